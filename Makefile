@@ -7,14 +7,14 @@ export PYTHONDONTWRITEBYTECODE :=
 export MALLOC_ARENA_MAX ?= 2
 export MALLOC_MMAP_THRESHOLD_ ?= 8388608
 DATA ?= ../shared/data
-# make detector BACKBONE=... OUT=... trains on another tower (docs/training.md); CONFIG=configs/paper.json is the paper's head.
+# make detector BACKBONE=... OUT=... trains on another tower (docs/training.md); CONFIG=training/configs/paper.json is the paper's head.
 BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
-CONFIG ?= configs/shipped.json
+CONFIG ?= training/configs/linear.json
 # make benchmark-NAME runs one benchmark (python -m benchmarks --help lists them); PICTURES bounds it. Outcomes of single
 # pictures are kept in .cache: with none kept, benchmark-purification takes days on two cores.
 PICTURES ?= 0
-# make data brings the originals of data/pictures.csv.gz there: from GitHub, or with MIRRORS=... from bare mirrors.
+# make data brings the originals of training/tables/pictures.csv.gz there: from GitHub, or with MIRRORS=... from bare mirrors.
 ORIGINALS ?= ../originals
 MIRRORS ?=
 

@@ -1,11 +1,13 @@
-"""What pyproject.toml cannot say: files beside the packages go into the wheel, inside causalclip."""
+"""What pyproject.toml cannot say: files beside the packages go into the wheel, inside
+causalclip."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-DATA = {"assets": ("*",), "benchmarks": ("*.json",), "configs": ("*.json",)}  # of benchmarks the measured numbers
+# of benchmarks the measured numbers
+DATA = {"assets": ("*",), "benchmarks": ("*.json",), "configs": ("*.json",)}
 
 
 def folders(name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-// Of the tab Batch (ui/batch/tab.py): what is dropped or chosen is flattened to its pictures, and given to the field's own
+// Of the tab Batch (ui/tabs/batch/tab.py): what is dropped or chosen is flattened to its pictures, and given to the field's own
 // input in portions that the server takes at once; the next follows when the field lists the last. Until the server has
 // them, the page says how many come.
 const failed = 2000, settles = 10000, late = 2000;  // ms

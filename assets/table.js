@@ -1,4 +1,4 @@
-// The batch's table (ui/batch/results.py): sorts when a head is clicked and shows what the pressed chip chooses, and again
+// The batch's table (ui/tabs/batch/results.py): sorts when a head is clicked and shows what the pressed chip chooses, and again
 // when the table is drawn anew; a click on a row opens it.
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;
@@ -29,7 +29,7 @@ const sort = () => {
     order ? head.setAttribute("aria-sort", order) : head.removeAttribute("aria-sort");
   });
 };
-// The row that was opened last has the focus again when its result is closed (ui/batch/tab.py).
+// The row that was opened last has the focus again when its result is closed (ui/tabs/batch/tab.py).
 let opened = null;
 const mark = () => {
   const rows = element.querySelectorAll("tbody tr");

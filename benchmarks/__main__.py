@@ -1,9 +1,11 @@
-"""Runs benchmarks by their names, each into the JSON file beside its module, then writes the pages that show them.
+"""Runs benchmarks by their names, each into the JSON file beside its module, then writes the pages
+that show them.
 
     python -m benchmarks [NAME ...] [--data ../shared/data] [--originals ../originals]
 
-Without a name all run that need no more than the data: that is days on two cores, most of them for `purification`.
-`pages` writes the pages alone. What was computed of single pictures is kept in --cache, so that a killed run goes on.
+Without a name all run that need no more than the data: that is days on two cores, most of them for
+`purification`. `pages` writes the pages alone. What was computed of single pictures is kept in
+--cache, so that a killed run goes on.
 """
 
 import argparse
@@ -39,13 +41,17 @@ def main() -> None:
     known = BENCHMARKS | ALONE
     listed = "\n".join(f"  {name:13} {what}" for name, what in known.items())
     parser = argparse.ArgumentParser(
-        "python -m benchmarks", description=f"{__doc__}\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks",
+        description=f"{__doc__}\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="of these benchmarks")
     defaults = Options()
     for field in fields(Options):
         value = getattr(defaults, field.name)
-        parser.add_argument(f"--{field.name}", type=Path if isinstance(value, Path) else type(value), default=value)
+        parser.add_argument(
+            f"--{field.name}", type=Path if isinstance(value, Path) else type(value), default=value
+        )
     given = vars(parser.parse_args())
     names, options = given.pop("names") or list(BENCHMARKS), Options(**given)
     if unknown := [name for name in names if name not in known]:

@@ -1,12 +1,15 @@
-"""The paper's experiment: what mask, adversary and each other term add, on the embedding and on layers.
+"""The paper's experiment: what mask, adversary and each other term add, on the embedding and on
+layers.
 
-Three protocols. P1, the paper's: trained on Stable Diffusion and the real pictures of `broad`, tested on every other
-generator. One family: the same for each family of `broad` in turn. P2, the shipped model's: trained on all of `train`,
-tested on `test`, whose generators are others. Squares alone, of the augmentation that is drawn for each picture. What
-is learned step by step has several seeds; mean and half their range, with a bootstrap interval for the first.
+Three protocols. P1, the paper's: trained on Stable Diffusion and the real pictures of `broad`,
+tested on every other generator. One family: the same for each family of `broad` in turn. P2, the
+shipped model's: trained on all of `train`, tested on `test`, whose generators are others. Squares
+alone, of the augmentation that is drawn for each picture. What is learned step by step has several
+seeds; mean and half their range, with a bootstrap interval for the first.
 
-The paper's 2 x 2 has a factorisation (the mask of each picture) and a masking (the adversary). Without the first, the
-adversary shapes one mask for all pictures, as without any mask nothing is held back.
+The paper's 2 x 2 has a factorisation (the mask of each picture) and a masking (the adversary).
+Without the first, the adversary shapes one mask for all pictures, as without any mask nothing is
+held back.
 """
 
 import re
@@ -23,14 +26,14 @@ from tqdm import tqdm
 from benchmarks.common import TABLE, Options, test_records, write
 from benchmarks.views import SplitFeatures, split_features
 from causalclip.clip.backbones import DEFAULT
-from causalclip.dataset.rules import read_originals
 from causalclip.method import CausalHead, HeadOutput, LossWeights
 from causalclip.paths import shipped_folder
-from causalclip.training.data import Record
-from causalclip.training.evaluation import balanced_accuracy, bootstrap
-from causalclip.training.features import compute_features
-from causalclip.training.fitting import Problem, TrainConfig
-from causalclip.training.recipe import Recipe, balance, fit, problem
+from training.dataset.rules import read_originals
+from training.detector.data import Record
+from training.detector.evaluation import balanced_accuracy, bootstrap
+from training.detector.features import compute_features
+from training.detector.fitting import Problem, TrainConfig
+from training.detector.recipe import Recipe, balance, fit, problem
 
 SEEDS = 3
 MIN_FAMILY = 100  # pictures of a family that is learned alone
@@ -43,11 +46,14 @@ NOTHING = LossWeights(smoothing=PAPER.weights.smoothing)
 
 
 class MlpHead(CausalHead):
-    """The control that the paper lacks: a plain MLP of the same size on the same embedding, nothing else."""
+    """The control that the paper lacks: a plain MLP of the same size on the same embedding, nothing
+    else."""
 
     def __init__(self, width: int, *, hidden: int = 64) -> None:
         super().__init__(width, hidden=hidden, masked=False)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2), nn.Linear(hidden, 1)
+        )
 
     def forward(self, embedding: Tensor, *, tau: float | None = None) -> HeadOutput:
         E = (embedding - self.shift) / self.scale
@@ -57,7 +63,8 @@ class MlpHead(CausalHead):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """How a head is fitted. seeds: fewer where nothing is drawn. everywhere: on layers and of one family, too."""
+    """How a head is fitted. seeds: fewer where nothing is drawn. everywhere: on layers and of one
+    family, too."""
 
     name: str
     config: TrainConfig
@@ -77,8 +84,14 @@ def rungs() -> list[Rung]:
     return [
         Rung("ridge", ridge, seeds=1, everywhere=True),
         Rung("MLP", with_terms(ridge=0.0, masked=False), mlp=True, everywhere=True),
-        Rung("neither: a linear probe", with_terms(ridge=0.0, masked=False, rate=1e-3), everywhere=True),
-        Rung("adversary alone, one mask for all", with_terms("adversary", hidden=0), everywhere=True),
+        Rung(
+            "neither: a linear probe",
+            with_terms(ridge=0.0, masked=False, rate=1e-3),
+            everywhere=True,
+        ),
+        Rung(
+            "adversary alone, one mask for all", with_terms("adversary", hidden=0), everywhere=True
+        ),
         Rung("mask alone", with_terms(), everywhere=True),
         Rung("mask and adversary", with_terms("adversary"), everywhere=True),
         Rung("mask and sparsity", with_terms("sparsity")),
@@ -97,7 +110,9 @@ def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
 @torch.inference_mode()
 def judge(head: CausalHead, views: SplitFeatures, parts: Sequence[str]) -> np.ndarray:
     """Raw logits [N] of a split's pictures."""
-    raw = np.concatenate([head(part.float()).logit.numpy() for part in views.take(parts).split(512)])
+    raw = np.concatenate(
+        [head(part.float()).logit.numpy() for part in views.take(parts).split(512)]
+    )
     return views.pool(raw, raw, share=0.0)
 
 
@@ -119,8 +134,13 @@ def summary(name: str, test: Sequence[Record], raws: Sequence[np.ndarray]) -> di
     report: dict[str, Any] = {"name": name, "seeds": len(raws)}
     for s, inside in groups.items():
         columns = {m: np.array([r[s][m] for r in results]) for m in results[0][s]}
-        report[s] = {m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)} for m, v in columns.items()}
-        report[s]["auc_interval"] = bootstrap(roc_auc_score, labels[inside], raws[0][inside], rounds=100)
+        report[s] = {
+            m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)}
+            for m, v in columns.items()
+        }
+        report[s]["auc_interval"] = bootstrap(
+            roc_auc_score, labels[inside], raws[0][inside], rounds=100
+        )
     return report
 
 
@@ -137,10 +157,16 @@ def restrict(data: Problem, rows: np.ndarray, *, broad: float) -> Problem:
     )
 
 
-def protocols(train: Sequence[Record], test: Sequence[Record]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name -> rows to learn from and rows to be judged: no generator of the latter was learned from."""
+def protocols(
+    train: Sequence[Record], test: Sequence[Record]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name -> rows to learn from and rows to be judged: no generator of the latter was learned
+    from."""
     real, set_ = np.array([not r.label for r in train]), np.array([r.set for r in train])
-    family, tested = np.array([r.family for r in train]), np.array([r.family if r.label else "" for r in test])
+    family, tested = (
+        np.array([r.family for r in train]),
+        np.array([r.family if r.label else "" for r in test]),
+    )
     broad = np.array([r.set == "broad" for r in test])
     found = {P2: (np.arange(len(train)), np.arange(len(test)))}
     alone = {P1: SERIES} | {
@@ -150,7 +176,10 @@ def protocols(train: Sequence[Record], test: Sequence[Record]) -> dict[str, tupl
     }
     for name, families in alone.items():
         learned = (set_ == "broad") & (real | np.isin(family, list(families)))
-        found[name] = np.flatnonzero(learned), np.flatnonzero(broad & ~np.isin(tested, list(families)))
+        found[name] = (
+            np.flatnonzero(learned),
+            np.flatnonzero(broad & ~np.isin(tested, list(families))),
+        )
     return found
 
 
@@ -160,8 +189,12 @@ def measure(options: Options) -> dict[str, Any]:
     recipe, originals, cache = Recipe.read(options.recipe), options.originals, options.cache
     test = test_records(options)
     train = [r for r in read_originals(TABLE, originals) if r.kind == "photo"]
-    features = compute_features(train, originals, backbone=DEFAULT, augmentations=("drawn",), cache=cache)
-    views = split_features(test, options.forensics, backbone=DEFAULT, cache=cache, windows=recipe.windows)
+    features = compute_features(
+        train, originals, backbone=DEFAULT, augmentations=("drawn",), cache=cache
+    )
+    views = split_features(
+        test, options.forensics, backbone=DEFAULT, cache=cache, windows=recipe.windows
+    )
     keep = cache / f"ablation-{recipe.revision}-{len(train)}-{len(test)}"
     keep.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"data": "forensics, test split", "pictures": {}}
@@ -178,7 +211,10 @@ def measure(options: Options) -> dict[str, Any]:
             for rung in tqdm(wanted, desc=name):
                 raws = []
                 for seed in range(rung.seeds):
-                    file = keep / f"{on}-{number}-{re.sub('[^a-z]+', '-', rung.name.lower())}-{seed}.npy"
+                    file = (
+                        keep
+                        / f"{on}-{number}-{re.sub('[^a-z]+', '-', rung.name.lower())}-{seed}.npy"
+                    )
                     if not file.exists():
                         config = replace(rung.config, seed=seed)
                         head = fit(some, config, head=build(rung, data.features.shape[2], config))

@@ -1,4 +1,5 @@
-"""What the benchmarks share: options, JSON files, test pictures, child processes, the app, the processor's name."""
+"""What the benchmarks share: options, JSON files, test pictures, child processes, the app, the
+processor's name."""
 
 import json
 import os
@@ -16,10 +17,10 @@ from typing import Any
 
 import httpx
 
-from causalclip.dataset.rules import read_originals
 from causalclip.paths import DEFAULT_HEAD, HEADS
-from causalclip.training.data import Record
-from causalclip.training.evaluation import read_split
+from training.dataset.rules import read_originals
+from training.detector.data import Record
+from training.detector.evaluation import read_split
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -31,9 +32,11 @@ SIZE = (1024, 768)  # px, of the picture that is timed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """data: with the folders forensics and vlm. originals: of `causalclip data collect`. cache: for features and rows.
+    """data: with the folders forensics and vlm. originals: of `causalclip data collect`. cache: for
+    features and rows.
 
-    files: the marked files of data/marks.csv, as SHA256.EXT. victim: another embedded vision-language model.
+    files: the marked files of training/tables/marks.csv, as SHA256.EXT. victim: another embedded
+    vision-language model.
     pictures: how many are judged, where judging is slow; 0 for as many as the published table has.
     """
 
@@ -72,32 +75,48 @@ def today() -> str:
 
 
 def test_records(options: Options) -> list[Record]:
-    """The packed test pictures and, where their originals are there, those of the set `sites` as they were found."""
+    """The packed test pictures and, where their originals are there, those of the set `sites` as
+    they were found."""
     records = read_split(options.forensics / "manifest.csv", "test")
     if not options.originals.is_dir():
         return records
     found = [
-        r for r in read_originals(TABLE, options.originals, split="test") if r.set == "sites" and r.kind == "photo"
+        r
+        for r in read_originals(TABLE, options.originals, split="test")
+        if r.set == "sites" and r.kind == "photo"
     ]
     return records + [replace(r, path=str(options.originals.resolve() / r.path)) for r in found]
 
 
 def in_process(module: str, *arguments: str, environment: dict[str, str] | None = None) -> Any:
-    """What `python -m benchmarks.MODULE ARGUMENTS` prints as JSON, on two threads; in a process of its own, so that
-    neither time nor memory is another measurement's."""
-    settings = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | (environment or {}) | {"OMP_NUM_THREADS": "2"}
+    """What `python -m benchmarks.MODULE ARGUMENTS` prints as JSON, on two threads; in a process of
+    its own, so that neither time nor memory is another measurement's."""
+    settings = (
+        {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | (environment or {}) | {"OMP_NUM_THREADS": "2"}
+    )
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=settings, cwd=ROOT)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env=settings, cwd=ROOT
+    )
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 @contextmanager
-def running_app(page: str = "healthz", *, every: float = 0.2) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def running_app(
+    page: str = "healthz", *, every: float = 0.2
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """(`python app.py`, its address) once this page of it answers, asked every so many seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(PORT), "GRADIO_TEMP_DIR": folder}
+        settings = {
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(PORT),
+            "GRADIO_TEMP_DIR": folder,
+        }
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdout=subprocess.DEVNULL,
         )
         address, until = f"http://127.0.0.1:{PORT}/", time.monotonic() + 120
         try:
@@ -123,7 +142,9 @@ def make_picture(path: Path) -> None:
     import skimage.data
     from PIL import Image
 
-    Image.fromarray(skimage.data.astronaut()).resize(SIZE, Image.Resampling.BICUBIC).save(path, quality=90)
+    Image.fromarray(skimage.data.astronaut()).resize(SIZE, Image.Resampling.BICUBIC).save(
+        path, quality=90
+    )
 
 
 def processor() -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The price of independence: AUC on held-out owners against what the held-back part still shares and tells.
+"""The price of independence: AUC on held-out owners against what the held-back part still shares
+and tells.
 
-A head is fitted from the ridge for each weight of nHSIC and of the adversary, over two decades, with SEEDS seeds; one
-fold of owners is held out. What is held back is read by three probes that the head was never trained against. Squares
-alone, of the augmentation that is drawn for each picture.
+A head is fitted from the ridge for each weight of nHSIC and of the adversary, over two decades,
+with SEEDS seeds; one fold of owners is held out. What is held back is read by three probes that the
+head was never trained against. Squares alone, of the augmentation that is drawn for each picture.
 """
 
 from collections import defaultdict
@@ -23,12 +24,12 @@ from tqdm import tqdm
 
 from benchmarks.common import ROOT, TABLE, Options, read, write
 from causalclip.clip.backbones import DEFAULT
-from causalclip.dataset.rules import read_originals
 from causalclip.method import CausalHead, HeadOutput, MaskStatistics, normalised_hsic
-from causalclip.training.data import LIKE
-from causalclip.training.features import compute_features
-from causalclip.training.fitting import Problem, TrainConfig
-from causalclip.training.recipe import Recipe, fit, problem
+from training.dataset.rules import read_originals
+from training.detector.data import LIKE
+from training.detector.features import compute_features
+from training.detector.fitting import Problem, TrainConfig
+from training.detector.recipe import Recipe, fit, problem
 
 SEEDS = 3
 WEIGHTS = 0.03, 0.3, 3.0
@@ -39,7 +40,8 @@ Point = tuple[float, float]  # weights of independence and of the adversary
 
 
 def points(shipped: TrainConfig) -> list[Point]:
-    """Each weight over two decades while the other one is as shipped; first the ridge's mask without either."""
+    """Each weight over two decades while the other one is as shipped; first the ridge's mask
+    without either."""
     independence, adversary = shipped.weights.independence, shipped.weights.adversary
     found = [(0.0, 0.0), (independence, adversary)]
     found += [(w, adversary) for w in WEIGHTS] + [(independence, w) for w in WEIGHTS]
@@ -50,7 +52,12 @@ def points(shipped: TrainConfig) -> list[Point]:
 def judge(head: CausalHead, features: Tensor) -> HeadOutput:
     """Of half [N, D]: logits, masks, what passes and what is held back."""
     outs = [head(rows.float()) for rows in features.split(1024)]
-    return HeadOutput(*(torch.cat([getattr(o, n) for o in outs]) for n in ("logit", "mask", "causal", "non_causal")))
+    return HeadOutput(
+        *(
+            torch.cat([getattr(o, n) for o in outs])
+            for n in ("logit", "mask", "causal", "non_causal")
+        )
+    )
 
 
 def spread(rows: np.ndarray) -> np.ndarray:
@@ -58,7 +65,8 @@ def spread(rows: np.ndarray) -> np.ndarray:
 
 
 def dependence(out: HeadOutput, labels: np.ndarray) -> dict[str, float]:
-    """nHSIC of both parts on ROWS pictures: of both classes, and the mean inside one, where no label links them."""
+    """nHSIC of both parts on ROWS pictures: of both classes, and the mean inside one, where no
+    label links them."""
 
     def of(rows: np.ndarray) -> float:
         return float(normalised_hsic(out.causal[rows], out.non_causal[rows]))
@@ -71,12 +79,15 @@ def dependence(out: HeadOutput, labels: np.ndarray) -> dict[str, float]:
 def probes(
     learned: Tensor, labels: np.ndarray, held: Tensor, held_labels: np.ndarray, *, seed: int
 ) -> dict[str, float]:
-    """AUC of a ridge, an MLP of 256 and 15 nearest neighbours that read the held-back part, [N, D] and [M, D]."""
+    """AUC of a ridge, an MLP of 256 and 15 nearest neighbours that read the held-back part, [N, D]
+    and [M, D]."""
     scale = StandardScaler().fit(learned.numpy())
     x, y = scale.transform(learned.numpy()), scale.transform(held.numpy())
     width = x.shape[1]
     linear = RidgeClassifier(alpha=float(width)).fit(x, labels).decision_function(y)
-    mlp = make_pipeline(MLPClassifier((256,), batch_size=256, max_iter=8, random_state=seed, n_iter_no_change=99))
+    mlp = make_pipeline(
+        MLPClassifier((256,), batch_size=256, max_iter=8, random_state=seed, n_iter_no_change=99)
+    )
     neighbours = KNeighborsClassifier(15).fit(x, labels)
     scores = {
         "linear": linear,
@@ -117,16 +128,22 @@ def runs(config: TrainConfig) -> Iterator[tuple[dict[str, float], TrainConfig]]:
 
 
 def training_problem(options: Options, recipe: Recipe) -> Problem:
-    """The photographs of `train` whose originals are there, with features of the recipe's augmentations."""
+    """The photographs of `train` whose originals are there, with features of the recipe's
+    augmentations."""
     records = [r for r in read_originals(TABLE, options.originals) if r.kind == "photo"]
     features = compute_features(
-        records, options.originals, backbone=DEFAULT, augmentations=recipe.augmentations, cache=options.cache
+        records,
+        options.originals,
+        backbone=DEFAULT,
+        augmentations=recipe.augmentations,
+        cache=options.cache,
     )
     return problem(records, features, recipe)
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Every point of the curve, the shipped one first of its seed but for the plain one; a killed run goes on."""
+    """Every point of the curve, the shipped one first of its seed but for the plain one; a killed
+    run goes on."""
     recipe = Recipe.read(options.recipe)
     data = training_problem(options, recipe)
     records, held = data.records, data.fold == 0
@@ -152,7 +169,8 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def draw(report: dict[str, Any]) -> None:
-    """Writes assets/figures/curve.png: the mean of the seeds and their range, the shipped point named."""
+    """Writes assets/figures/curve.png: the mean of the seeds and their range, the shipped point
+    named."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -162,7 +180,9 @@ def draw(report: dict[str, Any]) -> None:
     for found in report["rows"]:
         groups[found["independence"], found["adversary"]].append(found)
     shipped = report["shipped"]["independence"], report["shipped"]["adversary"]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharex=True)
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(9, 3.6), layout="constrained", sharex=True
+    )
     for point, rows in groups.items():
         x = float(np.mean([r["nhsic"] for r in rows]))
         scores = {name: np.array([r[name] for r in rows]) for name in ("auc", *PROBES)}
@@ -176,8 +196,17 @@ def draw(report: dict[str, Any]) -> None:
             label = name if point == shipped else None
             right.plot(x, mean[name], marker, color=colour, label=label, ms=7 if chosen else 4)
     left.axhline(report["ridge"], color="#6b7280", ls="--", lw=1)
-    left.set(xlabel="nHSIC of the two parts", ylabel="AUC, held-out owners", title="Verdict (dashed: the ridge)")
-    right.set(xlabel="nHSIC of the two parts", ylabel="AUC", title="Probes of what is held back", ylim=(0.45, 1))
+    left.set(
+        xlabel="nHSIC of the two parts",
+        ylabel="AUC, held-out owners",
+        title="Verdict (dashed: the ridge)",
+    )
+    right.set(
+        xlabel="nHSIC of the two parts",
+        ylabel="AUC",
+        title="Probes of what is held back",
+        ylim=(0.45, 1),
+    )
     right.legend(frameon=False, fontsize=8)
     FIGURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(FIGURE, dpi=110)

@@ -1,4 +1,5 @@
-"""The verdict on the test pictures: by set, source, generator and kind of hard photograph, and on clear licences.
+"""The verdict on the test pictures: by set, source, generator and kind of hard photograph, and on
+clear licences.
 
 Generators are named in hundreds of ways in the data set; here they are joined by maker and model.
 """
@@ -14,11 +15,11 @@ import numpy as np
 
 from benchmarks.common import TABLE, Options, test_records
 from benchmarks.views import score
-from causalclip.dataset.rules import can_be_sampled, read_originals
-from causalclip.dataset.table import Picture, read_table
 from causalclip.detector import Detector
-from causalclip.training.data import Record
-from causalclip.training.evaluation import LIKE_CONTENT, Scores, tabulate
+from training.dataset.rules import can_be_sampled, read_originals
+from training.dataset.table import Picture, read_table
+from training.detector.data import Record
+from training.detector.evaluation import LIKE_CONTENT, Scores, tabulate
 
 MIN_ROW = 4  # pictures a row
 FAMILIES = {  # in this order: the first that is found in a name is its family
@@ -48,7 +49,8 @@ FAMILIES = {  # in this order: the first that is found in a name is its family
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """AUC, answers and calibration by set and by source, and the rows that need the table's notes."""
+    """AUC, answers and calibration by set and by source, and the rows that need the table's
+    notes."""
     detector, table = Detector.from_pretrained(options.model), read_table(TABLE)
     scores = score(detector, test_records(options), options.forensics, cache=options.cache)
     calibration = detector.config.calibration
@@ -71,8 +73,12 @@ def measure(options: Options) -> dict[str, Any]:
 
 def family_of(generator: str) -> str:
     """The family of a generator by its name in the data set; "not stated" where it says none."""
-    found = (name for name, pattern in FAMILIES.items() if re.search(pattern, generator, re.IGNORECASE))
-    return next(found, "not stated" if not generator or "unknown" in generator.lower() else generator)
+    found = (
+        name for name, pattern in FAMILIES.items() if re.search(pattern, generator, re.IGNORECASE)
+    )
+    return next(
+        found, "not stated" if not generator or "unknown" in generator.lower() else generator
+    )
 
 
 def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) -> list[Record]:
@@ -85,12 +91,15 @@ def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) ->
     """
     wanted, found = {p.sha256 for p in table if can_be_sampled(p)}, {r.picture for r in originals}
     if missing := wanted - found:
-        raise FileNotFoundError(f"{len(missing)} of {len(wanted)} originals are not there: collect them first.")
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(wanted)} originals are not there: collect them first."
+        )
     return [record for record in originals if record.picture in wanted]
 
 
 def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> dict[str, Any]:
-    """The row of these: number, owners, how many of each set, AUC with its interval, the share of each band."""
+    """The row of these: number, owners, how many of each set, AUC with its interval, the share of
+    each band."""
     sets = Counter(r.set for r in scores.records)
     found = tabulate(scores, threshold=threshold, bands=bands)["all"]
     about = {"owners": len({r.owner for r in scores.records}), "sets": dict(sorted(sets.items()))}
@@ -104,11 +113,14 @@ def threshold_at(scores: Scores) -> float:
 
 
 def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
-    """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and accused by hard kind."""
+    """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and
+    accused by hard kind."""
     pictures = list(table)
     known = {p.sha256: p for p in pictures}
     trained = Counter(
-        family_of(p.generator) for p in pictures if p.split == "train" and p.label == "fake" and p.kind == "photo"
+        family_of(p.generator)
+        for p in pictures
+        if p.split == "train" and p.label == "fake" and p.kind == "photo"
     )
     threshold, bands = threshold_at(scores), np.array(scores.bands)
     made, hard = defaultdict(list), defaultdict(list)

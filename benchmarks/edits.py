@@ -1,10 +1,14 @@
-"""Are the maps right on real edits? Inpainted, erased and replaced regions, found by comparing edit and original.
+"""Are the maps right on real edits? Inpainted, erased and replaced regions, found by comparing edit
+and original.
 
-The mask is where the smoothed difference of the aligned pair stands out of what two encodings leave everywhere. Pairs
-that do not align, or that were rendered anew as a whole, have no such region: they are left out, and listed with the
-reason. Where more than MAX_REGION was changed (a subject in new surroundings), they stand in a table of their own.
-The numbers stand beside those of made splices (benchmarks/splices.py), with the same controls, and with one
-more: the map of the original against the same mask, which says how far it is drawn to what was there before.
+The mask is where the smoothed difference of the aligned pair stands out of what two encodings leave
+everywhere. Pairs
+that do not align, or that were rendered anew as a whole, have no such region: they are left out,
+and listed with the reason. Where more than MAX_REGION was changed (a subject in new surroundings),
+they stand in a table of their own. The numbers stand beside those of made splices
+(benchmarks/splices.py), with the same controls, and with one
+more: the map of the original against the same mask, which says how far it is drawn to what was
+there before.
 """
 
 import csv
@@ -22,13 +26,15 @@ from tqdm import tqdm
 from benchmarks.common import Options
 from benchmarks.splices import SIDE, Splice, map_auc, map_aucs, randomised, summary, visible
 from causalclip.detector import Detector
-from causalclip.maps.heatmap import picture_map
+from causalclip.maps.attribution import picture_map
 
 SIGMA = 2.0  # px, of the smoothing: JPEG's noise goes, edited regions stay
-QUIET = 0.05  # quantile of the difference that is taken for the background's: so much of the picture was kept
+# quantile of the difference that is taken for the background's: so much of the picture was kept
+QUIET = 0.05
 TIMES = 8.0  # a region's difference against the background's
 MIN_DIFFERENCE = 8.0  # in 1/255: pairs of nearly equal encodings have a background near 0
-NOISE = 3.0  # in 1/255: a background above it says that the pair does not align or was rendered anew
+# in 1/255: a background above it says that the pair does not align or was rendered anew
+NOISE = 3.0
 # shares of the picture
 MIN_MASK, MAX_REGION, MAX_MASK = 0.003, 0.6, 0.95
 HOLE = 0.05  # of the picture: a smaller hole in a mask is a part of the region that looks as before
@@ -61,7 +67,10 @@ def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
     """What was changed, bool [H, W] of the edit, or the reason why that cannot be said."""
     found = min((difference(edit, laid) for laid in laid_over(edit, original)), key=background)
     if background(found) > NOISE:
-        return f"not aligned, or rendered anew (even the calmest parts differ by {background(found):.0f} of 255)"
+        return (
+            "not aligned, or rendered anew (even the calmest parts differ by "
+            f"{background(found):.0f} of 255)"
+        )
     mask = closing(found > max(MIN_DIFFERENCE, TIMES * background(found)), disk(4))
     mask = opening(remove_small_holes(mask, max_size=round(HOLE * mask.size)), disk(3))
     mask = remove_small_objects(mask, max_size=round(MIN_MASK * mask.size / 2))
@@ -79,11 +88,14 @@ def background(found: np.ndarray) -> float:
 def laid_over(edit: Image.Image, original: Image.Image) -> list[Image.Image]:
     """The original in the edit's size: squeezed, or cropped to its shape."""
     squeezed = original.resize(edit.size, Image.Resampling.LANCZOS)
-    return [squeezed] if edit.size == original.size else [squeezed, ImageOps.fit(original, edit.size)]
+    return (
+        [squeezed] if edit.size == original.size else [squeezed, ImageOps.fit(original, edit.size)]
+    )
 
 
 def difference(edit: Image.Image, original: Image.Image) -> np.ndarray:
-    """Smoothed difference of two pictures of one size, [H, W] in 1/255, the original shifted to fit; NaN beside it."""
+    """Smoothed difference of two pictures of one size, [H, W] in 1/255, the original shifted to
+    fit; NaN beside it."""
     sharp = [np.asarray(p, np.float32) for p in (edit, original)]
     shift, _, _ = phase_cross_correlation(*(p.mean(2) for p in sharp), normalization=None)
     down, right = (int(v) for v in shift)
@@ -99,16 +111,21 @@ def difference(edit: Image.Image, original: Image.Image) -> np.ndarray:
 
 
 def measure(options: Options) -> dict[str, Any]:
-    return {"data": "forensics, test split"} | run(Detector.from_pretrained(options.model), options.forensics)
+    return {"data": "forensics, test split"} | run(
+        Detector.from_pretrained(options.model), options.forensics
+    )
 
 
 def run(detector: Detector, data: Path) -> dict[str, Any]:
-    """AUC of every map against the masks, by what was changed; `left_out` says which pairs have none, and why."""
+    """AUC of every map against the masks, by what was changed; `left_out` says which pairs have
+    none, and why."""
     aucs: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
     left_out: list[dict[str, str]] = []
     random, shares = randomised(detector), []
     for pair in tqdm(find_edits(data / "manifest.csv"), desc="edits"):
-        edit, original = (Image.open(data / path).convert("RGB") for path in (pair.edit, pair.original))
+        edit, original = (
+            Image.open(data / path).convert("RGB") for path in (pair.edit, pair.original)
+        )
         mask = edited_region(edit, original)
         if isinstance(mask, str):
             left_out.append({"pair": pair.name, "why": mask})
@@ -122,7 +139,8 @@ def run(detector: Detector, data: Path) -> dict[str, Any]:
         "left_out": left_out,
         "mask_shares": sorted(round(s, 3) for s in shares),
         "auc": {
-            kind: {name: summary(v) | {"interval": interval(v)} for name, v in c.items()} for kind, c in aucs.items()
+            kind: {name: summary(v) | {"interval": interval(v)} for name, v in c.items()}
+            for kind, c in aucs.items()
         },
     }
 

@@ -1,6 +1,8 @@
-"""Both heads on the same test pictures: AUC, and how often each answer is given and wrong, set by set; and their cost.
+"""Both heads on the same test pictures: AUC, and how often each answer is given and wrong, set by
+set; and their cost.
 
-Unlike `detection`, it takes the pictures of `sites` whose originals are there, so that heads can be compared on fewer.
+Unlike `detection`, it takes the pictures of `sites` whose originals are there, so that heads can be
+compared on fewer.
 """
 
 import time
@@ -14,7 +16,7 @@ from benchmarks.common import Options, test_records
 from benchmarks.views import score
 from causalclip.detector import Detector
 from causalclip.paths import HEADS
-from causalclip.training.evaluation import tabulate
+from training.detector.evaluation import tabulate
 
 ROUNDS = 20  # verdicts by each head, in turns
 
@@ -32,8 +34,8 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def cost() -> dict[str, Any]:
-    """What a verdict by the causal head takes: how many times the processor time of the linear one's (median of
-    alternating ones), and the memory that it adds to it, in MB."""
+    """What a verdict by the causal head takes: how many times the processor time of the linear
+    one's (median of alternating ones), and the memory that it adds to it, in MB."""
     picture, process = skimage.data.rocket(), psutil.Process()
     linear = Detector.from_pretrained(HEADS["linear"])
     linear.predict(picture)

@@ -1,10 +1,10 @@
 """How long a detection with its map takes, and a purification; and their memory, step by step.
 
-Each row is a process of its own, on two threads: as the processor is, in other runtimes, and held to AVX2, which is
-what an old machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of
-9 more. The verdict is there before its map is drawn, so its time is told apart. Seconds count what else the machine
-does, processor seconds do not. The file keeps the latest record of every processor that it was run on.
-Memory goes into memory.json.
+Each row is a process of its own, on two threads: as the processor is, in other runtimes, and held
+to AVX2, which is what an old machine has. Cold is the whole process, from the interpreter's start
+to the first map; warm is the median of 9 more. The verdict is there before its map is drawn, so its
+time is told apart. Seconds count what else the machine does, processor seconds do not. The file
+keeps the latest record of every processor that it was run on. Memory goes into memory.json.
 """
 
 import json
@@ -19,9 +19,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.common import Options, in_process, make_picture, processor, read, running_app, today, write
+from benchmarks.common import (
+    Options,
+    in_process,
+    make_picture,
+    processor,
+    read,
+    running_app,
+    today,
+    write,
+)
 
-AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+AVX2 = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
 SETTINGS = {
     "as it is": {},
     "as it is, bfloat16": {"CAUSALCLIP_RUNTIME": "bfloat16"},
@@ -38,11 +51,15 @@ def measure(options: Options) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "picture.jpg"
         make_picture(picture)
-        rows = {name: run_row("detection", picture, settings) for name, settings in SETTINGS.items()}
+        rows = {
+            name: run_row("detection", picture, settings) for name, settings in SETTINGS.items()
+        }
     record: dict[str, Any] = {"date": today(), "processor": processor(), "rows": rows}
     busy = os.getloadavg()[1]
     record |= {"load": busy} if busy > 3 else {}
-    record["purification"] = [in_process("latency", "purification", str(w), str(h)) for w, h in PURIFIED]
+    record["purification"] = [
+        in_process("latency", "purification", str(w), str(h)) for w, h in PURIFIED
+    ]
     record["app_ready"] = app_ready()
     write("memory", measure_memory())
     others = [other for other in read("latency") or [] if other["processor"] != record["processor"]]
@@ -61,7 +78,7 @@ def time_detection(path: str) -> dict[str, Any]:
 
     torch.set_num_threads(2)
     from causalclip.detector import Detector
-    from causalclip.evidence.stability import check_stability
+    from causalclip.examination.stability import check_stability
     from causalclip.images.loading import load_image
     from causalclip.maps.overlay import draw_map, prepare
 
@@ -82,11 +99,16 @@ def time_detection(path: str) -> dict[str, Any]:
     pixels = load_image(path).pixels
     detection = detector.predict(pixels)
     check = timed(lambda: check_stability(detector, pixels, detection), repeats=3)
-    return row | {"stability": check["warm"], "stability_cpu": check["cpu"], "peak_mb": check["peak_mb"]}
+    return row | {
+        "stability": check["warm"],
+        "stability_cpu": check["cpu"],
+        "peak_mb": check["peak_mb"],
+    }
 
 
 def timed(work: Callable[[], object], *, repeats: int = 10) -> dict[str, Any]:
-    """Cold, and then warm: the median and the slowest; processor seconds are the least of the warm ones."""
+    """Cold, and then warm: the median and the slowest; processor seconds are the least of the warm
+    ones."""
     times, cpu = [], []
     for _ in range(repeats):
         started, spent = time.perf_counter(), time.process_time()
@@ -105,7 +127,8 @@ def timed(work: Callable[[], object], *, repeats: int = 10) -> dict[str, Any]:
 
 
 def time_purifier(width: int, height: int) -> dict[str, Any]:
-    """One purification of a noise picture, warm, at its costliest: its attack detector calls every picture attacked."""
+    """One purification of a noise picture, warm, at its costliest: its attack detector calls every
+    picture attacked."""
     import torch
 
     from purifier.denoiser.pipeline import PurifierPipeline
@@ -143,9 +166,13 @@ def app_ready() -> float:
 
 
 def measure_memory() -> dict[str, Any]:
-    """Resident MB after each step, for each runtime in a process of its own, and the most until then. Pages of files
-    are shared between processes, and Linux takes them back where memory is short; the rest is the process's own."""
-    rows = {name: in_process("latency", "memory", environment={"CAUSALCLIP_RUNTIME": name}) for name in RUNTIMES}
+    """Resident MB after each step, for each runtime in a process of its own, and the most until
+    then. Pages of files are shared between processes, and Linux takes them back where memory is
+    short; the rest is the process's own."""
+    rows = {
+        name: in_process("latency", "memory", environment={"CAUSALCLIP_RUNTIME": name})
+        for name in RUNTIMES
+    }
     return {"processor": processor(), "torch": version("torch"), "runtimes": rows}
 
 
@@ -153,7 +180,11 @@ def resident() -> dict[str, int]:
     """MB of all, of that pages of files, and the most so far."""
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
     every, files = (int(lines[name].split()[0]) // 1024 for name in ("VmRSS", "RssFile"))
-    return {"mb": every, "files_mb": files, "most_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    return {
+        "mb": every,
+        "files_mb": files,
+        "most_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
 
 
 def steps() -> Iterator[str]:
@@ -163,7 +194,7 @@ def steps() -> Iterator[str]:
     torch.set_num_threads(2)
     yield "`import torch`"
     from causalclip.detector import Detector
-    from causalclip.evidence.stability import check_stability
+    from causalclip.examination.stability import check_stability
     from causalclip.images.loading import load_image
     from causalclip.maps.overlay import draw_map, prepare
 

@@ -1,8 +1,8 @@
 """Many clients at once against the real app, over /api/v1/examine.
 
-Every client, again and again, sends a picture of its own, a broken file, one with too many pixels or one with too many
-bytes, and waits for its answer. Pictures differ in every request, so that an answer about somebody else's would show by
-its sha256.
+Every client, again and again, sends a picture of its own, a broken file, one with too many pixels
+or one with too many bytes, and waits for its answer. Pictures differ in every request, so that an
+answer about somebody else's would show by its sha256.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ from benchmarks.common import Options, processor, running_app
 from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder, revision_of
 
 KINDS = ("good",) * 6 + ("broken", "bomb", "heavy")
-REFUSED, FULL = (413, 415, 422), (429, 503)  # statuses of what cannot be judged, and of a queue that is full
+# statuses of what cannot be judged, and of a queue that is full
+REFUSED, FULL = (413, 415, 422), (429, 503)
 WARM_UP = 0.3  # of the run, before memory is compared
 
 
@@ -35,7 +36,9 @@ def measure(options: Options) -> dict[str, Any]:
         watched, started = psutil.Process(process.pid), time.monotonic()
         spent = sum(watched.cpu_times()[:2])
         arguments = address, started + seconds, outcomes
-        threads = [threading.Thread(target=client, args=(i, *arguments)) for i in range(options.clients)]
+        threads = [
+            threading.Thread(target=client, args=(i, *arguments)) for i in range(options.clients)
+        ]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
@@ -65,15 +68,19 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def client(number: int, address: str, until: float, outcomes: list[tuple[str, float]]) -> None:
-    """One person, until the time is over; notes what each request came to, and after how many seconds."""
+    """One person, until the time is over; notes what each request came to, and after how many
+    seconds."""
     rng = np.random.default_rng(number)
-    own = {"X-Forwarded-For": f"192.0.2.{number % 250}"}  # an address of its own, as a proxy would say
+    # an address of its own, as a proxy would say
+    own = {"X-Forwarded-For": f"192.0.2.{number % 250}"}
     with httpx.Client(timeout=300, headers=own) as http:
         while time.monotonic() < until:
             kind = str(rng.choice(KINDS))
             data, started = picture(rng, kind), time.monotonic()
             try:
-                answer = http.post(f"{address}api/v1/examine", files={"picture": ("x.jpg", data, "image/jpeg")})
+                answer = http.post(
+                    f"{address}api/v1/examine", files={"picture": ("x.jpg", data, "image/jpeg")}
+                )
                 outcome = judge(kind, data, answer)
             except httpx.HTTPError as error:
                 outcome = f"lost: {type(error).__name__}"
@@ -91,7 +98,9 @@ def judge(kind: str, data: bytes, answer: httpx.Response) -> str:
         return "refused with a sentence" if said else f"refused otherwise: {answer.status_code}"
     if answer.status_code != 200:
         return f"not answered: {answer.status_code}"
-    return "answered" if hashlib.sha256(data).hexdigest() in answer.text else "somebody else's answer"
+    return (
+        "answered" if hashlib.sha256(data).hexdigest() in answer.text else "somebody else's answer"
+    )
 
 
 def picture(rng: np.random.Generator, kind: str) -> bytes:
@@ -100,9 +109,16 @@ def picture(rng: np.random.Generator, kind: str) -> bytes:
         return bomb()
     if kind == "heavy":
         return b"\xff\xd8\xff\xe0" + rng.bytes(21 * 2**20)
-    buffer, side, (left, top) = io.BytesIO(), int(rng.integers(320, 1024)), rng.integers(0, 100, 2).tolist()
-    part = photograph().crop((left, top, left + 400, top + 300))  # what looks like no photograph gets no score
-    part.resize((side, side * 3 // 4), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=int(rng.integers(80, 96)))
+    buffer, side, (left, top) = (
+        io.BytesIO(),
+        int(rng.integers(320, 1024)),
+        rng.integers(0, 100, 2).tolist(),
+    )
+    # what looks like no photograph gets no score
+    part = photograph().crop((left, top, left + 400, top + 300))
+    part.resize((side, side * 3 // 4), Image.Resampling.BICUBIC).save(
+        buffer, "JPEG", quality=int(rng.integers(80, 96))
+    )
     return buffer.getvalue()[:800] if kind == "broken" else buffer.getvalue()
 
 
@@ -116,7 +132,8 @@ def photograph() -> Image.Image:
 
 @cache
 def bomb() -> bytes:
-    """64 million pixels in a few kilobytes; made once, as the clients share the machine with the app."""
+    """64 million pixels in a few kilobytes; made once, as the clients share the machine with the
+    app."""
     buffer = io.BytesIO()
     Image.new("L", (8000, 8000)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,11 +1,13 @@
-"""Marks of generators: how many are found on marked files of held-out owners, and on how many real pictures by mistake.
+"""Marks of generators: how many are found on marked files of held-out owners, and on how many real
+pictures by mistake.
 
-data/marks.csv names the marked files (repository, commit, path, SHA-256), one generator and kind of mark each;
---files is a folder that holds them as SHA256.EXT. No template was fitted on their owners. The real pictures are those
-of --originals. They were sorted with the help of metadata, so that only marks on their pixels count as false.
+training/tables/marks.csv names the marked files (repository, commit, path, SHA-256), one generator
+and kind of mark each; --files is a folder that holds them as SHA256.EXT. No template was fitted on
+their owners. The real pictures are those of --originals. They were sorted with the help of
+metadata, so that only marks on their pixels count as false.
 
-Does the detector learn from Gemini's star? Its answers with the star painted over, and with one on photographs; a
-corner without a star is painted over, too, as that alone may move a score.
+Does the detector learn from Gemini's star? Its answers with the star painted over, and with one on
+photographs; a corner without a star is painted over, too, as that alone may move a score.
 """
 
 import csv
@@ -23,7 +25,7 @@ from PIL import Image
 
 from benchmarks.common import ROOT, Options
 from causalclip.detector import Detector, Verdict
-from causalclip.evidence.examination import look_closer, read_claims
+from causalclip.examination.result import look_closer, read_claims
 from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
 from causalclip.marks.mark import Mark
@@ -31,7 +33,8 @@ from causalclip.marks.pixels import STAR_LAYOUTS, find_marks, find_star, star
 
 TABLE = ROOT / "data" / "marks.csv"
 SHARED, QUALITY = 800, 75  # px of the longer side and JPEG quality, as sites pass pictures on
-MARGIN = 160, 240  # px of white page left and right of a picture in a screenshot, and above and below it
+# px of white page left and right of a picture in a screenshot, and above and below it
+MARGIN = 160, 240
 STAR = "Gemini", "visible mark"
 PHOTOGRAPHS = 300
 OPACITY = 0.5
@@ -73,15 +76,18 @@ def measure(options: Options) -> dict[str, Any]:
         "real pictures": len(false),
         "marks": marks,
         "others on real pictures": [
-            {"generator": generator, "kind": kind, "false": count} for (generator, kind), count in wrong.items()
+            {"generator": generator, "kind": kind, "false": count}
+            for (generator, kind), count in wrong.items()
         ],
         "score": measure_stars(Detector.from_pretrained(options.model), starred, options.originals),
-        "star": {name: sum(copy[name] for copy in copies) for name in copies[0]} | {"seen": len(copies)},
+        "star": {name: sum(copy[name] for copy in copies) for name in copies[0]}
+        | {"seen": len(copies)},
     }
 
 
 def found_in(path: Path) -> tuple[Mark, ...] | None:
-    """The marks that the app finds in a file and on its picture, hints aside; None for a file that it refuses."""
+    """The marks that the app finds in a file and on its picture, hints aside; None for a file that
+    it refuses."""
     data = path.read_bytes()
     try:
         claims, _cautions = look_closer(load_image(data), read_claims(data))
@@ -91,7 +97,8 @@ def found_in(path: Path) -> tuple[Mark, ...] | None:
 
 
 def star_on_copies(path: Path) -> dict[str, bool]:
-    """Whether the star is found on a smaller copy, and on a page where it is known where the picture is."""
+    """Whether the star is found on a smaller copy, and on a page where it is known where the
+    picture is."""
     picture = Image.fromarray(load_image(path.read_bytes()).pixels)
     copy = picture.copy()
     copy.thumbnail((SHARED, SHARED))
@@ -117,16 +124,21 @@ def _saved(picture: Image.Image) -> np.ndarray:
 def _named(generator: str, marks: tuple[Mark, ...] | None) -> bool:
     """Whether a mark names the generator, and says "edited" where the file does."""
     name, _space, edited = generator.partition(" (")
-    return any(mark.generator.startswith(name) and mark.edited == bool(edited) for mark in marks or ())
+    return any(
+        mark.generator.startswith(name) and mark.edited == bool(edited) for mark in marks or ()
+    )
 
 
 def _real(originals: Path) -> Iterator[Path]:
     with (originals / "manifest.csv").open(newline="") as file:
-        yield from (originals / row["path"] for row in csv.DictReader(file) if row["label"] == "real")
+        yield from (
+            originals / row["path"] for row in csv.DictReader(file) if row["label"] == "real"
+        )
 
 
 def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) -> dict[str, Any]:
-    """starred: files that bear a star. originals: with real photographs of the split `test`, which get one."""
+    """starred: files that bear a star. originals: with real photographs of the split `test`, which
+    get one."""
     painted: list[Pair] = []
     control: list[Pair] = []
     for path in starred:
@@ -167,13 +179,17 @@ def with_star(pixels: np.ndarray) -> np.ndarray:
     x, y = (round(side - (1 + margin) * size) for side in (width, height))
     alpha = OPACITY * star(size)[..., None]
     out = pixels.copy()
-    out[y : y + size, x : x + size] = np.round(255 * alpha + (1 - alpha) * out[y : y + size, x : x + size])
+    out[y : y + size, x : x + size] = np.round(
+        255 * alpha + (1 - alpha) * out[y : y + size, x : x + size]
+    )
     return out
 
 
 def _photographs(originals: Path) -> Iterator[np.ndarray]:
     with (originals / "manifest.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row["label"], row["split"]) == ("real", "test")]
+        rows = [
+            row for row in csv.DictReader(file) if (row["label"], row["split"]) == ("real", "test")
+        ]
     random.Random(0).shuffle(rows)
     left = PHOTOGRAPHS
     while rows and left:

@@ -1,4 +1,5 @@
-"""Writes what was measured into docs/measured.md, the README and both heads' cards: `python -m benchmarks pages`.
+"""Writes what was measured into docs/measured.md, the README and both heads' cards: `python -m
+benchmarks pages`.
 
 No number there is typed by hand; a test holds the pages to the JSON files.
 """
@@ -21,7 +22,10 @@ log = logging.getLogger(__name__)
 
 NOT_MEASURED = "Not measured yet: this benchmark has not been run for this model."
 OTHER_VERSION = "This file was written by another version of the benchmark. Run it again."
-START, END = "<!-- measured: written by `python -m benchmarks pages` -->", "<!-- end of the measured part -->"
+START, END = (
+    "<!-- measured: written by `python -m benchmarks pages` -->",
+    "<!-- end of the measured part -->",
+)
 
 
 def write_all() -> None:
@@ -36,14 +40,19 @@ def filled(page: Path) -> str:
 
 
 def measured() -> str:
-    """Every section, in docs/measured.md, whose intro says of which detector the numbers are where one names none."""
+    """Every section, in docs/measured.md, whose intro says of which detector the numbers are where
+    one names none."""
     own = ", {model} {revision}".format(**read("detection"))
-    found = [(s.title, _told(s.told), s.about.removeprefix("benchmarks/").removesuffix(own)) for s in sections()]
+    found = [
+        (s.title, _told(s.told), s.about.removeprefix("benchmarks/").removesuffix(own))
+        for s in sections()
+    ]
     return "\n\n".join(f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in found)
 
 
 def card(head: str) -> str:
-    """The headline, and how often answers are wrong, in a head's card; of the default one by `detection`."""
+    """The headline, and how often answers are wrong, in a head's card; of the default one by
+    `detection`."""
 
     def report(name: str) -> Any:
         return read("heads")[head] if name == "detection" and head != DEFAULT_HEAD else read(name)
@@ -58,34 +67,43 @@ def front() -> str:
         "real called likely generated": "{bands[likely generated][real]:%}",
         "generated called so": "{bands[likely generated][generated]:%}",
         "generated called likely not generated": "{bands[likely not generated][generated]:%}",
-        "inconclusive, real and generated": "{bands[inconclusive][real]:%}, {bands[inconclusive][generated]:%}",
+        "inconclusive, real and generated": "{bands[inconclusive][real]:%}, "
+        "{bands[inconclusive][generated]:%}",
     }
     columns = {"pictures": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"} | bands
     table = tabulate("test set", {named(s): test[s] for s in ordered(test["sets"])}, columns)
     blob = maps["auc"]["bright in the middle, whatever is there"]["mean"]
     return (
-        f"{markdown(table)}\n\nA picture that is no photograph gets no answer. The map "
-        f"finds {maps['splices']} pasted parts with an AUC of {maps['auc']['causal']['mean']:.2f}, a blob in the "
-        f"middle with {blob:.2f}. A detection with its map takes {speed['as it is']['warm']:.2f} s on two cores, "
-        f"{speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md).\n\n{_of_marks()}"
+        f"{markdown(table)}\n"
+        "\n"
+        f"A picture that is no photograph gets no answer. The map finds {maps['splices']} pasted "
+        f"parts with an AUC of {maps['auc']['causal']['mean']:.2f}, a blob in the middle with "
+        f"{blob:.2f}. A detection with its map takes {speed['as it is']['warm']:.2f} s on two "
+        f"cores, {speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md).\n"
+        f"\n{_of_marks()}"
     )
 
 
 def _of_marks() -> str:
     report = read("marks")
-    wrong = sum(row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"]))
+    wrong = sum(
+        row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"])
+    )
     return (
-        f"Of {report['seen']} files with a mark, of {report['owners']} owners, {report['found']} name their generator. "
-        f"Of {report['real pictures']:,} real pictures, {wrong} bear a visible or invisible mark by mistake "
-        "([by mark](docs/measured.md))."
+        f"Of {report['seen']} files with a mark, of {report['owners']} owners, {report['found']} "
+        f"name their generator. Of {report['real pictures']:,} real pictures, {wrong} bear a "
+        "visible or invisible mark by mistake ([by mark](docs/measured.md))."
     )
 
 
 def sections(folder: Path | None = None) -> list[Section]:
-    """Every section. One whose file is not there, or has another form, says so and costs no other section."""
+    """Every section. One whose file is not there, or has another form, says so and costs no other
+    section."""
 
     def of(name: str) -> Any:
-        return json.loads(((folder or ROOT / "benchmarks") / f"{name}.json").read_text(encoding="utf-8"))
+        return json.loads(
+            ((folder or ROOT / "benchmarks") / f"{name}.json").read_text(encoding="utf-8")
+        )
 
     found = []
     for title, name, make in SECTIONS:
@@ -129,4 +147,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": front,
     ROOT / "docs" / "measured.md": measured,
     ROOT / "docs" / "using.md": attacks,
-} | {ROOT / "assets" / "models" / name / "README.md": partial(card, head) for head, name in HEADS.items()}
+} | {
+    ROOT / "assets" / "models" / name / "README.md": partial(card, head)
+    for head, name in HEADS.items()
+}

@@ -1,7 +1,8 @@
 """The paper's figure: what passes the mask and what is held back, each on its two principal axes.
 
-Held-out owners of `train`, by a head that did not learn from them. Above coloured by label, below by generator. The
-figure is assets/figures/parts.png; the JSON says how much of each part's variance the two axes hold.
+Held-out owners of `train`, by a head that did not learn from them. Above coloured by label, below
+by generator. The figure is assets/figures/parts.png; the JSON says how much of each part's variance
+the two axes hold.
 """
 
 from typing import Any
@@ -14,8 +15,8 @@ from sklearn.metrics import silhouette_score
 from benchmarks.common import ROOT, TABLE, Options
 from benchmarks.curve import judge, training_problem
 from benchmarks.detection import family_of
-from causalclip.dataset.table import read_table
-from causalclip.training.recipe import Recipe, fit
+from training.dataset.table import read_table
+from training.detector.recipe import Recipe, fit
 
 FIGURE = ROOT / "assets" / "figures" / "parts.png"
 MAX_NAMED = 6  # generators with a colour of their own
@@ -36,13 +37,18 @@ def measure(options: Options) -> dict[str, Any]:
     draw(plane, labels, names)
     return {
         "pictures": len(held),
-        "variance": {name: float(pca.explained_variance_ratio_.sum()) for name, pca in axes.items()},
-        "silhouette_by_label": {name: float(silhouette_score(part, labels)) for name, part in parts.items()},
+        "variance": {
+            name: float(pca.explained_variance_ratio_.sum()) for name, pca in axes.items()
+        },
+        "silhouette_by_label": {
+            name: float(silhouette_score(part, labels)) for name, part in parts.items()
+        },
     }
 
 
 def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) -> None:
-    """Writes the figure. plane: part -> [N, 2]. labels, names: [N], the name of a real picture's generator is empty."""
+    """Writes the figure. plane: part -> [N, 2]. labels, names: [N], the name of a real picture's
+    generator is empty."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -57,10 +63,18 @@ def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) ->
             panel = panels[row, column]
             for name, colour in palette.items():
                 rows = groups == name
-                panel.scatter(*points[rows].T, s=7, color=colour, label=name, alpha=0.6, linewidths=0)
+                panel.scatter(
+                    *points[rows].T, s=7, color=colour, label=name, alpha=0.6, linewidths=0
+                )
             panel.set(title=part if not row else "", xticks=[], yticks=[])
             if column:
-                panel.legend(fontsize=8, frameon=False, markerscale=2, loc="upper left", bbox_to_anchor=(1, 1))
+                panel.legend(
+                    fontsize=8,
+                    frameon=False,
+                    markerscale=2,
+                    loc="upper left",
+                    bbox_to_anchor=(1, 1),
+                )
     FIGURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(FIGURE, dpi=110)
     pyplot.close(figure)

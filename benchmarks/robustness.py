@@ -1,8 +1,9 @@
-"""The same pictures re-encoded, cut to other shapes and retouched: AUC after each change, and other answers.
+"""The same pictures re-encoded, cut to other shapes and retouched: AUC after each change, and other
+answers.
 
-Some pictures of each set and class are drawn by lot, of at most 20 megapixels, as retouching a larger one takes
-minutes. Over all sets they count by the shares that sets and classes have in `test`. What was judged is kept, so that a
-killed run goes on.
+Some pictures of each set and class are drawn by lot, of at most 20 megapixels, as retouching a
+larger one takes minutes. Over all sets they count by the shares that sets and classes have in
+`test`. What was judged is kept, so that a killed run goes on.
 """
 
 import json
@@ -19,10 +20,10 @@ from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
 from causalclip.detector import Detector
-from causalclip.evidence.stability import REENCODINGS, encode
-from causalclip.training.augmentation import on_white, random_retouch
-from causalclip.training.data import Record
-from causalclip.training.evaluation import Scores
+from causalclip.examination.stability import REENCODINGS, encode
+from training.detector.augmentation import on_white, random_retouch
+from training.detector.data import Record
+from training.detector.evaluation import Scores
 
 AS_IT_IS = "as it is"
 ASPECT = 4 / 3  # the common one
@@ -50,8 +51,10 @@ RETOUCHED = "retouched"
 
 
 def retouch_by_seed(picture: Image.Image) -> Image.Image:
-    """As causalclip.training.augmentation does, by a seed of the picture's own."""
-    return random_retouch(picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())]))
+    """As training.detector.augmentation does, by a seed of the picture's own."""
+    return random_retouch(
+        picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())])
+    )
 
 
 NETWORK = "a social network's copy"
@@ -59,7 +62,8 @@ LONG_SIDE = 1_080  # px; of such a copy, at most
 
 
 def network_copy(picture: Image.Image) -> Image.Image:
-    """As social networks store it: scaled to a long side that they show, then JPEG 75 with halved chroma."""
+    """As social networks store it: scaled to a long side that they show, then JPEG 75 with halved
+    chroma."""
     small = picture.copy()
     small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     return encode(small, "JPEG", 75, subsampling=2)
@@ -81,7 +85,8 @@ def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:
 
 
 def sample(records: Sequence[Record], root: Path, each: int, *, seed: int = 0) -> list[Record]:
-    """`each` of every set and class, by lot, of those that are small enough; all of a cell that has fewer."""
+    """`each` of every set and class, by lot, of those that are small enough; all of a cell that has
+    fewer."""
     drawn: dict[tuple[str, int], list[Record]] = {}
     for i in np.random.default_rng(seed).permutation(len(records)):
         record = records[int(i)]
@@ -98,16 +103,24 @@ def weights(drawn: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
     return np.array([whole[r.set, r.label] / part[r.set, r.label] for r in drawn])
 
 
-def judge(detector: Detector, records: Sequence[Record], root: Path, *, file: Path) -> dict[str, Scores]:
-    """What the detector says of the pictures after every change. file: of what was judged already, a line a picture."""
+def judge(
+    detector: Detector, records: Sequence[Record], root: Path, *, file: Path
+) -> dict[str, Scores]:
+    """What the detector says of the pictures after every change. file: of what was judged already,
+    a line a picture."""
     lines = map(json.loads, file.read_text().splitlines()) if file.is_file() else ()
     found = {line["path"]: line["changes"] for line in lines}
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as out:
-        for record in tqdm([r for r in records if r.path not in found], desc="changes", unit="picture"):
+        for record in tqdm(
+            [r for r in records if r.path not in found], desc="changes", unit="picture"
+        ):
             with Image.open(root / record.path) as opened:
                 picture = on_white(ImageOps.exif_transpose(opened))
-            verdicts = {name: detector.judge(np.asarray(change(picture))) for name, change in CHANGES.items()}
+            verdicts = {
+                name: detector.judge(np.asarray(change(picture)))
+                for name, change in CHANGES.items()
+            }
             found[record.path] = {name: [v.probability, v.band] for name, v in verdicts.items()}
             out.write(json.dumps({"path": record.path, "changes": found[record.path]}) + "\n")
             out.flush()
@@ -119,14 +132,22 @@ def judge(detector: Detector, records: Sequence[Record], root: Path, *, file: Pa
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """AUC of each set under every delivery and shape, what it lost with an interval, the share of clear answers that
-    mild deliveries overturn, and what retouching does to answers, on some of the records of every set and class."""
-    detector, records, root = Detector.from_pretrained(options.model), test_records(options), options.forensics
+    """AUC of each set under every delivery and shape, what it lost with an interval, the share of
+    clear answers that mild deliveries overturn, and what retouching does to answers, on some of the
+    records of every set and class."""
+    detector, records, root = (
+        Detector.from_pretrained(options.model),
+        test_records(options),
+        options.forensics,
+    )
     cv2.setNumThreads(1)
     drawn = sample(records, root, options.pictures or EACH)
     file = options.cache / f"robustness-{detector.config.revision}-{detector.runtime}.jsonl"
     scores, weight = judge(detector, drawn, root, file=file), weights(drawn, records)
-    of = {f"{name}, {'generated' if label else 'real'}": n for (name, label), n in cells(drawn).items()}
+    of = {
+        f"{name}, {'generated' if label else 'real'}": n
+        for (name, label), n in cells(drawn).items()
+    }
     about = {"pictures": len(drawn), "cells": of, "runtimes": {detector.runtime: len(drawn)}}
     return {
         "data": "forensics, test split",
@@ -146,7 +167,9 @@ def sets(scores: Scores) -> list[str]:
 
 
 def auc(scores: Scores, weight: np.ndarray, rows: np.ndarray) -> float:
-    return float(roc_auc_score(scores.labels[rows], scores.probability[rows], sample_weight=weight[rows]))
+    return float(
+        roc_auc_score(scores.labels[rows], scores.probability[rows], sample_weight=weight[rows])
+    )
 
 
 def aucs(scores: Scores, weight: np.ndarray) -> dict[str, float]:
@@ -155,23 +178,31 @@ def aucs(scores: Scores, weight: np.ndarray) -> dict[str, float]:
 
 
 def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[float]]:
-    """Of each set and of all: the AUC lost, and its 95 % interval over draws of as many pictures of every cell."""
+    """Of each set and of all: the AUC lost, and its 95 % interval over draws of as many pictures of
+    every cell."""
     rng, of = np.random.default_rng(0), np.array([f"{r.set} {r.label}" for r in before.records])
-    drawn = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))  # how often each is drawn; the first row is what was measured
+    # how often each is drawn; the first row is what was measured
+    drawn = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))
     for name in sorted(set(of)):
         rows = np.flatnonzero(of == name)
-        drawn[1:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), BOOTSTRAP_ROUNDS)
+        drawn[1:, rows] = rng.multinomial(
+            len(rows), np.full(len(rows), 1 / len(rows)), BOOTSTRAP_ROUNDS
+        )
     worse, found = won(before) - won(after), {}
     for name in sets(before):
         counted = drawn * weight * before.of(name)
         generated, real = counted[:, before.labels == 1], counted[:, before.labels == 0]
         differences = ((generated @ worse) * real).sum(1) / (generated.sum(1) * real.sum(1))
-        found[name] = [float(differences[0]), *map(float, np.quantile(differences[1:], (0.025, 0.975)))]
+        found[name] = [
+            float(differences[0]),
+            *map(float, np.quantile(differences[1:], (0.025, 0.975))),
+        ]
     return found
 
 
 def won(scores: Scores) -> np.ndarray:
-    """Whether a generated picture scores higher than a real one, half where they are level, [G, R]."""
+    """Whether a generated picture scores higher than a real one, half where they are level, [G,
+    R]."""
     generated, real = (scores.probability[scores.labels == label] for label in (1, 0))
     return (np.sign(generated[:, None] - real) + 1) / 2
 
@@ -182,7 +213,8 @@ def share(called: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> float:
 
 
 def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
-    """How many of each set's pictures are called likely generated, as they are and retouched, by class."""
+    """How many of each set's pictures are called likely generated, as they are and retouched, by
+    class."""
     shares: dict[str, Any] = {}
     for change in (AS_IT_IS, RETOUCHED):
         of = scores[change]
@@ -197,11 +229,13 @@ def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
 
 def turned(detector: Detector, scores: dict[str, Scores]) -> np.ndarray:
     """Whose score a mild delivery puts on the other side of the middle threshold, bool [N]."""
-    from causalclip.evidence.stability import MILD
+    from causalclip.examination.stability import MILD
 
     threshold = detector.config.calibration.threshold
     side = scores[AS_IT_IS].probability >= threshold
-    return np.asarray(np.any([(scores[name].probability >= threshold) != side for name in MILD], axis=0))
+    return np.asarray(
+        np.any([(scores[name].probability >= threshold) != side for name in MILD], axis=0)
+    )
 
 
 def overturned(detector: Detector, scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:

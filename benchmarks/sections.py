@@ -1,6 +1,8 @@
-"""What the benchmarks measured, question by question, for the README, docs/measured.md and the detector's card.
+"""What the benchmarks measured, question by question, for the README, docs/measured.md and the
+detector's card.
 
-Each function makes a section from the JSON of one benchmark, at times with another's. No number is typed in here.
+Each function makes a section from the JSON of one benchmark, at times with another's. No number is
+typed in here.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 
 from benchmarks.purification import defence_tables
 from benchmarks.tables import Report, Told, by_set, named, ordered, percent, tabulate
-from causalclip.evidence.words import wilson
+from causalclip.examination.messages import wilson
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
@@ -22,7 +24,9 @@ NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are sh
 SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
 
 
-def _section(title: str, name: str) -> Callable[[Callable[[Reports], Told]], Callable[[Reports], Told]]:
+def _section(
+    title: str, name: str
+) -> Callable[[Callable[[Reports], Told]], Callable[[Reports], Told]]:
     """Enters a section under a reader's question; name: of the benchmark that dates it."""
 
     def enter(make: Callable[[Reports], Told]) -> Callable[[Reports], Told]:
@@ -46,9 +50,9 @@ def headline(read: Reports) -> Told:
         "ECE": "{ece:.3f}",
     }
     words = (
-        "AUC 0.9: of 100 pairs of a real and a generated picture, the generated one scores higher in 90. `alike` and "
-        "`fresh` hold both classes of the same kinds of thing, `sites` mostly one class an owner, so that content can "
-        "give it away."
+        "AUC 0.9: of 100 pairs of a real and a generated picture, the generated one scores higher "
+        "in 90. `alike` and `fresh` hold both classes of the same kinds of thing, `sites` mostly "
+        "one class an owner, so that content can give it away."
     )
     return Told(words, [tabulate("set", rows, columns)])
 
@@ -67,10 +71,13 @@ def answers(read: Reports) -> Told:
         row = rows[f"{kind}, `all`"]
         low, high = wilson(row[wrong] * row["count"], row["count"])
         said.append(
-            f"Of all {row['count']:,} {kind} pictures, {100 * row[wrong]:.1f} of 100 are called {wrong} "
-            f"({round(row[wrong] * row['count'])}; 95 %: {100 * low:.1f} to {100 * high:.1f} %)."
+            f"Of all {row['count']:,} {kind} pictures, {100 * row[wrong]:.1f} of 100 are called "
+            f"{wrong} ({round(row[wrong] * row['count'])}; 95 %: {100 * low:.1f} to "
+            f"{100 * high:.1f} %)."
         )
-    said.append(f"{100 * row['likely generated']:.1f} of 100 generated ones are called likely generated.")
+    said.append(
+        f"{100 * row['likely generated']:.1f} of 100 generated ones are called likely generated."
+    )
     said.append("The stability check can turn these answers into inconclusive.")
     columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
     return Told(" ".join(said), [tabulate("pictures", rows, columns)])
@@ -81,16 +88,24 @@ def meant(read: Reports) -> Told:
     steps: list[Report] = []
     for step in (r for r in read("detection")["meant"] if r["pictures"]):
         last = steps[-1] if steps else step
-        if steps and abs(last["generated"] / last["pictures"] - step["generated"] / step["pictures"]) < NEAR_SHARE:
+        if (
+            steps
+            and abs(last["generated"] / last["pictures"] - step["generated"] / step["pictures"])
+            < NEAR_SHARE
+        ):
             joined = {key: last[key] + step[key] for key in ("pictures", "generated")}
             steps[-1] = joined | {"low": last["low"], "high": step["high"]}
         else:
             steps.append(step)
-    rows = {f"{r['low']:.2f} to {r['high']:.2f}": r | {"share": r["generated"] / r["pictures"]} for r in steps}
+    rows = {
+        f"{r['low']:.2f} to {r['high']:.2f}": r | {"share": r["generated"] / r["pictures"]}
+        for r in steps
+    }
     scored, generated = (sum(r[key] for r in steps) for key in ("pictures", "generated"))
     words = (
-        f"Of the pictures of like content with such a score, so many were generated. Of all {scored:,} with a score, "
-        f"{percent(generated / max(1, scored))} were; where fewer are, fewer with the same score are."
+        "Of the pictures of like content with such a score, so many were generated. Of all "
+        f"{scored:,} with a score, {percent(generated / max(1, scored))} were; where fewer are, "
+        "fewer with the same score are."
     )
     table = tabulate("score", rows, {"pictures": "{pictures:,}", "of them generated": "{share:%}"})
     return Told(words, [table])
@@ -118,11 +133,14 @@ def sent(read: Reports) -> Told:
     report = read("robustness")
     every = {n: r["all"] for n, r in report["auc"].items()}
     worst = min(every, key=lambda n: every[n])
-    lost = "; ".join("{} {:.3f} ({:.3f} to {:.3f})".format(n, *v["all"]) for n, v in report["lost"].items())
+    lost = "; ".join(
+        "{} {:.3f} ({:.3f} to {:.3f})".format(n, *v["all"]) for n, v in report["lost"].items()
+    )
     words = (
-        f"{report['drawn']['travel']['pictures']:,} pictures, changed as messengers and sites change them. Most is "
-        f"lost by {worst}: the AUC of all goes from {every['as it is']:.3f} to {every[worst]:.3f}. AUC lost on all, "
-        f"with its 95 % interval: {lost}. Then {report['drawn']['shapes']['pictures']:,} pictures, cut to other shapes."
+        f"{report['drawn']['travel']['pictures']:,} pictures, changed as messengers and sites "
+        f"change them. Most is lost by {worst}: the AUC of all goes from {every['as it is']:.3f} "
+        f"to {every[worst]:.3f}. AUC lost on all, with its 95 % interval: {lost}. Then "
+        f"{report['drawn']['shapes']['pictures']:,} pictures, cut to other shapes."
     )
     called = {
         kind: {change: found[kind] for change, found in report["retouched"]["all"].items()}
@@ -131,7 +149,11 @@ def sent(read: Reports) -> Told:
     tables = [
         by_set("AUC", report["auc"]),
         by_set("AUC, cut to another shape", report["shapes"]),
-        tabulate("of all, called likely generated", called, {n: f"{{{n}:%}}" for n in ("as it is", "retouched")}),
+        tabulate(
+            "of all, called likely generated",
+            called,
+            {n: f"{{{n}:%}}" for n in ("as it is", "retouched")},
+        ),
     ]
     return Told(words, tables)
 
@@ -139,16 +161,29 @@ def sent(read: Reports) -> Told:
 @_section("How many answers do not survive re-encoding?", "stability")
 def stability(read: Reports) -> Told:
     report, app = read("robustness"), read("stability")
-    rows = {f"{kind}: {band}": s for kind, found in report["overturned"].items() for band, s in found.items()}
-    columns = {"number": "{pictures}", "the score crosses the middle": "{flipped by a mild delivery:%}"}
+    rows = {
+        f"{kind}: {band}": s
+        for kind, found in report["overturned"].items()
+        for band, s in found.items()
+    }
+    columns = {
+        "number": "{pictures}",
+        "the score crosses the middle": "{flipped by a mild delivery:%}",
+    }
     words = (
-        "An answer that mild re-encoding puts on the threshold's other side is shown as inconclusive. The second "
-        "table is of the app's check, which takes fewer windows: of its answers "
-        f"{percent(app['fewer windows']['same band'])} are those of all windows."
+        "An answer that mild re-encoding puts on the threshold's other side is shown as "
+        "inconclusive. The second table is of the app's check, which takes fewer windows: of its "
+        f"answers {percent(app['fewer windows']['same band'])} are those of all windows."
     )
     tables = [
-        tabulate("pictures: answer", rows, {"before": "{as it is:%}", "after": "{after the check:%}"}),
-        tabulate("pictures", app["pictures"], columns | {"inconclusive in the end": "{bands after[inconclusive]:%}"}),
+        tabulate(
+            "pictures: answer", rows, {"before": "{as it is:%}", "after": "{after the check:%}"}
+        ),
+        tabulate(
+            "pictures",
+            app["pictures"],
+            columns | {"inconclusive in the end": "{bands after[inconclusive]:%}"},
+        ),
     ]
     return Told(words, tables)
 
@@ -156,13 +191,16 @@ def stability(read: Reports) -> Told:
 @_section("Does it go by the file, the shape or the subject?", "controls")
 def shortcuts(read: Reports) -> Told:
     report, other = read("controls"), read("peer")
-    judges = {n: r for n, r in report.items() if isinstance(r, dict) and "alike" in r} | {other["name"]: other["auc"]}
+    judges = {n: r for n, r in report.items() if isinstance(r, dict) and "alike" in r} | {
+        other["name"]: other["auc"]
+    }
     fixed = report["content held fixed, broad"]
     words = (
-        "Judges that know only the file, its shape or a thumbnail: where one is far above 0.5, the test leaks that "
-        "knowledge. The detector is not given width, height or aspect. Among pictures of `broad` whose content "
-        f"scores alike it reaches {fixed['this detector']:.3f}, content alone {fixed['content alone']:.3f}. Last is a "
-        "detector that can be installed, on 80 pictures of each set."
+        "Judges that know only the file, its shape or a thumbnail: where one is far above 0.5, "
+        "the test leaks that knowledge. The detector is not given width, height or aspect. Among "
+        f"pictures of `broad` whose content scores alike it reaches {fixed['this detector']:.3f}, "
+        f"content alone {fixed['content alone']:.3f}. Last is a detector that can be installed, on "
+        "80 pictures of each set."
     )
     return Told(words, [by_set("AUC", judges)])
 
@@ -171,15 +209,19 @@ def shortcuts(read: Reports) -> Told:
 def maps(read: Reports) -> Told:
     splices, real = read("splices"), read("edits")["auc"]["a region"]
     pasted = splices["auc"] | {f"causal, {n}": r for n, r in splices["controls"].items()}
-    rows = {n: {"p": pasted.get(n, {}), "r": real.get(n, {})} for n in dict.fromkeys([*pasted, *real])}
+    rows = {
+        n: {"p": pasted.get(n, {}), "r": real.get(n, {})} for n in dict.fromkeys([*pasted, *real])
+    }
     columns = {"AUC, pasted parts": "{p[mean]:.3f}", "pictures": "{p[n]}"}
     columns |= {"AUC, real edits (95 %)": "{r[mean]:.3f} ({r[interval]:ci})", "edits": "{r[n]}"}
     words = (
-        f"A generated part was pasted into {splices['splices']:,} photographs. Of one spot inside and one outside, the "
-        f"causal map ranks the inner one higher in {100 * pasted['causal']['mean']:.0f} of 100 pairs, a blob in the "
-        f"middle in {100 * pasted[BLOB]['mean']:.0f}; on {real['causal']['n']} real edits in "
-        f"{100 * real['causal']['mean']:.0f} and {100 * real[BLOB]['mean']:.0f}. A map is no outline of what was "
-        "changed. For a photograph pasted into a photograph 0.5 is right, into a generated picture 0."
+        f"A generated part was pasted into {splices['splices']:,} photographs. Of one spot inside "
+        "and one outside, the causal map ranks the inner one higher in "
+        f"{100 * pasted['causal']['mean']:.0f} of 100 pairs, a blob in the middle in "
+        f"{100 * pasted[BLOB]['mean']:.0f}; on {real['causal']['n']} real edits in "
+        f"{100 * real['causal']['mean']:.0f} and {100 * real[BLOB]['mean']:.0f}. A map is no "
+        "outline of what was changed. For a photograph pasted into a photograph 0.5 is right, "
+        "into a generated picture 0."
     )
     return Told(words, [tabulate("map", rows, columns)])
 
@@ -187,14 +229,22 @@ def maps(read: Reports) -> Told:
 @_section("Does it find an edited part?", "parts")
 def parts(read: Reports) -> Told:
     report = read("parts")
-    columns = {"number": "{counted[n]}", "a part found": "{found:%}", "95 %": "{interval[0]:%} to {interval[1]:%}"}
-    columns |= {"AUC against unedited": "{auc:.2f}", "IoU of the outline": "{iou:.2f}, n = {outlined}"}
+    columns = {
+        "number": "{counted[n]}",
+        "a part found": "{found:%}",
+        "95 %": "{interval[0]:%} to {interval[1]:%}",
+    }
+    columns |= {
+        "AUC against unedited": "{auc:.2f}",
+        "IoU of the outline": "{iou:.2f}, n = {outlined}",
+    }
     edits, owners, kinds = report["edits"], report["owners"], report["kinds"]
     words = (
-        f"No finding says little: {percent(edits['neither_share'])} of {edits['n']} edited test pictures are called "
-        "likely not generated, with no part found either. A part is found in an unedited photograph of "
-        f"{owners['flagged']} of {owners['n']} owners; the threshold was raised to that after a look at this test. The "
-        "first columns count edits of held-out owners of `train`, too."
+        f"No finding says little: {percent(edits['neither_share'])} of {edits['n']} edited test "
+        "pictures are called likely not generated, with no part found either. A part is found in "
+        f"an unedited photograph of {owners['flagged']} of {owners['n']} owners; the threshold was "
+        "raised to that after a look at this test. The first columns count edits of held-out "
+        "owners of `train`, too."
     )
     return Told(words, [tabulate("pictures", kinds, columns)])
 
@@ -207,10 +257,11 @@ def weak_spots(read: Reports) -> Told:
     missed = sum(round(r["pictures"] * (1 - r["recognised"])) for r in ends)
     words = (
         "Drawings, pages and graphics get a caution or no answer: of "
-        f"{sum(r['pictures'] for r in ends)} made charts, pages of text and flat graphics, as PNG and JPEG 50, "
-        f"{missed} are not recognised. {report['note']} Of {raised['pictures']:,} real pictures "
-        f"{percent(raised['dark'])} are called dark. Of {night['pictures']} test photographs taken at night, "
-        f"{percent(night['accused'])} are called likely generated, {percent(night['inconclusive'])} inconclusive."
+        f"{sum(r['pictures'] for r in ends)} made charts, pages of text and flat graphics, as PNG "
+        f"and JPEG 50, {missed} are not recognised. {report['note']} Of {raised['pictures']:,} "
+        f"real pictures {percent(raised['dark'])} are called dark. Of {night['pictures']} test "
+        f"photographs taken at night, {percent(night['accused'])} are called likely generated, "
+        f"{percent(night['inconclusive'])} inconclusive."
     )
     return Told(words)
 
@@ -220,12 +271,19 @@ def copies(read: Reports) -> Told:
     report, inside = read("compare"), read("inside")
     rows = {f"copies, {n}": r for n, r in report["copies"].items()}
     rows |= {f"edits by hand: {n}": r for n, r in report["edits"].items() if "faint" not in n}
-    rows |= {f"real edits, `{s}`": r["all"] for s, r in report["real_edits"].items()} | report["others"]
-    columns = {"number": "{n}", "same picture": "{answers[same picture]}", "a part framed": "{flagged:%}"}
+    rows |= {f"real edits, `{s}`": r["all"] for s, r in report["real_edits"].items()} | report[
+        "others"
+    ]
+    columns = {
+        "number": "{n}",
+        "same picture": "{answers[same picture]}",
+        "a part framed": "{flagged:%}",
+    }
     words = (
-        f"{100 * report['same_picture']:.1f} % of copies are called the same picture, and of edits by hand that are "
-        f"not faint {100 * report['edits_found']:.1f} % are framed. In screenshots {percent(inside['found'])} of "
-        f"{inside['pictures']} pictures are found, and {percent(inside['false'])} of the boxes are false."
+        f"{100 * report['same_picture']:.1f} % of copies are called the same picture, and of edits "
+        f"by hand that are not faint {100 * report['edits_found']:.1f} % are framed. In "
+        f"screenshots {percent(inside['found'])} of {inside['pictures']} pictures are found, and "
+        f"{percent(inside['false'])} of the boxes are false."
     )
     table = tabulate("pairs", rows, columns | {"IoU where it is": "{iou_where_found:.2f}"})
     return Told(words, [table])
@@ -235,7 +293,10 @@ def copies(read: Reports) -> Told:
 def heads(read: Reports) -> Told:
     report = read("heads")
     both = "linear", "causal"
-    rows = {f"`{s}`": {head: report[head][s] for head in both} for s in ordered(report["linear"]["sets"])}
+    rows = {
+        f"`{s}`": {head: report[head][s] for head in both}
+        for s in ordered(report["linear"]["sets"])
+    }
     cells = {
         "AUC": "auc]:.3f",
         "real accused": "bands][likely generated][real]:%",
@@ -244,10 +305,13 @@ def heads(read: Reports) -> Told:
         "generated inconclusive": "bands][inconclusive][generated]:%",
     }
     columns = {"pictures": "{linear[pictures]:,}"}
-    columns |= {name: ", ".join(f"{{{head}[{cell}}}" for head in both) for name, cell in cells.items()}
+    columns |= {
+        name: ", ".join(f"{{{head}[{cell}}}" for head in both) for name, cell in cells.items()
+    }
     words = (
-        "The same pictures for both; in each cell the linear head, then the causal one. A verdict by the causal head "
-        f"takes {report['times']:.2f} times the processor time of the linear one's, and {report['more_mb']} MB more."
+        "The same pictures for both; in each cell the linear head, then the causal one. A verdict "
+        f"by the causal head takes {report['times']:.2f} times the processor time of the linear "
+        f"one's, and {report['more_mb']} MB more."
     )
     return Told(words, [tabulate("set", rows, columns)])
 
@@ -262,20 +326,27 @@ def ablation(read: Reports) -> Told:
             sets = ordered(s for s, cell in found[0].items() if isinstance(cell, dict))
             spreads += [row[s]["auc"]["spread"] for row in found for s in sets]
             shown = (s for s in sets if s in ("broad", "alike", "all"))
-            tables.append(tabulate("AUC", rows, {f"`{s}`": f"{{{s}[auc][mean]:.3f}}" for s in shown}, name))
+            tables.append(
+                tabulate("AUC", rows, {f"`{s}`": f"{{{s}[auc][mean]:.3f}}" for s in shown}, name)
+            )
         elif name.endswith("embedding") and " sd1 " not in name:  # a part of Stable Diffusion's
             alone[re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", name)] = rows
-    shared = [name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())]
-    cells = {name: {family: rows[name]["broad"] for family, rows in alone.items()} for name in shared}
+    shared = [
+        name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())
+    ]
+    cells = {
+        name: {family: rows[name]["broad"] for family, rows in alone.items()} for name in shared
+    }
     columns = {f: f"{{{f}[balanced_accuracy][mean]:.3f}}, {{{f}[ap][mean]:.3f}}" for f in alone}
     caption = "One family learned, all others of `broad` judged; embedding"
     tables.append(tabulate("accuracy at 0.5, AP", cells, columns, caption))
     words = (
-        f"Squares alone; mean of three seeds, ± at most {max(spreads):.3f} (half their range). The paper reports +6.83 "
-        "points of accuracy and +4.06 of AP for generators that were not learned. On layers, learned from Stable "
-        "Diffusion alone, mask and adversary do gain on all other generators; learned from everything they do not. On "
-        "the one embedding a mask gains as an MLP does where all is learned; where one family is learned, a linear "
-        "probe is often ahead. nHSIC, sparsity and consistency change little on top."
+        f"Squares alone; mean of three seeds, ± at most {max(spreads):.3f} (half their range). The "
+        "paper reports +6.83 points of accuracy and +4.06 of AP for generators that were not "
+        "learned. On layers, learned from Stable Diffusion alone, mask and adversary do gain on "
+        "all other generators; learned from everything they do not. On the one embedding a mask "
+        "gains as an MLP does where all is learned; where one family is learned, a linear probe "
+        "is often ahead. nHSIC, sparsity and consistency change little on top."
     )
     return Told(words, tables)
 
@@ -283,13 +354,21 @@ def ablation(read: Reports) -> Told:
 @_section("Does a threshold from your archive keep its bound?", "calibration")
 def archive(read: Reports) -> Told:
     report = read("calibration")
-    rows = {f"{r['split']}, at most {percent(r['at_most'])}": r for r in report["draws"] if "within_promise" in r}
-    columns = {"kept by its own threshold": "{within_promise:%}", "by chance alone": "{expected_beta_binomial:%}"}
+    rows = {
+        f"{r['split']}, at most {percent(r['at_most'])}": r
+        for r in report["draws"]
+        if "within_promise" in r
+    }
+    columns = {
+        "kept by its own threshold": "{within_promise:%}",
+        "by chance alone": "{expected_beta_binomial:%}",
+    }
     columns |= {"kept in use": "{within_promise_in_use:%}", "highest rate": "{highest_rate:%}"}
     words = (
-        f"The {report['pictures']:,} real test pictures were split 1,000 times: one half sets a threshold, the other "
-        "is judged by it. The first rows split every owner's pictures, so that both halves are alike; the others split "
-        "owners. In use, the stricter of this threshold and the detector's own counts."
+        f"The {report['pictures']:,} real test pictures were split 1,000 times: one half sets a "
+        "threshold, the other is judged by it. The first rows split every owner's pictures, so "
+        "that both halves are alike; the others split owners. In use, the stricter of this "
+        "threshold and the detector's own counts."
     )
     table = tabulate("split by, bound on false alarms", rows, columns)
     return Told(words, [table])
@@ -304,8 +383,14 @@ def sample(read: Reports) -> Told:
         f"all of `test` with clear licences ({clear['owners']} owners)": clear,
     }
     columns = {"number": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"}
-    columns |= {f"{kind}: likely generated": f"{{bands[likely generated][{kind}]:%}}" for kind in ("real", "generated")}
-    words = "Pictures that anybody may have (`causalclip data collect --sample`): another mixture of sets than `test`."
+    columns |= {
+        f"{kind}: likely generated": f"{{bands[likely generated][{kind}]:%}}"
+        for kind in ("real", "generated")
+    }
+    words = (
+        "Pictures that anybody may have (`causalclip data collect --sample`): another mixture "
+        "of sets than `test`."
+    )
     table = tabulate("pictures of", rows, columns)
     return Told(words, [table])
 
@@ -314,10 +399,11 @@ def sample(read: Reports) -> Told:
 def purification(read: Reports) -> Told:
     report = read("purification")
     words = (
-        "How often a vision-language model answers behind a defence as it does for the clean picture, in percent, with "
-        "95 % intervals. Against an attacker who knows the purifier nothing holds. JPEG has no gradient, so its "
-        "attacker goes around it, which is weaker. Rows with “adapted encoder” are what the Purify tab shows; "
-        "“ungated” purifies every picture, by a quantisation that is drawn anew. A purifier leaves traces of its own: "
+        "How often a vision-language model answers behind a defence as it does for the clean "
+        "picture, in percent, with 95 % intervals. Against an attacker who knows the purifier "
+        "nothing holds. JPEG has no gradient, so its attacker goes around it, which is weaker. "
+        "Rows with “adapted encoder” are what the Purify tab shows; “ungated” purifies every "
+        "picture, by a quantisation that is drawn anew. A purifier leaves traces of its own: "
         f"judge the file that you were given, not the purified one. {report.get('note', '')}"
     ).strip()
     return Told(words, defence_tables(report, read("victim")))
@@ -327,39 +413,60 @@ def purification(read: Reports) -> Told:
 def marks(read: Reports) -> Told:
     report = read("marks")
     rows = {f"{row['generator']}, {row['kind']}": row for row in report["marks"]}
-    star = {name: {"found": n, "seen": report["star"]["seen"]} for name, n in report["star"].items() if name != "seen"}
-    wrong = sum(row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"]))
+    star = {
+        name: {"found": n, "seen": report["star"]["seen"]}
+        for name, n in report["star"].items()
+        if name != "seen"
+    }
+    wrong = sum(
+        row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"])
+    )
     words = (
-        f"Of {report['seen']} marked files of {report['owners']} owners whose files no template was fitted on, "
-        f"{report['found']} name their generator; on {report['real pictures']:,} real pictures, {wrong} bear a visible "
-        "or invisible mark by mistake. Marks in metadata are not counted there: they helped to sort the pictures. Two "
-        "rules were changed after a look: Grok's loosened for four missed files, the star's tightened for a glint. "
-        f"{report.get('note', '')} In the screenshot it is known where the picture is.{_of_stars(report['score'])}"
+        f"Of {report['seen']} marked files of {report['owners']} owners whose files no template "
+        f"was fitted on, {report['found']} name their generator; on {report['real pictures']:,} "
+        f"real pictures, {wrong} bear a visible or invisible mark by mistake. Marks in metadata "
+        "are not counted there: they helped to sort the pictures. Two rules were changed after a "
+        "look: Grok's loosened for four missed files, the star's tightened for a glint. "
+        f"{report.get('note', '')} In the screenshot it is known where the picture "
+        f"is.{_of_stars(report['score'])}"
     )
     columns = {"files": "{seen}", "found": "{found}"}
     tables = [
         tabulate("mark", rows, columns | {"false, on real pictures": "{false}"}),
-        tabulate("Gemini's star on copies", star, columns, "the same files, as others pass them on"),
+        tabulate(
+            "Gemini's star on copies", star, columns, "the same files, as others pass them on"
+        ),
     ]
     return Told(words, tables)
 
 
 def _of_stars(score: dict[str, Any]) -> str:
     """Whether the detector has learned from Gemini's star."""
-    over, other, pasted = score["painted over"], score["another corner painted over"], score["pasted on photographs"]
+    over, other, pasted = (
+        score["painted over"],
+        score["another corner painted over"],
+        score["pasted on photographs"],
+    )
     return (
-        f" Pasted on {pasted['pictures']} photographs, the star moves the detector's probability by "
-        f"{pasted['mean change']:+.3f} on average and changes {pasted['answers that change']} answers; painted over in "
-        f"{over['pictures']} pictures that bear it, by {over['mean change']:+.3f} and {over['answers that change']} "
-        f"(another corner: {other['mean change']:+.3f} and {other['answers that change']})."
+        f" Pasted on {pasted['pictures']} photographs, the star moves the detector's probability "
+        f"by {pasted['mean change']:+.3f} on average and changes {pasted['answers that change']} "
+        f"answers; painted over in {over['pictures']} pictures that bear it, by "
+        f"{over['mean change']:+.3f} and {over['answers that change']} (another corner: "
+        f"{other['mean change']:+.3f} and {other['answers that change']})."
     )
 
 
 @_section("How fast is it, how much memory does it take?", "latency")
 def speed(read: Reports) -> Told:
     latest, memory, load = read("latency")[0], read("memory"), read("load")
-    rows = latest["rows"] | {"purification, {width:,} x {height:,}".format(**r): r for r in latest["purification"]}
-    columns = {"runtime": "{dtype}", "seconds, warm": "{warm:.2f}", "processor seconds": "{cpu:.2f}"}
+    rows = latest["rows"] | {
+        "purification, {width:,} x {height:,}".format(**r): r for r in latest["purification"]
+    }
+    columns = {
+        "runtime": "{dtype}",
+        "seconds, warm": "{warm:.2f}",
+        "processor seconds": "{cpu:.2f}",
+    }
     columns |= {
         "stability check, s": "{stability:.2f}",
         "whole process, s": "{process:.1f}",
@@ -369,12 +476,16 @@ def speed(read: Reports) -> Told:
         row["after"]: {name: found[i] for name, found in memory["runtimes"].items()}
         for i, row in enumerate(memory["runtimes"]["int8"])
     }
-    cpu, outcomes = latest["processor"], ", ".join(f"{n:,} {what}" for what, n in load["outcomes"].items())
+    cpu, outcomes = (
+        latest["processor"],
+        ", ".join(f"{n:,} {what}" for what, n in load["outcomes"].items()),
+    )
     words = (
-        f"On {cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}): a 1,024 x 768 JPEG from file to drawn "
-        f"map. The app is ready {latest['app_ready']:.1f} s after its start. {load['clients']} clients at once for "
-        f"{load['minutes']:g} minutes: {outcomes}; 95 % of the answers within {load['p95_s']:.0f} s, "
-        f"{load['peak_mb']:,} MB at most, and memory grew by {100 * load['growth']:+.0f} %."
+        f"On {cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}): a 1,024 x 768 JPEG "
+        f"from file to drawn map. The app is ready {latest['app_ready']:.1f} s after its start. "
+        f"{load['clients']} clients at once for {load['minutes']:g} minutes: {outcomes}; 95 % of "
+        f"the answers within {load['p95_s']:.0f} s, {load['peak_mb']:,} MB at most, and memory "
+        f"grew by {100 * load['growth']:+.0f} %."
     )
     each = {name: f"{{{name}[mb]:,}}" for name in memory["runtimes"]}
     tables = [tabulate("work", rows, columns)]

@@ -1,7 +1,8 @@
 """What the stability check does to verdicts, and what its fewer windows cost.
 
-On real and generated pictures of the test split, and of `sites` as they were found: how often a mild re-encoding flips
-the answer, the bands before and after; and how far each re-encoded score lies from the score by all views.
+On real and generated pictures of the test split, and of `sites` as they were found: how often a
+mild re-encoding flips the answer, the bands before and after; and how far each re-encoded score
+lies from the score by all views.
 """
 
 import platform
@@ -15,11 +16,18 @@ from PIL import Image
 from benchmarks.common import Options, test_records
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
-from causalclip.evidence.stability import REENCODINGS, SQUARES, WINDOWS, Stability, check_stability
+from causalclip.examination.stability import (
+    REENCODINGS,
+    SQUARES,
+    WINDOWS,
+    Stability,
+    check_stability,
+)
 from causalclip.images.loading import load_image
-from causalclip.training.data import Record
+from training.detector.data import Record
 
-COUNT, COMPARED = 150, 20  # pictures of each label, and how many of them are judged by all views, too
+# pictures of each label, and how many of them are judged by all views, too
+COUNT, COMPARED = 150, 20
 
 
 def measure(options: Options) -> dict[str, Any]:
@@ -52,7 +60,9 @@ def choose(records: list[Record], *, sites: bool, count: int) -> list[Record]:
     return [r for label in (0, 1) for r in [r for r in of if r.label == label][:count]]
 
 
-def by_all_windows(detector: Detector, pixels: np.ndarray, stability: Stability) -> list[tuple[float, bool]]:
+def by_all_windows(
+    detector: Detector, pixels: np.ndarray, stability: Stability
+) -> list[tuple[float, bool]]:
     """(difference of probability, same band) of every delivery, against all views."""
     picture, calibration, pairs = Image.fromarray(pixels), detector.config.calibration, []
     for row in stability.rows:

@@ -47,20 +47,34 @@ class Section:
 def percent(share: float) -> str:
     """Whole percent; a share that is not 0 or 1 is not shown as if it were."""
     text = f"{100 * share:.0f} %"
-    return "under 1 %" if text == "0 %" and share > 0 else "over 99 %" if text == "100 %" and share < 1 else text
+    return (
+        "under 1 %"
+        if text == "0 %" and share > 0
+        else "over 99 %"
+        if text == "100 %" and share < 1
+        else text
+    )
 
 
 class _Cells(Formatter):
-    """`str.format` with two more formats: `%` for a share, and `ci` for a list of a value's ends."""
+    """`str.format` with two more formats: `%` for a share, and `ci` for a list of a value's
+    ends."""
 
     def format_field(self, value: Any, spec: str) -> str:
         if spec == "%":
             return percent(value)
-        return f"{value[0]:.3f} to {value[1]:.3f}" if spec == "ci" else str(super().format_field(value, spec))
+        return (
+            f"{value[0]:.3f} to {value[1]:.3f}"
+            if spec == "ci"
+            else str(super().format_field(value, spec))
+        )
 
 
-def tabulate(name: str, rows: Mapping[str, Report], columns: Mapping[str, str], caption: str = "") -> Table:
-    """A row for each entry, a column for each format; a cell without its number is empty. name: of the first column."""
+def tabulate(
+    name: str, rows: Mapping[str, Report], columns: Mapping[str, str], caption: str = ""
+) -> Table:
+    """A row for each entry, a column for each format; a cell without its number is empty. name: of
+    the first column."""
     cells = _Cells()
 
     def cell(text: str, row: Report) -> str:
@@ -70,19 +84,26 @@ def tabulate(name: str, rows: Mapping[str, Report], columns: Mapping[str, str], 
             return ""
 
     return Table(
-        [name, *columns], [[n, *(cell(text, row) for text in columns.values())] for n, row in rows.items()], caption
+        [name, *columns],
+        [[n, *(cell(text, row) for text in columns.values())] for n, row in rows.items()],
+        caption,
     )
 
 
 def ordered(sets: Iterable[str]) -> list[str]:
     """Sets in the order of SETS, then those without a name here, all of them together last."""
     order = list(SETS)
-    return sorted(sets, key=lambda name: (name == "all", order.index(name) if name in order else len(order), name))
+    return sorted(
+        sets,
+        key=lambda name: (name == "all", order.index(name) if name in order else len(order), name),
+    )
 
 
 def named(name: str) -> str:
     """A set by its name in the data, and what it holds."""
-    return SETS["all"] if name == "all" else f"`{name}`: {SETS[name]}" if name in SETS else f"`{name}`"
+    return (
+        SETS["all"] if name == "all" else f"`{name}`: {SETS[name]}" if name in SETS else f"`{name}`"
+    )
 
 
 def by_set(name: str, rows: Mapping[str, Report]) -> Table:

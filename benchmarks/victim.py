@@ -1,5 +1,6 @@
-"""A second victim: pictures attacked on one embedded model, purified, and read by another that was trained from another
-seed. Give that one as --victim (`python -m purifier.training.vlm DATA/vlm --out RUN/vlm-1 --seed 1`).
+"""A second victim: pictures attacked on one embedded model, purified, and read by another that was
+trained from another seed. Give that one as --victim (`python -m training.vlm.recipe DATA/vlm --out
+RUN/vlm-1 --seed 1`).
 """
 
 from collections import defaultdict
@@ -10,11 +11,11 @@ from typing import Any
 import torch
 
 from benchmarks.common import Options
+from benchmarks.defences.outcomes import load_samples
+from benchmarks.defences.table import WHOLE, build_rows
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.budget import to_levels
 from purifier.attacks.objectives import change_answer
-from purifier.evaluation.outcomes import load_samples
-from purifier.evaluation.table import WHOLE, build_rows
 from purifier.models import Models
 from purifier.vlm.model import EmbeddedVLM
 
@@ -24,12 +25,21 @@ DEFENCES = ("no defence", "JPEG 10", WHOLE)
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Answers that stay as they are for the clean picture, by the attacked and the answering model and the defence."""
-    models = {"shipped": Models(), "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim))}
-    rows = {name: {r.name: r for r in build_rows(its, compared=None)} for name, its in models.items()}
+    """Answers that stay as they are for the clean picture, by the attacked and the answering model
+    and the defence."""
+    models = {
+        "shipped": Models(),
+        "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim)),
+    }
+    rows = {
+        name: {r.name: r for r in build_rows(its, compared=None)} for name, its in models.items()
+    }
     kept: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for sample in load_samples(options.data / "vlm", count=options.pictures or PICTURES, seed=0):
-        clean = {name: its.vlm.answer(sample.pixels, sample.question)[0].text for name, its in models.items()}
+        clean = {
+            name: its.vlm.answer(sample.pixels, sample.question)[0].text
+            for name, its in models.items()
+        }
         for attacked, its in models.items():
             objective = change_answer(its.vlm, [sample.question], [clean[attacked]])
             moved = run_attack(ATTACK, sample.pixels, objective)
@@ -37,7 +47,12 @@ def measure(options: Options) -> dict[str, Any]:
                 with torch.no_grad():
                     shown = to_levels(rows[attacked][defence].defend(moved))
                     for reader, its_rows in rows.items():
-                        said = its_rows[defence].speaks_of(shown, moved).answer(shown, sample.question)[0].text
+                        said = (
+                            its_rows[defence]
+                            .speaks_of(shown, moved)
+                            .answer(shown, sample.question)[0]
+                            .text
+                        )
                         kept[attacked, reader, defence].append(said == clean[reader])
     cells = [
         {

@@ -1,6 +1,8 @@
-"""Features of a split's pictures in the detector's views (squares, and windows if it has any), computed once and kept.
+"""Features of a split's pictures in the detector's views (squares, and windows if it has any),
+computed once and kept.
 
-With them every row of the ablation, and every detector on the same tower, is judged in seconds on the same views.
+With them every row of the ablation, and every detector on the same tower, is judged in seconds on
+the same views.
 """
 
 import hashlib
@@ -15,14 +17,21 @@ from causalclip.calibration import Band, compression
 from causalclip.clip.backbones import load_tower, plan_views, render
 from causalclip.clip.tower import Tower, embed
 from causalclip.detector import Detector
-from causalclip.training.augmentation import on_white
-from causalclip.training.data import Record
-from causalclip.training.evaluation import Scores
-from causalclip.training.features import VERSION, CachedFeatures, all_parts, in_processes, process_tower
+from training.detector.augmentation import on_white
+from training.detector.data import Record
+from training.detector.evaluation import Scores
+from training.detector.features import (
+    VERSION,
+    CachedFeatures,
+    all_parts,
+    in_processes,
+    process_tower,
+)
 
 
 class SplitFeatures(CachedFeatures):
-    """[V, D] of every view. picture: [V], its record. window: bool [V]. quality: [N, Q], of every picture."""
+    """[V, D] of every view. picture: [V], its record. window: bool [V]. quality: [N, Q], of every
+    picture."""
 
     def __init__(self, files: Sequence[Path], tower: Tower) -> None:
         kept = [np.load(file) for file in files]
@@ -32,7 +41,8 @@ class SplitFeatures(CachedFeatures):
         self.quality = np.stack([each["quality"] for each in kept])
 
     def pool(self, whole: np.ndarray, window: np.ndarray, *, share: float) -> np.ndarray:
-        """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then weighted."""
+        """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then
+        weighted."""
         count = int(self.picture.max()) + 1
         means = []
         for kind, logits in ((False, whole), (True, window)):
@@ -46,13 +56,19 @@ class SplitFeatures(CachedFeatures):
 
 @torch.inference_mode()
 def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
-    """What the detector says of every picture, [N]: its own answer but for the features' half precision."""
+    """What the detector says of every picture, [N]: its own answer but for the features' half
+    precision."""
     x = views.take(detector.config.parts)
-    logits = {k: np.concatenate([h(rows.float()).logit for rows in x.split(512)]) for k, h in detector.heads.items()}
+    logits = {
+        k: np.concatenate([h(rows.float()).logit for rows in x.split(512)])
+        for k, h in detector.heads.items()
+    }
     windows = logits.get("window", logits["whole"])
     raw = views.pool(logits["whole"], windows, share=detector.config.share.get("window", 0.0))
     calibration = detector.config.calibration
-    return 1 / (1 + np.exp(-(calibration.scale * raw + [calibration.shift(q) for q in views.quality])))
+    return 1 / (
+        1 + np.exp(-(calibration.scale * raw + [calibration.shift(q) for q in views.quality]))
+    )
 
 
 @torch.inference_mode()
@@ -60,9 +76,14 @@ def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
     """Which of the pictures the detector takes for photographs, bool [N]."""
     assert detector.image_types is not None
     x, whole = views.take(detector.config.parts), ~views.window
-    other = np.concatenate([detector.image_types(rows.float())[:, 0].numpy() for rows in x.split(512)])
+    other = np.concatenate(
+        [detector.image_types(rows.float())[:, 0].numpy() for rows in x.split(512)]
+    )
     number = views.picture[whole]
-    return np.asarray(np.bincount(number, other[whole]) / np.bincount(number) <= float(detector.image_types.threshold))
+    return np.asarray(
+        np.bincount(number, other[whole]) / np.bincount(number)
+        <= float(detector.image_types.threshold)
+    )
 
 
 def _one(job: tuple[str, Path, Path, int]) -> None:
@@ -73,7 +94,9 @@ def _one(job: tuple[str, Path, Path, int]) -> None:
         pixels = np.asarray(on_white(ImageOps.exif_transpose(file)))
     views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size, windows=windows)
     with torch.inference_mode():
-        features = embed(tower(render(pixels, views, size=tower.image_size)), all_parts(tower.layers), tower)
+        features = embed(
+            tower(render(pixels, views, size=tower.image_size)), all_parts(tower.layers), tower
+        )
     partial = target.with_suffix(".partial.npz")
     window = [view.kind == "window" for view in views]
     np.savez(partial, features=features.half().numpy(), window=window, quality=compression(pixels))
@@ -101,5 +124,8 @@ def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: P
     probability = probabilities(detector, views)
     bands: list[Band] = [detector.config.calibration.band(p) for p in probability]
     if detector.image_types is not None:
-        bands = [b if seen else "no answer" for b, seen in zip(bands, photographs(detector, views), strict=True)]
+        bands = [
+            b if seen else "no answer"
+            for b, seen in zip(bands, photographs(detector, views), strict=True)
+        ]
     return Scores(tuple(records), probability, tuple(bands))

@@ -11,11 +11,12 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.evidence.examination import examine_file
+    from causalclip.examination.result import examine_file
     from causalclip.images.loading import load_image
 
 __all__ = ["Detector", "examine_file", "load_image"]
-# Before PyTorch is there: its idle threads wait by spinning, and on a busy machine that takes several times the work.
+# Before PyTorch is there: its idle threads wait by spinning, and on a busy machine that takes
+# several times the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # All bring seconds of imports, which a use of another part need not wait for.
 __getattr__, __dir__, _ = lazy_loader.attach(

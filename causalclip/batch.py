@@ -1,6 +1,8 @@
-"""Many pictures: first every one's answer, then whether each survives; a bad file costs its row only.
+"""Many pictures: first every one's answer, then whether each survives; a bad file costs its row
+only.
 
-What is found is kept by the file's hash, so that a batch that was stopped, or has grown, goes on where it was.
+What is found is kept by the file's hash, so that a batch that was stopped, or has grown, goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -20,8 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalclip.evidence.cautions import SHORT
-from causalclip.evidence.examination import (
+from causalclip.examination.cautions import SHORT
+from causalclip.examination.headline import make_headline
+from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.regions import REGION_ANSWERS
+from causalclip.examination.regions import WHY_UNKNOWN as UNKNOWN
+from causalclip.examination.result import (
     HALVED,
     Examination,
     assemble_examination,
@@ -29,10 +35,6 @@ from causalclip.evidence.examination import (
     read_claims,
     with_hints,
 )
-from causalclip.evidence.headline import make_headline
-from causalclip.evidence.regions import REGION_ANSWERS
-from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
-from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.formats import ImageError, clean
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.images.zips import MAX_PICTURES, Member, ZipError, count_zip, is_zip, read_zip
@@ -40,7 +42,7 @@ from causalclip.languages import N_, _, ended, in_turn, number
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
-    from causalclip.evidence.cautions import Caution
+    from causalclip.examination.cautions import Caution
     from causalclip.provenance.reading import Provenance
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,8 @@ CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
 NOTHING = N_("Nothing to check")  # of a picture that got no answer
 NOT_EXAMINED = N_("Not examined")
 OURS = N_("Something went wrong here, and that is not the file's fault. Please try again.")
-_SIGNS = "=+\\-@⁺⁼₊₌﬩﹢﹣﹦﹫＋－＝＠"  # all that NFKC reads as one of the first four, as some spreadsheets do
+# all that NFKC reads as one of the first four, as some spreadsheets do
+_SIGNS = "=+\\-@⁺⁼₊₌﬩﹢﹣﹦﹫＋－＝＠"
 _RUNS = re.compile(rf"^(?=[\t\r]|[\s\"]*[{_SIGNS}])|(?<=[;\t\r\n])(?=[\s\"]*[{_SIGNS}])")
 COLUMNS = {
     "number": N_("No."),
@@ -72,15 +75,18 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One picture's line in the table. Its sentences are in the language of who asked, its keys in English.
+    """One picture's line in the table. Its sentences are in the language of who asked, its keys in
+    English.
 
-    answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own answer, after
-    stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
-    key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. copies: how many of the
-    re-saved ones keep the answer, "7/8"; "" until that is known. part: a key, of
-    causalclip.evidence.regions.REGION_ANSWERS, or CHECKING. cautions: keys, of causalclip.evidence.cautions. claims: a
-    sentence, empty for a file without metadata. marks: whose they are, and which. marked: whether any is more than a
-    hint. problem: a sentence, for a file that was refused. halved: whether the picture was judged at half its size.
+    answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own
+    answer, after stability. score: the calibrated probability, None if not examined or not
+    answered. survives: Stability.words; the key CHECKING until that is known, and UNCHECKED for
+    good if the batch was stopped then. copies: how many of the re-saved ones keep the answer,
+    "7/8"; "" until that is known. part: a key, of causalclip.examination.regions.REGION_ANSWERS, or
+    CHECKING. cautions: keys, of causalclip.examination.cautions. claims: a sentence, empty for a
+    file without metadata. marks: whose they are, and which. marked: whether any is more than a
+    hint. problem: a sentence, for a file that was refused. halved: whether the picture was judged
+    at half its size.
     measured_as: as of its detection, for how often such answers are wrong.
     """
 
@@ -106,16 +112,23 @@ class BatchRow:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The file that it is of, by hash and name: equal bytes may come under two names, and each row says its own."""
+        """The file that it is of, by hash and name: equal bytes may come under two names, and each
+        row says its own."""
         return self.sha256, self.name
 
     @property
     def beside(self) -> str:
-        """What stands beside the answer: why it was not examined, or what the pixels say where that is not the answer,
-        the kind of picture where they got none, and what the file says."""
+        """What stands beside the answer: why it was not examined, or what the pixels say where that
+        is not the answer, the kind of picture where they got none, and what the file says."""
         own = _("By the pixels: {answer}.", answer=_(self.band))
         kind = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
-        judged = "" if self.band in ("", self.answer.lower()) else kind if self.band == NO_ANSWER else own
+        judged = (
+            ""
+            if self.band in ("", self.answer.lower())
+            else kind
+            if self.band == NO_ANSWER
+            else own
+        )
         differs = ended(_(self.part)) if self.part == REGION_ANSWERS["found"] else ""
         return " ".join(filter(None, (self.problem, differs, judged, self.claims)))
 
@@ -127,9 +140,14 @@ class BatchRow:
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
-        keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "part", "kind")}
+        keys = {
+            name: _(getattr(self, name)) for name in ("answer", "band", "survives", "part", "kind")
+        }
         plain = {name: getattr(self, name) for name in COLUMNS}
-        cautions = [*filter(None, self.cautions.split(", ")), *([UNKNOWN["halved"]] if self.halved else [])]
+        cautions = [
+            *filter(None, self.cautions.split(", ")),
+            *([UNKNOWN["halved"]] if self.halved else []),
+        ]
         return plain | keys | {"cautions": in_turn(map(_, cautions))}
 
 
@@ -146,9 +164,9 @@ class EarlyAnswer:
 class RowUpdate:
     """A row with what it rests on.
 
-    examination: None for a file that was refused, and for a row whose stability is still being checked: the same row
-    comes again with it. pixels: of the picture, uint8 RGB [H, W, 3]; None for a file that was refused, and for one that
-    was known already.
+    examination: None for a file that was refused, and for a row whose stability is still being
+    checked: the same row comes again with it. pixels: of the picture, uint8 RGB [H, W, 3]; None for
+    a file that was refused, and for one that was known already.
     """
 
     row: BatchRow
@@ -157,7 +175,8 @@ class RowUpdate:
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
-    """(name, bytes or error) of all files, archives opened; beyond MAX_PICTURES there are errors only.
+    """(name, bytes or error) of all files, archives opened; beyond MAX_PICTURES there are errors
+    only.
 
     Raises ZipError if there are too many files, or if an only archive cannot be used.
     """
@@ -177,7 +196,8 @@ def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
 
 
 def count(paths: Iterable[str | Path]) -> int:
-    """How many rows `collect` will give, to say how far it is; archives are looked into, and nothing is unpacked."""
+    """How many rows `collect` will give, to say how far it is; archives are looked into, and
+    nothing is unpacked."""
     return sum(_count(path) for path in paths)
 
 
@@ -213,13 +233,13 @@ def examine_all(
 ) -> Iterator[RowUpdate]:
     """Examines all files; never raises on a file's account.
 
-    Yields each row twice: when there is an answer, and, once all have theirs, when its stability is known; a refused
-    file's and a finished one's once.
+    Yields each row twice: when there is an answer, and, once all have theirs, when its stability is
+    known; a refused file's and a finished one's once.
 
     Args:
         read: gives all members, each time it is called; it is called twice.
-        folder: keeps answers on disk, as their arrays are large, so that no picture is judged twice. Nobody else may
-            write to it: they are pickled.
+        folder: keeps answers on disk, as their arrays are large, so that no picture is judged
+            twice. Nobody else may write to it: they are pickled.
         finished: rows of an earlier run that will not change, by `BatchRow.key`.
     """
     run = _Run(detector, folder, finished or {})
@@ -235,7 +255,10 @@ def examine_all(
 
 
 def _guarded(
-    look: Callable[[int, str, bytes], RowUpdate], number: int, name: str, content: bytes | ImageError
+    look: Callable[[int, str, bytes], RowUpdate],
+    number: int,
+    name: str,
+    content: bytes | ImageError,
 ) -> RowUpdate:
     try:
         if isinstance(content, ImageError):
@@ -262,14 +285,20 @@ class _Run:
         if (sha256, name) in self.finished:
             return RowUpdate(replace(self.finished[sha256, name], number=number))
         loaded = load_image(content)
-        return RowUpdate(_row(number, name, loaded, self._early(content, loaded)), pixels=loaded.pixels)
+        return RowUpdate(
+            _row(number, name, loaded, self._early(content, loaded)), pixels=loaded.pixels
+        )
 
     def check(self, number: int, name: str, content: bytes) -> RowUpdate:
         """The second look: the same row with its stability."""
         loaded = load_image(content)
         early = self._early(content, loaded)
-        x = assemble_examination(self.detector, loaded, early.provenance, early.cautions, early.detection, name=name)
-        checked = x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
+        x = assemble_examination(
+            self.detector, loaded, early.provenance, early.cautions, early.detection, name=name
+        )
+        checked = (
+            x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
+        )
         row = _row(number, name, loaded, early)
         s = x.stability
         copies = f"{len(s.rows) - s.changed}/{len(s.rows)}" if s else ""
@@ -280,9 +309,12 @@ class _Run:
     def _early(self, content: bytes, loaded: LoadedImage) -> EarlyAnswer:
         if self.folder and (kept := early_answer(self.folder, loaded.sha256)):
             return kept
-        found = EarlyAnswer(*look_closer(loaded, read_claims(content)), self.detector.predict(loaded.pixels))
+        found = EarlyAnswer(
+            *look_closer(loaded, read_claims(content)), self.detector.predict(loaded.pixels)
+        )
         if self.folder:
-            with suppress(FileNotFoundError):  # the folder went with its page; the detector ends the run
+            # the folder went with its page; the detector ends the run
+            with suppress(FileNotFoundError):
                 (self.folder / f"{loaded.sha256}.answer").write_bytes(pickle.dumps(found))
         return found
 
@@ -309,7 +341,11 @@ def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> Bat
         CHECKING,
         ", ".join(caution.kind for caution in found.cautions),
         found.detection.kind,
-        headline.proved if headline.source == "signature" else "" if provenance.silent else provenance.summary(),
+        headline.proved
+        if headline.source == "signature"
+        else ""
+        if provenance.silent
+        else provenance.summary(),
         ", ".join(provenance.mark_names),
         f"{loaded.width} x {loaded.height}",
         loaded.format,
@@ -321,7 +357,8 @@ def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> Bat
 
 
 def as_csv(rows: Iterable[BatchRow]) -> str:
-    """The table as CSV in the reader's language, with a byte order mark so that spreadsheets read it as UTF-8."""
+    """The table as CSV in the reader's language, with a byte order mark so that spreadsheets read
+    it as UTF-8."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(map(_, COLUMNS.values()))
@@ -331,14 +368,17 @@ def as_csv(rows: Iterable[BatchRow]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV injection).
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV
+    injection).
 
     Also where a cell would begin in the many languages whose spreadsheets separate by semicolons.
     """
     return _RUNS.sub("'", value) if isinstance(value, str) else value
 
 
-def zip_reports(path: str | Path, rows: Iterable[BatchRow], reports: Iterable[tuple[str, str]]) -> None:
+def zip_reports(
+    path: str | Path, rows: Iterable[BatchRow], reports: Iterable[tuple[str, str]]
+) -> None:
     """Writes an archive of results.csv and of (file name, text) pairs."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("results.csv", as_csv(rows))
@@ -347,6 +387,9 @@ def zip_reports(path: str | Path, rows: Iterable[BatchRow], reports: Iterable[tu
 
 
 def report_stem(number: int, name: str) -> str:
-    """A report's file name without its ending: a number, and what is plain of the picture's own name."""
-    stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(name).stem).strip("-")[:40]
+    """A report's file name without its ending: a number, and what is plain of the picture's own
+    name."""
+    stem = "".join(
+        c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(name).stem
+    ).strip("-")[:40]
     return f"{number:03d}-{stem or 'picture'}"

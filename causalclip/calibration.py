@@ -1,4 +1,5 @@
-"""From logit and embedding to the answer: a probability that means what it says, a band in words, the type of image.
+"""From logit and embedding to the answer: a probability that means what it says, a band in words,
+the type of image.
 
 What is no photograph gets no answer: a linear classifier on the verdict's own embedding tells.
 """
@@ -18,11 +19,13 @@ CONFIDENCE = 0.9  # with which the bands keep their budgets on new owners
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """logit = scale * raw + offset + quality . q, fitted on families and sites that the heads had not seen.
+    """logit = scale * raw + offset + quality . q, fitted on families and sites that the heads had
+    not seen.
 
-    quality: weights of the estimated compression (see `compression`); never of width, height or aspect.
-    low, high: the bands' thresholds, as probabilities: likely not generated at or below `low`, likely generated at or
-    above `high`, inconclusive between them.
+    quality: weights of the estimated compression (see `compression`); never of width, height or
+    aspect.
+    low, high: the bands' thresholds, as probabilities: likely not generated at or below `low`,
+    likely generated at or above `high`, inconclusive between them.
     threshold: where balanced accuracy was best on the same held-out pictures.
     """
 
@@ -53,7 +56,11 @@ class Calibration:
 
 def sigmoid(logit: float) -> float:
     """1 / (1 + exp(-logit)), without overflow."""
-    return float(1 / (1 + np.exp(-logit))) if logit >= 0 else float(np.exp(logit) / (1 + np.exp(logit)))
+    return (
+        float(1 / (1 + np.exp(-logit)))
+        if logit >= 0
+        else float(np.exp(logit) / (1 + np.exp(logit)))
+    )
 
 
 def fit_logistic(
@@ -64,11 +71,14 @@ def fit_logistic(
     ridge: float = 1e-3,
     given: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Logistic regression by L-BFGS: features [N, K] -> coefficients [K + 1], the last one the offset.
+    """Logistic regression by L-BFGS: features [N, K] -> coefficients [K + 1], the last one the
+    offset.
 
     given: log-odds [N] that are known already, and to which the fitted ones are added.
     """
-    from scipy.optimize import minimize  # here, as only fitting needs SciPy: 45 MB, which the app has no use for
+    from scipy.optimize import (
+        minimize,  # here, as only fitting needs SciPy: 45 MB, which the app has no use for
+    )
 
     X = np.column_stack([features, np.ones(len(features))])
     w = np.ones(len(labels)) if weight is None else weight / weight.mean()
@@ -76,7 +86,10 @@ def fit_logistic(
 
     def objective(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
         margin = sign * (X @ coefficients + given)
-        loss = float(np.mean(w * np.logaddexp(0, -margin)) + ridge * np.dot(coefficients[:-1], coefficients[:-1]))
+        loss = float(
+            np.mean(w * np.logaddexp(0, -margin))
+            + ridge * np.dot(coefficients[:-1], coefficients[:-1])
+        )
         pull = -(w * sign / (1 + np.exp(np.clip(margin, -500, 500))))
         return loss, X.T @ pull / len(X) + 2 * ridge * np.append(coefficients[:-1], 0)
 
@@ -93,12 +106,13 @@ def choose_bands(
     false_alarms: float = 0.05,
     misses: float = 0.10,
 ) -> tuple[float, float, dict[str, float]]:
-    """(low, high, their bounds): at most `false_alarms` of real pictures at or above high, `misses` of generated
-    ones at or below low, on owners that the heads have not seen.
+    """(low, high, their bounds): at most `false_alarms` of real pictures at or above high, `misses`
+    of generated ones at or below low, on owners that the heads have not seen.
 
-    An owner is one draw, however many pictures he has: his share counts, and the mean over owners is bounded from above
-    by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at CONFIDENCE. In each of the sets,
-    which differ in how hard their pictures are, the mean itself keeps the budget, too, if it has at least MIN_OWNERS.
+    An owner is one draw, however many pictures he has: his share counts, and the mean over owners
+    is bounded from above by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at
+    CONFIDENCE. In each of the sets, which differ in how hard their pictures are, the mean itself
+    keeps the budget, too, if it has at least MIN_OWNERS.
     """
     real, generated = labels == 0, labels == 1
     names = np.zeros(len(labels), dtype=int) if sets is None else sets
@@ -111,10 +125,16 @@ def choose_bands(
             at.append(threshold_within(scores[rows], owners[rows], budget=budget, confidence=None))
         return max(at)
 
-    high, low = within(probabilities, real, false_alarms), -within(-probabilities, generated, misses)
+    high, low = (
+        within(probabilities, real, false_alarms),
+        -within(-probabilities, generated, misses),
+    )
     low, high = min(low, high), max(low, high)
     bounds = {"confidence": CONFIDENCE}
-    for name, inside, out in (("accused", real, probabilities >= high), ("missed", generated, probabilities <= low)):
+    for name, inside, out in (
+        ("accused", real, probabilities >= high),
+        ("missed", generated, probabilities <= low),
+    ):
         shares = owner_shares(out[inside], owners[inside])
         bounds |= {f"{name}_owners": len(shares), f"{name}_share": float(shares.mean())}
         bounds[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares))
@@ -137,8 +157,8 @@ def upper_bound(events: float, draws: int, *, confidence: float = CONFIDENCE) ->
 def threshold_within(
     scores: np.ndarray, owners: np.ndarray, *, budget: float, confidence: float | None = CONFIDENCE
 ) -> float:
-    """The lowest threshold at which the bound on the mean share of pictures at or above it keeps the budget; without a
-    confidence, the mean itself.
+    """The lowest threshold at which the bound on the mean share of pictures at or above it keeps
+    the budget; without a confidence, the mean itself.
 
     With too few owners for any bound, just beyond the highest score.
     """
@@ -149,7 +169,11 @@ def threshold_within(
         middle = (first + last) // 2
         shares = owner_shares(scores >= candidates[middle], owners)
         mean = float(shares.mean())
-        if (upper_bound(mean * len(shares), len(shares), confidence=confidence) if confidence else mean) <= budget:
+        if (
+            upper_bound(mean * len(shares), len(shares), confidence=confidence)
+            if confidence
+            else mean
+        ) <= budget:
             last = middle
         else:
             first = middle + 1
@@ -160,10 +184,13 @@ WINDOW = 512  # px; the middle of the picture, so that large pictures cost no mo
 
 
 def compression(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] -> [2]: how visible a grid of 8 px blocks is, and how much fine detail is left.
+    """uint8 [H, W, 3] -> [2]: how visible a grid of 8 px blocks is, and how much fine detail is
+    left.
 
-    blocking: log ratio of the mean step across block borders to the mean step elsewhere; 0 for an uncompressed picture.
-    detail: log of the mean absolute second difference, in grey levels; falls with blur, upscaling and compression.
+    blocking: log ratio of the mean step across block borders to the mean step elsewhere; 0 for an
+    uncompressed picture.
+    detail: log of the mean absolute second difference, in grey levels; falls with blur, upscaling
+    and compression.
     """
     grey = _middle(pixels).astype(np.float32).mean(2)
     blocking, detail = [], []
@@ -187,17 +214,19 @@ ImageType = Literal["photograph", "drawing", "page", "blank"]
 
 GRID = 16  # cells across and down
 LOOKED_SIDE = 1024  # px on the long side of what is looked at; rows and columns are dropped before
-# Of the variance of grey, between the cells: 1,200 pictures had 0.14 to 0.99, close-ups of gravel, brick and grass 0.03
-# to 0.05, noise 0.001.
+# Of the variance of grey, between the cells: 1,200 pictures had 0.14 to 0.99, close-ups of gravel,
+# brick and grass 0.03 to 0.05, noise 0.001.
 MIN_SPREAD = 0.01
 MIN_DEVIATION = 1.0  # grey levels of standard deviation, at least; the same pictures had 11 or more
 
 
 class ImageTypeClassifier(nn.Module):
-    """Two scores, linear in the standardised embedding: not a photograph; and, if so, rather a page than a drawing.
+    """Two scores, linear in the standardised embedding: not a photograph; and, if so, rather a page
+    than a drawing.
 
-    A photograph here is also a generated picture that looks like one. A drawing is drawn, painted or rendered; a page
-    is a screenshot, a chart, a scan, a meme or a collage with text. The pixels tell before whether a picture is blank.
+    A photograph here is also a generated picture that looks like one. A drawing is drawn, painted
+    or rendered; a page is a screenshot, a chart, a scan, a meme or a collage with text. The pixels
+    tell before whether a picture is blank.
 
     Args:
         width: D, dimensions of the embedding.
@@ -212,7 +241,8 @@ class ImageTypeClassifier(nn.Module):
         self.scores = nn.Linear(width, 2)
         self.register_buffer("shift", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        self.register_buffer("threshold", torch.zeros(()))  # of the first score; above it no verdict is given
+        # of the first score; above it no verdict is given
+        self.register_buffer("threshold", torch.zeros(()))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """[B, D] -> [B, 2]."""
@@ -228,8 +258,8 @@ class ImageTypeClassifier(nn.Module):
 
 
 def is_blank(pixels: np.ndarray) -> bool:
-    """Whether all parts of a picture (uint8 RGB [H, W, 3]) are equally bright on average, so that nothing is in it: one
-    colour, even noise or an even pattern."""
+    """Whether all parts of a picture (uint8 RGB [H, W, 3]) are equally bright on average, so that
+    nothing is in it: one colour, even noise or an even pattern."""
     step = max(1, max(pixels.shape[:2]) // LOOKED_SIDE)
     grey = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
     variance = float(np.asarray(grey, np.float32).var())

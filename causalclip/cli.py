@@ -1,4 +1,5 @@
-"""python -m causalclip detect | explain | compare | archive | calibrate | train | evaluate | data"""
+"""python -m causalclip detect | explain | compare | archive | calibrate | train | evaluate |
+data"""
 
 from __future__ import annotations
 
@@ -34,18 +35,19 @@ from causalclip.images.formats import ACCEPTED, ImageError, sniff, spelt
 from causalclip.images.loading import read_box
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.paths import WeightsMissing
-from causalclip.profile import BadProfile
+from causalclip.reference import BadProfile
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector
-    from causalclip.evidence.examination import Examination
+    from causalclip.examination.result import Examination
 
-ELSEWHERE = {  # commands whose modules are imported only for them: name -> module, function, --help's last lines
+# commands whose modules are imported only for them: name -> module, function, --help's last lines
+ELSEWHERE = {
     "archive": ("causalclip.archive.command", "archive", None),
-    "calibrate": ("causalclip.thresholds", "calibrate", TABLE),
+    "calibrate": ("causalclip.calibrate", "calibrate", TABLE),
     "explain": ("causalclip.report.explain", "explain", TABLE),
     "compare": ("causalclip.report.comparison", "compare", TABLE),
-    "data": ("causalclip.dataset.command", "data", None),
+    "data": ("training.dataset.command", "data", None),
 }
 
 
@@ -79,10 +81,15 @@ app = typer.Typer(
 Manifest = Annotated[
     Path,
     typer.Option(
-        exists=True, dir_okay=False, help="CSV with path, label, source, split (and set, view, picture, family)."
+        exists=True,
+        dir_okay=False,
+        help="CSV with path, label, source, split (and set, view, picture, family).",
     ),
 ]
-Root = Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder that the manifest's paths are in.")]
+Root = Annotated[
+    Path,
+    typer.Option(exists=True, file_okay=False, help="The folder that the manifest's paths are in."),
+]
 
 
 @app.callback()
@@ -92,31 +99,46 @@ def _settings() -> None:
 
 @app.command(epilog=TABLE)
 def detect(
-    paths: Annotated[list[Path], typer.Argument(help=f"Pictures, or folders that are walked. {ACCEPTED}")],
+    paths: Annotated[
+        list[Path], typer.Argument(help=f"Pictures, or folders that are walked. {ACCEPTED}")
+    ],
     as_json: Annotated[
-        bool, typer.Option("--json", help="The whole examination, one JSON object a line; with stability.")
+        bool,
+        typer.Option(
+            "--json", help="The whole examination, one JSON object a line; with stability."
+        ),
     ] = False,
     stability: Annotated[
-        bool, typer.Option("--stability", help="Check, too, whether the answer survives re-encoding.")
+        bool,
+        typer.Option("--stability", help="Check, too, whether the answer survives re-encoding."),
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Sentences in place of a line: why it decided so, and what to do.")
+        bool,
+        typer.Option(
+            "--explain", help="Sentences in place of a line: why it decided so, and what to do."
+        ),
     ] = False,
     model: Model = "",
     head: Head = "",
-    heatmap_dir: Annotated[Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")] = None,
+    heatmap_dir: Annotated[
+        Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")
+    ] = None,
     report_dir: Annotated[
-        Path | None, typer.Option(help="Write each picture's report there, as HTML and JSON; with stability.")
+        Path | None,
+        typer.Option(help="Write each picture's report there, as HTML and JSON; with stability."),
     ] = None,
     profile: ProfileFile = None,
     crop: Annotated[
         str,
-        typer.Option(help="Judge this part alone: left,top,right,bottom in the file's pixels, such as 120,80,640,480."),
+        typer.Option(
+            help="Judge this part alone: left,top,right,bottom in the file's pixels, such as "
+            "120,80,640,480."
+        ),
     ] = "",
     lang: Lang = ENGLISH,
 ) -> None:
-    """Examine pictures, a line each: the answer from all evidence, the score, the pixels' answer where it is another,
-    and how many of 8 re-saved copies keep it.
+    """Examine pictures, a line each: the answer from all evidence, the score, the pixels' answer
+    where it is another, and how many of 8 re-saved copies keep it.
 
     Without stability, the copies are not tested, which can turn an answer into inconclusive.
     """
@@ -132,7 +154,8 @@ def detect(
     with told(OSError):
         for folder in filter(None, (heatmap_dir, report_dir)):
             folder.mkdir(parents=True, exist_ok=True)
-    load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read
+    # by the first picture that can be read
+    load = cache(partial(load_detector, model, profile=profile))
     tested = as_json or stability or report_dir is not None
     judge, refused = partial(_judge, load, crop=part, stability=tested), not files
     with speaking(lang):
@@ -151,33 +174,52 @@ def detect(
 def train(
     out: Annotated[Path, typer.Option(help="Where the detector, its card and its checkpoints go.")],
     manifest: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV of your own pictures (docs/training.md).")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="CSV of your own pictures (docs/training.md)."
+        ),
     ] = None,
-    root: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Of the manifest's paths.")] = None,
-    table: Annotated[Path, typer.Option(dir_okay=False, help="The data set's table, in place of a manifest.")] = Path(
-        "data/pictures.csv.gz"
-    ),
+    root: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Of the manifest's paths.")
+    ] = None,
+    table: Annotated[
+        Path, typer.Option(dir_okay=False, help="The data set's table, in place of a manifest.")
+    ] = Path("training/tables/pictures.csv.gz"),
     originals: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Where `data collect` put its pictures.")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where `data collect` put its pictures."),
     ] = None,
     backbone: Annotated[
         str, typer.Option(help="clip-vit-b-16, local-dir:PATH, or MODEL/TAG of open_clip.")
     ] = "clip-vit-b-16",
     config: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Settings as JSON; by itself those of configs/shipped.json."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Settings as JSON; by itself those of training/configs/linear.json.",
+        ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(".cache/features"),
+    cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(
+        ".cache/features"
+    ),
 ) -> None:
-    """Train a detector on the data set (--originals), or on pictures of your own (--manifest and --root).
+    """Train a detector on the data set (--originals), or on pictures of your own (--manifest and
+    --root).
 
-    Frozen features, a causal head, calibration on held-out owners. Started again after a kill, it goes on from there.
+    Frozen features, a causal head, calibration on held-out owners. Started again after a kill, it
+    goes on from there.
     """
     with told(ModuleNotFoundError):
-        from causalclip.dataset.rules import read_originals
-        from causalclip.dataset.table import BadTable
-        from causalclip.training.data import BadManifest, RunStopped, stopped_in_a_sentence, training_records
-        from causalclip.training.recipe import (  # offline only: not for the app
+        from training.dataset.rules import read_originals
+        from training.dataset.table import BadTable
+        from training.detector.data import (
+            BadManifest,
+            RunStopped,
+            stopped_in_a_sentence,
+            training_records,
+        )
+        from training.detector.recipe import (  # offline only: not for the app
             SHIPPED,
             Recipe,
             check_tower,
@@ -205,26 +247,40 @@ def evaluate(
     out: Annotated[Path, typer.Option(dir_okay=False, help="A JSON file.")],
     model: Model = "",
     head: Head = "",
-    split: Annotated[str, typer.Option(help="Rows of the manifest, by their column split.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="Rows of the manifest, by their column split.")
+    ] = "test",
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source."""
     model = chosen_model(model, head)
     with told(ModuleNotFoundError):
-        from causalclip.training.data import BadManifest, RunStopped, stopped_in_a_sentence
-        from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn
+        from training.detector.data import BadManifest, RunStopped, stopped_in_a_sentence
+        from training.detector.evaluation import (  # offline only: needs scikit-learn
+            evaluate_detector,
+            read_split,
+        )
     with told(BadManifest):
         read_split(manifest, split)
     with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
         report = evaluate_detector(load_detector(model), manifest, root, split=split)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
-    typer.echo(json.dumps({name: table for name, table in report.items() if name in report["sets"]}, indent=2))
+    typer.echo(
+        json.dumps(
+            {name: table for name, table in report.items() if name in report["sets"]}, indent=2
+        )
+    )
 
 
 def _judge(
-    load: Callable[[], Detector], path: Path, *, stability: bool, crop: tuple[float, float, float, float] | None
+    load: Callable[[], Detector],
+    path: Path,
+    *,
+    stability: bool,
+    crop: tuple[float, float, float, float] | None,
 ) -> Examination | str:
-    """A picture's examination, or that of a part of it, or the sentence that says why there is none."""
+    """A picture's examination, or that of a part of it, or the sentence that says why there is
+    none."""
     from causalclip.images.loading import cut, in_loaded, load_image, read_file
     from causalclip.images.sandbox import warm_up
 
@@ -233,12 +289,13 @@ def _judge(
         data = read_file(path)
         sniff(data)
         loaded = load_image(data) if crop else None
-        if loaded and loaded.notes:  # the part's file repeats them, and stays what it is whoever asks
+        # the part's file repeats them, and stays what it is whoever asks
+        if loaded and loaded.notes:
             with speaking(ENGLISH):
                 loaded = load_image(data)
         part = cut(loaded, in_loaded(crop, loaded)) if loaded and crop else data
         detector = load()
-        from causalclip.evidence.examination import WholePicture, examine, read_claims
+        from causalclip.examination.result import WholePicture, examine, read_claims
 
         whole = WholePicture.of(loaded, read_claims(data)) if loaded else None
         return examine(part, detector, name=path.name, stability=stability, whole=whole)
@@ -246,7 +303,9 @@ def _judge(
         return str(error)
 
 
-def _print(path: Path, judged: Examination | str, lines: Lines, *, as_json: bool, explain: bool) -> None:
+def _print(
+    path: Path, judged: Examination | str, lines: Lines, *, as_json: bool, explain: bool
+) -> None:
     name = spelt(str(path))
     with tqdm.external_write_mode(sys.stdout):
         if as_json:
@@ -262,7 +321,7 @@ def _print(path: Path, judged: Examination | str, lines: Lines, *, as_json: bool
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:
     stem = f"{path.stem}-{x.sha256[:8]}"
     if heatmap_dir:
-        from causalclip.maps.heatmap import face
+        from causalclip.maps.attribution import face
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
         drawing = prepare(x.pixels, x.detection, boxes=x.mark_boxes)

@@ -1,4 +1,5 @@
-"""Detector.from_pretrained(...).predict(picture) -> Detection, which page, command line and API show."""
+"""Detector.from_pretrained(...).predict(picture) -> Detection, which page, command line and API
+show."""
 
 import copy
 import json
@@ -15,19 +16,36 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.calibration import Band, Calibration, ImageType, ImageTypeClassifier, compression, is_blank, sigmoid
-from causalclip.clip.backbones import MAX_SQUARES, Kind, View, load_judge, plan_views, render, shared_tower
+from causalclip.calibration import (
+    Band,
+    Calibration,
+    ImageType,
+    ImageTypeClassifier,
+    compression,
+    is_blank,
+    sigmoid,
+)
+from causalclip.clip.backbones import (
+    MAX_SQUARES,
+    Kind,
+    View,
+    load_judge,
+    plan_views,
+    render,
+    shared_tower,
+)
 from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
 from causalclip.clip.weights import Runtime
 from causalclip.method import CausalHead
 from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder
-from causalclip.profile import Profile, Standing
+from causalclip.reference import Profile, Standing
 
 DEFAULT = HEADS[DEFAULT_HEAD]
 IMAGE_TYPES = "kinds.safetensors"
 ADVERSARY = "adversary."  # weights of training alone, which older folders hold
 Head = Literal["causal", "linear"]
-BATCH = 4  # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
+# views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
+BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +53,13 @@ class ViewAttribution:
     """One view and its share of the verdict, in calibrated log-odds.
 
     kind: "whole" or "window". box: left, top, right, bottom in picture pixels.
-    causal: float32 [g, g], what each patch adds to Detection.logit through the causal part, against a patch of the
-        average training picture (these are the evidence).
-    non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask. rest: what is of no patch.
+    causal: float32 [g, g], what each patch adds to Detection.logit through the causal part, against
+        a patch of the average training picture (these are the evidence).
+    non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask. rest:
+    what is of no patch.
     mask: float32 [D] in [0, 1], the share of each dimension that was let through.
-    channels: float32 [D], what each dimension adds to Detection.logit, against the average training picture; with the
-        view's `bias` they add up to its part of the logit, as causal and rest do.
+    channels: float32 [D], what each dimension adds to Detection.logit, against the average training
+        picture; with the view's `bias` they add up to its part of the logit, as causal and rest do.
     held: float32 [D], what each dimension would have added with 1 - mask in place of the mask.
     """
 
@@ -61,11 +80,15 @@ class Detection:
 
     probability: calibrated, in [0, 1], that it was generated. logit: its log-odds.
     band: in words, by the thresholds low and high (probabilities) that are stored with the model.
-    views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is the logit.
-    rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.calibration.
+    views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is the
+    logit.
+    rest: the calibration's own offset. compression: estimated from the pixels, see
+    causalclip.calibration.
     parts: names of the embedding's parts, and how many dimensions each has.
-    model, revision: which model judged. runtime: in which numbers (causalclip.clip.weights). seconds: the time it took.
-    profile: of the archive that it is held to, if it is. kind: what is no photograph gets no answer.
+    model, revision: which model judged. runtime: in which numbers (causalclip.clip.weights).
+    seconds: the time it took.
+    profile: of the archive that it is held to, if it is. kind: what is no photograph gets no
+    answer.
     head: "causal" where the mask is the picture's own, "linear" where all pictures have the same.
     """
 
@@ -90,13 +113,15 @@ class Detection:
 
     @property
     def standing(self) -> Standing | None:
-        """Where the score stands among the archive's; None without one, and where there is no answer."""
+        """Where the score stands among the archive's; None without one, and where there is no
+        answer."""
         held = None if self.band == "no answer" else self.profile
         return held.standing(self.probability, high=self.high) if held else None
 
     @property
     def measured_as(self) -> str | None:
-        """The revision whose benchmark speaks of its answer; None where an archive's threshold made it another one."""
+        """The revision whose benchmark speaks of its answer; None where an archive's threshold made
+        it another one."""
         return None if self.profile and self.profile.raised(self.high) else self.revision
 
 
@@ -114,8 +139,8 @@ class Verdict:
 class DetectorConfig:
     """What is stored beside the heads.
 
-    parts: of the embedding (causalclip.clip.tower). share: each view kind's weight in the raw logit, when both
-    are seen. windows: how many native windows at most.
+    parts: of the embedding (causalclip.clip.tower). share: each view kind's weight in the raw
+    logit, when both are seen. windows: how many native windows at most.
     """
 
     backbone: str
@@ -137,9 +162,10 @@ class DetectorConfig:
 class Judgement:
     """What the heads say of V views, in calibrated log-odds.
 
-    [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here (channels) and would
-    add with 1 - mask (held), and the patches' total on the average picture (neutral). [V] each: bias and offset. The
-    logit is sum(channels) + bias, and also causal . embedding + offset.
+    [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here
+    (channels) and would add with 1 - mask (held), and the patches' total on the average picture
+    (neutral). [V] each: bias and offset. The logit is sum(channels) + bias, and also causal .
+    embedding + offset.
     """
 
     mask: Tensor
@@ -154,7 +180,9 @@ class Judgement:
     @classmethod
     def joined(cls, few: Sequence["Judgement"]) -> "Judgement":
         """Those of all views."""
-        return cls(*(torch.cat([getattr(judged, field.name) for judged in few]) for field in fields(cls)))
+        return cls(
+            *(torch.cat([getattr(judged, field.name) for judged in few]) for field in fields(cls))
+        )
 
     def alone(self, channel: int, embedding: Tensor) -> "Judgement":
         """One channel of the embedding [V, D] without the others and the bias."""
@@ -163,7 +191,9 @@ class Judgement:
         causal, channels = self.causal * chosen, self.channels * chosen
         offset = (channels - causal * embedding).sum(1)
         non_causal, held = self.non_causal * chosen, self.held * chosen
-        return Judgement(self.mask, causal, non_causal, channels, held, self.neutral, 0 * self.bias, offset)
+        return Judgement(
+            self.mask, causal, non_causal, channels, held, self.neutral, 0 * self.bias, offset
+        )
 
 
 class Detector:
@@ -172,7 +202,8 @@ class Detector:
     Args:
         tower: frozen.
         heads: one for every kind of view that the config gives a share.
-        masks: what training measured of each head's mask (causalclip.training.model_card.mask_report), if it is known.
+        masks: what training measured of each head's mask
+            (training.detector.model_card.mask_report), if it is known.
     """
 
     def __init__(
@@ -184,15 +215,26 @@ class Detector:
         name: str = DEFAULT,
         masks: dict[Kind, dict[str, float]] | None = None,
     ) -> None:
-        self.tower, self.heads, self.config, self.name, self.masks = tower, heads, config, name, masks or {}
+        self.tower, self.heads, self.config, self.name, self.masks = (
+            tower,
+            heads,
+            config,
+            name,
+            masks or {},
+        )
         self.profile: Profile | None = None
-        self.image_types: ImageTypeClassifier | None = None  # without it, every image is taken for a photograph
+        # without it, every image is taken for a photograph
+        self.image_types: ImageTypeClassifier | None = None
         for head in heads.values():
             head.eval().requires_grad_(False)
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path = DEFAULT, *, runtime: Runtime | None = None, beside: "Detector | None" = None
+        cls,
+        path: str | Path = DEFAULT,
+        *,
+        runtime: Runtime | None = None,
+        beside: "Detector | None" = None,
     ) -> "Detector":
         """Loads a folder that `python -m causalclip train` wrote, or one of assets/models by name.
 
@@ -205,15 +247,24 @@ class Detector:
         """
         folder = detector_folder(path)
         raw = json.loads((folder / "config.json").read_text())
-        calibration = Calibration(**{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])})
+        calibration = Calibration(
+            **{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])}
+        )
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
         shared = beside is not None and beside.config.backbone == config.backbone
         tower = beside.tower if beside and shared else load_judge(config.backbone, runtime=runtime)
         width = sum(part_widths(config.parts, tower))
-        heads = {k: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed() for k in config.share}
+        heads = {
+            k: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
+            for k in config.share
+        }
         weights = load_file(folder / "head.safetensors")
         for kind, head in heads.items():
-            own = {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
+            own = {
+                k.removeprefix(f"{kind}."): v.float()
+                for k, v in weights.items()
+                if k.startswith(f"{kind}.")
+            }
             head.load_state_dict({k: v for k, v in own.items() if not k.startswith(ADVERSARY)})
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
@@ -228,7 +279,8 @@ class Detector:
         return detector
 
     def with_profile(self, profile: Profile) -> "Detector":
-        """The same, held to an archive: its threshold for "likely generated" is the stricter one of both.
+        """The same, held to an archive: its threshold for "likely generated" is the stricter one of
+        both.
 
         Raises:
             BadProfile: another model judged the archive.
@@ -236,7 +288,9 @@ class Detector:
         profile.check(self.name, self.config.revision)
         calibration = self.config.calibration
         held = copy.copy(self)
-        held.config = replace(self.config, calibration=replace(calibration, high=profile.high(calibration.high)))
+        held.config = replace(
+            self.config, calibration=replace(calibration, high=profile.high(calibration.high))
+        )
         held.profile = profile
         return held
 
@@ -247,11 +301,17 @@ class Detector:
 
     @property
     def differentiable(self) -> Tower:
-        """The tower in PyTorch, for gradients; loaded when it is first asked for, where another runtime judges."""
-        return shared_tower(self.config.backbone) if self.tower.runtime in ("int8", "int8-avx2") else self.tower
+        """The tower in PyTorch, for gradients; loaded when it is first asked for, where another
+        runtime judges."""
+        return (
+            shared_tower(self.config.backbone)
+            if self.tower.runtime in ("int8", "int8-avx2")
+            else self.tower
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json, head.safetensors (half precision) and, where it tells image types, kinds.safetensors."""
+        """Writes config.json, head.safetensors (half precision) and, where it tells image types,
+        kinds.safetensors."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
@@ -262,7 +322,10 @@ class Detector:
         }
         save_file(weights, folder / "head.safetensors")
         if self.image_types is not None:
-            save_file({k: v.contiguous() for k, v in self.image_types.state_dict().items()}, folder / IMAGE_TYPES)
+            save_file(
+                {k: v.contiguous() for k, v in self.image_types.state_dict().items()},
+                folder / IMAGE_TYPES,
+            )
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()
@@ -271,7 +334,9 @@ class Detector:
         started = time.perf_counter()
         parts, quality = self.config.parts, compression(pixels)
         views, judged, embedding, seen = self._explained(pixels)
-        verdict = self._verdict(judged, quality, self._image_type(views, embedding, blank=is_blank(pixels)))
+        verdict = self._verdict(
+            judged, quality, self._image_type(views, embedding, blank=is_blank(pixels))
+        )
         return Detection(
             probability=verdict.probability,
             logit=verdict.logit,
@@ -295,17 +360,22 @@ class Detector:
 
     @torch.inference_mode()
     def judge(self, pixels: np.ndarray) -> Verdict:
-        """The verdict of `predict` without its explanation, for tables and for pictures that are only compared."""
+        """The verdict of `predict` without its explanation, for tables and for pictures that are
+        only compared."""
         return self.judge_all([pixels])[0]
 
     @torch.inference_mode()
     def judge_all(
-        self, pictures: Iterable[np.ndarray], *, windows: int | None = None, squares: int = MAX_SQUARES
+        self,
+        pictures: Iterable[np.ndarray],
+        *,
+        windows: int | None = None,
+        squares: int = MAX_SQUARES,
     ) -> list[Verdict]:
         """As judge, for pictures whose views go through the tower side by side, equal ones once.
 
-        windows: at most so many, where that is fewer than the detector's own number; faster, and less sure. squares: of
-        the whole picture, at most.
+        windows: at most so many, where that is fewer than the detector's own number; faster, and
+        less sure. squares: of the whole picture, at most.
         """
         plans, qualities, blank = [], [], []
         keys, once = list[list[bytes]](), dict[bytes, Tensor]()  # equal views have one key
@@ -316,9 +386,17 @@ class Detector:
             once |= dict(zip(keys[-1], shots, strict=True))
             qualities.append(compression(pixels))
             blank.append(is_blank(pixels))
-        needed, parts, shown = needs(self.config.parts, self.tower), self.config.parts, list(once.values())
-        batches = (torch.stack(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH))
-        seen = torch.cat([embed(self.tower(batch, **needed), parts, self.tower) for batch in batches])
+        needed, parts, shown = (
+            needs(self.config.parts, self.tower),
+            self.config.parts,
+            list(once.values()),
+        )
+        batches = (
+            torch.stack(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)
+        )
+        seen = torch.cat(
+            [embed(self.tower(batch, **needed), parts, self.tower) for batch in batches]
+        )
         row = {key: i for i, key in enumerate(once)}
         each = [seen[[row[key] for key in own]] for own in keys]
         return [
@@ -332,35 +410,45 @@ class Detector:
 
     @torch.inference_mode()
     def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[ViewAttribution, ...]:
-        """The same views as `predict`'s, with one dimension of the embedding alone: where its contribution comes from.
+        """The same views as `predict`'s, with one dimension of the embedding alone: where its
+        contribution comes from.
 
-        In each view, `causal` and `rest` add up to channels[channel]; every other channel and the bias are 0.
+        In each view, `causal` and `rest` add up to channels[channel]; every other channel and the
+        bias are 0.
 
         Raises:
             IndexError: the embedding has no such dimension.
         """
         return self._explained(pixels, channel=channel)[-1]
 
-    def _plan(self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES) -> list[View]:
+    def _plan(
+        self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES
+    ) -> list[View]:
         size, most = self.tower.image_size, self.config.windows
         windows = most if windows is None else min(windows, most)
-        return plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=windows, squares=squares)
+        return plan_views(
+            pixels.shape[1], pixels.shape[0], size=size, windows=windows, squares=squares
+        )
 
     def _explained(
         self, pixels: np.ndarray, *, channel: int | None = None
     ) -> tuple[list[View], Judgement, Tensor, tuple[ViewAttribution, ...]]:
-        """Views, what their heads say, their embeddings, and attributions: of the verdict, or of one channel."""
+        """Views, what their heads say, their embeddings, and attributions: of the verdict, or of
+        one channel."""
         views = self._plan(pixels)
         shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
         few = [slice(first, first + BATCH) for first in range(0, len(views), BATCH)]
-        passes = [self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in few]
+        passes = [
+            self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in few
+        ]
         judged, embeddings, seen = zip(*passes, strict=True)
         return views, Judgement.joined(judged), torch.cat(embeddings), tuple(chain(*seen))
 
     def _pass(
         self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
     ) -> tuple[Judgement, Tensor, tuple[ViewAttribution, ...]]:
-        """The same of a few views, whose trace is let go of before the next: it takes 14 MB a view."""
+        """The same of a few views, whose trace is let go of before the next: it takes 14 MB a
+        view."""
         trace = self.tower(shots, attributions=True, **needs(self.config.parts, self.tower))
         embedding = embed(trace, self.config.parts, self.tower)
         judged = self._judge(views, embedding, weight)
@@ -372,7 +460,9 @@ class Detector:
             return "blank"
         if self.image_types is None:
             return "photograph"
-        return self.image_types.classify(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])
+        return self.image_types.classify(
+            embedding[[i for i, view in enumerate(views) if view.kind == "whole"]]
+        )
 
     def _verdict(self, judged: Judgement, quality: np.ndarray, kind: ImageType) -> Verdict:
         calibration = self.config.calibration
@@ -382,13 +472,15 @@ class Detector:
         return Verdict(probability, logit, band, kind)
 
     def view_weights(self, views: list[View]) -> Tensor:
-        """[V]: each view's weight in the raw logit. Kinds have their shares (all of it where one is missing)."""
+        """[V]: each view's weight in the raw logit. Kinds have their shares (all of it where one is
+        missing)."""
         counts = {kind: sum(v.kind == kind for v in views) for kind in self.heads}
         total = sum(self.config.share[k] for k, n in counts.items() if n)
         return torch.tensor([self.config.share[v.kind] / total / counts[v.kind] for v in views])
 
     def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judgement:
-        """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the raw logit."""
+        """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the
+        raw logit."""
         weight = weight * self.config.calibration.scale
         mask, causal, non_causal, channels, held, neutral = torch.zeros(6, *embedding.shape)
         bias, offset = torch.zeros(2, len(views))
@@ -409,11 +501,14 @@ class Detector:
             judged.offset[rows] = head.offset(out.mask) * weight[rows]
         return judged
 
-    def _explain(self, trace: Trace, views: Sequence[View], judged: Judgement) -> tuple[ViewAttribution, ...]:
+    def _explain(
+        self, trace: Trace, views: Sequence[View], judged: Judgement
+    ) -> tuple[ViewAttribution, ...]:
         parts, g = self.config.parts, self.tower.grid
         causal, rest = contributions(trace, parts, self.tower, judged.causal)
         non_causal, _ = contributions(trace, parts, self.tower, judged.non_causal)
-        usual = (judged.causal * judged.neutral).sum(1)  # what the patches of the average picture add
+        # what the patches of the average picture add
+        usual = (judged.causal * judged.neutral).sum(1)
         causal = causal - usual[:, None] / g**2
         non_causal = non_causal - (judged.non_causal * judged.neutral).sum(1, keepdim=True) / g**2
         rest = rest + usual + judged.offset

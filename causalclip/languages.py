@@ -1,7 +1,8 @@
-"""Words in the reader's language: `_("...")` and `ngettext` look them up in assets/languages/*.po, as they are.
+"""Words in the reader's language: `_("...")` and `ngettext` look them up in assets/languages/*.po,
+as they are.
 
-Numbers, dates and lists follow, by Unicode's CLDR. The language is a context variable: who answers a request sets it
-once, with `speaking`, and passes it to nobody.
+Numbers, dates and lists follow, by Unicode's CLDR. The language is a context variable: who answers
+a request sets it once, with `speaking`, and passes it to nobody.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def best(accepted: str, chosen: str = "") -> str:
-    """The language that was chosen, or the first of LANGUAGES that a header Accept-Language prefers (RFC 9110, 12.5.4).
+    """The language that was chosen, or the first of LANGUAGES that a header Accept-Language prefers
+    (RFC 9110, 12.5.4).
 
     "de-AT;q=0.7, fr" gives "fr"; what is not understood counts for nothing.
     """
@@ -102,7 +104,9 @@ def day(moment: datetime) -> str:
     """28 November 2026."""
     from babel.dates import format_date
 
-    return format_date(moment, "d MMMM y" if current() == ENGLISH else "long", locale=_locale(current()))
+    return format_date(
+        moment, "d MMMM y" if current() == ENGLISH else "long", locale=_locale(current())
+    )
 
 
 def moment(when: datetime) -> str:
@@ -134,7 +138,9 @@ def _written(text: str, *, digits: int) -> str:
 
     locale = _locale(current())
     whole = locale.decimal_formats[None].pattern.partition(".")[0]
-    return format_decimal(Decimal(text), whole + ("." + "0" * digits if digits else ""), locale=locale)
+    return format_decimal(
+        Decimal(text), whole + ("." + "0" * digits if digits else ""), locale=locale
+    )
 
 
 @lru_cache(maxsize=16)
@@ -190,13 +196,17 @@ def catalogue(language: str) -> NullTranslations:
 def _filled(text: str, values: dict[str, object]) -> str:
     if not values:
         return text
-    return text.format(**({name: _apart(str(value)) for name, value in values.items()} if is_rtl() else values))
+    return text.format(
+        **({name: _apart(str(value)) for name, value in values.items()} if is_rtl() else values)
+    )
 
 
 def _apart(value: str) -> str:
-    """A value with Latin letters or digits keeps its own direction in a text from right to left (Unicode UAX 9)."""
+    """A value with Latin letters or digits keeps its own direction in a text from right to left
+    (Unicode UAX 9)."""
     latin = any(character.isascii() and character.isalnum() for character in value)
     if not latin or value.startswith(("<", ISOLATE, LEFTWARDS)):
         return value
-    words = any(bidirectional(character) == "AL" for character in value)  # "JPEG or PNG" in Arabic begins at the right
+    # "JPEG or PNG" in Arabic begins at the right
+    words = any(bidirectional(character) == "AL" for character in value)
     return f"{LEFTWARDS if words else ISOLATE}{value}{END}"

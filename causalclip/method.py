@@ -1,20 +1,24 @@
-"""CausalCLIP's method in one file: mask, independence, adversary, consistency and the head (arXiv 2512.13285).
+"""CausalCLIP's method in one file: mask, independence, adversary, consistency and the head (arXiv
+2512.13285).
 
-A picture is caused by what it shows and by how it was made. Only traces of generation that all generators share
-("causal") should reach the verdict; content, style, codec and one generator's fingerprint ("non-causal") should not.
+A picture is caused by what it shows and by how it was made. Only traces of generation that all
+generators share ("causal") should reach the verdict; content, style, codec and one generator's
+fingerprint ("non-causal") should not.
 
-    a    = MLP(E)                                 (B, D)  mask logits of the standardised embedding E
-    M    = sigmoid((a + l) / tau), l ~ Logistic   (B, D)  two-category Gumbel-Softmax; l = 0 at inference
-    Zc   = M * E,  Znc = (1 - M) * E              (B, D)  what passes, and what is held back
-    h    = w . Zc + b                             (B,)    the verdict's logit; d(Znc) is the adversary's
-    L    = BCE(h(Zc), y)                                  verdict
+    a    = MLP(E)                                 (B, D)  mask logits of the standardised embedding
+    E M    = sigmoid((a + l) / tau), l ~ Logistic   (B, D)  two-category Gumbel-Softmax; l = 0 at
+    inference Zc   = M * E,  Znc = (1 - M) * E              (B, D)  what passes, and what is held
+    back h    = w . Zc + b                             (B,)    the verdict's logit; d(Znc) is the
+    adversary's L    = BCE(h(Zc), y)                                  verdict
          + l3 BCE(d(GRL(Znc)), y)                         adversary behind gradient reversal
          + l1 mean|M|                                     sparsity
          + l2 nHSIC(Zc, Znc)                              independence
-         + l4 KL(h(Zc) || h(Zc * (1 - B)))                counterfactual consistency, B ~ Bernoulli(p)
+         + l4 KL(h(Zc) || h(Zc * (1 - B)))                counterfactual consistency, B ~
+         Bernoulli(p)
 
-The paper has no public code; docs/method.md says what it leaves open and what ships. Every term is switched by its
-weight (`LossWeights`). The head can start from the ridge regression's verdict (causalclip.training.fitting).
+The paper has no public code; docs/method.md says what it leaves open and what ships. Every term is
+switched by its weight (`LossWeights`). The head can start from the ridge regression's verdict
+(training.detector.fitting).
 """
 
 from dataclasses import dataclass
@@ -24,24 +28,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SATURATED = 200.0  # the size of a logit that is exactly 0 or 1 after a sigmoid, in half precision too
+# the size of a logit that is exactly 0 or 1 after a sigmoid, in half precision too
+SATURATED = 200.0
 
 
-# Mask: two-category Gumbel-Softmax (Jang et al., arXiv 1611.01144; Maddison et al., arXiv 1611.00712) ----------------
+# Mask: two-category Gumbel-Softmax (Jang et al., arXiv 1611.01144; Maddison et al., arXiv
+# 1611.00712) ----------------
 
 
 def sample_logistic(like: Tensor) -> Tensor:
     """Logistic(0, 1) noise of the shape of `like`: the difference of two Gumbels.
 
-    So sigmoid((a + l) / tau) is a Gumbel-Softmax over {causal, non-causal}. A single Gumbel would be biased:
-    P(M > 0.5) = 0.632 at a = 0.
+    So sigmoid((a + l) / tau) is a Gumbel-Softmax over {causal, non-causal}. A single Gumbel would
+    be biased: P(M > 0.5) = 0.632 at a = 0.
     """
     u = torch.rand_like(like).clamp(1e-6, 1 - 1e-6)
     return torch.log(u) - torch.log1p(-u)
 
 
 def relax(logits: Tensor, tau: float | Tensor, *, noisy: bool) -> Tensor:
-    """Mask logits (B, D) -> mask (B, D) in [0, 1] at the temperature tau; deterministic unless `noisy`."""
+    """Mask logits (B, D) -> mask (B, D) in [0, 1] at the temperature tau; deterministic unless
+    `noisy`."""
     if noisy:
         logits = logits + sample_logistic(logits)
     return torch.sigmoid(logits / tau)
@@ -52,7 +59,8 @@ class PictureMask(nn.Module):
 
     Args:
         width: D, dimensions of the embedding. hidden: of the MLP.
-        start: the mask's logit before training; above 0 so that training begins with most of the embedding.
+        start: the mask's logit before training; above 0 so that training begins with most of the
+            embedding.
     """
 
     def __init__(self, width: int, *, hidden: int = 64, start: float = 1.0) -> None:
@@ -90,10 +98,12 @@ class SharedMask(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class MaskStatistics:
-    """Signs of collapse, over a batch of masks: all near 0 or all near 1 makes independence trivial.
+    """Signs of collapse, over a batch of masks: all near 0 or all near 1 makes independence
+    trivial.
 
     density: mean of M, 0 to 1. entropy: mean binary entropy in bits, 0 to 1.
-    variance: mean over channels of the variance across pictures. causal_share: share of channels with mean M > 0.5.
+    variance: mean over channels of the variance across pictures. causal_share: share of channels
+    with mean M > 0.5.
     """
 
     density: float
@@ -114,7 +124,8 @@ class MaskStatistics:
         )
 
 
-# Independence: HSIC (Gretton et al., ALT 2005), normalised as CKA (Kornblith et al., arXiv 1905.00414) ---------------
+# Independence: HSIC (Gretton et al., ALT 2005), normalised as CKA (Kornblith et al., arXiv
+# 1905.00414) ---------------
 
 
 def squared_distances(x: Tensor) -> Tensor:
@@ -124,7 +135,8 @@ def squared_distances(x: Tensor) -> Tensor:
 
 
 def median_bandwidth(distances: Tensor) -> Tensor:
-    """The median heuristic: sigma^2 is the median squared distance of different samples. Detached; 1 if that is 0."""
+    """The median heuristic: sigma^2 is the median squared distance of different samples. Detached;
+    1 if that is 0."""
     n = len(distances)
     off_diagonal = distances.detach()[~torch.eye(n, dtype=torch.bool, device=distances.device)]
     median = off_diagonal.median() if n > 1 else distances.new_tensor(0.0)
@@ -132,7 +144,8 @@ def median_bandwidth(distances: Tensor) -> Tensor:
 
 
 def gaussian_kernel(x: Tensor) -> Tensor:
-    """(N, D) -> Gram matrix (N, N), k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), sigma^2 by the median heuristic."""
+    """(N, D) -> Gram matrix (N, N), k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), sigma^2 by the median
+    heuristic."""
     distances = squared_distances(x.float())
     return torch.exp(-distances / (2 * median_bandwidth(distances)))
 
@@ -143,16 +156,18 @@ def centre(gram: Tensor) -> Tensor:
 
 
 def normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-8) -> Tensor:
-    """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)) of (N, Dx) and (N, Dy): scale free, in [0, 1], 0 for a constant.
+    """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)) of (N, Dx) and (N, Dy): scale free, in [0, 1], 0 for
+    a constant.
 
-    Kornblith et al., ICML 2019, equation 4, with Gaussian kernels; HSIC is the biased estimator tr(K H L H) / (N - 1)^2
-    (Gretton et al., 2005), whose divisor cancels.
+    Kornblith et al., ICML 2019, equation 4, with Gaussian kernels; HSIC is the biased estimator
+    tr(K H L H) / (N - 1)^2 (Gretton et al., 2005), whose divisor cancels.
     """
     k, l = centre(gaussian_kernel(x)), centre(gaussian_kernel(y))  # noqa: E741
     return (k * l).sum() / (k.square().sum() * l.square().sum() + eps).sqrt()
 
 
-# Adversary: gradient reversal (Ganin and Lempitsky, arXiv 1409.7495) --------------------------------------------------
+# Adversary: gradient reversal (Ganin and Lempitsky, arXiv 1409.7495)
+# --------------------------------------------------
 
 
 class _GradientReversal(torch.autograd.Function):
@@ -170,7 +185,8 @@ def reverse_gradient(x: Tensor) -> Tensor:
     return _GradientReversal.apply(x)
 
 
-# Counterfactual consistency: KL between the verdict and the verdict without some causal channels ----------------------
+# Counterfactual consistency: KL between the verdict and the verdict without some causal channels
+# ----------------------
 
 
 def bernoulli_kl(logit_p: Tensor, logit_q: Tensor) -> Tensor:
@@ -186,7 +202,8 @@ def drop_channels(causal: Tensor, *, share: float) -> Tensor:
     return causal * (torch.rand_like(causal) >= share).float()
 
 
-# Head -----------------------------------------------------------------------------------------------------------------
+# Head
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +219,8 @@ class HeadOutput:
 class CausalHead(nn.Module):
     """Standardise -> mask -> judge by the causal part alone.
 
-    The verdict is linear in the causal part, so that every channel's and every patch's share of it is exact.
+    The verdict is linear in the causal part, so that every channel's and every patch's share of it
+    is exact.
 
     Args:
         width: D, dimensions of the embedding.
@@ -216,15 +234,22 @@ class CausalHead(nn.Module):
     patch_shift: Tensor
     tau: Tensor
 
-    def __init__(self, width: int, *, hidden: int = 64, masked: bool = True, start: float = 1.0) -> None:
+    def __init__(
+        self, width: int, *, hidden: int = 64, masked: bool = True, start: float = 1.0
+    ) -> None:
         super().__init__()
         self.mask: PictureMask | SharedMask | None = None
         if masked:
-            self.mask = PictureMask(width, hidden=hidden, start=start) if hidden else SharedMask(width, start=start)
+            self.mask = (
+                PictureMask(width, hidden=hidden, start=start)
+                if hidden
+                else SharedMask(width, start=start)
+            )
         self.verdict = nn.Linear(width, 1)
         nn.init.zeros_(self.verdict.weight)
         nn.init.zeros_(self.verdict.bias)
-        self.adversary = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 1))  # of training alone
+        # of training alone
+        self.adversary = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 1))
         self.register_buffer("shift", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.register_buffer("patch_shift", torch.zeros(width))
@@ -237,10 +262,11 @@ class CausalHead(nn.Module):
 
     @torch.no_grad()
     def standardise_by(self, embedding: Tensor, patch_total: Tensor | None = None) -> None:
-        """Fixes the mean and deviation (D,) that inputs are standardised with, from the training set (N, D).
+        """Fixes the mean and deviation (D,) that inputs are standardised with, from the training
+        set (N, D).
 
-        patch_total: (K, D), the sum of all patches' shares on some training pictures; its mean is the neutral picture
-            that maps are drawn against.
+        patch_total: (K, D), the sum of all patches' shares on some training pictures; its mean is
+            the neutral picture that maps are drawn against.
         """
         self.shift.copy_(embedding.mean(0))
         self.scale.copy_(embedding.std(0).clamp_min(1e-6))
@@ -248,9 +274,15 @@ class CausalHead(nn.Module):
             self.patch_shift.copy_(patch_total.mean(0))
 
     def forward(self, embedding: Tensor, *, tau: float | None = None) -> HeadOutput:
-        """(B, D), not yet standardised -> HeadOutput. tau: of the mask; None takes the one that training ended with."""
+        """(B, D), not yet standardised -> HeadOutput. tau: of the mask; None takes the one that
+        training ended with."""
         E = (embedding - self.shift) / self.scale  # (B, D)
-        M = torch.ones_like(E) if self.mask is None else self.mask(E, tau=self.tau if tau is None else tau)  # (B, D)
+        # (B, D)
+        M = (
+            torch.ones_like(E)
+            if self.mask is None
+            else self.mask(E, tau=self.tau if tau is None else tau)
+        )
         causal = M * E
         return HeadOutput(self.score(causal), M, causal, (1 - M) * E)
 
@@ -263,7 +295,8 @@ class CausalHead(nn.Module):
         return self.adversary(non_causal).squeeze(1)
 
     def direction(self, mask: Tensor) -> Tensor:
-        """With the mask (B, D) held fixed, d logit / d embedding (B, D): what one unit of each channel adds."""
+        """With the mask (B, D) held fixed, d logit / d embedding (B, D): what one unit of each
+        channel adds."""
         return self.verdict.weight[0] * mask / self.scale
 
     def offset(self, mask: Tensor) -> Tensor:
@@ -271,15 +304,16 @@ class CausalHead(nn.Module):
         return self.verdict.bias - (self.direction(mask) * self.shift).sum(1)
 
 
-# Objective ------------------------------------------------------------------------------------------------------------
+# Objective
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
     """adversary: l3. sparsity: l1. independence: l2. consistency: l4. drop: p, P(B = 1).
 
-    density: of the mask, which sparsity pulls to; the paper pulls to 0. smoothing: of the labels. Both are ours.
-    A term with weight 0 is not computed.
+    density: of the mask, which sparsity pulls to; the paper pulls to 0. smoothing: of the labels.
+    Both are ours. A term with weight 0 is not computed.
     """
 
     adversary: float = 0.0
@@ -314,7 +348,9 @@ def causal_loss(
         loss = loss + weights.independence * normalised_hsic(out.causal, out.non_causal)
     if weights.adversary:
         guess = head.guess(reverse_gradient(out.non_causal))
-        loss = loss + weights.adversary * F.binary_cross_entropy_with_logits(guess, labels, weight=sample_weight)
+        loss = loss + weights.adversary * F.binary_cross_entropy_with_logits(
+            guess, labels, weight=sample_weight
+        )
     if weights.consistency:
         dropped = head.score(drop_channels(out.causal, share=weights.drop))
         loss = loss + weights.consistency * bernoulli_kl(out.logit, dropped)

@@ -1,4 +1,5 @@
-"""Where shipped files lie: in a checkout beside the packages, in an installed wheel inside this one.
+"""Where shipped files lie: in a checkout beside the packages, in an installed wheel inside this
+one.
 
 Without PyTorch: the name of a detector is checked before that comes.
 """
@@ -26,7 +27,8 @@ def measured(benchmark: str) -> dict[str, Any]:
 
 
 ASSETS = shipped_folder("assets") / "models"
-# The heads that one can choose, and their folders in assets/models: one mask for all pictures, or one for each.
+# The heads that one can choose, and their folders in assets/models: one mask for all pictures, or
+# one for each.
 HEADS = {"linear": "detector", "causal": "detector-causal"}
 DEFAULT_HEAD = "causal"
 
@@ -36,7 +38,8 @@ class WeightsMissing(FileNotFoundError):
 
 
 def detector_folder(name: str | Path) -> Path:
-    """The folder of a detector: a path that `python -m causalclip train` wrote, or a name in assets/models.
+    """The folder of a detector: a path that `python -m causalclip train` wrote, or a name in
+    assets/models.
 
     Raises:
         WeightsMissing: there is none.
@@ -44,7 +47,8 @@ def detector_folder(name: str | Path) -> Path:
     folder = Path(name) if Path(name).is_dir() else ASSETS / str(name)
     if not _is_detector(folder):
         raise WeightsMissing(
-            f"There is no detector {str(name)!r}: it needs a folder with config.json and head.safetensors."
+            f"There is no detector {str(name)!r}: it needs a folder with config.json and "
+            "head.safetensors."
         )
     return folder
 
@@ -63,7 +67,9 @@ def head_folder(head: str) -> Path:
     if head not in HEADS:
         raise WeightsMissing(f"There is no head {head!r}: choose {' or '.join(sorted(HEADS))}.")
     if head not in heads():
-        raise WeightsMissing(f"The {head} head is not here: its folder {HEADS[head]} in assets/models is missing.")
+        raise WeightsMissing(
+            f"The {head} head is not here: its folder {HEADS[head]} in assets/models is missing."
+        )
     return ASSETS / HEADS[head]
 
 

@@ -23,9 +23,16 @@ from purifier.pixels import MAX_PIXELS, check_png, save_exact, to_tensor
 from purifier.vlm.interface import EMBEDDED
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    epilog=TABLE,
 )
-SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
+SIZES = (
+    f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least "
+    f"{MIN_SIDE} on the shorter side"
+)
 CACHE = Path(".cache/purifier")
 NO_DATA = "Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on."
 
@@ -34,16 +41,30 @@ Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, a
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
 Prompt = Annotated[
-    Path | None, typer.Option(help="A file of optimise-prompt: words before every prompt of a model of the hub.")
+    Path | None,
+    typer.Option(
+        help="A file of optimise-prompt: words before every prompt of a model of the hub."
+    ),
 ]
 Eye = Annotated[
-    bool, typer.Option(help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures.")
+    bool,
+    typer.Option(
+        help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures."
+    ),
 ]
-Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
-Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
+Data = Annotated[
+    Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
+]
+Forensics = Annotated[
+    Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")
+]
 Batches = Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")]
 Cache = Annotated[
-    Path, typer.Option(help="Of what is made and kept: pairs, checkpoint, log. What was stopped goes on from there.")
+    Path,
+    typer.Option(
+        help="Of what is made and kept: pairs, checkpoint, log. What was stopped goes on from "
+        "there."
+    ),
 ]
 
 
@@ -63,15 +84,21 @@ def purify(
     out: Out,
     steps: Annotated[int, typer.Option(min=1, max=5, help="Steps of the purifier.")] = 1,
     noise: Annotated[
-        float, typer.Option(min=0, max=64, help="Noise that is added first, in 1/255; with --always, 4 at least.")
+        float,
+        typer.Option(
+            min=0, max=64, help="Noise that is added first, in 1/255; with --always, 4 at least."
+        ),
     ] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Of all that is drawn; without it, another one each time.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all that is drawn; without it, another one each time.")
+    ] = None,
     always: Annotated[
         bool, typer.Option("--always", help="Purify what the attack detector judges clean, too.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take an attack out of a picture; one that is judged clean is returned unchanged, but with --always."""
+    """Take an attack out of a picture; one that is judged clean is returned unchanged, but with
+    --always."""
     with _sentences():
         check_png(out)
         image = load_image(picture)
@@ -84,7 +111,12 @@ def purify(
         seconds = time.perf_counter() - started
         save_exact(cleaned, out)
     changed = float((cleaned - pixels).abs().mean() * 255)
-    row = {"out": str(out), "seconds": round(seconds, 3), "steps": steps, "mean_change": round(changed, 3)}
+    row = {
+        "out": str(out),
+        "seconds": round(seconds, 3),
+        "steps": steps,
+        "mean_change": round(changed, 3),
+    }
     words = f"purified in {seconds:.2f} s; values changed by {changed:.1f} of 255 on average."
     if unchanged := torch.equal(cleaned, pixels):
         words = f"judged clean; the picture is returned unchanged ({seconds:.2f} s)."
@@ -96,17 +128,25 @@ def attack(
     picture: In,
     out: Out,
     kind: Annotated[str, typer.Option("--attack", help=f"{', '.join(ATTACKS)}.")] = "pgd",
-    eps: Annotated[float, typer.Option(help="The budget: in 1/255 for linf, a length on the [0, 1] scale for l2.")] = 8,
+    eps: Annotated[
+        float,
+        typer.Option(help="The budget: in 1/255 for linf, a length on the [0, 1] scale for l2."),
+    ] = 8,
     norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of the attack; queries of square. Without it, the attack's own number.")
+        int | None,
+        typer.Option(
+            min=1, help="Of the attack; queries of square. Without it, the attack's own number."
+        ),
     ] = None,
     objective: Annotated[
         str | None,
         typer.Option(help=f"{', '.join(OBJECTIVES)}; answer if there is a question, else caption."),
     ] = None,
     question: Annotated[str | None, typer.Option(help="Whose answer is attacked.")] = None,
-    target: Annotated[str | None, typer.Option(help="What shall be said instead; without it, anything else.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="What shall be said instead; without it, anything else.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -133,7 +173,10 @@ def attack(
         "seconds": round(seconds, 3),
     }
     done = "misled" if row["success"] else "not misled"
-    said = f"{out}: {done}. Before: {goal.before}. Now: {after}. Values changed by at most {row['linf']:g} of 255."
+    said = (
+        f"{out}: {done}. Before: {goal.before}. Now: {after}. Values changed by at most "
+        f"{row['linf']:g} of 255."
+    )
     _print(row, said, as_json)
 
 
@@ -155,7 +198,13 @@ def ask(
 
 
 @app.command()
-def caption(picture: In, vlm: Vlm = EMBEDDED, prompt: Prompt = None, eye: Eye = False, as_json: AsJson = False) -> None:
+def caption(
+    picture: In,
+    vlm: Vlm = EMBEDDED,
+    prompt: Prompt = None,
+    eye: Eye = False,
+    as_json: AsJson = False,
+) -> None:
     """Say in one sentence what a picture shows."""
     with _sentences():
         model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
@@ -163,13 +212,17 @@ def caption(picture: In, vlm: Vlm = EMBEDDED, prompt: Prompt = None, eye: Eye = 
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
 
 
-def _speaker_and_pixels(picture: Path, name: str, prompt: Path | None, *, eye: bool) -> tuple[Any, Any]:
+def _speaker_and_pixels(
+    picture: Path, name: str, prompt: Path | None, *, eye: bool
+) -> tuple[Any, Any]:
     image = load_image(picture)
 
     from purifier.vlm.hub import load_vlm, read_prompt  # imports transformers: seconds
 
     if eye and name != EMBEDDED:
-        raise ValueError("The adapted encoder is for the embedded model. Leave out --eye, or --vlm.")
+        raise ValueError(
+            "The adapted encoder is for the embedded model. Leave out --eye, or --vlm."
+        )
     if name == EMBEDDED and prompt is None:
         return load_models().speaker(eye=eye), to_tensor(image.pixels)
     return load_vlm(name, prefix=read_prompt(prompt) if prompt else ""), to_tensor(image.pixels)
@@ -181,24 +234,37 @@ def _speaker_and_pixels(picture: Path, name: str, prompt: Path | None, *, eye: b
 @app.command("data")
 def make_data(
     out: Annotated[
-        Path, typer.Option(file_okay=False, help="Where flickr8k, coco and daquar go, with their originals.")
+        Path,
+        typer.Option(
+            file_okay=False, help="Where flickr8k, coco and daquar go, with their originals."
+        ),
     ],
     mirrors: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Bare git directories owner+name; without, GitHub is asked."),
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Bare git directories owner+name; without, GitHub is asked.",
+        ),
     ] = None,
     coco: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="COCO's archives, unpacked, for what no repository has."),
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="COCO's archives, unpacked, for what no repository has.",
+        ),
     ] = None,
 ) -> None:
-    """Bring pictures, captions and questions from public repositories, and make the tables that training reads.
+    """Bring pictures, captions and questions from public repositories, and make the tables that
+    training reads.
 
-    Each file is checked by its hash. Started again, it goes on. Exit code 2 if a file of a repository is missing.
+    Each file is checked by its hash. Started again, it goes on. Exit code 2 if a file of a
+    repository is missing.
     """
     from tqdm import tqdm
 
-    from purifier.training.vlm_sources import collect_sources, count_present, read_references, write_tables
+    from training.vlm.sources import collect_sources, count_present, read_references, write_tables
 
     with _sentences():
         references = read_references()
@@ -217,14 +283,18 @@ def train(
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
-        Path | None, typer.Option(help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and DenoiserConfig.")
+        Path | None,
+        typer.Option(
+            help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and DenoiserConfig."
+        ),
     ] = None,
     batches: Batches = 300,
     cache: Cache = CACHE,
 ) -> None:
-    """Train a purifier on adversarial pairs, made against CLIP, the language model and the detector."""
-    from purifier.training.denoiser import train_purifier
-    from purifier.training.pairs import training_sources
+    """Train a purifier on adversarial pairs, made against CLIP, the language model and the
+    detector."""
+    from training.purifier.denoiser import train_purifier
+    from training.purifier.pairs import training_sources
 
     with _sentences():
         sources = training_sources(data, forensics)
@@ -233,20 +303,27 @@ def train(
 
 @app.command("refit-gate")
 def refit_gate(
-    folder: Annotated[Path, typer.Option(help="Of a trained purifier; its attack detector and card are written anew.")],
+    folder: Annotated[
+        Path,
+        typer.Option(help="Of a trained purifier; its attack detector and card are written anew."),
+    ],
     data: Data = None,
     forensics: Forensics = None,
-    config: Annotated[Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")
+    ] = None,
     batches: Batches = 100,
     cache: Cache = CACHE,
 ) -> None:
     """Fit the attack detector of a trained purifier anew: what it takes for attacked."""
-    from purifier.training.denoiser import refit_attack_detector
-    from purifier.training.pairs import training_sources
+    from training.purifier.denoiser import refit_attack_detector
+    from training.purifier.pairs import training_sources
 
     with _sentences():
         sources = training_sources(data, forensics)
-        refit_attack_detector(sources, folder, settings=_settings(config), batches=batches, cache=cache)
+        refit_attack_detector(
+            sources, folder, settings=_settings(config), batches=batches, cache=cache
+        )
 
 
 @app.command()
@@ -256,18 +333,24 @@ def refine(
     forensics: Forensics = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and RefiningConfig."),
+        typer.Option(
+            help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and "
+            "RefiningConfig."
+        ),
     ] = None,
     batches: Batches = 100,
     cache: Cache = CACHE,
 ) -> None:
-    """Go on with a trained purifier, on attacks that are made as it learns, guided by the language model."""
-    from purifier.training.denoiser import refine_purifier
-    from purifier.training.pairs import question_pool, training_sources
+    """Go on with a trained purifier, on attacks that are made as it learns, guided by the language
+    model."""
+    from training.purifier.denoiser import refine_purifier
+    from training.purifier.pairs import question_pool, training_sources
 
     with _sentences():
         sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
-        refine_purifier(sources, pool, folder, settings=_settings(config), batches=batches, cache=cache)
+        refine_purifier(
+            sources, pool, folder, settings=_settings(config), batches=batches, cache=cache
+        )
 
 
 @app.command("train-eye")
@@ -276,57 +359,96 @@ def train_eye(
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
-        Path | None, typer.Option(help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and AdapterConfig.")
+        Path | None,
+        typer.Option(
+            help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and AdapterConfig."
+        ),
     ] = None,
     batches: Batches = 400,
     cache: Cache = CACHE,
-    start: Annotated[Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")
+    ] = None,
 ) -> None:
-    """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank update of CLIP."""
-    from purifier.training.adapter import train_encoder
+    """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank
+    update of CLIP."""
+    from training.purifier.adapter import train_encoder
 
     with _sentences():
         settings = _settings(config)
         numbers = train_encoder(
-            _needed(data), forensics, out, settings=settings, batches=batches, cache=cache, start=start
+            _needed(data),
+            forensics,
+            out,
+            settings=settings,
+            batches=batches,
+            cache=cache,
+            start=start,
         )
     typer.echo(json.dumps(numbers))
 
 
 @app.command()
 def evaluate(
-    out: Annotated[Path, typer.Option(help="A JSON file; what it holds already stays where nothing new is measured.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="A JSON file; what it holds already stays where nothing new is measured."
+        ),
+    ],
     data: Data = None,
     forensics: Forensics = None,
-    pictures: Annotated[int, typer.Option(help="Of each seed; 0 only writes what was measured before.")] = 200,
-    costly: Annotated[int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")] = 100,
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
+    pictures: Annotated[
+        int, typer.Option(help="Of each seed; 0 only writes what was measured before.")
+    ] = 200,
+    costly: Annotated[
+        int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")
+    ] = 100,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Repetitions, with other questions and starts.")
+    ] = 3,
     rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     compared: Annotated[
         Path,
-        typer.Option(help="A folder with the compared denoisers, noise and regression; others need another --keep."),
+        typer.Option(
+            help="A folder with the compared denoisers, noise and regression; others need another "
+            "--keep."
+        ),
     ] = CACHE,
     keep: Annotated[
-        Path, typer.Option(help="A folder for the table of what is measured of each picture; it is gone on with.")
+        Path,
+        typer.Option(
+            help="A folder for the table of what is measured of each picture; it is gone on with."
+        ),
     ] = CACHE / "measured",
     made: Annotated[
-        Path, typer.Option(help="Where attacked pictures are kept; an attack that knows no defence is made once.")
+        Path,
+        typer.Option(
+            help="Where attacked pictures are kept; an attack that knows no defence is made once."
+        ),
     ] = CACHE / "attacked",
 ) -> None:
-    """Measure defences against attacks, and what each part of ours is worth: the table of docs/measured.md."""
-    from purifier.evaluation import EvaluationConfig, evaluate_defences
-    from purifier.evaluation.outcomes import fingerprint
+    """Measure defences against attacks, and what each part of ours is worth: the table of
+    docs/measured.md."""
+    from benchmarks.defences import EvaluationConfig, evaluate_defences
+    from benchmarks.defences.outcomes import fingerprint
 
     chosen = EvaluationConfig(
-        pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
+        pictures=pictures,
+        costly=costly,
+        seeds=seeds,
+        rows=_list(rows),
+        columns=_list(columns),
+        compared=str(compared),
     )
     with _sentences():
         report = evaluate_defences(
             chosen,
             data=data,
             forensics=forensics,
-            keep=keep / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv",
+            keep=keep
+            / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv",
             made=made / fingerprint([MODELS / "vlm"]),
             earlier=json.loads(out.read_text()) if out.is_file() else None,
             log=typer.echo,
@@ -334,19 +456,24 @@ def evaluate(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
     for cell in report["cells"]:
-        typer.echo(f"{cell['column']}: {cell['row']}: {cell['agreement']:.0%} of {cell['n']} answers stay")
+        typer.echo(
+            f"{cell['column']}: {cell['row']}: {cell['agreement']:.0%} of {cell['n']} answers stay"
+        )
 
 
 @app.command("optimise-prompt")
 def optimise(
-    out: Annotated[Path, typer.Option(help="A JSON file for the words, which --prompt and CAUSALCLIP_PROMPT take.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="A JSON file for the words, which --prompt and CAUSALCLIP_PROMPT take."),
+    ],
     vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="JSON with settings of SearchConfig.")] = None,
 ) -> None:
     """Search a defence prompt for a model of the hub: words before every question."""
-    from purifier.prompts import SearchConfig, optimise_prompt
     from purifier.vlm.hub import HubVLM, load_vlm
+    from training.purifier.prompts import SearchConfig, optimise_prompt
 
     with _sentences():
         model = None if not _needed(data) or vlm == EMBEDDED else load_vlm(vlm)
@@ -365,7 +492,8 @@ def optimise(
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """Errors that are written for users end the command with their sentence: code 2 for refused pictures, else 1."""
+    """Errors that are written for users end the command with their sentence: code 2 for refused
+    pictures, else 1."""
     try:
         yield
     except ImageError as error:

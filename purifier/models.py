@@ -1,4 +1,5 @@
-"""The models that attacks, purification and questions need, each loaded once and only when it is used."""
+"""The models that attacks, purification and questions need, each loaded once and only when it is
+used."""
 
 import logging
 import threading
@@ -31,8 +32,9 @@ LOADERS = {  # what loads each shipped model; by name, as these bring seconds of
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which vision-language model answers. key: EMBEDDED or OTHER. name: for people. asks, differentiable: as a
-    VisionLanguageModel has them. problem: why it is not the one that was asked for, in a sentence; "" if it is."""
+    """Which vision-language model answers. key: EMBEDDED or OTHER. name: for people. asks,
+    differentiable: as a VisionLanguageModel has them. problem: why it is not the one that was asked
+    for, in a sentence; "" if it is."""
 
     key: str = EMBEDDED
     name: str = N_("the embedded model")
@@ -45,11 +47,11 @@ class Models:
     """Lazy, and safe to share between threads. Every property may raise WeightsMissing.
 
     Args:
-        other: a vision-language model beside the embedded one, see `vlm.hub.load_vlm`; "" for none. Its name for people
-            is the last part of this one, which may be a path.
+        other: a vision-language model beside the embedded one, see `vlm.hub.load_vlm`; "" for none.
+            Its name for people is the last part of this one, which may be a path.
         prompt: a file with a defence prompt for it, see `vlm.hub.read_prompt`; "" for none.
-        wait: returns once other threads have imported what they need: libraries that import lazily fail where two
-            threads import them at once.
+        wait: returns once other threads have imported what they need: libraries that import lazily
+            fail where two threads import them at once.
         loaders: what loads vlm, purifier, adapted or detector, in place of the shipped one.
     """
 
@@ -96,16 +98,20 @@ class Models:
         """The embedded model, with the LoRA encoder or as it is."""
         return self.adapted if eye else self.vlm
 
-    def purify(self, pixels: "Tensor", steps: int, *, always: bool = False, without: tuple[str, ...] = ()) -> "Tensor":
-        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one.
+    def purify(
+        self, pixels: "Tensor", steps: int, *, always: bool = False, without: tuple[str, ...] = ()
+    ) -> "Tensor":
+        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where
+        the host lends one.
 
         without: fields of its Stages that are switched off.
         """
         return self._purify(pixels, steps, always, without)
 
     def info(self, key: str = EMBEDDED) -> ModelInfo:
-        """Which model answers if `key` is asked for: the embedded one, too, where the other cannot be loaded. That is
-        tried once; it may take minutes, as the weights may have to be fetched."""
+        """Which model answers if `key` is asked for: the embedded one, too, where the other cannot
+        be loaded. That is tried once; it may take minutes, as the weights may have to be
+        fetched."""
         if key == EMBEDDED or not self.other:
             return ModelInfo()
         with self._other_lock:
@@ -113,7 +119,9 @@ class Models:
                 try:
                     self._loaded[OTHER] = self._load[OTHER]()
                 except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it
-                    log.warning("CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error)
+                    log.warning(
+                        "CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error
+                    )
                     self._other_failed = True
         if self._other_failed:
             return ModelInfo(problem=self.other_problem)
@@ -125,13 +133,15 @@ class Models:
         return self._loaded[OTHER] if self.info(key).key == OTHER else self.vlm
 
     def warm_up(self) -> None:
-        """Loads the other model, after what others are loading: the first who asks it need not wait for that."""
+        """Loads the other model, after what others are loading: the first who asks it need not wait
+        for that."""
         self.wait()
         self.info(OTHER)
 
     @property
     def other_problem(self) -> str:
-        """Why the other model does not answer, in a sentence; "" where it does, or was not tried yet."""
+        """Why the other model does not answer, in a sentence; "" where it does, or was not tried
+        yet."""
         said = N_("{name} could not be loaded, so the embedded model speaks in its place.")
         return _(said, name=self.other) if self._other_failed else ""
 
@@ -141,15 +151,18 @@ class Models:
         return not self.other or self._other_failed or OTHER in self._loaded
 
     def on_card(self, work: Callable[..., Any], *given: Any) -> Any:
-        """work(self, *given) with the other model on a graphics card, where there is one. `work` is a function of a
-        module, and what it is given and returns is on the processor: a lent card is there in another process."""
+        """work(self, *given) with the other model on a graphics card, where there is one. `work` is
+        a function of a module, and what it is given and returns is on the processor: a lent card is
+        there in another process."""
         return self._once(work, *given)
 
     def steps_on_card(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:
         """The same for what yields."""
         return self._stepwise(work, *given)
 
-    def _purify_here(self, pixels: "Tensor", steps: int, always: bool, without: tuple[str, ...]) -> "Tensor":
+    def _purify_here(
+        self, pixels: "Tensor", steps: int, always: bool, without: tuple[str, ...]
+    ) -> "Tensor":
         import torch  # seconds of imports, when a model is first used
 
         from purifier.denoiser.pipeline import Stages
@@ -157,7 +170,9 @@ class Models:
         stages = Stages(**dict.fromkeys(without, False))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         pipeline: Any = self.purifier  # diffusers' own methods are not typed
-        purified: Tensor = pipeline.to(device)(pixels.to(device), steps, always=always, stages=stages).images.cpu()
+        purified: Tensor = pipeline.to(device)(
+            pixels.to(device), steps, always=always, stages=stages
+        ).images.cpu()
         return purified
 
     def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -187,8 +202,9 @@ class Models:
 
 
 def on_lent_card(task: Any) -> Any:
-    """The task on a graphics card that the host lends for as long as it takes (ZeroGPU of Hugging Face Spaces); the
-    task itself where the package `spaces` is not installed. What crosses to the card's process is pickled."""
+    """The task on a graphics card that the host lends for as long as it takes (ZeroGPU of Hugging
+    Face Spaces); the task itself where the package `spaces` is not installed. What crosses to the
+    card's process is pickled."""
     try:
         import spaces
     except ImportError:
@@ -202,11 +218,14 @@ def _load_other(name: str, prompt: str) -> "VisionLanguageModel":
     from purifier.vlm.hub import HubVLM, load_vlm, read_prompt
 
     model = load_vlm(name, prefix=read_prompt(prompt) if prompt else "")
-    return model.see_whole() if isinstance(model, HubVLM) and not torch.cuda.is_available() else model
+    return (
+        model.see_whole() if isinstance(model, HubVLM) and not torch.cuda.is_available() else model
+    )
 
 
 def lacking() -> str:
-    """A sentence where packages are missing that purification alone needs; "" otherwise. Imports none of them."""
+    """A sentence where packages are missing that purification alone needs; "" otherwise. Imports
+    none of them."""
     missing = [name for name in ("diffusers", "transformers") if not _is_there(name)]
     said = N_("To purify pictures, add what is missing: {command}")
     return _(said, command=f"pip install {' '.join(missing)}") if missing else ""
@@ -220,6 +239,7 @@ def _is_there(name: str) -> bool:
 
 
 def shipped() -> bool:
-    """Whether the weights of everything that the Purify tab needs are in assets/models; loads nothing."""
+    """Whether the weights of everything that the Purify tab needs are in assets/models; loads
+    nothing."""
     needed = ("purifier/model_index.json", "vlm/config.json", "vlm-eye/config.json")
     return all((MODELS / name).is_file() for name in needed)

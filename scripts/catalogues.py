@@ -1,7 +1,8 @@
 """Brings the catalogues of languages up to date: python -m scripts.catalogues
 
-Every message of the code and of the report's template goes into assets/languages/*.po; one that has no translation yet
-is printed, and one that the code no longer says is dropped. Translations are written into the .po files by hand.
+Every message of the code and of the report's template goes into assets/languages/*.po; one that has
+no translation yet is printed, and one that the code no longer says is dropped. Translations are
+written into the .po files by hand.
 """
 
 from __future__ import annotations
@@ -34,17 +35,24 @@ def messages() -> list[Message]:
             found += of_code(path.read_text(encoding="utf-8"))
     for path in TEMPLATES:
         with open(path, "rb") as file:
-            said = [text for _line, _function, text, _comments in babel_extract(file, ("_",), (), {})]
+            said = [
+                text for _line, _function, text, _comments in babel_extract(file, ("_",), (), {})
+            ]
         found += [text for text in (t[0] if isinstance(t, tuple) else t for t in said) if text]
     return list(dict.fromkeys(found))
 
 
 def of_code(source: str) -> Iterator[Message]:
-    """By the syntax tree, which knows f-strings on every Python: `_("...")`, `N_("...")`, ngettext("...", "...", n)."""
+    """By the syntax tree, which knows f-strings on every Python: `_("...")`, `N_("...")`,
+    ngettext("...", "...", n)."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
-        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        texts = [
+            arg.value
+            for arg in node.args
+            if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+        ]
         if node.func.id in ("_", "N_") and texts:
             yield texts[0]
         elif node.func.id == "ngettext":
@@ -69,7 +77,8 @@ def read(language: str) -> Catalog:
 
 
 def write(catalogue: Catalog, language: str) -> None:
-    """With a head that says no more than what a program needs, so that a file changes only where its words do."""
+    """With a head that says no more than what a program needs, so that a file changes only where
+    its words do."""
     text = io.BytesIO()
     write_po(text, catalogue, no_location=True, width=120, ignore_obsolete=True)
     head, blank, messages = text.getvalue().decode("utf-8").partition("\n\n")
@@ -79,7 +88,9 @@ def write(catalogue: Catalog, language: str) -> None:
 
 def missing(catalogue: Catalog) -> list[Message]:
     """Messages without a translation, or without one of its plural forms."""
-    forms = ((m.id, m.string if isinstance(m.string, tuple | list) else [m.string]) for m in catalogue)
+    forms = (
+        (m.id, m.string if isinstance(m.string, tuple | list) else [m.string]) for m in catalogue
+    )
     return [cast(Message, name) for name, said in forms if name and not all(said)]
 
 

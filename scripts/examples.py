@@ -1,8 +1,11 @@
-"""Keeps what the shipped models say of the examples on the page: python -m scripts.examples [--purify]
+"""Keeps what the shipped models say of the examples on the page: python -m scripts.examples
+[--purify]
 
-Run it after a new detector; a test fails where assets/examples.json is of another revision. The examples are asked
-about in every runtime, which takes minutes: what hangs on the runtime hangs on the machine, and is left out. --purify
-makes the examples of the Purify tab anew, from PREPARED in ui/purify/examples.py; one that does not hold stops it.
+Run it after a new detector; a test fails where assets/examples.json is of another revision. The
+examples are asked
+about in every runtime, which takes minutes: what hangs on the runtime hangs on the machine, and is
+left out. --purify makes the examples of the Purify tab anew, from PREPARED in
+ui/tabs/purify/examples.py; one that does not hold stops it.
 """
 
 from __future__ import annotations
@@ -14,36 +17,49 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
-from ui.detect.examples import EXPECTED, write_examples
+from ui.tabs.detect.examples import EXPECTED, write_examples
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 
 def ask(detector: Detector) -> dict[str, str]:
-    """The answer about every example, after stability, by the example's name: a signature's word, or the pixels'."""
-    from causalclip.evidence.examination import examine
+    """The answer about every example, after stability, by the example's name: a signature's word,
+    or the pixels'."""
+    from causalclip.examination.result import examine
 
     with tempfile.TemporaryDirectory() as folder:
-        answers = {one.name: examine(one.path.read_bytes(), detector) for one in write_examples(folder, {})}
-    return {name: x.band if x.headline.source == "pixels" else x.headline.title for name, x in answers.items()}
+        answers = {
+            one.name: examine(one.path.read_bytes(), detector) for one in write_examples(folder, {})
+        }
+    return {
+        name: x.band if x.headline.source == "pixels" else x.headline.title
+        for name, x in answers.items()
+    }
 
 
 def agreed(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The answers that are the same in all."""
-    return {name: answer for name, answer in found[0].items() if all(answers[name] == answer for answers in found)}
+    return {
+        name: answer
+        for name, answer in found[0].items()
+        if all(answers[name] == answer for answers in found)
+    }
 
 
 def prepare_purify() -> None:
     """Runs every prepared example, and writes what comes of it to assets/purify."""
     from purifier.models import Models
-    from ui.purify.examples import PREPARED, keep, run
+    from ui.tabs.purify.examples import PREPARED, keep, run
 
     models = Models()
     for example in PREPARED:
         made = run(models, example)
         if not example.holds(made):
-            sys.exit(f"{example.file}, {example.question!r}: {[said.spoken for said in made.said.values()]}")
+            sys.exit(
+                f"{example.file}, {example.question!r}: "
+                f"{[said.spoken for said in made.said.values()]}"
+            )
         keep(made, example)
 
 

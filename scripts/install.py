@@ -1,9 +1,11 @@
 """Installs what the app needs, at the versions of requirements.lock: python scripts/install.py
 
-On Linux, pip's own choice of PyTorch brings CUDA, which is 5 GB and of no use without a graphics card. Where no card is
-seen, the CPU build comes first: from a folder of wheels that pip was told of (PIP_FIND_LINKS), or from PyTorch's index
-(https://pytorch.org/get-started/locally). CAUSALCLIP_TORCH_INDEX names another index, or is "none" for pip's choice.
-Where the index cannot be reached, a sentence says so, and pip's choice follows. Standard library alone.
+On Linux, pip's own choice of PyTorch brings CUDA, which is 5 GB and of no use without a graphics
+card. Where no card is
+seen, the CPU build comes first: from a folder of wheels that pip was told of (PIP_FIND_LINKS), or
+from PyTorch's index (https://pytorch.org/get-started/locally). CAUSALCLIP_TORCH_INDEX names another
+index, or is "none" for pip's choice. Where the index cannot be reached, a sentence says so, and
+pip's choice follows. Standard library alone.
 """
 
 import importlib.util
@@ -18,7 +20,8 @@ from pathlib import Path
 VARIABLE = "CAUSALCLIP_TORCH_INDEX"
 INDEX = "https://download.pytorch.org/whl/cpu"  # as PyTorch's documentation gives it
 PATIENCE = 5.0  # seconds for the index to answer
-CARDS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # Nvidia's, AMD's, and a card seen from WSL
+# Nvidia's, AMD's, and a card seen from WSL
+CARDS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 ROOT = Path(__file__).resolve().parents[1]
 PYTORCH = re.compile(r"torch(vision)?==")
 CARD_ONLY = re.compile(r"nvidia-|cuda-|triton")  # packages that PyTorch's CPU build does without
@@ -41,13 +44,15 @@ def main() -> None:
 
 
 def locked_packages() -> list[str]:
-    """Returns the entries of requirements.lock: `name==version ; marker` and its hashes, as pip reads them."""
+    """Returns the entries of requirements.lock: `name==version ; marker` and its hashes, as pip
+    reads them."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     return re.split(r"\n(?=\S)", text.strip())
 
 
 def install_cpu_build() -> None:
-    """Installs PyTorch without CUDA where that is another build than pip's own choice and no card is seen."""
+    """Installs PyTorch without CUDA where that is another build than pip's own choice and no card
+    is seen."""
     index = os.environ.get(VARIABLE) or INDEX
     if sys.platform != "linux" or index == "none" or sees_card():
         return
@@ -57,12 +62,16 @@ def install_cpu_build() -> None:
     pinned = [one.split()[0] for one in locked_packages() if PYTORCH.match(one)]
     if not reaches(index):
         print(
-            f"{index} does not answer: PyTorch comes with CUDA, which is 5 GB more and works as well. "
-            f"{VARIABLE} can name another index that has its CPU build.",
+            f"{index} does not answer: PyTorch comes with CUDA, which is 5 GB more and works as "
+            f"well. {VARIABLE} can name another index that has its CPU build.",
             flush=True,
         )
     elif pip_install("--index-url", index, "--no-deps", *pinned):
-        print("PyTorch's CPU build could not be installed. Its build with CUDA follows, and works as well.", flush=True)
+        print(
+            "PyTorch's CPU build could not be installed. Its build with CUDA follows, and works as "
+            "well.",
+            flush=True,
+        )
 
 
 def sees_card() -> bool:

@@ -1,4 +1,5 @@
-"""Takes the pictures of the app's screens in docs/, with the shipped models: python scripts/screenshot.py [NAME ...]
+"""Takes the pictures of the app's screens in docs/, with the shipped models: python
+scripts/screenshot.py [NAME ...]
 
 Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify.
 """
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from purifier.models import Models, shipped  # noqa: E402
-from ui.detect.examples import write_examples  # noqa: E402
+from ui.tabs.detect.examples import write_examples  # noqa: E402
 
 COLOURS = 256  # with fewer, purple turns grey
 WIDTH = 1280
@@ -67,18 +68,23 @@ SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
 
 
 def take(address: str, name: str, files: list[Path], *, dark: bool) -> Image.Image:
-    """The page at `address` once it has been brought to a screen, from the top to its end, or to an element."""
+    """The page at `address` once it has been brought to a screen, from the top to its end, or to an
+    element."""
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="dark" if dark else "light")
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": 1000}, color_scheme="dark" if dark else "light"
+        )
         page.set_default_timeout(120_000)
         page.goto(address)
         page.locator("#status h2").wait_for()
         SCREENS[name](page, files)
         page.wait_for_timeout(2000)  # fonts and layout
         end = (
-            page.locator(ENDS[name]).evaluate("e => e.getBoundingClientRect().top + scrollY") if name in ENDS else None
+            page.locator(ENDS[name]).evaluate("e => e.getBoundingClientRect().top + scrollY")
+            if name in ENDS
+            else None
         )
         picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
         browser.close()
@@ -86,13 +92,19 @@ def take(address: str, name: str, files: list[Path], *, dark: bool) -> Image.Ima
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *SCREENS], help="which screens; all by default")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *SCREENS], help="which screens; all by default"
+    )
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
     detector = LazyDetector(DETECTOR)
-    detector()  # before the page is opened: libraries that import lazily fail where two threads import them at once
+    # before the page is opened: libraries that import lazily fail where two threads import them at
+    # once
+    detector()
     page = build(detector, models=Models(detector=detector) if shipped() else None)
     address = launch(page)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +112,9 @@ def main() -> None:
         files = [example.path for example in write_examples(folder)]
         for name in options.names or [name for name in SCREENS if name != "purify" or shipped()]:
             picture = take(address, name, files, dark=options.dark)
-            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(options.out / f"{name}.png", optimize=True)
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(
+                options.out / f"{name}.png", optimize=True
+            )
     page.close(verbose=False)
 
 

@@ -1,7 +1,8 @@
 """Assembles a Hugging Face Space: python -m scripts.space [--out dist/space] [--gpu]
 
-Only what the app reads, and the pages that its README leads to; what is not committed is left out. requirements.txt
-pins every package as requirements.lock does, with PyTorch's CPU wheels unless --gpu is given.
+Only what the app reads, and the pages that its README leads to; what is not committed is left out.
+requirements.txt pins every package as requirements.lock does, with PyTorch's CPU wheels unless
+--gpu is given.
 """
 
 import argparse
@@ -20,15 +21,21 @@ KEPT = re.compile(
 LINK = re.compile(r"\]\(([^)\s#]+)")
 # What Spaces installs together with requirements.txt
 ADDED = ("gradio[oauth,mcp]=={sdk}", "uvicorn>=0.14.0", "websockets>=10.4", "spaces")
-# The Hub refuses binary files over 1 MB outside LFS or Xet; `hf upload` sees to that by itself, `git push` by this.
+# The Hub refuses binary files over 1 MB outside LFS or Xet; `hf upload` sees to that by itself,
+# `git push` by this.
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
 
 def assemble(out: Path, *, gpu: bool = False) -> list[Path]:
-    """Writes the files that a Space needs to `out`, which is emptied first; returns their paths in it."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """Writes the files that a Space needs to `out`, which is emptied first; returns their paths in
+    it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     committed = {Path(name) for name in listed.split("\0") if name}
-    chosen = {path for path in committed if KEPT.fullmatch(path.as_posix())} | linked(Path("README.md"), committed)
+    chosen = {path for path in committed if KEPT.fullmatch(path.as_posix())} | linked(
+        Path("README.md"), committed
+    )
     shutil.rmtree(out, ignore_errors=True)
     for path in chosen:
         (out / path).parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +71,20 @@ def requirements(*, gpu: bool) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "space")
-    parser.add_argument("--gpu", action="store_true", help="for a Space with a graphics card, ZeroGPU's among them")
+    parser.add_argument(
+        "--gpu", action="store_true", help="for a Space with a graphics card, ZeroGPU's among them"
+    )
     options = parser.parse_args()
     files = assemble(options.out, gpu=options.gpu)
     total = sum((options.out / path).stat().st_size for path in files) / 1e6
-    print(f"{len(files)} files, {total:.0f} MB. Upload them: hf upload OWNER/NAME {options.out} . --repo-type space")
+    print(
+        f"{len(files)} files, {total:.0f} MB. Upload them: hf upload OWNER/NAME {options.out} . "
+        "--repo-type space"
+    )
 
 
 if __name__ == "__main__":

@@ -17,24 +17,40 @@ from tests.serving import HANGS, NGINX, ROOT, WATCH, Served, served
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-# A range of ports for each process: two that take the same one at once would end a test, as MCP's server starts once.
+# A range of ports for each process: two that take the same one at once would end a test, as MCP's
+# server starts once.
 os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * WORKER)
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores: more threads wait for one another
+# as many processes as cores: more threads wait for one another
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-for stage in ("connect", "read", "write", "pool"):  # of every call that names no limit: five seconds are soon over
+# of every call that names no limit: five seconds are soon over
+for stage in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, stage, HANGS)
 
-gc.disable()  # while modules are imported: what they make stays, and to look it through takes a quarter of the time
+# while modules are imported: what they make stays, and to look it through takes a quarter of the
+# time
+gc.disable()
 
 __all__ = ["HANGS", "ROOT", "WATCH", "Served"]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PLAYWRIGHT = importlib.util.find_spec("playwright") and importlib.util.find_spec("axe_playwright_python")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+PLAYWRIGHT = importlib.util.find_spec("playwright") and importlib.util.find_spec(
+    "axe_playwright_python"
+)
 
 MISSING = {
-    "browser": "" if CHROMIUM and PLAYWRIGHT else "Chromium" if PLAYWRIGHT else "Playwright and its axe",
+    "browser": ""
+    if CHROMIUM and PLAYWRIGHT
+    else "Chromium"
+    if PLAYWRIGHT
+    else "Playwright and its axe",
     "deploy": "" if NGINX else "nginx",
 }
-SHIPPED = {f"tests/{name}.py" for name in ("browser/test_tabs", "deploy/test_redteam", "ui/test_app")}  # use real_app
+# use real_app
+SHIPPED = {
+    f"tests/{name}.py" for name in ("browser/test_tabs", "deploy/test_redteam", "ui/test_app")
+}
 collect_ignore = [folder for folder, missing in MISSING.items() if missing]
 
 
@@ -45,8 +61,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With --dist loadfile: a file's tests in one process, and all that use the shipped app in one, so that it starts
-    once."""
+    """With --dist loadfile: a file's tests in one process, and all that use the shipped app in one,
+    so that it starts once."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -94,7 +110,8 @@ def tiny_app(tiny_page: tuple[Any, str]) -> str:
 
 @pytest.fixture(scope="session")
 def whole_page(uploads: Path) -> Iterator[tuple[Any, Any, str]]:
-    """With the Purify tab, too; every model small and random: the page, its models, and its address."""
+    """With the Purify tab, too; every model small and random: the page, its models, and its
+    address."""
     import app
     from tests.makers.detectors import tiny_detector
     from tests.makers.models import tiny_models

@@ -1,5 +1,5 @@
-"""The app in a process of its own, as a user starts it: watched for what it reaches, keeping files for seconds, or
-behind the shipped nginx."""
+"""The app in a process of its own, as a user starts it: watched for what it reaches, keeping files
+for seconds, or behind the shipped nginx."""
 
 import contextlib
 import os
@@ -18,7 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
-HANGS = 120  # seconds after which what is waited for will not come, on a slow and busy machine either
+# seconds after which what is waited for will not come, on a slow and busy machine either
+HANGS = 120
 READY = re.compile(r"is ready: open (\S+)")
 
 WATCH = """
@@ -64,8 +65,9 @@ note("watching")
 class Served:
     """An app in a process of its own.
 
-    output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine, for
-    every time that it opens the file that hostile calls name, and for every file that it writes out of its own folder.
+    output: what it has printed and logged. traffic: "watching", and a line for every try to reach
+    another machine, for every time that it opens the file that hostile calls name, and for every
+    file that it writes out of its own folder.
     """
 
     address: str
@@ -75,13 +77,17 @@ class Served:
 
 
 @contextmanager
-def started(output: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def started(
+    output: Path, environment: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`python app.py` with this environment, too: its process, and where it says that it is."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"} | environment
     environment.pop("OMP_NUM_THREADS", None)  # that is for tests
     with output.open("w") as log:
         command = [sys.executable, "app.py"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         yield process, address_of(process, output)
     finally:
@@ -99,13 +105,15 @@ def served(folder: Path) -> Iterator[Served]:
     output, traffic, kept = folder / "output.txt", folder / "traffic.txt", folder / "kept"
     environment = {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(kept)}
     environment |= {"CAUSALCLIP_PAIRED": str(kept / "paired.json")}
-    environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
+    # reports nothing even so
+    environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}
     with started(output, environment) as (process, address):
         yield Served(address, output, traffic, process.pid)
 
 
 def address_of(process: subprocess.Popen[bytes], output: Path) -> str:
-    """What an app says when it is ready. A port that was looked for before it starts could be taken by then."""
+    """What an app says when it is ready. A port that was looked for before it starts could be taken
+    by then."""
     for _ in range(2400):  # ten minutes: a machine may be busy
         if said := READY.search(output.read_text()):
             return said[1]
@@ -122,7 +130,8 @@ LIFE = 12  # seconds
 
 @dataclass(frozen=True)
 class Keeper:
-    """A served app. base: its GRADIO_TEMP_DIR. seen: names of private files that were there at any moment.
+    """A served app. base: its GRADIO_TEMP_DIR. seen: names of private files that were there at any
+    moment.
 
     On a busy machine, files may be gone before an answer has arrived.
     """
@@ -133,7 +142,8 @@ class Keeper:
     seen: set[str]
 
     def private(self) -> list[Path]:
-        """The files that come from pictures: all but the examples that lie ready, and the room's lock."""
+        """The files that come from pictures: all but the examples that lie ready, and the room's
+        lock."""
         # os.walk goes on where a folder is deleted while it is read; rglob does not.
         files = [Path(folder, name) for folder, _, names in os.walk(self.base) for name in names]
         return [path for path in files if path.parent.name != "examples" and path.suffix != ".lock"]
@@ -161,7 +171,11 @@ def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
 
     saved_detector(folder / "detector")
     base, model = folder / "uploads", folder / "detector" / "model"
-    environment = {"GRADIO_TEMP_DIR": str(base), "CAUSALCLIP_MODEL": str(model), "CAUSALCLIP_KEPT": str(life)}
+    environment = {
+        "GRADIO_TEMP_DIR": str(base),
+        "CAUSALCLIP_MODEL": str(model),
+        "CAUSALCLIP_KEPT": str(life),
+    }
     with started(folder / "output.txt", environment) as (process, address):
         app = Keeper(address, base, process, set())
         threading.Thread(target=app.watch, daemon=True).start()
@@ -186,7 +200,10 @@ class Proxied:
 def configured(app: str, port: int) -> str:
     """The shipped configuration, with the app and the port where they are here."""
     text = CONFIGURATION.read_text()
-    changes = {"server app:7860 ": f"server {urlsplit(app).netloc} ", "listen 8080 ": f"listen 127.0.0.1:{port} "}
+    changes = {
+        "server app:7860 ": f"server {urlsplit(app).netloc} ",
+        "listen 8080 ": f"listen 127.0.0.1:{port} ",
+    }
     for shipped, here in changes.items():
         if text.count(shipped) != 1:
             raise ValueError(f"{CONFIGURATION.name} has not exactly one {shipped.strip()!r}.")
@@ -196,7 +213,8 @@ def configured(app: str, port: int) -> str:
 
 @contextmanager
 def proxied(app: str, *, site: Mapping[str, str] | None = None) -> Iterator[Proxied]:
-    """nginx before the app at that address, without root's rights. site: files of deploy/site, by name."""
+    """nginx before the app at that address, without root's rights. site: files of deploy/site, by
+    name."""
     if NGINX is None:
         raise FileNotFoundError("nginx is not installed: apt-get install nginx-light")
     with tempfile.TemporaryDirectory(prefix="causalclip-nginx-") as name:

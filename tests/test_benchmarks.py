@@ -1,4 +1,5 @@
-"""Benchmarks count what they say they count: the ablation's rows, maps against edits, re-encodings."""
+"""Benchmarks count what they say they count: the ablation's rows, maps against edits,
+re-encodings."""
 
 import csv
 import io
@@ -19,11 +20,11 @@ from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.robustness import TRAVELS
 from causalclip.method import CausalHead
-from causalclip.training.data import Record
-from causalclip.training.evaluation import Scores
-from causalclip.training.fitting import Problem
-from causalclip.training.recipe import balance, fit
 from tests.makers.detectors import tiny_detector
+from training.detector.data import Record
+from training.detector.evaluation import Scores
+from training.detector.fitting import Problem
+from training.detector.recipe import balance, fit
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,14 @@ def data() -> Problem:
         for i, (y, o) in enumerate(zip(labels, owners, strict=True))
     )
     number = np.arange(160)
-    return Problem(records, features.half(), labels, balance(records, broad=0.1), number % 5, environments=number % 20)
+    return Problem(
+        records,
+        features.half(),
+        labels,
+        balance(records, broad=0.1),
+        number % 5,
+        environments=number % 20,
+    )
 
 
 def test_every_rung_learns(data: Problem) -> None:
@@ -79,8 +87,12 @@ def encoded(picture: Image.Image, quality: int) -> Image.Image:
 def photograph(width: int = 320, height: int = 240) -> Image.Image:
     """Soft random shapes of many sizes."""
     rng = np.random.default_rng(0)
-    shapes = [Image.fromarray(rng.integers(0, 256, (3 * k, 4 * k, 3), np.uint8)) for k in (2, 6, 20)]
-    layers = [np.asarray(p.resize((width, height), Image.Resampling.BICUBIC), np.float32) for p in shapes]
+    shapes = [
+        Image.fromarray(rng.integers(0, 256, (3 * k, 4 * k, 3), np.uint8)) for k in (2, 6, 20)
+    ]
+    layers = [
+        np.asarray(p.resize((width, height), Image.Resampling.BICUBIC), np.float32) for p in shapes
+    ]
     return Image.fromarray((sum(layers) / 3).clip(0, 255).astype(np.uint8))
 
 
@@ -116,7 +128,9 @@ def test_an_original_of_another_size_or_crop_is_aligned(shape: tuple[int, int]) 
 
 def test_what_has_no_region_says_why() -> None:
     original = photograph()
-    assert edited_region(encoded(original, 80), encoded(original, 92)) == "no changed region is found"
+    assert (
+        edited_region(encoded(original, 80), encoded(original, 92)) == "no changed region is found"
+    )
     noise = np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8)
     anew = Image.fromarray(noise).resize(original.size, Image.Resampling.NEAREST)
     assert str(edited_region(anew, original)).startswith(
@@ -127,7 +141,10 @@ def test_what_has_no_region_says_why() -> None:
 def write_data(folder: Path) -> None:
     original = photograph()
     names, pairs = ("edit.jpg", "original.jpg", "same.jpg", "alone.jpg"), "aaab"
-    rows = [(name, "real" if "original" in name else "fake", pair) for name, pair in zip(names, pairs, strict=True)]
+    rows = [
+        (name, "real" if "original" in name else "fake", pair)
+        for name, pair in zip(names, pairs, strict=True)
+    ]
     for name in names:
         picture = edited(original, (60, 80, 140, 170))[0] if name == "edit.jpg" else original
         picture.save(folder / name, quality=92)
@@ -144,7 +161,10 @@ def test_the_report_has_every_map_and_lists_what_is_left_out(tmp_path: Path) -> 
         ("same.jpg", "original.jpg"),
     ]
     report = run(tiny_detector(), tmp_path)
-    assert (report["pairs"], report["left_out"]) == (2, [{"pair": "a", "why": "no changed region is found"}])
+    assert (report["pairs"], report["left_out"]) == (
+        2,
+        [{"pair": "a", "why": "no changed region is found"}],
+    )
     region = report["auc"][KINDS[0]]
     assert {"causal", "randomised weights", "causal map of the original"} <= region.keys()
     assert all(0 <= table["mean"] <= 1 and table["n"] == 1 for table in region.values())
@@ -156,29 +176,47 @@ def record(name: str, label: int, kind: str = "sites") -> Record:
 
 
 def pictures(folder: Path) -> list[Record]:
-    """Nine of one set, of which the first is large, and four of another; every third is generated."""
+    """Nine of one set, of which the first is large, and four of another; every third is
+    generated."""
     rows = [record(f"{i}.png", int(i % 3 == 0), "sites" if i < 9 else "alike") for i in range(13)]
     for i, row in enumerate(rows):
         Image.new("L", (60, 40) if i == 0 else (6, 4)).save(folder / row.path)
     return rows
 
 
-def test_every_set_and_class_is_drawn_but_no_huge_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_set_and_class_is_drawn_but_no_huge_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(robustness, "MAX_PIXELS", 24)
     rows = pictures(tmp_path)
     drawn = robustness.sample(rows, tmp_path, 3)
-    assert robustness.cells(drawn) == {("sites", 0): 3, ("sites", 1): 2, ("alike", 0): 2, ("alike", 1): 2}
+    assert robustness.cells(drawn) == {
+        ("sites", 0): 3,
+        ("sites", 1): 2,
+        ("alike", 0): 2,
+        ("alike", 1): 2,
+    }
     assert "0.png" not in {r.path for r in drawn}
     assert robustness.weights(drawn, rows).sum() == len(rows)
 
 
 def test_what_was_lost_is_counted_by_the_shares_of_all() -> None:
-    rows = [record(f"{s}{label}{i}", label, s) for s in ("alike", "sites") for label in (0, 1) for i in range(4)]
+    rows = [
+        record(f"{s}{label}{i}", label, s)
+        for s in ("alike", "sites")
+        for label in (0, 1)
+        for i in range(4)
+    ]
     labels = np.array([r.label for r in rows])
-    before, mixed = 0.2 + 0.6 * labels, np.where([r.set == "alike" for r in rows], 0.5, 0.2 + 0.6 * labels)
+    before, mixed = (
+        0.2 + 0.6 * labels,
+        np.where([r.set == "alike" for r in rows], 0.5, 0.2 + 0.6 * labels),
+    )
     weight = np.array([1.0 if r.set == "alike" else 3.0 for r in rows])
     bands = ("inconclusive",) * len(rows)
-    found = robustness.lost(Scores(tuple(rows), before, bands), Scores(tuple(rows), mixed, bands), weight)
+    found = robustness.lost(
+        Scores(tuple(rows), before, bands), Scores(tuple(rows), mixed, bands), weight
+    )
     assert found["sites"] == [0.0, 0.0, 0.0]
     assert found["alike"] == [0.5, 0.5, 0.5]
     # A quarter of each class is level with its like alone: a sixteenth of the pairs.
@@ -187,16 +225,21 @@ def test_what_was_lost_is_counted_by_the_shares_of_all() -> None:
 
 def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
     rows = tuple(record(f"{s}{i}", i % 2, s) for s in ("alike", "sites") for i in range(4))
-    scores = {name: Scores(rows, np.full(8, 0.2), ("likely not generated",) * 8) for name in TRAVELS}
+    scores = {
+        name: Scores(rows, np.full(8, 0.2), ("likely not generated",) * 8) for name in TRAVELS
+    }
     scores["WebP 80"].probability[[0, 4]] = 0.8
     scores["JPEG 50"].probability[1] = 0.8  # a strong one
-    detector: Any = SimpleNamespace(config=SimpleNamespace(calibration=SimpleNamespace(threshold=0.5)))
+    detector: Any = SimpleNamespace(
+        config=SimpleNamespace(calibration=SimpleNamespace(threshold=0.5))
+    )
     found = robustness.overturned(detector, scores, np.array([1.0] * 4 + [3.0] * 4))
     assert found["real"]["inconclusive"] == {"as it is": 0.0, "after the check": 0.5}
     assert found["generated"]["likely not generated"] == {"as it is": 1.0, "after the check": 1.0}
 
 
-# The long tables of docs/measured.md ----------------------------------------------------------------------------------
+# The long tables of docs/measured.md
+# ----------------------------------------------------------------------------------
 
 
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""What others build on, frozen: the schema of an examination, commands, variables, /api/v1, and keys of the weights."""
+"""What others build on, frozen: the schema of an examination, commands, variables, /api/v1, and
+keys of the weights."""
 
 import ast
 import hashlib
@@ -41,11 +42,13 @@ VARIABLES = {
 }
 COMMANDS = {
     "causalclip": {
-        "archive": "source --out --model --head --workers --address --stability --dry-run --duplicates --marks-only "
+        "archive": "source --out --model --head --workers --address --stability --dry-run "
+        "--duplicates --marks-only "
         "--profile --lang",
         "calibrate": "photos --fakes --at-most --out --model --head --lang",
         "compare": "a b --json --out-dir --lang",
-        "detect": "paths --json --stability --explain --model --head --heatmap-dir --report-dir --profile --crop "
+        "detect": "paths --json --stability --explain --model --head --heatmap-dir --report-dir "
+        "--profile --crop "
         "--lang",
         "explain": "first second --json --model --head --lang",
         "train": "--out --manifest --root --table --originals --backbone --config --cache",
@@ -63,15 +66,18 @@ COMMANDS = {
         "refine": "--folder --data --forensics --config --batches --cache",
         "train-eye": "--out --data --forensics --config --batches --cache --start",
         "refit-gate": "--folder --data --forensics --config --batches --cache",
-        "evaluate": "--out --data --forensics --pictures --costly --seeds --rows --columns --compared --keep --made",
+        "evaluate": "--out --data --forensics --pictures --costly --seeds --rows --columns "
+        "--compared --keep --made",
         "optimise-prompt": "--out --vlm --data --config",
         "purify": "picture -o --out --steps --noise --seed --always --json",
-        "attack": "picture -o --out --attack --eps --norm --steps --objective --question --target --seed --json",
+        "attack": "picture -o --out --attack --eps --norm --steps --objective --question --target "
+        "--seed --json",
         "ask": "picture question --vlm --prompt --eye --no-eye --json",
         "caption": "picture --vlm --prompt --eye --no-eye --json",
     },
 }
-TENSORS = {  # folder: how many, and the first digits of the SHA-256 of their names, types and shapes
+# folder: how many, and the first digits of the SHA-256 of their names, types and shapes
+TENSORS = {
     "clip-vit-b-16": (201, "0cdde801a6496973"),
     "detector": (19, "459427fb2cb19999"),
     "detector-causal": (20, "856afdb25ff5d8d1"),
@@ -96,18 +102,24 @@ EXAMINATION = (
     *("band", "probability", "low", "high", "sha256", "width", "height", "cautions"),
     *("stability", "parts", "provenance", "archive", "found_at"),
 )
-FIELDS = {  # of each object of an examination: their names, by type; [] is a list that is empty here
+# of each object of an examination: their names, by type; [] is a list that is empty here
+FIELDS = {
     "": {
-        "number": "schema probability logit low high threshold width height file_size tied_to_no_place map_cannot_know "
+        "number": "schema probability logit low high threshold width height file_size "
+        "tied_to_no_place map_cannot_know "
         "seconds",
-        "str": "language answer band band_as_it_is kind next_steps[] quote name sha256 perceptual_hash format "
+        "str": "language answer band band_as_it_is kind next_steps[] quote name sha256 "
+        "perceptual_hash format "
         "notes[] map_control head model revision runtime examined",
         "null": "archive",
         "[]": "cautions",
     },
     "headline": {"str": "title source tone proved claimed pixels agreement", "bool": "silent"},
     "meant": {"number": "pictures generated base hardest interval[]", "str": "sentence"},
-    "error_rates": {"number": "recognised accused missed undecided[] generated real", "str": "sentence"},
+    "error_rates": {
+        "number": "recognised accused missed undecided[] generated real",
+        "str": "sentence",
+    },
     "stability": {
         "str": "answer words sentence band final_band",
         "number": "changed probability low high threshold seconds",
@@ -115,7 +127,10 @@ FIELDS = {  # of each object of an examination: their names, by type; [] is a li
         "[]": "skipped flips",
     },
     "stability.rows[]": {"str": "name band", "number": "probability logit", "bool": "mild flips"},
-    "provenance.credentials": {"str": "state sentence signer generator signed", "[]": "actions source_types problems"},
+    "provenance.credentials": {
+        "str": "state sentence signer generator signed",
+        "[]": "actions source_types problems",
+    },
     "provenance": {
         "[]": "source_types marks fields notes",
         "null": "place earlier_quality",
@@ -124,7 +139,12 @@ FIELDS = {  # of each object of an examination: their names, by type; [] is a li
         "str": "summary caveat",
     },
     "provenance.jpeg": {"number": "quality", "bool": "exact progressive", "str": "chroma"},
-    "parts": {"str": "answer words sentence revision", "null": "box share", "[]": "outline", "number": "read seconds"},
+    "parts": {
+        "str": "answer words sentence revision",
+        "null": "box share",
+        "[]": "outline",
+        "number": "read seconds",
+    },
     "parts.reliability.caption": {"number": "n flagged"},
     "parts.reliability.edited, not known how": {"number": "n flagged"},
     "parts.reliability.made anew": {"number": "n flagged"},
@@ -165,11 +185,16 @@ def leaves(command: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for below in command.list_commands(None):
             yield from leaves(command.get_command(None, below), f"{name} {below}".strip())
     else:
-        options = [[*p.opts, *p.secondary_opts] if p.param_type_name == "option" else [p.name] for p in command.params]
+        options = [
+            [*p.opts, *p.secondary_opts] if p.param_type_name == "option" else [p.name]
+            for p in command.params
+        ]
         yield name, " ".join(chain.from_iterable(options))
 
 
-@pytest.mark.parametrize(("name", "app"), [("causalclip", causalclip.cli.app), ("purifier", purifier.cli.app)])
+@pytest.mark.parametrize(
+    ("name", "app"), [("causalclip", causalclip.cli.app), ("purifier", purifier.cli.app)]
+)
 def test_commands_and_their_options(name: str, app: typer.Typer) -> None:
     assert dict(leaves(typer.main.get_command(app))) == COMMANDS[name]
 
@@ -192,11 +217,21 @@ def test_exit_codes(app: typer.Typer, arguments: list[str], code: int) -> None:
 def test_environment_variables() -> None:
     files = [
         ROOT / "app.py",
-        *(file for name in ("causalclip", "purifier", "ui") for file in (ROOT / name).rglob("*.py")),
+        *(
+            file
+            for name in ("causalclip", "purifier", "ui")
+            for file in (ROOT / name).rglob("*.py")
+        ),
     ]
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
-    texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    assert {text for text in texts if re.fullmatch(r"(CAUSALCLIP|GRADIO)_[A-Z_]+", text)} == VARIABLES
+    texts = (
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    assert {
+        text for text in texts if re.fullmatch(r"(CAUSALCLIP|GRADIO)_[A-Z_]+", text)
+    } == VARIABLES
 
 
 def test_the_api(tiny_app: str) -> None:
@@ -209,7 +244,18 @@ def test_the_api(tiny_app: str) -> None:
     form = examine["requestBody"]["content"]["multipart/form-data"]["schema"]
     fields = ["picture", "found_at", "picture_at", "stability", "head"]
     assert (list(form["properties"]), form["required"]) == (fields, ["picture"])
-    assert list(examine["responses"]) == ["200", "400", "401", "403", "413", "415", "421", "422", "429", "503"]
+    assert list(examine["responses"]) == [
+        "200",
+        "400",
+        "401",
+        "403",
+        "413",
+        "415",
+        "421",
+        "422",
+        "429",
+        "503",
+    ]
     assert list(examine["responses"]["200"]["content"]) == ["application/json", "text/html"]
     schemas = document["components"]["schemas"]
     assert schemas["Error"] == ERRORS
@@ -223,14 +269,20 @@ def test_tensors_of_the_weights() -> None:
     for path in sorted(ROOT.glob("assets/models/**/*.safetensors")):
         with safe_open(path, "np") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            lines = [f"{path.name} {name} {s.get_dtype()} {s.get_shape()}" for name, s in sorted(slices.items())]
+            lines = [
+                f"{path.name} {name} {s.get_dtype()} {s.get_shape()}"
+                for name, s in sorted(slices.items())
+            ]
         found.setdefault(path.relative_to(ROOT / "assets/models").parts[0], []).extend(lines)
     assert {
-        name: (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]) for name, lines in found.items()
+        name: (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16])
+        for name, lines in found.items()
     } == TENSORS
 
 
 @pytest.mark.full
 def test_the_packages_below_the_page_work_without_gradio_and_import_little() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_GRADIO], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_GRADIO], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr

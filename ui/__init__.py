@@ -1,6 +1,8 @@
-"""The page. What it stands on reports to others by default; it is told not to before anything of it is imported."""
+"""The page. What it stands on reports to others by default; it is told not to before anything of it
+is imported."""
 
 import os
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # Gradio's own client, which answers MCP, heeds only this one
+# Gradio's own client, which answers MCP, heeds only this one
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

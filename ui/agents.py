@@ -1,7 +1,8 @@
-"""Agents (MCP): the page's own functions as tools, called as HTTP calls them, without a session that is kept.
+"""Agents (MCP): the page's own functions as tools, called as HTTP calls them, without a session
+that is kept.
 
-A picture comes along as a data URL, or is named by the address of an upload. One that comes along is stored for as long
-as its call takes, and counts for its sender.
+A picture comes along as a data URL, or is named by the address of an upload. One that comes along
+is stored for as long as its call takes, and counts for its sender.
 """
 
 from __future__ import annotations
@@ -30,7 +31,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from causalclip.images.formats import MAX_BYTES
 from causalclip.languages import _
-from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Places, Refused, client_of, header, read_body
+from ui.server.middleware import (
+    AGENTS,
+    CLOSED,
+    FILE,
+    MCP,
+    Places,
+    Refused,
+    client_of,
+    header,
+    read_body,
+)
 from ui.server.queue import Client, asking
 from ui.server.requests import keep, upload_in
 from ui.server.storage import PROGRAM, STORE
@@ -38,9 +49,16 @@ from ui.server.storage import PROGRAM, STORE
 IN_WORK = Places(3, 12)
 BODIES = Places(3 * AGENTS, 128 * 2**20)  # bytes of calls in work
 MOST_VALUES = 1000  # of a call: what is long in it is a picture, in one text
-ROUND_IT = 64 * 2**10  # bytes of a call beside its pictures, each with a twentieth for what is escaped in it
-NO_CALL = "This is no call: send JSON-RPC, with 1,000 values at most, and nothing long in it but pictures as data URLs."
-NOT_BASE64 = "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the file's bytes in base64."
+# bytes of a call beside its pictures, each with a twentieth for what is escaped in it
+ROUND_IT = 64 * 2**10
+NO_CALL = (
+    "This is no call: send JSON-RPC, with 1,000 values at most, and nothing long in it but "
+    "pictures as data URLs."
+)
+NOT_BASE64 = (
+    "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the "
+    "file's bytes in base64."
+)
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 PICTURE = {
     "title": "ImageData",
@@ -49,8 +67,9 @@ PICTURE = {
     "format": "Gradio File Input - a http or https url to a file",
 }
 UPLOAD_FIRST = (  # for agents with Gradio's tool that uploads
-    "If a user passes a file as an input, use the upload_file_to_gradio tool, if present, to upload the file to the "
-    "gradio app and create a Gradio File Input. Then use the returned path as the input to the tool"
+    "If a user passes a file as an input, use the upload_file_to_gradio tool, if present, to "
+    "upload the file to the gradio app and create a Gradio File Input. Then use the returned path "
+    "as the input to the tool"
 )
 KINDS: Mapping[type, dict[str, Any]] = {
     gr.Image: PICTURE,
@@ -65,7 +84,9 @@ class Agents:
     """The endpoint. page: whose public functions are the tools."""
 
     def __init__(self, page: gr.Blocks) -> None:
-        self._functions = {str(function.api_name): function for function in page.fns.values() if _is_tool(function)}
+        self._functions = {
+            str(function.api_name): function for function in page.fns.values() if _is_tool(function)
+        }
         self._tools = [_tool(name, function) for name, function in self._functions.items()]
         self._server: Server[Any, Any] = Server(str(page.title))
         self._server.list_tools()(self._list)  # type: ignore[no-untyped-call]
@@ -73,8 +94,12 @@ class Agents:
 
     @property
     def routes(self) -> list[Route]:
-        """For gr.Blocks.launch; the second one is what the page's own description of its tools asks for."""
-        return [Route(f"{MCP}/schema", self._described), *(Route(f"{MCP}{end}", self) for end in ("", "/"))]
+        """For gr.Blocks.launch; the second one is what the page's own description of its tools asks
+        for."""
+        return [
+            Route(f"{MCP}/schema", self._described),
+            *(Route(f"{MCP}{end}", self) for end in ("", "/")),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reads a call, and answers it in a session that lasts as long."""
@@ -87,12 +112,21 @@ class Agents:
                         sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES
                     ):  # nine million would take 1.6 GB and 12 s
                         raise ValueError
-                    if len(body) > 1.05 * _length_of_pictures(from_json(body, cache_strings="none")) + ROUND_IT:
-                        raise ValueError  # the MCP server repeats what it does not know, fifteen times over
-                except ValueError:  # also if nested too deep, which would be an error of the MCP server
+                    if (
+                        len(body)
+                        > 1.05 * _length_of_pictures(from_json(body, cache_strings="none"))
+                        + ROUND_IT
+                    ):
+                        # the MCP server repeats what it does not know, fifteen times over
+                        raise ValueError
+                except (
+                    ValueError
+                ):  # also if nested too deep, which would be an error of the MCP server
                     raise Refused(400, NO_CALL) from None
                 asking.set(Client(client_of(scope)))
-                scheme = "https" if header(scope, "x-forwarded-proto") == "https" else scope["scheme"]
+                scheme = (
+                    "https" if header(scope, "x-forwarded-proto") == "https" else scope["scheme"]
+                )
                 _root.set(f"{scheme}://{header(scope, 'host')}")
                 await self._answer(body, scope, receive, send)
 
@@ -114,7 +148,9 @@ class Agents:
             tasks.cancel_scope.cancel()
 
     async def _described(self, request: Any) -> Response:
-        return JSONResponse([tool.model_dump(exclude_none=True) | {"meta": {}} for tool in self._tools])
+        return JSONResponse(
+            [tool.model_dump(exclude_none=True) | {"meta": {}} for tool in self._tools]
+        )
 
     async def _list(self) -> list[types.Tool]:
         return self._tools
@@ -133,17 +169,25 @@ class Agents:
 
 
 def _length_of_pictures(call: Any) -> int:
-    """Characters of the data URLs among a call's arguments; one that is not ASCII is none, and takes four times as
-    much memory."""
+    """Characters of the data URLs among a call's arguments; one that is not ASCII is none, and
+    takes four times as much memory."""
     params = call.get("params") if isinstance(call, dict) else None
     given = params.get("arguments") if isinstance(params, dict) else None
     texts = given.values() if isinstance(given, dict) else ()
-    return sum(len(text) for text in texts if isinstance(text, str) and text.isascii() and text.startswith("data:"))
+    return sum(
+        len(text)
+        for text in texts
+        if isinstance(text, str) and text.isascii() and text.startswith("data:")
+    )
 
 
 def _is_tool(function: Any) -> bool:
     """Whether it is public, and takes what an agent can send."""
-    if not function.fn or function.api_visibility != "public" or not isinstance(function.api_name, str):
+    if (
+        not function.fn
+        or function.api_visibility != "public"
+        or not isinstance(function.api_name, str)
+    ):
         return False
     known = all(isinstance(block, tuple(KINDS)) for block in function.inputs)
     return known and len(inspect.signature(function.fn).parameters) == len(function.inputs)
@@ -152,7 +196,9 @@ def _is_tool(function: Any) -> bool:
 def _tool(name: str, function: Any) -> types.Tool:
     """As Gradio describes it: what has a default need not be there."""
     properties, required = {}, []
-    for field, block in zip(inspect.signature(function.fn).parameters, function.inputs, strict=True):
+    for field, block in zip(
+        inspect.signature(function.fn).parameters, function.inputs, strict=True
+    ):
         kind = next(kind for component, kind in KINDS.items() if isinstance(block, component))
         properties[field] = kind | ({"default": block.value} if block.value else {})
         required += [field] if kind is PICTURE else []
@@ -167,13 +213,17 @@ def _stored(function: Any, arguments: dict[str, Any]) -> Iterator[dict[str, Any]
     owner, stored = asking.get().address, list[str]()
     values = {}
     try:
-        for field, block in zip(inspect.signature(function.fn).parameters, function.inputs, strict=True):
+        for field, block in zip(
+            inspect.signature(function.fn).parameters, function.inputs, strict=True
+        ):
             if field not in arguments:
                 continue
             values[field] = arguments[field]
             if isinstance(block, gr.Image):
                 inline = values[field].startswith("data:")
-                values[field] = {"path": keep_inline(values[field], owner) if inline else _named(values[field])}
+                values[field] = {
+                    "path": keep_inline(values[field], owner) if inline else _named(values[field])
+                }
                 stored += [values[field]["path"]] * inline
         yield values
     except Refused as refused:
@@ -214,7 +264,8 @@ def _said(answers: Any, outputs: Sequence[Any]) -> str:
     """What a tool gives, for an agent: a file as its address, a text as it is, all else as JSON."""
     several = answers if isinstance(answers, tuple) else (answers,)
     given = [
-        _file(x) if isinstance(block, gr.Image | gr.File) else x for x, block in zip(several, outputs, strict=True)
+        _file(x) if isinstance(block, gr.Image | gr.File) else x
+        for x, block in zip(several, outputs, strict=True)
     ]
     if len(given) > 1:
         return json.dumps(given, ensure_ascii=False)
@@ -226,4 +277,9 @@ def _said(answers: Any, outputs: Sequence[Any]) -> str:
 def _file(path: str) -> dict[str, Any]:
     """A file in Gradio's form."""
     url = f"{_root.get()}{FILE}{quote(path)}"
-    return {"path": path, "url": url, "orig_name": path.rpartition("/")[2], "meta": {"_type": "gradio.FileData"}}
+    return {
+        "path": path,
+        "url": url,
+        "orig_name": path.rpartition("/")[2],
+        "meta": {"_type": "gradio.FileData"},
+    }

@@ -21,24 +21,24 @@ from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure, render
 from purifier.models import Models, lacking, shipped
 from ui import api, monitoring
-from ui.batch.tab import build_batch_tab
-from ui.detect.examples import Example, expected, write_examples
-from ui.detect.tab import build_detect_tab
 from ui.detector import ChosenDetector, LazyDetector, link_heads
-from ui.explore.tab import build_explorer_tab
 from ui.fields import KEPT, PRIVATE, PROMPT, VLM, Carried, explain, script, sending_cards
 from ui.languages import Page
-from ui.measured import build_measured_tab
 from ui.pairing import build_pairing
-from ui.purify import examples as prepared
-from ui.purify.tab import build_tab as build_purify_tab
-from ui.purify.words import PURPOSE
 from ui.server.hosts import online
 from ui.server.sessions import Sessions
 from ui.server.storage import repeat, sweep
 from ui.serving import launch, make_sessions
 from ui.sharing import webapp_routes
-from ui.thresholds.tab import build_archive_tab
+from ui.tabs.accuracy import build_measured_tab
+from ui.tabs.batch.tab import build_batch_tab
+from ui.tabs.detect.examples import Example, expected, write_examples
+from ui.tabs.detect.tab import build_detect_tab
+from ui.tabs.explore.tab import build_explorer_tab
+from ui.tabs.purify import examples as prepared
+from ui.tabs.purify.tab import build_tab as build_purify_tab
+from ui.tabs.purify.views import PURPOSE
+from ui.tabs.reference.tab import build_archive_tab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -50,8 +50,12 @@ PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
 LEADS = {  # by tab
     "detect": N_("Was this picture made by an image generator?"),
     "purify": PURPOSE,
-    "explore": N_("What each part of the model adds to its score, and whether two pictures are copies of one."),
-    "measured": N_("What was measured, on pictures that the detector was not trained on, with what it misses."),
+    "explore": N_(
+        "What each part of the model adds to its score, and whether two pictures are copies of one."
+    ),
+    "measured": N_(
+        "What was measured, on pictures that the detector was not trained on, with what it misses."
+    ),
 }
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
@@ -90,7 +94,8 @@ def _lay_out(
     *,
     again: Callable[[], Page] | None = None,
 ) -> Page:
-    """The page in the language that is spoken now. pictures: prepared ones of the Purify tab. again: as in Page."""
+    """The page in the language that is spoken now. pictures: prepared ones of the Purify tab.
+    again: as in Page."""
 
     held = ChosenDetector(detector)
 
@@ -100,13 +105,20 @@ def _lay_out(
             return gr.update(visible=True, value=failure(*explain(error))), ""
         model = detector()
         config = model.config
-        said = _(MODEL, name=model.name, revision=config.revision, backbone=config.backbone, runtime=model.runtime)
+        said = _(
+            MODEL,
+            name=model.name,
+            revision=config.revision,
+            backbone=config.backbone,
+            runtime=model.runtime,
+        )
         return gr.update(visible=False), f"<p class='cc-small'>{escape(said)}</p>"
 
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
         gr.HTML(_part("name"), elem_id="introduction")
         languages = _part("preferences", codes=LANGUAGES, spoken=current())
-        gr.HTML(languages, js_on_load=script("preferences"), elem_id="languages")  # the browser keeps what is chosen
+        # the browser keeps what is chosen
+        gr.HTML(languages, js_on_load=script("preferences"), elem_id="languages")
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending_cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
@@ -126,7 +138,9 @@ def _lay_out(
             with gr.Tab(_("Explore"), id="explore"):
                 gr.HTML(_part("lead", words=_(LEADS["explore"])))
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
-                explored = build_explorer_tab(held, carried, examples=[example.path for example in examples])
+                explored = build_explorer_tab(
+                    held, carried, examples=[example.path for example in examples]
+                )
             with gr.Tab(_("Your archive"), id="archive") as archive:
                 build_archive_tab(archive, held)
             with gr.Tab(_("Accuracy"), id="measured") as measured:
@@ -137,7 +151,14 @@ def _lay_out(
             footer = gr.HTML(elem_id="footer")
         link_heads(judged.head, explored.head)
         build_pairing()
-        page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
+        page.load(
+            notice,
+            None,
+            [banner, footer],
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
         if models is not None:
             page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
     page.queue(default_concurrency_limit=4, api_open=False)
@@ -145,7 +166,8 @@ def _lay_out(
 
 
 def routes(detector: Callable[[], Detector]) -> list[Route]:
-    """What is served beside the page: /api/v1, and the page as a web app. detector: as in `build`."""
+    """What is served beside the page: /api/v1, and the page as a web app. detector: as in
+    `build`."""
     return [*api.routes(detector), *webapp_routes()]
 
 
@@ -154,11 +176,17 @@ def main(run: RunFolder) -> None:
     monitoring.drop_messages()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     able = shipped() and not lacking()
-    models = Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem) if able else None
+    models = (
+        Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem) if able else None
+    )
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
     sessions = make_sessions(page)
     keep(sessions, run).start()
-    address = launch(page, routes=[*routes(detector), *monitoring.routes(page, detector.loaded)], sessions=sessions)
+    address = launch(
+        page,
+        routes=[*routes(detector), *monitoring.routes(page, detector.loaded)],
+        sessions=sessions,
+    )
     print(f"CausalCLIP is ready: open {address}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:
@@ -173,13 +201,18 @@ def _load(models: Models) -> None:
 
 
 def keep(sessions: Sessions, run: RunFolder) -> threading.Thread:
-    """Deletes uploads, and what is derived from them, within an hour of being made (README, Privacy); to be started."""
+    """Deletes uploads, and what is derived from them, within an hour of being made (README,
+    Privacy); to be started."""
     limit, period = lifetime()
-    chores = partial(sessions.tidy, idle=limit), partial(sweep, run.folder, older_than=limit, spare=run.examples)
+    chores = (
+        partial(sessions.tidy, idle=limit),
+        partial(sweep, run.folder, older_than=limit, spare=run.examples),
+    )
     return threading.Thread(target=repeat, args=(period, *chores), name="sweeper", daemon=True)
 
 
 def lifetime() -> tuple[float, float]:
-    """Seconds that a file may live, and from one sweep to the next: it is gone after both at most."""
+    """Seconds that a file may live, and from one sweep to the next: it is gone after both at
+    most."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", KEPT)), KEPT)
     return limit, min(10.0, limit / 4)

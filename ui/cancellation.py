@@ -1,11 +1,11 @@
 """Cancellation: a panel shows the answer to the newest request, and drops what an older run yields.
 
-Every event of a panel (upload, example, clear, stop, again) takes two steps. The first does not queue: it makes a new
-token and blanks the panel. The second is the run, which may wait for long; it knows its token by the number that the
-first step left on the page.
+Every event of a panel (upload, example, clear, stop, again) takes two steps. The first does not
+queue: it makes a new token and blanks the panel. The second is the run, which may wait for long; it
+knows its token by the number that the first step left on the page.
 
-Each answer carries the number of its token into the page, so that the page itself can hide what is about another
-picture than the one that was chosen last (assets/stale.js).
+Each answer carries the number of its token into the page, so that the page itself can hide what is
+about another picture than the one that was chosen last (assets/stale.js).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import gradio as gr
 
 from ui.server.queue import Place, current_session
 
-# Numbers grow in the order in which a person acts, whatever order requests and answers arrive in. The page keeps each
-# panel's newest one: an answer that comes late would put an older one into the hidden field.
+# Numbers grow in the order in which a person acts, whatever order requests and answers arrive in.
+# The page keeps each panel's newest one: an answer that comes late would put an older one into the
+# hidden field.
 _NUMBER = """(_, ...given) => {
   const number = String(performance.timeOrigin + performance.now());
   (window.ccTurns ??= {})["%s"] = number;
@@ -34,7 +35,8 @@ _STEP: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
 }
-_SETTLED = 2.0  # seconds that a new token waits at most for what the older run has on its way to the page
+# seconds that a new token waits at most for what the older run has on its way to the page
+_SETTLED = 2.0
 _REPEATED = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
 _tokens: dict[str, dict[str, CancellationToken]] = {}  # session -> panel -> the newest
 _lock = threading.Lock()
@@ -52,7 +54,8 @@ class Superseded(BaseException):
 
 
 class CancellationToken:
-    """One request of a person in one panel. number: grows with every request. wish: what is to run for it."""
+    """One request of a person in one panel. number: grows with every request. wish: what is to run
+    for it."""
 
     def __init__(self, key: tuple[str, str], number: float, wish: object = None) -> None:
         self.key, self.number, self.wish = key, number, wish
@@ -85,7 +88,9 @@ class CancellationToken:
         for _before in self.waits(place):
             pass
 
-    def guard(self, updates: Iterator[Updates], failed: Callable[[Exception], Updates]) -> Iterator[Updates]:
+    def guard(
+        self, updates: Iterator[Updates], failed: Callable[[Exception], Updates]
+    ) -> Iterator[Updates]:
         """`updates`; where they end in an error, failed(error) at last.
 
         By then the error is gone, and with it the pixels that its traceback holds.
@@ -105,8 +110,9 @@ class CancellationToken:
     def shows(self, updates: Iterable[Updates], mark: Updates | None = None) -> Iterator[Updates]:
         """What a run yields, for as long as it is the newest; each with `mark`.
 
-        Gradio repeats the last update when a run ends. That is wanted while the run is the newest: of two updates that
-        arrive together, the page may lose the first. Otherwise the last one is empty.
+        Gradio repeats the last update when a run ends. That is wanted while the run is the newest:
+        of two updates that arrive together, the page may lose the first. Otherwise the last one is
+        empty.
         """
         iterator, shown = iter(updates), False
         try:
@@ -134,8 +140,8 @@ class CancellationToken:
 class Panel:
     """A panel of the page that shows one answer at a time; to be made inside its Blocks.
 
-    number: the hidden field that carries a token's number from the first step to the run. answered: tells the page
-    whose answer it shows.
+    number: the hidden field that carries a token's number from the first step to the run. answered:
+    tells the page whose answer it shows.
     """
 
     def __init__(self, name: str) -> None:
@@ -157,19 +163,24 @@ class Panel:
         """Wires an event.
 
         Args:
-            begin: begin(event, *given) -> what the page shows at once; everything old is to be blanked.
-            run: run(token, *inputs) yields the answer. Its first update has to blank the same again: something of an
-                older run may have reached the page after the first step's answer.
+            begin: begin(event, *given) -> what the page shows at once; everything old is to be
+                blanked.
+            run: run(token, *inputs) yields the answer. Its first update has to blank the same
+                again: something of an older run may have reached the page after the first step's
+                    answer.
             queue: the event options of the run, such as concurrency_id.
         """
         first, number = self._first(begin, run), self.number
         shown = [self.answered, *outputs]
         script, newest = _NUMBER % self.name, _NEWEST % self.name
-        took = gr.on(triggers, first, [number, *given], [number, *shown], queue=False, js=script, **_STEP)
+        took = gr.on(
+            triggers, first, [number, *given], [number, *shown], queue=False, js=script, **_STEP
+        )
         took.success(self._then(run), [number, *inputs], shown, js=newest, **_STEP, **queue)
 
     def off(self, triggers: Any, end: Callable[[], Updates], *, outputs: list[Any]) -> None:
-        """Wires an event that only ends what goes on, such as stop and clear; end() -> what is shown then."""
+        """Wires an event that only ends what goes on, such as stop and clear; end() -> what is
+        shown then."""
         self.on(
             triggers,
             lambda event: end(),
@@ -180,12 +191,20 @@ class Panel:
             concurrency_limit=None,
         )
 
-    def beside(self, triggers: Any, work: Callable[..., Any], inputs: list[Any], outputs: Any, **options: Any) -> None:
+    def beside(
+        self,
+        triggers: Any,
+        work: Callable[..., Any],
+        inputs: list[Any],
+        outputs: Any,
+        **options: Any,
+    ) -> None:
         """Wires an event that draws what is there anew: work(*inputs) -> values of the outputs.
 
-        It is dropped where the panel has made another token since the event left the page, or makes one meanwhile; not
-        where it never has.
-        options: of gr.on, with queue=False or the options of a queue; a `js` gets the token's number first.
+        It is dropped where the panel has made another token since the event left the page, or makes
+        one meanwhile; not where it never has.
+        options: of gr.on, with queue=False or the options of a queue; a `js` gets the token's
+        number first.
         """
 
         def checked(number: str, *given: Any) -> Any:
@@ -201,7 +220,8 @@ class Panel:
     def _first(self, begin: Begin, run: Run) -> Callable[..., Any]:
         def first(event: gr.EventData, number: str, *given: Any) -> Any:
             token = new_token(self.name, number, run)
-            if not token.newest:  # overtaken, by its request or while it waited for what was on its way
+            # overtaken, by its request or while it waited for what was on its way
+            if not token.newest:
                 return gr.skip()
             return begin(event, *given) | {self.number: repr(token.number)} | self._mark(token)
 
@@ -210,7 +230,8 @@ class Panel:
     def _then(self, run: Run) -> Callable[..., Iterator[Any]]:
         def then(number: str, *inputs: Any) -> Iterator[Any]:
             token = _current(self.name, number)
-            # Of an overtaken first step, too, the page calls the run, by then with the newest number.
+            # Of an overtaken first step, too, the page calls the run, by then with the newest
+            # number.
             if token is None or not token.starts(run):
                 yield gr.skip()
                 return
@@ -226,8 +247,8 @@ def new_token(part: str, number: str = "", wish: object = None) -> CancellationT
     """A token for what answers the current event, the newest of its session in a panel.
 
     Args:
-        number: of the wish, as the page counts; "" for the next one. A token with an older number than the newest
-            one's comes back superseded.
+        number: of the wish, as the page counts; "" for the next one. A token with an older number
+            than the newest one's comes back superseded.
         wish: what is to run for it, see `CancellationToken.starts`.
     """
     with _lock:

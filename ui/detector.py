@@ -1,4 +1,5 @@
-"""The one detector of the app, loaded once and only when it is needed, and held to what a page has chosen: its head."""
+"""The one detector of the app, loaded once and only when it is needed, and held to what a page has
+chosen: its head."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 import gradio as gr
 from PIL import Image
 
-from causalclip.evidence.words import JUDGED_BY
+from causalclip.examination.messages import JUDGED_BY
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
-from causalclip.profile import BadProfile, Profile, read_profile
+from causalclip.reference import BadProfile, Profile, read_profile
 from ui.fields import PRIVATE
 from ui.server.queue import MODEL, Priority, current_client, current_session
 
@@ -25,15 +26,21 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 TOGETHER = 3  # copies of a picture that are judged before the model is given back
-MOST_CHOSEN, AN_ADDRESS = 32, 4  # pages, and of one address, with a profile of their own; a large one takes some MB
+# pages, and of one address, with a profile of their own; a large one takes some MB
+MOST_CHOSEN, AN_ADDRESS = 32, 4
 FULL = N_("Too many pages use a profile of their own right now. Try again later.")
-NO_HEAD = N_("There is no such head here: choose causal or linear where the page offers both, or leave it out.")
-_chosen: dict[str, tuple[str, Profile]] = {}  # session -> where its page is, and the profile that it is held to
+NO_HEAD = N_(
+    "There is no such head here: choose causal or linear where the page offers both, or leave it "
+    "out."
+)
+# session -> where its page is, and the profile that it is held to
+_chosen: dict[str, tuple[str, Profile]] = {}
 _heads: dict[str, str] = {}  # session -> the head that its page has chosen
 
 
 class LazyDetector:
-    """Loads the detector once, at the first call or in the background, and hands it out to all threads.
+    """Loads the detector once, at the first call or in the background, and hands it out to all
+    threads.
 
     Called with a name of `heads` it gives the detector with that head, over the same tower.
 
@@ -56,7 +63,11 @@ class LazyDetector:
     def heads(self) -> tuple[str, ...]:
         """Those that one may choose from; none where the host has named a detector or a profile."""
         found = heads()
-        return found if len(found) > 1 and self.name == HEADS[DEFAULT_HEAD] and not self.profile else ()
+        return (
+            found
+            if len(found) > 1 and self.name == HEADS[DEFAULT_HEAD] and not self.profile
+            else ()
+        )
 
     def __call__(self, head: str = "") -> Detector:
         from causalclip.detector import Detector  # seconds of imports, after the page is up
@@ -69,12 +80,15 @@ class LazyDetector:
             if head in ("", DEFAULT_HEAD):
                 return self._detector
             if head not in self._others:
-                self._others[head] = Detector.from_pretrained(head_folder(head), beside=self._detector)
+                self._others[head] = Detector.from_pretrained(
+                    head_folder(head), beside=self._detector
+                )
             return self._others[head]
 
     def warm_up(self) -> None:
-        """Loads the detector and examines a picture once: the first examination of a process is slow."""
-        from causalclip.evidence.examination import examine
+        """Loads the detector and examines a picture once: the first examination of a process is
+        slow."""
+        from causalclip.examination.result import examine
 
         try:
             file = BytesIO()
@@ -108,16 +122,21 @@ def with_head(detector: Callable[..., Detector], head: str) -> Detector:
 
 
 class ChosenDetector:
-    """The detector with the head and the profile that the page whose event is being answered has chosen for itself.
+    """The detector with the head and the profile that the page whose event is being answered has
+    chosen for itself.
 
-    own: the detector as the host has it; `heads`, where it has them, are those that one may choose from.
+    own: the detector as the host has it; `heads`, where it has them, are those that one may choose
+    from.
     """
 
     def __init__(self, own: Callable[..., Detector]) -> None:
         self.own = own
 
     def __call__(self, head: str = "") -> Detector:
-        detector, profile = with_head(self.own, head or _heads.get(current_session(), "")), self.profile
+        detector, profile = (
+            with_head(self.own, head or _heads.get(current_session(), "")),
+            self.profile,
+        )
         return detector.with_profile(profile) if profile else detector
 
     @property
@@ -126,12 +145,14 @@ class ChosenDetector:
         return getattr(self.own, "heads", ())
 
     def choose_head(self, head: str) -> None:
-        """Has the page's pictures judged by a head, until it is closed; one that is not offered changes nothing."""
+        """Has the page's pictures judged by a head, until it is closed; one that is not offered
+        changes nothing."""
         if head in self.heads:
             _heads[current_session()] = head
 
     def with_mask(self) -> Detector:
-        """The detector whose mask is shown: with the causal head where it is offered, whichever judges."""
+        """The detector whose mask is shown: with the causal head where it is offered, whichever
+        judges."""
         return self.own("causal") if "causal" in self.heads else self()
 
     @property
@@ -140,7 +161,8 @@ class ChosenDetector:
         return _chosen.get(current_session(), ("", None))[1]
 
     def choose(self, profile: Profile) -> None:
-        """Holds the page to a profile, until it is closed; raises BadProfile where that cannot be."""
+        """Holds the page to a profile, until it is closed; raises BadProfile where that cannot
+        be."""
         self.own().with_profile(profile)
         address, session = current_client()
         theirs = sum(other == address for other, _profile in _chosen.values())
@@ -174,7 +196,9 @@ class _QueuedDetector:
     def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
         found, left = [], iter(pictures)
         while few := list(itertools.islice(left, TOGETHER)):
-            found += self._alone(Priority.STABILITY, partial(self._detector.judge_all, few, **options))
+            found += self._alone(
+                Priority.STABILITY, partial(self._detector.judge_all, few, **options)
+            )
         return found
 
     def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
@@ -188,9 +212,13 @@ class _QueuedDetector:
 
 
 def queue_detector(
-    detector: Detector, *, verdict: Priority = Priority.VERDICT, check: Callable[[], None] = lambda: None
+    detector: Detector,
+    *,
+    verdict: Priority = Priority.VERDICT,
+    check: Callable[[], None] = lambda: None,
 ) -> Detector:
-    """The detector, which gives the model back between its looks: re-encoded copies wait behind anybody's verdict.
+    """The detector, which gives the model back between its looks: re-encoded copies wait behind
+    anybody's verdict.
 
     Args:
         verdict: how urgent a whole verdict is.
@@ -203,7 +231,8 @@ ABOUT = N_("The causal head makes a mask for each picture; the linear head has o
 
 
 def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
-    """Adds the choice to the current Blocks; None where there is nothing to choose. name: of the tab."""
+    """Adds the choice to the current Blocks; None where there is nothing to choose. name: of the
+    tab."""
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
         return None

@@ -1,12 +1,13 @@
-"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless.
+"""Files between the browser and this code: an upload comes in untouched, a drawing goes out
+lossless.
 
-Also what the tabs share around them: how long a drawing is kept, how events are queued, errors as sentences, what the
-browser's scripts do with many files and the page says before these are there.
+Also what the tabs share around them: how long a drawing is kept, how events are queued, errors as
+sentences, what the browser's scripts do with many files and the page says before these are there.
 
-Each field needs a listener on its uploads that does not queue and takes the field: by that call the server learns at
-once which page an upload belongs to. Listeners need `preprocess=False`, and get a payload for `upload_path`. Gradio's
-own preprocessing opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only
-causalclip.images.loading may.
+Each field needs a listener on its uploads that does not queue and takes the field: by that call the
+server learns at once which page an upload belongs to. Listeners need `preprocess=False`, and get a
+payload for `upload_path`. Gradio's own preprocessing opens the upload with Pillow, which refuses
+HEIC and whose errors hold the file's name; only causalclip.images.loading may.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ from typing import Any, TypeVar
 import gradio as gr
 from PIL import Image
 
-from causalclip.images.formats import MAX_BYTES, SMALLER, TOO_LARGE, ImageError, ImageTooLarge, sniff, too_many_bytes
+from causalclip.images.formats import (
+    MAX_BYTES,
+    SMALLER,
+    TOO_LARGE,
+    ImageError,
+    ImageTooLarge,
+    sniff,
+    too_many_bytes,
+)
 from causalclip.images.loading import LoadedImage
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.paths import shipped_folder
-from causalclip.profile import BadProfile
+from causalclip.reference import BadProfile
 from causalclip.report.card import coming, failure, on_its_way
 from ui.server.requests import NOT_UPLOADED
 from ui.server.storage import file_in, is_upload, new_folder
@@ -38,12 +47,16 @@ T = TypeVar("T")
 UNREADABLE = N_("This file could not be read")
 GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
-KEPT = 3000  # seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than an hour
+# seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than
+# an hour
+KEPT = 3000
 OPACITY = 0.5
-VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
+# a model that describes and answers beside the embedded one
+VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()
 PROMPT = os.environ.get("CAUSALCLIP_PROMPT", "").strip()  # a file with a defence prompt for it
 PROMISE = N_("Kept on this server, deleted within an hour.")
-# Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of them in.
+# Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of
+# them in.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}
 # Of an HTML part: a click on one of its buttons, with the button's number.
 PICK = """element.addEventListener("click", (event) => {
@@ -54,12 +67,22 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 
 
 def picture_field(name: str, label: str, **options: Any) -> gr.Image:
-    """A field for a picture, for uploads alone, whose files assets/upload.js renames before they leave the browser.
+    """A field for a picture, for uploads alone, whose files assets/upload.js renames before they
+    leave the browser.
 
     A client of the API that sends an address is refused: nothing is fetched.
     """
-    fixed: dict[str, Any] = {"type": "filepath", "image_mode": None, "sources": ["upload", "clipboard"]}
-    shown: dict[str, Any] = {"elem_classes": "cc-picture", "buttons": ["fullscreen"], "elem_id": name, "label": label}
+    fixed: dict[str, Any] = {
+        "type": "filepath",
+        "image_mode": None,
+        "sources": ["upload", "clipboard"],
+    }
+    shown: dict[str, Any] = {
+        "elem_classes": "cc-picture",
+        "buttons": ["fullscreen"],
+        "elem_id": name,
+        "label": label,
+    }
     return gr.Image(**fixed, **shown, placeholder=_("Drop, paste or choose a picture"), **options)
 
 
@@ -79,7 +102,8 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     """The path of an upload; None for an empty field.
 
     Raises:
-        gr.Error: it is no upload, or has been deleted. Gradio checks that only of payloads that are marked as files,
+        gr.Error: it is no upload, or has been deleted. Gradio checks that only of payloads that are
+        marked as files,
             and a client need not mark its own.
     """
     if payload is None:
@@ -95,8 +119,11 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
     return [path for path in map(upload_path, entries) if path]
 
 
-def kept_or_gone(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
-    """The paths of the uploads that are kept, and of those that have been deleted; raises gr.Error of what is none."""
+def kept_or_gone(
+    payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None,
+) -> tuple[list[str], list[str]]:
+    """The paths of the uploads that are kept, and of those that have been deleted; raises gr.Error
+    of what is none."""
     entries = [payload] if isinstance(payload, Mapping) else payload or []
     paths = [_uploaded(entry) for entry in entries if entry]
     gone = [path for path in paths if not Path(path).is_file()]
@@ -104,15 +131,23 @@ def kept_or_gone(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 
 
 def named(path: str) -> str:
-    """What is known of a picture before it is read, "" if it is none. Its name never leaves the browser."""
+    """What is known of a picture before it is read, "" if it is none. Its name never leaves the
+    browser."""
     with suppress(ImageError), open(path, "rb") as file:
-        return f"{sniff(file.read(4096))}, {number(max(1, round(Path(path).stat().st_size / 1000)))} kB"
+        return (
+            f"{sniff(file.read(4096))}, "
+            f"{number(max(1, round(Path(path).stat().st_size / 1000)))} kB"
+        )
     return ""
 
 
 def shown_copy(loaded: LoadedImage) -> str | None:
     """The path of a small PNG of a picture whose format browsers do not show; None of another."""
-    return save_png(Image.fromarray(shrink(loaded.pixels)), "decoded") if loaded.format in UNSHOWN else None
+    return (
+        save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
+        if loaded.format in UNSHOWN
+        else None
+    )
 
 
 def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
@@ -179,14 +214,19 @@ def errors_as_sentences(words: Callable[[Exception], tuple[str, str]] = explain)
 LEFT_OUT = N_("Left out, with more than {mb} MB: {names}.")
 LEFT_UNREADABLE = N_("Left out, of a kind that is not read here: {names}.")
 NO_PICTURE = N_(
-    "There is none in the clipboard, or the browser does not let this page read it. Copy a picture, or choose its file."
+    "There is none in the clipboard, or the browser does not let this page read it. Copy a "
+    "picture, or choose its file."
 )
 UNPACK = N_("Unpack the zip, and choose its folder.")
 
 
 def sending_script() -> str:
     """What the browser does with many files: assets/files.js."""
-    return (shipped_folder("assets") / "files.js").read_text(encoding="utf-8").replace("BIGGEST", str(MAX_BYTES))
+    return (
+        (shipped_folder("assets") / "files.js")
+        .read_text(encoding="utf-8")
+        .replace("BIGGEST", str(MAX_BYTES))
+    )
 
 
 def sending_words() -> dict[str, str]:
@@ -200,35 +240,52 @@ def sending_words() -> dict[str, str]:
 
 
 def sending_cards() -> str:
-    """What the page itself shows until the server has heard of a file, as HTML: assets/stale.js copies it.
+    """What the page itself shows until the server has heard of a file, as HTML: assets/stale.js
+    copies it.
 
-    The size from which a file is refused stands there, too: the field's own refusal is in English, and goes after some
-    seconds.
+    The size from which a file is refused stands there, too: the field's own refusal is in English,
+    and goes after some seconds.
     """
-    large, none = failure(_(TOO_LARGE), str(too_many_bytes())), failure(_("No picture was pasted"), _(NO_PICTURE))
+    large, none = (
+        failure(_(TOO_LARGE), str(too_many_bytes())),
+        failure(_("No picture was pasted"), _(NO_PICTURE)),
+    )
     shown = {"one": on_its_way(), "many": coming(), "large": large, "none": none}
-    return "".join(f"<div data-card='{name}' data-bytes='{MAX_BYTES}'>{card}</div>" for name, card in shown.items())
+    return "".join(
+        f"<div data-card='{name}' data-bytes='{MAX_BYTES}'>{card}</div>"
+        for name, card in shown.items()
+    )
 
 
 def script(name: str, before: str = "", **settings: Any) -> str:
-    """A script in assets/, for a component's `js_on_load`: after its settings as constants, and after other code."""
+    """A script in assets/, for a component's `js_on_load`: after its settings as constants, and
+    after other code."""
     constants = f"const {{ {', '.join(settings)} }} = {json.dumps(settings)};\n" if settings else ""
-    return constants + before + (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")
+    return (
+        constants + before + (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")
+    )
 
 
 def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Image:
     """A place for a map, which is sent without loss."""
-    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "elem_classes": "cc-output"}
+    fixed: dict[str, Any] = {
+        "format": "png",
+        "type": "filepath",
+        "interactive": False,
+        "elem_classes": "cc-output",
+    }
     described = {"alt_text": label, **options}
-    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, **fixed, **described)
+    return gr.Image(
+        label=label, buttons=["download", "fullscreen"], elem_id=name, **fixed, **described
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A button that takes a picture over from another tab.
 
-    picture: as it is shown there. source: a gr.State with the path of what was judged, of which `picture` may show a
-    copy. tabs: all of them. name: the id of the one to go to.
+    picture: as it is shown there. source: a gr.State with the path of what was judged, of which
+    `picture` may show a copy. tabs: all of them. name: the id of the one to go to.
     """
 
     button: gr.Button

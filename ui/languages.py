@@ -1,7 +1,8 @@
-"""Who asks is answered in their language: the one that the page's address names, or else the browser's.
+"""Who asks is answered in their language: the one that the page's address names, or else the
+browser's.
 
-Nothing is kept here for it. The switch on the page puts the choice into the address (?lang=ar) and remembers it in the
-browser's own storage, which no server reads.
+Nothing is kept here for it. The switch on the page puts the choice into the address (?lang=ar) and
+remembers it in the browser's own storage, which no server reads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ui.server.middleware import header
 
 SCRIPT = shipped_folder("assets") / "languages.js"
 PARAMETER = "lang"  # of an address
-TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")  # what of a component is read
+# what of a component is read
+TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")
 LITERALS = (  # in Gradio's own parts, which translate only what is not among these
     N_("Click to upload or drop files"),
     N_("Download"),
@@ -53,7 +55,8 @@ class Languages:
 
 
 class _Marked:
-    """A `send` for the page: its <html> says language and direction, and it begins with assets/languages.js."""
+    """A `send` for the page: its <html> says language and direction, and it begins with
+    assets/languages.js."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -68,8 +71,14 @@ class _Marked:
         if message.get("more_body", False):
             return
         body = mark(bytes(self._body))
-        kept = [pair for pair in self._start["headers"] if pair[0] not in (b"content-length", b"vary")]
-        more = [(b"content-length", b"%d" % len(body)), (b"vary", b"accept-language"), (b"cache-control", b"no-cache")]
+        kept = [
+            pair for pair in self._start["headers"] if pair[0] not in (b"content-length", b"vary")
+        ]
+        more = [
+            (b"content-length", b"%d" % len(body)),
+            (b"vary", b"accept-language"),
+            (b"cache-control", b"no-cache"),
+        ]
         await self._send({**self._start, "headers": [*kept, *more]})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -119,7 +128,9 @@ class Page(gr.Blocks):
                 assert self._again is not None
                 with speaking(language):
                     other = self._again()
-                self._words[language] = [_texts(part["props"]) for part in dict.__getitem__(other.config, "components")]
+                self._words[language] = [
+                    _texts(part["props"]) for part in dict.__getitem__(other.config, "components")
+                ]
             return self._words[language]
 
     @property
@@ -145,7 +156,11 @@ class _Spoken(dict[str, Any]):
 
 def _texts(props: Mapping[str, Any]) -> dict[str, Any]:
     """Not a value that is no text, such as a file's."""
-    return {name: props[name] for name in TEXTS if isinstance(props.get(name), str) or name == "choices" in props}
+    return {
+        name: props[name]
+        for name in TEXTS
+        if isinstance(props.get(name), str) or name == "choices" in props
+    }
 
 
 def _language_of(request: Any) -> str:

@@ -1,6 +1,8 @@
-"""For who runs the app: how it is, and what may be logged. Nothing here is about a picture or a person.
+"""For who runs the app: how it is, and what may be logged. Nothing here is about a picture or a
+person.
 
-Of an error its kind and its place are logged, never its message, which may hold a name or a content.
+Of an error its kind and its place are logged, never its message, which may hold a name or a
+content.
 """
 
 from __future__ import annotations
@@ -36,15 +38,27 @@ def routes(page: gr.Blocks, ready: Callable[[], bool]) -> list[Route]:
         ("ready", "1 once the models are loaded", ready),
         ("queue_length", "calls that wait or run", lambda: len(waiting)),
         ("sessions", "sessions that are remembered", lambda: len(page.state_holder.session_data)),
-        ("uploads", "uploads that are kept, and places of those that are coming", lambda: STORE.kept()[0]),
+        (
+            "uploads",
+            "uploads that are kept, and places of those that are coming",
+            lambda: STORE.kept()[0],
+        ),
         ("uploads_bytes", "bytes of them", lambda: STORE.kept()[1]),
-        ("deletion_lateness_seconds", "by how much the latest deletion is or was late", STORE.lateness),
+        (
+            "deletion_lateness_seconds",
+            "by how much the latest deletion is or was late",
+            STORE.lateness,
+        ),
     ):
         Gauge(f"causalclip_{name}", words, registry=registry).set_function(read)
 
     def healthz(_: Request) -> Response:
         late, loaded = round(STORE.lateness(), 1), ready()
-        said = {"models_loaded": loaded, "queue_length": len(waiting), "deletion_lateness_seconds": late}
+        said = {
+            "models_loaded": loaded,
+            "queue_length": len(waiting),
+            "deletion_lateness_seconds": late,
+        }
         well = loaded and late <= LATE
         return JSONResponse({"ready": well, **said}, status_code=200 if well else 503)
 
@@ -55,7 +69,8 @@ def routes(page: gr.Blocks, ready: Callable[[], bool]) -> list[Route]:
 
 
 OURS = ("ui", "causalclip", "purifier", "__main__")  # what these log is written with care
-# They warn of each request that cannot be read, which anybody can send at any rate; its sender is told.
+# They warn of each request that cannot be read, which anybody can send at any rate; its sender is
+# told.
 BY_STRANGERS = (
     "uvicorn.error",
     "mcp.server.lowlevel.server",
@@ -67,9 +82,11 @@ log = logging.getLogger(__name__)
 
 
 def drop_messages() -> None:
-    """Has every exception, whoever prints or logs it, told by its type and the lines that it came through.
+    """Has every exception, whoever prints or logs it, told by its type and the lines that it came
+    through.
 
-    Its message may hold a file's name, its path, or all of it. For the whole process; before the server starts.
+    Its message may hold a file's name, its path, or all of it. For the whole process; before the
+    server starts.
     """
     traceback.TracebackException.format_exception_only = _type_only  # type: ignore[method-assign, assignment]
     logging.captureWarnings(True)
@@ -94,13 +111,18 @@ def _record(
     if (name or "").split(".")[0] not in OURS:
         kind = exc_info[0].__name__ if exc_info and exc_info[0] else "Something"
         message, args = f"{kind} was logged at {place}:{line}; its message is not kept", ()
-    record = logging.LogRecord(str(name), level, place, line, message, args, exc_info, *others, **more)
+    record = logging.LogRecord(
+        str(name), level, place, line, message, args, exc_info, *others, **more
+    )
     if record.exc_info and record.exc_info[1]:
-        record.exc_text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()  # in place of a formatter's
+        # in place of a formatter's
+        record.exc_text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
     return record
 
 
-def _log_uncaught(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, frames: TracebackType | None
+) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
     log.error("Uncaught: %s\n%s", kind.__name__, "".join(traceback.format_tb(frames)))

@@ -1,6 +1,8 @@
-"""Browser extensions that were let in: each typed a code that the app's own page showed, and got a token of its own.
+"""Browser extensions that were let in: each typed a code that the app's own page showed, and got a
+token of its own.
 
-What is remembered is the extension's origin and the token's SHA-256, in a file that its owner alone can read.
+What is remembered is the extension's origin and the token's SHA-256, in a file that its owner alone
+can read.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ VARIABLE = "CAUSALCLIP_PAIRED"
 PATIENCE = 120.0  # seconds that a code can be typed
 TRIES = 5  # wrong codes until it is void
 CODES = 1000  # that can be typed at one time, of as many addresses; the oldest goes
-MOST, AN_ADDRESS = 100, 5  # extensions that are remembered: of all, and of one other machine; its oldest goes
+# extensions that are remembered: of all, and of one other machine; its oldest goes
+MOST, AN_ADDRESS = 100, 5
 DIGITS = 8
 SPACE = bool(os.environ.get("SPACE_ID"))
 
@@ -49,7 +52,8 @@ class _Code:
 
 
 class Pairings:
-    """Who is paired, and the code that each address can type now: nobody guesses at another's, or makes it void.
+    """Who is paired, and the code that each address can type now: nobody guesses at another's, or
+    makes it void.
 
     now: a clock, in seconds.
     """
@@ -58,19 +62,25 @@ class Pairings:
         self._file, self._now, self._lock = file, now, threading.Lock()
         self._codes: dict[str, _Code] = {}
         self._known: list[tuple[str, str]] = _read(file)
-        self._from: dict[str, str] = {}  # token's digest -> the address that it was given to, in this run
+        # token's digest -> the address that it was given to, in this run
+        self._from: dict[str, str] = {}
 
     def new_code(self, address: str = "") -> str:
         """A code to be typed within PATIENCE from that address; its earlier ones are void."""
         with self._lock:
             now = self._now()
-            alive = [(other, code) for other, code in self._codes.items() if code.until > now and other != address]
+            alive = [
+                (other, code)
+                for other, code in self._codes.items()
+                if code.until > now and other != address
+            ]
             code = _Code(f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}", now + PATIENCE)
             self._codes = dict([*alive, (address, code)][-CODES:])
             return code.digits
 
     def redeem(self, code: str, origin: str, address: str = "") -> str | None:
-        """A new token for an extension that sends the code of its address; None for a wrong, old or used one."""
+        """A new token for an extension that sends the code of its address; None for a wrong, old or
+        used one."""
         with self._lock:
             known = self._codes.get(address)
             if known is None or self._now() >= known.until:
@@ -89,12 +99,18 @@ class Pairings:
             return token
 
     def _make_room(self, address: str) -> None:
-        """Drops the oldest of whoever has too many: of this address, or else of the one that has the most."""
+        """Drops the oldest of whoever has too many: of this address, or else of the one that has
+        the most."""
         had = Counter(self._from.values())
-        if had[address] >= (MOST if is_this_machine(address) else AN_ADDRESS) or len(self._known) >= MOST:
+        if (
+            had[address] >= (MOST if is_this_machine(address) else AN_ADDRESS)
+            or len(self._known) >= MOST
+        ):
             most = max(had, key=had.__getitem__, default=None)
             whose = address if had[address] else most
-            oldest = next((one for one in self._known if self._from.get(one[1]) == whose), self._known[0])
+            oldest = next(
+                (one for one in self._known if self._from.get(one[1]) == whose), self._known[0]
+            )
             self._known.remove(oldest)
             self._from.pop(oldest[1], None)
 
@@ -105,7 +121,11 @@ class Pairings:
     def accepts(self, token: str, origin: str) -> bool:
         """Whether a token is one of that origin's; of any extension's where there is no origin."""
         given = _digest(token)
-        found = [hmac.compare_digest(given, digest) for known, digest in self._known if origin in ("", known)]
+        found = [
+            hmac.compare_digest(given, digest)
+            for known, digest in self._known
+            if origin in ("", known)
+        ]
         return any(found)
 
     def forget(self) -> int:
@@ -126,7 +146,10 @@ class Pairings:
 
 def _read(file: Path) -> list[tuple[str, str]]:
     try:
-        return [(str(origin), str(digest)) for origin, digest in json.loads(file.read_text(encoding="utf-8"))][-MOST:]
+        return [
+            (str(origin), str(digest))
+            for origin, digest in json.loads(file.read_text(encoding="utf-8"))
+        ][-MOST:]
     except (OSError, ValueError, TypeError):
         return []
 
@@ -139,9 +162,9 @@ PAIRINGS = Pairings(place())
 
 
 INTRO = N_(
-    "With the extension, a right-click on a picture of any page checks it here: its bytes are read in your browser "
-    "and go to this app alone. Load it from the folder <code>extension/</code> of this project (docs/using.md says "
-    "how), then type the code that is shown here."
+    "With the extension, a right-click on a picture of any page checks it here: its bytes are read "
+    "in your browser and go to this app alone. Load it from the folder <code>extension/</code> of "
+    "this project (docs/using.md says how), then type the code that is shown here."
 )
 TYPE = N_("Type this in the extension within {minutes} minutes:")
 LET_OUT = N_("Disconnected: {count}. No extension may ask this app any more.")
@@ -159,7 +182,8 @@ def build_pairing(pairings: Pairings = PAIRINGS) -> None:
         )
 
     def forget(request: gr.Request) -> str:
-        mine = is_this_machine(_address(request))  # else any visitor could let everybody's extensions out
+        # else any visitor could let everybody's extensions out
+        mine = is_this_machine(_address(request))
         words = _(LET_OUT, count=number(pairings.forget())) if mine else _(NOT_YOURS)
         return f"<p role='status' aria-live='polite'>{words}</p>"
 
@@ -169,7 +193,11 @@ def build_pairing(pairings: Pairings = PAIRINGS) -> None:
             shown = gr.Button(_("Show a code"), elem_id="pair")
             out = gr.Button(_("Disconnect all extensions"), elem_id="unpair")
         said = gr.HTML(elem_id="paired")
-    options: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    options: dict[str, Any] = {
+        "queue": False,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
     shown.click(show, None, said, **options)
     out.click(forget, None, said, **options)
 
@@ -179,6 +207,7 @@ def _address(request: gr.Request) -> str:
 
 
 def last_hop(headers: Mapping[str, str], client: str) -> str:
-    """The address that a browser and its extension have in common; on a Space as its proxy names it last."""
+    """The address that a browser and its extension have in common; on a Space as its proxy names it
+    last."""
     hops = headers.get("x-forwarded-for", "") if SPACE else ""
     return hops.rpartition(",")[2].strip() or client

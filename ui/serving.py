@@ -31,20 +31,29 @@ STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
 SESSIONS = 10_000  # that Gradio remembers: ui.server.sessions lets in far fewer, and forgets them
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
-    "The app does not listen on {address}: others could reach it there, and it is not made for slow and many clients. "
-    "Put a proxy before it (docs/hosting.md) and name that one in FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if "
+    "The app does not listen on {address}: others could reach it there, and it is not made for "
+    "slow and many clients. Put a proxy before it (docs/hosting.md) and name that one in "
+    "FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if "
     "whoever can reach that address is meant to, such as inside a container of your own."
 )
 CONNECTIONS = 16_384
-THREADS = 100  # for the page's functions, many of which wait; files and uploads have 40 of their own
+# for the page's functions, many of which wait; files and uploads have 40 of their own
+THREADS = 100
 _RUN = http_server.Server.run_in_thread
 
 
-def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions | None = None, **options: Any) -> str:
+def launch(
+    page: gr.Blocks,
+    *,
+    routes: Sequence[Route] = (),
+    sessions: Sessions | None = None,
+    **options: Any,
+) -> str:
     """Serves the page in the background and returns its address.
 
-    routes: beside Gradio's own, which come after them. sessions: of the page. options: of gr.Blocks.launch. Where
-    others could reach it, and nobody has said that they may, the program ends.
+    routes: beside Gradio's own, which come after them. sessions: of the page. options: of
+    gr.Blocks.launch. Where others could reach it, and nobody has said that they may, the program
+    ends.
     """
     refuse_exposure(options.get("server_name"))
     stay_offline()
@@ -86,19 +95,22 @@ def make_sessions(page: gr.Blocks) -> Sessions:
 
 
 class GuardedApp(App):
-    """Gradio's app behind our middleware, which is outermost: Gradio puts its own around what launch is given."""
+    """Gradio's app behind our middleware, which is outermost: Gradio puts its own around what
+    launch is given."""
 
     def __init__(self, sessions: Sessions, **options: Any) -> None:
         super().__init__(**options)
         self._sessions = sessions
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Languages(Middleware(super().build_middleware_stack(), sessions=self._sessions, pairings=PAIRINGS))
+        return Languages(
+            Middleware(super().build_middleware_stack(), sessions=self._sessions, pairings=PAIRINGS)
+        )
 
 
 def _run(server: http_server.Server) -> None:
-    """Waits until a server has started, or has ended without: on a busy machine that takes more than Gradio's five
-    seconds, after which it would start the same page on the next port."""
+    """Waits until a server has started, or has ended without: on a busy machine that takes more
+    than Gradio's five seconds, after which it would start the same page on the next port."""
     try:
         _RUN(server)
     except http_server.ServerFailedToStartError:
@@ -109,17 +121,27 @@ def _run(server: http_server.Server) -> None:
 
 
 def refuse_exposure(listens_on: str | None) -> None:
-    """Ends the program with a sentence where others could reach it, and nobody has said that they may.
+    """Ends the program with a sentence where others could reach it, and nobody has said that they
+    may.
 
-    On a Space, and where FORWARDED_ALLOW_IPS names a proxy (as in a network of containers), there is one before it.
+    On a Space, and where FORWARDED_ALLOW_IPS names a proxy (as in a network of containers), there
+    is one before it.
 
     Args:
         listens_on: an address; None for what GRADIO_SERVER_NAME says, or else 127.0.0.1.
     """
     listens_on = listens_on or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    proxies = {name.strip() for name in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")} - {"", "*"}
+    proxies = {name.strip() for name in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")} - {
+        "",
+        "*",
+    }
     named = not all(map(is_this_machine, proxies))
-    if not (is_this_machine(listens_on) or named or os.environ.get("SPACE_ID") or os.environ.get(VARIABLE) == "1"):
+    if not (
+        is_this_machine(listens_on)
+        or named
+        or os.environ.get("SPACE_ID")
+        or os.environ.get(VARIABLE) == "1"
+    ):
         raise SystemExit(REFUSED.format(address=listens_on))
 
 
@@ -128,7 +150,8 @@ def open_many() -> None:
 
     1,024 is usual, and where none is left, nobody gets in and asyncio logs that without end.
     """
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows; elsewhere the system may have its own
+    # not on Windows; elsewhere the system may have its own
+    with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -146,10 +169,14 @@ def _script() -> str:
 
 
 def _theme() -> gr.themes.Base:
-    """Colours apart from the maps' two, four sizes of type (assets/style.css); Gradio's own font files, in whole
-    weights (its semi-bold is a subset)."""
+    """Colours apart from the maps' two, four sizes of type (assets/style.css); Gradio's own font
+    files, in whole weights (its semi-bold is a subset)."""
     font = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
-    type_sizes = gr.themes.Size(*("12px",) * 3, *("14px",) * 2, "18px", "28px", name="cc")  # xxs to xxl
+    # xxs to xxl
+    type_sizes = gr.themes.Size(*("12px",) * 3, *("14px",) * 2, "18px", "28px", name="cc")
     return gr.themes.Default(
-        primary_hue="teal", neutral_hue="stone", font=[font, "system-ui", "sans-serif"], text_size=type_sizes
+        primary_hue="teal",
+        neutral_hue="stone",
+        font=[font, "system-ui", "sans-serif"],
+        text_size=type_sizes,
     )

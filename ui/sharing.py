@@ -1,7 +1,9 @@
-"""The page as a web app: its manifest and icons, and the pictures that other apps on a phone share with it.
+"""The page as a web app: its manifest and icons, and the pictures that other apps on a phone share
+with it.
 
-A shared picture is kept in memory for a minute, under a name that cannot be guessed, and is given out once, to the page
-that the browser opens then. The page adds it as if it had been dropped there (assets/share.js).
+A shared picture is kept in memory for a minute, under a name that cannot be guessed, and is given
+out once, to the page that the browser opens then. The page adds it as if it had been dropped there
+(assets/share.js).
 """
 
 from __future__ import annotations
@@ -88,7 +90,9 @@ def webapp_routes(shares: Shares | None = None) -> list[Route]:
 
 
 async def _manifest(request: Request) -> Response:
-    return FileResponse(shipped_folder("assets") / "manifest.json", media_type="application/manifest+json")
+    return FileResponse(
+        shipped_folder("assets") / "manifest.json", media_type="application/manifest+json"
+    )
 
 
 async def _icon(request: Request) -> Response:
@@ -108,9 +112,12 @@ def _sentence(refused: Refused) -> str:
 def _refusal(status: int, sentence: str) -> Response:
     """A small page: an installed app shows no address and no way back."""
     page = (
-        f'<!doctype html><html lang="{current()}" dir="{"rtl" if is_rtl() else "ltr"}"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+        f'<!doctype html><html lang="{current()}" dir="{"rtl" if is_rtl() else "ltr"}"><meta '
+        'charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" '
+        'content="light dark">'
         "<title>CausalCLIP</title><style>body{font:1.1rem/1.5 system-ui;margin:2rem}</style>"
-        f'<p role="alert">{escape(sentence)}</p><p><a href="./">{escape(_("Open the app"))}</a></p></html>'
+        f'<p role="alert">{escape(sentence)}</p><p><a '
+        f'href="./">{escape(_("Open the app"))}</a></p></html>'
     )
     return HTMLResponse(page, status)

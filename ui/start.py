@@ -1,7 +1,8 @@
-"""How the app starts, as `python app.py` and as the console script `causalclip-app`: in a private folder of its own.
+"""How the app starts, as `python app.py` and as the console script `causalclip-app`: in a private
+folder of its own.
 
-Everything that the app or a library writes while it runs goes into that folder, nowhere else. It goes when the process
-ends; if that was killed, the next start deletes it.
+Everything that the app or a library writes while it runs goes into that folder, nowhere else. It
+goes when the process ends; if that was killed, the next start deletes it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ class RunFolder:
         os.close(handle)
         self._lock = FileLock(name)
         self._lock.acquire(timeout=10)
-        self.folder = Path(name).with_suffix("")  # made after its lock: one without a lock is a dead one
+        # made after its lock: one without a lock is a dead one
+        self.folder = Path(name).with_suffix("")
         self.folder.mkdir(mode=0o700)
         self.uploads, self.examples = self.folder / "uploads", self.folder / "examples"
         self.uploads.mkdir()
         self.examples.mkdir()
 
     def use(self) -> None:
-        """Has Gradio and `tempfile` write here, and all of it deleted when the process ends, by SIGTERM or Ctrl-C too.
+        """Has Gradio and `tempfile` write here, and all of it deleted when the process ends, by
+        SIGTERM or Ctrl-C too.
 
         Before Gradio is imported: it reads GRADIO_TEMP_DIR then.
         """
@@ -52,7 +55,8 @@ class RunFolder:
                 signal.signal(number, self._leave)
 
     def _leave(self, number: int, frame: object) -> None:
-        """Ends the process at once: a regular exit waits for threads that may wait for the browser."""
+        """Ends the process at once: a regular exit waits for threads that may wait for the
+        browser."""
         self.close()
         os._exit(128 + number)
 
@@ -65,7 +69,8 @@ class RunFolder:
 
 
 def claim() -> RunFolder:
-    """A new one in the folder that GRADIO_TEMP_DIR names, or else in the system's own for temporary files."""
+    """A new one in the folder that GRADIO_TEMP_DIR names, or else in the system's own for temporary
+    files."""
     run = RunFolder(Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()))
     run.use()
     return run

@@ -1,7 +1,7 @@
 """The output folder: one Parquet row a picture, in parts that are each written whole or not at all.
 
-A row is an examination as flat columns, with the names and the schema number of Examination.as_dict; pandas, DuckDB and
-Spark read them.
+A row is an examination as flat columns, with the names and the schema number of
+Examination.as_dict; pandas, DuckDB and Spark read them.
 """
 
 import json
@@ -16,26 +16,48 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from causalclip.archive import ArchiveError
-from causalclip.evidence.cautions import Caution
-from causalclip.evidence.examination import SCHEMA as VERSION
-from causalclip.evidence.examination import perceptual_hash
-from causalclip.evidence.headline import make_headline
-from causalclip.evidence.regions import NOT_LOOKED_FOR
-from causalclip.evidence.stability import not_checked
-from causalclip.evidence.words import NO_ANSWER
+from causalclip.examination.cautions import Caution
+from causalclip.examination.headline import make_headline
+from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.regions import NOT_LOOKED_FOR
+from causalclip.examination.result import SCHEMA as VERSION
+from causalclip.examination.result import perceptual_hash
+from causalclip.examination.stability import not_checked
 from causalclip.images.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector, Verdict
-    from causalclip.evidence.stability import Stability
+    from causalclip.examination.stability import Stability
 
 RUN = "run.json"
 COLUMNS = (
     *("schema", "path", "sha256", "perceptual_hash", "format", "width", "height", "file_size"),
     *("notes", "provenance", "marks"),
-    *("answer", "agreement", "kind", "probability", "logit", "band", "band_as_it_is", "low", "high", "threshold"),
-    *("archive", "stability", "flips", "cautions", "parts", "model", "revision", "runtime", "examined", "error"),
+    *(
+        "answer",
+        "agreement",
+        "kind",
+        "probability",
+        "logit",
+        "band",
+        "band_as_it_is",
+        "low",
+        "high",
+        "threshold",
+    ),
+    *(
+        "archive",
+        "stability",
+        "flips",
+        "cautions",
+        "parts",
+        "model",
+        "revision",
+        "runtime",
+        "examined",
+        "error",
+    ),
 )
 TYPES = {  # of columns that are not text
     **dict.fromkeys(("schema", "width", "height"), pa.int32()),
@@ -48,7 +70,8 @@ Row = dict[str, Any]
 
 
 def marked_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
-    """What is known of a picture without a detector; `answer` only where the marks or the file give one."""
+    """What is known of a picture without a detector; `answer` only where the marks or the file give
+    one."""
     return {
         "schema": VERSION,
         "path": path,
@@ -67,7 +90,8 @@ def marked_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
 
 
 def small_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
-    """As `marked_row`, of a picture that may have been read at a part of its size; with the size in its file."""
+    """As `marked_row`, of a picture that may have been read at a part of its size; with the size in
+    its file."""
     row = marked_row(path, loaded, provenance)
     if loaded.halved and provenance.jpeg and all(provenance.jpeg.size):
         across, down = sorted(provenance.jpeg.size, reverse=loaded.width > loaded.height)
@@ -84,7 +108,8 @@ def judged_row(
     detector: "Detector",
     stability: "Stability | None" = None,
 ) -> Row:
-    """A picture's row. Without a stability check, `band` is that of the picture as it is, and `flips` null."""
+    """A picture's row. Without a stability check, `band` is that of the picture as it is, and
+    `flips` null."""
     calibration = detector.config.calibration
     band = stability.final_band if stability else verdict.band
     headline = make_headline(provenance, band, stability)
@@ -107,7 +132,8 @@ def judged_row(
         "revision": detector.config.revision,
         "runtime": detector.runtime,
     }
-    if detector.profile and verdict.band != NO_ANSWER:  # where the score stands in the archive it is held to
+    # where the score stands in the archive it is held to
+    if detector.profile and verdict.band != NO_ANSWER:
         side = max(loaded.width, loaded.height)
         unlike = detector.profile.unlike(
             camera=provenance.camera, format=loaded.format, side=side, kinds=row["cautions"]
@@ -160,8 +186,8 @@ class RunFolder:
         other = [name for name in {**before, **run} if before.get(name) != run.get(name)]
         if other:
             raise ArchiveError(
-                f"{self.folder} is of another run ({', '.join(other)}: {before.get(other[0])!r} there, "
-                f"{run.get(other[0])!r} now): choose a new folder for --out."
+                f"{self.folder} is of another run ({', '.join(other)}: {before.get(other[0])!r} "
+                f"there, {run.get(other[0])!r} now): choose a new folder for --out."
             )
 
     def paths(self) -> list[Path]:
@@ -174,7 +200,8 @@ class RunFolder:
                 table = pq.read_table(path, columns=list(columns), schema=SCHEMA, partitioning=None)
             except (pa.ArrowException, OSError) as error:
                 raise ArchiveError(
-                    f"{path} is broken: delete it and run the same command again, which judges its pictures anew."
+                    f"{path} is broken: delete it and run the same command again, which judges its "
+                    "pictures anew."
                 ) from error
             yield from table.to_pylist()
 

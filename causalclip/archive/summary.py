@@ -1,4 +1,5 @@
-"""What a run found, counted from its rows: on the terminal, as a page, and in groups of near-equal pictures."""
+"""What a run found, counted from its rows: on the terminal, as a page, and in groups of near-equal
+pictures."""
 
 from collections import Counter
 from html import escape
@@ -38,14 +39,19 @@ def as_text(found: dict[str, Counter[str]], *, stability: bool) -> str:
 def as_page(found: dict[str, Counter[str]], *, source: str, stability: bool) -> str:
     """The same as HTML that needs nothing beside it."""
     titles = {"answer": _("By answer"), "folder": _("By folder"), "error": _("Not judged because")}
-    tables = "".join(_table(title, found[name], translated=name == "answer") for name, title in titles.items())
+    tables = "".join(
+        _table(title, found[name], translated=name == "answer") for name, title in titles.items()
+    )
     total = ngettext("{n} picture", "{n} pictures", found["answer"].total())
     return (
-        f'<!doctype html><html lang="{current()}" dir="{"rtl" if is_rtl() else "ltr"}"><meta charset="utf-8">'
+        f'<!doctype html><html lang="{current()}" dir="{"rtl" if is_rtl() else "ltr"}"><meta '
+        'charset="utf-8">'
         f"<title>{_('CausalCLIP: an archive')}</title>"
-        "<style>body{font:16px/1.5 system-ui;margin:2rem;max-width:60rem}td:last-child{text-align:end}"
+        "<style>body{font:16px/1.5 "
+        "system-ui;margin:2rem;max-width:60rem}td:last-child{text-align:end}"
         "td,th{padding:.2rem 0;padding-inline-end:1rem;text-align:start}</style>"
-        f"<h1>{total}: <bdi>{escape(source)}</bdi></h1><p>{_checked(stability)}</p>{tables}</html>\n"
+        f"<h1>{total}: "
+        f"<bdi>{escape(source)}</bdi></h1><p>{_checked(stability)}</p>{tables}</html>\n"
     )
 
 
@@ -56,18 +62,27 @@ def _table(title: str, counter: Counter[str], *, translated: bool) -> str:
         f"<tr><td><bdi>{escape(_(name) if translated else name)}</bdi></td><td>{number(n)}</td></tr>"
         for name, n in counter.most_common(FOLDERS)
     )
-    more = f"<p>{_('And {n} more.', n=number(len(counter) - FOLDERS))}</p>" if len(counter) > FOLDERS else ""
+    more = (
+        f"<p>{_('And {n} more.', n=number(len(counter) - FOLDERS))}</p>"
+        if len(counter) > FOLDERS
+        else ""
+    )
     return f"<h2>{title}</h2><table>{rows}</table>{more}"
 
 
 def _checked(stability: bool) -> str:
     if stability:
-        return _("Where mild re-encoding takes the score across the middle, the answer is inconclusive.")
-    return _("Whether answers survive re-encoding was not checked ({option}).", option="--stability")
+        return _(
+            "Where mild re-encoding takes the score across the middle, the answer is inconclusive."
+        )
+    return _(
+        "Whether answers survive re-encoding was not checked ({option}).", option="--stability"
+    )
 
 
 def near_equal(paths: list[str], hashes: list[str]) -> pa.Table:
-    """path, perceptual_hash and group of every picture that has a near-equal one; groups are numbered from 0.
+    """path, perceptual_hash and group of every picture that has a near-equal one; groups are
+    numbered from 0.
 
     Pictures are in one group where a chain of near-equal hashes joins them.
     """

@@ -1,8 +1,9 @@
-"""Judging on Ray Data: a pool of actors that read, decode and judge pictures, and their rows as a stream.
+"""Judging on Ray Data: a pool of actors that read, decode and judge pictures, and their rows as a
+stream.
 
-An actor has one thread for the work and others that read ahead. Pixels never leave the process that judges them: what
-is in flight are paths, bounded by Ray's back-pressure. The pictures are those of a folder, a list, a table, or of any
-file system that fsspec opens.
+An actor has one thread for the work and others that read ahead. Pixels never leave the process that
+judges them: what is in flight are paths, bounded by Ray's back-pressure. The pictures are those of
+a folder, a list, a table, or of any file system that fsspec opens.
 """
 
 import csv
@@ -32,12 +33,13 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from causalclip.archive import ArchiveError
 from causalclip.archive.output import Row, failed_row, judged_row, small_row
-from causalclip.evidence.examination import look_closer, read_claims, with_pixel_marks
+from causalclip.examination.result import look_closer, read_claims, with_pixel_marks
 from causalclip.images.formats import MAX_BYTES, ImageError
 from causalclip.images.loading import load_image
-from causalclip.profile import Profile
+from causalclip.reference import Profile
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing is reported to anyone
+# before Ray is imported: nothing is reported to anyone
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 if TYPE_CHECKING:
@@ -45,21 +47,26 @@ if TYPE_CHECKING:
 
 OURS = "Something went wrong here, and that is not the file's fault."
 TASK_PATHS = 8  # paths that an actor is given at once; their files' bytes may be read ahead
-ENOUGH_PIXELS = 1_500_000  # pixels of a JPEG: visible marks are seen at half the size of larger ones
+# pixels of a JPEG: visible marks are seen at half the size of larger ones
+ENOUGH_PIXELS = 1_500_000
 READERS = 2  # files that an actor reads at once
-MAX_KNOWN = 4096  # rows of files that an actor remembers, some 10 MB: a copy of one is not judged again
+# rows of files that an actor remembers, some 10 MB: a copy of one is not judged again
+MAX_KNOWN = 4096
 STORE_BYTES = 100 << 20  # bytes of shared memory, for paths and rows alone
 NO_IDLE_WORKERS = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
 
 
 def runtime_apart() -> str:
-    """The runtime that this machine judges in, asked of another process: this one does without PyTorch's 500 MB.
+    """The runtime that this machine judges in, asked of another process: this one does without
+    PyTorch's 500 MB.
 
     Raises:
         ArchiveError: CAUSALCLIP_RUNTIME names none that can run here.
     """
     command = [sys.executable, "-m", "causalclip.clip.weights"]
-    asked = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
     if asked.returncode:
         raise ArchiveError(asked.stderr.strip().rpartition("\n")[2])
     return asked.stdout.strip()
@@ -67,7 +74,8 @@ def runtime_apart() -> str:
 
 @contextmanager
 def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
-    """A Ray of this process's own with room for the workers, stopped at the end; or the cluster at `address`."""
+    """A Ray of this process's own with room for the workers, stopped at the end; or the cluster at
+    `address`."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     local: dict[str, Any] = {
@@ -77,9 +85,16 @@ def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
         "_system_config": NO_IDLE_WORKERS,
     }
     try:
-        ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **({} if address else local))
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            configure_logging=False,
+            **({} if address else local),
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ArchiveError(f"There is no Ray at {address}: {' '.join(str(error).split())}") from error
+        raise ArchiveError(
+            f"There is no Ray at {address}: {' '.join(str(error).split())}"
+        ) from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield
@@ -88,13 +103,23 @@ def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
 
 
 def judge_paths(
-    paths: list[str], *, model: str | None, workers: int, stability: bool, profile: Profile | None = None
+    paths: list[str],
+    *,
+    model: str | None,
+    workers: int,
+    stability: bool,
+    profile: Profile | None = None,
 ) -> Iterator[Row]:
-    """Judges every picture and yields its row, in any order. workers: processes with a loaded detector each.
+    """Judges every picture and yields its row, in any order. workers: processes with a loaded
+    detector each.
 
-    A worker that dies is replaced and its pictures are judged again. profile: what they are held to.
+    A worker that dies is replaced and its pictures are judged again. profile: what they are held
+    to.
     """
-    tables = [pa.table({"path": paths[start : start + TASK_PATHS]}) for start in range(0, len(paths), TASK_PATHS)]
+    tables = [
+        pa.table({"path": paths[start : start + TASK_PATHS]})
+        for start in range(0, len(paths), TASK_PATHS)
+    ]
     judged = ray.data.from_arrow(tables).map_batches(
         Judge,
         fn_constructor_args=(model, stability, profile),
@@ -113,7 +138,12 @@ class Judge:
     """
 
     def __init__(
-        self, model: str | None, stability: bool, profile: Profile | None, *, remembered: int = MAX_KNOWN
+        self,
+        model: str | None,
+        stability: bool,
+        profile: Profile | None,
+        *,
+        remembered: int = MAX_KNOWN,
     ) -> None:
         import cv2
 
@@ -130,7 +160,8 @@ class Judge:
         return {"row": [pickle.dumps(row) for row in rows]}
 
     def row(self, path: str, found: bytes | Exception) -> Row:
-        """The row of a picture, whatever its file is. found: its bytes, or why they could not be read."""
+        """The row of a picture, whatever its file is. found: its bytes, or why they could not be
+        read."""
         try:
             if isinstance(found, Exception):
                 raise found
@@ -138,7 +169,9 @@ class Judge:
         except ImageError as error:
             return failed_row(path, str(error))
         except OSError as error:
-            return failed_row(path, f"The file cannot be read: {error.strerror or type(error).__name__}.")
+            return failed_row(
+                path, f"The file cannot be read: {error.strerror or type(error).__name__}."
+            )
         except Exception as error:  # ours, not the file's: it costs its row, not the run
             return failed_row(path, f"{OURS} ({type(error).__name__})")
 
@@ -152,8 +185,8 @@ class Judge:
         return row | {"path": path}
 
     def _examined(self, path: str, data: bytes) -> Row:
-        from causalclip.evidence.stability import check_stability
-        from causalclip.evidence.words import NO_ANSWER
+        from causalclip.examination.messages import NO_ANSWER
+        from causalclip.examination.stability import check_stability
 
         claims = read_claims(data)
         if self.detector is None:
@@ -190,18 +223,27 @@ LISTS = ".txt", ".csv", ".parquet"
 def list_pictures(source: str) -> list[str]:
     """The paths of all pictures, sorted, each once.
 
-    source: a folder, whose files are walked, hidden ones and links out of it left out; or a list: a text file with a
-    path a line, or CSV or Parquet with a column `path`; paths in a list are relative to its folder. Either may be a URL
-    of fsspec's.
+    source: a folder, whose files are walked, hidden ones and links out of it left out; or a list: a
+    text file with a path a line, or CSV or Parquet with a column `path`; paths in a list are
+    relative to its folder. Either may be a URL of fsspec's.
 
     Raises:
         ArchiveError: it cannot be read, or holds no path.
     """
     try:
-        fs, root = fsspec.core.url_to_fs(source) if _remote(source) else (LocalFileSystem(), make_path_posix(source))
+        fs, root = (
+            fsspec.core.url_to_fs(source)
+            if _remote(source)
+            else (LocalFileSystem(), make_path_posix(source))
+        )
         if fs.isdir(root):
-            found = [p for p in fs.find(root) if "/." not in f"/{p.removeprefix(root)}"]  # none that is hidden
-            found = list(map(fs.unstrip_protocol, found)) if _remote(source) else [p for p in found if _within(p, root)]
+            # none that is hidden
+            found = [p for p in fs.find(root) if "/." not in f"/{p.removeprefix(root)}"]
+            found = (
+                list(map(fs.unstrip_protocol, found))
+                if _remote(source)
+                else [p for p in found if _within(p, root)]
+            )
         elif fs.isfile(root) and root.lower().endswith(LISTS):
             folder = posixpath.dirname(source)
             found = [p if _remote(p) else posixpath.join(folder, p) for p in _listed(fs, root)]
@@ -251,6 +293,7 @@ def _remote(path: str) -> bool:
 
 
 def _within(path: str, root: str) -> bool:
-    """Whether it is a regular file in the folder: a link that leads out of it is none of the archive's pictures."""
+    """Whether it is a regular file in the folder: a link that leads out of it is none of the
+    archive's pictures."""
     place = os.path.realpath(path)
     return os.path.isfile(place) and place.startswith(os.path.join(os.path.realpath(root), ""))

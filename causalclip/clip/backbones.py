@@ -1,10 +1,12 @@
-"""CLIP image towers through open_clip, the shipped one, any by name, or a folder; and the views that one is given.
+"""CLIP image towers through open_clip, the shipped one, any by name, or a folder; and the views
+that one is given.
 
 load_tower("clip-vit-b-16")                   the one in assets/models, no network
-load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions interpolated
-load_tower("local-dir:PATH")                  a folder with config.json and *.safetensors in the same format
-load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint tag, from the hub or its cache
-load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's name and a file of weights
+load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions
+interpolated load_tower("local-dir:PATH")                  a folder with config.json and
+*.safetensors in the same format load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and
+checkpoint tag, from the hub or its cache load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's
+name and a file of weights
 """
 
 from __future__ import annotations
@@ -24,7 +26,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import Runtime, choose_runtime, dequantize, fast_dtype, is_int8, read_shards
+from causalclip.clip.weights import (
+    Runtime,
+    choose_runtime,
+    dequantize,
+    fast_dtype,
+    is_int8,
+    read_shards,
+)
 from causalclip.paths import ASSETS, WeightsMissing
 
 if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB and two seconds
@@ -38,8 +47,8 @@ _loading = threading.Lock()
 def load_judge(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
     """Loads a tower to judge pictures with, without gradients; None picks the processor's runtime.
 
-    Weights that are not stored as int8 are judged in float32 where int8 would be picked; so are those for int8-avx2
-    without a list of their outliers.
+    Weights that are not stored as int8 are judged in float32 where int8 would be picked; so are
+    those for int8-avx2 without a list of their outliers.
 
     Raises as `load_tower`, and UnknownRuntime.
     """
@@ -58,13 +67,14 @@ def load_tower(
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
-        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip (or MODEL/FILE of weights);
-            `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
+        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip (or
+            MODEL/FILE of weights); `@SIZE` after it takes views of other than its own size, in px,
+            a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
-        runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges alone
-            (causalclip.clip.compiled, causalclip.clip.int8_towers).
-        weight_only: matrices that are stored as int8 stay so in memory, and are float while they are multiplied with
-            (causalclip.clip.int8_towers).
+        runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges
+            alone (causalclip.clip.openvino, causalclip.clip.int8_towers).
+        weight_only: matrices that are stored as int8 stay so in memory, and are float while they
+            are multiplied with (causalclip.clip.int8_towers).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -76,7 +86,10 @@ def load_tower(
     if (folder / "config.json").is_file():
         tower = _from_folder(folder, dtype, runtime, weight_only=weight_only)
     elif name.startswith(LOCAL) or "/" not in name:
-        raise WeightsMissing(f"There is no CLIP tower {name!r}: it needs a folder with config.json and *.safetensors.")
+        raise WeightsMissing(
+            f"There is no CLIP tower {name!r}: it needs a folder with config.json and "
+            "*.safetensors."
+        )
     else:
         tower = _from_open_clip(name, dtype)
     if size:
@@ -97,22 +110,29 @@ def _shared(name: str) -> Tower:
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:
-    """open_clip's image tower of a config, on the meta device: its text half is made as small as it can be."""
+    """open_clip's image tower of a config, on the meta device: its text half is made as small as it
+    can be."""
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     text = CLIPTextCfg(context_length=4, vocab_size=8, width=8, heads=1, layers=1)
     with torch.device("meta"):
         vision = CLIPVisionCfg(**config["vision_cfg"])
-        return CLIP(config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)).visual
+        return CLIP(
+            config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)
+        ).visual
 
 
-def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, weight_only: bool) -> Tower:
+def _from_folder(
+    folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, weight_only: bool
+) -> Tower:
     config = json.loads((folder / "config.json").read_text())
     stored = read_shards(folder)
     normal = {"mean": config["mean"], "std": config["std"]}
     visual = Skeleton(config) if is_plain(config) else empty_visual(config)
     if runtime == "int8" and is_int8(stored):
-        from causalclip.clip.compiled import CompiledTower  # brings OpenVINO, which other runtimes do without
+        from causalclip.clip.openvino import (
+            CompiledTower,  # brings OpenVINO, which other runtimes do without
+        )
 
         return CompiledTower(visual, stored, **normal)
     if is_int8(stored) and is_plain(config) and (runtime == "int8-avx2" or weight_only):
@@ -131,19 +151,25 @@ def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
 
     model, _, tag = name.partition("/")
     if open_clip.get_model_config(model) is None:
-        raise ValueError(f"open_clip has no model {model!r}. See open_clip.list_models() for the names.")
+        raise ValueError(
+            f"open_clip has no model {model!r}. See open_clip.list_models() for the names."
+        )
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags and not Path(tag).is_file():
         raise ValueError(
-            f"open_clip has no weights {tag!r} for {model!r}: use one of {', '.join(tags) or 'none that it lists'}, "
-            f"or a file of weights, as {model}/PATH."
+            f"open_clip has no weights {tag!r} for {model!r}: use one of "
+            f"{', '.join(tags) or 'none that it lists'}, or a file of weights, as {model}/PATH."
         )
     try:
         clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
-    except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
         raise WeightsMissing(
-            f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
-            f"access (open_clip.create_model({model!r}, pretrained={tag!r})), or use the shipped {DEFAULT!r}."
+            f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a "
+            f"machine with network access (open_clip.create_model({model!r}, pretrained={tag!r})), "
+            f"or use the shipped {DEFAULT!r}."
         ) from error
     mean, std = clip.visual.image_mean, clip.visual.image_std
     return Tower(_walkable(clip.visual, model), mean=mean, std=std, dtype=dtype)
@@ -161,21 +187,34 @@ def _walkable(visual: Any, name: str) -> VisionTransformer:
         type(block) is ResidualAttentionBlock for block in visual.transformer.resblocks
     )
     if not plain:
-        raise ValueError(f"The tower {name!r} cannot be decomposed into patches: it is no plain vision transformer.")
+        raise ValueError(
+            f"The tower {name!r} cannot be decomposed into patches: it is no plain vision "
+            "transformer."
+        )
     return visual
 
 
 def resize_positions(tower: Tower, size: int) -> None:
-    """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in place."""
+    """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in
+    place."""
     side, old = size // tower.visual.patch_size[0], tower.visual.positional_embedding.data
     grid = old[1:].T.reshape(1, -1, tower.grid, tower.grid)
-    grid = torch.nn.functional.interpolate(grid, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
+    grid = torch.nn.functional.interpolate(
+        grid, size=(side, side), mode="bicubic", antialias=True, align_corners=False
+    )
     new = torch.cat([old[:1], grid.flatten(2)[0].T])
     tower.visual.positional_embedding = torch.nn.Parameter(new, requires_grad=False)
     tower.visual.grid_size, tower.visual.image_size = (side, side), (size, size)
 
 
-DEFAULTS = {"image_size": 224, "layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16}
+DEFAULTS = {
+    "image_size": 224,
+    "layers": 12,
+    "width": 768,
+    "head_width": 64,
+    "mlp_ratio": 4.0,
+    "patch_size": 16,
+}
 
 
 class QuickGELU(nn.Module):
@@ -193,15 +232,20 @@ class Block(nn.Module):
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
         self.ls_1, self.ls_2 = nn.Identity(), nn.Identity()
-        layers = {"c_fc": nn.Linear(width, inner), "gelu": activation, "c_proj": nn.Linear(inner, width)}
+        layers = {
+            "c_fc": nn.Linear(width, inner),
+            "gelu": activation,
+            "c_proj": nn.Linear(inner, width),
+        }
         self.mlp = nn.Sequential(OrderedDict(layers))
 
 
 class Skeleton(nn.Module):
-    """An image tower on the meta device, as open_clip's VisionTransformer names it and with its defaults.
+    """An image tower on the meta device, as open_clip's VisionTransformer names it and with its
+    defaults.
 
-    Importing open_clip brings torchvision, and that brings TorchDynamo, Triton and SymPy: 240 MB of memory and two
-    seconds, of which a tower whose weights are in a folder uses nothing.
+    Importing open_clip brings torchvision, and that brings TorchDynamo, Triton and SymPy: 240 MB of
+    memory and two seconds, of which a tower whose weights are in a folder uses nothing.
 
     Args:
         config: `embed_dim`, `vision_cfg` and perhaps `quick_gelu`, as open_clip writes them.
@@ -248,13 +292,16 @@ class Skeleton(nn.Module):
 def is_plain(config: dict[str, Any]) -> bool:
     """Whether a config says nothing but sizes, each a number."""
     vision = config["vision_cfg"]
-    return vision.keys() <= DEFAULTS.keys() and all(isinstance(value, int | float) for value in vision.values())
+    return vision.keys() <= DEFAULTS.keys() and all(
+        isinstance(value, int | float) for value in vision.values()
+    )
 
 
 Kind = Literal["whole", "window"]
 WINDOWS = 2
 MAX_SQUARES = 3
-LARGEST_SIDE = 2048  # px, the longest side that training sees; windows of a larger picture are of a copy so large
+# px, the longest side that training sees; windows of a larger picture are of a copy so large
+LARGEST_SIDE = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,19 +321,24 @@ def plan_views(
 ) -> list[View]:
     """The views of a picture of width x height px.
 
-    At most `squares` squares and `windows` windows. Squares have the short side and are spread along the long one, so
-    that a picture of aspect up to `squares` is covered. Windows have a side of `size`, or more where the long side is
-    over LARGEST_SIDE, and are spread over the picture; one that is hardly larger than a window gets none.
+    At most `squares` squares and `windows` windows. Squares have the short side and are spread
+    along the long one, so that a picture of aspect up to `squares` is covered. Windows have a side
+    of `size`, or more where the long side is over LARGEST_SIDE, and are spread over the picture;
+    one that is hardly larger than a window gets none.
     """
     short, long = min(width, height), max(width, height)
     squares = min(squares, math.ceil(long / short - 0.1))
-    spread = [0.5] if squares == 1 else [i / (squares - 1) for i in range(squares)]  # the middle, or from end to end
+    # the middle, or from end to end
+    spread = [0.5] if squares == 1 else [i / (squares - 1) for i in range(squares)]
     views = [View("whole", _square(width, height, short, t)) for t in spread]
-    return views + _windows(width, height, side=round(size * max(1, long / LARGEST_SIDE)), count=windows)
+    return views + _windows(
+        width, height, side=round(size * max(1, long / LARGEST_SIDE)), count=windows
+    )
 
 
 def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
-    """`count` windows with a side of `side` px, spread over a picture that is larger than one by a fifth at least."""
+    """`count` windows with a side of `side` px, spread over a picture that is larger than one by a
+    fifth at least."""
     if not count or min(width, height) < 1.2 * side:
         return []
     side_count = max(1, round(math.sqrt(count)))
@@ -295,7 +347,8 @@ def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
     views = []
     for row in _middles(down):
         for column in _middles(across):
-            # Whole pixels: between them, resampling would blur the very traces that a window is there for.
+            # Whole pixels: between them, resampling would blur the very traces that a window is
+            # there for.
             left, top = int(column * (width - side)), int(row * (height - side))
             views.append(View("window", (left, top, left + side, top + side)))
     return views
@@ -306,18 +359,24 @@ def _middles(count: int) -> list[float]:
     return [(i + 0.5) / count for i in range(count)]
 
 
-def _square(width: int, height: int, side: int, position: float) -> tuple[float, float, float, float]:
+def _square(
+    width: int, height: int, side: int, position: float
+) -> tuple[float, float, float, float]:
     left, top = position * (width - side), position * (height - side)
     return (left, top, left + side, top + side)
 
 
 def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
-    """uint8 [H, W, 3] and its views -> float [len(views), 3, size, size] in [0, 1], bicubic with antialias."""
+    """uint8 [H, W, 3] and its views -> float [len(views), 3, size, size] in [0, 1], bicubic with
+    antialias."""
     shots = np.empty((len(views), 3, size, size), np.uint8)
-    for channel in range(3):  # of one, Pillow needs no copy; of all, it makes one with 4 bytes a pixel
+    # of one, Pillow needs no copy; of all, it makes one with 4 bytes a pixel
+    for channel in range(3):
         one = np.ascontiguousarray(pixels[..., channel])
         plane = Image.frombuffer("L", one.shape[::-1], one, "raw", "L", 0, 1)
         for shot, view in zip(shots, views, strict=True):
-            scaled = plane.resize((size, size), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
+            scaled = plane.resize(
+                (size, size), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0
+            )
             shot[channel] = np.asarray(scaled)
     return torch.from_numpy(shots).float() / 255

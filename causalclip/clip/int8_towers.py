@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from causalclip.clip.backbones import Skeleton
 
 
-OUTLIERS = "outliers.json"  # beside the weights: a layer's name -> its channels in float32, by scripts/outliers.py
+# beside the weights: a layer's name -> its channels in float32, by scripts/outliers.py
+OUTLIERS = "outliers.json"
 LINEAR = "attn.in_proj", "attn.out_proj", "mlp.c_fc", "mlp.c_proj"
 
 
@@ -62,7 +63,8 @@ class QuantisedTower(Tower):
         super().__init__(visual, mean=mean, std=std)
         self.linear = {}
         for name in names:
-            weight = f"{name}_weight" if name.endswith("in_proj") else f"{name}.weight"  # open_clip's names
+            # open_clip's names
+            weight = f"{name}_weight" if name.endswith("in_proj") else f"{name}.weight"
             bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
             matrix, scale = stored[weight + INT8], stored[weight + SCALE]
             self.linear[name] = QuantisedLinear(matrix, scale, bias, outliers=outliers[name])
@@ -73,14 +75,25 @@ class QuantisedTower(Tower):
         return "int8-avx2"
 
     def forward(
-        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+        self,
+        pixels: Tensor,
+        *,
+        until: int | None = None,
+        attributions: bool = False,
+        patches: bool = True,
     ) -> Trace:
         """As Tower's."""
         until = until or self.layers
         x = self.embed_pixels(pixels)
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
         for number in range(until):
-            x = self._block(number, x, trace, attributions=attributions, cls_alone=number + 1 == until and not patches)
+            x = self._block(
+                number,
+                x,
+                trace,
+                attributions=attributions,
+                cls_alone=number + 1 == until and not patches,
+            )
             trace.cls.append(x[:, 0])
             trace.patches.append(x[:, 1:])
         for layer, kept in enumerate(trace.attributions):
@@ -88,14 +101,17 @@ class QuantisedTower(Tower):
             trace.rests.append(added - self.project_share(block, kept.total()))
         return trace
 
-    def _block(self, number: int, x: Tensor, trace: Trace, *, attributions: bool, cls_alone: bool) -> Tensor:
+    def _block(
+        self, number: int, x: Tensor, trace: Trace, *, attributions: bool, cls_alone: bool
+    ) -> Tensor:
         block, name = self.blocks[number], f"transformer.resblocks.{number}."
         B, T, D = x.shape
         H = block.attn.num_heads
         qkv = self.linear[name + "attn.in_proj"](block.ln_1(x))
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
         if attributions:
-            weight = (q[:, :, :1] @ k.transpose(-1, -2) * (D // H) ** -0.5).softmax(-1)[:, :, 0]  # (B, H, T)
+            # (B, H, T)
+            weight = (q[:, :, :1] @ k.transpose(-1, -2) * (D // H) ** -0.5).softmax(-1)[:, :, 0]
             weight[:, :, 0] = 0  # the CLS token's own share is left to the rest
             trace.attributions.append(PatchAttributions(weight, v.contiguous()))
         if cls_alone:
@@ -109,12 +125,15 @@ class QuantisedTower(Tower):
 def read_outliers(folder: Path) -> dict[str, list[int]] | None:
     """What `scripts/outliers.py` has written beside a tower's weights, if it has."""
     file = folder / OUTLIERS
-    outliers: dict[str, list[int]] | None = json.loads(file.read_text())["channels"] if file.is_file() else None
+    outliers: dict[str, list[int]] | None = (
+        json.loads(file.read_text())["channels"] if file.is_file() else None
+    )
     return outliers
 
 
 class WeightOnlyLinear(nn.Module):
-    """x W^T + b, [..., I] -> [..., O], with W = matrix * scale + up @ down. (Weight-only quantisation.)
+    """x W^T + b, [..., I] -> [..., O], with W = matrix * scale + up @ down. (Weight-only
+    quantisation.)
 
     Args:
         matrix: int8 [O, I]. scale: float32 [O, 1]. bias: [O], of dtype.
@@ -126,7 +145,9 @@ class WeightOnlyLinear(nn.Module):
     up: Tensor | None
     down: Tensor | None
 
-    def __init__(self, matrix: Tensor, scale: Tensor, bias: nn.Parameter, *, dtype: torch.dtype) -> None:
+    def __init__(
+        self, matrix: Tensor, scale: Tensor, bias: nn.Parameter, *, dtype: torch.dtype
+    ) -> None:
         super().__init__()
         self.bias, self.dtype = bias, dtype
         for name, tensor in {"matrix": matrix, "scale": scale, "up": None, "down": None}.items():
@@ -150,7 +171,8 @@ class WeightOnlyLinear(nn.Module):
 
 
 class _Product(torch.autograd.Function):
-    """Makes the weight a second time for the gradient: kept from forwards on, all layers' would be there at once."""
+    """Makes the weight a second time for the gradient: kept from forwards on, all layers' would be
+    there at once."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: WeightOnlyLinear) -> Tensor:
@@ -188,13 +210,17 @@ class WeightOnlyTower(Tower):
             name, attention = f"transformer.resblocks.{number}.", block.attn
 
             def layer(weight: str, bias: nn.Parameter, name: str = name) -> WeightOnlyLinear:
-                return WeightOnlyLinear(stored[name + weight + INT8], stored[name + weight + SCALE], bias, dtype=dtype)
+                return WeightOnlyLinear(
+                    stored[name + weight + INT8], stored[name + weight + SCALE], bias, dtype=dtype
+                )
 
             attention.in_proj = layer("attn.in_proj_weight", attention.in_proj_bias)
             attention.in_proj_weight = attention.in_proj_bias = None
             attention.out_proj = layer("attn.out_proj.weight", attention.out_proj.bias)
             for inner in ("c_fc", "c_proj"):
-                setattr(block.mlp, inner, layer(f"mlp.{inner}.weight", getattr(block.mlp, inner).bias))
+                setattr(
+                    block.mlp, inner, layer(f"mlp.{inner}.weight", getattr(block.mlp, inner).bias)
+                )
 
     def _project(self, block: Any, x: Tensor) -> Tensor:
         projected: Tensor = block.attn.in_proj(x)

@@ -1,18 +1,20 @@
 """The walk through a CLIP image tower that keeps what every patch adds to it.
 
-The residual stream of the CLS token is a sum: what it started with, what each layer's attention adds (itself a sum over
-tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al., ICLR 2024,
-arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out, and keeps the terms.
+The residual stream of the CLS token is a sum: what it started with, what each layer's attention
+adds (itself a sum over
+tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al.,
+ICLR 2024, arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out,
+and keeps the terms.
 
-The embedding is layer features side by side. A layer feature ("part" in a detector's config) is named by what it takes
-from the tower:
+The embedding is layer features side by side. A layer feature ("part" in a detector's config) is
+named by what it takes from the tower:
 
     embedding   the paper's: ln_post(CLS of the last layer) projected, D = the tower's output
     cls:7       the CLS token after layer 7, normalised, D = width
     patch:5     the mean over patches of the tokens after layer 5, each normalised, D = width
 
-A normalisation is linear once its deviation is known, so each feature is a sum over patches plus a rest: every patch's
-exact share of a verdict.
+A normalisation is linear once its deviation is known, so each feature is a sum over patches plus a
+rest: every patch's exact share of a verdict.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ EPS = 1e-6
 
 
 def normalise(x: Tensor) -> tuple[Tensor, Tensor]:
-    """LayerNorm over the last axis without weight and bias: (normalised [..., D], its deviation [..., 1])."""
+    """LayerNorm over the last axis without weight and bias: (normalised [..., D], its deviation
+    [..., 1])."""
     deviation = (x.var(-1, unbiased=False, keepdim=True) + EPS).sqrt()
     return normalised(x), deviation
 
@@ -47,7 +50,8 @@ def normalised(x: Tensor) -> Tensor:
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v, of [B, H, T, d]. On a processor the fused one takes twice as long backwards."""
+    """softmax(q k^T / sqrt(d)) v, of [B, H, T, d]. On a processor the fused one takes twice as long
+    backwards."""
     if not (q.requires_grad and torch.is_grad_enabled() and q.device.type == "cpu"):
         return F.scaled_dot_product_attention(q, k, v)
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1) @ v
@@ -55,10 +59,12 @@ def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class PatchAttributions:
-    """What each patch adds to the CLS token in one layer, before the output projection: its weight times its value.
+    """What each patch adds to the CLS token in one layer, before the output projection: its weight
+    times its value.
 
     The two are kept apart: their products, T x D numbers a view, are never needed one by one.
-    weight: float32 [B, H, T], 0 for the CLS token itself. value: float32 [B, H, T, D / H]. H heads, T tokens.
+    weight: float32 [B, H, T], 0 for the CLS token itself. value: float32 [B, H, T, D / H]. H heads,
+    T tokens.
     """
 
     weight: Tensor
@@ -78,8 +84,8 @@ class PatchAttributions:
 class Trace:
     """What one pass keeps. B views, T = 1 + N tokens (CLS first), D width, L layers; all float32.
 
-    cls[l], patches[l]: [B, D] and [B, N, D], the residual stream after layer l (0: before the first).
-    attributions[l]: what each patch adds to the CLS token in layer l + 1.
+    cls[l], patches[l]: [B, D] and [B, N, D], the residual stream after layer l (0: before the
+    first). attributions[l]: what each patch adds to the CLS token in layer l + 1.
     rests[l]: [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
     """
 
@@ -93,9 +99,11 @@ class Tower(nn.Module):
     """An open_clip `VisionTransformer` with its normalisation, walked layer by layer.
 
     Args:
-        visual: open_clip's module, of plain residual attention blocks with CLS pooling, or its skeleton.
+        visual: open_clip's module, of plain residual attention blocks with CLS pooling, or its
+            skeleton.
         mean, std: of the pixels in [0, 1], a channel.
-        dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum stay float32.
+        dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum
+            stay float32.
     """
 
     mean: Tensor
@@ -111,7 +119,9 @@ class Tower(nn.Module):
     ) -> None:
         super().__init__()
         if visual.attn_pool is not None or visual.pool_type != "tok":
-            raise ValueError("Only towers that pool by their CLS token can be decomposed; this one does not.")
+            raise ValueError(
+                "Only towers that pool by their CLS token can be decomposed; this one does not."
+            )
         self.visual: Any = visual
         self.dtype = dtype
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -124,7 +134,8 @@ class Tower(nn.Module):
 
     @property
     def blocks(self) -> Any:
-        """open_clip's residual attention blocks, first to last; its types say less of them than is used here."""
+        """open_clip's residual attention blocks, first to last; its types say less of them than is
+        used here."""
         return self.visual.transformer.resblocks
 
     @property
@@ -154,7 +165,12 @@ class Tower(nn.Module):
         return tokens
 
     def forward(
-        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+        self,
+        pixels: Tensor,
+        *,
+        until: int | None = None,
+        attributions: bool = False,
+        patches: bool = True,
     ) -> Trace:
         """Runs the tower on views.
 
@@ -162,15 +178,23 @@ class Tower(nn.Module):
             pixels: float [B, 3, S, S] in [0, 1], S the tower's image size.
             until: the last layer needed (1 to L); later ones are not computed.
             attributions: keep what every patch adds to the CLS token.
-            patches: the patch tokens after the last layer are needed, too. Without, the trace holds none of them, and
-                three quarters of that layer's work are saved.
+            patches: the patch tokens after the last layer are needed, too. Without, the trace holds
+                none of them, and three quarters of that layer's work are saved.
         """
-        return self.walk(self.embed_pixels(pixels), until=until, attributions=attributions, patches=patches)
+        return self.walk(
+            self.embed_pixels(pixels), until=until, attributions=attributions, patches=patches
+        )
 
     def walk(
-        self, tokens: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+        self,
+        tokens: Tensor,
+        *,
+        until: int | None = None,
+        attributions: bool = False,
+        patches: bool = True,
     ) -> Trace:
-        """As forward, from the tokens before the first layer (`embed_pixels`); any number of patches."""
+        """As forward, from the tokens before the first layer (`embed_pixels`); any number of
+        patches."""
         x = tokens
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
         blocks = self.blocks[:until]
@@ -202,14 +226,21 @@ class Tower(nn.Module):
         """[B, T, D] -> queries, keys and values side by side, [B, T, 3 D]."""
         return F.linear(x, block.attn.in_proj_weight, block.attn.in_proj_bias)
 
-    def _attribute(self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
-        """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts add up exactly."""
+    def _attribute(
+        self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace
+    ) -> Tensor:
+        """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts
+        add up exactly."""
         d = v.shape[-1]
-        weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)[:, :, 0]  # (B, H, T)
+        # (B, H, T)
+        weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)[:, :, 0]
         value = v.to(torch.float32, memory_format=torch.contiguous_format)
-        own = (weight[:, :, :1, None] * value[:, :, :1]).sum(2).flatten(1)  # (B, D), the CLS token's
+        # (B, D), the CLS token's
+        own = (weight[:, :, :1, None] * value[:, :, :1]).sum(2).flatten(1)
         own = block.ls_1(self.project_share(block, own) + block.attn.out_proj.bias.float())
-        found = PatchAttributions(torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2), value)
+        found = PatchAttributions(
+            torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2), value
+        )
         trace.attributions.append(found)
         trace.rests.append(own)
         cls = own + block.ls_1(self.project_share(block, found.total()))
@@ -217,7 +248,8 @@ class Tower(nn.Module):
 
     @staticmethod
     def project_share(block: Any, value: Tensor) -> Tensor:
-        """[..., D] before the output projection -> [..., D] as it is added to the stream, without the bias."""
+        """[..., D] before the output projection -> [..., D] as it is added to the stream, without
+        the bias."""
         return F.linear(value, block.attn.out_proj.weight.float())
 
 
@@ -234,7 +266,10 @@ def parse_part(part: str, tower: Tower) -> tuple[str, int]:
     if part == EMBEDDING:
         return kind, tower.layers
     if kind not in {"cls", "patch"} or not layer.isdigit() or not 1 <= int(layer) <= tower.layers:
-        raise ValueError(f"{part!r} is no part of this tower: use embedding, cls:1 to cls:{tower.layers}, patch:1 ...")
+        raise ValueError(
+            f"{part!r} is no part of this tower: use embedding, cls:1 to cls:{tower.layers}, "
+            "patch:1 ..."
+        )
     return kind, int(layer)
 
 
@@ -264,7 +299,9 @@ def embed(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     return torch.cat(columns, 1)
 
 
-def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: Tensor) -> tuple[Tensor, Tensor]:
+def contributions(
+    trace: Trace, parts: Sequence[str], tower: Tower, direction: Tensor
+) -> tuple[Tensor, Tensor]:
     """What each patch, and the rest, add to `direction . E`.
 
     Args:
@@ -276,32 +313,40 @@ def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: T
     """
     B, N = trace.patches[0].shape[:2]
     patches, rest = direction.new_zeros(B, N), direction.new_zeros(B)
-    pull = [torch.zeros_like(trace.cls[0]) for _ in trace.cls]  # d(direction . E) / d(CLS after layer l), (B, width)
+    # d(direction . E) / d(CLS after layer l), (B, width)
+    pull = [torch.zeros_like(trace.cls[0]) for _ in trace.cls]
     for part, d in zip(parts, direction.split(part_widths(parts, tower), 1), strict=True):
         kind, layer = parse_part(part, tower)
         if kind == "patch":
             patches = patches + (normalised(trace.patches[layer]) @ d[:, :, None])[..., 0] / N
         elif kind == "cls":
-            pull[layer] = pull[layer] + (d - d.mean(1, keepdim=True)) / normalise(trace.cls[layer])[1]
+            pull[layer] = (
+                pull[layer] + (d - d.mean(1, keepdim=True)) / normalise(trace.cls[layer])[1]
+            )
         else:
             norm = tower.visual.ln_post
             behind = d @ tower.visual.proj.T  # (B, width), behind the norm's weight and bias
             before = behind * norm.weight
-            pull[layer] = pull[layer] + (before - before.mean(1, keepdim=True)) / _deviation(tower, trace.cls[layer])
+            pull[layer] = pull[layer] + (before - before.mean(1, keepdim=True)) / _deviation(
+                tower, trace.cls[layer]
+            )
             rest = rest + behind @ norm.bias
     total = torch.zeros_like(pull[0])
     for layer in range(len(trace.attributions), 0, -1):
         total = total + pull[layer]
         block = tower.blocks[layer - 1]
-        back = block.ls_1(total) @ block.attn.out_proj.weight.float()  # (B, width), before the output projection
+        # (B, width), before the output projection
+        back = block.ls_1(total) @ block.attn.out_proj.weight.float()
         patches = patches + trace.attributions[layer - 1].along(back)
         rest = rest + (trace.rests[layer - 1] * total).sum(1)
     return patches, rest + (trace.cls[0] * total).sum(1)
 
 
 def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
-    """The sum of all patches' shares of the embedding, [B, D]; what is left of `embed` is the rest."""
-    added = [torch.zeros_like(trace.cls[0])]  # by all patches to the CLS token, up to each layer, (B, width)
+    """The sum of all patches' shares of the embedding, [B, D]; what is left of `embed` is the
+    rest."""
+    # by all patches to the CLS token, up to each layer, (B, width)
+    added = [torch.zeros_like(trace.cls[0])]
     for own, block in zip(trace.attributions, tower.blocks, strict=False):
         added.append(added[-1] + block.ls_1(tower.project_share(block, own.total())))
     columns = []

@@ -1,12 +1,15 @@
 """Model weights on disk, in int8, and the runtime that multiplies them on this processor.
 
-On disk: safetensors shards of at most 9 MB, matrices as int8 with one scale an output channel. Which runtime judges
+On disk: safetensors shards of at most 9 MB, matrices as int8 with one scale an output channel.
+Which runtime judges
 pictures: the fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names.
 
-    bfloat16   PyTorch, with AMX (five times as fast as float32), or with AVX-512's bfloat16 instructions (two to three
+    bfloat16   PyTorch, with AMX (five times as fast as float32), or with AVX-512's bfloat16
+    instructions (two to three
                times) where there is no VNNI
-    int8       OpenVINO, with VNNI (four times as fast as float32): the weights stay as they are on the disk
-    int8-avx2  PyTorch, with AVX2 and none of these (half as fast again as float32, or twice as fast): the same
+    int8       OpenVINO, with VNNI (four times as fast as float32): the weights stay as they are on
+    the disk int8-avx2  PyTorch, with AVX2 and none of these (half as fast again as float32, or
+    twice as fast): the same
                weights through QuantisedLinear
     float32    PyTorch, everywhere else
 
@@ -28,11 +31,13 @@ from causalclip.paths import WeightsMissing
 
 SHARD_BYTES = 9_000_000
 INT8, SCALE = ".int8", ".scale"
-HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"  # of each layer
+# of each layer
+HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"
 
 
 def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:
-    """float [.., C, ..] -> (int8 of the same shape, float32 scale that broadcasts to it), symmetric per channel."""
+    """float [.., C, ..] -> (int8 of the same shape, float32 scale that broadcasts to it), symmetric
+    per channel."""
     dims = [d for d in range(weight.dim()) if d != channel]
     scale = weight.abs().amax(dims, keepdim=True).clamp_min(1e-12) / 127
     return (weight / scale).round().clamp(-127, 127).to(torch.int8), scale.float()
@@ -52,7 +57,8 @@ def dequantize(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Int8Matrix:
-    """A matrix that is float32 only while it is multiplied with: [O, I] of 768 x 768 takes 0.1 ms, and 2 MB less.
+    """A matrix that is float32 only while it is multiplied with: [O, I] of 768 x 768 takes 0.1 ms,
+    and 2 MB less.
 
     matrix: int8 [O, I]. scale: float32 [O, 1].
     """
@@ -67,7 +73,11 @@ class Int8Matrix:
 
 def without_matrices(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What of a tower's stored weights is no matrix of a layer."""
-    return {name: tensor for name, tensor in stored.items() if not name.rpartition(".")[0].endswith(HEAVY)}
+    return {
+        name: tensor
+        for name, tensor in stored.items()
+        if not name.rpartition(".")[0].endswith(HEAVY)
+    }
 
 
 def project_as_stored(tower: Any, stored: Mapping[str, Tensor]) -> None:
@@ -97,15 +107,20 @@ def read_shards(folder: str | Path) -> dict[str, Tensor]:
     """
     shards = sorted(Path(folder).glob("*.safetensors"))
     if not shards:
-        raise WeightsMissing(f"There are no weights (*.safetensors) in {Path(folder).name!r}. Restore the folder.")
+        raise WeightsMissing(
+            f"There are no weights (*.safetensors) in {Path(folder).name!r}. Restore the folder."
+        )
     stored: dict[str, Tensor] = {}
     for shard in shards:
         stored.update(load_file(shard))
     return stored
 
 
-def save_shards(stored: Mapping[str, Tensor], folder: str | Path, *, metadata: Mapping[str, str]) -> list[Path]:
-    """Writes tensors, in their order, to numbered shards no larger than SHARD_BYTES, and returns the paths."""
+def save_shards(
+    stored: Mapping[str, Tensor], folder: str | Path, *, metadata: Mapping[str, str]
+) -> list[Path]:
+    """Writes tensors, in their order, to numbered shards no larger than SHARD_BYTES, and returns
+    the paths."""
     groups: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, tensor in stored.items():
@@ -116,7 +131,9 @@ def save_shards(stored: Mapping[str, Tensor], folder: str | Path, *, metadata: M
         size += tensor.nbytes
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"model-{i + 1:05d}-of-{len(groups):05d}.safetensors" for i in range(len(groups))]
+    paths = [
+        folder / f"model-{i + 1:05d}-of-{len(groups):05d}.safetensors" for i in range(len(groups))
+    ]
     for path, group in zip(paths, groups, strict=True):
         save_file(group, path, metadata=dict(metadata))
     return paths
@@ -126,12 +143,15 @@ LEVELS = 127  # of what QuantisedLinear multiplies matrices with
 
 
 class QuantisedLinear(nn.Module):
-    """x W^T + b in int8 for AVX2 without VNNI, float32 [..., I] -> [..., O]: each token has a scale and a zero.
+    """x W^T + b in int8 for AVX2 without VNNI, float32 [..., I] -> [..., O]: each token has a scale
+    and a zero.
 
-    AVX2 multiplies 32 pairs of an unsigned and a signed byte at once, but adds each two products in 16 bits
-    (vpmaddubsw). With 8 bits on both sides such a sum overflows, silently. So what goes into a layer has 7 bits here:
-    127 * 127 * 2 is less than 2 ** 15. A few channels that are much larger than the rest would leave the others too few
-    of these 128 levels: they are multiplied in float32 (Dettmers et al., LLM.int8(), arXiv 2208.07339).
+    AVX2 multiplies 32 pairs of an unsigned and a signed byte at once, but adds each two products in
+    16 bits (vpmaddubsw). With 8 bits on both sides such a sum overflows, silently. So what goes
+    into a layer has 7 bits here: 127 * 127 * 2 is less than 2 ** 15. A few channels that are much
+    larger than the rest would leave the others too few
+    of these 128 levels: they are multiplied in float32 (Dettmers et al., LLM.int8(), arXiv
+    2208.07339).
 
     Args:
         matrix: int8 [O, I]; its values are in [-127, 127].
@@ -140,12 +160,15 @@ class QuantisedLinear(nn.Module):
         outliers: the channels of I that are multiplied in float32; at least one.
     """
 
-    def __init__(self, matrix: Tensor, scale: Tensor, bias: Tensor, *, outliers: Sequence[int]) -> None:
+    def __init__(
+        self, matrix: Tensor, scale: Tensor, bias: Tensor, *, outliers: Sequence[int]
+    ) -> None:
         super().__init__()
         self.outliers = torch.tensor(outliers, dtype=torch.long)
         narrow = matrix.index_fill(1, self.outliers, 0)
         self.scale = scale[:, 0].contiguous()
-        total = narrow.sum(1, dtype=torch.float32) * self.scale  # what a token's zero is multiplied with
+        # what a token's zero is multiplied with
+        total = narrow.sum(1, dtype=torch.float32) * self.scale
         apart = matrix[:, self.outliers].float() * scale
         self.exact = torch.cat([apart, total[:, None]], 1).T.contiguous()  # (outliers + 1, O)
         self.packed = torch.ops.onednn.qlinear_prepack(narrow, None)
@@ -155,16 +178,22 @@ class QuantisedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(0, -2)
         rest = tokens.index_fill(1, self.outliers, 0)
-        low, high = rest.amin(1, keepdim=True), rest.amax(1, keepdim=True)  # around 0, which the outliers have become
+        # around 0, which the outliers have become
+        low, high = rest.amin(1, keepdim=True), rest.amax(1, keepdim=True)
         step = (high - low).clamp_min_(1e-12).div_(LEVELS)
         zero = (low / step).round_()
         whole = rest.div_(step).sub_(zero).round_().clamp_(0, LEVELS).to(torch.uint8)
-        added = torch.addmm(self.bias, torch.cat([tokens[:, self.outliers], step * zero], 1), self.exact)
-        return added.addcmul_(multiply(whole, self.packed, self.scale, self.zeros), step).view(*x.shape[:-1], -1)
+        added = torch.addmm(
+            self.bias, torch.cat([tokens[:, self.outliers], step * zero], 1), self.exact
+        )
+        return added.addcmul_(multiply(whole, self.packed, self.scale, self.zeros), step).view(
+            *x.shape[:-1], -1
+        )
 
 
 def multiply(whole: Tensor, packed: Tensor, scale: Tensor, zeros: Tensor) -> Tensor:
-    """uint8 [T, I] times packed int8 [O, I], transposed, times each output channel's scale: float32 [T, O]."""
+    """uint8 [T, I] times packed int8 [O, I], transposed, times each output channel's scale: float32
+    [T, O]."""
     products: Tensor = torch.ops.onednn.qlinear_pointwise(
         whole, 1.0, 0, packed, scale, zeros, None, 1.0, 0, torch.float32, "none", [], ""
     )
@@ -172,8 +201,11 @@ def multiply(whole: Tensor, packed: Tensor, scale: Tensor, zeros: Tensor) -> Ten
 
 
 def multiplies_exactly() -> bool:
-    """Whether this PyTorch and this processor have the product, without overflow at the largest values there can be."""
-    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")):
+    """Whether this PyTorch and this processor have the product, without overflow at the largest
+    values there can be."""
+    if not (
+        torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    ):
         return False
     size = 256
     whole = torch.full((2, size), LEVELS, dtype=torch.uint8)
@@ -202,7 +234,8 @@ def choose_runtime() -> Runtime:
     """The runtime of this process.
 
     Raises:
-        UnknownRuntime: CAUSALCLIP_RUNTIME names none, or one that cannot run under the environment's other limits.
+        UnknownRuntime: CAUSALCLIP_RUNTIME names none, or one that cannot run under the
+            environment's other limits.
     """
     asked = os.environ.get(VARIABLE, "").strip().lower()
     if not asked:
@@ -215,9 +248,13 @@ def choose_runtime() -> Runtime:
     for runtime in get_args(Runtime):
         if asked == runtime:
             if runtime == "int8" and not _unlimited():
-                raise UnknownRuntime(f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them.")
+                raise UnknownRuntime(
+                    f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them."
+                )
             if runtime == "int8-avx2" and not has_avx2():
-                raise UnknownRuntime(f"{VARIABLE}=int8-avx2 needs a processor with AVX2: name another, or none.")
+                raise UnknownRuntime(
+                    f"{VARIABLE}=int8-avx2 needs a processor with AVX2: name another, or none."
+                )
             return runtime
     raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {asked!r}.")
 
@@ -225,8 +262,8 @@ def choose_runtime() -> Runtime:
 def fast_dtype() -> torch.dtype:
     """bfloat16 where the processor multiplies it faster, float32 elsewhere.
 
-    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (two to three times), if oneDNN may use
-    them.
+    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (two to three times),
+    if oneDNN may use them.
     """
     has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if (_unlimited() or "AMX" in _limit()) and has else torch.float32
@@ -245,8 +282,8 @@ def has_avx2() -> bool:
 
 
 def _unlimited() -> bool:
-    """Whether oneDNN may use all of the processor. OpenVINO, half of which does not know the limit, must not run then:
-    it gives empty answers."""
+    """Whether oneDNN may use all of the processor. OpenVINO, half of which does not know the limit,
+    must not run then: it gives empty answers."""
     return _limit() in {"", "ALL", "DEFAULT"}
 
 

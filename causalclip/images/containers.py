@@ -1,7 +1,8 @@
 """What JPEG, PNG and WebP files say before anything is decoded: size, colour profile, orientation.
 
-JPEG and PNG files are also rewritten with only the parts that a decoder needs. Metadata can be hostile (millions of
-empty parts, text that unpacks to gigabytes, tags that all point at the same bytes), and nothing here has a use for it.
+JPEG and PNG files are also rewritten with only the parts that a decoder needs. Metadata can be
+hostile (millions of empty parts, text that unpacks to gigabytes, tags that all point at the same
+bytes), and nothing here has a use for it.
 """
 
 import re
@@ -14,16 +15,20 @@ from typing import Literal
 from causalclip.images.formats import BrokenImage, Format, UnsupportedImage, damaged, exported
 from causalclip.languages import N_, _, number
 
-MAX_PROFILE_BYTES = 4 * 2**20  # of a colour profile; printers' tables are the largest, at about 3 MB
+# of a colour profile; printers' tables are the largest, at about 3 MB
+MAX_PROFILE_BYTES = 4 * 2**20
 MAX_PARTS = 50_000  # segments or chunks of a file: 20 MB in parts of 400 bytes
-MAX_SCANS = 32  # of a progressive JPEG: encoders write about 10, and each costs a pass over all pixels
+# of a progressive JPEG: encoders write about 10, and each costs a pass over all pixels
+MAX_SCANS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file before decoding: the bytes for the decoder, the size in pixels, and what the metadata said.
+    """A file before decoding: the bytes for the decoder, the size in pixels, and what the metadata
+    said.
 
-    buffered: whether the decoder holds all coefficients at once, whatever the size is that comes out.
+    buffered: whether the decoder holds all coefficients at once, whatever the size is that comes
+    out.
     """
 
     data: bytes
@@ -38,15 +43,18 @@ class Container:
 
 # JPEG ---------------------------------------------------------------------------------------------
 
-_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # not fill, stuffing or restarts, which have no length
+# not fill, stuffing or restarts, which have no length
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _EOI, _SOS, _APP1, _APP2, _COM = 0xD9, 0xDA, 0xE1, 0xE2, 0xFE
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-_DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}  # APP0 and APP14 stay: they say how the colours are coded
+# APP0 and APP14 stay: they say how the colours are coded
+_DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}
 
 
 def read_jpeg(data: bytes) -> Container:
-    """The header of a JPEG, and the file without metadata and without what follows the first picture."""
+    """The header of a JPEG, and the file without metadata and without what follows the first
+    picture."""
     kept, icc, exif, notes = [b"\xff\xd8"], [], b"", []
     size, bits, scans, body_start, body_end = (0, 0), 8, 0, len(data), len(data)
     channels, buffered = 1, False
@@ -56,7 +64,8 @@ def read_jpeg(data: bytes) -> Container:
             body_end = end
         elif marker == _SOS:
             scans += 1
-            buffered |= scans > 1 or body[:1] < bytes([channels])  # channels of this scan: those that lack come later
+            # channels of this scan: those that lack come later
+            buffered |= scans > 1 or body[:1] < bytes([channels])
             body_start = min(body_start, start)
         elif scans:
             continue
@@ -77,7 +86,9 @@ def read_jpeg(data: bytes) -> Container:
     if 0 in size:
         raise damaged("JPEG")
     if bits != 8:
-        raise UnsupportedImage(exported(N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits))
+        raise UnsupportedImage(
+            exported(N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits)
+        )
     profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
     slim = b"".join((*kept, data[body_start:body_end]))
     return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes), buffered=buffered)
@@ -107,7 +118,8 @@ PAGES = N_("The file holds several pictures; only the first was looked at.")
 
 
 def read_png(data: bytes) -> Container:
-    """The header of a PNG, and the file with only the chunks that hold the picture, their checksums verified."""
+    """The header of a PNG, and the file with only the chunks that hold the picture, their checksums
+    verified."""
     kept: list[bytes] = [data[:8]]
     found: dict[bytes, bytes] = {}
     for kind, start, end in png_chunks(data):
@@ -145,7 +157,8 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _inflate(packed: bytes) -> bytes:
-    """Unpack a colour profile, at most one byte more than MAX_PROFILE_BYTES; what cannot be unpacked is b"?"."""
+    """Unpack a colour profile, at most one byte more than MAX_PROFILE_BYTES; what cannot be
+    unpacked is b"?"."""
     try:
         return zlib.decompressobj().decompress(packed, MAX_PROFILE_BYTES + 1)
     except zlib.error:
@@ -156,7 +169,8 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def read_webp(data: bytes) -> Container:
-    """The header of a WebP (its decoder allocates the canvas on opening, so the size must be known before)."""
+    """The header of a WebP (its decoder allocates the canvas on opening, so the size must be known
+    before)."""
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:
         raise damaged("WebP")
@@ -170,14 +184,19 @@ def read_webp(data: bytes) -> Container:
     return Container(data, width, height)
 
 
-READERS: dict[Format, Callable[[bytes], Container]] = {"JPEG": read_jpeg, "PNG": read_png, "WebP": read_webp}
+READERS: dict[Format, Callable[[bytes], Container]] = {
+    "JPEG": read_jpeg,
+    "PNG": read_png,
+    "WebP": read_webp,
+}
 
 
 # Shared -------------------------------------------------------------------------------------------
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8, in the first directory of an EXIF block; 1 (upright) if none is found."""
+    """The orientation, 1 to 8, in the first directory of an EXIF block; 1 (upright) if none is
+    found."""
     order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
     start = int.from_bytes(exif[4:8], order)
     count = int.from_bytes(exif[start : start + 2], order)
@@ -189,11 +208,22 @@ def orientation(exif: bytes) -> int:
 
 
 def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
-    """A note on colours that are coded by number (ITU-T H.273) and are not sRGB's; such numbers are not converted."""
+    """A note on colours that are coded by number (ITU-T H.273) and are not sRGB's; such numbers are
+    not converted."""
     if transfer in (16, 18):
-        return (_("Its brightness is coded for HDR screens and was read as if it were not: it looks pale."),)
+        return (
+            _(
+                "Its brightness is coded for HDR screens and was read as if it were not: it looks "
+                "pale."
+            ),
+        )
     if primaries in (9, 11, 12):
-        return (_("Its colours are coded for a wider gamut than sRGB and were read as sRGB: they look dull."),)
+        return (
+            _(
+                "Its colours are coded for a wider gamut than sRGB and were read as sRGB: they "
+                "look dull."
+            ),
+        )
     return ()
 
 

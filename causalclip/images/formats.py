@@ -1,4 +1,5 @@
-"""Which files are accepted as pictures, the errors for the rest, and text out of a file, made fit to be shown."""
+"""Which files are accepted as pictures, the errors for the rest, and text out of a file, made fit
+to be shown."""
 
 import re
 import unicodedata
@@ -8,7 +9,8 @@ from causalclip.languages import N_, _, any_of, decimal, figure, number
 
 MAX_BYTES = 20 * 2**20  # of the file
 MAX_PIXELS = 50_000_000  # width x height, read from the header
-MAX_REDUCED = 200_000_000  # the same of a JPEG that can be decoded at half its size, in a quarter of the memory
+# the same of a JPEG that can be decoded at half its size, in a quarter of the memory
+MAX_REDUCED = 200_000_000
 MIN_SIDE = 64  # pixels on the shorter side
 
 Format = Literal["JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"]
@@ -16,18 +18,22 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the up
 
 NAMES = f"{', '.join(get_args(Format)[:-1])} or {get_args(Format)[-1]}"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif")
-SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
+SIZES = (
+    f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least "
+    f"{MIN_SIDE} on the shorter side"
+)
 ACCEPTED = f"{NAMES}; {SIZES}."  # what every door for programs says
 EXPORT = N_("Save or export it as JPEG or PNG and try again.")
 TOO_LARGE = N_("This picture is too large")
 SMALLER = N_(
-    "Save a copy as a JPEG of high quality, or cut out the part that matters. Do not scale it down: that removes what "
-    "is looked for."
+    "Save a copy as a JPEG of high quality, or cut out the part that matters. Do not scale it "
+    "down: that removes what is looked for."
 )
 
 
 class ImageError(ValueError):
-    """A file that cannot be used as a picture; `str(error)` is a sentence for the user, without the file's name."""
+    """A file that cannot be used as a picture; `str(error)` is a sentence for the user, without the
+    file's name."""
 
 
 class UnsupportedImage(ImageError):
@@ -54,8 +60,8 @@ def names() -> str:
 def sizes() -> str:
     """SIZES in the reader's language, with what is read of JPEGs that are not progressive."""
     said = N_(
-        "at most {mb} MB and {millions} million pixels ({reduced} million in most JPEGs), at least {side} on the "
-        "shorter side"
+        "at most {mb} MB and {millions} million pixels ({reduced} million in most JPEGs), at least "
+        "{side} on the shorter side"
     )
     most, reduced = figure(MAX_PIXELS / 1e6), figure(MAX_REDUCED / 1e6)
     return _(said, mb=MAX_BYTES >> 20, millions=most, reduced=reduced, side=MIN_SIDE)
@@ -72,13 +78,14 @@ def too_many_bytes() -> ImageTooLarge:
 
 
 def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
-    """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not accepted."""
+    """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not
+    accepted."""
     if width * height > most:
         raise ImageTooLarge(
             _(
-                "The picture has {width} x {height} pixels, {millions} million; the limit is {most} million, and "
-                "{reduced} million for a JPEG that is not progressive. Cut out the part that matters, at its own size: "
-                "shrinking removes what is looked for.",
+                "The picture has {width} x {height} pixels, {millions} million; the limit is "
+                "{most} million, and {reduced} million for a JPEG that is not progressive. Cut out "
+                "the part that matters, at its own size: shrinking removes what is looked for.",
                 width=number(width),
                 height=number(height),
                 millions=decimal(width * height / 1e6, digits=1),
@@ -89,8 +96,8 @@ def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
     if min(width, height) < MIN_SIDE:
         raise ImageTooSmall(
             _(
-                "The picture has {width} x {height} pixels; its shorter side must have at least {side}. Use a larger "
-                "version of it.",
+                "The picture has {width} x {height} pixels; its shorter side must have at least "
+                "{side}. Use a larger version of it.",
                 width=number(width),
                 height=number(height),
                 side=MIN_SIDE,
@@ -100,14 +107,28 @@ def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
 
 def damaged(name: Format) -> BrokenImage:
     """The error for a file of format `name` that does not decode."""
-    said = N_("The {format} file is cut short or damaged, so it cannot be decoded. Download or copy it again.")
+    said = N_(
+        "The {format} file is cut short or damaged, so it cannot be decoded. Download or copy it "
+        "again."
+    )
     return BrokenImage(_(said, format=name))
 
 
 # Format by content --------------------------------------------------------------------------------
 
 _AVIF_BRANDS = {b"avif", b"avis"}
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_HEIC_BRANDS = {
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"hevm",
+    b"hevs",
+    b"mif1",
+    b"msf1",
+}
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -125,16 +146,22 @@ _REFUSED = (
     (re.compile(rb"8BPS"), N_("a Photoshop document")),
     (re.compile(rb"%PDF"), N_("a PDF document")),
     (re.compile(rb"PK\x03\x04"), N_("an archive or an office document")),
-    (re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL), N_("a video or another media file")),
+    (
+        re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL),
+        N_("a video or another media file"),
+    ),
     (re.compile(rb"\s*<(?:!doctype\s+)?html", re.IGNORECASE), N_("a web page")),
 )
 _SVG = re.compile(rb"\s*<(?:svg|[?!].*<svg)[\s>]", re.DOTALL | re.IGNORECASE)
 
 
 def sniff(data: bytes) -> Format:
-    """The format of a file by its first bytes; raises UnsupportedImage, which names what it is if that is known."""
+    """The format of a file by its first bytes; raises UnsupportedImage, which names what it is if
+    that is known."""
     if not data:
-        raise UnsupportedImage(_("The file is empty: it holds no bytes. Choose another file, or upload it again."))
+        raise UnsupportedImage(
+            _("The file is empty: it holds no bytes. Choose another file, or upload it again.")
+        )
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
@@ -147,8 +174,11 @@ def sniff(data: bytes) -> Format:
         return "HEIC"
     for pattern, what in _REFUSED:
         if pattern.match(data):
-            raise UnsupportedImage(exported(N_("This is {what}, which is not accepted."), what=_(what)))
-    text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")  # UTF-16 reads like ASCII then
+            raise UnsupportedImage(
+                exported(N_("This is {what}, which is not accepted."), what=_(what))
+            )
+    # UTF-16 reads like ASCII then
+    text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")
     if _SVG.match(text):
         raise UnsupportedImage(exported(N_("This is an SVG drawing, which has no pixels.")))
     said = N_("This is not a picture in an accepted format ({formats}), whatever its name says.")
@@ -164,19 +194,26 @@ def _brands(data: bytes) -> set[bytes]:
 
 
 MAX_TEXT = 300  # characters
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # the reading direction (Unicode UAX 9)
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, formatting (also what turns the reading direction), unassigned
+# the reading direction (Unicode UAX 9)
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+# control, formatting (also what turns the reading direction), unassigned
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 def clean(text: str | bytes, *, limit: int = MAX_TEXT) -> str:
     """One line of at most `limit` characters; bytes are read as UTF-8, else as Latin-1.
 
-    What is dropped cannot be seen, or would change how the words around it are read. Escaping is left to who draws it.
+    What is dropped cannot be seen, or would change how the words around it are read. Escaping is
+    left to who draws it.
     """
     cut = text[: 8 * limit]
     if isinstance(cut, bytes):
         cut = decode(cut)
-    shown = "".join(" " if c.isspace() else c for c in cut if c.isspace() or unicodedata.category(c) not in _HIDDEN)
+    shown = "".join(
+        " " if c.isspace() else c
+        for c in cut
+        if c.isspace() or unicodedata.category(c) not in _HIDDEN
+    )
     words = " ".join(shown.split())
     return (
         words
@@ -186,20 +223,27 @@ def clean(text: str | bytes, *, limit: int = MAX_TEXT) -> str:
 
 
 def shortened(name: str, most: int) -> str:
-    """A file's name in at most so many characters: what is cut is its middle, as its end may be all that is its own."""
+    """A file's name in at most so many characters: what is cut is its middle, as its end may be all
+    that is its own."""
     end = (most - 1) // 2
-    return name if len(name) <= most else f"{name[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
+    return (
+        name
+        if len(name) <= most
+        else f"{name[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
+    )
 
 
 def spelt(name: str) -> str:
-    """The name of a file as a terminal may show it: what would end its line, command the terminal or turn its reading
-    direction is spelt out. Whoever made the file chose the name, and it stands beside an answer."""
+    """The name of a file as a terminal may show it: what would end its line, command the terminal
+    or turn its reading direction is spelt out. Whoever made the file chose the name, and it stands
+    beside an answer."""
     return "".join(c.encode("unicode_escape").decode() if _acts(c) else c for c in name)
 
 
 def _acts(character: str) -> bool:
     return (
-        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(character) in _TURNING
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        or unicodedata.bidirectional(character) in _TURNING
     )
 
 
@@ -209,4 +253,8 @@ def decode(text: bytes) -> str:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
         # A cut may have split the last character.
-        return text[: error.start].decode("utf-8") if error.start >= len(text) - 3 > 0 else text.decode("latin-1")
+        return (
+            text[: error.start].decode("utf-8")
+            if error.start >= len(text) - 3 > 0
+            else text.decode("latin-1")
+        )

@@ -1,4 +1,5 @@
-"""Perceptual hashes of 64 bits: which of them are near, and the groups of pictures that near ones make."""
+"""Perceptual hashes of 64 bits: which of them are near, and the groups of pictures that near ones
+make."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -14,7 +15,8 @@ def as_bits(hashes: Iterable[str]) -> np.ndarray:
 
 
 def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarray:
-    """Indices [P, 2] of those of `first` and of `second` (uint64 [N], [M]) that differ in at most `bits`, in order.
+    """Indices [P, 2] of those of `first` and of `second` (uint64 [N], [M]) that differ in at most
+    `bits`, in order.
 
     All are compared with all: 30,000 with 30,000 in seconds.
     """
@@ -25,8 +27,11 @@ def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarra
     return np.concatenate(found)
 
 
-def group_near(hashes: np.ndarray, *, bits: int, joined: Sequence[tuple[int, int]] = ()) -> np.ndarray:
-    """A group's number for each of the hashes, uint64 [N] -> [N]: near ones, and pairs that are `joined`, share one.
+def group_near(
+    hashes: np.ndarray, *, bits: int, joined: Sequence[tuple[int, int]] = ()
+) -> np.ndarray:
+    """A group's number for each of the hashes, uint64 [N] -> [N]: near ones, and pairs that are
+    `joined`, share one.
 
     Hashes that differ in `bits` agree in one of bits + 1 chunks: only those that do are compared.
     """

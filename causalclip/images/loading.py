@@ -1,7 +1,8 @@
-"""The only way a picture enters: a file or its bytes become upright 8-bit sRGB pixels, or an error that says why not.
+"""The only way a picture enters: a file or its bytes become upright 8-bit sRGB pixels, or an error
+that says why not.
 
-The format is decided by content, the size is checked before anything is decoded, and decoding is strict: half a picture
-is refused. Errors and notes never hold the name or the path of the file.
+The format is decided by content, the size is checked before anything is decoded, and decoding is
+strict: half a picture is refused. Errors and notes never hold the name or the path of the file.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class LoadedImage:
     notes: sentences on what was done to the picture, or could mislead, for the user.
     file_size: of the file, in bytes.
     halved: whether it was read at half its size; the notes say why.
-    hidden: a text in the file's lowest bits, and whether NovelAI signed it with the pixels; None for none.
+    hidden: a text in the file's lowest bits, and whether NovelAI signed it with the pixels; None
+    for none.
     """
 
     pixels: np.ndarray
@@ -65,19 +67,23 @@ class LoadedImage:
 def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = None) -> LoadedImage:
     """Load the picture at a path, or whose file's bytes are given.
 
-    At most MAX_BYTES bytes and MAX_PIXELS pixels, at least MIN_SIDE pixels on the shorter side. A JPEG of up to
-    formats.MAX_REDUCED pixels that is not progressive is loaded at half its size, with a note. enough: pixels of a JPEG
-    from which on half or a quarter of its size will do, without a note.
+    At most MAX_BYTES bytes and MAX_PIXELS pixels, at least MIN_SIDE pixels on the shorter side. A
+    JPEG of up to formats.MAX_REDUCED pixels that is not progressive is loaded at half its size,
+    with a note. enough: pixels of a JPEG from which on half or a quarter of its size will do,
+    without a note.
 
-    Raises an ImageError, whose text is a sentence for the user: UnsupportedImage (not a picture, or not of an accepted
-    format, or not readable), BrokenImage (cut short or damaged), ImageTooLarge, ImageTooSmall.
+    Raises an ImageError, whose text is a sentence for the user: UnsupportedImage (not a picture, or
+    not of an accepted format, or not readable), BrokenImage (cut short or damaged), ImageTooLarge,
+    ImageTooSmall.
     """
     data = source if isinstance(source, bytes) else read_file(source)
     if len(data) > MAX_BYTES:
         raise too_many_bytes()
     name = sniff(data)
     pixels, notes, halved, hidden = decode_in_sandbox(data, name, enough=enough)
-    return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved, hidden)
+    return LoadedImage(
+        pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved, hidden
+    )
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -102,25 +108,33 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     except ImageError:
         raise
     except (OSError, ValueError):  # ValueError: a path that no file can have
-        raise UnsupportedImage(_("The file cannot be read. Check where it is, or copy it again.")) from None
+        raise UnsupportedImage(
+            _("The file cannot be read. Check where it is, or copy it again.")
+        ) from None
 
 
 DESCRIPTION = 270  # of EXIF: the report repeats it among what the file says
 
 
 def clip_box(box: tuple[float, float, float, float], width: int, height: int) -> Box:
-    """Whole pixels inside a picture of width x height: left, top, right, bottom, in whichever order the corners came.
+    """Whole pixels inside a picture of width x height: left, top, right, bottom, in whichever order
+    the corners came.
 
     Raises:
         ImageTooSmall: less than MIN_SIDE pixels are left of a side.
     """
     (left, right), (top, bottom) = sorted((box[0], box[2])), sorted((box[1], box[3]))
-    found = max(0, round(left)), max(0, round(top)), min(width, round(right)), min(height, round(bottom))
+    found = (
+        max(0, round(left)),
+        max(0, round(top)),
+        min(width, round(right)),
+        min(height, round(bottom)),
+    )
     if min(found[2] - found[0], found[3] - found[1]) < MIN_SIDE:
         raise ImageTooSmall(
             _(
-                "The part has less than {side} pixels on a side. The picture has {width} x {height}: choose a larger "
-                "part of it.",
+                "The part has less than {side} pixels on a side. The picture has {width} x "
+                "{height}: choose a larger part of it.",
                 side=MIN_SIDE,
                 width=number(width),
                 height=number(height),
@@ -130,7 +144,8 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
 
 
 def middle(height: int, width: int, *, most: int, longest: int) -> Box:
-    """The middle of a picture: at most so many pixels, with the same aspect, and no side longer than that.
+    """The middle of a picture: at most so many pixels, with the same aspect, and no side longer
+    than that.
 
     Cut on the grid of 8 px that a JPEG has from the top left on.
     """
@@ -151,8 +166,11 @@ def read_box(text: str) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def in_loaded(box: tuple[float, float, float, float], loaded: LoadedImage) -> tuple[float, float, float, float]:
-    """A box in pixels of the file, upright, in those of the picture as it was read: at half its size, perhaps."""
+def in_loaded(
+    box: tuple[float, float, float, float], loaded: LoadedImage
+) -> tuple[float, float, float, float]:
+    """A box in pixels of the file, upright, in those of the picture as it was read: at half its
+    size, perhaps."""
     left, top, right, bottom = box
     return (left / 2, top / 2, right / 2, bottom / 2) if loaded.halved else box
 
@@ -161,7 +179,8 @@ def words(box: Box, width: int, height: int) -> str:
     """Where a part lies, in words that a report can repeat."""
     left, top, right, bottom = box
     return _(
-        "The part from ({left}, {top}) to ({right}, {bottom}) of a picture of {width} x {height} pixels",
+        "The part from ({left}, {top}) to ({right}, {bottom}) of a picture of {width} x {height} "
+        "pixels",
         left=left,
         top=top,
         right=right,
@@ -172,16 +191,21 @@ def words(box: Box, width: int, height: int) -> str:
 
 
 def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
-    """The part of a picture as a PNG file, without loss; its description says where it lay, and in which file.
+    """The part of a picture as a PNG file, without loss; its description says where it lay, and in
+    which file.
 
-    What was done to the picture as it was read stands there, too, as the part's own file no longer shows it.
-    Raises as clip_box.
+    What was done to the picture as it was read stands there, too, as the part's own file no longer
+    shows it. Raises as clip_box.
     """
     left, top, right, bottom = clip_box(box, loaded.width, loaded.height)
     with speaking(ENGLISH):  # a file stays what it is, whoever opens it
         said = words((left, top, right, bottom), loaded.width, loaded.height)
     exif, file = Image.Exif(), io.BytesIO()
-    lines = f"{said}, whose file has the SHA-256 {loaded.sha256}.", *loaded.notes, "Cut out by CausalCLIP."
+    lines = (
+        f"{said}, whose file has the SHA-256 {loaded.sha256}.",
+        *loaded.notes,
+        "Cut out by CausalCLIP.",
+    )
     exif[DESCRIPTION] = " ".join(lines)
     part = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
     Image.fromarray(part).save(file, "PNG", exif=exif, compress_level=1)

@@ -1,8 +1,11 @@
-"""Code that parses somebody's file runs in a process of its own, which ends at its limits of memory and time.
+"""Code that parses somebody's file runs in a process of its own, which ends at its limits of memory
+and time.
 
-On Linux that process is forked, once for each call, from a server that has the decoders imported and never reads a
-file: no interpreter is started, and nothing of one file is left for the next. Elsewhere what libraries hold may not
-survive a fork, so the same worker process answers one call after the other, and a new one is started if it was ended.
+On Linux that process is forked, once for each call, from a server that has the decoders imported
+and never reads a
+file: no interpreter is started, and nothing of one file is left for the next. Elsewhere what
+libraries hold may not survive a fork, so the same worker process answers one call after the other,
+and a new one is started if it was ended.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ import numpy as np
 from causalclip.languages import catalogue, current, speaking
 
 MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.provenance.reading"
-MEMORY = 400 * 2**20  # bytes that a call may take, beside what the process has at its start; only Linux keeps to it
+# bytes that a call may take, beside what the process has at its start; only Linux keeps to it
+MEMORY = 400 * 2**20
 SECONDS = 4.0  # of processor time that a call may take
 PATIENCE = 60.0  # seconds until an item of an answer is given up, on a machine that is busy
 FORKS = sys.platform == "linux"
@@ -53,12 +57,14 @@ def ask(
     seconds: float = SECONDS,
     patience: float | None = None,
 ) -> Iterator[Iterator[Any]]:
-    """The items that `function`, of one of MODULES, yields (or the one that it returns) for `args` in a sandbox.
+    """The items that `function`, of one of MODULES, yields (or the one that it returns) for `args`
+    in a sandbox.
 
-    Each item is computed when it is asked for. What does not come from this project, an error included, stays there.
+    Each item is computed when it is asked for. What does not come from this project, an error
+    included, stays there.
 
-    Raises TooCostly at the limits, the ImageError or ValueError that the function raises, and RuntimeError for any
-    other error, and if the process cannot run.
+    Raises TooCostly at the limits, the ImageError or ValueError that the function raises, and
+    RuntimeError for any other error, and if the process cannot run.
     """
     worker = _start()
     worker.patience = PATIENCE if patience is None else patience
@@ -112,7 +118,8 @@ class _Worker:
     reader: IO[bytes]
     writer: IO[bytes]
     kill: Callable[[], None]
-    keep: Callable[[_Worker], None] | None = None  # where it waits for the next call, if it outlives this one
+    # where it waits for the next call, if it outlives this one
+    keep: Callable[[_Worker], None] | None = None
     reusable: bool = False  # it has answered in full
     patience: float = PATIENCE
 
@@ -184,7 +191,8 @@ def _start_server() -> socket.socket:
     ours, its = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with its:
         process = _spawn("fork_forever", stdin=its.fileno(), stdout=subprocess.DEVNULL)
-    threading.Thread(target=process.wait, daemon=True).start()  # so that one that was ended is not left a zombie
+    # so that one that was ended is not left a zombie
+    threading.Thread(target=process.wait, daemon=True).start()
     return ours
 
 
@@ -222,7 +230,8 @@ def _send(stream: IO[bytes], message: Any) -> None:
 
 
 def _receive(stream: IO[bytes]) -> Any:
-    """A message, whose large parts come straight to where they stay: pixels take much. EOFError if it breaks off."""
+    """A message, whose large parts come straight to where they stay: pixels take much. EOFError if
+    it breaks off."""
     body, *parts = _parts(stream, _room)
     return _Known(io.BytesIO(body), buffers=parts).load()
 
@@ -250,8 +259,8 @@ def _room(stream: IO[bytes], size: int) -> np.ndarray:
 
 
 class _Known(pickle.Unpickler):
-    """Makes nothing but this project's own data classes and errors, and arrays: a process that was taken over by a file
-    cannot make this one run anything."""
+    """Makes nothing but this project's own data classes and errors, and arrays: a process that was
+    taken over by a file cannot make this one run anything."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "numpy" and name in ("_frombuffer", "dtype"):
@@ -267,14 +276,16 @@ class _Known(pickle.Unpickler):
 
 
 def fork_forever() -> None:
-    """Forks whenever it is sent a socket; ends when nobody holds the other end of its control any more."""
+    """Forks whenever it is sent a socket; ends when nobody holds the other end of its control any
+    more."""
     import resource
 
     _import_modules()
     gc.freeze()  # children would copy what a collection touches
     control = socket.socket(fileno=os.dup(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # nothing of a file is left on the disk
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it reaches the app, too, which ends this
+    # from a terminal it reaches the app, too, which ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that have ended go at once
     while True:
         language, passed, _flags, _address = socket.recv_fds(control, 16, 1)
@@ -290,7 +301,8 @@ def _run_child(connection: int) -> None:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
-        for number, end in enumerate((connection, nothing, nothing)):  # what a native library prints is nobody's
+        # what a native library prints is nobody's
+        for number, end in enumerate((connection, nothing, nothing)):
             os.dup2(end, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the way to ask for more children
         with socket.socket(fileno=0) as ours:
@@ -338,7 +350,9 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
         except (OSError, EOFError):
             raise
         except Exception as error:
-            ours = isinstance(error, ValueError) and type(error).__module__.startswith("causalclip.")
+            ours = isinstance(error, ValueError) and type(error).__module__.startswith(
+                "causalclip."
+            )
             _send(writer, ("error", error) if ours else ("bug", traceback.format_exc()[-2000:]))
         limit_time(0)
         return True
@@ -350,11 +364,15 @@ def limit_memory(size: int) -> None:
     if _inside and sys.platform == "linux":
         import resource
 
-        own = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()  # data, not shared
-        resource.setrlimit(resource.RLIMIT_DATA, (own + size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        # data, not shared
+        own = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (own + size, resource.getrlimit(resource.RLIMIT_DATA)[1])
+        )
 
 
 def limit_time(seconds: float) -> None:
-    """Let the system end this sandbox after so many seconds of processor time from now; 0 for no limit."""
+    """Let the system end this sandbox after so many seconds of processor time from now; 0 for no
+    limit."""
     if _inside and sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -1,6 +1,8 @@
-"""Pictures out of a zip file, which may be hostile: nothing is written to disk, and every limit holds while reading.
+"""Pictures out of a zip file, which may be hostile: nothing is written to disk, and every limit
+holds while reading.
 
-Nested archives, encrypted members, and names that point out of the archive are refused, each with a sentence.
+Nested archives, encrypted members, and names that point out of the archive are refused, each with a
+sentence.
 """
 
 import io
@@ -11,12 +13,20 @@ import zlib
 from collections.abc import Iterator
 
 from causalclip.images import sandbox
-from causalclip.images.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, clean, too_many_bytes
+from causalclip.images.formats import (
+    MAX_BYTES,
+    ImageError,
+    ImageTooLarge,
+    UnsupportedImage,
+    clean,
+    too_many_bytes,
+)
 from causalclip.languages import N_, _, number
 
 MAX_PICTURES = 200
 MAX_TOTAL = 600 * 2**20  # bytes of all members, unpacked
-MAX_RATIO = 100  # unpacked to packed, from RATIO_FROM bytes on; pictures hardly shrink when they are packed
+# unpacked to packed, from RATIO_FROM bytes on; pictures hardly shrink when they are packed
+MAX_RATIO = 100
 RATIO_FROM = 2**20
 SECONDS = 20.0  # of processor time for all members
 MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names
@@ -37,10 +47,11 @@ def is_zip(data: bytes) -> bool:
 
 
 def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
-    """Yields the members of an archive one by one, unpacked in a sandbox; a bad member yields its error and costs
-    nothing else.
+    """Yields the members of an archive one by one, unpacked in a sandbox; a bad member yields its
+    error and costs nothing else.
 
-    Raises ZipError if the archive is damaged, holds more than `limit` pictures, or announces more than MAX_TOTAL.
+    Raises ZipError if the archive is damaged, holds more than `limit` pictures, or announces more
+    than MAX_TOTAL.
     """
     try:
         with sandbox.ask(unpack, data, limit, seconds=SECONDS) as members:
@@ -50,7 +61,8 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
 
 
 def count_zip(data: bytes) -> int:
-    """How many files `read_zip` would yield; 0 for an archive that cannot be opened. Nothing is unpacked."""
+    """How many files `read_zip` would yield; 0 for an archive that cannot be opened. Nothing is
+    unpacked."""
     try:
         count: int = sandbox.call(count_members, data)
     except sandbox.TooCostly:
@@ -79,7 +91,9 @@ def unpack(data: bytes, limit: int) -> Iterator[Member]:
             raise _too_large()
         left = MAX_TOTAL
         for member in members:
-            name = clean(member.filename.replace("\\", "/").rpartition("/")[2], limit=120) or "unnamed"
+            name = (
+                clean(member.filename.replace("\\", "/").rpartition("/")[2], limit=120) or "unnamed"
+            )
             try:
                 content = _read(archive, member, left)
             except ImageError as error:
@@ -95,7 +109,14 @@ def count_members(data: bytes) -> int:
         _check_directory(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return len(_files(archive))
-    except (ZipError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
+    except (
+        ZipError,
+        zipfile.BadZipFile,
+        ValueError,
+        NotImplementedError,
+        struct.error,
+        OverflowError,
+    ):
         return 0
 
 
@@ -109,11 +130,17 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
     if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
         raise UnsupportedImage(_("Its name points out of the archive, so it was not opened."))
     if member.flag_bits & 1:
-        raise UnsupportedImage(_("It is encrypted, so it cannot be opened. Unpack it and send the picture itself."))
+        raise UnsupportedImage(
+            _("It is encrypted, so it cannot be opened. Unpack it and send the picture itself.")
+        )
     if member.file_size > MAX_BYTES:
         raise too_many_bytes()
-    if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(1, member.compress_size):
-        raise UnsupportedImage(_("It unpacks to far more than any picture would, so it was not opened."))
+    if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(
+        1, member.compress_size
+    ):
+        raise UnsupportedImage(
+            _("It unpacks to far more than any picture would, so it was not opened.")
+        )
     try:
         with archive.open(member) as file:
             content = file.read(min(MAX_BYTES, left) + 1)  # whatever the header announced
@@ -121,12 +148,17 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
         *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
         *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, MemoryError),
     ):
-        raise UnsupportedImage(_("It is damaged in the archive, or packed in a way that cannot be read.")) from None
+        raise UnsupportedImage(
+            _("It is damaged in the archive, or packed in a way that cannot be read.")
+        ) from None
     if len(content) > MAX_BYTES or len(content) > left:
         raise ImageTooLarge(_("It is larger than the archive says, so it was not opened."))
     if is_zip(content):
         raise UnsupportedImage(
-            _("It is an archive inside the archive, which is not opened. Send its pictures themselves.")
+            _(
+                "It is an archive inside the archive, which is not opened. Send its pictures "
+                "themselves."
+            )
         )
     return content
 
@@ -138,7 +170,12 @@ def _check_directory(data: bytes) -> None:
         raise _damaged()
     count, size = struct.unpack_from("<HI", data, end + 10)
     if data[end - 20 : end - 16] == _END64 or size == 0xFFFFFFFF or count == 0xFFFF:
-        raise ZipError(_("The archive is in the Zip64 format for very large archives. Send fewer pictures at once."))
+        raise ZipError(
+            _(
+                "The archive is in the Zip64 format for very large archives. Send fewer pictures "
+                "at once."
+            )
+        )
     if size > MAX_DIRECTORY:
         raise ZipError(_("The archive lists far more files than can be examined at once."))
 
@@ -149,4 +186,6 @@ def _too_large() -> ZipError:
 
 
 def _damaged() -> ZipError:
-    return ZipError(_("The archive is cut short or damaged, so it cannot be opened. Pack it again."))
+    return ZipError(
+        _("The archive is cut short or damaged, so it cannot be opened. Pack it again.")
+    )

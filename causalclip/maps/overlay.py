@@ -1,6 +1,8 @@
-"""A signed map as a layer over its picture: one fixed scale for all pictures, no colour where there is no evidence.
+"""A signed map as a layer over its picture: one fixed scale for all pictures, no colour where there
+is no evidence.
 
-Composed by Pillow and NumPy from matplotlib's colours: a Figure costs more than the whole budget of a map (60 ms).
+Composed by Pillow and NumPy from matplotlib's colours: a Figure costs more than the whole budget of
+a map (60 ms).
 """
 
 from __future__ import annotations
@@ -14,14 +16,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from causalclip.maps.heatmap import Which, bridged, canvas_size, picture_map, seams, seen, tied_to_no_place
+from causalclip.maps.attribution import (
+    Which,
+    bridged,
+    canvas_size,
+    picture_map,
+    seams,
+    seen,
+    tied_to_no_place,
+)
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
 
-SCALE = 0.015  # log-odds per patch at the ends of the colour map: most (0.9) of what pictures show, smooth, is inside
+# log-odds per patch at the ends of the colour map: most (0.9) of what pictures show, smooth, is
+# inside
+SCALE = 0.015
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
-CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
+# on the long side of a map patch by patch, and of a smooth one, which needs fewer
+CELLS, SMOOTH = 512, 128
 DRAWN_SIDES = 1024, 512  # the drawn picture's long side at most and at least, in pixels
 OPACITY = 0.6  # of the strongest colour: the picture stays to be seen
 STRIPED, VEILED = 130, 56  # alpha of the stripes where a map cannot know, and between them
@@ -36,8 +49,9 @@ Boxes = tuple[tuple[float, float, float, float], ...]
 class Drawing:
     """What drawing a map needs, small enough to keep for a session.
 
-    picture: uint8 RGB [h, w, 3], at drawing size. unknowable: bool [rows, columns], where the map cannot know
-    (`unknowable`); None where nobody looked. boxes: of visible marks, as shares of width and height.
+    picture: uint8 RGB [h, w, 3], at drawing size. unknowable: bool [rows, columns], where the map
+    cannot know (`unknowable`); None where nobody looked. boxes: of visible marks, as shares of
+    width and height.
     """
 
     picture: np.ndarray
@@ -55,17 +69,22 @@ def shrink(pixels: np.ndarray, *, side: int = DRAWN_SIDES[0]) -> np.ndarray:
     step = max(1, max(height, width) // (2 * side))
     picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
     long = min(side, max(height, width))
-    return np.asarray(picture.resize(canvas_size(width, height, side=long), Image.Resampling.BILINEAR))
+    return np.asarray(
+        picture.resize(canvas_size(width, height, side=long), Image.Resampling.BILINEAR)
+    )
 
 
 def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> Drawing:
-    """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of its marks."""
-    from causalclip.maps.heatmap import unknowable
+    """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of
+    its marks."""
+    from causalclip.maps.attribution import unknowable
 
     small = Image.fromarray(shrink(pixels))
     long = max(small.size)
     if long < DRAWN_SIDES[1]:  # or the colour bar's words would be too small to read
-        small = small.resize(canvas_size(*small.size, side=DRAWN_SIDES[1]), Image.Resampling.BICUBIC)
+        small = small.resize(
+            canvas_size(*small.size, side=DRAWN_SIDES[1]), Image.Resampling.BICUBIC
+        )
     return Drawing(np.asarray(small), detection, unknowable(pixels), boxes)
 
 
@@ -80,26 +99,33 @@ def draw_layer(
 ) -> Image.Image:
     """The map alone, to be laid over its picture: RGBA, as large as `drawing.picture`.
 
-    How much a colour covers follows the evidence: nothing where there is none, `opacity` from half of the scale on.
+    How much a colour covers follows the evidence: nothing where there is none, `opacity` from half
+    of the scale on.
 
     Args:
         which: "causal" or "non_causal"; both on the same scale.
         opacity: of the strongest colour, in [0, 1].
         smooth: averaged over the neighbourhood, or patch by patch.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
-        fade: let the colours pale where much of the score is tied to no place, so that no map shows more than it has.
+        fade: let the colours pale where much of the score is tied to no place, so that no map shows
+            more than it has.
     """
     detection = drawing.detection
     rows, columns = drawing.picture.shape[:2]
-    levels = picture_map(detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
+    levels = picture_map(
+        detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS
+    )
     levels = bridged(levels, detection)
     index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
-    index = index.resize((columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
+    index = index.resize(
+        (columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    )
     colour = index.copy()
     colour.putpalette(_palette().tobytes())
     layer = colour.convert("RGB")
     if fade:
-        opacity *= math.sqrt(1 - tied_to_no_place(detection))  # a root: a tenth that has a place is still seen
+        # a root: a tenth that has a place is still seen
+        opacity *= math.sqrt(1 - tied_to_no_place(detection))
     layer.putalpha(index.point(_alpha(round(opacity, 3))))
     _hatch(layer, drawing)
     return layer
@@ -119,8 +145,9 @@ def draw_map(
 
     Args:
         frame: mark the corners of the windows.
-        bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as `drawing.picture`.
-        beside: lines of words below the bar, such as causalclip.maps.heatmap.face.
+        bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as
+            `drawing.picture`.
+        beside: lines of words below the bar, such as causalclip.maps.attribution.face.
         scale, options: of draw_layer.
     """
     over = Image.fromarray(drawing.picture)
@@ -134,8 +161,8 @@ def draw_map(
 
 @lru_cache(maxsize=1)
 def _palette() -> np.ndarray:
-    """uint8 [256, 3]: the two arms of the colour map, without its pale middle (weak levels are transparent instead) and
-    its ends (too dark to be told apart)."""
+    """uint8 [256, 3]: the two arms of the colour map, without its pale middle (weak levels are
+    transparent instead) and its ends (too dark to be told apart)."""
     import matplotlib  # slow to import, and an archive draws no map
 
     arms = np.concatenate([np.linspace(0.12, 0.34, 128), np.linspace(0.66, 0.88, 128)])
@@ -144,7 +171,8 @@ def _palette() -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _alpha(opacity: float) -> list[int]:
-    """How much of the colour covers the picture, by level: none at 0, `opacity` from half of the scale on."""
+    """How much of the colour covers the picture, by level: none at 0, `opacity` from half of the
+    scale on."""
     strength = np.abs(np.arange(256) - 127.5) / 127.5
     return [round(255 * opacity * min(1.0, 2 * s)) for s in strength]
 
@@ -153,7 +181,9 @@ def _hatch(layer: Image.Image, drawing: Drawing) -> None:
     """Thin stripes without colour where the map cannot know, and where no view was; in place."""
     hatched = _unseen(layer.size, drawing.detection)
     if drawing.unknowable is not None:
-        place = Image.fromarray(drawing.unknowable.astype(np.uint8) * 255).resize(layer.size, Image.Resampling.NEAREST)
+        place = Image.fromarray(drawing.unknowable.astype(np.uint8) * 255).resize(
+            layer.size, Image.Resampling.NEAREST
+        )
         hatched |= np.asarray(place) > 0
     if not hatched.any():
         return
@@ -168,7 +198,8 @@ def _hatch(layer: Image.Image, drawing: Drawing) -> None:
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
-    """What no view covers: bool [rows, columns]; not the seams between squares, which are bridged."""
+    """What no view covers: bool [rows, columns]; not the seams between squares, which are
+    bridged."""
     columns, rows = size
     unseen = ~seen(detection, columns=columns, rows=rows)
     for axis, start, stop in seams(detection):
@@ -189,16 +220,25 @@ def _mark_windows(picture: Image.Image, detection: Detection) -> None:
         for colour, inwards in ((INK, 0), ("white", pen)):
             for x, y, dx, dy in corners:
                 at = x + dx * inwards, y + dy * inwards
-                draw.line([(x + dx * arm_x, at[1]), at, (at[0], y + dy * arm_y)], fill=colour, width=pen)
+                draw.line(
+                    [(x + dx * arm_x, at[1]), at, (at[0], y + dy * arm_y)], fill=colour, width=pen
+                )
 
 
 def _draw_boxes(picture: Image.Image, boxes: Boxes) -> None:
     """A frame around every visible mark, dark outside and white inside; in place."""
     draw, pen = ImageDraw.Draw(picture), max(2, max(picture.size) // 300)
     for left, top, right, bottom in boxes:
-        around = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
+        around = (
+            left * picture.width,
+            top * picture.height,
+            right * picture.width,
+            bottom * picture.height,
+        )
         for colour, away in ((INK, 2 * pen), ("white", pen)):
-            x0, y0, x1, y1 = (at + away * sign for at, sign in zip(around, (-1, -1, 1, 1), strict=True))
+            x0, y0, x1, y1 = (
+                at + away * sign for at, sign in zip(around, (-1, -1, 1, 1), strict=True)
+            )
             draw.rectangle((x0, y0, x1, y1), outline=colour, width=pen)
 
 
@@ -208,18 +248,23 @@ def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:
     bar, size = _bar(width, scale), max(11, width // 34)
     below = picture.height + bar.height
     page = Image.new(
-        "RGB", (width, below + (round((0.4 + 1.4 * len(beside.splitlines())) * size) if beside else 0)), PAPER
+        "RGB",
+        (width, below + (round((0.4 + 1.4 * len(beside.splitlines())) * size) if beside else 0)),
+        PAPER,
     )
     page.paste(picture, ((width - picture.width) // 2, 0))
     page.paste(bar, (0, picture.height))
     if beside:
-        ImageDraw.Draw(page).text((size, below), beside, INK, carried_font(size), spacing=round(0.35 * size))
+        ImageDraw.Draw(page).text(
+            (size, below), beside, INK, carried_font(size), spacing=round(0.35 * size)
+        )
     return page
 
 
 @lru_cache(maxsize=16)
 def _bar(width: int, scale: float) -> Image.Image:
-    """The colour bar with its unit in words, in proportion to the picture's width: it is read when scaled down, too."""
+    """The colour bar with its unit in words, in proportion to the picture's width: it is read when
+    scaled down, too."""
     size = max(11, width // 34)
     font = carried_font(size)
     bar = Image.new("RGB", (width, round(4.6 * size)), PAPER)
@@ -230,10 +275,18 @@ def _bar(width: int, scale: float) -> Image.Image:
     colour = ramp.copy()
     colour.putpalette(_palette().tobytes())
     ground = Image.new("RGB", ramp.size, (176, 176, 176))
-    bar.paste(Image.composite(colour.convert("RGB"), ground, ramp.point(_alpha(1.0))), (margin, top))
+    bar.paste(
+        Image.composite(colour.convert("RGB"), ground, ramp.point(_alpha(1.0))), (margin, top)
+    )
     above, below = round(0.4 * size), top + thick + round(0.3 * size)
     draw.text((margin, above), "\N{LEFTWARDS ARROW} pushes towards not generated", INK, font)
-    draw.text((width - margin, above), "pushes towards generated \N{RIGHTWARDS ARROW}", INK, font, anchor="ra")
+    draw.text(
+        (width - margin, above),
+        "pushes towards generated \N{RIGHTWARDS ARROW}",
+        INK,
+        font,
+        anchor="ra",
+    )
     draw.text((margin, below), f"\N{MINUS SIGN}{scale:g}", INK, font)
     draw.text((width / 2, below), "0", INK, font, anchor="ma")
     draw.text((width - margin, below), f"+{scale:g} log-odds per patch", INK, font, anchor="ra")
@@ -245,4 +298,6 @@ def carried_font(size: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:
     """A font that matplotlib carries: none of the system is needed."""
     import matplotlib
 
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"), size)
+    return ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"), size
+    )

@@ -1,4 +1,5 @@
-"""One mark: who left it, where it is, how sure it is; and whether a template of one stands at a place of a picture."""
+"""One mark: who left it, where it is, how sure it is; and whether a template of one stands at a
+place of a picture."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,9 @@ import numpy as np
 from causalclip.images.formats import Box
 from causalclip.languages import N_
 
-Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"]
+Kind = Literal[
+    "signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"
+]
 Certainty = Literal["proof", "claim", "hint"]
 Says = Literal["is", "may be", "is suspected"]  # what a label says: generated
 KINDS = (
@@ -26,7 +29,8 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A text of a file. where: "EXIF", "XMP", "IPTC", "PNG text". name: its key there, such as "parameters"."""
+    """A text of a file. where: "EXIF", "XMP", "IPTC", "PNG text". name: its key there, such as
+    "parameters"."""
 
     where: str
     name: str
@@ -37,10 +41,11 @@ class Field:
 class Mark:
     """What a generator or an editor left in a file or on its pixels.
 
-    generator: whose mark it is. certainty: a "proof" cannot be made by somebody else, a "claim" says so deliberately, a
-    "hint" is usual for a generator and proves nothing alone. where: in words. excerpt: the mark's beginning, cleaned,
-    not escaped. box: x0, y0, x1, y1 in pixels of the upright picture, for a visible mark. edited: whether it says that
-    a picture was edited with generative AI, not that it was generated. says: whether that the picture is, or may be
+    generator: whose mark it is. certainty: a "proof" cannot be made by somebody else, a "claim"
+    says so deliberately, a "hint" is usual for a generator and proves nothing alone. where: in
+    words. excerpt: the mark's beginning, cleaned, not escaped. box: x0, y0, x1, y1 in pixels of the
+    upright picture, for a visible mark. edited: whether it says that a picture was edited with
+    generative AI, not that it was generated. says: whether that the picture is, or may be
     generated, or that a platform suspects it.
     """
 
@@ -55,7 +60,8 @@ class Mark:
 
     @property
     def on_pixels(self) -> bool:
-        """Whether it is stamped on the picture, and so survives where a file's metadata are lost."""
+        """Whether it is stamped on the picture, and so survives where a file's metadata are
+        lost."""
         return self.kind in ("visible mark", "invisible mark")
 
 
@@ -85,15 +91,21 @@ def grey_of(pixels: np.ndarray) -> np.ndarray:
 
 def gradient(grey: np.ndarray) -> np.ndarray:
     """The size of the Sobel gradient of float32 [H, W]."""
-    return np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3))
+    return np.hypot(
+        cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3)
+    )
 
 
-def correlate(region: np.ndarray, template: np.ndarray, *, outline: float = -1.0) -> tuple[float, int, int]:
+def correlate(
+    region: np.ndarray, template: np.ndarray, *, outline: float = -1.0
+) -> tuple[float, int, int]:
     """The best place of a template in a region, both float32 [H, W].
 
-    Returns the score, 0 to 2, and x and y of the template's corner. The score is the correlation of grey values,
-    without what a smooth background explains, and that of gradient sizes: the first alone is high on any bright blob,
-    the second on any outline. outline: a place where the second is below this has no score.
+    Returns the score, 0 to 2, and x and y of the template's corner. The score is the correlation of
+    grey values,
+    without what a smooth background explains, and that of gradient sizes: the first alone is high
+    on any bright blob, the second on any outline. outline: a place where the second is below this
+    has no score.
     """
     height, width = template.shape
     basis = polynomials(height, width)
@@ -103,7 +115,9 @@ def correlate(region: np.ndarray, template: np.ndarray, *, outline: float = -1.0
     wanted = _unit(flat - (flat @ basis) @ basis.T)
     edges = _windows(gradient(region), height, width)
     wanted_edges = gradient(template).reshape(1, -1)
-    second = _unit(edges - edges.mean(1, keepdims=True)) @ _unit(wanted_edges - wanted_edges.mean()).T
+    second = (
+        _unit(edges - edges.mean(1, keepdims=True)) @ _unit(wanted_edges - wanted_edges.mean()).T
+    )
     score = np.where(second >= outline, grey @ wanted.T + second, 0.0)[:, 0]
     best, across = int(np.argmax(score)), region.shape[1] - width + 1
     return float(score[best]), best % across, best // across
@@ -127,7 +141,9 @@ def look_closely(
 
 
 def _windows(region: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(region, (height, width)).reshape(-1, height * width)
+    return np.lib.stride_tricks.sliding_window_view(region, (height, width)).reshape(
+        -1, height * width
+    )
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Marks on a picture's pixels: Gemini's star, logos, DALL-E 2's bar, Stable Diffusion's invisible watermark."""
+"""Marks on a picture's pixels: Gemini's star, logos, DALL-E 2's bar, Stable Diffusion's invisible
+watermark."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ from causalclip.languages import N_
 from causalclip.marks.mark import NOWHERE, Mark, grey_of, look_closely
 from causalclip.paths import shipped_folder
 
-# Gemini's star stands bottom right; its size and place follow from the picture's, and only those places are looked
-# at: somewhere in a corner, a star's template reaches a correlation of 0.7 by chance.
-# (size / geometric mean of the sides, margin / size, least score). August 2025: 48 px and a margin of 32 px in one
-# megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice the size, 192 and 96 px, and once 89 px.
+# Gemini's star stands bottom right; its size and place follow from the picture's, and only those
+# places are looked at: somewhere in a corner, a star's template reaches a correlation of 0.7 by
+# chance. (size / geometric mean of the sides, margin / size, least score). August 2025: 48 px and a
+# margin of 32 px in one megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice
+# the size, 192 and 96 px, and once 89 px.
 STAR_LAYOUTS = (
     (0.0469, 2 / 3, 0.88),
     (0.0234, 2 / 3, 1.05),
@@ -25,7 +27,8 @@ STAR_LAYOUTS = (
     (0.0469, 2.0, 1.05),
     (0.0233, 89 / 48, 1.05),
 )
-CROPPED_STAR = ((0.042, 0.078, 2 / 3), (0.026, 0.036, 2.0))  # (least and most of size / short side, margin / size)
+# (least and most of size / short side, margin / size)
+CROPPED_STAR = ((0.042, 0.078, 2 / 3), (0.026, 0.036, 2.0))
 STAR_SIZES = sorted({round(14 * 1.06**step) for step in range(39)})  # 14 to 128 px
 SMALL_STAR = 20  # px: below this, chance reaches more
 LARGE_STAR = 48  # px: a larger star is looked for in a smaller copy
@@ -48,14 +51,19 @@ def find_star(pixels: np.ndarray) -> tuple[float, Box] | None:
         for least, most, margin in CROPPED_STAR:
             for size in STAR_SIZES:
                 if least <= size / short <= most:
-                    score, box = _look_for_star(pixels, size, margin, slack=max(2, round(0.08 * size)))
+                    score, box = _look_for_star(
+                        pixels, size, margin, slack=max(2, round(0.08 * size))
+                    )
                     if score >= SURE_CROPPED_STAR:
                         found.append((score, box))
     return max(found, default=None)
 
 
-def _look_for_star(pixels: np.ndarray, size: int, margin: float, *, slack: int) -> tuple[float, Box]:
-    """Looks for a star of `size` px at its place, plus and minus `slack` px; a large one in a copy of the place."""
+def _look_for_star(
+    pixels: np.ndarray, size: int, margin: float, *, slack: int
+) -> tuple[float, Box]:
+    """Looks for a star of `size` px at its place, plus and minus `slack` px; a large one in a copy
+    of the place."""
     if size < 12:
         return 0.0, NOWHERE
     edge = max(2, size // 5)
@@ -78,15 +86,16 @@ def _look_for_star(pixels: np.ndarray, size: int, margin: float, *, slack: int) 
 
 @lru_cache(maxsize=128)
 def star(size: int, edge: int = 0) -> np.ndarray:
-    """The star's opacity, 0 to 1, float32 [size + 2 edge, size + 2 edge]: |x| + |y| <= 1 outside four circles, whose
-    centres are (±1.52, ±1.52) and which touch its points."""
+    """The star's opacity, 0 to 1, float32 [size + 2 edge, size + 2 edge]: |x| + |y| <= 1 outside
+    four circles, whose centres are (±1.52, ±1.52) and which touch its points."""
     fine = (np.arange(8 * size) + 0.5) / (4 * size) - 1
     x, y = np.abs(np.meshgrid(fine, fine))
     inside = (x + y <= 1) & (np.hypot(x - 1.52, y - 1.52) > np.hypot(0.52, 1.52))
     return np.pad(inside.reshape(size, 8, size, 8).mean((1, 3)), edge).astype(np.float32)
 
 
-TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # fitted by scripts/mark_templates.py
+# fitted by scripts/mark_templates.py
+TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"
 SCALES = tuple(1.04**step for step in range(-5, 6))  # of a mark against its usual size
 SLACK = 0.3  # of a mark's height: how far it may be from its place
 COARSE = 1 / 2  # of a template, for the glance
@@ -96,8 +105,9 @@ LEAST_WIDTH = 40  # px: a narrower mark cannot be told from chance
 
 @dataclass(frozen=True, slots=True)
 class Logo:
-    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of the picture;
-    by_area: in square roots of its area instead. sure: the least score, of at most 2."""
+    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of
+    the picture; by_area: in square roots of its area instead. sure: the least score, of at most
+    2."""
 
     template: str
     generator: str
@@ -117,7 +127,8 @@ LOGOS = (
     Logo("meta", "Meta AI", "bottom left", 0.0859, 0.0391, 0.0383),
     Logo("samsung-it", "Samsung Galaxy AI", "bottom left", 0.3075, 0.0166, 0.0129, edited=True),
     Logo("meta-words", "Meta AI", "bottom right", 0.2012, 0.0506, 0.0506),
-    Logo("grok", "Grok", "bottom right", 0.0767, 0.0156, 0.0172),  # 63 px in pictures of 720 to 1,024
+    # 63 px in pictures of 720 to 1,024
+    Logo("grok", "Grok", "bottom right", 0.0767, 0.0156, 0.0172),
     # July 2025. It is small: of 12,000 pictures without it, chance reached 0.91 in one.
     Logo("gemini-pill", "Gemini", "bottom right", 0.0462, 0.0308, 0.0308, by_area=True, sure=1.1),
 )
@@ -127,7 +138,13 @@ LOGOS = (
 def template_at(name: str, scale: float) -> np.ndarray:
     """A template at one of SCALES, float32 [H, W] of 0 to 1."""
     part = load_file(TEMPLATES)[name].astype(np.float32) / 255
-    return cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return cv2.resize(
+        part,
+        None,
+        fx=scale,
+        fy=scale,
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+    )
 
 
 def find_logos(pixels: np.ndarray) -> list[tuple[Logo, float, Box]]:
@@ -137,8 +154,8 @@ def find_logos(pixels: np.ndarray) -> list[tuple[Logo, float, Box]]:
 
 
 def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
-    """Looks for a mark at its place, in a copy of the corner in which a mark of the usual size is as wide as its
-    template; returns the best score and its box."""
+    """Looks for a mark at its place, in a copy of the corner in which a mark of the usual size is
+    as wide as its template; returns the best score and its box."""
     height, width = template_at(logo.template, 1.0).shape
     unit = float((pixels.shape[0] * pixels.shape[1]) ** 0.5 if logo.by_area else pixels.shape[1])
     usual = logo.width * unit
@@ -152,7 +169,13 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     corner = grey_of(pixels[top : top + round(depth), left : left + round(reach)])
     if min(corner.shape) * zoom * COARSE < 1:
         return 0.0, NOWHERE
-    region = cv2.resize(corner, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+    region = cv2.resize(
+        corner,
+        None,
+        fx=zoom,
+        fy=zoom,
+        interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR,
+    )
     coarse = cv2.resize(region, None, fx=COARSE, fy=COARSE, interpolation=cv2.INTER_AREA)
     best: tuple[float, Box] = (0.0, NOWHERE)
     for scale in SCALES:
@@ -167,18 +190,31 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
         x0 = round((x if "left" in logo.corner else region.shape[1] - x - right) - slack * zoom)
         y0 = round((y if "top" in logo.corner else region.shape[0] - y - down) - slack * zoom)
         x0, y0 = max(0, x0), max(0, y0)
-        place = region[y0 : y0 + down + round(2 * slack * zoom), x0 : x0 + right + round(2 * slack * zoom)]
+        place = region[
+            y0 : y0 + down + round(2 * slack * zoom), x0 : x0 + right + round(2 * slack * zoom)
+        ]
         if place.shape[0] < down or place.shape[1] < right:
             continue
         score, across, below = look_closely(place, template)
         if score > best[0]:
             at = left + (x0 + across) / zoom, top + (y0 + below) / zoom
-            best = score, (round(at[0]), round(at[1]), round(at[0] + right / zoom), round(at[1] + down / zoom))
+            best = (
+                score,
+                (
+                    round(at[0]),
+                    round(at[1]),
+                    round(at[0] + right / zoom),
+                    round(at[1] + down / zoom),
+                ),
+            )
     return best
 
 
 # DALL-E 2's bar: five squares in the bottom right corner, 16 px each in a picture of 1,024 px.
-BAR = np.array([(255, 255, 102), (66, 255, 255), (81, 218, 76), (255, 110, 60), (60, 70, 255)], dtype=np.float32)
+BAR = np.array(
+    [(255, 255, 102), (66, 255, 255), (81, 218, 76), (255, 110, 60), (60, 70, 255)],
+    dtype=np.float32,
+)
 SQUARE = 16 / 1024  # of the picture's width: a square's side
 # of 255: how far all squares on average, and each channel of each, may be
 NEAR_COLOUR, FAR_COLOUR = 25.0, 45.0
@@ -193,9 +229,15 @@ def find_bar(pixels: np.ndarray) -> Box | None:
         return None
     edge = max(1, side // 5)  # is blended with its neighbours
     left, top = width - 5 * side, height - side
-    squares = pixels[top + edge : height - edge, left:].reshape(side - 2 * edge, 5, side, 3)[:, :, edge : side - edge]
+    squares = pixels[top + edge : height - edge, left:].reshape(side - 2 * edge, 5, side, 3)[
+        :, :, edge : side - edge
+    ]
     away = np.abs(squares.astype(np.float32).mean((0, 2)) - BAR)
-    return (left, top, width, height) if away.mean() <= NEAR_COLOUR and away.max() <= FAR_COLOUR else None
+    return (
+        (left, top, width, height)
+        if away.mean() <= NEAR_COLOUR and away.max() <= FAR_COLOUR
+        else None
+    )
 
 
 WHERE = {
@@ -209,7 +251,8 @@ PIXELS = N_("invisible, in the pixels")
 def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mark, ...]:
     """The marks on uint8 RGB [H, W, 3], each with its box.
 
-    inside: boxes of pictures that the pixels show, as in a screenshot; their corners are searched, too.
+    inside: boxes of pictures that the pixels show, as in a screenshot; their corners are searched,
+    too.
     """
     found = list(_visible(pixels))
     if watermark := find_watermark(pixels):
@@ -238,10 +281,11 @@ def _moved(mark: Mark, x: int, y: int) -> Mark:
     return replace(mark, box=(x0 + x, y0 + y, x1 + x, y1 + y))
 
 
-# The watermark that Stable Diffusion 1, 2 and XL and FLUX write into pixels, by the package invisible-watermark. Its
-# method "dwtDct" moves one coefficient of each 4 x 4 block of the Haar transform's low band of U, by steps of 36. Most
-# programs embed in floating point, where U is around 0.5, and decoders read 8 bits, where it is around 128; some
-# exchange red and blue. So all four ways are read, and the mean votes for each bit are correlated with known payloads.
+# The watermark that Stable Diffusion 1, 2 and XL and FLUX write into pixels, by the package
+# invisible-watermark. Its method "dwtDct" moves one coefficient of each 4 x 4 block of the Haar
+# transform's low band of U, by steps of 36. Most programs embed in floating point, where U is
+# around 0.5, and decoders read 8 bits, where it is around 128; some exchange red and blue. So all
+# four ways are read, and the mean votes for each bit are correlated with known payloads.
 STEP = 36
 MIN_SIDE = 256  # px a side: the package writes into no smaller picture
 BLOCKS = 8192  # that are read: some sixty votes a bit
@@ -268,16 +312,23 @@ def payloads() -> dict[str, np.ndarray]:
         name: text if isinstance(text, str) else "".join(f"{byte:08b}" for byte in text)
         for name, text in PAYLOADS.items()
     }
-    return {name: np.array([float(bit) for bit in text], dtype=np.float32) for name, text in bits.items()}
+    return {
+        name: np.array([float(bit) for bit in text], dtype=np.float32)
+        for name, text in bits.items()
+    }
 
 
 def find_watermark(pixels: np.ndarray) -> tuple[str, float] | None:
-    """Whose payload uint8 RGB [H, W, 3] carries, and its correlation of at most 1; None for none."""
+    """Whose payload uint8 RGB [H, W, 3] carries, and its correlation of at most 1; None for
+    none."""
     if min(pixels.shape[:2]) < MIN_SIDE:
         return None
     votes = _votes(pixels[: 8 * -(-BLOCKS // (pixels.shape[1] // 8))])
     found = [(_correlation(votes, bits), name) for name, bits in payloads().items()]
-    least = {name: MIN_AGREEMENT if len(bits) > 32 else MIN_SHORT_AGREEMENT for name, bits in payloads().items()}
+    least = {
+        name: MIN_AGREEMENT if len(bits) > 32 else MIN_SHORT_AGREEMENT
+        for name, bits in payloads().items()
+    }
     sure = [(much, name) for much, name in found if much >= least[name]]
     much, name = max(sure, default=(0.0, ""))
     return (name, much) if name else None
@@ -292,7 +343,8 @@ def _votes(pixels: np.ndarray) -> np.ndarray:
     blocks = low.reshape(rows, 4, columns, 4, 2)
     blocks[:, 0, :, 0] = blocks[:, 0, :, 1]  # the first of a block has no vote
     most, least = blocks.max(1).max(2), blocks.min(1).min(2)
-    ways = np.stack([np.maximum(most + 2 * offset, -least - 2 * offset) for offset in OFFSETS])  # a sum of four by 2
+    # a sum of four by 2
+    ways = np.stack([np.maximum(most + 2 * offset, -least - 2 * offset) for offset in OFFSETS])
     return (ways % STEP > STEP / 2).transpose(0, 3, 1, 2).reshape(4, -1).astype(np.float32)
 
 

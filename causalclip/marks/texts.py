@@ -1,6 +1,8 @@
-"""Marks in a file's metadata (settings, workflows, labels), name and size. Anybody can write or strip them.
+"""Marks in a file's metadata (settings, workflows, labels), name and size. Anybody can write or
+strip them.
 
-Every rule is of files that were seen, or of a maker's documentation; a caption that names a generator is no mark.
+Every rule is of files that were seen, or of a maker's documentation; a caption that names a
+generator is no mark.
 """
 
 import json
@@ -18,7 +20,8 @@ from causalclip.marks.mark import Certainty, Field, Mark, Says
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """keys: in lower case, in which the mark is looked for; none: in all. says: whether a value is the mark."""
+    """keys: in lower case, in which the mark is looked for; none: in all. says: whether a value is
+    the mark."""
 
     generator: str
     keys: tuple[str, ...]
@@ -68,9 +71,17 @@ RULES = (
     Rule(N_("an image generator"), PROGRAM, _matches(r"ai generated\b")),
     Rule("Recraft", ("crft",), lambda value: "recraft" in value[:400].lower()),
     Rule(
-        N_("an image generator"), ("description",), lambda value: '"EnhancedPrompt"' in value and '"ModelId"' in value
+        N_("an image generator"),
+        ("description",),
+        lambda value: '"EnhancedPrompt"' in value and '"ModelId"' in value,
     ),
-    Rule("Topaz", ("software",), _matches(r"topaz (?:gigapixel|photo|sharpen|denoise)"), "hint", edited=True),
+    Rule(
+        "Topaz",
+        ("software",),
+        _matches(r"topaz (?:gigapixel|photo|sharpen|denoise)"),
+        "hint",
+        edited=True,
+    ),
     Rule("Luminar Neo", ("software",), _matches(r"luminar neo\b"), "hint", edited=True),
 )
 
@@ -88,14 +99,21 @@ _NAMES = (
     (re.compile(r"\bcomfy ?ui\b", re.I), "ComfyUI"),
     (re.compile(r"\binvoke ?ai\b", re.I), "InvokeAI"),
     (re.compile(r"\bnovel ?ai\b", re.I), "NovelAI"),
-    (re.compile(r"\bstable[- ]?diffusion\b|\bautomatic1111\b|\bsd[- ]?xl\b", re.I), "Stable Diffusion"),
+    (
+        re.compile(r"\bstable[- ]?diffusion\b|\bautomatic1111\b|\bsd[- ]?xl\b", re.I),
+        "Stable Diffusion",
+    ),
     (re.compile(r"\bfirefly\b", re.I), "Adobe Firefly"),
     (re.compile(r"\bmade with google ai\b|\bgoogle (?:imagen|gemini)\b", re.I), "Google AI"),
     (re.compile(r"\bimagined with ai\b|\bmeta ai\b", re.I), "Meta AI"),
-    (re.compile(r"\b(?:leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I), N_("an image generator")),
+    (
+        re.compile(r"\b(?:leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I),
+        N_("an image generator"),
+    ),
 )
-# Names count only where a program signs: a caption about Midjourney is no mark of it, and OpenAI is credited for the
-# photographs that it hands out. Where an owner signs, only the phrases count that generators themselves write there.
+# Names count only where a program signs: a caption about Midjourney is no mark of it, and OpenAI is
+# credited for the photographs that it hands out. Where an owner signs, only the phrases count that
+# generators themselves write there.
 _PROGRAMS = {"software", "generator", "ai system used"}
 _OWNERS = {"credit", "source"}
 _PHRASES = (
@@ -105,14 +123,18 @@ _PHRASES = (
 
 
 def _has_settings(value: str) -> bool:
-    """Whether a line of the web UI's settings is in a text; of hostile ones, only the first places are looked at."""
+    """Whether a line of the web UI's settings is in a text; of hostile ones, only the first places
+    are looked at."""
     starts = (found.end() for found in islice(_STEPS.finditer(value), 20))
     return any(_SETTINGS.search(value[at : at + 300].split("\n", 1)[0]) for at in starts)
 
 
 _LOCAL: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
     ("SwarmUI", lambda key, value: "sui_image_params" in value[:400]),
-    ("InvokeAI", lambda key, value: key in ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream")),
+    (
+        "InvokeAI",
+        lambda key, value: key in ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream"),
+    ),
     ("Fooocus", lambda key, value: key == "fooocus_scheme"),
     ("ComfyUI", lambda key, value: key == "prompt" and '"class_type"' in value),
     ("ComfyUI", lambda key, value: key == "workflow" and '"nodes"' in value),
@@ -135,8 +157,8 @@ def find_text_marks(fields: Iterable[Field]) -> tuple[Mark, ...]:
 
 
 def find_hidden_marks(text: str, *, signed: bool) -> tuple[Mark, ...]:
-    """The marks in a text that was hidden in the lowest bits: NovelAI's JSON, or a web UI's settings. signed: whether
-    NovelAI signed it with the pixels."""
+    """The marks in a text that was hidden in the lowest bits: NovelAI's JSON, or a web UI's
+    settings. signed: whether NovelAI signed it with the pixels."""
     if signed:
         return (Mark("NovelAI", LOWEST, clean(text, limit=160), "signature", "proof"),)
     try:
@@ -144,7 +166,9 @@ def find_hidden_marks(text: str, *, signed: bool) -> tuple[Mark, ...]:
     except (ValueError, RecursionError):
         found = {"parameters": text}
     said = found.items() if isinstance(found, dict) else ()
-    return find_text_marks(Field(LOWEST, key, value) for key, value in said if isinstance(value, str))
+    return find_text_marks(
+        Field(LOWEST, key, value) for key, value in said if isinstance(value, str)
+    )
 
 
 def _mark(field: Field) -> Mark | None:
@@ -155,7 +179,9 @@ def _mark(field: Field) -> Mark | None:
         return Mark(label[0], where, excerpt, "label", says=label[1])
     for rule in RULES:
         if key in rule.keys and rule.says(field.value[:SEARCHED]):
-            return Mark(rule.generator, where, excerpt, certainty=rule.certainty, edited=rule.edited)
+            return Mark(
+                rule.generator, where, excerpt, certainty=rule.certainty, edited=rule.edited
+            )
     generator = _generator(field)
     return Mark(generator, where, excerpt) if generator else None
 
@@ -168,16 +194,20 @@ def _generator(field: Field) -> str | None:
     if key in _PROGRAMS:
         return next((generator for name, generator in _NAMES if name.search(value[:1000])), None)
     if key in _OWNERS:
-        return next((generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None)
+        return next(
+            (generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None
+        )
     return None
 
 
-# China's mandatory label (GB 45438-2025): JSON, sometimes encoded twice, in any of six places of a file's metadata:
-# {"AIGC": {"Label": "1", "ContentProducer": ..., "ProduceID": ..., ...}} or what stands inside. Only Label is sure to
-# be there: 1 says that the content is generated, 2 that it may be, 3 that a platform suspects it.
+# China's mandatory label (GB 45438-2025): JSON, sometimes encoded twice, in any of six places of a
+# file's metadata: {"AIGC": {"Label": "1", "ContentProducer": ..., "ProduceID": ..., ...}} or what
+# stands inside. Only Label is sure to be there: 1 says that the content is generated, 2 that it may
+# be, 3 that a platform suspects it.
 LONGEST_LABEL = 16_384  # characters that are parsed
 LABELS: dict[str, Says] = {"1": "is", "2": "may be", "3": "is suspected"}
-# Characters 5 to 22 of a producer's code: the company, by China's register. Others may sign by its service.
+# Characters 5 to 22 of a producer's code: the company, by China's register. Others may sign by its
+# service.
 COMPANIES = {
     "91110102MACQD9K640": "Doubao",
     "9144030008867405X2": "Jimeng",
@@ -196,9 +226,17 @@ UNKNOWN = N_("a service that is labelled by Chinese law")
 def read_label(text: str) -> tuple[str, Says] | None:
     """The producer's name, and what the label says; None if the text holds no label."""
     start = text.find("{")
-    if start < 0 or len(text) > LONGEST_LABEL or not any(word in text for word in ("AIGC", "Label", "aigc_")):
+    if (
+        start < 0
+        or len(text) > LONGEST_LABEL
+        or not any(word in text for word in ("AIGC", "Label", "aigc_"))
+    ):
         return None
-    whole = text[start - 1 : text.rfind("}") + 1].strip() if text[start - 1 : start] == '"' else text[start:]
+    whole = (
+        text[start - 1 : text.rfind("}") + 1].strip()
+        if text[start - 1 : start] == '"'
+        else text[start:]
+    )
     label = _parse(whole) or _parse(text)
     if label is None:
         return None
@@ -207,7 +245,9 @@ def read_label(text: str) -> tuple[str, Says] | None:
         label = _parse(label)
     if not isinstance(label, dict):
         return None
-    if label.get("exportType") == "generation" or str(_inside(label, "aigc_info").get("aigc_label_type")) in ("1", "2"):
+    if label.get("exportType") == "generation" or str(
+        _inside(label, "aigc_info").get("aigc_label_type")
+    ) in ("1", "2"):
         return "ByteDance", "is"
     producer = label.get("ContentProducer") or label.get("ServiceProvider") or ""
     said = LABELS.get(str(label.get("Label", "")).strip())
@@ -237,16 +277,18 @@ def _parse(text: str) -> dict[str, Any] | None:
 
 
 def _producer_name(producer: str) -> str:
-    """A company's name by its code; the words that some write there instead; else that it is not known."""
+    """A company's name by its code; the words that some write there instead; else that it is not
+    known."""
     if producer[4:22] in COMPANIES:
         return COMPANIES[producer[4:22]]
     words = producer.strip()
     return words[:60] if words and not any(digit.isdigit() for digit in words) else UNKNOWN
 
 
-# Samsung's trailer behind a picture's end, little-endian: blocks, then "SEFH", u32 version, u32 count, count entries
-# (u16 0, u16 type, u32 distance back from SEFH, u32 length), u32 length of the directory, "SEFT". A block: 4 bytes, u32
-# length of its name, name, value. EDITOR_BLOCK holds JSON whose genAIType is above 0 where generative AI took part.
+# Samsung's trailer behind a picture's end, little-endian: blocks, then "SEFH", u32 version, u32
+# count, count entries (u16 0, u16 type, u32 distance back from SEFH, u32 length), u32 length of the
+# directory, "SEFT". A block: 4 bytes, u32 length of its name, name, value. EDITOR_BLOCK holds JSON
+# whose genAIType is above 0 where generative AI took part.
 EDITOR_BLOCK = b"PEg_Info"
 MAX_ENTRIES = 64  # of a directory
 LONGEST_BLOCK = 65_536  # bytes of a block
@@ -266,8 +308,14 @@ def edited_with_galaxy_ai(data: bytes) -> bool:
         if at + 12 > len(data) - 8:
             break
         _zero, _type, back, size = struct.unpack("<HHII", data[at : at + 12])
-        block = data[max(0, start - back) : max(0, start - back) + min(size, LONGEST_BLOCK)] if back <= start else b""
-        if block[8 : 8 + len(EDITOR_BLOCK)] == EDITOR_BLOCK and _says_generative(block[8 + len(EDITOR_BLOCK) :]):
+        block = (
+            data[max(0, start - back) : max(0, start - back) + min(size, LONGEST_BLOCK)]
+            if back <= start
+            else b""
+        )
+        if block[8 : 8 + len(EDITOR_BLOCK)] == EDITOR_BLOCK and _says_generative(
+            block[8 + len(EDITOR_BLOCK) :]
+        ):
             return True
     return False
 
@@ -301,11 +349,21 @@ _FILE_NAMES = tuple(
         (rf"^hf_\d{{8}}_\d{{6}}_{_ID}", "Higgsfield"),
     )
 )
-_GEMINI = re.compile(r"^gemini_generated_image_(([a-z0-9]{4})[a-z0-9]{2})\1\2(?![a-z0-9])", re.IGNORECASE)
+_GEMINI = re.compile(
+    r"^gemini_generated_image_(([a-z0-9]{4})[a-z0-9]{2})\1\2(?![a-z0-9])", re.IGNORECASE
+)
 
 # Sizes that none of 16,133 photographs has, while a generator writes no other or few others.
 SIZES = {
-    "Gemini": ((1408, 768), (1376, 768), (864, 1184), (1248, 832), (896, 1200), (2752, 1536), (2816, 1536)),
+    "Gemini": (
+        (1408, 768),
+        (1376, 768),
+        (864, 1184),
+        (1248, 832),
+        (896, 1200),
+        (2752, 1536),
+        (2816, 1536),
+    ),
     "GPT Image": ((1122, 1402), (1448, 1086), (1672, 941), (1254, 1254)),
     "DALL-E 3": ((1792, 1024),),
     "Midjourney": ((1456, 816), (2912, 1632), (1232, 928)),
@@ -330,7 +388,8 @@ def find_hints(name: str, width: int, height: int) -> Iterator[Mark]:
 def by_name(name: str) -> str | None:
     """The generator that names files like this one; None for no such name.
 
-    Gemini's names repeat six characters and then their first four: 44 of 44 do, and made-up names do not.
+    Gemini's names repeat six characters and then their first four: 44 of 44 do, and made-up names
+    do not.
     """
     if _GEMINI.match(name):
         return "Gemini"
@@ -338,5 +397,6 @@ def by_name(name: str) -> str | None:
 
 
 def by_size(width: int, height: int) -> str | None:
-    """The generator whose pictures have this size, in either orientation, and photographs do not."""
+    """The generator whose pictures have this size, in either orientation, and photographs do
+    not."""
     return _SIZES.get(frozenset((width, height)))

@@ -1,6 +1,8 @@
-"""Content Credentials (C2PA): whether there are any, whether they hold, and what they claim; nothing is ever fetched.
+"""Content Credentials (C2PA): whether there are any, whether they hold, and what they claim;
+nothing is ever fetched.
 
-Who signed is decided by the trust list alone. The name in a certificate is free text that anybody can choose."""
+Who signed is decided by the trust list alone. The name in a certificate is free text that anybody
+can choose."""
 
 import io
 import json
@@ -16,8 +18,14 @@ Kind = Literal["generated", "part generated", "captured", "copied", "made", "unk
 
 _TYPES: dict[str, tuple[Kind, str]] = {
     "trainedAlgorithmicMedia": ("generated", N_("made by a generative AI model")),
-    "compositeWithTrainedAlgorithmicMedia": ("part generated", N_("edited with, or composed with, generative AI")),
-    "compositeSynthetic": ("part generated", N_("composed of elements of which some were made by software")),
+    "compositeWithTrainedAlgorithmicMedia": (
+        "part generated",
+        N_("edited with, or composed with, generative AI"),
+    ),
+    "compositeSynthetic": (
+        "part generated",
+        N_("composed of elements of which some were made by software"),
+    ),
     "algorithmicMedia": ("made", N_("made by an algorithm that was not trained on data")),
     "algorithmicallyEnhanced": ("made", N_("changed by an algorithm, without generative AI")),
     "digitalCapture": ("captured", N_("captured by a digital camera")),
@@ -43,8 +51,8 @@ class SourceType:
     """A claim about how the picture came about.
 
     where: "XMP", "Content Credentials" or "Content Credentials of an earlier version or a part".
-    code: of the vocabulary, as found. kind: what it amounts to; "copied" from a screen or a print, which may have shown
-    a generated picture. words: completes "says that it was ...".
+    code: of the vocabulary, as found. kind: what it amounts to; "copied" from a screen or a print,
+    which may have shown a generated picture. words: completes "says that it was ...".
     """
 
     where: str
@@ -54,7 +62,8 @@ class SourceType:
 
 
 def source_type(where: str, value: str) -> SourceType | None:
-    """The claim that a vocabulary address or a bare code makes; None for what is not of the vocabulary."""
+    """The claim that a vocabulary address or a bare code makes; None for what is not of the
+    vocabulary."""
     code = value.strip().rstrip("/").rpartition("/")[2]
     if code not in _TYPES:
         return None
@@ -62,7 +71,9 @@ def source_type(where: str, value: str) -> SourceType | None:
     return SourceType(where, code, kind, words)
 
 
-State = Literal["none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"]
+State = Literal[
+    "none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"
+]
 
 TRUST_LIST = shipped_folder("assets") / "trust" / "c2pa-trust-list.pem"
 MAX_MANIFESTS = 50
@@ -74,7 +85,8 @@ CHANGED = {  # C2PA's codes for what is no longer as it was signed
     "assertion.hashedURI.mismatch",
     "claimSignature.mismatch",
 }
-_MARKS = (b"jumb", b"provenance")  # the boxes that credentials are kept in, and XMP's address of them
+# the boxes that credentials are kept in, and XMP's address of them
+_MARKS = (b"jumb", b"provenance")
 OWN, OTHERS = N_("Content Credentials"), N_("Content Credentials of an earlier version or a part")
 MIME: dict[Format, str] = {
     "JPEG": "image/jpeg",
@@ -86,26 +98,32 @@ MIME: dict[Format, str] = {
     "GIF": "image/gif",
 }
 SENTENCES: dict[State, str] = {
-    "none": N_("The file carries no Content Credentials. Most pictures carry none, and most sites strip them."),
+    "none": N_(
+        "The file carries no Content Credentials. Most pictures carry none, and most sites strip "
+        "them."
+    ),
     "trusted": N_(
-        "The file carries Content Credentials that are intact, signed by a certificate that goes back to C2PA's trust "
-        "list. The signer vouches for what they say; that does not make what the picture shows true."
+        "The file carries Content Credentials that are intact, signed by a certificate that goes "
+        "back to C2PA's trust list. The signer vouches for what they say; that does not make what "
+        "the picture shows true."
     ),
     "unknown signer": N_(
-        "The file carries Content Credentials that are intact, but the signer is unknown: nobody on the trust list "
-        "that comes with this program vouches for it. Anybody can sign like this, under any name."
+        "The file carries Content Credentials that are intact, but the signer is unknown: nobody "
+        "on the trust list that comes with this program vouches for it. Anybody can sign like "
+        "this, under any name."
     ),
     "invalid": N_(
-        "The file carries Content Credentials that do not hold: the picture or the credentials were changed after "
-        "signing, or the signature is not valid. Do not rely on anything that they say."
+        "The file carries Content Credentials that do not hold: the picture or the credentials "
+        "were changed after signing, or the signature is not valid. Do not rely on anything that "
+        "they say."
     ),
     "unvalidated": N_(
-        "The file carries Content Credentials that could not be validated, for example because a certificate has "
-        "expired. Nothing proves what they say: anybody could have written it."
+        "The file carries Content Credentials that could not be validated, for example because a "
+        "certificate has expired. Nothing proves what they say: anybody could have written it."
     ),
     "elsewhere": N_(
-        "The file says that its Content Credentials are kept at an address on the internet. Nothing is fetched here, "
-        "so they were not checked."
+        "The file says that its Content Credentials are kept at an address on the internet. "
+        "Nothing is fetched here, so they were not checked."
     ),
     "unreadable": N_("There may be Content Credentials in the file, but they could not be read."),
 }
@@ -115,9 +133,12 @@ SENTENCES: dict[State, str] = {
 class Credentials:
     """What C2PA's reader found. All texts are the file's own claims, cleaned, not escaped.
 
-    state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed otherwise.
-    signer: the name in the certificate. generator: the program that wrote the claim. signed: when, by a time stamp.
-    source_types: of the active manifest first, then of earlier versions and parts. actions: of the active manifest.
+    state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed
+    otherwise.
+    signer: the name in the certificate. generator: the program that wrote the claim. signed: when,
+    by a time stamp.
+    source_types: of the active manifest first, then of earlier versions and parts. actions: of the
+    active manifest.
     problems: codes of what failed.
     """
 
@@ -132,7 +153,8 @@ class Credentials:
 
 
 def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -> Credentials:
-    """Reads and checks the Content Credentials of a file of format `name`; never raises on a file's account.
+    """Reads and checks the Content Credentials of a file of format `name`; never raises on a file's
+    account.
 
     Args:
         anchors: certificates to trust, as PEM; by default C2PA's trust list as it is shipped.
@@ -159,7 +181,8 @@ def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -
     try:
         return _understand(json.loads(report))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return without_claims("unreadable")  # a manifest may put any shape of JSON where a text is expected
+        # a manifest may put any shape of JSON where a text is expected
+        return without_claims("unreadable")
 
 
 @lru_cache(maxsize=1)
@@ -176,7 +199,11 @@ def without_claims(state: State) -> Credentials:
 def _understand(report: dict[str, Any]) -> Credentials:
     manifests: dict[str, Any] = report["manifests"]
     active = manifests[report["active_manifest"]]
-    found: dict[str, State] = {"Trusted": "trusted", "Valid": "unknown signer", "Invalid": "invalid"}
+    found: dict[str, State] = {
+        "Trusted": "trusted",
+        "Valid": "unknown signer",
+        "Invalid": "invalid",
+    }
     state = found.get(report.get("validation_state", ""), "unreadable")
     failed = _failed(report)
     if state == "invalid" and not CHANGED.intersection(failed):
@@ -191,7 +218,9 @@ def _understand(report: dict[str, Any]) -> Credentials:
         signer=clean(", ".join(str(n) for n in names if n), limit=120),
         generator=_generator(active),
         signed=clean(str(signature.get("time") or ""), limit=40),
-        actions=tuple(dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active)))[:20],
+        actions=tuple(
+            dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active))
+        )[:20],
         source_types=tuple(dict.fromkeys(types)),
         problems=tuple(dict.fromkeys(clean(code, limit=60) for code in failed[:20])),
     )
@@ -200,7 +229,9 @@ def _understand(report: dict[str, Any]) -> Credentials:
 def _generator(manifest: dict[str, Any]) -> str:
     info = manifest.get("claim_generator_info") or []
     first = info[0] if isinstance(info, list) and info else {}
-    text = f"{first.get('name', '')} {first.get('version', '')}".strip() or str(manifest.get("claim_generator") or "")
+    text = f"{first.get('name', '')} {first.get('version', '')}".strip() or str(
+        manifest.get("claim_generator") or ""
+    )
     return clean(text, limit=120)
 
 
@@ -214,17 +245,23 @@ def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _types(manifest: dict[str, Any], where: str) -> list[SourceType]:
-    """Of all actions; and of other assertions that carry the field, as IPTC's and CAWG's metadata do."""
+    """Of all actions; and of other assertions that carry the field, as IPTC's and CAWG's metadata
+    do."""
     values = [action.get("digitalSourceType") for action in _actions(manifest)]
     for assertion in (manifest.get("assertions") or [])[:200]:
         data = assertion.get("data")
         if isinstance(data, dict):
-            values += [v for k, v in data.items() if k.rpartition(":")[2].lower() == "digitalsourcetype"]
+            values += [
+                v for k, v in data.items() if k.rpartition(":")[2].lower() == "digitalsourcetype"
+            ]
     return [t for t in (source_type(where, str(v)) for v in values if v) if t]
 
 
 def _failed(report: dict[str, Any]) -> list[str]:
-    """C2PA's codes of what failed, but for that the signer is unknown, which is a state of its own."""
-    failures = ((report.get("validation_results") or {}).get("activeManifest") or {}).get("failure") or []
+    """C2PA's codes of what failed, but for that the signer is unknown, which is a state of its
+    own."""
+    failures = ((report.get("validation_results") or {}).get("activeManifest") or {}).get(
+        "failure"
+    ) or []
     codes = (str(failure.get("code", "")) for failure in failures)
     return [code for code in codes if code != "signingCredential.untrusted"]

@@ -1,4 +1,5 @@
-"""What EXIF, XMP and IPTC say: camera, software, dates, credit, place, and how the picture came about."""
+"""What EXIF, XMP and IPTC say: camera, software, dates, credit, place, and how the picture came
+about."""
 
 import json
 import math
@@ -13,7 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from causalclip.images.formats import clean, decode
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
-from causalclip.provenance.blocks import EXIF_IFD, GPS_IFD, Blocks
+from causalclip.provenance.containers import EXIF_IFD, GPS_IFD, Blocks
 from causalclip.provenance.credentials import SourceType, source_type
 
 MAX_FIELDS = 60
@@ -29,7 +30,8 @@ _EXIF = {
     33432: N_("Copyright"),
     270: N_("Description"),
 }
-XMP_TAG, USER_COMMENT = 700, 37510  # some programs write both where they do not belong, into the first directory
+# some programs write both where they do not belong, into the first directory
+XMP_TAG, USER_COMMENT = 700, 37510
 _EXIF_MORE = {36867: N_("Taken"), 36868: N_("Digitised"), 42036: N_("Lens"), 37510: N_("Comment")}
 _XMP = {
     "CreatorTool": N_("Software"),
@@ -44,7 +46,8 @@ _XMP = {
     "description": N_("Description"),
 }
 _SOURCE_TYPE = "DigitalSourceType"
-_MARKS = {"AIGC", "AI-generation-source", "GrokImagePrompt"}  # of generators, for causalclip/marks/texts.py
+# of generators, for causalclip/marks/texts.py
+_MARKS = {"AIGC", "AI-generation-source", "GrokImagePrompt"}
 _READ = {*_XMP, *_MARKS, _SOURCE_TYPE}
 _IPTC = {
     40: N_("Instructions"),
@@ -64,7 +67,8 @@ _CHARSETS = {b"ASCII\0\0\0": "latin-1", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0"
 class Metadata:
     """What the blocks say.
 
-    fields: for people, cleaned, not escaped. texts: the same in full. place: latitude and longitude in degrees.
+    fields: for people, cleaned, not escaped. texts: the same in full. place: latitude and longitude
+    in degrees.
     """
 
     fields: tuple[Field, ...] = ()
@@ -87,7 +91,11 @@ def read_metadata(blocks: Blocks) -> Metadata:
     shown = tuple(dict.fromkeys(f for f in fields if f.value))[:MAX_FIELDS]
     return Metadata(
         shown,
-        (*said, *(Field("XMP", name, value) for name, value in xmp or () if name in _MARKS), *blocks.texts),
+        (
+            *said,
+            *(Field("XMP", name, value) for name, value in xmp or () if name in _MARKS),
+            *blocks.texts,
+        ),
         tuple(dict.fromkeys(t for t in types if t)),
         place,
         tuple(dict.fromkeys(notes)),
@@ -102,7 +110,11 @@ def _exif(blocks: Blocks) -> Iterator[Field]:
         for tag, name in wanted.items():
             value = blocks.tag(tag, inside=inside)
             if isinstance(value, str | bytes):
-                yield Field("EXIF", name, _text(value.encode("latin-1") if isinstance(value, str) else value))
+                yield Field(
+                    "EXIF",
+                    name,
+                    _text(value.encode("latin-1") if isinstance(value, str) else value),
+                )
 
 
 def _text(value: bytes) -> str:
@@ -128,7 +140,8 @@ def _degrees(side: Any, value: Any, negative: str) -> float:
     """Not a number for what is no angle."""
     if not isinstance(value, tuple) or len(value) != 3 or not isinstance(side, str):
         return math.nan
-    parts = [0.0 if math.isnan(part) else float(part) for part in value]  # cameras write 0/0 for no seconds
+    # cameras write 0/0 for no seconds
+    parts = [0.0 if math.isnan(part) else float(part) for part in value]
     degrees = round(parts[0] + parts[1] / 60 + parts[2] / 3600, 5)
     return -degrees if side.startswith(negative) else degrees
 
@@ -153,10 +166,12 @@ def _iptc(block: bytes) -> Iterator[Field]:
 
 
 def _xmp(packet: bytes) -> list[tuple[str, str]] | None:
-    """(name without prefix, text) of all attributes and elements of a packet in UTF-8, 16 or 32 that are of interest.
+    """(name without prefix, text) of all attributes and elements of a packet in UTF-8, 16 or 32
+    that are of interest.
 
-    A list's items go by the list's name. None for what is no XML, holds too much, or has a document type: no XMP needs
-    one. No tree is built, and no namespace looked up: names of a long namespace would each be as long as it.
+    A list's items go by the list's name. None for what is no XML, holds too much, or has a document
+    type: no XMP needs one. No tree is built, and no namespace looked up: names of a long namespace
+    would each be as long as it.
     """
     if not packet:
         return []
@@ -197,7 +212,9 @@ class _Leaves:
         if self._nodes > MAX_NODES:
             raise ValueError("A packet of so many nodes is not read.")
         name = tag.rpartition(":")[2]
-        named = (self._open[-1] if self._open else "") if name in ("Alt", "Bag", "Seq", "li") else name
+        named = (
+            (self._open[-1] if self._open else "") if name in ("Alt", "Bag", "Seq", "li") else name
+        )
         for key, value in zip(attributes[::2], attributes[1::2], strict=True):
             bare = key.rpartition(":")[2]
             self._keep(named if bare == "resource" else bare, value)

@@ -1,7 +1,8 @@
-"""What a file says about where it comes from: Content Credentials, metadata, generators' marks, how it was compressed.
+"""What a file says about where it comes from: Content Credentials, metadata, generators' marks, how
+it was compressed.
 
-All of it is a claim that can be forged or stripped. None of it is an input of the score, and nothing here looks at what
-the picture shows.
+All of it is a claim that can be forged or stripped. None of it is an input of the score, and
+nothing here looks at what the picture shows.
 """
 
 import re
@@ -19,22 +20,32 @@ from causalclip.images.formats import Format
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
-from causalclip.provenance.blocks import open_head, read_blocks
-from causalclip.provenance.credentials import Credentials, SourceType, read_credentials, without_claims
+from causalclip.provenance.containers import open_head, read_blocks
+from causalclip.provenance.credentials import (
+    Credentials,
+    SourceType,
+    read_credentials,
+    without_claims,
+)
 from causalclip.provenance.metadata import read_metadata
 
 CAVEAT = N_(
-    "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "
-    "They are not part of the score."
+    "These are claims that are stored in the file. Anybody can remove them, and anybody can write "
+    "or copy most. They are not part of the score."
 )
-NOTHING = N_("The file says nothing about how the picture was made. That is usual: most sites strip such information.")
+NOTHING = N_(
+    "The file says nothing about how the picture was made. That is usual: most sites strip such "
+    "information."
+)
 OF_WHOLE = N_(
-    "This is a part that was cut out of a picture. What is said of the file is said of the whole picture's file."
+    "This is a part that was cut out of a picture. What is said of the file is said of the whole "
+    "picture's file."
 )
 UNREAD = N_("This file's metadata could not be read within the limits.")
 NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Credentials.")
 PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
-_PLACES = threading.BoundedSemaphore(2)  # files that are read at once, as each may take a sandbox's memory
+# files that are read at once, as each may take a sandbox's memory
+_PLACES = threading.BoundedSemaphore(2)
 
 
 # ITU-T T.81, table K.1, row by row.
@@ -54,9 +65,10 @@ LUMINANCE = np.array(
 
 @dataclass(frozen=True, slots=True)
 class JpegTables:
-    """quality: 1 to 100, of the nearest standard luminance table. exact: it is that table, as most software writes it;
-    cameras and some programs have tables of their own. chroma: "4:4:4", "4:2:2", "4:2:0", "grey" or "other". size:
-    columns and rows of the file's pixels, as they lie there. luminance: the table, row by row."""
+    """quality: 1 to 100, of the nearest standard luminance table. exact: it is that table, as most
+    software writes it; cameras and some programs have tables of their own. chroma: "4:4:4",
+    "4:2:2", "4:2:0", "grey" or "other". size: columns and rows of the file's pixels, as they lie
+    there. luminance: the table, row by row."""
 
     quality: int
     exact: bool
@@ -71,8 +83,8 @@ class JpegTables:
             N_("Last saved as JPEG of quality {quality} of 100 (chroma {chroma}).")
             if self.exact
             else N_(
-                "Last saved as JPEG of quality about {quality} of 100, with tables of its own, as cameras and some "
-                "programs have (chroma {chroma})."
+                "Last saved as JPEG of quality about {quality} of 100, with tables of its own, as "
+                "cameras and some programs have (chroma {chroma})."
             )
         )
         return _(said, quality=self.quality, chroma=_(self.chroma))
@@ -82,10 +94,13 @@ class JpegTables:
 class Provenance:
     """The file's claims; all texts in it come from the file, cleaned, not escaped.
 
-    source_types: how it came about, as XMP and the credentials say. marks: of image generators. fields: the metadata in
-    short. place: latitude and longitude in degrees, shown only on demand. jpeg: how a JPEG was saved last.
-    earlier_quality: of a JPEG compression before, found in the pixels; None if none was found or it was not looked for.
-    of_whole: whether these are claims of a file that holds more than the picture, which is a part cut out of it.
+    source_types: how it came about, as XMP and the credentials say. marks: of image generators.
+    fields: the metadata in short. place: latitude and longitude in degrees, shown only on demand.
+    jpeg: how a JPEG was saved last.
+    earlier_quality: of a JPEG compression before, found in the pixels; None if none was found or it
+    was not looked for.
+    of_whole: whether these are claims of a file that holds more than the picture, which is a part
+    cut out of it.
     """
 
     credentials: Credentials
@@ -122,7 +137,8 @@ class Provenance:
 
     @property
     def mark_names(self) -> tuple[str, ...]:
-        """Each mark's generator and kind, such as "Gemini (visible mark)", in the reader's language."""
+        """Each mark's generator and kind, such as "Gemini (visible mark)", in the reader's
+        language."""
         return tuple(dict.fromkeys(f"{_(mark.generator)} ({_(mark.kind)})" for mark in self.marks))
 
     @property
@@ -133,7 +149,9 @@ class Provenance:
     @property
     def day(self) -> str:
         """The day on which the file says that it was taken, as YYYYMMDD; "" for none."""
-        taken = (re.sub(r"\D", "", field.value)[:8] for field in self.fields if field.name == "Taken")
+        taken = (
+            re.sub(r"\D", "", field.value)[:8] for field in self.fields if field.name == "Taken"
+        )
         return next((digits for digits in taken if len(digits) == 8 and digits > "18"), "")
 
     def summary(self) -> str:
@@ -146,13 +164,16 @@ class Provenance:
         plain["place"] = list(self.place) if self.place and place else None
         plain["has_place"] = self.place is not None
         if self.jpeg:  # what only other parts of the program read
-            plain["jpeg"] = {name: plain["jpeg"][name] for name in ("quality", "exact", "chroma", "progressive")}
+            plain["jpeg"] = {
+                name: plain["jpeg"][name] for name in ("quality", "exact", "chroma", "progressive")
+            }
         return plain
 
 
 def read_provenance(data: bytes, name: Format) -> Provenance:
-    """What the bytes of a file of format `name` claim, without decoding the picture: milliseconds, and never raises on
-    the file's account. A sandbox reads them; what it had read when it came to its limits stands, with a note."""
+    """What the bytes of a file of format `name` claim, without decoding the picture: milliseconds,
+    and never raises on the file's account. A sandbox reads them; what it had read when it came to
+    its limits stands, with a note."""
     started = time.perf_counter()
     found = Provenance(without_claims("unreadable"))
     try:
@@ -173,7 +194,9 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     )
     yield found
     metadata = read_metadata(read_blocks(data, name))
-    behind = (Mark("Samsung Galaxy AI", "PEg_Info", edited=True),) if edited_with_galaxy_ai(data) else ()
+    behind = (
+        (Mark("Samsung Galaxy AI", "PEg_Info", edited=True),) if edited_with_galaxy_ai(data) else ()
+    )
     found = replace(
         found,
         source_types=metadata.source_types,
@@ -187,7 +210,8 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
 
 
 def standard_table(quality: int) -> np.ndarray:
-    """Integer [8, 8]: the luminance table at a quality of 1 to 100, by the rule of the Independent JPEG Group."""
+    """Integer [8, 8]: the luminance table at a quality of 1 to 100, by the rule of the Independent
+    JPEG Group."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return np.clip((LUMINANCE * scale + 50) // 100, 1, 255)
 
@@ -199,7 +223,9 @@ def read_tables(data: bytes) -> JpegTables | None:
         return None
     luminance = np.array(head.quantization[0]).reshape(8, 8)
     logs = np.log(np.clip(luminance, 1, None))
-    quality = min(range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean()))
+    quality = min(
+        range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean())
+    )
     known = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
     chroma = N_("grey") if head.layers == 1 else known.get(get_sampling(head), N_("other"))
     exact = bool((standard_table(quality) == luminance).all())
@@ -208,13 +234,18 @@ def read_tables(data: bytes) -> JpegTables | None:
 
 
 _SAID_OF = {
-    "proof": N_("{generator}, an image generator, signed exactly these pixels, and its signature holds."),
+    "proof": N_(
+        "{generator}, an image generator, signed exactly these pixels, and its signature holds."
+    ),
     "may be": N_("The file is labelled as one that may have been generated: {generator}."),
-    "is suspected": N_("The file is labelled as one that a platform suspects to have been generated: {generator}."),
+    "is suspected": N_(
+        "The file is labelled as one that a platform suspects to have been generated: {generator}."
+    ),
     "generated": N_("The file carries a mark of an image generator: {generator}."),
     "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
     "marked edited": N_(
-        "The picture bears the mark of an editor with generative AI: {generator}. Anybody can stamp it."
+        "The picture bears the mark of an editor with generative AI: {generator}. Anybody can "
+        "stamp it."
     ),
     "edited": N_("The file says that it was edited with generative AI: {generator}."),
     "hint": N_("The file hints at {generator}, which proves nothing alone."),
@@ -231,7 +262,9 @@ def _summary(p: Provenance) -> str | None:
     if p.proof:
         return _(_SAID_OF["proof"], generator=_(p.proof.generator))
     if p.credentials.state == "invalid":
-        return _("Its Content Credentials do not hold: file or credentials were changed after signing.")
+        return _(
+            "Its Content Credentials do not hold: file or credentials were changed after signing."
+        )
     if generated and not generated[0].where.endswith("part"):
         return _("The file itself says that the picture was {made}.", made=_(generated[0].words))
     if generated or part:
@@ -242,18 +275,27 @@ def _summary(p: Provenance) -> str | None:
         said = on_pixels if mark.on_pixels else of_file
         return _(_SAID_OF[said if mark.says == "is" else mark.says], generator=_(mark.generator))
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
-        return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
+        return _(
+            "A signer on the trust list says that the picture was {made}.", made=_(told[0].words)
+        )
     if told:
-        return _("The file says that the picture was {made}; anybody can write that.", made=_(told[0].words))
+        return _(
+            "The file says that the picture was {made}; anybody can write that.",
+            made=_(told[0].words),
+        )
     if p.credentials.state == "unvalidated":
         return _("Its Content Credentials could not be validated, so nothing proves what they say.")
     for mark in p.marks:  # only hints are left
         return _(_SAID_OF["hint"], generator=_(mark.generator))
     if any(f.name in ("Camera", "Lens") for f in p.fields):
-        return _("The file names a camera, and says nothing of an image generator. Anybody can write or copy that.")
+        return _(
+            "The file names a camera, and says nothing of an image generator. Anybody can write or "
+            "copy that."
+        )
     return None
 
 
 def _rank(told: SourceType) -> tuple[bool, bool, bool]:
-    """What is said of the picture comes before what is said of a part, the credentials before XMP, a capture first."""
+    """What is said of the picture comes before what is said of a part, the credentials before XMP,
+    a capture first."""
     return told.where.endswith("part"), told.where == "XMP", told.kind != "captured"

@@ -1,7 +1,8 @@
-"""The card on the page, panels and pictures beneath it, and the Jinja environment, which escapes what a file says.
+"""The card on the page, panels and pictures beneath it, and the Jinja environment, which escapes
+what a file says.
 
-The headline from all evidence and what it does not mean come first, then the score. The HTML is in assets/card.html,
-its colours are in assets/style.css and assets/evidence.css.
+The headline from all evidence and what it does not mean come first, then the score. The HTML is in
+assets/card.html, its colours are in assets/style.css and assets/evidence.css.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
-from causalclip.evidence import words
-from causalclip.evidence.cautions import SHORT, history_words
-from causalclip.evidence.regions import REGION_DIFFERS
+from causalclip.examination import messages as words
+from causalclip.examination.cautions import SHORT, history_words
+from causalclip.examination.regions import REGION_DIFFERS
 from causalclip.languages import N_, _, decimal, ended, in_turn, is_rtl, ngettext, number
-from causalclip.maps import heatmap as map_words
+from causalclip.maps import attribution as map_words
 from causalclip.maps.overlay import carried_font, shrink
 from causalclip.paths import shipped_folder
 from causalclip.provenance.reading import CAVEAT, OF_WHOLE
@@ -29,13 +30,24 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from causalclip.calibration import Band
-    from causalclip.evidence.examination import Examination
-    from causalclip.evidence.headline import Headline
-    from causalclip.evidence.regions import RegionFinding
-    from causalclip.evidence.stability import Stability
+    from causalclip.examination.headline import Headline
+    from causalclip.examination.regions import RegionFinding
+    from causalclip.examination.result import Examination
+    from causalclip.examination.stability import Stability
     from causalclip.provenance.reading import Provenance
 
-SAID = (_, decimal, ended, in_turn, is_rtl, number, history_words, words.score_text, words.score_texts, words.bar_place)
+SAID = (
+    _,
+    decimal,
+    ended,
+    in_turn,
+    is_rtl,
+    number,
+    history_words,
+    words.score_text,
+    words.score_texts,
+    words.bar_place,
+)
 CONSTANTS: dict[str, Any] = {
     "words": words,
     "map_words": map_words,
@@ -49,7 +61,8 @@ CONSTANTS: dict[str, Any] = {
 
 
 def render(macro: str, /, *, template: str = "card.html", **values: Any) -> str:
-    """A macro of a template in assets/, in the reader's language. values: escaped, unless they are Markup."""
+    """A macro of a template in assets/, in the reader's language. values: escaped, unless they are
+    Markup."""
     return str(getattr(environment().get_template(template).module, macro)(**values)).strip()
 
 
@@ -96,21 +109,26 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
 
 
 def queued(before: int, *, headline: Headline | None = None) -> str:
-    """The card while other pictures are in the model or go in first; before: how many of them are other people's."""
+    """The card while other pictures are in the model or go in first; before: how many of them are
+    other people's."""
     if not before:
         return looking(headline=headline)
-    said = _("One picture is looked at after the other. Yours has its turn as soon as these are done.")
+    said = _(
+        "One picture is looked at after the other. Yours has its turn as soon as these are done."
+    )
     title = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before)
     return render("pending", title=title, sentence=said, headline=headline)
 
 
 def on_its_way() -> str:
-    """What the page itself shows of a picture that was chosen until the server answers: assets/stale.js copies it."""
+    """What the page itself shows of a picture that was chosen until the server answers:
+    assets/stale.js copies it."""
     return render("on_its_way")
 
 
 def coming() -> str:
-    """What the page itself shows of many files until the server has them: assets/stale.js has their numbers."""
+    """What the page itself shows of many files until the server has them: assets/stale.js has their
+    numbers."""
     return render("coming")
 
 
@@ -127,8 +145,8 @@ def failure(title: str, sentence: str) -> str:
 def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
     """The headline, a sentence on what it means, and the score among the bands.
 
-    x: perhaps without what takes longer: stability, and whether one part differs. judged: how many copies of how many
-    are judged by now, while that goes on; the answer is then only probable.
+    x: perhaps without what takes longer: stability, and whether one part differs. judged: how many
+    copies of how many are judged by now, while that goes on; the answer is then only probable.
     """
     return render("verdict", x=x, judged=judged)
 
@@ -172,26 +190,37 @@ def region_panel(pixels: np.ndarray, found: RegionFinding) -> str:
     """The picture (uint8 RGB [H, W, 3]) with the region's outline; empty where none was found."""
     if found.region is None:
         return ""
-    return render("region_panel", found=found.region, picture=data_url(draw_region(pixels, found.region)))
+    return render(
+        "region_panel", found=found.region, picture=data_url(draw_region(pixels, found.region))
+    )
 
 
 def provenance_panel(p: Provenance) -> str:
-    """The weightiest claim and the state of the credentials; the rest, and the place apart, after a click."""
-    claims, fields = len(p.credentials.source_types) + len(p.source_types) + len(p.marks), len(p.fields)
+    """The weightiest claim and the state of the credentials; the rest, and the place apart, after a
+    click."""
+    claims, fields = (
+        len(p.credentials.source_types) + len(p.source_types) + len(p.marks),
+        len(p.fields),
+    )
     counts = [ngettext("{n} claim", "{n} claims", claims)] if claims else []
     counts += [ngettext("{n} field", "{n} fields", fields)] if fields else []
     left = fields - CONSTANTS["SHOWN"]
-    more = ngettext("{n} more is in the report.", "{n} more are in the report.", left) if left > 0 else ""
+    more = (
+        ngettext("{n} more is in the report.", "{n} more are in the report.", left)
+        if left > 0
+        else ""
+    )
     return render("provenance", p=p, counted=f" ({', '.join(counts)})" if counts else "", more=more)
 
 
 if TYPE_CHECKING:
-    from causalclip.evidence.comparison import Comparison
-    from causalclip.evidence.regions import Region
+    from causalclip.examination.compare import Comparison
+    from causalclip.examination.regions import Region
     from causalclip.images.formats import Box
 
 DRAWN_SIDE = 1024  # px on the long side of what is drawn, at most
-INNER, OUTER = (255, 255, 255), (190, 24, 93)  # a line that shows on anything: white within a dark pink
+# a line that shows on anything: white within a dark pink
+INNER, OUTER = (255, 255, 255), (190, 24, 93)
 DARK, LIGHT = (28, 25, 23), (255, 255, 255)  # lines of both are seen on any picture
 INLINE_SIDE = 640  # px on the long side of a picture inside a page
 MAX_PICTURE = 52_000  # bytes: a third more as text
@@ -199,12 +228,16 @@ QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
 
 
 def draw_boxes(pixels: np.ndarray, boxes: list[Box]) -> Image.Image:
-    """A picture (uint8 RGB [H, W, 3]) with a numbered frame around every box, in pixels of it; shrunk to DRAWN_SIDE."""
+    """A picture (uint8 RGB [H, W, 3]) with a numbered frame around every box, in pixels of it;
+    shrunk to DRAWN_SIDE."""
     height, width = pixels.shape[:2]
     zoom = min(1.0, DRAWN_SIDE / max(height, width))
     drawn = Image.fromarray(shrink(pixels, side=DRAWN_SIDE))
     pen = max(2, max(drawn.size) // 250)
-    draw, font = ImageDraw.Draw(drawn), carried_font(max(12, max(drawn.size) // 40), "DejaVuSans-Bold")
+    draw, font = (
+        ImageDraw.Draw(drawn),
+        carried_font(max(12, max(drawn.size) // 40), "DejaVuSans-Bold"),
+    )
     for place, box in enumerate(boxes, 1):
         left, top, right, bottom = (round(v * zoom) for v in box)
         draw.rectangle((left - pen, top - pen, right + pen, bottom + pen), outline=OUTER, width=pen)
@@ -220,7 +253,8 @@ def overlaid(found: Comparison) -> tuple[Image.Image, Image.Image] | None:
     aligned = found.aligned
     boxes = [_on_grid(change.box_a, np.linalg.inv(aligned.to_a)) for change in found.changes]
     pair = [
-        np.where(aligned.inside[..., None], np.clip(p, 0, 255), 235).astype(np.uint8) for p in (aligned.a, aligned.b)
+        np.where(aligned.inside[..., None], np.clip(p, 0, 255), 235).astype(np.uint8)
+        for p in (aligned.a, aligned.b)
     ]
     return draw_boxes(pair[0], boxes), draw_boxes(pair[1], boxes)
 
@@ -235,7 +269,9 @@ def _on_grid(box: Box, to_grid: np.ndarray) -> Box:
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def _label(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, font: ImageFont.FreeTypeFont) -> None:
+def _label(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, font: ImageFont.FreeTypeFont
+) -> None:
     x, y = max(0, corner[0]), max(0, corner[1] - font.size - 6)
     left, top, right, bottom = draw.textbbox((x + 3, y), text, font)
     draw.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=OUTER)
@@ -262,11 +298,13 @@ def draw_thumbnail(pixels: np.ndarray, *, side: int = INLINE_SIDE) -> str:
 
 
 def data_url(image: Image.Image, *, side: int = INLINE_SIDE) -> str:
-    """A picture inside a page, at most `side` px long and MAX_PICTURE bytes large; it is shrunk in place."""
+    """A picture inside a page, at most `side` px long and MAX_PICTURE bytes large; it is shrunk in
+    place."""
     image.thumbnail((side, side))
     for quality in QUALITIES:
         file = io.BytesIO()
-        image.save(file, "WEBP", quality=quality, method=2)  # in a third of the time, a sixth larger
+        # in a third of the time, a sixth larger
+        image.save(file, "WEBP", quality=quality, method=2)
         if file.tell() <= MAX_PICTURE:
             break
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

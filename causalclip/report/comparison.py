@@ -1,4 +1,5 @@
-"""The report on two pictures: one HTML file that needs nothing else, JSON, and both pictures with their frames."""
+"""The report on two pictures: one HTML file that needs nothing else, JSON, and both pictures with
+their frames."""
 
 from __future__ import annotations
 
@@ -18,16 +19,22 @@ from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
 from causalclip.report.card import draw_boxes
 
 if TYPE_CHECKING:
-    from causalclip.evidence.comparison import Comparison
+    from causalclip.examination.compare import Comparison
     from causalclip.images.loading import LoadedImage
 
 LIMITS = (
     N_(
-        "A comparison says what differs between two copies. It does not say which of them is the earlier one, or "
-        "whether either shows what happened."
+        "A comparison says what differs between two copies. It does not say which of them is the "
+        "earlier one, or whether either shows what happened."
     ),
-    N_("Small or faint changes can be missed, and so can changes to what only one of the two shows."),
-    N_("A copy that was made anew from top to bottom, as some editors do, is called another moment of the same scene."),
+    N_(
+        "Small or faint changes can be missed, and so can changes to what only one of the two "
+        "shows."
+    ),
+    N_(
+        "A copy that was made anew from top to bottom, as some editors do, is called another "
+        "moment of the same scene."
+    ),
 )
 PLACES = (
     (N_("First picture"), N_("The first picture, its changed parts framed")),
@@ -38,7 +45,13 @@ PLACES = (
 def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
     """What the report holds, as plain JSON types."""
     files = [
-        {"sha256": x.sha256, "format": x.format, "width": x.width, "height": x.height, "file_size": x.file_size}
+        {
+            "sha256": x.sha256,
+            "format": x.format,
+            "width": x.width,
+            "height": x.height,
+            "file_size": x.file_size,
+        }
         for x in (a, b)
     ]
     return {
@@ -54,19 +67,30 @@ def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]
 
 
 def notes(a: LoadedImage, b: LoadedImage) -> list[str]:
-    """What was done to either picture as it was read: of one that was halved, sizes and boxes are of the half."""
-    return [f"{_(name)}: {note}" for (name, _alt), x in zip(PLACES, (a, b), strict=True) for note in x.notes]
+    """What was done to either picture as it was read: of one that was halved, sizes and boxes are
+    of the half."""
+    return [
+        f"{_(name)}: {note}"
+        for (name, _alt), x in zip(PLACES, (a, b), strict=True)
+        for note in x.notes
+    ]
 
 
 def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
-    """Writes comparison.html, comparison.json, first.png and second.png into a folder; returns the HTML's path."""
+    """Writes comparison.html, comparison.json, first.png and second.png into a folder; returns the
+    HTML's path."""
     folder.mkdir(parents=True, exist_ok=True)
     changes = found.changes
-    drawn = draw_boxes(a.pixels, [c.box_a for c in changes]), draw_boxes(b.pixels, [c.box_b for c in changes])
+    drawn = (
+        draw_boxes(a.pixels, [c.box_a for c in changes]),
+        draw_boxes(b.pixels, [c.box_b for c in changes]),
+    )
     for name, picture in zip(("first", "second"), drawn, strict=True):
         picture.save(folder / f"{name}.png")
     said = content(found, a, b)
-    (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "comparison.json").write_text(
+        json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     page = folder / "comparison.html"
     page.write_text(as_html(found, said, drawn), encoding="utf-8")
     return page
@@ -74,7 +98,7 @@ def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path)
 
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
     """The report as one file: no scripts, nothing fetched."""
-    from causalclip.evidence.comparison import headline, row  # brings OpenCV
+    from causalclip.examination.compare import headline, row  # brings OpenCV
     from causalclip.report.card import render_page
 
     return render_page(
@@ -97,23 +121,27 @@ def _address(picture: Image.Image) -> str:
 def compare(
     a: Annotated[Path, typer.Argument(help=f"A picture. {ACCEPTED}")],
     b: Annotated[Path, typer.Argument(help="Another, such as an earlier copy of it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The whole comparison as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The whole comparison as one JSON object.")
+    ] = False,
     out_dir: Annotated[
-        Path | None, typer.Option(help="Write both pictures there with the changed parts framed, and a report.")
+        Path | None,
+        typer.Option(help="Write both pictures there with the changed parts framed, and a report."),
     ] = None,
     lang: Lang = ENGLISH,
 ) -> None:
     """Compare two copies of a picture: are they the same one, and what was changed between them?
 
-    Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either was generated.
+    Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either
+    was generated.
     """
     with speaking(lang):
         _compare(a, b, as_json=as_json, out_dir=out_dir)
 
 
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
-    from causalclip.evidence.comparison import compare as run  # OpenCV need not come for --help
-    from causalclip.evidence.comparison import headline, row
+    from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
+    from causalclip.examination.compare import headline, row
     from causalclip.images.loading import load_image
 
     loaded = []
@@ -122,11 +150,15 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
             loaded.append(load_image(path))
         except ImageError as error:
             said = {"path": str(path), "error": str(error)}
-            typer.echo(json.dumps(said) if as_json else f"{spelt(str(path))}: {_('not read.')} {error}")
+            typer.echo(
+                json.dumps(said) if as_json else f"{spelt(str(path))}: {_('not read.')} {error}"
+            )
             raise typer.Exit(REFUSED) from None
     found = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:
-        typer.echo(json.dumps({"paths": [str(a), str(b)]} | found.as_dict() | {"notes": notes(*loaded)}))
+        typer.echo(
+            json.dumps({"paths": [str(a), str(b)]} | found.as_dict() | {"notes": notes(*loaded)})
+        )
     else:
         rows = (row(number, change) for number, change in enumerate(found.changes, 1))
         typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *notes(*loaded), *rows]))

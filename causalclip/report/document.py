@@ -1,9 +1,12 @@
-"""The report on one picture: a self-contained HTML file of at most MAX_REPORT bytes that prints to A4, and JSON.
+"""The report on one picture: a self-contained HTML file of at most MAX_REPORT bytes that prints to
+A4, and JSON.
 
-The JSON is the one schema of causalclip.evidence.examination with what only a report has, under "report": no pictures.
+The JSON is the one schema of causalclip.examination.result with what only a report has, under
+"report": no pictures.
 
-Everything that comes from the picture's file is escaped by Jinja. Opening the report touches no network: it has no
-scripts, links or outside references, and its Content-Security-Policy forbids them.
+Everything that comes from the picture's file is escaped by Jinja. Opening the report touches no
+network: it has no scripts, links or outside references, and its Content-Security-Policy forbids
+them.
 """
 
 from __future__ import annotations
@@ -23,19 +26,28 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from causalclip.evidence.headline import tone_of
-from causalclip.evidence.words import error_rates, score_text
+from causalclip.examination.headline import tone_of
+from causalclip.examination.messages import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
-from causalclip.maps.heatmap import hatched, unknowable
+from causalclip.maps.attribution import hatched, unknowable
 from causalclip.report.card import data_url, draw_region, draw_thumbnail, render, render_page
 
 if TYPE_CHECKING:
     from causalclip.batch import BatchRow
-    from causalclip.evidence.examination import Examination
+    from causalclip.examination.result import Examination
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARIES = ("torch", "open_clip_torch", "numpy", "pillow", "pillow-heif", "c2pa-python", "scikit-image", "ImageHash")
+LIBRARIES = (
+    "torch",
+    "open_clip_torch",
+    "numpy",
+    "pillow",
+    "pillow-heif",
+    "c2pa-python",
+    "scikit-image",
+    "ImageHash",
+)
 MAX_REPORT = 250_000
 START, END = "<!--label-->", "<!--/label-->"
 MAX_NOTE = 2000  # characters of a note
@@ -59,7 +71,8 @@ def as_json(examination: Examination) -> str:
 
 
 def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "") -> str:
-    """The report as one HTML file, with the picture itself in small. maps: see draw_maps. found_at: an address."""
+    """The report as one HTML file, with the picture itself in small. maps: see draw_maps. found_at:
+    an address."""
     x, region = examination, examination.parts.region
     return render_page(
         "report.html",
@@ -89,7 +102,8 @@ def content(examination: Examination) -> dict[str, Any]:
 def save_reports(
     examination: Examination, folder: Path, stem: str, *, maps: dict[str, str] | None = None
 ) -> tuple[Path, Path]:
-    """Writes stem.html and stem.json into a folder; returns their paths. maps: see draw_maps; drawn here by default."""
+    """Writes stem.html and stem.json into a folder; returns their paths. maps: see draw_maps; drawn
+    here by default."""
     maps = maps or draw_maps(examination)
     html, plain = folder / f"{stem}.html", folder / f"{stem}.json"
     html.write_text(as_html(examination, maps=maps), encoding="utf-8")
@@ -129,7 +143,8 @@ def _installed(package: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """name, note: as typed; empty for none. zone: an IANA time zone; empty, or not known, for this machine's own."""
+    """name, note: as typed; empty for none. zone: an IANA time zone; empty, or not known, for this
+    machine's own."""
 
     name: str = ""
     note: str = ""
@@ -137,7 +152,11 @@ class Label:
 
     def cleaned(self) -> Label:
         """Without control characters, and not longer than a report can show."""
-        return Label(clean(self.name, limit=120), clean(self.note, limit=MAX_NOTE), clean(self.zone, limit=60))
+        return Label(
+            clean(self.name, limit=120),
+            clean(self.note, limit=MAX_NOTE),
+            clean(self.zone, limit=60),
+        )
 
 
 def local_time(examined: str, zone: str = "") -> str:
@@ -151,7 +170,8 @@ def local_time(examined: str, zone: str = "") -> str:
 
 
 def label_html(label: Label, examined: str) -> Markup:
-    """The lines of a report that the label changes, between marks by which `write_label` finds them again."""
+    """The lines of a report that the label changes, between marks by which `write_label` finds them
+    again."""
     lines = render("label", label=label, time=local_time(examined, label.zone))
     return Markup(f"{START}<dl>{lines}</dl>{END}")
 
@@ -161,7 +181,13 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
     label = label.cleaned()
     said = json.loads(plain.read_text(encoding="utf-8"))
     drawn = label_html(label, said["examined"])
-    text = re.sub(f"{START}.*?{END}", lambda _found: drawn, html.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
+    text = re.sub(
+        f"{START}.*?{END}",
+        lambda _found: drawn,
+        html.read_text(encoding="utf-8"),
+        count=1,
+        flags=re.DOTALL,
+    )
     copies = folder / html.name, folder / plain.name
     copies[0].write_text(text, encoding="utf-8")
     said["report"]["label"] = asdict(label)
@@ -182,7 +208,8 @@ def overview(
 ) -> str:
     """One self-contained page in the reader's language.
 
-    rows: what needs a look first on top. thumbnails: data addresses by SHA-256. counts: of the answers, in words.
+    rows: what needs a look first on top. thumbnails: data addresses by SHA-256. counts: of the
+    answers, in words.
     edges: what a score must not be rounded across.
     """
     made = datetime.now(UTC)
@@ -211,7 +238,9 @@ def rates(rows: Sequence[BatchRow]) -> str:
     return f"{found.sentence} {found.unsure}" if found else ""
 
 
-def _shown(row: BatchRow, thumbnails: Mapping[str, str], edges: tuple[float, ...]) -> dict[str, Any]:
+def _shown(
+    row: BatchRow, thumbnails: Mapping[str, str], edges: tuple[float, ...]
+) -> dict[str, Any]:
     said = row.said()
     survives = f"{_('Survives re-encoding?')} {ended(said['survives'])}" if row.survives else ""
     return {

@@ -1,4 +1,5 @@
-"""python -m causalclip explain A [B]: what the mask of a picture lets through, and how two masks differ."""
+"""python -m causalclip explain A [B]: what the mask of a picture lets through, and how two masks
+differ."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector
-from causalclip.evidence.words import JUDGED_BY, score_text
+from causalclip.examination.messages import JUDGED_BY, score_text
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
-from causalclip.maps.explorer import (
+from causalclip.maps.channels import (
     MaskDifference,
     by_part,
     compare_masks,
@@ -31,13 +32,16 @@ MAX_REMOVED = 500  # channels that are taken away for the sentence
 
 def explain(
     first: Annotated[Path, typer.Argument(help=f"A picture. {ACCEPTED}")],
-    second: Annotated[Path | None, typer.Argument(help="Another one, whose mask is compared.")] = None,
+    second: Annotated[
+        Path | None, typer.Argument(help="Another one, whose mask is compared.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     model: Model = "",
     head: Head = "",
     lang: Lang = ENGLISH,
 ) -> None:
-    """Say what the mask of a picture lets through, and how the masks of two differ, layer by layer."""
+    """Say what the mask of a picture lets through, and how the masks of two differ, layer by
+    layer."""
     detector = load_detector(chosen_model(model, head))
     from causalclip.images.loading import load_image
 
@@ -63,7 +67,10 @@ def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
             "channels": len(mean_mask(detection)),
             "passing": passing(mean_mask(detection)),
             "mean": float(mean_mask(detection).mean()),
-            "parts": {part: passing(mask) for part, mask in by_part(detection, mean_mask(detection)).items()},
+            "parts": {
+                part: passing(mask)
+                for part, mask in by_part(detection, mean_mask(detection)).items()
+            },
         }
         for name, detection in found.items()
     ]
@@ -72,7 +79,8 @@ def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
     whole, parts = compare_masks(*found.values())
     return {
         "pictures": pictures,
-        "difference": whole.as_dict() | {"parts": {part: one.as_dict() for part, one in parts.items()}},
+        "difference": whole.as_dict()
+        | {"parts": {part: one.as_dict() for part, one in parts.items()}},
     }
 
 
@@ -84,17 +92,32 @@ def as_text(found: dict[str, Detection]) -> str:
     lines += [_(ONE_FOR_ALL)] * (one.head == "linear")
     if len(found) == 2:
         whole, parts = compare_masks(*found.values())
-        head = [_("part"), _("channels"), _("first"), _("second"), _("first alone"), _("second alone")]
+        head = [
+            _("part"),
+            _("channels"),
+            _("first"),
+            _("second"),
+            _("first alone"),
+            _("second alone"),
+        ]
         head += [_("difference"), _("correlation")]
-        rows = [head, *(_row(part_name(part), one) for part, one in parts.items()), _row(_("all"), whole)]
+        rows = [
+            head,
+            *(_row(part_name(part), one) for part, one in parts.items()),
+            _row(_("all"), whole),
+        ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines += [difference_sentence(whole), ""]
-        lines += ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines += [
+            "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
     return "\n".join(lines)
 
 
 def mask_sentence(detection: Detection) -> str:
-    """What the mask lets through, and what the strongest of those channels carry: the reviewer's first sentence."""
+    """What the mask lets through, and what the strongest of those channels carry: the reviewer's
+    first sentence."""
     mask = mean_mask(detection)
     said = _(
         "{all} channels; for this picture the mask lets {passing} through.",
@@ -106,10 +129,12 @@ def mask_sentence(detection: Detection) -> str:
 
 
 def removal_sentence(detection: Detection, count: int) -> str:
-    """What is left of the score without the first `count` channels, beside as many that are drawn."""
+    """What is left of the score without the first `count` channels, beside as many that are
+    drawn."""
     left, others = without_strongest(detection, count)
     return _(
-        "Without the {n} channels that push hardest: {before} → {after}; without {n} at random: {others}.",
+        "Without the {n} channels that push hardest: {before} → {after}; without {n} at random: "
+        "{others}.",
         n=number(count),
         before=score_text(detection.probability),
         after=score_text(left),
@@ -122,8 +147,8 @@ def difference_sentence(difference: MaskDifference) -> str:
     if not difference.mean:
         return _("The two masks are equal.")
     said = _(
-        "Channels that pass in the first picture alone: {first}; in the second alone: {second}. From 0 to 1, the masks "
-        "differ by {mean} on average.",
+        "Channels that pass in the first picture alone: {first}; in the second alone: {second}. "
+        "From 0 to 1, the masks differ by {mean} on average.",
         first=number(difference.only_first),
         second=number(difference.only_second),
         mean=decimal(difference.mean, digits=2),

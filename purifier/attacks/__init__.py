@@ -1,10 +1,12 @@
-"""Attacks on pictures, in [0, 1] pixel space: each moves a picture, inside a budget, to raise an objective.
+"""Attacks on pictures, in [0, 1] pixel space: each moves a picture, inside a budget, to raise an
+objective.
 
-    moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit levels, in budget
+    moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit
+    levels, in budget
 
-An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an untargeted attack
-raises the loss of what the model says now, a targeted one the likelihood of what it shall say. ATTACKS holds every
-attack by its name; CONTRIBUTING.md says how to add one.
+An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an
+untargeted attack raises the loss of what the model says now, a targeted one the likelihood of what
+it shall say. ATTACKS holds every attack by its name; CONTRIBUTING.md says how to add one.
 """
 
 from collections import deque
@@ -23,8 +25,8 @@ class Attack:
     """Which attack, how far and how long.
 
     name: one of ATTACKS.
-    eps: "linf": the largest change of a value, in 1/255; "l2": the Euclidean length of the change on the [0, 1] scale.
-        A patch has no such bound: it may change what it covers freely.
+    eps: "linf": the largest change of a value, in 1/255; "l2": the Euclidean length of the change
+        on the [0, 1] scale. A patch has no such bound: it may change what it covers freely.
     steps: of the gradient, or queries of "square"; "fgsm" takes one whatever is set.
     step_size: in the unit of eps; None is 2.5 eps / steps (Madry et al., ICLR 2018).
     area: of a patch, as a share of the picture.
@@ -44,9 +46,13 @@ class Attack:
         if self.steps < 1:
             raise ValueError(f"An attack needs at least one step, not {self.steps}.")
         if self.norm not in self.attacker.norms:
-            raise ValueError(f"The attack {self.name!r} keeps {' or '.join(self.attacker.norms)} alone.")
+            raise ValueError(
+                f"The attack {self.name!r} keeps {' or '.join(self.attacker.norms)} alone."
+            )
         if not 0 < self.area <= 0.5:
-            raise ValueError(f"A patch covers a share above 0 and at most 0.5 of the picture, not {self.area}.")
+            raise ValueError(
+                f"A patch covers a share above 0 and at most 0.5 of the picture, not {self.area}."
+            )
 
     @property
     def attacker(self) -> type[Attacker]:
@@ -61,7 +67,11 @@ class Attack:
     def plan(self) -> Plan:
         """The same on the [0, 1] scale, with every default filled in."""
         budget = self.budget
-        size = self.step_size if self.step_size is None or self.norm == "l2" else self.step_size / LEVELS
+        size = (
+            self.step_size
+            if self.step_size is None or self.norm == "l2"
+            else self.step_size / LEVELS
+        )
         return Plan(budget, self.steps, size or 2.5 * budget.eps / self.steps, self.area, self.seed)
 
 
@@ -72,7 +82,10 @@ def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterat
         pixels: float [N, 3, H, W] in [0, 1].
     """
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+        raise ValueError(
+            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
+            f"{tuple(pixels.shape)}."
+        )
     return attack.attacker(pixels.detach(), attack.plan()).run(objective)
 
 

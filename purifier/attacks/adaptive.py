@@ -1,4 +1,5 @@
-"""Objectives through a defence: its gradient is replaced (BPDA), or averaged over its randomness (EOT)."""
+"""Objectives through a defence: its gradient is replaced (BPDA), or averaged over its randomness
+(EOT)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 @dataclass(frozen=True, slots=True)
 class Averaged:
-    """Expectation over transformation: the mean of `draws` values (Athalye et al., ICML 2018, arXiv 1707.07397)."""
+    """Expectation over transformation: the mean of `draws` values (Athalye et al., ICML 2018, arXiv
+    1707.07397)."""
 
     objective: Objective
     draws: int = 4
@@ -28,7 +30,8 @@ class Averaged:
 
 
 def bpda(defence: Defence) -> Defence:
-    """The defence forwards, the identity backwards (Athalye et al., ICML 2018, arXiv 1802.00420)."""
+    """The defence forwards, the identity backwards (Athalye et al., ICML 2018, arXiv
+    1802.00420)."""
 
     def apply(pixels: Tensor) -> Tensor:
         passed: Tensor = _Identity.apply(pixels, defence)

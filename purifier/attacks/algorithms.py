@@ -19,13 +19,16 @@ class PGD(GradientAttack):
     """Projected gradient ascent from a random start (Madry et al., ICLR 2018, arXiv 1706.06083)."""
 
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        return self.budget.project(moved + self.plan.step_size * self.budget.ascent(gradient), self.clean)
+        return self.budget.project(
+            moved + self.plan.step_size * self.budget.ascent(gradient), self.clean
+        )
 
 
 @register("apgd", "APGD", "Like PGD, with momentum and a step size that halves by itself.")
 class APGD(GradientAttack):
-    """Projected gradient ascent whose step size halves by itself (Croce & Hein, ICML 2020, arXiv 2003.01690): steps of
-    2 eps at first, momentum, a return to the best picture at every halving."""
+    """Projected gradient ascent whose step size halves by itself (Croce & Hein, ICML 2020, arXiv
+    2003.01690): steps of 2 eps at first, momentum, a return to the best picture at every
+    halving."""
 
     MOMENTUM = 0.75  # alpha of the paper
     SUCCESSES = 0.75  # rho: the share of steps that must raise the loss, or the step size halves
@@ -53,8 +56,8 @@ class APGD(GradientAttack):
         return straight if number == 1 else self.budget.project(onward, self.clean)
 
     def _stuck(self, number: int) -> Tensor:
-        """The paper's conditions for halving, [N]: too few steps raised the loss; or nothing was halved last time and
-        the best has not improved since."""
+        """The paper's conditions for halving, [N]: too few steps raised the loss; or nothing was
+        halved last time and the best has not improved since."""
         best = self.loss.cpu()
         few = self.rises < self.SUCCESSES * (number - self.checked)
         still = ~self.halved & (best <= self.best)
@@ -65,14 +68,19 @@ class APGD(GradientAttack):
 
 @register("mi-fgsm", "MI-FGSM", "Steps along a gradient that is accumulated over the steps.")
 class MIFGSM(GradientAttack):
-    """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv 1710.06081)."""
+    """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv
+    1710.06081)."""
 
     random_start = False
     momentum: Tensor | float = 0.0
 
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        self.momentum = self.momentum + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
-        return self.budget.project(moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean)
+        self.momentum = self.momentum + gradient / gradient.abs().mean(
+            (1, 2, 3), keepdim=True
+        ).clamp_min(1e-12)
+        return self.budget.project(
+            moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean
+        )
 
 
 @register(
@@ -81,8 +89,8 @@ class MIFGSM(GradientAttack):
     "Like MI-FGSM, on pictures that are shrunk and moved at random: transfers better.",
 )
 class DIFGSM(MIFGSM):
-    """MI-FGSM on pictures that are shrunk and moved by chance before every step, so that less of it hangs on one grid
-    (input diversity: Xie et al., CVPR 2019, arXiv 1803.06978)."""
+    """MI-FGSM on pictures that are shrunk and moved by chance before every step, so that less of it
+    hangs on one grid (input diversity: Xie et al., CVPR 2019, arXiv 1803.06978)."""
 
     SHARE = 0.5  # of the steps that see such a picture
     SMALLEST = 0.9  # of its side
@@ -97,7 +105,8 @@ class DIFGSM(MIFGSM):
         yield from super().run(diverse)
 
     def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
-        """Takes the newest: what the objective says of differently shrunk pictures does not compare."""
+        """Takes the newest: what the objective says of differently shrunk pictures does not
+        compare."""
         self.loss = torch.full_like(self.loss, -torch.inf)
         return super().offer(pixels, loss)
 
@@ -107,10 +116,14 @@ class DIFGSM(MIFGSM):
             return pixels
         height, width = pixels.shape[-2:]
         factor = self.SMALLEST + (1 - self.SMALLEST) * factor
-        small = F.interpolate(pixels, (round(height * factor), round(width * factor)), mode="nearest")
+        small = F.interpolate(
+            pixels, (round(height * factor), round(width * factor)), mode="nearest"
+        )
         top = int(down * (height - small.shape[-2] + 1))
         left = int(right * (width - small.shape[-1] + 1))
-        return F.pad(small, (left, width - small.shape[-1] - left, top, height - small.shape[-2] - top))
+        return F.pad(
+            small, (left, width - small.shape[-1] - left, top, height - small.shape[-2] - top)
+        )
 
 
 @register(
@@ -119,8 +132,9 @@ class DIFGSM(MIFGSM):
     "Raises the objective less the squared length of the change, by Adam.",
 )
 class CarliniWagner(GradientAttack):
-    """Raises the objective less the squared length of the change, by Adam on tanh-coded pictures (Carlini & Wagner,
-    S&P 2017, arXiv 1608.04644). The constant between the two is fixed, and the budget bounds the change."""
+    """Raises the objective less the squared length of the change, by Adam on tanh-coded pictures
+    (Carlini & Wagner, S&P 2017, arXiv 1608.04644). The constant between the two is fixed, and the
+    budget bounds the change."""
 
     random_start = False
     WEIGHT = 0.02  # of the squared length on the [0, 1] scale
@@ -152,27 +166,32 @@ class CarliniWagner(GradientAttack):
     "One step of the whole budget along the sign of the gradient.",
 )
 class FGSM(GradientAttack):
-    """One step of the whole budget along the gradient's sign (Goodfellow et al., ICLR 2015, arXiv 1412.6572)."""
+    """One step of the whole budget along the gradient's sign (Goodfellow et al., ICLR 2015, arXiv
+    1412.6572)."""
 
     random_start = False
     default_steps = 1
     steps = 1
 
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        return self.budget.project(moved + self.budget.eps * self.budget.ascent(gradient), self.clean)
+        return self.budget.project(
+            moved + self.budget.eps * self.budget.ascent(gradient), self.clean
+        )
 
 
 @register("square", N_("Square, black box"), "Random search over squares; needs no gradient.")
 class Square(Attacker):
-    """A black box attack by random search over squares (Andriushchenko et al., ECCV 2020, arXiv 1912.00049): starts
-    from vertical stripes of +-eps; a square of new signs stays if it raises the loss. Needs no gradient."""
+    """A black box attack by random search over squares (Andriushchenko et al., ECCV 2020, arXiv
+    1912.00049): starts from vertical stripes of +-eps; a square of new signs stays if it raises the
+    loss. Needs no gradient."""
 
     norms = ("linf",)
     default_steps = 100
     needs_gradient = False
 
     FIRST_SHARE = 0.8  # of the picture that the first squares cover (p_init of the paper)
-    HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # queries of 10,000 at which the share halves
+    # queries of 10,000 at which the share halves
+    HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
 
     @torch.no_grad()
     def run(self, objective: Objective) -> Iterator[State]:
@@ -210,8 +229,9 @@ class Square(Attacker):
     "Changes one square of the picture freely; the budget does not bind it.",
 )
 class Patch(GradientAttack):
-    """A square of the picture that may become anything (Brown et al., 2017, arXiv 1712.09665, on one picture): sign
-    ascent inside `plan.area`, at a seeded random place; everything else stays as it is."""
+    """A square of the picture that may become anything (Brown et al., 2017, arXiv 1712.09665, on
+    one picture): sign ascent inside `plan.area`, at a seeded random place; everything else stays as
+    it is."""
 
     bounded = False
     STEP = 16 / 255  # of the sign of the gradient, at first; falls to a quarter of it
@@ -219,7 +239,9 @@ class Patch(GradientAttack):
     def start(self, objective: Objective) -> Tensor:
         generator = self.plan.generator()
         self.mask = self._squares(generator)
-        return torch.where(self.mask, torch.rand(self.clean.shape, generator=generator).to(self.clean), self.clean)
+        return torch.where(
+            self.mask, torch.rand(self.clean.shape, generator=generator).to(self.clean), self.clean
+        )
 
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         size = self.STEP * (1 - 0.75 * number / self.steps)
@@ -236,7 +258,8 @@ class Patch(GradientAttack):
 
 
 def apgd_checkpoints(steps: int) -> list[int]:
-    """The steps at which APGD looks at its step size: p0 = 0, p1 = 0.22, then gaps that shrink by 0.03 to 0.06."""
+    """The steps at which APGD looks at its step size: p0 = 0, p1 = 0.22, then gaps that shrink by
+    0.03 to 0.06."""
     shares, gap = [0.0, 0.22], 0.22
     while shares[-1] < 1:
         gap = max(gap - 0.03, 0.06)
@@ -244,7 +267,9 @@ def apgd_checkpoints(steps: int) -> list[int]:
     return [min(steps, max(1, round(s * steps))) for s in shares[1:]]
 
 
-def _places(count: int, down: int, right: int, generator: torch.Generator) -> Iterator[tuple[int, int, int]]:
+def _places(
+    count: int, down: int, right: int, generator: torch.Generator
+) -> Iterator[tuple[int, int, int]]:
     """A random top and left of each picture, at most `down` and `right`."""
     tops = torch.randint(down + 1, (count,), generator=generator).tolist()
     lefts = torch.randint(right + 1, (count,), generator=generator).tolist()

@@ -1,4 +1,5 @@
-"""What every attack is made of: its settings, its state, the loop along a gradient, and the registry."""
+"""What every attack is made of: its settings, its state, the loop along a gradient, and the
+registry."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -33,8 +34,9 @@ class Plan:
 class State:
     """Where an attack is.
 
-    step, steps: how many are done, and planned. clean, pixels: the pictures, and the best attacked ones so far,
-    [N, 3, H, W]. loss: the objective there, [N]. bounded: whether the budget binds (a patch has none).
+    step, steps: how many are done, and planned. clean, pixels: the pictures, and the best attacked
+    ones so far, [N, 3, H, W]. loss: the objective there, [N]. bounded: whether the budget binds (a
+    patch has none).
     """
 
     step: int
@@ -47,17 +49,21 @@ class State:
 
     def rounded(self) -> Tensor:
         """The best pictures so far, on 8-bit levels and exactly in budget."""
-        return self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
+        return (
+            self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
+        )
 
 
 class Attacker(ABC):
-    """An attack on pictures [N, 3, H, W] that keeps the best of each; a subclass says how it searches.
+    """An attack on pictures [N, 3, H, W] that keeps the best of each; a subclass says how it
+    searches.
 
     Attributes:
-        name, title, summary: of the command line, of the page's list (a message to translate), and one sentence in
-            English. Set by `register`.
+        name, title, summary: of the command line, of the page's list (a message to translate), and
+            one sentence in English. Set by `register`.
         norms: the norms of a budget that it can keep. default_steps: where no number is given.
-        needs_gradient: whether it follows the objective's gradient. bounded: whether the budget binds.
+        needs_gradient: whether it follows the objective's gradient. bounded: whether the budget
+            binds.
     """
 
     name: ClassVar[str]
@@ -93,7 +99,8 @@ AnyAttacker = TypeVar("AnyAttacker", bound=type[Attacker])
 
 
 def register(name: str, title: str, summary: str) -> Callable[[AnyAttacker], AnyAttacker]:
-    """Add a class to ATTACKS, and with it to the page, the command line and the interface for programs."""
+    """Add a class to ATTACKS, and with it to the page, the command line and the interface for
+    programs."""
 
     def add(attacker: AnyAttacker) -> AnyAttacker:
         attacker.name, attacker.title, attacker.summary = name, title, summary
@@ -113,7 +120,8 @@ class GradientAttack(Attacker):
         """The next pictures. loss: the objective at `moved`, [N]. number: of the step, from 1."""
 
     def start(self, objective: Objective) -> Tensor:
-        """At a random place of the ball if that is the attack's way, or if the objective is flat at the clean one."""
+        """At a random place of the ball if that is the attack's way, or if the objective is flat at
+        the clean one."""
         if self.random_start or getattr(objective, "flat", False):
             return self.budget.random_start(self.clean, self.plan.generator())
         return self.clean.clone()

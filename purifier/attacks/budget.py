@@ -1,4 +1,5 @@
-"""How far an attack may move a picture, in [0, 1] pixel space: projection, steps, rounding that keeps the budget."""
+"""How far an attack may move a picture, in [0, 1] pixel space: projection, steps, rounding that
+keeps the budget."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +16,8 @@ SLACK = 1e-4  # of one level: float noise, so that a bound that falls on a level
 class Budget:
     """A ball around a picture.
 
-    eps: the radius on the [0, 1] scale: of every value's change ("linf"), or the Euclidean length of the whole
-        picture's change ("l2").
+    eps: the radius on the [0, 1] scale: of every value's change ("linf"), or the Euclidean length
+        of the whole picture's change ("l2").
     """
 
     eps: float
@@ -28,10 +29,13 @@ class Budget:
         if not 0 < self.eps < 1e4:
             raise ValueError(f"The budget must be above 0, not {self.eps}.")
         if self.norm == "linf" and self.eps > 1:
-            raise ValueError(f"The budget must be at most {LEVELS} (of {LEVELS}), not {self.eps * LEVELS:g}.")
+            raise ValueError(
+                f"The budget must be at most {LEVELS} (of {LEVELS}), not {self.eps * LEVELS:g}."
+            )
 
     def project(self, moved: Tensor, clean: Tensor) -> Tensor:
-        """The nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N, 3, H, W]."""
+        """The nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N, 3, H,
+        W]."""
         change = moved - clean
         if self.norm == "linf":
             change = change.clamp(-self.eps, self.eps)
@@ -40,11 +44,15 @@ class Budget:
         return (clean + change).clamp(0, 1)
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """The direction of steepest ascent, of unit size in the norm: the sign, or the gradient over its length."""
-        return gradient.sign() if self.norm == "linf" else gradient / length(gradient).clamp_min(1e-12)
+        """The direction of steepest ascent, of unit size in the norm: the sign, or the gradient
+        over its length."""
+        return (
+            gradient.sign() if self.norm == "linf" else gradient / length(gradient).clamp_min(1e-12)
+        )
 
     def random_start(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """A random picture in the ball: uniform ("linf"), or in a random direction at a random length ("l2")."""
+        """A random picture in the ball: uniform ("linf"), or in a random direction at a random
+        length ("l2")."""
         noise = torch.rand(clean.shape, generator=generator) * 2 - 1
         if self.norm == "l2":
             noise = noise / length(noise) * torch.rand(len(clean), 1, 1, 1, generator=generator)
@@ -53,8 +61,8 @@ class Budget:
     def round(self, moved: Tensor, clean: Tensor) -> Tensor:
         """`moved` on the 256 levels of an 8-bit picture, still in the ball exactly.
 
-        "linf": every value goes to the nearest level inside its bounds. "l2": the change is shrunk, by as little as
-        bisection finds, until the rounded one is short enough.
+        "linf": every value goes to the nearest level inside its bounds. "l2": the change is shrunk,
+        by as little as bisection finds, until the rounded one is short enough.
         """
         low, high = clean.double() * LEVELS, clean.double() * LEVELS
         if self.norm == "linf":

@@ -1,4 +1,5 @@
-"""What an attack is for, as the page and the commands name it: an objective, and whether it was reached."""
+"""What an attack is for, as the page and the commands name it: an objective, and whether it was
+reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ MakeGoal = Callable[["Models", Tensor, str | None, str | None, str], "Goal"]
 
 
 class Listed(NamedTuple):
-    """title: in the page's list, a message to translate. make: of models, picture, question, target, model's key."""
+    """title: in the page's list, a message to translate. make: of models, picture, question,
+    target, model's key."""
 
     title: str
     make: MakeGoal
@@ -55,8 +57,8 @@ class GoalError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """objective: to be raised. say: what the model says of a picture [1, 3, H, W] in this respect. before: what it said
-    of the clean one. target: what it shall say; None is anything else.
+    """objective: to be raised. say: what the model says of a picture [1, 3, H, W] in this respect.
+    before: what it said of the clean one. target: what it shall say; None is anything else.
     """
 
     objective: Objective
@@ -81,7 +83,8 @@ def make_goal(
     """The goal of an attack on a picture [1, 3, H, W].
 
     Args:
-        objective: "answer" (needs a question), "caption", "features" (of CLIP, whoever answers) or "detector".
+        objective: "answer" (needs a question), "caption", "features" (of CLIP, whoever answers) or
+            "detector".
         target: what shall be said instead; None is anything else.
         vlm: which model is asked, EMBEDDED or OTHER.
 
@@ -95,9 +98,16 @@ def make_goal(
 
 
 @_objective("answer", N_("The answer to the question"))
-def _answer_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+def _answer_goal(
+    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
+) -> Goal:
     if not question or not question.strip():
-        raise GoalError(_("An attack on an answer needs a question. Type one, such as: how many people are there?"))
+        raise GoalError(
+            _(
+                "An attack on an answer needs a question. Type one, such as: how many people are "
+                "there?"
+            )
+        )
     asked, vlm = question.strip(), models.vlm_of(name)
 
     def say(pixels: Tensor) -> str:
@@ -108,15 +118,24 @@ def _answer_goal(models: "Models", clean: Tensor, question: str | None, target: 
         return Goal(change_answer(vlm, [asked], [before]), say, before)
     wanted = " ".join(target.lower().split())
     if vlm.answers and wanted not in vlm.answers:
-        said = N_("“{target}” is none of the {count} answers that the model can give. Choose another.")
+        said = N_(
+            "“{target}” is none of the {count} answers that the model can give. Choose another."
+        )
         raise GoalError(_(said, target=target, count=number(len(vlm.answers))))
     if wanted == before:
-        raise GoalError(_("The model already answers “{before}”. Choose another answer to aim at.", before=before))
+        raise GoalError(
+            _(
+                "The model already answers “{before}”. Choose another answer to aim at.",
+                before=before,
+            )
+        )
     return Goal(force_answer(vlm, [asked], [wanted]), say, before, wanted)
 
 
 @_objective("caption", N_("The caption"))
-def _caption_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+def _caption_goal(
+    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
+) -> Goal:
     vlm = models.vlm_of(name)
 
     def say(pixels: Tensor) -> str:
@@ -130,10 +149,16 @@ def _caption_goal(models: "Models", clean: Tensor, question: str | None, target:
 
 
 @_objective("features", N_("What CLIP sees"))
-def _features_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
-    """CLIP's features have no words: what the model says of the picture tells whether they moved far enough."""
+def _features_goal(
+    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
+) -> Goal:
+    """CLIP's features have no words: what the model says of the picture tells whether they moved
+    far enough."""
     if target is not None:
-        said = N_("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
+        said = N_(
+            "An attack on the features moves them anywhere: leave the target out, or attack the "
+            "caption."
+        )
         raise GoalError(_(said))
     told = _answer_goal if question else _caption_goal
     goal = told(models, clean, question, None, name)
@@ -142,7 +167,9 @@ def _features_goal(models: "Models", clean: Tensor, question: str | None, target
 
 
 @_objective("detector", N_("The detector's verdict"))
-def _detector_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+def _detector_goal(
+    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
+) -> Goal:
     detector = models.detector
     if target not in {None, GENERATED, NOT_GENERATED}:
         said = N_("The detector's verdict can be “{one}” or “{other}”, not “{target}”.")
@@ -155,5 +182,7 @@ def _detector_goal(models: "Models", clean: Tensor, question: str | None, target
         before = say(clean)
     other = NOT_GENERATED if before == GENERATED else GENERATED
     if target == before:
-        raise GoalError(_("The detector already says “{before}”. Aim at “{other}”.", before=before, other=other))
+        raise GoalError(
+            _("The detector already says “{before}”. Aim at “{other}”.", before=before, other=other)
+        )
     return Goal(FlipVerdict(detector, clean, target=other), say, before, other)

@@ -1,7 +1,9 @@
-"""What attacks raise: another answer, another caption, moved CLIP features, the detector's other verdict.
+"""What attacks raise: another answer, another caption, moved CLIP features, the detector's other
+verdict.
 
-Each objective is a callable, float [N, 3, H, W] in [0, 1] -> [N]; `flat` says that its gradient vanishes at the clean
-picture. `goals` makes them by name, as the page and the commands ask for them; `adaptive` takes them through a defence.
+Each objective is a callable, float [N, 3, H, W] in [0, 1] -> [N]; `flat` says that its gradient
+vanishes at the clean picture. `goals` makes them by name, as the page and the commands ask for
+them; `adaptive` takes them through a defence.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +32,8 @@ GENERATED, NOT_GENERATED = "generated", "not generated"
 class SaySomething:
     """Makes the model say something else than `texts` (untargeted), or exactly `texts` (targeted).
 
-    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target.
+    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a
+    target.
     """
 
     vlm: VisionLanguageModel
@@ -44,12 +47,16 @@ class SaySomething:
         return likelihood if self.targeted else -likelihood
 
 
-def change_answer(vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str]) -> SaySomething:
+def change_answer(
+    vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str]
+) -> SaySomething:
     """Away from what the model answers to each question now."""
     return SaySomething(vlm, tuple(questions), tuple(answers))
 
 
-def force_answer(vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str]) -> SaySomething:
+def force_answer(
+    vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str]
+) -> SaySomething:
     """Towards one answer to each question."""
     return SaySomething(vlm, tuple(questions), tuple(targets), targeted=True)
 
@@ -67,8 +74,8 @@ def force_caption(vlm: VisionLanguageModel, targets: Sequence[str]) -> SaySometh
 class MoveFeatures:
     """Moves what CLIP sees away from the clean pictures' features, or towards other pictures'.
 
-    The loss is the cosine distance, averaged over each sequence's tokens and then over the sequences; its negative for
-    a target.
+    The loss is the cosine distance, averaged over each sequence's tokens and then over the
+    sequences; its negative for a target.
 
     Args:
         see: which features (language_tokens or layer_tokens of a tower).
@@ -77,7 +84,8 @@ class MoveFeatures:
 
     def __init__(self, see: See, clean: Tensor, *, targeted: bool = False) -> None:
         self.see, self.targeted = see, targeted
-        self.flat = not targeted  # the distance from the clean picture has no slope at the clean picture
+        # the distance from the clean picture has no slope at the clean picture
+        self.flat = not targeted
         with torch.no_grad():
             self.reference = see(clean)
 
@@ -91,7 +99,8 @@ class MoveFeatures:
 
 
 def language_tokens(tower: Tower, *, layers: Sequence[int] = LAYERS) -> See:
-    """What the embedded language model is given: pooled patch tokens of `layers`, and CLIP's embedding."""
+    """What the embedded language model is given: pooled patch tokens of `layers`, and CLIP's
+    embedding."""
 
     def see(pixels: Tensor) -> list[Tensor]:
         patches, embedding = clip_features(tower, pixels, layers=layers)
@@ -101,7 +110,8 @@ def language_tokens(tower: Tower, *, layers: Sequence[int] = LAYERS) -> See:
 
 
 def layer_tokens(tower: Tower, layers: Sequence[int]) -> See:
-    """All tokens after each of `layers`, the CLS token among them; later layers are not computed."""
+    """All tokens after each of `layers`, the CLS token among them; later layers are not
+    computed."""
 
     def see(pixels: Tensor) -> list[Tensor]:
         trace = tower(at_tower_size(tower, pixels), until=max(layers))
@@ -113,9 +123,9 @@ def layer_tokens(tower: Tower, layers: Sequence[int]) -> See:
 def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     """float [N, 3, H, W] in [0, 1] -> the calibrated log-odds of being generated, [N].
 
-    `Detector.predict` with two differences, without which there is no gradient: views are resampled by PyTorch, not
-    Pillow (both bicubic with antialiasing; boxes are rounded to whole pixels), and the calibration's estimate of the
-    compression is held at the picture's own value.
+    `Detector.predict` with two differences, without which there is no gradient: views are resampled
+    by PyTorch, not Pillow (both bicubic with antialiasing; boxes are rounded to whole pixels), and
+    the calibration's estimate of the compression is held at the picture's own value.
     """
     height, width = pixels.shape[-2:]
     config, tower = detector.config, detector.differentiable
@@ -141,11 +151,17 @@ class FlipVerdict:
 
     def __init__(self, detector: "Detector", clean: Tensor, *, target: str | None = None) -> None:
         if target not in {None, GENERATED, NOT_GENERATED}:
-            raise ValueError(f"The detector's verdict can be generated or not generated, not {target!r}.")
+            raise ValueError(
+                f"The detector's verdict can be generated or not generated, not {target!r}."
+            )
         self.detector = detector
         with torch.no_grad():
             now = detector_logit(detector, clean)
-        self.sign = -now.sign() if target is None else torch.full_like(now, 1.0 if target == GENERATED else -1.0)
+        self.sign = (
+            -now.sign()
+            if target is None
+            else torch.full_like(now, 1.0 if target == GENERATED else -1.0)
+        )
 
     def __call__(self, pixels: Tensor) -> Tensor:
         return self.sign * detector_logit(self.detector, pixels)
@@ -157,4 +173,6 @@ def _render(pixels: Tensor, view: View, tower: Tower) -> Tensor:
 
 
 def _shift(detector: "Detector", picture: Tensor) -> Tensor:
-    return picture.new_tensor(detector.config.calibration.shift(compression(to_array(picture[None]))))
+    return picture.new_tensor(
+        detector.config.calibration.shift(compression(to_array(picture[None])))
+    )

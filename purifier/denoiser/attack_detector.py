@@ -1,9 +1,10 @@
 """How sure the purifier is that a picture was attacked.
 
-A perturbation has statistics of its own: how large it is against the picture's own fine detail, how it hangs together
-from pixel to pixel and from channel to channel, whether it is everywhere (as noise is) or in one place (as a patch is).
-And it moves what CLIP sees (`squeezing`). A small network with one hidden layer, fitted to attacked and clean training
-pictures, decides by both whether a picture is left as it is. It is differentiable, so that an attacker may use it.
+A perturbation has statistics of its own: how large it is against the picture's own fine detail, how
+it hangs together from pixel to pixel and from channel to channel, whether it is everywhere (as
+noise is) or in one place (as a patch is). And it moves what CLIP sees (`squeezing`). A small
+network with one hidden layer, fitted to attacked and clean training pictures, decides by both
+whether a picture is left as it is. It is differentiable, so that an attacker may use it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class AttackDetector:
     """A network with one hidden layer on what is known of a picture, D numbers, standardised.
 
     mean, deviation: of the numbers on the pictures that it was fitted to, [D].
-    hidden: a row a hidden unit, its weights and then its bias. weight: of the hidden units, and then the output's bias.
+    hidden: a row a hidden unit, its weights and then its bias. weight: of the hidden units, and
+    then the output's bias.
     false_alarms: the share of clean held-out pictures whose log-odds are above 0.
     """
 
@@ -49,8 +51,9 @@ class AttackDetector:
 def decided(odds: Tensor) -> Tensor:
     """1 where log-odds [N] are above 0, else 0.
 
-    There is nothing between: half a purification would leave half of the attack, and half is enough to mislead. The
-    gradient is that of a sigmoid, so that a step does not hide from an attacker what can be done.
+    There is nothing between: half a purification would leave half of the attack, and half is enough
+    to mislead. The gradient is that of a sigmoid, so that a step does not hide from an attacker
+    what can be done.
     """
     soft = torch.sigmoid(SHARPNESS * odds)
     return (odds > 0).to(soft) + soft - soft.detach()
@@ -65,7 +68,8 @@ def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
     """The statistics of pictures: float [N, STATISTICS].
 
     Args:
-        pixels: float [N, 3, H, W] in [0, 1], the picture. removed: the same shape, what the network would take out.
+        pixels: float [N, 3, H, W] in [0, 1], the picture. removed: the same shape, what the network
+            would take out.
     """
     e, g = removed * LEVELS, fine_detail(pixels) * LEVELS
     size = _size(e)
@@ -88,9 +92,14 @@ def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
 
 
 def _by_place(values: Tensor) -> Iterator[Tensor]:
-    """How large values [N, 3, H, W] are in the cells of a grid, each [N]: on average, where they are largest, by how
-    much that stands out, and where they are small."""
-    cells = F.adaptive_avg_pool2d(values.square().mean(1, keepdim=True), CELLS).flatten(1).add(1e-6).sqrt()
+    """How large values [N, 3, H, W] are in the cells of a grid, each [N]: on average, where they
+    are largest, by how much that stands out, and where they are small."""
+    cells = (
+        F.adaptive_avg_pool2d(values.square().mean(1, keepdim=True), CELLS)
+        .flatten(1)
+        .add(1e-6)
+        .sqrt()
+    )
     top = cells.topk(3, 1).values.mean(1).log()
     yield cells.mean(1).log()
     yield top
@@ -130,11 +139,14 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
         pixels: float [N, 3, H, W] in [0, 1], any size.
 
     Returns:
-        Logarithms of distances (1 - cosine), [N, len(MILD) * (1 + 3 L)], where the pixels are. For each quality: of the
-        embedding, and after every layer of the CLS token, of the patches on average, and what a share FEW of them
-        exceeds.
+        Logarithms of distances (1 - cosine), [N, len(MILD) * (1 + 3 L)], where the pixels are. For
+        each quality: of the embedding, and after every layer of the CLS token, of the patches on
+        average, and what a share FEW of them exceeds.
     """
-    from purifier.vlm.features import at_tower_size, embedding  # imports transformers: seconds, at the first picture
+    from purifier.vlm.features import (  # imports transformers: seconds, at the first picture
+        at_tower_size,
+        embedding,
+    )
 
     seen = at_tower_size(tower, pixels.cpu()).clamp(0, 1)
     views = torch.cat([seen, *(quantise(seen, quality) for quality in MILD)])
@@ -147,6 +159,7 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
 
 
 def _distances(views: Tensor, count: int) -> Tensor:
-    """[(1 + Q) N, ..., D], of pictures and of their Q quantised twins -> 1 - cosine between the two, [Q, N, ...]."""
+    """[(1 + Q) N, ..., D], of pictures and of their Q quantised twins -> 1 - cosine between the
+    two, [Q, N, ...]."""
     before, *after = views.split(count)
     return torch.stack([1 - F.cosine_similarity(before, x, dim=-1) for x in after])

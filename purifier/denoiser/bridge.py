@@ -1,30 +1,34 @@
-"""The bridge from an adversarial picture to the clean one that the purifier learns to walk, and its guidance.
+"""The bridge from an adversarial picture to the clean one that the purifier learns to walk, and its
+guidance.
 
-A straight bridge (rectified flow, Liu et al., ICLR 2023, arXiv 2209.03003; flow matching between paired endpoints,
-Lipman et al., arXiv 2210.02747), with x the clean picture, x' the adversarial one, d = x' - x, and z ~ N(0, 1):
+A straight bridge (rectified flow, Liu et al., ICLR 2023, arXiv 2209.03003; flow matching between
+paired endpoints, Lipman et al., arXiv 2210.02747), with x the clean picture, x' the adversarial
+one, d = x' - x, and z ~ N(0, 1):
 
-    x_t = x + t (d + s z)            t = 1: x' + s z, the (noised) adversarial picture      t = 0: x, the clean one
-    v   = d x_t / d t = d + s z      what the network is trained to say of x_t, by squared error
-    x   = x_t - t v                  exact for the true v: the one-step estimate
+    x_t = x + t (d + s z)            t = 1: x' + s z, the (noised) adversarial picture      t = 0:
+    x, the clean one v   = d x_t / d t = d + s z      what the network is trained to say of x_t, by
+    squared error x   = x_t - t v                  exact for the true v: the one-step estimate
     x_{t - h} = x_t - h v(x_t, t)    Euler steps (FlowMatchEulerDiscreteScheduler), deterministic
 
-CoDefend's own losses are not public. ADBM (ICLR 2025) bridges the same two ends along a diffusion; there the walk must
-start from a noised picture. Here the noise level s may be 0, so that a clean picture can be left as it is; s above 0 is
-what ADBM's start has: the adversarial picture under noise.
+CoDefend's own losses are not public. ADBM (ICLR 2025) bridges the same two ends along a diffusion;
+there the walk must start from a noised picture. Here the noise level s may be 0, so that a clean
+picture can be left as it is; s above 0 is what ADBM's start has: the adversarial picture under
+noise.
 
 The frozen encoder guides: training (CoDefend's direction), and each picture at use.
 
-CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns: `Guidance`. At use, one
-signed-gradient step moves CLIP's features of a picture towards the LoRA encoder's features of its low-quality JPEG
-reference, an anchor as in AGC (arXiv 2605.15584): `guided`. Quantised coarsely, a picture loses what an attack put into
-it, and its detail; but the LoRA encoder (purifier/vlm/lora.py) sees nearly the clean one in it. With x the picture
-behind the network, c its reference, f and e the patch tokens of two layers of CLIP and of the LoRA encoder, g and h
-their embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
+CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns: `Guidance`.
+At use, one signed-gradient step moves CLIP's features of a picture towards the LoRA encoder's
+features of its low-quality JPEG reference, an anchor as in AGC (arXiv 2605.15584): `guided`.
+Quantised coarsely, a picture loses what an attack put into it, and its detail; but the LoRA encoder
+(purifier/vlm/lora.py) sees nearly the clean one in it. With x the picture behind the network, c its
+reference, f and e the patch tokens of two layers of CLIP and of the LoRA encoder, g and h their
+embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
 
     L(x) = mean |f(x) - e(c)|^2 / d^2 + |g(x) - h(c)|^2        x <- x - s sign(grad L(x))
 
-An attack moves CLIP's features far by a change of pixels that is hardly seen; so one that is hardly seen moves them
-back. Detail would need a larger change, so it stays.
+An attack moves CLIP's features far by a change of pixels that is hardly seen; so one that is hardly
+seen moves them back. Detail would need a larger change, so it stays.
 """
 
 from collections.abc import Sequence
@@ -52,11 +56,14 @@ class Ends:
     noise: Tensor
 
 
-def bridge_point(clean: Tensor, moved: Tensor, t: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def bridge_point(
+    clean: Tensor, moved: Tensor, t: Tensor, noise: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """A point on the bridge and its velocity.
 
     Args:
-        clean, moved: [N, 3, H, W], both ends. t: [N] in [0, 1]. noise: [N, 3, H, W], s z of the equations.
+        clean, moved: [N, 3, H, W], both ends. t: [N] in [0, 1]. noise: [N, 3, H, W], s z of the
+        equations.
 
     Returns:
         x_t and v, [N, 3, H, W] each.
@@ -71,14 +78,17 @@ def clean_estimate(point: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
 
 
 def draw_times(count: int, generator: torch.Generator, *, at_start: float = 0.5) -> Tensor:
-    """[N] in (0, 1]: exactly 1, where inference starts, with the chance `at_start`, else uniform."""
+    """[N] in (0, 1]: exactly 1, where inference starts, with the chance `at_start`, else
+    uniform."""
     uniform = 1 - torch.rand(count, generator=generator)
-    return torch.where(torch.rand(count, generator=generator) < at_start, torch.ones(count), uniform)
+    return torch.where(
+        torch.rand(count, generator=generator) < at_start, torch.ones(count), uniform
+    )
 
 
 def bridge_loss(pipeline: Any, ends: Ends) -> tuple[Tensor, Tensor]:
-    """Mean squared error of a PurifierPipeline's velocity, in units of its scale; and the clean estimate
-    [N, 3, H, W]."""
+    """Mean squared error of a PurifierPipeline's velocity, in units of its scale; and the clean
+    estimate [N, 3, H, W]."""
     point, velocity = bridge_point(ends.clean, ends.moved, ends.t, ends.noise)
     said = pipeline.velocity(point, ends.t)
     loss = ((said - velocity) / pipeline.config["scale"]).square().mean()
@@ -90,26 +100,33 @@ EVEN = 0.3  # of the mean deviation, added to each: dimensions that hardly diffe
 Features = tuple[Tensor, Tensor]  # patch tokens [N, T, D] and embedding [N, E] of CLIP
 
 
-def guided(pixels: Tensor, reference: Tensor, *, tower: Tower, encoder: Tower, size: float = SIZE) -> Tensor:
+def guided(
+    pixels: Tensor, reference: Tensor, *, tower: Tower, encoder: Tower, size: float = SIZE
+) -> Tensor:
     """One step of the pictures towards what is seen in their references.
 
     Args:
         pixels, reference: float [N, 3, H, W] in [0, 1]; each picture is moved as if it were alone.
-        tower, encoder: CLIP and the LoRA encoder, both on the processor. size: of the step, in 1/255.
+        tower, encoder: CLIP and the LoRA encoder, both on the processor. size: of the step, in
+        1/255.
 
     Returns:
-        The pictures, moved by `size` in every value, clipped to [0, 1]. Its gradient is that of the pictures: the
-        step's own is 0 nearly everywhere, as a sign's.
+        The pictures, moved by `size` in every value, clipped to [0, 1]. Its gradient is that of the
+        pictures: the step's own is 0 nearly everywhere, as a sign's.
     """
-    from purifier.vlm.features import clip_features  # imports transformers: seconds, at the first picture
+    from purifier.vlm.features import (
+        clip_features,  # imports transformers: seconds, at the first picture
+    )
 
-    layers = (2 * tower.layers // 3, tower.layers - 1)  # as the language model is given: for places, and for meaning
+    # as the language model is given: for places, and for meaning
+    layers = (2 * tower.layers // 3, tower.layers - 1)
     with torch.inference_mode(False), torch.no_grad():
         patches, embedding = clip_features(encoder, reference.cpu(), layers=layers)
         spread = patches.std(1, keepdim=True)
         spread = spread + EVEN * spread.mean((1, 2), keepdim=True)
     with torch.inference_mode(False), torch.enable_grad():
-        here = pixels.detach().cpu().clone().requires_grad_(True)  # a clone, which is no inference tensor
+        # a clone, which is no inference tensor
+        here = pixels.detach().cpu().clone().requires_grad_(True)
         found = clip_features(tower, here, layers=layers)
         terms = ((found[0] - patches) / spread, (found[1] - embedding) * embedding.shape[1] ** 0.5)
         loss = torch.stack([term.float().square().flatten(1).mean(1) for term in terms]).sum()
@@ -118,10 +135,13 @@ def guided(pixels: Tensor, reference: Tensor, *, tower: Tower, encoder: Tower, s
 
 
 class Guidance:
-    """Pulls f(x^) - f(x') towards f(x) - f(x'), f the frozen task encoder: CoDefend's direction, by its cosine.
+    """Pulls f(x^) - f(x') towards f(x) - f(x'), f the frozen task encoder: CoDefend's direction, by
+    its cosine.
 
-    A direction says nothing of how far to go, so that what is left of the shift, |f(x^) - f(x)|^2 over the batch's mean
-    |f(x') - f(x)|^2, is added. Features are divided by their deviation over the batch's clean pictures, each dimension
+    A direction says nothing of how far to go, so that what is left of the shift, |f(x^) - f(x)|^2
+    over the batch's mean
+    |f(x') - f(x)|^2, is added. Features are divided by their deviation over the batch's clean
+    pictures, each dimension
     by itself: a few dimensions of CLIP's tokens are a hundred times as large as the others.
 
     Args:
@@ -139,7 +159,9 @@ class Guidance:
         seen = clip_features(self.tower, estimate, layers=self.layers)
         for ours, clean, moved in zip(seen, clean_seen, moved_seen, strict=True):
             deviation = clean.flatten(0, -2).std(0) + 1e-3
-            want, got, left = ((a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean)))
+            want, got, left = (
+                (a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean))
+            )
             attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
             cosine = 1 - F.cosine_similarity(got, want, dim=-1)
             remains = left.square().mean() / want.square().mean().clamp_min(1e-4)

@@ -1,4 +1,5 @@
-"""Fixed filters: what the purifier's network sees a picture through, and what takes out what the network leaves."""
+"""Fixed filters: what the purifier's network sees a picture through, and what takes out what the
+network leaves."""
 
 import io
 import math
@@ -14,21 +15,26 @@ from purifier.pausing import pause
 
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
-REFERENCE_SIDE = 176  # px of the short side of the coarse twin: coarser than CLIP sees, and on another grid
+# px of the short side of the coarse twin: coarser than CLIP sees, and on another grid
+REFERENCE_SIDE = 176
 BLOCK = 8  # px, of JPEG's transform
 LARGEST, LEAST = 1 << 22, 24  # px, of what is quantised, and of its short side
-SIDES = (150, 208)  # px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
+# px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
+SIDES = (150, 208)
 TURN, MOVE, LONG = 0.4, 0.05, 4 / 3  # LONG: sides from which on it is turned less
-SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))  # of its grid, evenly spread over a block
+# of its grid, evenly spread over a block
+SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))
 
 
 def fine_detail(pixels: Tensor) -> Tensor:
-    """Each value minus the mean of its 3 x 3 px. Here a perturbation is large, compared with the content."""
+    """Each value minus the mean of its 3 x 3 px. Here a perturbation is large, compared with the
+    content."""
     return pixels - F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def low_pass(pixels: Tensor, side: int = COARSE) -> Tensor:
-    """The picture at a short side of `side` px, enlarged to its own size again: too coarse for an attack to survive."""
+    """The picture at a short side of `side` px, enlarged to its own size again: too coarse for an
+    attack to survive."""
     small = resize(pixels, side / min(pixels.shape[-2:]))
     return F.interpolate(small, pixels.shape[-2:], mode="bicubic", align_corners=False).clamp(0, 1)
 
@@ -42,19 +48,26 @@ def resize(pixels: Tensor, factor: float) -> Tensor:
 
 
 def coarser(pixels: Tensor, side: float) -> Tensor:
-    """The picture at a short side of `side` px, or less, but at least LEAST, where that would be more than LARGEST px:
-    a long strip would fill the memory."""
+    """The picture at a short side of `side` px, or less, but at least LEAST, where that would be
+    more than LARGEST px: a long strip would fill the memory."""
     height, width = pixels.shape[-2:]
     short = min(height, width)
-    return resize(pixels, max(LEAST / short, min(side / short, math.sqrt(LARGEST / (height * width)))))
+    return resize(
+        pixels, max(LEAST / short, min(side / short, math.sqrt(LARGEST / (height * width))))
+    )
 
 
-def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, int], ...] = SHIFTS) -> Tensor:
-    """A picture as JPEG at a low quality leaves it, as the mean over `shifts` of the grid of blocks.
+def quantise(
+    pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, int], ...] = SHIFTS
+) -> Tensor:
+    """A picture as JPEG at a low quality leaves it, as the mean over `shifts` of the grid of
+    blocks.
 
-    Small coefficients, where a perturbation lives, become 0; edges, which are large ones, stay sharp. The mean takes
-    away the blocks (Nosratinia, Denoising of JPEG images by re-application of JPEG, 2001). The gradient goes straight
-    through the rounding: the true one is 0 nearly everywhere, and would only hide what an attacker can do.
+    Small coefficients, where a perturbation lives, become 0; edges, which are large ones, stay
+    sharp. The mean takes away the blocks (Nosratinia, Denoising of JPEG images by re-application of
+    JPEG, 2001). The gradient goes straight
+    through the rounding: the true one is 0 nearly everywhere, and would only hide what an attacker
+    can do.
 
     Args:
         pixels: float [N, 3, H, W] in [0, 1], sides above 16 px.
@@ -64,14 +77,21 @@ def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, in
     planes = torch.einsum("cd,ndhw->nchw", to_colours, pixels)
     total = torch.zeros_like(pixels)
     for down, right in shifts:
-        below, beside = (-(side + shift) % (2 * BLOCK) for side, shift in ((height, down), (width, right)))
+        below, beside = (
+            -(side + shift) % (2 * BLOCK) for side, shift in ((height, down), (width, right))
+        )
         padded = F.pad(planes, (right, beside, down, below), mode="reflect")
-        total = total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
-    return torch.einsum("cd,ndhw->nchw", torch.linalg.inv(to_colours), total / len(shifts)).clamp(0, 1)
+        total = (
+            total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
+        )
+    return torch.einsum("cd,ndhw->nchw", torch.linalg.inv(to_colours), total / len(shifts)).clamp(
+        0, 1
+    )
 
 
 def quantise_at(pixels: Tensor, quality: int, side: int) -> Tensor:
-    """`quantise` at a short side of `side` px, then enlarged again, by which it may leave [0, 1] a little."""
+    """`quantise` at a short side of `side` px, then enlarged again, by which it may leave [0, 1] a
+    little."""
     coarse = quantise(coarser(pixels.clamp(0, 1), side), quality)
     if coarse.shape == pixels.shape:
         return coarse
@@ -79,10 +99,14 @@ def quantise_at(pixels: Tensor, quality: int, side: int) -> Tensor:
 
 
 def quantise_by_chance(
-    pixels: Tensor, size: tuple[int, int], quality: int = QUALITY, generator: torch.Generator | None = None
+    pixels: Tensor,
+    size: tuple[int, int],
+    quality: int = QUALITY,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """`quantise` at a short side, on grids, at an angle and in a place that are drawn anew, and turned back; so that an
-    white-box attacker who does not know the draw can only follow a mean gradient (EOT).
+    """`quantise` at a short side, on grids, at an angle and in a place that are drawn anew, and
+    turned back; so that an white-box attacker who does not know the draw can only follow a mean
+    gradient (EOT).
 
     Args:
         pixels: float [N, 3, H, W] in [0, 1]. size: height and width of what is returned.
@@ -99,7 +123,9 @@ def quantise_by_chance(
     angle, scale = draw(-most, most), draw(0.95, 1.05)
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
     moved = (draw(-MOVE, MOVE), draw(-MOVE, MOVE))
-    turn = torch.tensor([[cosine, -sine / ratio, moved[0]], [sine * ratio, cosine, moved[1]], [0, 0, 1]])
+    turn = torch.tensor(
+        [[cosine, -sine / ratio, moved[0]], [sine * ratio, cosine, moved[1]], [0, 0, 1]]
+    )
     shifts = tuple((int(draw(0, BLOCK)), int(draw(0, BLOCK))) for _ in SHIFTS)
     turned = quantise(_turned(padded, turn).clamp(0, 1), quality, shifts)
     straight = _turned(turned, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
@@ -108,18 +134,26 @@ def quantise_by_chance(
 
 def _turned(pixels: Tensor, turn: Tensor) -> Tensor:
     """Moved by an affine map of [-1, 1] x [-1, 1], [3, 3]."""
-    where = F.affine_grid(turn[:2].to(pixels).expand(len(pixels), 2, 3), list(pixels.shape), align_corners=False)
-    return F.grid_sample(pixels, where, mode="bicubic", padding_mode="reflection", align_corners=False)
+    where = F.affine_grid(
+        turn[:2].to(pixels).expand(len(pixels), 2, 3), list(pixels.shape), align_corners=False
+    )
+    return F.grid_sample(
+        pixels, where, mode="bicubic", padding_mode="reflection", align_corners=False
+    )
 
 
 def _through_jpeg(planes: Tensor, quality: int) -> Tensor:
-    """One JPEG round trip of brightness and two colours, [N, 3, H, W] in 0 to 255, sides multiples of 16 px; the
-    colours at half resolution."""
+    """One JPEG round trip of brightness and two colours, [N, 3, H, W] in 0 to 255, sides multiples
+    of 16 px; the colours at half resolution."""
     luma, chroma = (torch.tensor(table, device=planes.device) for table in _tables(quality))
     y, colours = planes.split((1, 2), 1)
     y = _blocks(y - 128, luma) + 128
-    small = _blocks(F.avg_pool2d(colours, 2).flatten(0, 1)[:, None], chroma).view(len(planes), 2, *_half(planes))
-    return torch.cat([y, F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)], 1)
+    small = _blocks(F.avg_pool2d(colours, 2).flatten(0, 1)[:, None], chroma).view(
+        len(planes), 2, *_half(planes)
+    )
+    return torch.cat(
+        [y, F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)], 1
+    )
 
 
 def _half(pixels: Tensor) -> tuple[int, int]:
@@ -127,7 +161,8 @@ def _half(pixels: Tensor) -> tuple[int, int]:
 
 
 def _blocks(plane: Tensor, table: Tensor) -> Tensor:
-    """[N, 1, H, W] -> the same after its blocks' coefficients were rounded to multiples of the table's values."""
+    """[N, 1, H, W] -> the same after its blocks' coefficients were rounded to multiples of the
+    table's values."""
     waves = _WAVES.to(plane)
     blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
     found = blocks @ waves.T / table
@@ -136,7 +171,8 @@ def _blocks(plane: Tensor, table: Tensor) -> Tensor:
 
 
 def _cosines() -> Tensor:
-    """The orthonormal basis of the 8 x 8 DCT-II, [64, 64]: a row a coefficient, both in JPEG's order of rows."""
+    """The orthonormal basis of the 8 x 8 DCT-II, [64, 64]: a row a coefficient, both in JPEG's
+    order of rows."""
     k = torch.arange(BLOCK, dtype=torch.float64)
     waves = torch.cos(torch.pi * (k + 0.5) * k[:, None] / BLOCK) * (2 / BLOCK) ** 0.5
     waves[0] /= 2**0.5
@@ -154,18 +190,25 @@ def _tables(quality: int) -> tuple[list[float], list[float]]:
 
 _WAVES = _cosines()
 # of JFIF: brightness, and two colours around 0
-_YCBCR = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
+_YCBCR = (
+    (0.299, 0.587, 0.114),
+    (-0.168735892, -0.331264108, 0.5),
+    (0.5, -0.418687589, -0.081312411),
+)
 
 
-Network = Callable[[Tensor], Tensor]  # [N, C, h, w] -> [N, D, h, w], h and w multiples of `multiple`
+# [N, C, h, w] -> [N, D, h, w], h and w multiples of `multiple`
+Network = Callable[[Tensor], Tensor]
 
 
-def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int) -> Tensor:
+def apply_tiled(
+    network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int
+) -> Tensor:
     """network(pixels), tile by tile where a side is above `tile`; differentiable.
 
-    Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by weights that fall
-    linearly to 0 across the overlap; it pauses before each. What does not fill a multiple of `multiple` px is padded by
-    reflection.
+    Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by
+    weights that fall linearly to 0 across the overlap; it pauses before each. What does not fill a
+    multiple of `multiple` px is padded by reflection.
 
     Args:
         pixels: [N, C, H, W]. tile, multiple: px; tile is a multiple of `multiple`.
@@ -183,7 +226,8 @@ def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, mu
             ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
             ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
             place = (..., slice(top, top + h), slice(left, left + w))
-            if pixels.device.type == "cpu":  # a graphics card, which may be lent to another process, is quick
+            # a graphics card, which may be lent to another process, is quick
+            if pixels.device.type == "cpu":
                 pause()
             found = network(pixels[place]) * ramp
             if total is None:
@@ -204,7 +248,8 @@ def plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[in
 
 
 def pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Padded at the bottom and the right by reflection; by repeating the edge where the picture is too small for it."""
+    """Padded at the bottom and the right by reflection; by repeating the edge where the picture is
+    too small for it."""
     down, right = height - pixels.shape[-2], width - pixels.shape[-1]
     if not down and not right:
         return pixels

@@ -1,11 +1,14 @@
-"""The purifier: a diffusion pipeline that walks a picture from where an attack moved it back to where it was.
+"""The purifier: a diffusion pipeline that walks a picture from where an attack moved it back to
+where it was.
 
     purifier = PurifierPipeline.from_pretrained()
-    purified = purifier(pixels).images        float [N, 3, H, W] in [0, 1], on 8-bit levels, the same size
+    purified = purifier(pixels).images        float [N, 3, H, W] in [0, 1], on 8-bit levels, the
+    same size
 
-In this order: the attack detector decides whether a picture was attacked (attack_detector); the diffusion network walks
-the bridge (bridge); one guided step moves CLIP's features towards those of a low-quality JPEG reference (guidance); the
-result is quantised (filters). `Stages` switches each of them off. What each is worth stands in the card of the weights.
+In this order: the attack detector decides whether a picture was attacked (attack_detector); the
+diffusion network walks the bridge (bridge); one guided step moves CLIP's features towards those of
+a low-quality JPEG reference (guidance); the result is quantised (filters). `Stages` switches each
+of them off. What each is worth stands in the card of the weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,16 +48,20 @@ Denoise = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 STEPS, MAX_STEPS = 1, 5
 SHARD = "8MB"
 FINE, APART = 8.0, 4.0  # by which the network's further views of a picture are enlarged
-SIDE, FINER = 224, 30  # px of the short side at which a picture is guided, and quality at which it is then quantised
+# px of the short side at which a picture is guided, and quality at which it is then quantised
+SIDE, FINER = 224, 30
 ALWAYS = 4.0  # 1/255, of the noise that is added where the attack detector is not asked
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Which parts of the purifier are on, so that each can be measured, and shown, without the others.
+    """Which parts of the purifier are on, so that each can be measured, and shown, without the
+    others.
 
-    detector: a picture that the attack detector takes for clean comes back unchanged; off, every picture is purified.
-    network: the diffusion network takes out what it finds. The detector looks at that whether it is taken out or not.
+    detector: a picture that the attack detector takes for clean comes back unchanged; off, every
+    picture is purified.
+    network: the diffusion network takes out what it finds. The detector looks at that whether it is
+    taken out or not.
     guided_step: the picture is moved towards the features of its low-quality JPEG reference.
     encoder: those features are the LoRA encoder's; off, CLIP's own.
     quantisation: the result is quantised as a JPEG of quality FINER.
@@ -68,7 +75,8 @@ class Stages:
 
 
 ALL = Stages()
-ALONE = Stages(detector=False, guided_step=False, quantisation=False)  # the network and nothing else
+# the network and nothing else
+ALONE = Stages(detector=False, guided_step=False, quantisation=False)
 
 
 @dataclass
@@ -82,16 +90,18 @@ class PurifierPipeline(DiffusionPipeline):
     """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps.
 
     Args:
-        unet: finds the perturbation; takes the picture, its fine detail FINE times enlarged, and, if it has 9 fold^2
-            channels and not 6, APART times what its low-quality reference adds; its output, 3 fold^2 channels, times
-            `scale` is the velocity.
+        unet: finds the perturbation; takes the picture, its fine detail FINE times enlarged, and,
+            if it has 9 fold^2 channels and not 6, APART times what its low-quality reference adds;
+            its output, 3 fold^2 channels, times `scale` is the velocity.
         gate: settings of an AttackDetector. Without them the network's walk is the answer.
         tile, overlap: of pictures with a side above `tile` px.
-        coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
-            correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
+        coarse: pictures whose short side is at least 1.5 times as long are first purified at this
+            short side, and the correction is enlarged: an attack made at the size that CLIP sees is
+            as coarse as that.
     """
 
-    unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
+    # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
+    unet: Any
     scheduler: Any
     config: Any
 
@@ -132,20 +142,23 @@ class PurifierPipeline(DiffusionPipeline):
 
         Args:
             pixels: float [N, 3, H, W] in [0, 1], any size.
-            num_inference_steps: 1 to 5. Without noise and `always`, the same picture gives the same result.
-            noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
-                `generator` draws it; without one, another noise each time.
-            always: whether to purify what the attack detector takes for clean, too, with noise of ALWAYS at least and a
-                quantisation that are drawn anew each time, in place of the guided step. An attacker who knows the
-                purifier can mislead the detector, and prepare for a fixed grid. Without a detector, only the noise is
-                added.
+            num_inference_steps: 1 to 5. Without noise and `always`, the same picture gives the same
+                result.
+            noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed
+                with the rest; `generator` draws it; without one, another noise each time.
+            always: whether to purify what the attack detector takes for clean, too, with noise of
+                ALWAYS at least and a quantisation that are drawn anew each time, in place of the
+                guided step. An attacker who knows the purifier can mislead the detector, and
+                prepare for a fixed grid. Without a detector, only the noise is added.
             stages: which parts are on; with `always`, only the network's switch counts.
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
             WeightsMissing: there is an attack detector, and CLIP or the LoRA encoder is not here.
         """
-        purified = self.purify(pixels, num_inference_steps, noise, generator, always=always, stages=stages)
+        purified = self.purify(
+            pixels, num_inference_steps, noise, generator, always=always, stages=stages
+        )
         return PurifierOutput(images=to_levels(purified))
 
     def purify(
@@ -162,8 +175,8 @@ class PurifierPipeline(DiffusionPipeline):
         """The same without rounding, and differentiable: what an adaptive attacker has.
 
         Args:
-            denoise: another denoiser in the network's place. The attack detector goes on looking at this one's network,
-                so that another denoiser gets the very same pictures.
+            denoise: another denoiser in the network's place. The attack detector goes on looking at
+                this one's network, so that another denoiser gets the very same pictures.
         """
         _check(pixels, steps, noise)
         noise = max(noise, ALWAYS) if always else noise
@@ -175,7 +188,13 @@ class PurifierPipeline(DiffusionPipeline):
         if self.config["gate"] is None:
             return self._walked(pixels, found, steps).clamp(0, 1)
         if always:
-            walked = looked if not stages.network else looked - found if steps == 1 else self._walk(looked, steps)
+            walked = (
+                looked
+                if not stages.network
+                else looked - found
+                if steps == 1
+                else self._walk(looked, steps)
+            )
             size = pixels.shape[-2], pixels.shape[-1]
             return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
         if stages.detector:
@@ -192,12 +211,14 @@ class PurifierPipeline(DiffusionPipeline):
         return (pixels + decided(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
     def evidence(self, pixels: Tensor) -> Tensor:
-        """What the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and `clip_moves`, [N, D]."""
+        """What the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and
+        `clip_moves`, [N, D]."""
         return _evidence(pixels, *self.look(pixels))
 
     @torch.no_grad()
     def forced(self, pixels: Tensor, *, steps: int = STEPS, encoder: Tower | None = None) -> Tensor:
-        """The pictures as they are purified where the detector finds an attack; not rounded, without a gradient.
+        """The pictures as they are purified where the detector finds an attack; not rounded,
+        without a gradient.
 
         encoder: in place of the shipped LoRA encoder.
         """
@@ -210,14 +231,21 @@ class PurifierPipeline(DiffusionPipeline):
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures, large ones at `coarse`, and what one step would take out of them."""
         side = min(pixels.shape[-2:])
-        looked = resize(pixels, self.config["coarse"] / side) if side >= 1.5 * self.config["coarse"] else pixels
+        looked = (
+            resize(pixels, self.config["coarse"] / side)
+            if side >= 1.5 * self.config["coarse"]
+            else pixels
+        )
         return looked, looked - self._walk(looked, 1)
 
     def _walked(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
         """The pictures after the walk; `found` is what `look` found in them."""
         if found.shape == pixels.shape:
             return pixels - found if steps == 1 else self._walk(pixels, steps)
-        return self._walk(pixels - F.interpolate(found, pixels.shape[-2:], mode="bicubic", align_corners=False), steps)
+        return self._walk(
+            pixels - F.interpolate(found, pixels.shape[-2:], mode="bicubic", align_corners=False),
+            steps,
+        )
 
     def _walk(self, pixels: Tensor, steps: int) -> Tensor:
         """Euler steps from t = 1 to t = 0."""
@@ -227,7 +255,9 @@ class PurifierPipeline(DiffusionPipeline):
         scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
         x = pixels
         for t in scheduler.timesteps:
-            x = scheduler.step(self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
+            x = scheduler.step(
+                self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x
+            ).prev_sample
         return x
 
     def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
@@ -235,9 +265,15 @@ class PurifierPipeline(DiffusionPipeline):
 
         def network(part: Tensor) -> Tensor:
             picture, *reference = part.split(3, 1)
-            views = [picture * 2 - 1, FINE * fine_detail(picture), *(APART * (other - picture) for other in reference)]
+            views = [
+                picture * 2 - 1,
+                FINE * fine_detail(picture),
+                *(APART * (other - picture) for other in reference),
+            ]
             folded = F.pixel_unshuffle(torch.cat(views, 1), self.config["fold"])
-            with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
+            with torch.autocast(
+                part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16
+            ):
                 out = self.unet(folded, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 
@@ -247,28 +283,38 @@ class PurifierPipeline(DiffusionPipeline):
         return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
 
     def _guided(self, walked: Tensor, stages: Stages, encoder: Tower | None = None) -> Tensor:
-        """The pictures behind the network without what it leaves of an attack: guided and quantised; it may leave
-        [0, 1] a little.
+        """The pictures behind the network without what it leaves of an attack: guided and
+        quantised; it may leave [0, 1] a little.
 
-        The gradient goes straight through the step and the rounding: to the pictures that are moved, and to what they
-        are moved towards. Of a picture larger than SIDE the part that CLIP sees is exchanged; finer detail stays.
+        The gradient goes straight through the step and the rounding: to the pictures that are
+        moved, and to what they are moved towards. Of a picture larger than SIDE the part that CLIP
+        sees is exchanged; finer detail stays.
         """
         if not stages.guided_step and not stages.quantisation:
             return walked
         if stages.guided_step:
-            moved, reference = towards_reference(walked, encoder if stages.encoder else shared_tower(TOWER))
+            moved, reference = towards_reference(
+                walked, encoder if stages.encoder else shared_tower(TOWER)
+            )
             straight_through = reference - reference.detach()
         else:
             moved, straight_through = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1), torch.zeros(())
-        restored = (quantise(moved, FINER) if stages.quantisation else moved) + straight_through.to(moved)
+        restored = (quantise(moved, FINER) if stages.quantisation else moved) + straight_through.to(
+            moved
+        )
         if restored.shape == walked.shape:
             return restored
-        detailed = quantise_at(walked, FINER, min(walked.shape[-2:])) if stages.quantisation else walked
+        detailed = (
+            quantise_at(walked, FINER, min(walked.shape[-2:])) if stages.quantisation else walked
+        )
         change = restored - coarser(detailed, SIDE)
-        return detailed + F.interpolate(change, walked.shape[-2:], mode="bicubic", align_corners=False)
+        return detailed + F.interpolate(
+            change, walked.shape[-2:], mode="bicubic", align_corners=False
+        )
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
+        """Writes model_index.json, the scheduler's config and the network, in half precision, in
+        shards below 9 MB."""
         kept = [(p, p.data) for p in self.unet.parameters()]
         try:
             self.unet.half()
@@ -287,25 +333,37 @@ class PurifierPipeline(DiffusionPipeline):
         """
         if not (Path(folder) / "model_index.json").is_file():
             name = Path(folder).name
-            raise WeightsMissing(f"There is no purifier {name!r}. Train one: python -m purifier train.")
+            raise WeightsMissing(
+                f"There is no purifier {name!r}. Train one: python -m purifier train."
+            )
         with _without_progress_bars():
             loaded: PurifierPipeline = super().from_pretrained(
-                str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
+                str(folder),
+                dtype=torch.float32,
+                low_cpu_mem_usage=False,
+                local_files_only=True,
+                **options,
             )
-        loaded.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # convolves a quarter faster
+        # convolves a quarter faster
+        loaded.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         return loaded
 
 
 def new_pipeline(
-    *, channels: tuple[int, ...] = (32, 64, 128), layers: int = 1, fold: int = 2, seed: int = 0, **options: Any
+    *,
+    channels: tuple[int, ...] = (32, 64, 128),
+    layers: int = 1,
+    fold: int = 2,
+    seed: int = 0,
+    **options: Any,
 ) -> PurifierPipeline:
     """An untrained purifier, which leaves every picture as it is: its last layer is zero.
 
     Its U-Net has no attention, so that what is said of a tile does not depend on what is far away.
 
     Args:
-        channels: of the U-Net's levels. layers: its residual blocks a level. fold: see PurifierPipeline. seed: of the
-            other weights. options: of PurifierPipeline.
+        channels: of the U-Net's levels. layers: its residual blocks a level. fold: see
+            PurifierPipeline. seed: of the other weights. options: of PurifierPipeline.
     """
     torch.manual_seed(seed)
     unet: Any = UNet2DModel(
@@ -328,21 +386,28 @@ def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
 
 
 def towards_reference(walked: Tensor, encoder: Tower | None = None) -> tuple[Tensor, Tensor]:
-    """Pictures behind the network, guided at the size that CLIP sees, and their references: [N, 3, H, W] in [0, 1].
+    """Pictures behind the network, guided at the size that CLIP sees, and their references: [N, 3,
+    H, W] in [0, 1].
 
     encoder: what the references are seen by, in place of the shipped LoRA encoder.
     """
-    from purifier.vlm.lora import shared_encoder  # imports transformers: seconds, at the first picture
+    from purifier.vlm.lora import (
+        shared_encoder,  # imports transformers: seconds, at the first picture
+    )
 
     fine = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
     reference = low_quality_reference(fine)
-    return guided(fine, reference, tower=shared_tower(TOWER), encoder=encoder or shared_encoder()), reference
+    return guided(
+        fine, reference, tower=shared_tower(TOWER), encoder=encoder or shared_encoder()
+    ), reference
 
 
 def low_quality_reference(pixels: Tensor) -> Tensor:
-    """Quantised as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below SIDE: little of an attack is
-    left in it."""
-    return quantise_at(pixels, QUALITY, round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)).clamp(0, 1)
+    """Quantised as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below SIDE:
+    little of an attack is left in it."""
+    return quantise_at(
+        pixels, QUALITY, round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)
+    ).clamp(0, 1)
 
 
 def _unforeseen() -> torch.Generator:
@@ -366,7 +431,10 @@ def _without_progress_bars() -> Iterator[None]:
 
 def _check(pixels: Tensor, steps: int, noise: float) -> None:
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+        raise ValueError(
+            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
+            f"{tuple(pixels.shape)}."
+        )
     if not 1 <= steps <= MAX_STEPS:
         raise ValueError(f"The purifier takes 1 to {MAX_STEPS} steps, not {steps}.")
     if not 0 <= noise <= 64:

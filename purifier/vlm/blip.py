@@ -22,18 +22,24 @@ class BlipCaptioner(HubVLM):
         pictures = to_pictures(pixels)
         text = [self.prefix] * len(pictures) if self.prefix else None
         inputs = self._here(self.processor(images=pictures, text=text, return_tensors="pt"))
-        return [Caption(*said) for said in self._generate(inputs, limit=30, decoder=self.model.text_decoder)]
+        return [
+            Caption(*said)
+            for said in self._generate(inputs, limit=30, decoder=self.model.text_decoder)
+        ]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """Raises NotThisKind: this model has no way to take a question."""
         raise NotThisKind(
-            "This BLIP model only captions. For questions load a VQA model, such as Salesforce/blip-vqa-base."
+            "This BLIP model only captions. For questions load a VQA model, such as "
+            "Salesforce/blip-vqa-base."
         )
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         if prompt != CAPTION_PROMPT:
             self.answer(pixels, prompt)
-        inputs = self._followed(self._here(self.processor(images=to_pictures(pixels), return_tensors="pt")), pixels)
+        inputs = self._followed(
+            self._here(self.processor(images=to_pictures(pixels), return_tensors="pt")), pixels
+        )
         seen = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
         return _decoded(self, [self.model.decoder_input_ids], text, seen)
 
@@ -49,8 +55,13 @@ class BlipVQA(HubVLM):
         """A few words to each question."""
         pictures = to_pictures(pixels)
         asked = [self._said(text) for text in each(question, len(pictures))]
-        inputs = self._here(self.processor(images=pictures, text=asked, padding=True, return_tensors="pt"))
-        return [to_answer(*said) for said in self._generate(inputs, limit=12, decoder=self.model.text_decoder)]
+        inputs = self._here(
+            self.processor(images=pictures, text=asked, padding=True, return_tensors="pt")
+        )
+        return [
+            to_answer(*said)
+            for said in self._generate(inputs, limit=12, decoder=self.model.text_decoder)
+        ]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         asked = self._said(WHAT if prompt == CAPTION_PROMPT else prompt)
@@ -58,7 +69,9 @@ class BlipVQA(HubVLM):
         inputs = self._followed(self._here(made), pixels)
         seen = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
         question = self.model.text_encoder(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], encoder_hidden_states=seen
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            encoder_hidden_states=seen,
         )
         return _decoded(self, [self.model.decoder_start_token_id], text, question[0])
 
@@ -67,6 +80,8 @@ def _decoded(vlm: HubVLM, start: list[int], text: str, seen: Tensor) -> Tensor:
     """log p(text and its end | what the decoder is given to see), [1]."""
     decoder: Any = vlm.model.text_decoder
     words = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    ids = torch.tensor([*start, *words, vlm.model.config.text_config.sep_token_id], device=seen.device)
+    ids = torch.tensor(
+        [*start, *words, vlm.model.config.text_config.sep_token_id], device=seen.device
+    )
     logits = decoder(input_ids=ids[None], encoder_hidden_states=seen).logits[0]
     return likelihood_of(logits, ids, len(start))

@@ -14,14 +14,16 @@ from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """What the model's authors put before a picture's text: for a caption, and around a question."""
+    """What the model's authors put before a picture's text: for a caption, and around a
+    question."""
 
     caption: str
     question: str
 
 
 BLIP2 = Prompts("a photo of", "Question: {} Answer:")  # arXiv 2301.12597
-INSTRUCT_BLIP = Prompts("Write a short description for the image.", "Question: {} Short answer:")  # arXiv 2305.06500
+# arXiv 2305.06500
+INSTRUCT_BLIP = Prompts("Write a short description for the image.", "Question: {} Short answer:")
 
 
 class Blip2VLM(HubVLM):
@@ -35,7 +37,10 @@ class Blip2VLM(HubVLM):
 
     def caption(self, pixels: Tensor) -> list[Caption]:
         """One sentence a picture."""
-        return [Caption(*self._continued(picture, CAPTION_PROMPT, limit=30)) for picture in to_pictures(pixels)]
+        return [
+            Caption(*self._continued(picture, CAPTION_PROMPT, limit=30))
+            for picture in to_pictures(pixels)
+        ]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """A few words to each question."""
@@ -51,18 +56,25 @@ class Blip2VLM(HubVLM):
     def _continued(self, picture: Image.Image, prompt: str, *, limit: int) -> tuple[str, float]:
         inputs = self._inputs(picture, self._prompt(prompt))
         start = inputs["input_ids"].shape[1] if self._continues else 0
-        return self._generate(inputs, limit=limit, decoder=self.model.language_model, start=start)[0]
+        return self._generate(inputs, limit=limit, decoder=self.model.language_model, start=start)[
+            0
+        ]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         picture, asked = to_pictures(pixels)[0], self._prompt(prompt)
         inputs = self._followed(self._inputs(picture, asked), pixels)
         if not self._continues:
-            labels = self.processor.tokenizer(text, return_tensors="pt")["input_ids"].to(self.model.device)
+            labels = self.processor.tokenizer(text, return_tensors="pt")["input_ids"].to(
+                self.model.device
+            )
             logs = self.model(**inputs, labels=labels).logits[0].float().log_softmax(-1)
             return logs.gather(1, labels[0, :, None]).sum()[None]
         before = inputs["input_ids"][0].tolist()
         whole = self._inputs(picture, f"{asked} {text}")["input_ids"][0].tolist()
-        start = next((i for i, pair in enumerate(zip(before, whole, strict=False)) if len(set(pair)) > 1), len(before))
+        start = next(
+            (i for i, pair in enumerate(zip(before, whole, strict=False)) if len(set(pair)) > 1),
+            len(before),
+        )
         ids = torch.tensor([*whole, self._end], device=self.model.device)
         said = dict(inputs) | {"input_ids": ids[None], "attention_mask": torch.ones_like(ids)[None]}
         return likelihood_of(self.model(**said).logits[0], ids, start)

@@ -1,4 +1,5 @@
-"""Models with a chat template: LLaVA, Qwen-VL, SmolVLM and others of the image-text-to-text kind."""
+"""Models with a chat template: LLaVA, Qwen-VL, SmolVLM and others of the image-text-to-text
+kind."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,10 @@ class ChatVLM(HubVLM):
 
     def caption(self, pixels: Tensor) -> list[Caption]:
         """One short sentence a picture."""
-        return [Caption(*self._ask(picture, CAPTION_PROMPT, limit=40)) for picture in to_pictures(pixels)]
+        return [
+            Caption(*self._ask(picture, CAPTION_PROMPT, limit=40))
+            for picture in to_pictures(pixels)
+        ]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """A few words to each question."""
@@ -28,7 +32,9 @@ class ChatVLM(HubVLM):
 
     def _ask(self, picture: Image.Image, prompt: str, *, limit: int) -> tuple[str, float]:
         inputs = self._inputs([self._request(picture, prompt)], add_generation_prompt=True)
-        return self._generate(inputs, limit=limit, decoder=self.model, start=inputs["input_ids"].shape[1])[0]
+        return self._generate(
+            inputs, limit=limit, decoder=self.model, start=inputs["input_ids"].shape[1]
+        )[0]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         request = self._request(to_pictures(pixels)[0], prompt)
@@ -45,7 +51,9 @@ class ChatVLM(HubVLM):
         return {"role": "user", "content": content}
 
     def _inputs(self, talk: list[dict[str, Any]], **options: Any) -> Any:
-        made = self.processor.apply_chat_template(talk, tokenize=True, return_dict=True, return_tensors="pt", **options)
+        made = self.processor.apply_chat_template(
+            talk, tokenize=True, return_dict=True, return_tensors="pt", **options
+        )
         return self._here(made)
 
     def _ends(self) -> set[int]:
@@ -55,7 +63,10 @@ class ChatVLM(HubVLM):
 
 
 def _spoken(before: list[int], whole: list[int], ends: set[int]) -> tuple[int, int]:
-    """Where in the ids of a whole conversation the reply starts, and where the token that ends it is over."""
-    shared = next((i for i, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before))
+    """Where in the ids of a whole conversation the reply starts, and where the token that ends it
+    is over."""
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before)
+    )
     end = next((i + 1 for i in range(shared, len(whole)) if whole[i] in ends), len(whole))
     return shared, end

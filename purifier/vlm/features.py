@@ -1,4 +1,5 @@
-"""What the vision-language model sees of a picture: frozen CLIP features, and their cache for training.
+"""What the vision-language model sees of a picture: frozen CLIP features, and their cache for
+training.
 
 features = clip_features(tower, pixels)      live, differentiable
 cache = FeatureCache.build(rows, ...)        several augmented views of every picture, once, on disk
@@ -24,22 +25,26 @@ VIEWS = 6
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A crop of the picture (left, top, right, bottom as fractions of its sides), then perhaps mirrored."""
+    """A crop of the picture (left, top, right, bottom as fractions of its sides), then perhaps
+    mirrored."""
 
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     flip: bool = False
 
 
-def clip_features(tower: Tower, pixels: Tensor, *, layers: Sequence[int] = LAYERS) -> tuple[Tensor, Tensor]:
+def clip_features(
+    tower: Tower, pixels: Tensor, *, layers: Sequence[int] = LAYERS
+) -> tuple[Tensor, Tensor]:
     """The frozen features of pictures; differentiable, resize and normalisation inside.
 
     Args:
         tower: CLIP, of width W and embedding width E (768 and 512 for ViT-B/16).
-        pixels: float [N, 3, H, W] in [0, 1], any size; squeezed to the tower's square, so that nothing is cut off.
+        pixels: float [N, 3, H, W] in [0, 1], any size; squeezed to the tower's square, so that
+            nothing is cut off.
 
     Returns:
-        Patch tokens after `layers`, averaged to GRID x GRID, [N, 49, len(layers) * W], and the normalised embedding,
-        [N, E].
+        Patch tokens after `layers`, averaged to GRID x GRID, [N, 49, len(layers) * W], and the
+        normalised embedding, [N, E].
     """
     trace = tower(at_tower_size(tower, pixels), patches=max(layers) == tower.layers)
     kept = torch.cat([trace.patches[layer] for layer in layers], -1)  # (N, 196, 1536)
@@ -49,11 +54,14 @@ def clip_features(tower: Tower, pixels: Tensor, *, layers: Sequence[int] = LAYER
 
 
 def at_tower_size(tower: Tower, pixels: Tensor) -> Tensor:
-    """float [N, 3, H, W] in [0, 1], any size -> [N, 3, S, S], squeezed to the tower's square; differentiable."""
+    """float [N, 3, H, W] in [0, 1], any size -> [N, 3, S, S], squeezed to the tower's square;
+    differentiable."""
     size = (tower.image_size, tower.image_size)
     if pixels.shape[-2:] == size:
         return pixels
-    return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False).clamp(
+        0, 1
+    )
 
 
 def embedding(tower: Tower, trace: Trace) -> Tensor:
@@ -62,7 +70,8 @@ def embedding(tower: Tower, trace: Trace) -> Tensor:
 
 
 def plan_views(name: str, *, count: int = VIEWS, seed: int = 0) -> list[View]:
-    """The views of the picture `name`: whole, whole mirrored, then mild crops, every other one mirrored."""
+    """The views of the picture `name`: whole, whole mirrored, then mild crops, every other one
+    mirrored."""
     rng = random.Random(f"{seed}:{name}")
     views = [View(), View(flip=True)]
     for i in range(count - 2):
@@ -84,7 +93,9 @@ def render_view(picture: Image.Image, view: View, *, size: int = 224) -> Tensor:
     w, h = picture.size
     crop = picture.crop((round(left * w), round(top * h), round(right * w), round(bottom * h)))
     pixels = torch.from_numpy(np.array(crop)).permute(2, 0, 1).float()[None] / 255
-    pixels = F.interpolate(pixels, (size, size), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)[0]
+    pixels = F.interpolate(
+        pixels, (size, size), mode="bicubic", antialias=True, align_corners=False
+    ).clamp(0, 1)[0]
     return pixels.flip(-1) if view.flip else pixels
 
 

@@ -1,4 +1,5 @@
-"""Loads the vision-language models: the embedded one, and models of the Hugging Face hub by name or folder."""
+"""Loads the vision-language models: the embedded one, and models of the Hugging Face hub by name or
+folder."""
 
 import json
 from pathlib import Path
@@ -45,7 +46,10 @@ def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
     try:
         weights = _weights(loader, name)
     except ValueError as error:  # what an Auto class says of another kind of model
-        said = f"{name!r} is a {config.model_type!r} model; it must be BLIP or of the image-text-to-text kind."
+        said = (
+            f"{name!r} is a {config.model_type!r} model; it must be BLIP or of the "
+            "image-text-to-text kind."
+        )
         raise NotThisKind(said) from error
     return kind(weights, _fetch(AutoProcessor, name), prefix=prefix)
 
@@ -69,11 +73,15 @@ def _kind(config: Any) -> tuple[Any, type[HubVLM]]:
         if "BlipForQuestionAnswering" in (config.architectures or ()):
             return BlipForQuestionAnswering, BlipVQA
         return BlipForConditionalGeneration, BlipCaptioner
-    return AutoModelForImageTextToText, Blip2VLM if config.model_type in {"blip-2", "instructblip"} else ChatVLM
+    return AutoModelForImageTextToText, Blip2VLM if config.model_type in {
+        "blip-2",
+        "instructblip",
+    } else ChatVLM
 
 
 def _weights(loader: Any, name: str) -> Any:
-    """In the type that they were saved in where there is a card for it, else in the processor's fast one."""
+    """In the type that they were saved in where there is a card for it, else in the processor's
+    fast one."""
     return _fetch(loader, name, dtype="auto" if torch.cuda.is_available() else fast_dtype())
 
 
@@ -84,6 +92,7 @@ def _fetch(loader: Any, name: str, **options: Any) -> Any:
         raise WeightsMissing(f"The model {name!r} needs another package: {error}") from error
     except (OSError, ConnectionError) as error:
         raise WeightsMissing(
-            f"The model {name!r} is not here and the hub cannot be reached, or has no such model. Fetch it where there "
-            f"is a network (hf download {name}) and give its folder, or use the one that is shipped: {EMBEDDED!r}."
+            f"The model {name!r} is not here and the hub cannot be reached, or has no such model. "
+            f"Fetch it where there is a network (hf download {name}) and give its folder, or use "
+            f"the one that is shipped: {EMBEDDED!r}."
         ) from error

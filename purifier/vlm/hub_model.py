@@ -1,4 +1,5 @@
-"""What the hub's models share: pictures for the processor and back to pixels, and the likelihood of what is said."""
+"""What the hub's models share: pictures for the processor and back to pixels, and the likelihood of
+what is said."""
 
 import math
 from abc import ABC, abstractmethod
@@ -21,10 +22,12 @@ class NotThisKind(ValueError):
 
 
 class HubVLM(ABC):
-    """A model of the hub behind the embedded one's interface. What it sees of a picture is the picture.
+    """A model of the hub behind the embedded one's interface. What it sees of a picture is the
+    picture.
 
     Args:
-        model, processor: as transformers loads them. prefix: a text put before every prompt (a defence prompt).
+        model, processor: as transformers loads them. prefix: a text put before every prompt (a
+        defence prompt).
     """
 
     answers: tuple[str, ...] = ()
@@ -40,7 +43,8 @@ class HubVLM(ABC):
         return type(self)(self.model, self.processor, prefix=prefix)
 
     def see_whole(self) -> Self:
-        """Without close looks at tiles of a picture, in place, if it takes any (SmolVLM): many times quicker."""
+        """Without close looks at tiles of a picture, in place, if it takes any (SmolVLM): many
+        times quicker."""
         if hasattr(self.processor.image_processor, "do_image_splitting"):
             self.processor.image_processor.do_image_splitting = False
         return self
@@ -52,7 +56,8 @@ class HubVLM(ABC):
 
     @cached_property
     def differentiable(self) -> bool:
-        """Whether its picture processor lets a gradient through; most of those that work on tensors do."""
+        """Whether its picture processor lets a gradient through; most of those that work on tensors
+        do."""
         probe = torch.full((1, 3, PROBE, PROBE), 0.5, requires_grad=True)
         try:
             return bool(self._soft_values(probe).requires_grad)
@@ -67,14 +72,23 @@ class HubVLM(ABC):
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """One answer a picture."""
 
-    def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and its end.
+    def log_likelihood(
+        self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]
+    ) -> Tensor:
+        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and
+        its end.
 
-        CAPTION_PROMPT asks for a caption in the model's own way. The value is that of the picture on 8-bit levels, as
-        the model is given it; the gradient is that of the processor's resampling without the rounding.
+        CAPTION_PROMPT asks for a caption in the model's own way. The value is that of the picture
+        on 8-bit levels, as the model is given it; the gradient is that of the processor's
+        resampling without the rounding.
         """
         triples = zip(pixels, prompts, answers, strict=True)
-        return torch.cat([self._likelihood(picture[None], prompt, text).cpu() for picture, prompt, text in triples])
+        return torch.cat(
+            [
+                self._likelihood(picture[None], prompt, text).cpu()
+                for picture, prompt, text in triples
+            ]
+        )
 
     def see(self, pixels: Tensor) -> Tensor:
         """The pictures: each question looks at them again."""
@@ -105,7 +119,8 @@ class HubVLM(ABC):
         return inputs.to(self.model.device, self.model.dtype)
 
     def _followed(self, inputs: Any, pixels: Tensor) -> Any:
-        """The same inputs, whose values carry the gradient of the pixels [1, 3, H, W], if that is wanted."""
+        """The same inputs, whose values carry the gradient of the pixels [1, 3, H, W], if that is
+        wanted."""
         if pixels.requires_grad:
             soft = self._soft_values(pixels).to(self.model.device, self.model.dtype)
             inputs["pixel_values"] = inputs["pixel_values"] + (soft - soft.detach())
@@ -113,16 +128,24 @@ class HubVLM(ABC):
 
     def _soft_values(self, pixels: Tensor) -> Tensor:
         """What the processor makes of pictures that are not rounded to 8 bits."""
-        values: Tensor = self.processor.image_processor(images=list(pixels * 255), return_tensors="pt")["pixel_values"]
+        values: Tensor = self.processor.image_processor(
+            images=list(pixels * 255), return_tensors="pt"
+        )["pixel_values"]
         return values
 
-    def _generate(self, inputs: Any, *, limit: int, decoder: Any, start: int = 0) -> list[tuple[str, float]]:
+    def _generate(
+        self, inputs: Any, *, limit: int, decoder: Any, start: int = 0
+    ) -> list[tuple[str, float]]:
         """What is said of each picture, from token `start` on, and how probable the model found it.
 
         limit: tokens at most. decoder: the part of the model that speaks.
         """
         out = self.model.generate(
-            **inputs, max_new_tokens=limit, do_sample=False, output_scores=True, return_dict_in_generate=True
+            **inputs,
+            max_new_tokens=limit,
+            do_sample=False,
+            output_scores=True,
+            return_dict_in_generate=True,
         )
         texts = self.processor.batch_decode(out.sequences[:, start:], skip_special_tokens=True)
         probabilities = self._probabilities(out, decoder)
@@ -139,7 +162,8 @@ class HubVLM(ABC):
 
 
 def likelihood_of(logits: Tensor, ids: Tensor, start: int) -> Tensor:
-    """log p(ids[start:] | ids[:start]), [1], of the logits [T, words] that a causal model gives for ids [T]."""
+    """log p(ids[start:] | ids[:start]), [1], of the logits [T, words] that a causal model gives for
+    ids [T]."""
     logs = logits[start - 1 : -1].float().log_softmax(-1)
     return logs.gather(1, ids[start:, None]).sum()[None]
 
@@ -156,7 +180,10 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
         ValueError: the shape is another one.
     """
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+        raise ValueError(
+            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
+            f"{tuple(pixels.shape)}."
+        )
     rounded = (pixels.detach().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(picture) for picture in rounded]
 
@@ -169,5 +196,7 @@ def each(question: str | Sequence[str], count: int) -> list[str]:
     """
     questions = [question] * count if isinstance(question, str) else list(question)
     if len(questions) != count or not all(text.strip() for text in questions):
-        raise ValueError(f"Give one question for all {count} pictures or one for each, none of them empty.")
+        raise ValueError(
+            f"Give one question for all {count} pictures or one for each, none of them empty."
+        )
     return questions

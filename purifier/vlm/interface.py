@@ -1,4 +1,5 @@
-"""What every vision-language model offers here: captions, and answers that know how sure they are."""
+"""What every vision-language model offers here: captions, and answers that know how sure they
+are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from torch import Tensor
 from causalclip.languages import _
 
 CAPTION_PROMPT = "describe the picture"
-EMBEDDED, OTHER = "embedded", "other"  # keys of the model that is shipped, and of one that a host has added
+# keys of the model that is shipped, and of one that a host has added
+EMBEDDED, OTHER = "embedded", "other"
 NOT_SURE = "I am not sure"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """text: the best guess, in lower case. confidence: in [0, 1]. sure: confidence is at or above the threshold."""
+    """text: the best guess, in lower case. confidence: in [0, 1]. sure: confidence is at or above
+    the threshold."""
 
     text: str
     confidence: float
@@ -29,7 +32,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """text: one sentence in lower case. confidence: the geometric mean of its tokens' probabilities, in [0, 1]."""
+    """text: one sentence in lower case. confidence: the geometric mean of its tokens'
+    probabilities, in [0, 1]."""
 
     text: str
     confidence: float
@@ -37,10 +41,11 @@ class Caption:
 
 @runtime_checkable
 class VisionLanguageModel(Protocol):
-    """What a model that sees and speaks offers here. pixels: float [N, 3, H, W] in [0, 1], any size.
+    """What a model that sees and speaks offers here. pixels: float [N, 3, H, W] in [0, 1], any
+    size.
 
-    What `see` returns is for the methods beside it: models that can look at a picture once, whatever is asked about it,
-    then do so.
+    What `see` returns is for the methods beside it: models that can look at a picture once,
+    whatever is asked about it, then do so.
     """
 
     @property
@@ -66,8 +71,11 @@ class VisionLanguageModel(Protocol):
         """One answer a picture, to one question for all or one for each."""
         ...
 
-    def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """log p(answer | picture, prompt) of each picture, [N]; CAPTION_PROMPT asks for a caption."""
+    def log_likelihood(
+        self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]
+    ) -> Tensor:
+        """log p(answer | picture, prompt) of each picture, [N]; CAPTION_PROMPT asks for a
+        caption."""
         ...
 
     def see(self, pixels: Tensor) -> Any:
@@ -99,5 +107,7 @@ def normalise_question(text: str) -> str:
     """
     words = " ".join(text.replace("_", " ").lower().rstrip(" ?.!").split())
     if not words:
-        raise EmptyQuestion(_("The question is empty. Type one, such as: how many people are there?"))
+        raise EmptyQuestion(
+            _("The question is empty. Type one, such as: how many people are there?")
+        )
     return words

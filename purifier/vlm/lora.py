@@ -1,10 +1,10 @@
-"""The adapted encoder: CLIP's image tower with a low-rank update (LoRA, arXiv 2106.09685), by which the model sees in a
-purified picture what it sees in the clean one. `LoraEncoder` is the update.
+"""The adapted encoder: CLIP's image tower with a low-rank update (LoRA, arXiv 2106.09685), by which
+the model sees in a purified picture what it sees in the clean one. `LoraEncoder` is the update.
 
     adapted = LoraEncoder.from_pretrained().applied_to(vlm)
 
-Purification takes detail away, and CLIP never saw such pictures. What it misses it misses in every layer, so every
-layer learns; connector and language model stay as they are.
+Purification takes detail away, and CLIP never saw such pictures. What it misses it misses in every
+layer, so every layer learns; connector and language model stay as they are.
 """
 
 import copy
@@ -27,15 +27,17 @@ from purifier.vlm.model import EmbeddedVLM
 
 FOLDER = ASSETS / "vlm-eye"
 UP, DOWN = ".up", ".down"
-MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")  # of each layer: the output of attention, both of the MLP
+# of each layer: the output of attention, both of the MLP
+MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")
 WEIGHTS = tuple(f"{name}.weight" for name in MATRICES)
 _loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class LoraEncoder:
-    """tensors: by the name of a matrix W [out, in] in the tower, W.up [out, rank] and W.down [rank, in], whose product
-    is added to it; by the name of a LayerNorm's weight or bias, its new value. facts: how it was trained."""
+    """tensors: by the name of a matrix W [out, in] in the tower, W.up [out, rank] and W.down [rank,
+    in], whose product is added to it; by the name of a LayerNorm's weight or bias, its new value.
+    facts: how it was trained."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
@@ -50,12 +52,23 @@ class LoraEncoder:
         Raises:
             ValueError: it was trained for another tower.
         """
-        own, updated, shapes = dict(original.named_parameters()), self._shapes(), _shapes_of(original)
-        if updated != {name: shape for name, shape in shapes.items() if name in updated or name.endswith(WEIGHTS)}:
+        own, updated, shapes = (
+            dict(original.named_parameters()),
+            self._shapes(),
+            _shapes_of(original),
+        )
+        if updated != {
+            name: shape
+            for name, shape in shapes.items()
+            if name in updated or name.endswith(WEIGHTS)
+        }:
             raise ValueError(
-                "This LoRA encoder is for another tower than the model's. Train it again: python -m purifier train-eye."
+                "This LoRA encoder is for another tower than the model's. Train it again: python "
+                "-m purifier train-eye."
             )
-        shared = {name: p for name, p in own.items() if name not in updated} | dict(original.named_buffers())
+        shared = {name: p for name, p in own.items() if name not in updated} | dict(
+            original.named_buffers()
+        )
         tower = copy.deepcopy(original, {id(tensor): tensor for tensor in shared.values()})
         with torch.no_grad():
             for name, parameter in tower.named_parameters():
@@ -80,7 +93,9 @@ class LoraEncoder:
         for name, value in self.tensors.items():
             if name.endswith(UP):
                 matrix = name.removesuffix(UP)
-                found[matrix + ".weight"] = torch.Size([value.shape[0], self.tensors[matrix + DOWN].shape[1]])
+                found[matrix + ".weight"] = torch.Size(
+                    [value.shape[0], self.tensors[matrix + DOWN].shape[1]]
+                )
             elif not name.endswith(DOWN):
                 found[name] = value.shape
         return found
@@ -89,7 +104,10 @@ class LoraEncoder:
         """Writes model.safetensors, in half precision, and config.json: how it was trained."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.detach().half().contiguous() for k, v in self.tensors.items()}, folder / "model.safetensors")
+        save_file(
+            {k: v.detach().half().contiguous() for k, v in self.tensors.items()},
+            folder / "model.safetensors",
+        )
         (folder / "config.json").write_text(json.dumps({"facts": self.facts}, indent=2) + "\n")
 
     @classmethod
@@ -102,7 +120,8 @@ class LoraEncoder:
         folder = Path(folder)
         if not (folder / "model.safetensors").is_file():
             raise WeightsMissing(
-                f"There is no LoRA encoder in {folder.name!r}. Train one: python -m purifier train-eye."
+                f"There is no LoRA encoder in {folder.name!r}. Train one: python -m purifier "
+                "train-eye."
             )
         facts = json.loads((folder / "config.json").read_text())["facts"]
         return cls(load_file(folder / "model.safetensors"), facts)
@@ -110,7 +129,9 @@ class LoraEncoder:
 
 def _stored_layers(tower: Tower) -> dict[str, WeightOnlyLinear]:
     """The layers whose matrices are no parameters, by the names that these would have."""
-    return {f"{name}.weight": m for name, m in tower.named_modules() if isinstance(m, WeightOnlyLinear)}
+    return {
+        f"{name}.weight": m for name, m in tower.named_modules() if isinstance(m, WeightOnlyLinear)
+    }
 
 
 def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
@@ -120,10 +141,12 @@ def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
 
 
 def shared_encoder(name: str = DEFAULT) -> Tower:
-    """The tower of this name with the shipped update, once a process: for what reads it alone, and must not change it.
+    """The tower of this name with the shipped update, once a process: for what reads it alone, and
+    must not change it.
 
     Raises:
-        WeightsMissing: there is no LoRA encoder, or no tower. ValueError: it was trained for another tower.
+        WeightsMissing: there is no LoRA encoder, or no tower. ValueError: it was trained for
+            another tower.
     """
     with _loading:  # a cache alone loads twice what two threads ask for at once
         return _shared(name)

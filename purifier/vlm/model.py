@@ -23,20 +23,31 @@ from purifier.vlm.vocabulary import Vocabulary
 
 
 class Connector(nn.Module):
-    """CLIP's features -> visual tokens as the language model's own embeddings, [N, 49 + embedding_tokens, D].
+    """CLIP's features -> visual tokens as the language model's own embeddings, [N, 49 +
+    embedding_tokens, D].
 
     Args:
         width: D, of the language model.
-        layers: how many of the tower's layers the patch tokens come from; each is normalised by itself.
+        layers: how many of the tower's layers the patch tokens come from; each is normalised by
+            itself.
         tower_width, embedding_width: of the tower's tokens and of its embedding.
         embedding_tokens: how many tokens the embedding becomes; they come first.
     """
 
     def __init__(
-        self, width: int, *, layers: int, tower_width: int, embedding_width: int, embedding_tokens: int, dropout: float
+        self,
+        width: int,
+        *,
+        layers: int,
+        tower_width: int,
+        embedding_width: int,
+        embedding_tokens: int,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.patch = nn.Sequential(nn.Linear(tower_width * layers, width), nn.GELU(), nn.Linear(width, width))
+        self.patch = nn.Sequential(
+            nn.Linear(tower_width * layers, width), nn.GELU(), nn.Linear(width, width)
+        )
         self.embedding = nn.Linear(embedding_width, embedding_tokens * width)
         self.row = nn.Parameter(torch.randn(GRID, 1, width) * 0.02)
         self.column = nn.Parameter(torch.randn(1, GRID, width) * 0.02)
@@ -46,7 +57,8 @@ class Connector(nn.Module):
     def forward(self, patches: Tensor, embedding: Tensor) -> Tensor:
         patches, embedding = patches.to(self.row.dtype), embedding.to(self.row.dtype)
         layers = patches.unflatten(-1, (-1, self.tower_width))
-        tokens = self.patch(self.dropout(F.layer_norm(layers, (self.tower_width,)).flatten(-2)))  # (N, 49, D)
+        # (N, 49, D)
+        tokens = self.patch(self.dropout(F.layer_norm(layers, (self.tower_width,)).flatten(-2)))
         tokens = tokens + (self.row + self.column).flatten(0, 1)
         scaled = embedding * math.sqrt(embedding.shape[-1])
         vectors = self.embedding(self.dropout(scaled)).unflatten(-1, (-1, self.width))
@@ -76,11 +88,12 @@ class AnswerTrie:
 class VLMConfig:
     """How the model is built and read.
 
-    language: the configuration of a transformers causal language model. tower: CLIP's image tower, by name; layers: of
-    the tower, whose patch tokens are seen; embedding_tokens: how many tokens its embedding becomes. slope, offset: the
-    confidence is sigmoid(slope * log p + offset) of the answer's likelihood p, fitted on held-out questions. threshold:
-    from which confidence on the model is sure. beams: of a caption's search; answer_beams: of an answer's, among the
-    known ones (most are one token, so one beam is nearly always enough, at a quarter of the cost).
+    language: the configuration of a transformers causal language model. tower: CLIP's image tower,
+    by name; layers: of the tower, whose patch tokens are seen; embedding_tokens: how many tokens
+    its embedding becomes. slope, offset: the confidence is sigmoid(slope * log p + offset) of the
+    answer's likelihood p, fitted on held-out questions. threshold: from which confidence on the
+    model is sure. beams: of a caption's search; answer_beams: of an answer's, among the known ones
+    (most are one token, so one beam is nearly always enough, at a quarter of the cost).
     """
 
     language: dict[str, Any]
@@ -96,15 +109,25 @@ class VLMConfig:
 
 
 class EmbeddedVLM(nn.Module):
-    """The shipped model. Everything from pixels to the likelihood of an answer is differentiable."""
+    """The shipped model. Everything from pixels to the likelihood of an answer is
+    differentiable."""
 
     asks = differentiable = True
 
-    def __init__(self, config: VLMConfig, vocabulary: Vocabulary, tower: Tower, *, answers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: VLMConfig,
+        vocabulary: Vocabulary,
+        tower: Tower,
+        *,
+        answers: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.config = config
         self.vocabulary = vocabulary
-        self.language: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config.language))
+        self.language: Any = AutoModelForCausalLM.from_config(
+            AutoConfig.for_model(**config.language)
+        )
         self.connector = Connector(
             self.width,
             layers=len(config.layers),
@@ -133,7 +156,10 @@ class EmbeddedVLM(nn.Module):
             ValueError: the shape or the range is another one.
         """
         if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-            raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+            raise ValueError(
+                f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
+                f"{tuple(pixels.shape)}."
+            )
         patches, embedding = clip_features(self.tower, pixels, layers=self.config.layers)
         visual: Tensor = self.connector(patches, embedding)
         return visual
@@ -150,7 +176,9 @@ class EmbeddedVLM(nn.Module):
 
     def head(self, hidden: Tensor) -> Tensor:
         """The language model's last hidden states [.., D] -> logits [.., vocabulary]."""
-        last: nn.Module = self.language.cls if hasattr(self.language, "cls") else self.language.lm_head
+        last: nn.Module = (
+            self.language.cls if hasattr(self.language, "cls") else self.language.lm_head
+        )
         logits: Tensor = last(hidden)
         return logits
 
@@ -160,8 +188,11 @@ class EmbeddedVLM(nn.Module):
         other.load_state_dict(self.state_dict())
         return other.to(dtype) if dtype else other
 
-    def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and its end."""
+    def log_likelihood(
+        self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]
+    ) -> Tensor:
+        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and
+        its end."""
         return self.score(self.see(pixels), prompts, answers)
 
     def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
@@ -170,20 +201,29 @@ class EmbeddedVLM(nn.Module):
         flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         return -flat.view_as(targets).sum(1)
 
-    def logits(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """What the language model expects at each of an answer's tokens and its end, [N, T, vocabulary] in float32, and
-        these tokens, [N, T]; padded in front, where the tokens are -100."""
+    def logits(
+        self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]
+    ) -> tuple[Tensor, Tensor]:
+        """What the language model expects at each of an answer's tokens and its end, [N, T,
+        vocabulary] in float32, and these tokens, [N, T]; padded in front, where the tokens are
+        -100."""
         _match(visual, prompts)
         _match(visual, answers)
         before = [self.vocabulary.prompt(normalise_question(text)) for text in prompts]
         after = [self.vocabulary.answer(text) for text in answers]
-        embeds, mask = self._inputs(visual, [b + a[:-1] for b, a in zip(before, after, strict=True)])
+        embeds, mask = self._inputs(
+            visual, [b + a[:-1] for b, a in zip(before, after, strict=True)]
+        )
         longest = max(map(len, after))
         with self._fast():
             logits = self.language(
-                inputs_embeds=embeds, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp_min(0)
+                inputs_embeds=embeds,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp_min(0),
             ).logits
-        targets = torch.tensor([[-100] * (longest - len(a)) + a for a in after], device=visual.device)
+        targets = torch.tensor(
+            [[-100] * (longest - len(a)) + a for a in after], device=visual.device
+        )
         return logits[:, -longest:].float(), targets
 
     @torch.no_grad()
@@ -232,7 +272,9 @@ class EmbeddedVLM(nn.Module):
                 max_new_tokens=limit,
                 eos_token_id=self.vocabulary.stop,
                 pad_token_id=self.vocabulary.pad,
-                prefix_allowed_tokens_fn=(lambda _, ids: self._trie.allowed(ids.tolist())) if known else None,
+                prefix_allowed_tokens_fn=(lambda _, ids: self._trie.allowed(ids.tolist()))
+                if known
+                else None,
             )
         texts = [self.vocabulary.decode(row) for row in out.tolist()]
         scores = self.score(visual, prompts, texts).tolist()
@@ -240,10 +282,13 @@ class EmbeddedVLM(nn.Module):
 
     def _fast(self) -> torch.autocast:
         """The tower's fast type for the language model too, if it has one."""
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.tower.dtype == torch.bfloat16)
+        return torch.autocast(
+            "cpu", dtype=torch.bfloat16, enabled=self.tower.dtype == torch.bfloat16
+        )
 
     def _inputs(self, visual: Tensor, texts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-        """[padding, visual tokens, text] -> embeddings [N, T, D], mask [N, T]; padded on the left."""
+        """[padding, visual tokens, text] -> embeddings [N, T, D], mask [N, T]; padded on the
+        left."""
         table = self.language.get_input_embeddings()
         longest = max(map(len, texts))
         rows, masks = [], []
@@ -255,7 +300,8 @@ class EmbeddedVLM(nn.Module):
         return torch.stack(rows), torch.stack(masks).long()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json, tokenizer.json, answers.json and int8 shards; the tower is not part of them."""
+        """Writes config.json, tokenizer.json, answers.json and int8 shards; the tower is not part
+        of them."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.safetensors"):
@@ -274,11 +320,16 @@ class EmbeddedVLM(nn.Module):
     def _own_state(self) -> dict[str, Tensor]:
         """The weights without the copies that are tied to others."""
         tied = set(getattr(self.language, "all_tied_weights_keys", {}))
-        return {k: v for k, v in self.state_dict().items() if k.removeprefix("language.") not in tied}
+        return {
+            k: v for k, v in self.state_dict().items() if k.removeprefix("language.") not in tied
+        }
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path = ASSETS / "vlm", *, tower: Tower | None = None) -> "EmbeddedVLM":
-        """Loads the model, frozen and in evaluation mode; the tower by its name unless one is given.
+    def from_pretrained(
+        cls, folder: str | Path = ASSETS / "vlm", *, tower: Tower | None = None
+    ) -> "EmbeddedVLM":
+        """Loads the model, frozen and in evaluation mode; the tower by its name unless one is
+        given.
 
         Raises:
             WeightsMissing: the folder, or the tower's, has no weights.
@@ -294,7 +345,8 @@ class EmbeddedVLM(nn.Module):
         lost = set(missing) & set(model._own_state())
         if lost or unknown:
             raise ValueError(
-                f"The weights in {folder.name!r} do not fit its config.json: {sorted(lost)[:3]} {unknown[:3]}."
+                f"The weights in {folder.name!r} do not fit its config.json: {sorted(lost)[:3]} "
+                f"{unknown[:3]}."
             )
         model.language.tie_weights()
         return model.eval().requires_grad_(False)
@@ -307,4 +359,7 @@ class EmbeddedVLM(nn.Module):
 
 def _match(visual: Tensor, texts: Sequence[str]) -> None:
     if len(visual) != len(texts):
-        raise ValueError(f"There are {len(visual)} pictures but {len(texts)} texts; give one text for each picture.")
+        raise ValueError(
+            f"There are {len(visual)} pictures but {len(texts)} texts; give one text for each "
+            "picture."
+        )

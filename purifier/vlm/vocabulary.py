@@ -1,4 +1,5 @@
-"""The words of the embedded model: its tokenizer, learned from the texts or cut down from a larger one."""
+"""The words of the embedded model: its tokenizer, learned from the texts or cut down from a larger
+one."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,13 +14,16 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,.'-"
 
 
 def train_tokenizer(texts: Iterable[str], *, size: int = 5000) -> Tokenizer:
-    """A lower-case WordPiece tokenizer of the texts' most frequent words; no text is unknown to it, since it knows
-    every letter. The same texts give the same tokenizer (the library's own trainer breaks ties at random).
+    """A lower-case WordPiece tokenizer of the texts' most frequent words; no text is unknown to it,
+    since it knows every letter. The same texts give the same tokenizer (the library's own trainer
+    breaks ties at random).
     """
     letters = [piece for c in LETTERS for piece in (c, "##" + c)]
     shell = _shell(models.WordPiece({UNK: 0}, unk_token=UNK))
     counts = Counter(
-        word for text in texts for word, _ in shell.pre_tokenizer.pre_tokenize_str(shell.normalizer.normalize_str(text))
+        word
+        for text in texts
+        for word, _ in shell.pre_tokenizer.pre_tokenize_str(shell.normalizer.normalize_str(text))
     )
     words = sorted(counts, key=lambda word: (-counts[word], word))
     pieces = list(dict.fromkeys([*SPECIAL, *letters, *words]))[:size]
@@ -53,7 +57,8 @@ def _shell(model: models.WordPiece) -> Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A tokenizer and the two forms of text that the model knows: prompt, [CLS] words [SEP]; answer, words [SEP]."""
+    """A tokenizer and the two forms of text that the model knows: prompt, [CLS] words [SEP];
+    answer, words [SEP]."""
 
     tokenizer: Tokenizer
 
@@ -75,7 +80,9 @@ class Vocabulary:
     def _id(self, token: str) -> int:
         number = self.tokenizer.token_to_id(token)
         if number is None:
-            raise ValueError(f"The tokenizer has no {token}. It must be one that this package wrote.")
+            raise ValueError(
+                f"The tokenizer has no {token}. It must be one that this package wrote."
+            )
         return number
 
     def prompt(self, text: str, *, limit: int = 48) -> list[int]:

@@ -1,9 +1,10 @@
-"""Attacks the real app in a process of its own, on this machine alone, for less than ten minutes: make redteam
+"""Attacks the real app in a process of its own, on this machine alone, for less than ten minutes:
+make redteam
 
-First the app alone, then behind the nginx of deploy/. Prints what was tried and whether it held or is open; the exit
-code is 1 if something is open. With names behind it, only the tries of those names, and in the places of those names:
-python -m scripts.redteam behind-nginx never-reading. With --list, all names and what they try. What each came to last
-is kept in benchmarks/redteam.json."""
+First the app alone, then behind the nginx of deploy/. Prints what was tried and whether it held or
+is open; the exit code is 1 if something is open. With names behind it, only the tries of those
+names, and in the places of those names: python -m scripts.redteam behind-nginx never-reading. With
+--list, all names and what they try. What each came to last is kept in benchmarks/redteam.json."""
 
 from __future__ import annotations
 
@@ -25,8 +26,10 @@ from scripts.redteam.target import Target, ready
 from tests.serving import ROOT, proxied, served
 
 Try = Callable[[Target], tuple[bool, str]]
-FIRST: tuple[Try, ...] = (connections.fifty_megapixels_twelve_times,)  # its memory is that of a new process
-WAITING: tuple[Try, ...] = (  # a minute each, until something is deleted; the others go on meanwhile
+# its memory is that of a new process
+FIRST: tuple[Try, ...] = (connections.fifty_megapixels_twelve_times,)
+# a minute each, until something is deleted; the others go on meanwhile
+WAITING: tuple[Try, ...] = (
     uploads.pages_left_four_ways,
     connections.page_closed_in_a_batch,
     uploads.empty_files,
@@ -100,7 +103,11 @@ def alone() -> Iterator[Target]:
 @contextlib.contextmanager
 def behind_nginx() -> Iterator[Target]:
     """A new app with the proxy before it."""
-    with tempfile.TemporaryDirectory() as name, served(Path(name)) as app, proxied(app.address) as proxy:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        served(Path(name)) as app,
+        proxied(app.address) as proxy,
+    ):
         ready(app.address)
         yield Target(app, Path(name) / "kept", proxy.address)
 
@@ -120,7 +127,10 @@ def main(names: Sequence[str] = ()) -> int:
         print(*(f"{name}: {one.__doc__}" for name, one in TRIES.items()), sep="\n")
         return 0
     if unknown := set(names) - {*PLACES, *TRIES}:
-        print(f"There is no {', '.join(sorted(unknown))}. These are there: {', '.join([*PLACES, *TRIES])}.")
+        print(
+            f"There is no {', '.join(sorted(unknown))}. These are there: "
+            f"{', '.join([*PLACES, *TRIES])}."
+        )
         return 2
     places = [name for name in PLACES if name in names] or list(PLACES)
     tries = [one for name, one in TRIES.items() if name in names] or list(ALL)
@@ -129,7 +139,8 @@ def main(names: Sequence[str] = ()) -> int:
 
 
 def _attacked(place: str, tries: Sequence[Try]) -> bool:
-    """Whether all held: first what needs a new process, then what waits while others go on, last what needs quiet."""
+    """Whether all held: first what needs a new process, then what waits while others go on, last
+    what needs quiet."""
     started, cores = time.monotonic(), os.times()
     with PLACES[place]() as target, ThreadPoolExecutor(len(WAITING)) as pool:
         held = [_said(one, target, place) for one in FIRST if one in tries]
@@ -138,8 +149,16 @@ def _attacked(place: str, tries: Sequence[Try]) -> bool:
         held += [each.result() for each in waiting]
         held += [_said(one, target, place) for one in LAST if one in tries]
     spent = sum(os.times()[:4]) - sum(cores[:4])
-    whole = {"held": sum(held), "of": len(held), "seconds": round(time.monotonic() - started), **_when()}
-    print(f"{place}: {sum(held)} of {len(held)} held, in {whole['seconds']} s; load {whole['load']}", flush=True)
+    whole = {
+        "held": sum(held),
+        "of": len(held),
+        "seconds": round(time.monotonic() - started),
+        **_when(),
+    }
+    print(
+        f"{place}: {sum(held)} of {len(held)} held, in {whole['seconds']} s; load {whole['load']}",
+        flush=True,
+    )
     if len(tries) == len(ALL):
         _keep(place, "whole", whole | {"processor_s": round(spent)})
     return all(held)
@@ -149,7 +168,10 @@ def _said(one: Try, target: Target, place: str) -> bool:
     started = time.monotonic()
     held, said = attempt(one, target)
     seconds, words = time.monotonic() - started, str(one.__doc__)
-    print(f"{'held' if held else 'OPEN':5}{seconds:6.1f} s  {place}, {named(one)}: {words}: {said}", flush=True)
+    print(
+        f"{'held' if held else 'OPEN':5}{seconds:6.1f} s  {place}, {named(one)}: {words}: {said}",
+        flush=True,
+    )
     found = {"held": held, "tried": words, "found": said, "seconds": round(seconds, 1)}
     _keep(place, named(one), found | _when())
     return held

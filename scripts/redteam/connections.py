@@ -1,4 +1,5 @@
-"""Tries with connections and calls: never read, never going on, many, large, or not what they say they are."""
+"""Tries with connections and calls: never read, never going on, many, large, or not what they say
+they are."""
 
 from __future__ import annotations
 
@@ -20,11 +21,15 @@ OTHER = 60  # of 127.0.0.*: where somebody else is
 
 
 def never_reading(target: Target) -> tuple[bool, str]:
-    """Asks thirty times over one connection and never reads, while somebody else asks for the claims of a picture"""
+    """Asks thirty times over one connection and never reads, while somebody else asks for the
+    claims of a picture"""
     body = json.dumps(
         {"data": [None], "fn_index": target.function(api_name="provenance"), "session_hash": "u"}
     ).encode()
-    call = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    call = (
+        b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+        b"application/json\r\n"
+    )
     page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with target.connect(buffer=2048) as connection:
         connection.sendall((page + call + b"Content-Length: %d\r\n\r\n" % len(body) + body) * 30)
@@ -83,14 +88,21 @@ def fifty_megapixels_twelve_times(target: Target) -> tuple[bool, str]:
         answers = at_once(lambda i: target.ask("detect", paths[i]), 12)
     answered = sum("event: complete" in text for _, text in answers)
     told = sum("queue is full" in text for _, text in answers)
-    return answered + told == 12 and most[0] < 1600, f"{answered} answered, {told} told, {most[0]:.0f} MB at most"
+    return answered + told == 12 and most[
+        0
+    ] < 1600, f"{answered} answered, {told} told, {most[0]:.0f} MB at most"
 
 
 def questions_at_once(target: Target) -> tuple[bool, str]:
-    """Asks twenty times about flat pictures of 12 megapixels, from one address with pages and programs"""
+    """Asks twenty times about flat pictures of 12 megapixels, from one address with pages and
+    programs"""
     file = io.BytesIO()
     Image.new("RGB", (4000, 3000), "teal").save(file, "JPEG")
-    crowd, ask, names = target.elsewhere(133), target.function(api_name="ask"), [f"asker-{i}" for i in range(4)]
+    crowd, ask, names = (
+        target.elsewhere(133),
+        target.function(api_name="ask"),
+        [f"asker-{i}" for i in range(4)],
+    )
     path, before = crowd.upload(file.getvalue()), target.memory()
     with crowd.opened(*names) as http, ThreadPoolExecutor(6) as pool, target.watched() as most:
         call = {"data": [{"path": path}, "What is it?", False], "fn_index": ask}
@@ -105,7 +117,11 @@ def questions_at_once(target: Target) -> tuple[bool, str]:
 def pages_that_do_not_come(target: Target) -> tuple[bool, str]:
     """Sends 300 calls of a megabyte at once for a page that does not come"""
     crowd, before = target.elsewhere(134), target.memory()
-    body = {"data": [None], "fn_index": target.function(api_name="provenance"), "session_hash": "nobody"}
+    body = {
+        "data": [None],
+        "fn_index": target.function(api_name="provenance"),
+        "session_hash": "nobody",
+    }
     text = json.dumps(body | {"x": "\U0001f600" + "x" * 1_000_000}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-Gradio-User": "x"}
 
@@ -153,17 +169,32 @@ def odd_numbers(target: Target) -> tuple[bool, str]:
     """Sends NaN, and clicks that do not say on what"""
     click = target.function(queue=False, inputs=[], backend_fn=True)
     number = target.function(api_name="purify")
-    sent = [("run/predict", f'{{"data": [], "fn_index": {click}, "session_hash": "n", "event_data": NaN}}')]
-    sent += [("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}') for n in _ODD]
+    sent = [
+        (
+            "run/predict",
+            f'{{"data": [], "fn_index": {click}, "session_hash": "n", "event_data": NaN}}',
+        )
+    ]
+    sent += [
+        ("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}')
+        for n in _ODD
+    ]
     kind = {"Content-Type": "application/json"}
     with target.http() as http:
-        answers = [http.post(f"gradio_api/{path}", content=text, headers=kind).status_code for path, text in sent]
+        answers = [
+            http.post(f"gradio_api/{path}", content=text, headers=kind).status_code
+            for path, text in sent
+        ]
     return max(answers) < 500, f"{len(answers)} calls, no error of the server"
 
 
 def lying_headers(target: Target) -> tuple[bool, str]:
     """Asks as a page of another site, and with headers that say where the app is"""
-    lies = {"Host": "localhost", "Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"}
+    lies = {
+        "Host": "localhost",
+        "Origin": "https://evil.example",
+        "X-Forwarded-Host": "evil.example",
+    }
     answer = target.get("config", **lies)
     readable = [name for name in answer.headers if name.startswith("access-control")]
     framed = "frame-ancestors 'self'" in answer.headers.get("content-security-policy", "")
@@ -173,27 +204,45 @@ def lying_headers(target: Target) -> tuple[bool, str]:
 
 
 def invented_sessions(target: Target) -> tuple[bool, str]:
-    """Invents 300 sessions, and listens and calls as somebody else's, while a page is open that has an answer"""
-    click = {"data": [], "fn_index": target.function(queue=False, inputs=[], backend_fn=True), "event_data": {}}
+    """Invents 300 sessions, and listens and calls as somebody else's, while a page is open that has
+    an answer"""
+    click = {
+        "data": [],
+        "fn_index": target.function(queue=False, inputs=[], backend_fn=True),
+        "event_data": {},
+    }
     before, other = target.memory(), target.elsewhere(130)
     with target.opened("stays") as http:
         begun = target.batch(http, "stays", [target.upload(picture(11))])
         begun = begun and '"success":true' in heard(http, "stays")
-        told = {other.post("run/predict", {**click, "session_hash": f"invented-{i}"}).status_code for i in range(300)}
+        told = {
+            other.post("run/predict", {**click, "session_hash": f"invented-{i}"}).status_code
+            for i in range(300)
+        }
         told.add(other.post("run/predict", {**click, "session_hash": "stays"}).status_code)
         told |= {
-            other.get(f"gradio_api/{path}stays").status_code for path in ("queue/data?session_hash=", "heartbeat/")
+            other.get(f"gradio_api/{path}stays").status_code
+            for path in ("queue/data?session_hash=", "heartbeat/")
         }
-        again = {"data": [None], "fn_index": target.listener("batch-csv", "click"), "session_hash": "stays"}
+        again = {
+            "data": [None],
+            "fn_index": target.listener("batch-csv", "click"),
+            "session_hash": "stays",
+        }
         http.post("gradio_api/queue/join", json=again)
         kept = heard(http, "stays")
     grown, remembered = target.memory() - before, target.metric("sessions")
     held = begun and told == {403} and "gradio.FileData" in kept and remembered < 50 and grown < 150
-    return held, f"{sorted(told)}; {remembered:.0f} are remembered, and the page's batch; {grown:.0f} MB more"
+    return (
+        held,
+        f"{sorted(told)}; {remembered:.0f} are remembered, and the page's batch; {grown:.0f} MB "
+        "more",
+    )
 
 
 def maps_named_as_paths(target: Target) -> tuple[bool, str]:
-    """Has Explore draw a map whose name is a path out of the folder for files, and other values that are no choice"""
+    """Has Explore draw a map whose name is a path out of the folder for files, and other values
+    that are no choice"""
     place, redraw = target.folder.parent / "elsewhere", target.listener("explore-which", "input")
     logged, told = target.app.output.stat().st_size, []
     names = (str(place), f"{'../' * 9}{place}", ["x"], "zz", "999999", 7, True)
@@ -202,12 +251,19 @@ def maps_named_as_paths(target: Target) -> tuple[bool, str]:
         begun = begun and '"success":true' in heard(http, "mapper")
         for part in ("explore-which", "explore-a-channel"):
             for name in names:
-                call = {"data": target.filled(redraw, **{part: name}), "fn_index": redraw, "session_hash": "mapper"}
+                call = {
+                    "data": target.filled(redraw, **{part: name}),
+                    "fn_index": redraw,
+                    "session_hash": "mapper",
+                }
                 told.append(http.post("gradio_api/queue/join", json=call).status_code)
     time.sleep(1)
     written, grown = place.with_suffix(".png").exists(), target.app.output.stat().st_size - logged
     held = begun and not written and set(told) == {422} and grown < 1000
-    return held, f"{sorted(set(told))}; a file was {'' if written else 'not '}written, {grown} bytes logged"
+    return (
+        held,
+        f"{sorted(set(told))}; a file was {'' if written else 'not '}written, {grown} bytes logged",
+    )
 
 
 def calls_of_closed_pages(target: Target) -> tuple[bool, str]:
@@ -217,14 +273,21 @@ def calls_of_closed_pages(target: Target) -> tuple[bool, str]:
     path = crowd.upload(picture(16, side=1024))
     with crowd.opened("keeper") as keeper:
         call = {"data": [{"path": path}, *crowd.filled(purify)[1:]], "fn_index": purify}
-        keeper.post("gradio_api/queue/join", json=call | {"session_hash": "keeper"})  # the picture stays
+        # the picture stays
+        keeper.post("gradio_api/queue/join", json=call | {"session_hash": "keeper"})
         for name in (f"closed-{i}" for i in range(12)):
             with crowd.opened(name) as http:
-                told += [http.post("gradio_api/queue/join", json=call | {"session_hash": name}) for _ in range(4)]
+                told += [
+                    http.post("gradio_api/queue/join", json=call | {"session_hash": name})
+                    for _ in range(4)
+                ]
             most = max(most, target.metric("queue_length") - before)
     let_in = sum(answer.status_code == 200 for answer in told)
     served = "event: complete" in other.ask("provenance", other.upload(picture(17)))[1]
-    said = f"{let_in} of {len(told)} let in, {most:.0f} at once; the other was {'' if served else 'not '}answered"
+    said = (
+        f"{let_in} of {len(told)} let in, {most:.0f} at once; the other was "
+        f"{'' if served else 'not '}answered"
+    )
     return served and 0 < most <= 17, said
 
 
@@ -232,7 +295,10 @@ def unread_answers(target: Target) -> tuple[bool, str]:
     """Asks and never listens, and asks through the queue for what is not queued"""
     deaf = {"session_hash": secrets.token_hex(8)}
     ask = {"data": [None], "fn_index": target.function(api_name="provenance")} | deaf
-    beside = {"data": [], "fn_index": target.function(queue=False, inputs=[], backend_fn=True)} | deaf
+    beside = {
+        "data": [],
+        "fn_index": target.function(queue=False, inputs=[], backend_fn=True),
+    } | deaf
     with target.opened(deaf["session_hash"]) as http:
         refused = http.post("gradio_api/queue/join", json=beside).status_code == 404
         let_in = 0
@@ -244,14 +310,26 @@ def unread_answers(target: Target) -> tuple[bool, str]:
 
 def forged_reports(target: Target) -> tuple[bool, str]:
     """Has a label written into large files of its own, as into a report"""
-    html, plain = b"<!--label--><!--/label-->".ljust(2**23), b'{"report": {"label": {}}, "examined": "2026-01-01"}'
-    files = [{"path": target.upload(data, name=name)} for data, name in ((html, "x.html"), (plain, "x.json"))]
+    html, plain = (
+        b"<!--label--><!--/label-->".ljust(2**23),
+        b'{"report": {"label": {}}, "examined": "2026-01-01"}',
+    )
+    files = [
+        {"path": target.upload(data, name=name)}
+        for data, name in ((html, "x.html"), (plain, "x.json"))
+    ]
     listed = config(target.address)
-    [name] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == "report-name"]
+    [name] = [
+        part["id"] for part in listed["components"] if part["props"].get("elem_id") == "report-name"
+    ]
     number = next(d["id"] for d in listed["dependencies"] if [name, "change"] in d["targets"])
     with target.opened("forger") as http:
         for i in range(10):
-            call = {"data": ["", *files, f"Ada {i}", "", ""], "fn_index": number, "session_hash": "forger"}
+            call = {
+                "data": ["", *files, f"Ada {i}", "", ""],
+                "fn_index": number,
+                "session_hash": "forger",
+            }
             status = http.post("gradio_api/run/predict", json=call).status_code
     written = target.kept("none", "forger")
     return status == 200 and not written, f"{len(written)} files were written"
@@ -264,7 +342,9 @@ def page_closed_in_a_batch(target: Target) -> tuple[bool, str]:
     owner = target.owner(paths[0])
     with target.http() as http, http.stream("GET", "gradio_api/heartbeat/between"):
         begun = target.batch(http, "between", paths)
-        with http.stream("GET", "gradio_api/queue/data", params={"session_hash": "between"}) as events:
+        with http.stream(
+            "GET", "gradio_api/queue/data", params={"session_hash": "between"}
+        ) as events:
             begun = begun and any('"process_generating"' in line for line in events.iter_lines())
     deadline = time.monotonic() + 120
     while (left := target.kept(owner, "between")) and time.monotonic() < deadline:

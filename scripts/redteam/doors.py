@@ -1,6 +1,7 @@
 """Tries at the doors: addresses, hosts, pages of others, closed routes, forged payloads, the log.
 
-VALUES have a framework look up, fetch, copy or serve something; they go into every field of every function."""
+VALUES have a framework look up, fetch, copy or serve something; they go into every field of every
+function."""
 
 from __future__ import annotations
 
@@ -25,7 +26,15 @@ ADDRESSES = (
     "HTTP://192.0.2.1/",
 )
 CLOSED = (
-    *("process_recording", "monitoring", "deep_link", "component_server", "vibe-edit", "run/detect", "api/detect"),
+    *(
+        "process_recording",
+        "monitoring",
+        "deep_link",
+        "component_server",
+        "vibe-edit",
+        "run/detect",
+        "api/detect",
+    ),
     *("cancel", "reset"),  # of calls: what ends is a page
 )
 NAME = "a-name-that-must-not-be-logged"
@@ -39,7 +48,9 @@ def fetched_addresses(target: Target) -> tuple[bool, str]:
         for route in ("file=", "file/", "proxy=")
         for address in ADDRESSES
     ]
-    return set(tried) <= {400, 403, 404} and _quiet(target), f"{len(tried)} refused, nothing was looked up"
+    return set(tried) <= {400, 403, 404} and _quiet(
+        target
+    ), f"{len(tried)} refused, nothing was looked up"
 
 
 def reports_to_others(target: Target) -> tuple[bool, str]:
@@ -74,26 +85,53 @@ def other_hosts_and_sites(target: Target) -> tuple[bool, str]:
 
 def closed_routes(target: Target) -> tuple[bool, str]:
     """Opens routes that nobody needs, or that lead around the queue"""
-    tried = {target.raw(method, f"/gradio_api/{route}")[0] for route in CLOSED for method in ("GET", "POST")}
-    tried |= {target.raw("GET", f"/{route}")[0] for route in ("monitoring", "monitoring/summary", "login")}
+    tried = {
+        target.raw(method, f"/gradio_api/{route}")[0]
+        for route in CLOSED
+        for method in ("GET", "POST")
+    }
+    tried |= {
+        target.raw("GET", f"/{route}")[0] for route in ("monitoring", "monitoring/summary", "login")
+    }
     number = target.function(api_name="detect")
-    tried.add(target.post("run/predict", {"data": [None], "fn_index": number, "session_hash": "around"}).status_code)
+    tried.add(
+        target.post(
+            "run/predict", {"data": [None], "fn_index": number, "session_hash": "around"}
+        ).status_code
+    )
     return tried == {404}, "404 for all"
 
 
 def forged_pictures(target: Target) -> tuple[bool, str]:
     """Sends paths, data URLs and nonsense for a picture, and reads the log"""
     inline = "data:image/png;base64," + base64.b64encode(NAME.encode() * 9).decode()
-    paths = (f"/srv/{NAME}.jpg", inline, "\0", "/" + NAME * 500, "../" * 40 + NAME, "http://192.0.2.1/", 7, None)
+    paths = (
+        f"/srv/{NAME}.jpg",
+        inline,
+        "\0",
+        "/" + NAME * 500,
+        "../" * 40 + NAME,
+        "http://192.0.2.1/",
+        7,
+        None,
+    )
     answers = [
         target.post(f"call/{name}", {"data": [payload, *[None] * more]})
         for name, more in (("detect", 0), ("ask", 2))
         for path in paths
-        for payload in ({"path": path}, {"path": path, "meta": {"_type": "gradio.FileData"}}, path or 7)
+        for payload in (
+            {"path": path},
+            {"path": path, "meta": {"_type": "gradio.FileData"}},
+            path or 7,
+        )
     ]
-    said = all(answer.status_code == 422 and answer.json()["error"].endswith(".") for answer in answers)
+    said = all(
+        answer.status_code == 422 and answer.json()["error"].endswith(".") for answer in answers
+    )
     log = target.app.output.read_text()
-    return said and NAME not in log and inline[30:90] not in log, f"{len(answers)} sentences, none of it in the log"
+    return said and NAME not in log and inline[
+        30:90
+    ] not in log, f"{len(answers)} sentences, none of it in the log"
 
 
 def guessed_uploads(target: Target) -> tuple[bool, str]:
@@ -107,9 +145,13 @@ def guessed_uploads(target: Target) -> tuple[bool, str]:
 def every_field(target: Target) -> tuple[bool, str]:
     """Puts twelve values that name a file or an address into every field of every function"""
     with contextlib.ExitStack() as stack:  # from many addresses, so that no limit is in the way
-        found = list(walk([stack.enter_context(target.elsewhere(100 + i).http()) for i in range(60)]))
+        found = list(
+            walk([stack.enter_context(target.elsewhere(100 + i).http()) for i in range(60)])
+        )
     wrong = misread(found)
-    return not wrong and _quiet(target), f"{len(found)} calls, nothing was looked up; let in: {len(wrong)}"
+    return not wrong and _quiet(
+        target
+    ), f"{len(found)} calls, nothing was looked up; let in: {len(wrong)}"
 
 
 def _quiet(target: Target) -> bool:
@@ -122,7 +164,12 @@ _FILE = {"path": f"http://{PLACE}/x.png", "meta": META}
 VALUES: tuple[Any, ...] = (
     _FILE,
     {"path": "/etc/hostname", "meta": META},
-    {"path": f"https://{PLACE}/x.png", "url": f"https://{PLACE}/x.png", "meta": META, "is_stream": True},
+    {
+        "path": f"https://{PLACE}/x.png",
+        "url": f"https://{PLACE}/x.png",
+        "meta": META,
+        "is_stream": True,
+    },
     {"path": "x", "url": f"http://{PLACE}/x.png", "meta": META},
     [_FILE, [[_FILE]]],
     {"a": {"b": [{"c": _FILE}]}},
@@ -165,9 +212,11 @@ def _way(function: dict[str, Any], data: list[Any], number: int) -> tuple[str, d
 
 
 def misread(found: list[tuple[str, str, Any, httpx.Response]]) -> Counter[str]:
-    """What was let in though it holds a file that is nobody's upload, or ended in an error of the server."""
+    """What was let in though it holds a file that is nobody's upload, or ended in an error of the
+    server."""
     return Counter(
         f"{name}: {answer.status_code} for {kind}"
         for name, kind, value, answer in found
-        if answer.status_code >= 500 or (kind != "state" and not isinstance(value, str) and answer.status_code != 422)
+        if answer.status_code >= 500
+        or (kind != "state" and not isinstance(value, str) and answer.status_code != 422)
     )

@@ -1,4 +1,5 @@
-"""Tries with the most that is allowed to one address: how long somebody else's first verdict takes meanwhile."""
+"""Tries with the most that is allowed to one address: how long somebody else's first verdict takes
+meanwhile."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def first_verdict(target: Target, number: int = OTHER) -> tuple[bool, float]:
 
 @contextmanager
 def meanwhile(*works: Callable[[], object]) -> Iterator[Counter[str]]:
-    """Each of these again and again, in a thread of its own; how often they were answered, and how often not."""
+    """Each of these again and again, in a thread of its own; how often they were answered, and how
+    often not."""
     over, counted = threading.Event(), Counter[str]()
 
     def again(work: Callable[[], object]) -> None:
@@ -66,7 +68,9 @@ def _watched(target: Target, *works: Callable[[], object], times: int = 5) -> tu
         found = [first_verdict(target, OTHER + i % 2) for i in range(times)]
     slowest = max(seconds for _, seconds in found)
     judged = all(there for there, _ in found)
-    said = f"somebody else's first verdict took {slowest:.1f} s{'' if judged else ', and was refused'}"
+    said = (
+        f"somebody else's first verdict took {slowest:.1f} s{'' if judged else ', and was refused'}"
+    )
     said += f" ({undisturbed:.1f} s before)"
     tried = f"{counted['answered']} calls were answered meanwhile, {counted['refused']} refused"
     return judged and slowest < SOON and counted["answered"] > 0, f"{said}; {tried}"
@@ -76,12 +80,15 @@ def large(seed: int, *, progressive: bool = True) -> bytes:
     """A JPEG of nearly 50 megapixels and some hundred kB."""
     noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
     file = io.BytesIO()
-    Image.fromarray(noise).resize((8000, 6200)).save(file, "JPEG", quality=40, progressive=progressive)
+    Image.fromarray(noise).resize((8000, 6200)).save(
+        file, "JPEG", quality=40, progressive=progressive
+    )
     return file.getvalue()
 
 
 def sixteen_pages(target: Target) -> tuple[bool, str]:
-    """Has 16 open pages of one address, 4 programs and 3 agents judge progressive pictures of 50 megapixels"""
+    """Has 16 open pages of one address, 4 programs and 3 agents judge progressive pictures of 50
+    megapixels"""
     crowd, data = target.elsewhere(81), large(1)
     names = [f"crowd-{i}" for i in range(16)]
     agents = {"picture": f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"}
@@ -96,7 +103,9 @@ def sixteen_pages(target: Target) -> tuple[bool, str]:
             path = crowd.upload(data)
             if not crowd.act(http, name, "picture", {"path": path}):
                 raise ValueError
-            with http.stream("GET", "gradio_api/queue/data", params={"session_hash": name}) as events:
+            with http.stream(
+                "GET", "gradio_api/queue/data", params={"session_hash": name}
+            ) as events:
                 next(line for line in events.iter_lines() if '"process_completed"' in line)
 
         works: list[Callable[[], object]] = [lambda name=name: page(name) for name in names]  # type: ignore[misc]
@@ -112,7 +121,10 @@ def many_parts(target: Target) -> tuple[bool, str]:
         path = crowd.upload(data)
         crowd.act(http, name, "picture", {"path": path})
         heard(http, name)
-        find = {"data": ["", None, None, None, 0, 0, 100, 100], "fn_index": crowd.listener("part-find", "click")}
+        find = {
+            "data": ["", None, None, None, 0, 0, 100, 100],
+            "fn_index": crowd.listener("part-find", "click"),
+        }
         http.post("gradio_api/queue/join", json=find | {"session_hash": name})
         heard(http, name)
 
@@ -129,9 +141,24 @@ def many_parts(target: Target) -> tuple[bool, str]:
 def many_profiles(target: Target) -> tuple[bool, str]:
     """Loads a profile with as many equal scores as fit into 1 MB, from 16 pages"""
     crowd = target.elsewhere(83)
-    profile = {"schema": 1, "model": "x", "revision": "x", "runtime": "x", "made": "2026-01-01", "at_most": 0.05}
-    lists: dict[str, object] = {"scores": [0.5], "counted": [0] * 480_000, "generated": [], "sides": [1, 2]}
-    data = json.dumps(profile | lists | {key: {} for key in ("cameras", "formats", "kinds")}, separators=(",", ":"))
+    profile = {
+        "schema": 1,
+        "model": "x",
+        "revision": "x",
+        "runtime": "x",
+        "made": "2026-01-01",
+        "at_most": 0.05,
+    }
+    lists: dict[str, object] = {
+        "scores": [0.5],
+        "counted": [0] * 480_000,
+        "generated": [],
+        "sides": [1, 2],
+    }
+    data = json.dumps(
+        profile | lists | {key: {} for key in ("cameras", "formats", "kinds")},
+        separators=(",", ":"),
+    )
     names, number = [f"profile-{i}" for i in range(16)], crowd.listener("archive-given", "upload")
     with crowd.opened(*names) as http:
 
@@ -144,7 +171,8 @@ def many_profiles(target: Target) -> tuple[bool, str]:
 
 
 def tables_again(target: Target) -> tuple[bool, str]:
-    """Opens the tab of tables, whose drawing took 0.13 s of a processor, as fast as it is answered"""
+    """Opens the tab of tables, whose drawing took 0.13 s of a processor, as fast as it is
+    answered"""
     crowd = target.elsewhere(84)
     dependencies = crowd.get("config").json()["dependencies"]
     drawn = [d["id"] for d in dependencies if [t[1] for t in d["targets"]] == ["select"]]
@@ -159,7 +187,8 @@ def tables_again(target: Target) -> tuple[bool, str]:
 
 
 def strips_to_purify(target: Target) -> tuple[bool, str]:
-    """Has strips of 380 x 6,000 pixels purified in five steps, for two addresses, while somebody asks for verdicts"""
+    """Has strips of 380 x 6,000 pixels purified in five steps, for two addresses, while somebody
+    asks for verdicts"""
     noise = np.random.default_rng(18).integers(0, 256, (100, 7, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).resize((380, 6000)).save(file, "JPEG", quality=80)
@@ -167,7 +196,10 @@ def strips_to_purify(target: Target) -> tuple[bool, str]:
     paths = [one.upload(file.getvalue()) for one in crowd]
     _, undisturbed = first_verdict(target)
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(one.ask, "purify", path, 5, True) for one, path in zip(crowd, paths, strict=True)]
+        asked = [
+            pool.submit(one.ask, "purify", path, 5, True)
+            for one, path in zip(crowd, paths, strict=True)
+        ]
         time.sleep(3)
         found = [first_verdict(target, OTHER + i % 2) for i in range(5)]
         working = sum(not one.done() for one in asked)
@@ -179,21 +211,32 @@ def strips_to_purify(target: Target) -> tuple[bool, str]:
 
 
 def metadata_bombs(target: Target) -> tuple[bool, str]:
-    """Sends 21 new files whose metadata, scans or shape cost more than they weigh, one of each kind"""
+    """Sends 21 new files whose metadata, scans or shape cost more than they weigh, one of each
+    kind"""
     worst, most, failed = ("", 0.0), ("", 0.0), []
     with target.elsewhere(85).http(timeout=300) as http, target.watched() as peak:
-        http.post("api/v1/examine", files={"picture": ("x.jpg", picture(1))}, data={"stability": "no"})
+        http.post(
+            "api/v1/examine", files={"picture": ("x.jpg", picture(1))}, data={"stability": "no"}
+        )
         for name, file, data in bombs(SEED):
             time.sleep(0.2)
             before = peak[0] = target.memory()
             started = time.monotonic()
-            answer = http.post("api/v1/examine", files={"picture": (file, data)}, data={"stability": "no"})
+            answer = http.post(
+                "api/v1/examine", files={"picture": (file, data)}, data={"stability": "no"}
+            )
             seconds, grown = time.monotonic() - started, peak[0] - before
-            worst, most = max(worst, (name, seconds), key=_second), max(most, (name, grown), key=_second)
+            worst, most = (
+                max(worst, (name, seconds), key=_second),
+                max(most, (name, grown), key=_second),
+            )
             if not 200 <= answer.status_code < 500:
                 failed.append(f"{name}: {answer.status_code}")
     held = not failed and worst[1] < ANSWERED and most[1] < MAX_MORE
-    said = f"longest {worst[1]:.1f} s ({worst[0]}), most {most[1]:.0f} MB more ({most[0]}), seed {SEED}"
+    said = (
+        f"longest {worst[1]:.1f} s ({worst[0]}), most {most[1]:.0f} MB more ({most[0]}), seed "
+        f"{SEED}"
+    )
     return held, f"{said}{'; ' if failed else ''}{', '.join(failed)}"
 
 
@@ -210,7 +253,9 @@ def crowded_pairing(target: Target) -> tuple[bool, str]:
     asked = {"Origin": "chrome-extension://honest", "Authorization": f"Bearer {token}"}
     with other.http() as http:
         status = http.post("api/v1/examine", headers=asked, data={"picture": "x"}).status_code
-    return bool(token) and status == 415, f"{status}: the other's token is {'' if status == 415 else 'not '}known"
+    return bool(
+        token
+    ) and status == 415, f"{status}: the other's token is {'' if status == 415 else 'not '}known"
 
 
 def _pair(target: Target, origin: str) -> str:
@@ -219,8 +264,14 @@ def _pair(target: Target, origin: str) -> str:
     with target.opened(session) as http:
         call = {"data": [], "fn_index": number, "session_hash": session}
         shown = http.post("gradio_api/run/predict", json=call).json()["data"][0]
-        code = "".join(c for c in shown.rpartition("pairing-code")[2].partition("</b>")[0] if c.isdecimal())
-        return str(http.post("api/v1/pair", json={"code": code}, headers={"Origin": origin}).json().get("token", ""))
+        code = "".join(
+            c for c in shown.rpartition("pairing-code")[2].partition("</b>")[0] if c.isdecimal()
+        )
+        return str(
+            http.post("api/v1/pair", json={"code": code}, headers={"Origin": origin})
+            .json()
+            .get("token", "")
+        )
 
 
 def agents_account(target: Target) -> tuple[bool, str]:
@@ -233,11 +284,19 @@ def agents_account(target: Target) -> tuple[bool, str]:
     kept = sum(path.stat().st_size for path in target.folder.glob("*/uploads/from-*/*")) / 2**20
     said = _tool(target.elsewhere(89), "provenance", {"picture": small})
     held = '"isError":false' in said and kept < 100
-    return held, f"{kept:.0f} MB are kept; the other was {'answered' if held else f'told {said[:200]}'}"
+    return (
+        held,
+        f"{kept:.0f} MB are kept; the other was {'answered' if held else f'told {said[:200]}'}",
+    )
 
 
 def _tool(target: Target, name: str, arguments: dict[str, str]) -> str:
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": name, "arguments": arguments},
+    }
     with target.http() as http:
         accept = {"Accept": "application/json, text/event-stream"}
         return http.post("gradio_api/mcp/", json=call, headers=accept).text

@@ -27,9 +27,13 @@ from PIL import Image
 from tests.serving import Served
 
 KIND = {"Content-Type": "multipart/form-data; boundary=b"}
-HEADERS = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+HEADERS = (
+    b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    b"multipart/form-data; boundary=b\r\n"
+)
 PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
-BRIEF = httpx.Limits(max_connections=300, keepalive_expiry=2)  # seconds; the server ends an idle connection after five
+# seconds; the server ends an idle connection after five
+BRIEF = httpx.Limits(max_connections=300, keepalive_expiry=2)
 _TLS = ssl.create_default_context()  # never used, and costs more to make than a request
 
 
@@ -37,8 +41,8 @@ _TLS = ssl.create_default_context()  # never used, and costs more to make than a
 class Target:
     """An app in a process of its own, as it is seen from one of this machine's own addresses.
 
-    address: where it is attacked: the app itself, or a proxy before it. folder: where it keeps files. source: the
-    address that requests come from.
+    address: where it is attacked: the app itself, or a proxy before it. folder: where it keeps
+    files. source: the address that requests come from.
     """
 
     app: Served
@@ -55,7 +59,8 @@ class Target:
         return httpx.Client(base_url=self.address, transport=transport, timeout=timeout)
 
     def connect(self, *, buffer: int = 0) -> socket.socket:
-        """A bare connection. buffer: bytes that it takes in before they are read; the system's choice by default."""
+        """A bare connection. buffer: bytes that it takes in before they are read; the system's
+        choice by default."""
         place = httpx.URL(self.address)
         connection = socket.socket()
         if buffer:
@@ -74,10 +79,22 @@ class Target:
         return [path.name for path in self.folder.glob("*/uploads/from-*")]
 
     def kept(self, owner: str, *sessions: str) -> list[Path]:
-        """The files that come from one address, and what was derived from them for these sessions."""
-        derived = [f"session-{hashlib.sha256(session.encode()).hexdigest()[:32]}" for session in sessions]
-        folders = [path for path in self.folder.glob("*/uploads/*") if path.name.startswith((owner, *derived))]
-        return [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
+        """The files that come from one address, and what was derived from them for these
+        sessions."""
+        derived = [
+            f"session-{hashlib.sha256(session.encode()).hexdigest()[:32]}" for session in sessions
+        ]
+        folders = [
+            path
+            for path in self.folder.glob("*/uploads/*")
+            if path.name.startswith((owner, *derived))
+        ]
+        return [
+            Path(root, name)
+            for folder in folders
+            for root, _, names in os.walk(folder)
+            for name in names
+        ]
 
     def coming(self) -> set[Path]:
         """Where uploads lie that have not come to their end."""
@@ -121,11 +138,14 @@ class Target:
 
     def upload(self, data: bytes, *, name: str = "x.jpg", **headers: str) -> str:
         with self.http() as http:
-            answer = http.post("gradio_api/upload", files={"files": (name, data, "image/jpeg")}, headers=headers)
+            answer = http.post(
+                "gradio_api/upload", files={"files": (name, data, "image/jpeg")}, headers=headers
+            )
         return str(answer.json()[0])
 
     def ask(self, name: str, path: str, *more: Any) -> tuple[int, str]:
-        """Asks a function, waits for its answer; returns the status that ended it, and the last that was said."""
+        """Asks a function, waits for its answer; returns the status that ended it, and the last
+        that was said."""
         asked = self.post(f"call/{name}", {"data": [{"path": path}, *more]})
         if asked.status_code != 200:
             return asked.status_code, asked.text
@@ -134,7 +154,9 @@ class Target:
     def raw(self, method: str, path: str, **headers: str) -> tuple[int, str]:
         """A request whose path and Host are sent as they are written."""
         place = httpx.URL(self.address)
-        connection = http.client.HTTPConnection(place.host, place.port, timeout=60, source_address=(self.source, 0))
+        connection = http.client.HTTPConnection(
+            place.host, place.port, timeout=60, source_address=(self.source, 0)
+        )
         connection.putrequest(method, path, skip_host=True)
         for key, value in {"Host": "localhost", "Content-Length": "0", **headers}.items():
             connection.putheader(key, value)
@@ -147,10 +169,13 @@ class Target:
     def function(self, **wanted: Any) -> int:
         """The number of the first function that the page lists so."""
         listed = config(self.address)["dependencies"]
-        return int(next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items())))
+        return int(
+            next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items()))
+        )
 
     def filled(self, number: int, **given: Any) -> list[Any]:
-        """What the fields of a function hold as the page begins; but what is given, by the name of the part."""
+        """What the fields of a function hold as the page begins; but what is given, by the name of
+        the part."""
         listed = config(self.address)
         parts = {part["id"]: part["props"] for part in listed["components"]}
         [inputs] = [d["inputs"] for d in listed["dependencies"] if d["id"] == number]
@@ -159,8 +184,16 @@ class Target:
     def listener(self, name: str, event: str) -> int:
         """The number of the function that runs at an event of a part of the page."""
         listed = config(self.address)
-        [part] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == name]
-        return int(next(d["id"] for d in listed["dependencies"] if [part, event] in d["targets"] and d["outputs"]))
+        [part] = [
+            part["id"] for part in listed["components"] if part["props"].get("elem_id") == name
+        ]
+        return int(
+            next(
+                d["id"]
+                for d in listed["dependencies"]
+                if [part, event] in d["targets"] and d["outputs"]
+            )
+        )
 
     @contextmanager
     def opened(self, *sessions: str) -> Iterator[httpx.Client]:
@@ -171,15 +204,25 @@ class Target:
             yield http
 
     def batch(self, http: httpx.Client, session: str, paths: list[str]) -> bool:
-        """Has a page of that session begin a batch, as choosing files does; returns whether it is let in."""
+        """Has a page of that session begin a batch, as choosing files does; returns whether it is
+        let in."""
         return self.act(http, session, "batch-files", [{"path": path} for path in paths])
 
-    def act(self, http: httpx.Client, session: str, name: str, *values: Any, event: str = "upload") -> bool:
-        """Has a page begin what an event of one of its parts begins; returns whether it is let in."""
+    def act(
+        self, http: httpx.Client, session: str, name: str, *values: Any, event: str = "upload"
+    ) -> bool:
+        """Has a page begin what an event of one of its parts begins; returns whether it is let
+        in."""
         listed = config(self.address)
-        [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == name]
-        runs = {d["trigger_after"]: d for d in listed["dependencies"] if d["trigger_after"] is not None}
-        chosen = [d for d in listed["dependencies"] if [files, event] in d["targets"] and d["outputs"]]
+        [files] = [
+            part["id"] for part in listed["components"] if part["props"].get("elem_id") == name
+        ]
+        runs = {
+            d["trigger_after"]: d for d in listed["dependencies"] if d["trigger_after"] is not None
+        }
+        chosen = [
+            d for d in listed["dependencies"] if [files, event] in d["targets"] and d["outputs"]
+        ]
         wish = [str(1000 * time.time()), *values]
         first = next(d for d in chosen if d["id"] in runs and len(d["inputs"]) == len(wish))
         run = runs[first["id"]]
@@ -193,7 +236,8 @@ class Target:
 
 @cache
 def config(address: str) -> dict[str, Any]:
-    """The page at that address, as it lists its parts and functions; it does not change while the app runs."""
+    """The page at that address, as it lists its parts and functions; it does not change while the
+    app runs."""
     return dict(httpx.get(f"{address}config", timeout=240, verify=_TLS).json())
 
 

@@ -1,4 +1,5 @@
-"""Tries with uploads: more than is allowed, many at once, members of archives, and what is to be deleted of them."""
+"""Tries with uploads: more than is allowed, many at once, members of archives, and what is to be
+deleted of them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,14 @@ from PIL import Image
 from causalclip.archive.workers import list_pictures, read_bytes
 from scripts.redteam.connections import OTHER, others_are_served
 from scripts.redteam.target import HEADERS, KIND, PART, Target, at_once, heard, picture
-from tests.makers.metadata_files import empty_boxes, joined_items, long_namespace, make_authority, sign, swollen
+from tests.makers.metadata_files import (
+    empty_boxes,
+    joined_items,
+    long_namespace,
+    make_authority,
+    sign,
+    swollen,
+)
 from tests.makers.pictures import chunk, encode, jpeg_in_scans, photo, segment
 
 
@@ -32,7 +40,8 @@ def past_the_quotas(target: Target) -> tuple[bool, str]:
     with target.connect() as connection:
         connection.sendall(HEADERS + b"Content-Length: %d\r\n\r\n" % (202 * 2**20) + PART)
         much = b""
-        while b"at once" not in much and (more := connection.recv(4096)):  # head and body may come apart
+        # head and body may come apart
+        while b"at once" not in much and (more := connection.recv(4096)):
             much += more
     said = b"413" in much and b"at once" in much and "50" in many.text
     return many.status_code in {400, 413} and said, "refused with a sentence"
@@ -55,11 +64,15 @@ def raced_uploads(target: Target) -> tuple[bool, str]:
     answers = at_once(send, 6)
     stored = sum(path.stat().st_size for path in target.kept(owner))
     past = max(0, stored / 2**20 - 500)
-    return past == 0 and set(answers) <= {200, 413}, f"{stored / 2**20:.0f} MB are stored, {past:.0f} past the quota"
+    return past == 0 and set(answers) <= {
+        200,
+        413,
+    }, f"{stored / 2**20:.0f} MB are stored, {past:.0f} past the quota"
 
 
 def empty_files(target: Target) -> tuple[bool, str]:
-    """Sends 10,000 empty files from six addresses; looks how late the last goes, and if others can send meanwhile"""
+    """Sends 10,000 empty files from six addresses; looks how late the last goes, and if others can
+    send meanwhile"""
     others = [target.elsewhere(number) for number in range(70, 76)]
     body, page = (PART + b"\r\n") * 50 + b"--b--\r\n", {"Origin": target.address.rstrip("/")}
     owners = tuple(other.owner(other.upload(b"x", **page)) for other in others)
@@ -71,42 +84,63 @@ def empty_files(target: Target) -> tuple[bool, str]:
     answers = at_once(send, 200, workers=12)
     served, said = others_are_served(target)
     latest, honest, deadline = 0.0, [], time.monotonic() + 180
-    while (left := sum(name.startswith(owners) for name in target.uploads())) and time.monotonic() < deadline:
+    while (
+        left := sum(name.startswith(owners) for name in target.uploads())
+    ) and time.monotonic() < deadline:
         latest = max(latest, target.metric("deletion_lateness_seconds"))
         with target.elsewhere(OTHER).http() as http:
-            honest.append(http.post("gradio_api/upload", files={"files": picture(12)}, headers=page).status_code)
+            honest.append(
+                http.post(
+                    "gradio_api/upload", files={"files": picture(12)}, headers=page
+                ).status_code
+            )
         time.sleep(1)
     told, failed = answers.count(413), len(honest) - honest.count(200)
     held = served and latest < 60 and not left and not failed and set(answers) <= {200, 413}
-    says = f"nothing went later than {latest:.0f} s; {failed} of {len(honest)} uploads of others failed meanwhile"
+    says = (
+        f"nothing went later than {latest:.0f} s; {failed} of {len(honest)} uploads of others "
+        "failed meanwhile"
+    )
     return held, f"{50 * (200 - told):,} taken, {told} told; {said}; {says}"
 
 
 def pages_left_four_ways(target: Target) -> tuple[bool, str]:
-    """Leaves four ways: never run, while the run waits, as it starts, in mid-upload; then counts for a minute"""
+    """Leaves four ways: never run, while the run waits, as it starts, in mid-upload; then counts
+    for a minute"""
     target, page = target.elsewhere(63), {"Origin": target.address.rstrip("/")}
     detect = target.function(api_name="detect")
     client = Client(target.address, verbose=False)
     owner = target.owner(target.upload(picture(5), **page))
     sessions = [client.session_hash, "as-it-starts"]
     for session in sessions:
-        body = {"data": [{"path": target.upload(picture(6), **page)}], "fn_index": detect, "session_hash": session}
+        body = {
+            "data": [{"path": target.upload(picture(6), **page)}],
+            "fn_index": detect,
+            "session_hash": session,
+        }
         target.post("queue/join", body)
     client.close()
     with target.connect() as connection:
         connection.sendall(HEADERS + b"Content-Length: 999999\r\n\r\n" + PART + b"x" * 100_000)
         time.sleep(1)
     started, coming = time.monotonic(), target.coming()
-    while (left := {*target.kept(owner, *sessions), *coming & target.coming()}) and time.monotonic() < started + 60:
+    while (
+        left := {*target.kept(owner, *sessions), *coming & target.coming()}
+    ) and time.monotonic() < started + 60:
         time.sleep(1)
     return not left, f"{len(left)} files left after {time.monotonic() - started:.0f} s"
 
 
-CHAINS = ("zip://x.jpg::/etc/hostname", "simplecache::file:///etc/hostname", "file:///etc/hostname::zip://x")
+CHAINS = (
+    "zip://x.jpg::/etc/hostname",
+    "simplecache::file:///etc/hostname",
+    "file:///etc/hostname::zip://x",
+)
 
 
 def bad_members_of_a_zip(target: Target) -> tuple[bool, str]:
-    """Sends a zip with a pipe, a link, names with ::, and a damaged LZMA member beside one good picture"""
+    """Sends a zip with a pipe, a link, names with ::, and a damaged LZMA member beside one good
+    picture"""
     path = target.upload(_zip(), name="x.zip")
     with target.http(timeout=60) as http, http.stream("GET", "gradio_api/heartbeat/members"):
         begun = target.batch(http, "members", [path])
@@ -126,7 +160,9 @@ def paths_of_an_archive(target: Target) -> tuple[bool, str]:
         listed = pool.submit(list_pictures, name).result(10)
         places = (str(folder / "pipe.jpg"), "/dev/zero", *CHAINS)
         refused = sum(pool.submit(_refused, place).result(10) for place in places)
-    return listed == [f"{name}/good.jpg"] and refused == len(places), f"{refused} refused, one picture listed"
+    return listed == [f"{name}/good.jpg"] and refused == len(
+        places
+    ), f"{refused} refused, one picture listed"
 
 
 def _refused(place: str) -> bool:
@@ -161,9 +197,19 @@ def reports_that_count(target: Target) -> tuple[bool, str]:
     path = crowd.upload(picture(19, side=1024))
     answered = sum("event: complete" in crowd.ask("report", path)[1] for _ in range(8))
     time.sleep(11)  # they are counted in every round of the sweep
-    files = [file for folder in target.folder.glob("*/uploads/program-*") for file in folder.rglob("*.html")]
-    there, counted = sum(file.stat().st_size for file in files), target.metric("uploads_bytes") - before
-    said = f"{answered} answered; {there / 2**20:.1f} MB are there, {counted / 2**20:.1f} MB more are counted"
+    files = [
+        file
+        for folder in target.folder.glob("*/uploads/program-*")
+        for file in folder.rglob("*.html")
+    ]
+    there, counted = (
+        sum(file.stat().st_size for file in files),
+        target.metric("uploads_bytes") - before,
+    )
+    said = (
+        f"{answered} answered; {there / 2**20:.1f} MB are there, {counted / 2**20:.1f} MB more "
+        "are counted"
+    )
     return answered == 8 and 0 < there <= counted, said
 
 
@@ -199,7 +245,12 @@ def deep_elements(rng: random.Random) -> bytes:
 
 
 def many_texts(rng: random.Random) -> bytes:
-    return png(b"".join(chunk(b"tEXt", b"%d\0x" % rng.randint(0, 10**6)) for _ in range(rng.randint(200_000, 500_000))))
+    return png(
+        b"".join(
+            chunk(b"tEXt", b"%d\0x" % rng.randint(0, 10**6))
+            for _ in range(rng.randint(200_000, 500_000))
+        )
+    )
 
 
 def packed_texts(rng: random.Random) -> bytes:
@@ -209,14 +260,23 @@ def packed_texts(rng: random.Random) -> bytes:
 
 def signature_of_nothing(rng: random.Random) -> bytes:
     """Content Credentials whose boxes are right, and whose one assertion is not."""
-    signed = sign(encode(PLAIN, "PNG"), make_authority(), {"label": "org.test.x", "data": {"a": 1}}, mime="image/png")
+    signed = sign(
+        encode(PLAIN, "PNG"),
+        make_authority(),
+        {"label": "org.test.x", "data": {"a": 1}},
+        mime="image/png",
+    )
     return swollen(signed, rng.randint(6_000_000, 17_000_000))
 
 
 def nested_boxes(rng: random.Random) -> bytes:
     body = b""
     for _ in range(rng.randint(20_000, 60_000)):
-        body = struct.pack(">I", (len(body) + 8) & 0xFFFFFFFF) + b"jumb" + body if len(body) < 2**16 else body
+        body = (
+            struct.pack(">I", (len(body) + 8) & 0xFFFFFFFF) + b"jumb" + body
+            if len(body) < 2**16
+            else body
+        )
     return png(chunk(b"caBX", body * 40))
 
 
@@ -227,10 +287,15 @@ def strip(rng: random.Random) -> bytes:
 
 
 def many_fields(rng: random.Random) -> bytes:
-    """EXIF whose every field points at the same large value, and whose directories lead back to themselves."""
+    """EXIF whose every field points at the same large value, and whose directories lead back to
+    themselves."""
     count = rng.randint(2_000, 4_000)
-    entries = b"".join(struct.pack("<HHII", rng.randint(1, 65000), 2, 60_000, 8) for _ in range(count))
-    tiff = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", count) + entries + struct.pack("<I", 8)
+    entries = b"".join(
+        struct.pack("<HHII", rng.randint(1, 65000), 2, 60_000, 8) for _ in range(count)
+    )
+    tiff = (
+        b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", count) + entries + struct.pack("<I", 8)
+    )
     return jpeg(segment(0xE1, b"Exif\0\0" + tiff))
 
 
@@ -249,12 +314,17 @@ def many_records(rng: random.Random) -> bytes:
 def pieces(rng: random.Random) -> bytes:
     """XMP that is continued in thousands of segments, each of which says that it is one of them."""
     packet = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32
-    parts = (packet + struct.pack(">II", 2**31, rng.randint(0, 2**31)) + b"<a>" * 20 for _ in range(60_000))
+    parts = (
+        packet + struct.pack(">II", 2**31, rng.randint(0, 2**31)) + b"<a>" * 20
+        for _ in range(60_000)
+    )
     return jpeg(b"".join(segment(0xE1, part) for part in parts))
 
 
 def webp_chunks(rng: random.Random) -> bytes:
-    body = encode(PLAIN, "WebP")[12:] + (b"EXIF\0\0\0\0" + b"XMP \0\0\0\0") * rng.randint(300_000, 1_000_000)
+    body = encode(PLAIN, "WebP")[12:] + (b"EXIF\0\0\0\0" + b"XMP \0\0\0\0") * rng.randint(
+        300_000, 1_000_000
+    )
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
@@ -266,13 +336,17 @@ def gif_comments(rng: random.Random) -> bytes:
 
 def tiff_directories(rng: random.Random) -> bytes:
     count = rng.randint(200_000, 900_000)
-    directories = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 9, 8 + 18 * (i + 1)) for i in range(count))
+    directories = b"".join(
+        struct.pack("<HHHIII", 1, 256, 3, 1, 9, 8 + 18 * (i + 1)) for i in range(count)
+    )
     return b"II*\0" + struct.pack("<I", 8) + directories + bytes(6)
 
 
 BOMBS: dict[str, Callable[[random.Random], bytes]] = {
     "png as a strip": strip,
-    "png with one long namespace": lambda rng: long_namespace(rng.randrange(2**32), attributes=False),
+    "png with one long namespace": lambda rng: long_namespace(
+        rng.randrange(2**32), attributes=False
+    ),
     "png with many attributes": lambda rng: long_namespace(rng.randrange(2**32), attributes=True),
     "png with deep elements": deep_elements,
     "png with many namespaces": lambda rng: xmp(
@@ -285,7 +359,9 @@ BOMBS: dict[str, Callable[[random.Random], bytes]] = {
     ),
     "png with a signature of nothing": signature_of_nothing,
     "png with nested boxes": nested_boxes,
-    "heic with many boxes": lambda rng: empty_boxes(rng.randrange(2**32), count=rng.randint(100_000, 2_400_000)),
+    "heic with many boxes": lambda rng: empty_boxes(
+        rng.randrange(2**32), count=rng.randint(100_000, 2_400_000)
+    ),
     "heic with false lengths": lambda rng: joined_items(
         "HEIC", items=500, extents=64, size=rng.randint(2**19, 2**20), kind=b"Exif"
     ),

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, TimeoutError, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    TimeoutError,
+    expect,
+    sync_playwright,
+)
 
 import app
 from tests.conftest import CHROMIUM
@@ -20,9 +28,13 @@ PATIENCE = 1000 * HANGS  # ms
 MOMENT = 5_000  # ms after which a click is aimed anew
 ARGUMENTS = ("--no-sandbox", "--disable-gpu")
 # Not their promises: those of what lies in a closed fold never come.
-FADED = "document.getAnimations().every(a => !(a instanceof CSSTransition) || a.playState !== 'running')"
+FADED = (
+    "document.getAnimations().every(a => !(a instanceof CSSTransition) || a.playState !== "
+    "'running')"
+)
 AXE = Axe().axe_script
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}  # what a theme changes
+# what a theme changes
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 STORED = "local_storage,indexeddb,cache_storage,service_workers"
 expect.set_options(timeout=PATIENCE)
 
@@ -42,7 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def open_tab(page: Page, name: str) -> None:
     """Opens a tab by its name; on a phone it may stand in the menu of those that do not fit.
 
-    The tabs are measured after they are first shown: one may be moved into the menu while it is aimed at.
+    The tabs are measured after they are first shown: one may be moved into the menu while it is
+    aimed at.
     """
     tab, menu = page.get_by_role("tab", name=name), page.locator(".overflow-menu > button").first
     inside = page.locator(".overflow-dropdown").get_by_text(name)
@@ -70,7 +83,8 @@ def until(page: Page, done: Callable[[], bool], patience: float = PATIENCE) -> b
 
 
 def themes(page: Page) -> Iterator[str]:
-    """Shows the page in light, then in dark, as it does when a system changes; it ends as it began."""
+    """Shows the page in light, then in dark, as it does when a system changes; it ends as it
+    began."""
     dark = page.evaluate("document.body.classList.contains('dark')")
     for scheme in ("dark", "light") if dark else ("light", "dark"):
         show_theme(page, dark=scheme == "dark")
@@ -79,7 +93,8 @@ def themes(page: Page) -> Iterator[str]:
 
 
 def sizes(page: Page, *wanted: tuple[int, bool]) -> Iterator[int]:
-    """Shows the page at several widths, each in light or dark, as when a window is changed; gives the width."""
+    """Shows the page at several widths, each in light or dark, as when a window is changed; gives
+    the width."""
     for width, dark in wanted:
         page.set_viewport_size({"width": width, "height": 900})
         show_theme(page, dark=dark)
@@ -93,13 +108,16 @@ def show_theme(page: Page, *, dark: bool) -> None:
 
 
 def broken(page: Page, **options: Any) -> list[tuple[str, str, list[str]]]:
-    """Rules that axe finds broken: name, weight, elements. options: of axe, beside those that it has without any."""
+    """Rules that axe finds broken: name, weight, elements. options: of axe, beside those that it
+    has without any."""
     page.wait_for_function(FADED)  # a colour on its way to another one has no contrast to judge
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     # What is in order stays in the browser: to hand it over takes a quarter of the time.
     options = {"resultTypes": ["violations"], **options}
-    found = page.evaluate("(options) => axe.run(options).then((results) => results.violations)", options)
+    found = page.evaluate(
+        "(options) => axe.run(options).then((results) => results.violations)", options
+    )
     return [(v["id"], v["impact"], [n["html"][:200] for n in v["nodes"]]) for v in found]
 
 
@@ -122,10 +140,15 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def profile(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """A browser that keeps what it has fetched and compiled, so that a page opens in two thirds of the time."""
+def profile(
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """A browser that keeps what it has fetched and compiled, so that a page opens in two thirds of
+    the time."""
     folder = tmp_path_factory.mktemp("profile")
-    context = playwright.chromium.launch_persistent_context(folder, executable_path=CHROMIUM, args=[*ARGUMENTS])
+    context = playwright.chromium.launch_persistent_context(
+        folder, executable_path=CHROMIUM, args=[*ARGUMENTS]
+    )
     context.set_default_timeout(PATIENCE)
     yield context
     context.close()
@@ -163,8 +186,11 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 
 @pytest.fixture
-def open_page(visitor: BrowserContext, new_context: Callable[..., BrowserContext], tiny_app: str) -> Iterator[Open]:
-    """Opens the app in a window; a second window is another person's. A fault in the page's scripts fails the test."""
+def open_page(
+    visitor: BrowserContext, new_context: Callable[..., BrowserContext], tiny_app: str
+) -> Iterator[Open]:
+    """Opens the app in a window; a second window is another person's. A fault in the page's scripts
+    fails the test."""
     faults: list[str] = []
 
     def start(address: str = tiny_app, *, width: int = 1440, dark: bool = False) -> Page:
@@ -173,8 +199,10 @@ def open_page(visitor: BrowserContext, new_context: Callable[..., BrowserContext
         page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address)
-        # `expect` would write down all of the page, for an error that it may end in, as often as it looks.
-        page.locator("html[data-renames]").wait_for(state="attached")  # the page's own script is there
+        # `expect` would write down all of the page, for an error that it may end in, as often as it
+        # looks.
+        # the page's own script is there
+        page.locator("html[data-renames]").wait_for(state="attached")
         expect(page.locator("#status h2")).to_contain_text("No picture yet")
         return page
 

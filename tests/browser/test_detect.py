@@ -1,4 +1,5 @@
-"""The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by keyboard."""
+"""The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by
+keyboard."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from tests.browser.conftest import MOMENT, PATIENCE, LateCheck, Open, sizes, unt
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
-BEFORE, AFTER = 60, 250  # words that are seen at most, with all folds closed: without a picture, and of a judged one
+# words that are seen at most, with all folds closed: without a picture, and of a judged one
+BEFORE, AFTER = 60, 250
 COUNT = """() => {
   const unseen = ".cc-hidden, .visually-hidden, .sr-only, script, style, option:not(:checked)";
   const seen = (node) => {
@@ -48,7 +50,8 @@ def visible_words(page: Page) -> list[str]:
 def overflow(page: Page) -> int:
     """Pixels by which the page, or what a reader must see of it, reaches beyond the window.
 
-    The page alone says too little: what a parent cuts off does not widen it. What scrolls by itself may be wide.
+    The page alone says too little: what a parent cuts off does not widen it. What scrolls by itself
+    may be wide.
     """
     return int(
         page.evaluate("""() => {
@@ -67,12 +70,17 @@ def overflow(page: Page) -> int:
 
 @pytest.fixture(scope="module")
 def judged_page(
-    browser: Browser, tiny_app: str, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    browser: Browser,
+    tiny_app: str,
+    files: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Page, list[str]]]:
     """The page of `judged`, and the faults in its scripts."""
     named, faults = tmp_path_factory.mktemp("named") / "my-source-in-the-ministry.jpg", list[str]()
     named.write_bytes(files["photo.jpg"].read_bytes())
-    context = browser.new_context(reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"])
+    context = browser.new_context(
+        reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"]
+    )
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -87,8 +95,8 @@ def judged_page(
 
 @pytest.fixture
 def judged(judged_page: tuple[Page, list[str]]) -> Iterator[Page]:
-    """A page with a picture, its answer, check and report, which tests share: they change its size and where it is
-    scrolled to, and nothing else."""
+    """A page with a picture, its answer, check and report, which tests share: they change its size
+    and where it is scrolled to, and nothing else."""
     page, faults = judged_page
     page.set_viewport_size({"width": 1440, "height": 900})
     page.evaluate("window.scrollTo(0, 0)")
@@ -105,18 +113,24 @@ def test_from_a_picture_to_verdict_and_map(judged: Page) -> None:
     assert text.index("0.") > len(page.locator("#status h2").inner_text())  # words before numbers
     assert page.locator("#status .cc-copy").count() == 8
     expect(page.locator("#layer")).to_contain_text("The map explains")
-    expect(page.locator("#layer .cc-layer")).to_have_attribute("aria-label", re.compile("The strongest place is"))
-    layer, picture = (page.locator(where).bounding_box() for where in ("#layer .cc-map-layer", "#picture img"))
+    expect(page.locator("#layer .cc-layer")).to_have_attribute(
+        "aria-label", re.compile("The strongest place is")
+    )
+    layer, picture = (
+        page.locator(where).bounding_box() for where in ("#layer .cc-map-layer", "#picture img")
+    )
     assert abs(layer["y"] - picture["y"]) < 1
     assert abs(layer["height"] - picture["height"]) < 1
-    assert abs(layer["width"] / layer["height"] - 400 / 300) < 0.02  # on the picture, not on its field
+    # on the picture, not on its field
+    assert abs(layer["width"] / layer["height"] - 400 / 300) < 0.02
     facts = page.locator("#facts")
     expect(facts).to_contain_text("400 × 300 pixels, JPEG")
     expect(facts).to_contain_text("tiny, revision test")
 
 
 def test_the_map_is_read_in_the_browser(judged: Page) -> None:
-    """Within 50 ms, without the server: a place by mouse and by keyboard, the opacity, and the picture without it."""
+    """Within 50 ms, without the server: a place by mouse and by keyboard, the opacity, and the
+    picture without it."""
     page, asked = judged, list[str]()
     page.on("request", lambda request: asked.append(request.url))
     layer, said = page.locator("#layer .cc-layer"), page.locator("#layer .cc-readout")
@@ -138,7 +152,10 @@ def test_the_map_is_read_in_the_browser(judged: Page) -> None:
     }""")
     assert spent < 50
     page.locator("#layer input[type=range]").fill("50")
-    assert page.locator(".cc-map-layer").evaluate("(image) => getComputedStyle(image).opacity") == "0.5"
+    assert (
+        page.locator(".cc-map-layer").evaluate("(image) => getComputedStyle(image).opacity")
+        == "0.5"
+    )
     hold = page.get_by_role("button", name="Hold for the original")
     hold.focus()
     page.keyboard.down(" ")
@@ -148,7 +165,9 @@ def test_the_map_is_read_in_the_browser(judged: Page) -> None:
     assert not asked
 
 
-def test_the_page_is_read_at_a_glance(open_page: Open, whole_app: str, files: dict[str, Path]) -> None:
+def test_the_page_is_read_at_a_glance(
+    open_page: Open, whole_app: str, files: dict[str, Path]
+) -> None:
     page = open_page(whole_app)
     assert len(visible_words(page)) <= BEFORE
     give(page, files["photo.jpg"])
@@ -157,7 +176,9 @@ def test_the_page_is_read_at_a_glance(open_page: Open, whole_app: str, files: di
     assert len(visible_words(page)) <= AFTER
 
 
-def test_a_broken_file_is_explained_and_nothing_old_stays(open_page: Open, files: dict[str, Path]) -> None:
+def test_a_broken_file_is_explained_and_nothing_old_stays(
+    open_page: Open, files: dict[str, Path]
+) -> None:
     page = open_page()
     give(page, files["photo.jpg"])
     verdict(page)
@@ -189,11 +210,13 @@ def test_by_keyboard_alone(open_page: Open, files: dict[str, Path]) -> None:
             break
     focused = page.locator("#examples button:focus")
     expect(focused).to_have_count(1)
-    assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"  # and it is seen where one is
+    # and it is seen where one is
+    assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
     page.keyboard.press("Enter")
     assert verdict(page) in VERDICTS
     page.locator("#report-html").wait_for()
-    expect(page.locator("#status h2")).to_be_focused()  # the last time that the page itself moves the focus
+    # the last time that the page itself moves the focus
+    expect(page.locator("#status h2")).to_be_focused()
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.dataset.panel") == "pixels":
@@ -209,7 +232,8 @@ def test_the_file_chooser_opens_by_keyboard(open_page: Open, files: dict[str, Pa
     chosen: list[FileChooser] = []
     page.on("filechooser", lambda chooser: chosen.append(chooser))
     field = page.locator("#picture button").first
-    for _ in range(PATIENCE // MOMENT):  # rounds: nothing on the page shows when the field begins to listen
+    # rounds: nothing on the page shows when the field begins to listen
+    for _ in range(PATIENCE // MOMENT):
         field.press("Enter")
         if until(page, lambda: bool(chosen), MOMENT):
             break
@@ -234,15 +258,24 @@ def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
     page = judged
     page.set_viewport_size({"width": 390, "height": 844})
     for name in ("Detect", "Batch", "Explore", "Accuracy"):
-        expect(page.get_by_role("tab", name=name).or_(page.locator(".overflow-menu > button")).first).to_be_visible()
+        expect(
+            page.get_by_role("tab", name=name).or_(page.locator(".overflow-menu > button")).first
+        ).to_be_visible()
     page.evaluate("window.scrollTo(0, 0)")
-    for part in ("#layer .cc-map-layer", "#status h2", "#status .cc-scale", "#chips button >> nth=-1"):
+    for part in (
+        "#layer .cc-map-layer",
+        "#status h2",
+        "#status .cc-scale",
+        "#chips button >> nth=-1",
+    ):
         box = page.locator(part).bounding_box()
         assert box is not None, part
         assert box["y"] + box["height"] < 844, part
 
 
-def test_nothing_jumps_when_the_copies_are_judged(open_page: Open, serve: Serve, files: dict[str, Path]) -> None:
+def test_nothing_jumps_when_the_copies_are_judged(
+    open_page: Open, serve: Serve, files: dict[str, Path]
+) -> None:
     """The answer is outlined and only probable until then; what is below it stays where it is."""
     detector = LateCheck()
     page = open_page(serve(detector))
@@ -261,8 +294,11 @@ def test_nothing_jumps_when_the_copies_are_judged(open_page: Open, serve: Serve,
 
 
 @pytest.mark.full
-def test_an_answer_is_spoken_once_and_has_the_focus(open_page: Open, files: dict[str, Path]) -> None:
-    """In a sentence or two, without the title that has the focus; from it, the report is at most four stops away."""
+def test_an_answer_is_spoken_once_and_has_the_focus(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    """In a sentence or two, without the title that has the focus; from it, the report is at most
+    four stops away."""
     page = open_page()
     page.evaluate("""() => {
       window.said = [];
@@ -278,7 +314,8 @@ def test_an_answer_is_spoken_once_and_has_the_focus(open_page: Open, files: dict
     assert said[-1] in (whole, whole.removeprefix(f"{title}. "))
     assert len(set(said)) == len(said)
     assert max(map(len, said)) < 250
-    expect(page.locator("#spoken")).to_be_empty()  # who reads to the end of the page does not hear it again
+    # who reads to the end of the page does not hear it again
+    expect(page.locator("#spoken")).to_be_empty()
     for _ in range(4):
         page.keyboard.press("Tab")
     expect(page.locator("#report-html")).to_be_focused()

@@ -1,4 +1,5 @@
-"""The extension in Chromium: the very bytes of a picture reach the app, however a page holds it, and nothing else."""
+"""The extension in Chromium: the very bytes of a picture reach the app, however a page holds it,
+and nothing else."""
 
 import base64
 import hashlib
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, Worker, expect
 
-from causalclip.evidence.examination import Examination
+from causalclip.examination.result import Examination
 from tests.browser.conftest import ARGUMENTS, PATIENCE
 from tests.conftest import CHROMIUM, ROOT
 from tests.makers.pictures import encode, photo
@@ -38,11 +39,15 @@ class _Site(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
-    """A folder, and two origins that serve it: for a page, and for what it takes from another host."""
+    """A folder, and two origins that serve it: for a page, and for what it takes from another
+    host."""
     folder = tmp_path_factory.mktemp("site")
     for name, width in (("small", 320), ("large", 640)):
         (folder / f"{name}.jpg").write_bytes(encode(photo(width, width * 3 // 4), "JPEG"))
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(folder))) for _ in range(2)]
+    servers = [
+        ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(folder)))
+        for _ in range(2)
+    ]
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
     yield folder, *(f"http://127.0.0.1:{server.server_port}" for server in servers)
@@ -53,7 +58,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str,
 
 @dataclass(frozen=True)
 class Extended:
-    """A browser with the extension. panel: its page, opened as a tab. worker: its background script."""
+    """A browser with the extension. panel: its page, opened as a tab. worker: its background
+    script."""
 
     context: BrowserContext
     worker: Worker
@@ -65,7 +71,8 @@ class Extended:
         return page
 
     def click(self, menu: str, page: Page, url: str | None = None) -> None:
-        """What the browser does when somebody chooses from the menu; it takes no click from a test."""
+        """What the browser does when somebody chooses from the menu; it takes no click from a
+        test."""
         script = """async ({ menu, url, page }) => {
             await chrome.storage.session.remove("state");
             const [tab] = (await chrome.tabs.query({})).filter((one) => one.url === page);
@@ -81,21 +88,31 @@ class Extended:
 
 @pytest.fixture(scope="session")
 def extended(
-    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory, sites: tuple[Path, str, str], tiny_app: str
+    playwright: Playwright,
+    tmp_path_factory: pytest.TempPathFactory,
+    sites: tuple[Path, str, str],
+    tiny_app: str,
 ) -> Iterator[Extended]:
     """Paired; of the pages it may read the first site alone, as after a click there."""
     folder = tmp_path_factory.mktemp("extended")
     extension = folder / "extension"
     shutil.copytree(ROOT / "extension", extension, ignore=shutil.ignore_patterns("node_modules"))
     manifest = json.loads((extension / "manifest.json").read_text())
-    (extension / "manifest.json").write_text(json.dumps(manifest | {"host_permissions": [f"{sites[1]}/*"]}))
+    (extension / "manifest.json").write_text(
+        json.dumps(manifest | {"host_permissions": [f"{sites[1]}/*"]})
+    )
     loads = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
-    german = "--accept-lang=de-DE,de"  # what the browser asks for; all that the panel shows is English
+    # what the browser asks for; all that the panel shows is English
+    german = "--accept-lang=de-DE,de"
     context = playwright.chromium.launch_persistent_context(
         folder / "profile", executable_path=CHROMIUM, args=[*ARGUMENTS, german, *loads]
     )
     context.set_default_timeout(PATIENCE)
-    worker = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
+    worker = (
+        context.service_workers[0]
+        if context.service_workers
+        else context.wait_for_event("serviceworker")
+    )
     panel = context.new_page()
     panel.goto(f"chrome-extension://{worker.url.split('/')[2]}/panel.html")
     with pytest.MonkeyPatch.context() as patch:
@@ -113,7 +130,9 @@ def extended(
 pytestmark = pytest.mark.full
 
 Sites = tuple[Path, str, str]
-TRUE = "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"
+TRUE = (
+    "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"
+)
 BLOB = """<img><script>
 const bytes = Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0));
 document.querySelector("img").src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
@@ -122,8 +141,14 @@ PAGES = {  # what the page holds, and which file is to be read
     "plain": ("<img src='small.jpg'>", "small"),
     "data address": ("<img src='data:image/jpeg;base64,{data}'>", "small"),
     "blob": (BLOB, "small"),
-    "srcset": ("<img src='small.jpg' srcset='small.jpg 320w, large.jpg 640w' sizes='320px'>", "large"),
-    "lazy by script": ("<img width=300 src='data:image/gif;base64,{dot}' data-src='small.jpg'>", "small"),
+    "srcset": (
+        "<img src='small.jpg' srcset='small.jpg 320w, large.jpg 640w' sizes='320px'>",
+        "large",
+    ),
+    "lazy by script": (
+        "<img width=300 src='data:image/gif;base64,{dot}' data-src='small.jpg'>",
+        "small",
+    ),
     "picture": ("<picture><source srcset='large.jpg 2x'><img src='small.jpg'></picture>", "large"),
 }
 DOT = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -147,7 +172,9 @@ def test_the_very_bytes_are_checked(extended: Extended, sites: Sites, kind: str)
     body, file = PAGES[kind]
     folder, site, _ = sites
     page = extended.open(f"{site}/{write(folder, kind.replace(' ', '-'), body, policy=TRUE)}")
-    shown = page.evaluate("async () => { const i = document.images[0]; await i.decode(); return i.currentSrc; }")
+    shown = page.evaluate(
+        "async () => { const i = document.images[0]; await i.decode(); return i.currentSrc; }"
+    )
     extended.click("check-picture", page, shown)
     extended.step("answered")
     said = extended.panel.locator("#said")
@@ -164,7 +191,9 @@ def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unas
     page = extended.open(f"{site}/{write(folder, 'elsewhere', f'<img src={other}/small.jpg>')}")
     extended.click("check-picture", page, f"{other}/small.jpg")
     extended.step("out of reach")
-    expect(extended.panel.get_by_role("button", name=f"Let the extension read from {other}")).to_be_visible()
+    expect(
+        extended.panel.get_by_role("button", name=f"Let the extension read from {other}")
+    ).to_be_visible()
     expect(extended.panel.get_by_role("button", name="screenshot")).to_be_visible()
     page.close()
 
@@ -223,9 +252,16 @@ def test_another_address_gets_no_token_of_this_one(extended: Extended) -> None:
 
 def test_it_asks_for_no_more_than_is_said() -> None:
     manifest = json.loads((ROOT / "extension" / "manifest.json").read_text())
-    assert set(manifest["permissions"]) == {"contextMenus", "activeTab", "scripting", "sidePanel", "storage"}
+    assert set(manifest["permissions"]) == {
+        "contextMenus",
+        "activeTab",
+        "scripting",
+        "sidePanel",
+        "storage",
+    }
     assert "host_permissions" not in manifest
     assert "content_scripts" not in manifest
     scripts = "".join(path.read_text() for path in (ROOT / "extension").glob("*.js"))
     assert "innerHTML" not in scripts
-    assert scripts.count("fetch(") == 4  # the app, the page's picture, the worker's, and data addresses
+    # the app, the page's picture, the worker's, and data addresses
+    assert scripts.count("fetch(") == 4

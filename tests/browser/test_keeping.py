@@ -1,4 +1,5 @@
-"""What is kept of a picture, and for how long: the promise that the page makes, on the app as a user starts it."""
+"""What is kept of a picture, and for how long: the promise that the page makes, on the app as a
+user starts it."""
 
 import signal
 from collections.abc import Iterator
@@ -42,7 +43,9 @@ def test_upload_and_drawings_are_deleted_while_the_page_is_open(
 
 
 @pytest.mark.full
-def test_all_goes_when_the_server_is_stopped(open_page: Open, files: dict[str, Path], served: Keeper) -> None:
+def test_all_goes_when_the_server_is_stopped(
+    open_page: Open, files: dict[str, Path], served: Keeper
+) -> None:
     page = open_page(served.address)
     give(page, files["photo.jpg"])
     verdict(page)
@@ -51,15 +54,20 @@ def test_all_goes_when_the_server_is_stopped(open_page: Open, files: dict[str, P
     assert not list(served.base.rglob("*"))
 
 
-def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path], uploads: Path) -> None:
-    """In an app that keeps files for long: what goes, goes because the page was closed. Other pages lose nothing."""
+def test_closing_the_page_deletes_at_once(
+    open_page: Open, files: dict[str, Path], uploads: Path
+) -> None:
+    """In an app that keeps files for long: what goes, goes because the page was closed. Other pages
+    lose nothing."""
     before = set(uploads.glob("session-*"))
     first, second = open_page(), open_page()
     for page, name in ((first, "photo.jpg"), (second, "long.png")):
         give(page, files[name])
         verdict(page)
     pages = [kept_of(session) for session in set(uploads.glob("session-*")) - before]
-    ours, theirs = (kept for name in ("picture.jpg", "picture.png") for kept in pages if name in names(kept))
+    ours, theirs = (
+        kept for name in ("picture.jpg", "picture.png") for kept in pages if name in names(kept)
+    )
     for kept in (ours, theirs):
         assert any(name.startswith("causalclip-report") for name in names(kept))
     first.close()
@@ -68,8 +76,13 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
 
 
 def kept_of(session: Path) -> set[Path]:
-    """What is kept for an open page, given its folder: this, the files in it, and the uploads that it uses."""
-    used = {name for name, kept in STORE._rows.items() if any(folder_of(page) == session.name for page in kept.users)}
+    """What is kept for an open page, given its folder: this, the files in it, and the uploads that
+    it uses."""
+    used = {
+        name
+        for name, kept in STORE._rows.items()
+        if any(folder_of(page) == session.name for page in kept.users)
+    }
     uploads = {path for name in used for path in (session.parent / name).rglob("*")}
     return {session, *uploads, *(path for path in session.rglob("*") if path.is_file())}
 

@@ -1,4 +1,5 @@
-"""One pattern for all tabs: picture left, answer right, the same promise; on a phone the answer below the picture.
+"""One pattern for all tabs: picture left, answer right, the same promise; on a phone the answer
+below the picture.
 
 With its results on screen, every tab is clean by axe, in both themes, with targets of 24 px.
 """
@@ -22,7 +23,8 @@ PARTS = {
 }
 
 Window = Callable[..., BrowserContext]
-# What is pressed, on screen, and how large it is where a side has less than 44 px; a link in a sentence may be lower.
+# What is pressed, on screen, and how large it is where a side has less than 44 px; a link in a
+# sentence may be lower.
 SMALL = """() => [...document.querySelectorAll("button, select, summary, textarea, "
     + "input:is([type=range], [type=number]), label:has(> input)")]
   .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest(".cc-hidden"))
@@ -37,7 +39,9 @@ def box(page: Page, part: str) -> Any:
     return page.locator(part).bounding_box()
 
 
-def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(open_page: Open, whole_app: str) -> None:
+def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(
+    open_page: Open, whole_app: str
+) -> None:
     page = open_page(whole_app, width=390, dark=True)
     for width in sizes(page, (390, True), (1280, False)):
         lefts = set()
@@ -50,16 +54,23 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(open_page: O
             else:
                 assert left["y"] + left["height"] <= right["y"], name
             lefts.add(round(left["x"]))
-            said = "purification brought both back" if name == "Purify" else "No picture yet"  # it opens with one
+            # it opens with one
+            said = "purification brought both back" if name == "Purify" else "No picture yet"
             expect(page.locator(answer)).to_contain_text(said)
-            expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(1)
+            expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(
+                1
+            )
             assert serious(page, **TARGETS) == [], (width, name)
         assert len(lefts) == 1, width
 
 
-def test_a_finger_hits_what_it_means(new_context: Window, whole_app: str, files: dict[str, Path]) -> None:
+def test_a_finger_hits_what_it_means(
+    new_context: Window, whole_app: str, files: dict[str, Path]
+) -> None:
     """On a phone, with a result: 44 px."""
-    page = new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).new_page()
+    page = new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    ).new_page()
     page.goto(whole_app)
     page.locator("html[data-renames]").wait_for(state="attached")
     give(page, files["photo.jpg"])
@@ -87,7 +98,8 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     assert violations(page) == []
     give(page, files["photo.jpg"])
     verdict(page)
-    expect(page.locator("#report-html")).to_be_visible()  # from here on, no fold moves while it is aimed at
+    # from here on, no fold moves while it is aimed at
+    expect(page.locator("#report-html")).to_be_visible()
     for panel in ("file", "pixels", "copies"):
         page.locator(f"#chips button[data-panel={panel}]").click()
         assert violations(page) == [], panel
@@ -96,12 +108,15 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     page.locator("#part-find").wait_for()
     assert violations(page) == []
     open_tab(page, "Batch")
-    page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
+    page.locator("#batch-files input[type=file]").set_input_files(
+        [files["photo.jpg"], files["broken.jpg"]]
+    )
     expect(page.locator("#batch-status")).to_contain_text("Finished")
     page.locator("#batch-table").get_by_role("button", name="photo.jpg").click()
     page.locator("#batch-opened .cc-scale").wait_for()
     assert violations(page) == []
-    page.locator("#batch-opened").get_by_role("button", name="Close").click()  # on a phone it lies over the tabs
+    # on a phone it lies over the tabs
+    page.locator("#batch-opened").get_by_role("button", name="Close").click()
     open_tab(page, "Purify")
     page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#purify-headline h2")).to_contain_text(re.compile("^(Purified|Taken)"))

@@ -12,21 +12,27 @@ from causalclip.images.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
 from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import Open, open_tab
 from tests.browser.test_detect import give, overflow, verdict
-from ui.explore.words import HOW_TO_READ
-from ui.measured import UNKNOWN
+from ui.tabs.accuracy import UNKNOWN
+from ui.tabs.explore.views import HOW_TO_READ
 
 
 def selected(page: Page, name: str) -> None:
     tab = page.get_by_role("tab", name=name)
     expect(tab).to_have_attribute("aria-selected", "true")
     expect(tab).to_be_focused()
-    expect(page.locator("[role=tablist] > [role=tab][tabindex='0']").filter(visible=True)).to_have_count(1)
+    expect(
+        page.locator("[role=tablist] > [role=tab][tabindex='0']").filter(visible=True)
+    ).to_have_count(1)
 
 
-def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(open_page: Open, whole_app: str) -> None:
+def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(
+    open_page: Open, whole_app: str
+) -> None:
     page = open_page(whole_app)
     page.get_by_role("tab", name="Detect").focus()
-    expect(page.locator(".cc-lead").filter(visible=True)).to_contain_text("made by an image generator")
+    expect(page.locator(".cc-lead").filter(visible=True)).to_contain_text(
+        "made by an image generator"
+    )
     page.keyboard.press("ArrowRight")
     selected(page, "Batch")
     page.keyboard.press("ArrowRight")
@@ -64,11 +70,16 @@ ESCAPE = """async () => {
 }"""
 
 
-def test_the_page_works_within_its_policy(visitor: BrowserContext, files: dict[str, Path], whole_app: str) -> None:
+def test_the_page_works_within_its_policy(
+    visitor: BrowserContext, files: dict[str, Path], whole_app: str
+) -> None:
     page = visitor.new_page()
     page.set_viewport_size({"width": 1440, "height": 900})
     refused: list[str] = []
-    page.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
+    page.on(
+        "console",
+        lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None,
+    )
     page.goto(whole_app)
     page.locator("html[data-renames]").wait_for(state="attached")
     give(page, files["photo.jpg"])
@@ -80,7 +91,12 @@ def test_the_page_works_within_its_policy(visitor: BrowserContext, files: dict[s
 
 
 def test_nothing_leaves_the_page_for_another_place(open_page: Open) -> None:
-    assert open_page().evaluate(ESCAPE) == ["connect-src", "frame-src", "img-src", "script-src-elem"]
+    assert open_page().evaluate(ESCAPE) == [
+        "connect-src",
+        "frame-src",
+        "img-src",
+        "script-src-elem",
+    ]
 
 
 @pytest.mark.full
@@ -133,7 +149,9 @@ def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> No
     mouse.move(*at(crop, 0.25, 0.75), steps=4)
     mouse.up()
     expect(page.locator("#part-at")).to_have_text("Across: 25 to 75 %; down: 25 to 75 %")
-    expect(said).to_contain_text("The part from (150, 100) to (450, 300) of a picture of 600 x 400 pixels")
+    expect(said).to_contain_text(
+        "The part from (150, 100) to (450, 300) of a picture of 600 x 400 pixels"
+    )
     mouse.move(*at(crop, 0.5, 0.5))  # the frame is moved, and then its lower left corner
     mouse.down()
     mouse.move(*at(crop, 0.6, 0.4), steps=4)
@@ -148,11 +166,16 @@ def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> No
     expect(page.locator("#part-right input[type=number]")).to_have_value("85")
     page.locator("#part-judge").click()
     expect(page.locator("#facts")).to_contain_text("450 × 300 pixels")
-    expect(page.locator("#provenance")).to_contain_text("from (60, 60) to (510, 360) of a picture of 600 x 400 pixels")
+    expect(page.locator("#provenance")).to_contain_text(
+        "from (60, 60) to (510, 360) of a picture of 600 x 400 pixels"
+    )
     expect(page.locator("#status h2")).to_be_focused()
-    page.locator("#part-right input[type=range]").focus()  # the whole is still there: another part can be judged
+    # the whole is still there: another part can be judged
+    page.locator("#part-right input[type=range]").focus()
     page.keyboard.press("End")
-    expect(said).to_contain_text("The part from (60, 60) to (600, 360) of a picture of 600 x 400 pixels")
+    expect(said).to_contain_text(
+        "The part from (60, 60) to (600, 360) of a picture of 600 x 400 pixels"
+    )
     page.locator("#part-judge").click()
     expect(page.locator("#facts")).to_contain_text("540 × 300 pixels")
 
@@ -176,7 +199,9 @@ def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_
     key.press("Enter")
     key.press("ArrowUp")
     key.press("Enter")  # at once: what was chosen last counts
-    expect(page.locator("#provenance")).to_contain_text("from (120, 96) to (420, 316) of a picture of 600 x 400 pixels")
+    expect(page.locator("#provenance")).to_contain_text(
+        "from (120, 96) to (420, 316) of a picture of 600 x 400 pixels"
+    )
     expect(page.locator("#status h2")).to_be_focused()
 
 
@@ -213,8 +238,12 @@ def test_every_tab_fits_a_phone_with_its_results(
         expect(page.locator("#status h2")).to_contain_text(_("No picture yet"))
         _answers(page, files)
         open_tab(page, _("Batch"))
-        page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
-        finished = _("Finished: {done} examined, {refused} could not be.", done=number(1), refused=number(1))
+        page.locator("#batch-files input[type=file]").set_input_files(
+            [files["photo.jpg"], files["broken.jpg"]]
+        )
+        finished = _(
+            "Finished: {done} examined, {refused} could not be.", done=number(1), refused=number(1)
+        )
         expect(page.locator("#batch-status")).to_contain_text(finished)
         expect(page.locator("#batch-table thead")).to_contain_text(_("Copies"))
         assert overflow(page) <= 0
@@ -223,17 +252,21 @@ def test_every_tab_fits_a_phone_with_its_results(
         expect(page.locator("#explore-a-removal")).to_contain_text(_(HOW_TO_READ))
         assert overflow(page) <= 0
         slider = page.locator("#explore-opacity input[type=range]")
-        assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or its fill is its rest
+        # or its fill is its rest
+        assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"
         open_tab(page, _("Purify"))
         page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
         expect(page.locator("#purify-adversarial")).to_contain_text(_("As given"))
         arrows = page.locator("#purify-slider .image-container")
-        assert arrows.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or they point inwards
+        # or they point inwards
+        assert arrows.evaluate("(field) => getComputedStyle(field).direction") == "ltr"
         assert overflow(page) <= 0
         open_tab(page, _("Accuracy"))
         expect(page.locator("#measured")).to_contain_text(_(UNKNOWN[0]))
         assert overflow(page) <= 0
-        side = page.locator("#purify-headline .cc-card").evaluate("(card) => getComputedStyle(card).direction")
+        side = page.locator("#purify-headline .cc-card").evaluate(
+            "(card) => getComputedStyle(card).direction"
+        )
         assert side == ("rtl" if is_rtl() else "ltr")
     assert not faults
 
@@ -246,7 +279,10 @@ def _answers(page: Page, files: dict[str, Path]) -> None:
     expect(page.locator("#steps h2")).to_have_text(_("What you can do now"))
     assert page.locator("html").get_attribute("dir") == ("rtl" if is_rtl() else "ltr")
     folds = "(fold) => getComputedStyle(fold, '::before').transform"
-    ways = [page.locator(fold).first.evaluate(folds) for fold in ("#steps .cc-fold > summary", "#part .label-wrap")]
+    ways = [
+        page.locator(fold).first.evaluate(folds)
+        for fold in ("#steps .cc-fold > summary", "#part .label-wrap")
+    ]
     assert ways[0] == ways[1]  # every fold points the same way
     side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")
     assert side == ("rtl" if is_rtl() else "ltr")

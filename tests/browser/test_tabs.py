@@ -17,14 +17,16 @@ from tests.browser.test_detect import give, overflow, verdict
 from tests.conftest import Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import created, exif_block, jpeg_exif, make_authority, sign
-from ui.purify.examples import PREPARED
+from ui.tabs.purify.examples import PREPARED
 
 
 @pytest.mark.full
 def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page(width=390)
     open_tab(page, "Batch")
-    page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
+    page.locator("#batch-files input[type=file]").set_input_files(
+        [files["photo.jpg"], files["broken.jpg"]]
+    )
     expect(page.locator("#batch-files")).to_contain_text("broken")
     expect(page.locator("#batch-status")).to_contain_text("1 examined, 1 could not be")
     table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
@@ -44,7 +46,9 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     expect(opened.get_by_role("region", name="Stability")).to_be_visible()
     expect(opened.locator("h2").first).to_be_in_viewport()
     expect(opened.locator("h2").first).to_be_focused()
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
     assert serious(page) == []
     page.keyboard.press("Escape")
     expect(opened).to_be_hidden()
@@ -74,7 +78,9 @@ def both(uploads: Path) -> Iterator[str]:
     page.close(verbose=False)
 
 
-def test_a_head_that_is_chosen_judges_in_both_tabs(open_page: Open, both: str, files: dict[str, Path]) -> None:
+def test_a_head_that_is_chosen_judges_in_both_tabs(
+    open_page: Open, both: str, files: dict[str, Path]
+) -> None:
     page = open_page(both)
     page.locator("#picture input[type=file]").first.set_input_files(files["photo.jpg"])
     page.locator("#status .cc-final").wait_for()
@@ -84,7 +90,8 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(open_page: Open, both: str, f
     head.check()
     expect(page.locator("#facts")).to_contain_text("linear head")
     page.locator("#status .cc-final").wait_for()
-    expect(page.locator("#chips button").nth(1)).to_have_attribute("aria-expanded", "true")  # as it was left
+    # as it was left
+    expect(page.locator("#chips button").nth(1)).to_have_attribute("aria-expanded", "true")
     expect(head).to_be_visible()
     expect(head).to_be_focused()
     page.locator("#open-explore").click()
@@ -112,7 +119,8 @@ EVIL = b"<script>document.title='taken'</script>"
 
 @pytest.fixture(scope="session")
 def claiming(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture that says a lot about itself: signed as generated, a camera's EXIF with a script in it, a place."""
+    """A picture that says a lot about itself: signed as generated, a camera's EXIF with a script in
+    it, a place."""
     exif = exif_block({272: b"EOS R5", 315: EVIL}, gps=(48.8584, 2.2945))
     plain = jpeg_exif(exif)
     path = tmp_path_factory.mktemp("claims") / "claims.jpg"
@@ -129,7 +137,9 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     assert said == "The file says it was generated"
     provenance = page.locator("#provenance")
     page.locator("#chips button[data-panel=file]").click()
-    expect(provenance).to_contain_text("The file itself says that the picture was made by a generative AI model.")
+    expect(provenance).to_contain_text(
+        "The file itself says that the picture was made by a generative AI model."
+    )
     expect(provenance).to_contain_text("intact, signer unknown")
     expect(provenance.locator("text=48.858")).to_be_hidden()
     provenance.get_by_text("The file says where it was taken").click()
@@ -146,7 +156,11 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     expect(page.locator("body")).to_contain_text(plain["sha256"])
     assert page.title().startswith("Report: ")
     assert all(url.startswith(("file:", "data:")) for url in asked)
-    assert all(page.locator("img").evaluate_all("images => images.map(i => i.complete && i.naturalWidth > 100)"))
+    assert all(
+        page.locator("img").evaluate_all(
+            "images => images.map(i => i.complete && i.naturalWidth > 100)"
+        )
+    )
     assert overflow(page) <= 0
 
 
@@ -170,7 +184,10 @@ def in_sight(page: Page, *names: str) -> list[float]:
     """The tops of parts that are in the window as a whole."""
     boxes = [page.locator(name).first.bounding_box() for name in names]
     height = page.viewport_size["height"] if page.viewport_size else 0
-    assert all(box and box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes), (names, boxes)
+    assert all(box and box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes), (
+        names,
+        boxes,
+    )
     return [box["y"] for box in boxes if box]
 
 
@@ -180,15 +197,20 @@ WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((i
 
 
 @pytest.mark.full
-def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
+def test_the_three_prepared_ones_in_one_look(
+    open_page: Open, real_app: Served, tmp_path: Path
+) -> None:
     page = open_page(real_app.address)
     page.set_viewport_size({"width": 1280, "height": 800})
     open_tab(page, "Purify")
-    expect(page.locator("#purify-adversarial-said .cc-told")).to_contain_text("dog")  # the first is there when it opens
+    # the first is there when it opens
+    expect(page.locator("#purify-adversarial-said .cc-told")).to_contain_text("dog")
     expect(page.locator("#purify-stop")).to_be_hidden()
     for index, example in enumerate(PREPARED):
         page.locator("#purify-examples button").nth(index).click()
-        expect(page.locator("#purify-question textarea, #purify-question input")).to_have_value(example.question)
+        expect(page.locator("#purify-question textarea, #purify-question input")).to_have_value(
+            example.question
+        )
         expect(page.locator("#purify-headline")).to_contain_text("purification brought")
         expect(page.locator("#purify-clean-said .cc-told")).to_contain_text(example.answer)
         expect(page.locator("#purify-adversarial-said .cc-told")).to_contain_text("answer differs")
@@ -198,14 +220,24 @@ def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, 
         page.wait_for_function(WHOLE)  # the pictures have their size
         tops = in_sight(page, "#purify-clean", "#purify-adversarial", "#purify-purified")
         assert max(tops) - min(tops) < 12
-        in_sight(page, "#purify-headline", "#purify-purified-said", "#purify-attack-change", "#purify-purifier-change")
-    attacked, purified = (page.locator("#purify-slider img").nth(i).bounding_box() for i in range(2))
+        in_sight(
+            page,
+            "#purify-headline",
+            "#purify-purified-said",
+            "#purify-attack-change",
+            "#purify-purifier-change",
+        )
+    attacked, purified = (
+        page.locator("#purify-slider img").nth(i).bounding_box() for i in range(2)
+    )
     assert attacked == purified  # they are laid over each other
     for name in ("clean", "adversarial", "purified"):  # no label on a picture
         label = page.locator(f"#purify-{name} label").first.bounding_box()
         image = page.locator(f"#purify-{name} img").first.bounding_box()
         assert label["y"] + label["height"] <= image["y"]
-    size = page.locator("#purify-purified-said .cc-told").evaluate("(told) => getComputedStyle(told).fontSize")
+    size = page.locator("#purify-purified-said .cc-told").evaluate(
+        "(told) => getComputedStyle(told).fontSize"
+    )
     assert size == "28px"
     moved = pixels(page, "adversarial", tmp_path)
     assert 0 < np.abs(moved - skimage.data.astronaut()).max() <= 8

@@ -40,9 +40,11 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
     remove = place.get_by_role("button", name="Remove Image").or_(place.get_by_label("Clear")).first
     if remove.is_visible():
         remove.click()
-        expect(remove).to_be_hidden()  # a field that goes with the old picture would take the new one along
+        # a field that goes with the old picture would take the new one along
+        expect(remove).to_be_hidden()
     page.locator(f"{field} input[type=file]").set_input_files(file)
-    expect(remove).to_be_visible()  # while the file is on its way, the field would take no other one's place
+    # while the file is on its way, the field would take no other one's place
+    expect(remove).to_be_visible()
 
 
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
@@ -88,7 +90,8 @@ class SlowLine:
 def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    """From the click on, when the server has not heard of it yet; what it still sends of the old one is not shown."""
+    """From the click on, when the server has not heard of it yet; what it still sends of the old
+    one is not shown."""
     detector = LateCheck()
     page = open_page(serve(detector))
     replace(page, three[0])
@@ -109,7 +112,9 @@ def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
 
 
-def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
+def test_a_removed_picture_stays_removed(
+    open_page: Open, serve: Callable[[Any], str], three: list[Path]
+) -> None:
     detector = BlockedDetector()
     page = open_page(serve(detector))
     replace(page, three[0])
@@ -125,7 +130,9 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")])
+@pytest.mark.parametrize(
+    ("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")]
+)
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     open_page: Open,
     whole_page: tuple[Any, Any, str],

@@ -1,4 +1,5 @@
-"""An archive: its sources, its folder, near-equal pictures; and on a Ray of its own: good, broken, killed, resumed."""
+"""An archive: its sources, its folder, near-equal pictures; and on a Ray of its own: good, broken,
+killed, resumed."""
 
 import json
 import os
@@ -25,8 +26,8 @@ from causalclip.archive.output import RunFolder, failed_row
 from causalclip.archive.summary import NEAR_BITS, near_equal
 from causalclip.archive.workers import Judge, list_pictures, read_bytes
 from causalclip.cli import app
-from causalclip.evidence.examination import SCHEMA
-from causalclip.evidence.headline import ANSWERS
+from causalclip.examination.headline import ANSWERS
+from causalclip.examination.result import SCHEMA
 from causalclip.marks.pixels import star
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
@@ -47,7 +48,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_links_out_of_the_folder_pipes_and_devices_are_no_pictures(folder: Path, tmp_path_factory: Any) -> None:
+def test_links_out_of_the_folder_pipes_and_devices_are_no_pictures(
+    folder: Path, tmp_path_factory: Any
+) -> None:
     other = tmp_path_factory.mktemp("other")
     (other / "secret.jpg").write_bytes(b"x")
     (folder / "link.jpg").symlink_to(other / "secret.jpg")
@@ -55,7 +58,9 @@ def test_links_out_of_the_folder_pipes_and_devices_are_no_pictures(folder: Path,
     (folder / "zero.jpg").symlink_to("/dev/zero")
     (folder / "own.jpg").symlink_to(folder / "b.jpg")
     os.mkfifo(folder / "pipe.jpg")
-    assert list_pictures(str(folder)) == [str(folder / name) for name in ("b.jpg", "own.jpg", "sub/a.jpg")]
+    assert list_pictures(str(folder)) == [
+        str(folder / name) for name in ("b.jpg", "own.jpg", "sub/a.jpg")
+    ]
 
 
 def test_a_name_is_no_chain_of_addresses(folder: Path) -> None:
@@ -90,7 +95,9 @@ def test_what_is_unfinished_does_not_count(tmp_path: Path) -> None:
     assert [path.name for path in again.pictures.iterdir()] == ["part-000000.parquet"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("model", "other"), ("source", "t"), ("stability", True)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("model", "other"), ("source", "t"), ("stability", True)]
+)
 def test_another_run_is_refused(tmp_path: Path, name: str, value: object) -> None:
     RunFolder(tmp_path, RUN).lock.release()
     with pytest.raises(ArchiveError, match=f"another run \\({name}"):
@@ -115,7 +122,9 @@ def test_near_hashes_are_grouped_and_far_ones_are_not() -> None:
     hashes, wanted = [], []
     for i in range(200):
         value = int(rng.integers(0, 2**63))
-        copies = [value] + [flipped(value, rng.choice(64, NEAR_BITS, replace=False).tolist()) for _ in range(i % 3)]
+        copies = [value] + [
+            flipped(value, rng.choice(64, NEAR_BITS, replace=False).tolist()) for _ in range(i % 3)
+        ]
         hashes += copies
         wanted += [i] * len(copies)
     paths = [f"p{i}" for i in range(len(hashes))]
@@ -123,7 +132,9 @@ def test_near_hashes_are_grouped_and_far_ones_are_not() -> None:
     found: dict[int, set[str]] = {}
     for row in table.to_pylist():
         found.setdefault(row["group"], set()).add(row["path"])
-    expected = [{p for p, w in zip(paths, wanted, strict=True) if w == i} for i in range(200) if i % 3]
+    expected = [
+        {p for p, w in zip(paths, wanted, strict=True) if w == i} for i in range(200) if i % 3
+    ]
     assert sorted(map(sorted, found.values())) == sorted(map(sorted, expected))
 
 
@@ -131,7 +142,9 @@ def test_marks_alone_are_read_without_a_detector() -> None:
     exif = Image.Exif()
     exif[305] = "Ideogram AI"
     data = encode(photo(90, 100), "JPEG", exif=exif)
-    marked, plain = (Judge(None, False, None).row("a", found) for found in (data, encode(photo(90, 100), "JPEG")))
+    marked, plain = (
+        Judge(None, False, None).row("a", found) for found in (data, encode(photo(90, 100), "JPEG"))
+    )
     assert marked["marks"] == ["Ideogram (metadata)"]
     assert marked["answer"] == "The file says it was generated"
     assert plain["marks"] == []
@@ -142,17 +155,25 @@ def test_marks_alone_are_read_without_a_detector() -> None:
 def test_marks_are_seen_on_a_large_jpeg_whose_row_has_its_size() -> None:
     """It is decoded at half its size, or a quarter, and upright."""
     pixels = np.full((1600, 2400, 3), 90, np.uint8)
-    pixels[1600 - 160 : 1600 - 64, 2400 - 160 : 2400 - 64] += np.round(80 * star(96)).astype(np.uint8)[..., None]
+    pixels[1600 - 160 : 1600 - 64, 2400 - 160 : 2400 - 64] += np.round(80 * star(96)).astype(
+        np.uint8
+    )[..., None]
     turned = Image.fromarray(pixels).rotate(90, expand=True)
     exif = Image.Exif()
     exif[274] = 6  # to be turned by a quarter to the right
     files = encode(Image.fromarray(pixels), "JPEG"), encode(turned, "JPEG", exif=exif)
     for data in files:
         row = Judge(None, False, None).row("a", data)
-        assert (row["width"], row["height"], row["marks"]) == (2400, 1600, ["Gemini (visible mark)"])
+        assert (row["width"], row["height"], row["marks"]) == (
+            2400,
+            1600,
+            ["Gemini (visible mark)"],
+        )
 
 
-def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_a_sentence_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "ray.data", None)
     result = run(tmp_path, "--out", tmp_path / "out")
@@ -185,7 +206,8 @@ def test_bad_input_is_a_sentence(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-# With Ray -------------------------------------------------------------------------------------------------------------
+# With Ray
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -202,7 +224,17 @@ def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
         (source / f"{i}.jpg").write_bytes(encode(photo(90 + 9 * i, 100), "JPEG"))
     (source / "sub" / "again.jpg").write_bytes((source / "0.jpg").read_bytes())
     (source / "broken.jpg").write_bytes(b"no picture")
-    arguments = (source, "--out", out, "--model", model, "--workers", 1, "--stability", "--duplicates")
+    arguments = (
+        source,
+        "--out",
+        out,
+        "--model",
+        model,
+        "--workers",
+        1,
+        "--stability",
+        "--duplicates",
+    )
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert "7 pictures" in result.stdout
@@ -229,25 +261,34 @@ def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("workers_find_the_packages")
 def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_path: Path) -> None:
-    """First a worker is killed, which costs a retry; then the whole run, which goes on where it was."""
+    """First a worker is killed, which costs a retry; then the whole run, which goes on where it
+    was."""
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     picture = encode(photo(700, 600), "PNG")
     for i in range(60):
         (source / f"{i}.png").write_bytes(picture)
     arguments = ["archive", str(source), "--out", str(out), "--model", model, "--workers", "1"]
-    code = "from causalclip.archive import command; command.PART_ROWS = 4; from causalclip.cli import app; "
+    code = (
+        "from causalclip.archive import command; command.PART_ROWS = 4; from causalclip.cli "
+        "import app; "
+    )
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", f"{code}app({arguments})"], cwd=ROOT, text=True, stdout=subprocess.PIPE
+            [sys.executable, "-c", f"{code}app({arguments})"],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
         )
 
     def parts() -> list[Path]:
         return sorted((out / "pictures").glob("part-*.parquet"))
 
     def workers() -> list[psutil.Process]:
-        return [p for p in psutil.Process(first.pid).children(recursive=True) if "MapWorker" in p.name()]
+        return [
+            p for p in psutil.Process(first.pid).children(recursive=True) if "MapWorker" in p.name()
+        ]
 
     first = start()
     try:

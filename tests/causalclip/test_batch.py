@@ -1,4 +1,5 @@
-"""Batches: rows are streamed, a bad file costs its row only, hostile archives are refused, CSV is safe to open."""
+"""Batches: rows are streamed, a bad file costs its row only, hostile archives are refused, CSV is
+safe to open."""
 
 import csv
 import io
@@ -9,7 +10,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from causalclip.batch import CHECKING, COLUMNS, BatchRow, as_csv, collect, count, examine_all, report_stem, zip_reports
+from causalclip.batch import (
+    CHECKING,
+    COLUMNS,
+    BatchRow,
+    as_csv,
+    collect,
+    count,
+    examine_all,
+    report_stem,
+    zip_reports,
+)
 from causalclip.images import zips
 from causalclip.images.formats import ImageError
 from causalclip.images.zips import ZipError, read_zip
@@ -31,11 +42,14 @@ def unpacked(data: bytes) -> dict[str, bytes | ImageError]:
     return dict(read_zip(data))
 
 
-# Archives -------------------------------------------------------------------------------------------------------------
+# Archives
+# --------------------------------------------------------------------------------------------------
 
 
 def test_members_are_read_and_the_rest_of_a_folder_is_ignored() -> None:
-    data = packed({"a/b/one.png": PNG, "__MACOSX/._one.png": b"x", ".DS_Store": b"x", "a/two.png": PNG})
+    data = packed(
+        {"a/b/one.png": PNG, "__MACOSX/._one.png": b"x", ".DS_Store": b"x", "a/two.png": PNG}
+    )
     assert unpacked(data) == {"one.png": PNG, "two.png": PNG}
 
 
@@ -108,7 +122,8 @@ def test_random_damage_is_an_image_error_or_nothing() -> None:
             continue
 
 
-# Batches --------------------------------------------------------------------------------------------------------------
+# Batches
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
@@ -118,17 +133,30 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("bad.jpg", "good.png", "missing.png", "more.zip")]
     every = list(examine_all(lambda: collect(paths), tiny_detector()))
     done = sorted((d for d in every if d.row.survives != CHECKING), key=lambda d: d.row.number)
-    assert [d.row.number for d in every] == [1, 2, 3, 4, 5, 2, 4]  # first all answers, then whether they survive
+    # first all answers, then whether they survive
+    assert [d.row.number for d in every] == [1, 2, 3, 4, 5, 2, 4]
     assert count(paths) == len(done)
-    assert [d.row.name for d in done] == ["bad.jpg", "good.png", "missing.png", "inside.png", "text.txt"]
+    assert [d.row.name for d in done] == [
+        "bad.jpg",
+        "good.png",
+        "missing.png",
+        "inside.png",
+        "text.txt",
+    ]
     assert [d.examination is not None for d in done] == [False, True, False, True, False]
     assert [d.row.number for d in done] == [1, 2, 3, 4, 5]
     assert done[0].row.answer == "Not examined"
     assert done[0].row.problem
     assert done[1].row.claims == ""  # no metadata at all
     good = done[1]
-    assert (good.row.answer, good.row.sha256) == (good.examination.headline.title, good.examination.sha256)
-    assert (good.row.band, good.row.survives) == (good.examination.band, good.examination.stability.words)
+    assert (good.row.answer, good.row.sha256) == (
+        good.examination.headline.title,
+        good.examination.sha256,
+    )
+    assert (good.row.band, good.row.survives) == (
+        good.examination.band,
+        good.examination.stability.words,
+    )
     assert good.examination.pixels.shape == photo().shape
 
 
@@ -178,7 +206,9 @@ def test_csv_runs_no_formula(name: str) -> None:
     assert line[-1] == 'a "quoted", line\nbreak'
 
 
-@pytest.mark.parametrize(("name", "kept"), [('a; "+1;-2;b', "a;' \"+1;'-2;b"), ("a; b=1; c-2.png", "a; b=1; c-2.png")])
+@pytest.mark.parametrize(
+    ("name", "kept"), [('a; "+1;-2;b', "a;' \"+1;'-2;b"), ("a; b=1; c-2.png", "a; b=1; c-2.png")]
+)
 def test_csv_runs_no_formula_where_semicolons_separate(name: str, kept: str) -> None:
     """Excel's way in German, French, Spanish, Portuguese, Turkish, Indonesian and Ukrainian."""
     [_, line] = csv.reader(io.StringIO(as_csv([BatchRow(1, name, "inconclusive", 0.5)])))

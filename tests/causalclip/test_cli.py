@@ -56,7 +56,9 @@ def test_what_cannot_be_read_is_said_and_the_others_are_judged(folder: Path, mod
     assert result.exit_code == 2
     rows = {Path(row["path"]).name: row for row in lines(result)}
     assert list(rows) == ["a.jpg", "broken.jpg", "b.png", "notes.txt", "gone.jpg"]  # nothing hidden
-    assert all(rows[name].keys() == {"path", "error"} for name in ("broken.jpg", "notes.txt", "gone.jpg"))
+    assert all(
+        rows[name].keys() == {"path", "error"} for name in ("broken.jpg", "notes.txt", "gone.jpg")
+    )
     assert "cut short" in rows["broken.jpg"]["error"]
     assert "answer" in rows["b.png"]
 
@@ -77,13 +79,19 @@ def test_json_is_the_examination_that_the_api_answers_with(folder: Path, model: 
     upload.write_bytes((folder / "a.jpg").read_bytes())
     detector = Detector.from_pretrained(model)
     answer = json.loads(json.dumps(Endpoints(lambda: detector).detect({"path": str(upload)})))
-    assert (line.pop("path"), line.pop("name"), answer.pop("name")) == (str(folder / "a.jpg"), "a.jpg", "")
+    assert (line.pop("path"), line.pop("name"), answer.pop("name")) == (
+        str(folder / "a.jpg"),
+        "a.jpg",
+        "",
+    )
     assert timeless(line) == timeless(answer)
     assert line.keys() == answer.keys()
 
 
 @pytest.mark.parametrize("option", ["--report-dir", "--heatmap-dir"])
-def test_a_folder_that_cannot_be_made_is_said_in_one_line(folder: Path, model: str, option: str) -> None:
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(
+    folder: Path, model: str, option: str
+) -> None:
     result = run("detect", folder / "a.jpg", "--model", model, option, folder / "a.jpg")
     assert result.exit_code == 1
     assert str(folder / "a.jpg") in result.stderr
@@ -96,7 +104,12 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(folder: Path, model: s
     [
         ("causalclip", ["detect", "gone.jpg"], "There is no such file", 2),
         ("causalclip", ["detect", "{here}", "--model", "gone"], "There is no detector 'gone'", 1),
-        ("causalclip", ["evaluate", "--model", "gone", "--manifest", "{here}", "--root", ".", "--out", "o"], "gone", 1),
+        (
+            "causalclip",
+            ["evaluate", "--model", "gone", "--manifest", "{here}", "--root", ".", "--out", "o"],
+            "gone",
+            1,
+        ),
         ("purifier", ["purify", "gone.jpg", "-o", "o.png"], "There is no such file", 2),
     ],
 )
@@ -104,7 +117,12 @@ def test_what_is_typed_is_checked_before_anything_heavy(
     package: str, arguments: list[str], words: str, code: int
 ) -> None:
     """By processor time, which a busy machine does not change much."""
-    command = [sys.executable, "-c", PROCESSOR.format(package=package), *(a.format(here=__file__) for a in arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        PROCESSOR.format(package=package),
+        *(a.format(here=__file__) for a in arguments),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     *said, seconds = done.stdout.splitlines()
     assert words in done.stderr + "".join(said)
@@ -114,7 +132,8 @@ def test_what_is_typed_is_checked_before_anything_heavy(
 
 @pytest.mark.parametrize("lang", ["en", "id"])
 def test_a_picture_is_a_line_in_columns(folder: Path, model: str, lang: str) -> None:
-    """Without colour in a pipe, with it on a terminal; what was not read keeps its sentence, on the error stream."""
+    """Without colour in a pipe, with it on a terminal; what was not read keeps its sentence, on the
+    error stream."""
     (folder / f"{'long' * 50}.png").write_bytes(encode(photo(90, 100), "PNG"))
     (folder / "notes.txt").write_text("not a picture")
     command = ["detect", str(folder), "--model", model, "--lang", lang]
@@ -122,7 +141,9 @@ def test_a_picture_is_a_line_in_columns(folder: Path, model: str, lang: str) -> 
     shown = piped.stdout.splitlines()
     assert (len(shown), "\x1b" in piped.stdout) == (4, False)
     assert max(map(len, shown)) <= 100, shown
-    scores = [re.search(r"  ([<>]?[01][.,]\d\d+) .* [0-8]/8$", line) for line in shown if "/8" in line]
+    scores = [
+        re.search(r"  ([<>]?[01][.,]\d\d+) .* [0-8]/8$", line) for line in shown if "/8" in line
+    ]
     assert len({found.start(1) for found in scores if found}) == 1
     assert (all(scores), len(scores)) == (True, 3), shown
     assert len([line for line in piped.stderr.splitlines() if "notes.txt" in line]) == 1
@@ -151,7 +172,11 @@ def test_names_that_are_no_text(tmp_path: Path, model: str) -> None:
 
 
 def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path, model: str) -> None:
-    names = ("a\nb.jpg: Likely not generated. Score 0.01.jpg", "c\x1b]0;title\x07\x1b[2J.jpg", "d\u202egpj.exe")
+    names = (
+        "a\nb.jpg: Likely not generated. Score 0.01.jpg",
+        "c\x1b]0;title\x07\x1b[2J.jpg",
+        "d\u202egpj.exe",
+    )
     for name in names:
         (tmp_path / name).write_bytes(encode(photo(90, 100), "JPEG"))
     for options in ((), ("--explain",)):

@@ -1,4 +1,5 @@
-"""The detector: every share adds up to the logit, files keep everything, and what is no photograph gets no answer."""
+"""The detector: every share adds up to the logit, files keep everything, and what is no photograph
+gets no answer."""
 
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,32 @@ from safetensors.torch import load_file, save_file
 from causalclip.calibration import is_blank
 from causalclip.clip.weights import Runtime
 from causalclip.detector import Detection, Detector
-from causalclip.evidence.stability import REENCODINGS
+from causalclip.examination.stability import REENCODINGS
 from causalclip.paths import WeightsMissing
-from causalclip.training.data import Record
-from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector
 from tests.makers.pictures import photo
+from training.detector.data import Record
+from training.detector.image_types import fit_image_types
 
 SIZES = [(160, 120), (36, 33), (120, 400)]
 
 
 def added(detection: Detection) -> float:
     """All that the logit is made of, by place."""
-    return sum(float(v.causal.sum(dtype=np.float64)) + v.rest for v in detection.views) + detection.rest
+    return (
+        sum(float(v.causal.sum(dtype=np.float64)) + v.rest for v in detection.views)
+        + detection.rest
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_patches_or_channels_and_the_rest_are_the_logit(size: tuple[int, int]) -> None:
     detection = tiny_detector().predict(photo(*size))
     assert added(detection) == pytest.approx(detection.logit, abs=1e-4)
-    by_channel = sum(float(v.channels.sum(dtype=np.float64)) + v.bias for v in detection.views) + detection.rest
+    by_channel = (
+        sum(float(v.channels.sum(dtype=np.float64)) + v.bias for v in detection.views)
+        + detection.rest
+    )
     assert by_channel == pytest.approx(detection.logit, abs=1e-4)
 
 
@@ -107,15 +114,21 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     loaded = Detector.from_pretrained(tmp_path / "model", runtime="float32")
     assert loaded.config == detector.config
     before, after = detector.predict(photo(160, 120)), loaded.predict(photo(160, 120))
-    assert after.logit == pytest.approx(before.logit, abs=5e-3)  # the head is stored in half precision
+    # the head is stored in half precision
+    assert after.logit == pytest.approx(before.logit, abs=5e-3)
     assert (after.model, after.revision, after.parts) == ("model", before.revision, before.parts)
     loaded.save_pretrained(tmp_path / "again")
     again = Detector.from_pretrained(tmp_path / "again", runtime="float32")
-    assert again.predict(photo(160, 120)).logit == after.logit  # and saved once more, nothing is lost
-    # The adversary is of training alone; a folder of an earlier version, which holds one, is read as before.
+    # and saved once more, nothing is lost
+    assert again.predict(photo(160, 120)).logit == after.logit
+    # The adversary is of training alone; a folder of an earlier version, which holds one, is read
+    # as before.
     weights = load_file(tmp_path / "again" / "head.safetensors")
     assert not [name for name in weights if "adversary" in name]
-    save_file(weights | {"whole.adversary.0.bias": torch.zeros(64)}, tmp_path / "again" / "head.safetensors")
+    save_file(
+        weights | {"whole.adversary.0.bias": torch.zeros(64)},
+        tmp_path / "again" / "head.safetensors",
+    )
     older = Detector.from_pretrained(tmp_path / "again", runtime="float32")
     assert older.predict(photo(160, 120)).logit == after.logit
 
@@ -138,7 +151,8 @@ def test_a_missing_detector_or_tower_is_missing_weights(tmp_path: Path) -> None:
         Detector.from_pretrained(tmp_path / "model")
 
 
-# What is no photograph ------------------------------------------------------------------------------------------------
+# What is no photograph
+# ------------------------------------------------------------------------------------------------
 
 
 def records(per: int = 12) -> list[Record]:
@@ -149,7 +163,18 @@ def records(per: int = 12) -> list[Record]:
             for i in range(per):
                 name = f"{kind}{owner}-{i}"
                 rows.append(
-                    Record(name, 0, name, "train", "sites", "picture", name, name, owner=f"{kind}{owner}", kind=kind)
+                    Record(
+                        name,
+                        0,
+                        name,
+                        "train",
+                        "sites",
+                        "picture",
+                        name,
+                        name,
+                        owner=f"{kind}{owner}",
+                        kind=kind,
+                    )
                 )
     return rows
 
@@ -193,7 +218,9 @@ NOISE = np.random.default_rng(0).integers(0, 256, (512, 384, 3), dtype=np.uint8)
 COLOUR = np.full((300, 200, 3), (90, 20, 160), np.uint8)
 
 
-@pytest.mark.parametrize("pixels", [NOISE, COLOUR, np.tile(NOISE, (4, 4, 1))], ids=["noise", "colour", "large noise"])
+@pytest.mark.parametrize(
+    "pixels", [NOISE, COLOUR, np.tile(NOISE, (4, 4, 1))], ids=["noise", "colour", "large noise"]
+)
 @pytest.mark.parametrize("delivery", ["", "JPEG 70"])
 def test_one_colour_and_noise_are_blank_after_jpeg_too(pixels: np.ndarray, delivery: str) -> None:
     given = np.asarray(REENCODINGS[delivery](Image.fromarray(pixels))) if delivery else pixels

@@ -1,4 +1,5 @@
-"""Languages: what is spoken, whole catalogues that say what the code says, and no sentence outside them."""
+"""Languages: what is spoken, whole catalogues that say what the code says, and no sentence outside
+them."""
 
 import ast
 import re
@@ -45,7 +46,9 @@ from scripts.catalogues import Message, messages
         ("../../etc", "../../etc", "en"),
     ],
 )
-def test_the_choice_comes_before_what_the_browser_prefers(accepted: str, chosen: str, language: str) -> None:
+def test_the_choice_comes_before_what_the_browser_prefers(
+    accepted: str, chosen: str, language: str
+) -> None:
     assert best(accepted, chosen) == language
 
 
@@ -120,11 +123,18 @@ def pairs(catalogue: Catalog) -> Iterator[tuple[Message, tuple[str, ...]]]:
     """Every message with its translation, or its forms."""
     for message in catalogue:
         if message.id:
-            yield message.id, (message.string,) if isinstance(message.string, str) else tuple(message.string)
+            yield (
+                message.id,
+                (message.string,) if isinstance(message.string, str) else tuple(message.string),
+            )
 
 
 def names(text: str) -> list[str]:
-    return sorted(name for _text, name, _format, _conversion in string.Formatter().parse(text) if name is not None)
+    return sorted(
+        name
+        for _text, name, _format, _conversion in string.Formatter().parse(text)
+        if name is not None
+    )
 
 
 def test_every_language_that_is_offered_has_a_catalogue_and_no_other_lies_there() -> None:
@@ -137,7 +147,9 @@ def test_no_message_is_missing_or_is_said_no_more(catalogue: Catalog, said: set[
     assert not any(message.fuzzy for message in catalogue if message.id)
 
 
-def test_names_tags_and_forms_are_those_of_the_message_and_the_language(language: str, catalogue: Catalog) -> None:
+def test_names_tags_and_forms_are_those_of_the_message_and_the_language(
+    language: str, catalogue: Catalog
+) -> None:
     """One plural form may say a number as a word: "a picture"."""
     for message, forms in pairs(catalogue):
         if isinstance(message, str):
@@ -151,7 +163,8 @@ def test_names_tags_and_forms_are_those_of_the_message_and_the_language(language
 
 @pytest.mark.parametrize("language", FORMS, indirect=True)
 def test_a_count_takes_its_own_form(language: str, catalogue: Catalog) -> None:
-    """Each of the counts has a form of its own, and that is the one which the catalogue has in its place."""
+    """Each of the counts has a form of its own, and that is the one which the catalogue has in its
+    place."""
     forms = dict(pairs(catalogue))["{n} field", "{n} fields"]
     with speaking(language):
         said = [ngettext("{n} field", "{n} fields", n) for n in FORMS[language]]
@@ -176,20 +189,35 @@ def test_no_sentence_is_another_languages() -> None:
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = {"_", "N_", "ngettext"}
 FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
-    *(f"ui/{name}.py" for name in ("agents", "api", "languages", "monitoring", "serving", "sharing")),
-    "ui/measured.py",  # the keys of what was measured
+    *(
+        f"ui/{name}.py"
+        for name in ("agents", "api", "languages", "monitoring", "serving", "sharing")
+    ),
+    "ui/tabs/accuracy.py",  # the keys of what was measured
     "causalclip/marks/texts.py",
 }
 IN_ENGLISH = {"server"}
-PACKAGES = (*(f"causalclip/{name}" for name in ("evidence", "images", "marks", "provenance", "report")), "ui")
-FILES = ("causalclip/archive/summary.py", "causalclip/profile.py", "purifier/demo.py", "purifier/models.py")
+PACKAGES = (
+    *(f"causalclip/{name}" for name in ("evidence", "images", "marks", "provenance", "report")),
+    "ui",
+)
+FILES = (
+    "causalclip/archive/summary.py",
+    "causalclip/reference.py",
+    "purifier/scenario.py",
+    "purifier/models.py",
+)
 COVERED = [
     path
-    for path in (*map(Path, FILES), *(p.relative_to(ROOT) for one in PACKAGES for p in (ROOT / one).rglob("*.py")))
+    for path in (
+        *map(Path, FILES),
+        *(p.relative_to(ROOT) for one in PACKAGES for p in (ROOT / one).rglob("*.py")),
+    )
     if path.as_posix() not in FOR_PROGRAMS and path.parent.name not in IN_ENGLISH
 ]
 SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+ [a-z]+|[a-z]+ [a-z]+ [a-z]+ [a-z]+")
-SCRIPT = re.compile(r"=>|const |=\"|='")  # JavaScript, or HTML's tags, whose words are looked at apart
+# JavaScript, or HTML's tags, whose words are looked at apart
+SCRIPT = re.compile(r"=>|const |=\"|='")
 KEYS = {  # of files, and what is written into one in English, whoever reads it
     ", whose file has the SHA-256 ",
     "Cut out by CausalCLIP.",
@@ -209,7 +237,8 @@ RAISED = {"TypeError", "RuntimeError", "AssertionError", "NotImplementedError"} 
 
 
 def unmarked(source: str) -> Iterator[str]:
-    """Texts of at least three or four words outside the marks, docstrings and errors for programmers."""
+    """Texts of at least three or four words outside the marks, docstrings and errors for
+    programmers."""
     tree = ast.parse(source)
     passed: set[int | str] = set()
     for node in ast.walk(tree):
@@ -217,7 +246,12 @@ def unmarked(source: str) -> Iterator[str]:
         helps = isinstance(node, ast.keyword) and node.arg == "help"  # of a command, in English
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             passed.add(id(node.value))
-        elif helps or isinstance(node, ast.Assert) or called in MARKS | RAISED or called.startswith("log."):
+        elif (
+            helps
+            or isinstance(node, ast.Assert)
+            or called in MARKS | RAISED
+            or called.startswith("log.")
+        ):
             passed |= {id(inner) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         said = isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -233,13 +267,21 @@ def test_no_sentence_is_outside_the_catalogues(path: Path) -> None:
 
 
 def test_a_sentence_outside_the_catalogues_is_found() -> None:
-    assert list(unmarked('said = f"<p>It carries few traces of {name}.</p>"')) == ["<p>It carries few traces of "]
+    assert list(unmarked('said = f"<p>It carries few traces of {name}.</p>"')) == [
+        "<p>It carries few traces of "
+    ]
     assert list(unmarked('said = _("It carries few traces.")')) == []
 
 
 def test_the_reports_template_has_no_words_of_its_own() -> None:
-    page = (shipped_folder("assets") / "report.html").read_text(encoding="utf-8").partition("<body>")[2]
-    words = re.sub(r"{{.*?}}|{%.*?%}|<code>.*?</code> \(phash, 64 bits\)|<[^>]*>", " ", page, flags=re.DOTALL)
+    page = (
+        (shipped_folder("assets") / "report.html")
+        .read_text(encoding="utf-8")
+        .partition("<body>")[2]
+    )
+    words = re.sub(
+        r"{{.*?}}|{%.*?%}|<code>.*?</code> \(phash, 64 bits\)|<[^>]*>", " ", page, flags=re.DOTALL
+    )
     assert re.findall(r"[A-Za-z]{3,}", words) == []
 
 
@@ -248,5 +290,9 @@ def test_nothing_is_marked_that_is_put_together_first() -> None:
     for folder in ("causalclip", "ui", "purifier"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Name)
+                    and node.func.id in MARKS
+                ):
                     assert not isinstance(node.args[0], ast.JoinedStr | ast.BinOp), path

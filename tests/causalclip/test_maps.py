@@ -1,4 +1,5 @@
-"""Maps and the explorer: exact sums, right places, one scale for all pictures, and where a map cannot know."""
+"""Maps and the explorer: exact sums, right places, one scale for all pictures, and where a map
+cannot know."""
 
 import re
 from dataclasses import replace
@@ -12,10 +13,19 @@ from skimage import data
 from causalclip.calibration import sigmoid
 from causalclip.clip.backbones import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
-from causalclip.maps import explorer
-from causalclip.maps.explorer import mean_mask
-from causalclip.maps.heatmap import Reason, lay, picture_map, placed, reasons, seen, unknowable
-from causalclip.maps.overlay import OPACITY, STRIPED, VEILED, Drawing, draw_layer, draw_map, prepare, shrink
+from causalclip.maps import channels as explorer
+from causalclip.maps.attribution import Reason, lay, picture_map, placed, reasons, seen, unknowable
+from causalclip.maps.channels import mean_mask
+from causalclip.maps.overlay import (
+    OPACITY,
+    STRIPED,
+    VEILED,
+    Drawing,
+    draw_layer,
+    draw_map,
+    prepare,
+    shrink,
+)
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 
@@ -28,11 +38,27 @@ def detection() -> Detection:
 def made(*views: ViewAttribution, width: int = 400, height: int = 400) -> Detection:
     """A detection of these views; everything else is arbitrary."""
     return Detection(
-        0.5, 0.0, "inconclusive", 0.2, 0.8, width, height, views, 0.0, (), (("cls:1", 6),), "m", "r", "float32", 0.1
+        0.5,
+        0.0,
+        "inconclusive",
+        0.2,
+        0.8,
+        width,
+        height,
+        views,
+        0.0,
+        (),
+        (("cls:1", 6),),
+        "m",
+        "r",
+        "float32",
+        0.1,
     )
 
 
-def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole") -> ViewAttribution:
+def view(
+    patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole"
+) -> ViewAttribution:
     mask = np.linspace(0, 1, 6, dtype=np.float32)
     grid = np.asarray(patches, np.float32)
     none = np.zeros(6, np.float32)
@@ -52,7 +78,8 @@ def hot(row: int, column: int) -> np.ndarray:
     return patches
 
 
-# The numbers ----------------------------------------------------------------------------------------------------------
+# The numbers
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("which", ["causal", "non_causal"])
@@ -62,7 +89,9 @@ def test_the_map_adds_up_to_all_contributions(width: int, height: int, which: An
     for smooth in (False, True):
         density = picture_map(detection, which, smooth=smooth)
         assert max(density.shape) == 512
-        assert 100 * density.mean(dtype=np.float64) == pytest.approx(placed(detection.views, which), abs=1e-4)
+        assert 100 * density.mean(dtype=np.float64) == pytest.approx(
+            placed(detection.views, which), abs=1e-4
+        )
     for side in (3, 900):
         laid = lay(detection, which, columns=side, rows=side)
         assert laid.sum(dtype=np.float64) == pytest.approx(placed(detection.views, which), abs=1e-4)
@@ -83,12 +112,15 @@ def test_what_no_view_covers_is_not_seen() -> None:
     assert seen(planned(640, 427), columns=320, rows=200).all()
 
 
-# The drawing ----------------------------------------------------------------------------------------------------------
+# The drawing
+# --------------------------------------------------------------------------------------------------
 
 
 def middle(value: float, **options: Any) -> np.ndarray:
     """The colour in the middle of a picture whose patches all add `value`."""
-    drawing = Drawing(np.full((400, 400, 3), 128, np.uint8), made(view(np.full((4, 4), value), (0, 0, 400, 400))))
+    drawing = Drawing(
+        np.full((400, 400, 3), 128, np.uint8), made(view(np.full((4, 4), value), (0, 0, 400, 400)))
+    )
     return np.asarray(draw_map(drawing, **options))[200, 200].astype(int)
 
 
@@ -108,14 +140,16 @@ def test_the_scale_is_fixed_not_the_pictures_own() -> None:
 
 
 def test_a_layer_covers_as_much_as_there_is_evidence() -> None:
-    """Never more than OPACITY, nothing without evidence, and less where most of the score has no place."""
+    """Never more than OPACITY, nothing without evidence, and less where most of the score has no
+    place."""
     patches = np.zeros((4, 4))
     patches[:, 2:] = 0.02
     detection = made(view(patches, (0, 0, 400, 400)))
     told = replace(detection, logit=float(patches.sum()))  # all of it has a place
     drawing = Drawing(np.full((400, 400, 3), 128, np.uint8), told)
     alpha, paler = (
-        np.asarray(draw_layer(replace(drawing, detection=one), smooth=False))[..., 3] for one in (told, detection)
+        np.asarray(draw_layer(replace(drawing, detection=one), smooth=False))[..., 3]
+        for one in (told, detection)
     )
     assert alpha[:, :190].max() <= 1
     assert alpha.max() == round(255 * OPACITY)
@@ -135,7 +169,8 @@ def test_a_drawing_is_small_whatever_the_picture_is() -> None:
     assert max(prepare(photo(70, 64), planned(70, 64)).picture.shape) == 512
 
 
-# The explorer ---------------------------------------------------------------------------------------------------------
+# The explorer
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -169,13 +204,17 @@ def test_removal_against_a_head_without_those_channels(explored: Detection) -> N
     assert (np.diff(pushes) <= 0).all()
 
 
-def test_a_channels_own_map_adds_up_to_its_contribution(detector: Detector, pixels: np.ndarray, explored: Any) -> None:
+def test_a_channels_own_map_adds_up_to_its_contribution(
+    detector: Detector, pixels: np.ndarray, explored: Any
+) -> None:
     for channel in explorer.top_channels(explored, count=3):
         views = detector.explain_channel(pixels, channel.index)
         total = sum(float(v.causal.sum()) + v.rest for v in views)
         assert total == pytest.approx(channel.contribution, abs=1e-5)
         for alone, whole in zip(views, explored.views, strict=True):
-            assert alone.channels[channel.index] == pytest.approx(whole.channels[channel.index], abs=1e-6)
+            assert alone.channels[channel.index] == pytest.approx(
+                whole.channels[channel.index], abs=1e-6
+            )
             assert np.count_nonzero(alone.channels) <= 1
             assert alone.bias == 0
     with pytest.raises(IndexError):
@@ -199,7 +238,9 @@ def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Dete
         assert eval(line, {}, dict(held)) == pytest.approx(float(held[name]), abs=1e-4)
 
 
-def test_what_passes_and_what_is_held_back_make_the_whole_push(detector: Detector, explored: Detection) -> None:
+def test_what_passes_and_what_is_held_back_make_the_whole_push(
+    detector: Detector, explored: Detection
+) -> None:
     """With the mask open everywhere, each channel adds both."""
     both = explorer.contributions(explored) + explorer.held_back(explored)
     opened = tiny_detector()
@@ -210,13 +251,16 @@ def test_what_passes_and_what_is_held_back_make_the_whole_push(detector: Detecto
     assert np.allclose(explorer.contributions(opened.predict(pixels)), both, atol=1e-5)
 
 
-def test_a_map_of_what_is_held_back_is_offered_where_it_shows_something(explored: Detection) -> None:
+def test_a_map_of_what_is_held_back_is_offered_where_it_shows_something(
+    explored: Detection,
+) -> None:
     assert explorer.shows_held_back(explored)
     nothing = [replace(v, non_causal=0 * v.non_causal) for v in explored.views]
     assert not explorer.shows_held_back(replace(explored, views=tuple(nothing)))
 
 
-# Where a map cannot know ----------------------------------------------------------------------------------------------
+# Where a map cannot know
+# ----------------------------------------------------------------------------------------------
 
 
 SIDE = 480
@@ -254,7 +298,8 @@ def test_what_has_no_detail_is_found_where_it_is(level: int, reason: Reason) -> 
     assert lower(unknowable(pixels)) < 0.05
 
 
-# On the map -----------------------------------------------------------------------------------------------------------
+# On the map
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +310,9 @@ def drawing() -> Drawing:
 
 
 def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
-    plain, drawn = (np.asarray(draw_layer(one)) for one in (replace(drawing, unknowable=None), drawing))
+    plain, drawn = (
+        np.asarray(draw_layer(one)) for one in (replace(drawing, unknowable=None), drawing)
+    )
     rows = len(drawn)
     assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])
     hatch = drawn[: rows * 4 // 10]
@@ -273,7 +320,9 @@ def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 120, 255])
-def test_the_stripes_are_seen_on_any_picture_and_leave_it_to_be_seen(drawing: Drawing, level: int) -> None:
+def test_the_stripes_are_seen_on_any_picture_and_leave_it_to_be_seen(
+    drawing: Drawing, level: int
+) -> None:
     flat = np.full_like(drawing.picture, level)
     drawn = np.asarray(draw_map(replace(drawing, picture=flat), frame=False, bar=False)).astype(int)
     levels = np.unique(drawn[: len(drawn) * 4 // 10], axis=0).mean(axis=-1)

@@ -1,4 +1,5 @@
-"""The method: mask and HSIC against independent computations, the objective's terms, a head exact in its sums."""
+"""The method: mask and HSIC against independent computations, the objective's terms, a head exact
+in its sums."""
 
 import math
 
@@ -44,13 +45,15 @@ def random_head(**options: bool) -> CausalHead:
     return head.eval()
 
 
-# Mask -----------------------------------------------------------------------------------------------------------------
+# Mask
+# --------------------------------------------------------------------------------------------------
 
 
 def test_logistic_noise_is_unbiased() -> None:
     torch.manual_seed(0)
     noise = sample_logistic(torch.zeros(200_000))
-    assert float((noise > 0).float().mean()) == pytest.approx(0.5, abs=0.005)  # a single Gumbel would give 0.632
+    # a single Gumbel would give 0.632
+    assert float((noise > 0).float().mean()) == pytest.approx(0.5, abs=0.005)
     assert float(noise.std()) == pytest.approx(torch.pi / 3**0.5, rel=0.02)
 
 
@@ -59,7 +62,9 @@ def test_the_logistic_form_is_the_two_category_gumbel_softmax() -> None:
     torch.manual_seed(0)
     mask = SharedMask(40_000, start=0.7)
     ours = mask(torch.zeros(1, 40_000), tau=0.6)[0].detach()
-    theirs = torch.nn.functional.gumbel_softmax(torch.tensor([[0.7, 0.0]]).expand(40_000, 2), tau=0.6)[:, 0]
+    theirs = torch.nn.functional.gumbel_softmax(
+        torch.tensor([[0.7, 0.0]]).expand(40_000, 2), tau=0.6
+    )[:, 0]
     levels = torch.linspace(0.05, 0.95, 19)
     assert torch.allclose(torch.quantile(ours, levels), torch.quantile(theirs, levels), atol=0.02)
 
@@ -82,11 +87,13 @@ def test_statistics_show_collapse() -> None:
     assert half.variance == pytest.approx(0.25, abs=1e-3)
 
 
-# HSIC -----------------------------------------------------------------------------------------------------------------
+# HSIC
+# --------------------------------------------------------------------------------------------------
 
 
 def hsic_by_definition(x: np.ndarray, y: np.ndarray, sx: float, sy: float) -> float:
-    """E[kl] + E[k] E[l] - 2 E[E[k] E[l]] over all pairs, times n^2 / (n - 1)^2: Gretton et al. (2005), lemma 1."""
+    """E[kl] + E[k] E[l] - 2 E[E[k] E[l]] over all pairs, times n^2 / (n - 1)^2: Gretton et al.
+    (2005), lemma 1."""
     n = len(x)
     k = np.zeros((n, n))
     l = np.zeros((n, n))  # noqa: E741
@@ -100,8 +107,13 @@ def hsic_by_definition(x: np.ndarray, y: np.ndarray, sx: float, sy: float) -> fl
 
 def test_normalised_hsic_equals_the_definition() -> None:
     x, y = sample(seed=1), sample(d=3, seed=2) + sample(seed=1)[:, :3]
-    (a, s), (b, t) = ((v.double().numpy(), float(median_bandwidth(squared_distances(v)))) for v in (x, y))
-    expected = hsic_by_definition(a, b, s, t) / (hsic_by_definition(a, a, s, s) * hsic_by_definition(b, b, t, t)) ** 0.5
+    (a, s), (b, t) = (
+        (v.double().numpy(), float(median_bandwidth(squared_distances(v)))) for v in (x, y)
+    )
+    expected = (
+        hsic_by_definition(a, b, s, t)
+        / (hsic_by_definition(a, a, s, s) * hsic_by_definition(b, b, t, t)) ** 0.5
+    )
     assert float(normalised_hsic(x, y)) == pytest.approx(expected, rel=1e-4)
 
 
@@ -114,7 +126,9 @@ def test_bandwidth_is_the_median_of_different_pairs() -> None:
 def test_normalised_hsic_is_zero_for_a_constant_never_negative_and_knows_no_order() -> None:
     x, y = sample(seed=4), sample(seed=5)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-    assert float(normalised_hsic(x[order], y[order])) == pytest.approx(float(normalised_hsic(x, y)), rel=1e-4)
+    assert float(normalised_hsic(x[order], y[order])) == pytest.approx(
+        float(normalised_hsic(x, y)), rel=1e-4
+    )
     assert float(normalised_hsic(x, torch.ones(len(x), 2))) == pytest.approx(0, abs=1e-6)
     assert min(float(normalised_hsic(x, sample(seed=seed))) for seed in range(5)) >= -1e-7
 
@@ -123,11 +137,14 @@ def test_normalised_is_scale_free_one_for_itself_and_tells_dependence() -> None:
     x = sample(n=128, seed=7)
     independent = sample(n=128, seed=8)
     assert float(normalised_hsic(x, x)) == pytest.approx(1, abs=1e-3)
-    assert float(normalised_hsic(x * 1e3, x.abs())) == pytest.approx(float(normalised_hsic(x, x.abs())), rel=1e-2)
+    assert float(normalised_hsic(x * 1e3, x.abs())) == pytest.approx(
+        float(normalised_hsic(x, x.abs())), rel=1e-2
+    )
     assert float(normalised_hsic(x, x.abs())) > 1.5 * float(normalised_hsic(x, independent))
 
 
-# Objective ------------------------------------------------------------------------------------------------------------
+# Objective
+# --------------------------------------------------------------------------------------------------
 
 
 def test_kl_by_hand_and_zero_for_equals() -> None:
@@ -163,7 +180,8 @@ def test_adversary_learns_while_the_mask_works_against_it() -> None:
     x, y = batch()
     x[:, 0] += 3 * y
     head = CausalHead(D)
-    # The mask's output layer starts at zero, so that only its bias sees a gradient at first: start it elsewhere.
+    # The mask's output layer starts at zero, so that only its bias sees a gradient at first: start
+    # it elsewhere.
     torch.nn.init.normal_(head.mask.mlp[2].weight, std=0.1)
     head.eval()
     causal_loss(head, x, y, weights=LossWeights(adversary=1.0)).backward()
@@ -174,13 +192,16 @@ def test_adversary_learns_while_the_mask_works_against_it() -> None:
     assert torch.allclose(head.mask.mlp[2].bias.grad, -towards_adversary, atol=1e-6)
 
 
-# Head -----------------------------------------------------------------------------------------------------------------
+# Head
+# --------------------------------------------------------------------------------------------------
 
 
 def test_causal_and_non_causal_parts_share_the_standardised_embedding() -> None:
     head = random_head()
     out = head(embeddings())
-    assert torch.allclose(out.causal + out.non_causal, (embeddings() - head.shift) / head.scale, atol=1e-5)
+    assert torch.allclose(
+        out.causal + out.non_causal, (embeddings() - head.shift) / head.scale, atol=1e-5
+    )
     assert ((out.mask > 0) & (out.mask < 1)).all()
     assert out.mask.std(0).max() > 0.01  # the mask is a function of the picture
 

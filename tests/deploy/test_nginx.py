@@ -1,4 +1,5 @@
-"""The shipped nginx before a small app: what it holds off, what it passes on, and what it says of itself."""
+"""The shipped nginx before a small app: what it holds off, what it passes on, and what it says of
+itself."""
 
 import contextlib
 import resource
@@ -30,7 +31,9 @@ def small_app() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(_told(), port=port, log_level="critical", forwarded_allow_ips=""))
+    server = uvicorn.Server(
+        uvicorn.Config(_told(), port=port, log_level="critical", forwarded_allow_ips="")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while thread.is_alive() and not server.started:
@@ -42,7 +45,10 @@ def small_app() -> Iterator[str]:
 
 def _told() -> Starlette:
     async def headers(request: Request) -> Response:
-        said = {"content-security-policy": "default-src 'self'", "x-content-type-options": "nosniff"}
+        said = {
+            "content-security-policy": "default-src 'self'",
+            "x-content-type-options": "nosniff",
+        }
         return JSONResponse(dict(request.headers), headers=said)
 
     async def taken(request: Request) -> Response:
@@ -83,14 +89,17 @@ def from_address(source: str) -> httpx.Client:
 def test_the_app_is_told_the_clients_address_and_none_of_its_lies(proxy: Proxied) -> None:
     names = ("X-Forwarded-For", "X-Forwarded-Host", "X-Gradio-Server", "Forwarded", "Upgrade")
     with from_address("127.0.0.9") as http:
-        told = http.get(f"{proxy.address}config", headers=dict.fromkeys(names, "evil.example")).json()
+        told = http.get(
+            f"{proxy.address}config", headers=dict.fromkeys(names, "evil.example")
+        ).json()
     assert told["x-forwarded-for"] == "127.0.0.9"
     assert told["host"] == urlsplit(proxy.address).netloc
     assert "evil.example" not in str(told)
 
 
 def test_behind_another_proxy_people_keep_their_addresses_and_https(small_app: str) -> None:
-    """As deploy/site/behind.conf.example has it; who is not that proxy counts by the own address."""
+    """As deploy/site/behind.conf.example has it; who is not that proxy counts by the own
+    address."""
     shipped = (ROOT / "deploy" / "site" / "behind.conf.example").read_text()
     here = shipped.replace("192.0.2.1", "127.0.0.7")
     headers = {"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": "gopher"}
@@ -101,7 +110,9 @@ def test_behind_another_proxy_people_keep_their_addresses_and_https(small_app: s
             assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == (client, "https")
 
 
-@pytest.mark.parametrize("path", [b"gradio_api/upload", b"gradio_api/mcp/", b"api/v1/examine"], ids=str)
+@pytest.mark.parametrize(
+    "path", [b"gradio_api/upload", b"gradio_api/mcp/", b"api/v1/examine"], ids=str
+)
 def test_bodies_that_are_coming_are_few_of_one_address(proxy: Proxied, path: bytes) -> None:
     """Each may be of tens of MB, and lies in memory until it is whole."""
     begun = b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\nx" % path
@@ -111,7 +122,9 @@ def test_bodies_that_are_coming_are_few_of_one_address(proxy: Proxied, path: byt
         with from_address("127.0.0.4") as http:
             post = partial(http.post, f"{proxy.address}{path.decode()}", content=b"x")
             assert until(lambda: post().status_code == 429)  # once nginx has read them
-            assert http.get(f"{proxy.address}{path.decode()}").status_code in ({200, 405} if b"mcp" in path else {429})
+            assert http.get(f"{proxy.address}{path.decode()}").status_code in (
+                {200, 405} if b"mcp" in path else {429}
+            )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +156,9 @@ def test_calls_and_pages_have_a_rate(path: bytes, most: int) -> None:
         ("share", 23_000_000, 413),
     ],
 )
-def test_a_body_has_a_limit_by_what_it_is_for(proxy: Proxied, path: str, size: int, status: int) -> None:
+def test_a_body_has_a_limit_by_what_it_is_for(
+    proxy: Proxied, path: str, size: int, status: int
+) -> None:
     answer = httpx.post(f"{proxy.address}{path}", content=b"x" * size)
     assert answer.status_code == status
     if status == 413:
@@ -165,7 +180,9 @@ def test_its_own_answers_have_the_headers_and_the_apps_are_left_as_they_are(prox
 
 
 def test_nothing_of_a_buffered_upload_is_logged_or_left(proxy: Proxied) -> None:
-    httpx.post(f"{proxy.address}gradio_api/upload", content=b"x" * 5_000_000, params={"name": "secret"})
+    httpx.post(
+        f"{proxy.address}gradio_api/upload", content=b"x" * 5_000_000, params={"name": "secret"}
+    )
     assert proxy.log.read_text() == ""
     assert not [path for path in (proxy.log.parent / "body").rglob("*") if path.is_file()]
 
@@ -177,7 +194,9 @@ LOGIN = EXAMPLE[EXAMPLE.index("# A login") :]
 
 @pytest.fixture(scope="module")
 def guarded(tiny_app: str) -> Iterator[Proxied]:
-    digest = subprocess.run(["openssl", "passwd", "-6", "secret"], capture_output=True, text=True, check=True).stdout
+    digest = subprocess.run(
+        ["openssl", "passwd", "-6", "secret"], capture_output=True, text=True, check=True
+    ).stdout
     with (
         pytest.MonkeyPatch.context() as patch,
         proxied(tiny_app, site={"login.conf": LOGIN, "people": f"anna:{digest}"}) as before,

@@ -1,4 +1,5 @@
-"""The attacks that take seconds, on the app as a user starts it: alone, and behind the shipped proxy."""
+"""The attacks that take seconds, on the app as a user starts it: alone, and behind the shipped
+proxy."""
 
 from collections.abc import Iterator
 from dataclasses import replace

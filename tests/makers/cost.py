@@ -52,7 +52,8 @@ for path in sorted(folder.iterdir()):
 
 @dataclass(frozen=True)
 class Cost:
-    """result: the shape, the error's name, or the state of Content Credentials. memory: bytes more than before."""
+    """result: the shape, the error's name, or the state of Content Credentials. memory: bytes more
+    than before."""
 
     name: str
     result: str
@@ -62,14 +63,18 @@ class Cost:
 
 
 def cost_of(files: dict[str, bytes], folder: Path, *, load: bool) -> list[Cost]:
-    """Loads the pictures, or reads what files say whose names end in a space and their format, one after the other."""
+    """Loads the pictures, or reads what files say whose names end in a space and their format, one
+    after the other."""
     for name, data in files.items():
         (folder / name).write_bytes(data)
     command = [sys.executable, "-c", MEASURE, str(folder), "load" if load else "read"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     costs = [Cost(*json.loads(line)) for line in done.stdout.splitlines()]
     for cost in costs:
-        print(f"{cost.name}: {cost.result} {cost.notes} in {cost.seconds:.2f} s, +{cost.memory / 2**20:.0f} MB")
+        print(
+            f"{cost.name}: {cost.result} {cost.notes} in {cost.seconds:.2f} s, "
+            f"+{cost.memory / 2**20:.0f} MB"
+        )
     assert len(costs) == len(files)
     return costs
 

@@ -19,13 +19,14 @@ from causalclip.clip.tower import Tower, part_widths
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead
-from causalclip.profile import Profile
+from causalclip.reference import Profile
 
 PARTS = ("cls:1", "patch:2", "embedding")
 
 
 def tiny_detector(*, seed: int = 0, hidden: int = 8) -> Detector:
-    """Views of 32 px, 4 x 4 patches each; its masks lie well inside (0, 1). hidden: 0 gives all pictures one mask."""
+    """Views of 32 px, 4 x 4 patches each; its masks lie well inside (0, 1). hidden: 0 gives all
+    pictures one mask."""
     torch.manual_seed(seed)
     tower = tiny_tower()
     kinds: tuple[Kind, ...] = ("whole", "window")
@@ -64,12 +65,17 @@ def saved_detector(folder: Path) -> Detector:
 
 
 def saved_heads(folder: Path) -> dict[str, str]:
-    """Two detectors over one tower, as causalclip.paths.HEADS names them: a mask for each picture, and one for
-    all."""
-    backbone, names = write_tower(folder / "tower"), {"linear": "detector", "causal": "detector-causal"}
+    """Two detectors over one tower, as causalclip.paths.HEADS names them: a mask for each picture,
+    and one for all."""
+    backbone, names = (
+        write_tower(folder / "tower"),
+        {"linear": "detector", "causal": "detector-causal"},
+    )
     for head, hidden in (("linear", 0), ("causal", 8)):
         tiny = tiny_detector(hidden=hidden)
-        detector = Detector(tiny.tower, tiny.heads, dataclasses.replace(tiny.config, backbone=backbone))
+        detector = Detector(
+            tiny.tower, tiny.heads, dataclasses.replace(tiny.config, backbone=backbone)
+        )
         detector.save_pretrained(folder / names[head])
     return {head: str(folder / name) for head, name in names.items()}
 
@@ -90,7 +96,9 @@ class BlockedDetector:
         return self.judged(pixels)
 
     def judged(self, pixels: Any) -> Any:
-        found = dataclasses.replace(self._detector.predict(pixels), probability=(pixels.shape[1] - 300) / 100)
+        found = dataclasses.replace(
+            self._detector.predict(pixels), probability=(pixels.shape[1] - 300) / 100
+        )
         self.ended.set()
         return found
 
@@ -99,7 +107,8 @@ class BlockedDetector:
 
 
 def tiny_profile(scores: tuple[float, ...] = (), at_most: float | None = 0.05) -> Profile:
-    """Of an archive that tiny_detector judged; by itself of 200 photographs whose scores go from 0.9 to 0."""
+    """Of an archive that tiny_detector judged; by itself of 200 photographs whose scores go from
+    0.9 to 0."""
     scores = scores or tuple(np.linspace(0.9, 0.0, 200))
     return Profile(
         model="tiny",
@@ -126,17 +135,25 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def tiny_tower(*, dtype: torch.dtype = torch.float32, seed: int = 0, quick_gelu: bool = True, **options: Any) -> Tower:
+def tiny_tower(
+    *, dtype: torch.dtype = torch.float32, seed: int = 0, quick_gelu: bool = True, **options: Any
+) -> Tower:
     """Random weights, 3 layers, 16 patches of 8 px; `options` change the vision config."""
     config = CONFIG | {"quick_gelu": quick_gelu, "vision_cfg": CONFIG["vision_cfg"] | options}
     visual = empty_visual(config)
     g = torch.Generator().manual_seed(seed)
-    state = {name: torch.randn(t.shape, generator=g) * 0.15 for name, t in visual.state_dict().items()}
+    state = {
+        name: torch.randn(t.shape, generator=g) * 0.15 for name, t in visual.state_dict().items()
+    }
     for name in state:
         if name.endswith("weight") and "ln_" in name:
             state[name] += 1
     visual.load_state_dict(state, assign=True)
-    return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype).eval().requires_grad_(False)
+    return (
+        Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype)
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 def write_tower(folder: Path) -> str:
@@ -152,7 +169,8 @@ def views(count: int = 2, size: int = 32) -> torch.Tensor:
 
 
 def write_int8_tower(folder: Path, **options: Any) -> str:
-    """Writes `tiny_tower` as a folder with int8 matrices and outliers, and returns the name that loads it."""
+    """Writes `tiny_tower` as a folder with int8 matrices and outliers, and returns the name that
+    loads it."""
     stored = {}
     for name, tensor in tiny_tower(**options).visual.state_dict().items():
         if name.endswith(MATRICES):
@@ -189,7 +207,10 @@ def gridded(label: int, seed: int) -> Image.Image:
     """Smooth for a real one; a generated one carries a grid of 2 px."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:1:120j, 0:1:160j]
-    smooth = sum(rng.uniform(30, 60) * np.sin(rng.uniform(1, 5) * x + rng.uniform(1, 5) * y + k) for k in range(3))
+    smooth = sum(
+        rng.uniform(30, 60) * np.sin(rng.uniform(1, 5) * x + rng.uniform(1, 5) * y + k)
+        for k in range(3)
+    )
     grid = 50 * label * ((np.arange(160)[None] // 2 + np.arange(120)[:, None] // 2) % 2 - 0.5)
     return Image.fromarray((128 + smooth + grid).clip(0, 255).astype(np.uint8)).convert("RGB")
 
@@ -203,7 +224,12 @@ def workshop_folder(folder: Path) -> Path:
         source = f"{('camera', 'generator')[label]}{seed // 2 % 4}"
         gridded(label, seed).save(folder / "pictures" / f"{seed}.png")
         rows.append(
-            {"path": f"{seed}.png", "label": ("real", "fake")[label], "source": source, "split": split}
+            {
+                "path": f"{seed}.png",
+                "label": ("real", "fake")[label],
+                "source": source,
+                "split": split,
+            }
             | {"set": "broad", "picture": str(seed), "family": source}
         )
     write_rows(folder, rows)
@@ -229,6 +255,14 @@ def write_rows(folder: Path, rows: list[dict[str, str]]) -> Path:
 
 def train_words(folder: Path) -> list[str]:
     """The arguments of `python -m causalclip` that train in the folder."""
-    paths = {"manifest": "manifest.csv", "root": "pictures", "out": "model", "config": "config.json", "cache": "cache"}
-    options = {name: str(folder / path) for name, path in paths.items()} | {"backbone": f"local-dir:{folder / 'tower'}"}
+    paths = {
+        "manifest": "manifest.csv",
+        "root": "pictures",
+        "out": "model",
+        "config": "config.json",
+        "cache": "cache",
+    }
+    options = {name: str(folder / path) for name, path in paths.items()} | {
+        "backbone": f"local-dir:{folder / 'tower'}"
+    }
     return ["train", *(word for name, value in options.items() for word in (f"--{name}", value))]

@@ -18,11 +18,12 @@ from causalclip.images.containers import png_chunks
 from tests.makers.pictures import chunk, encode, photo, segment
 
 XMP = (
-    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta '
+    'xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
     'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
-    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" {attributes}>{elements}</rdf:Description>'
-    '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    '{attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -38,8 +39,11 @@ def exif_block(
     inner: dict[int, bytes] | None = None,
     gps: tuple[float, float] | None = None,
 ) -> bytes:
-    """A big-endian TIFF structure of text tags, with an EXIF directory and a GPS directory where they are given."""
-    directories: list[dict[int, tuple[int, int, bytes]]] = [{t: (2, len(v) + 1, v + b"\0") for t, v in tags.items()}]
+    """A big-endian TIFF structure of text tags, with an EXIF directory and a GPS directory where
+    they are given."""
+    directories: list[dict[int, tuple[int, int, bytes]]] = [
+        {t: (2, len(v) + 1, v + b"\0") for t, v in tags.items()}
+    ]
     if inner:
         directories[0][0x8769] = (4, 1, b"inner")
         directories.append({t: (7, len(v), v) for t, v in inner.items()})
@@ -58,7 +62,9 @@ def exif_block(
 
 
 def _degrees(value: float) -> bytes:
-    return struct.pack(">6I", int(value), 1, int(value * 60) % 60, 1, round(value * 3_600_000) % 60_000, 1000)
+    return struct.pack(
+        ">6I", int(value), 1, int(value * 60) % 60, 1, round(value * 3_600_000) % 60_000, 1000
+    )
 
 
 def _tiff(directories: list[dict[int, tuple[int, int, bytes]]]) -> bytes:
@@ -98,13 +104,18 @@ def jpeg_xmp(packet: bytes) -> bytes:
 
 def jpeg_iptc(datasets: dict[int, bytes]) -> bytes:
     """A JPEG with IIM datasets of record 2."""
-    iim = b"".join(b"\x1c\x02" + struct.pack(">BH", number, len(v)) + v for number, v in datasets.items())
+    iim = b"".join(
+        b"\x1c\x02" + struct.pack(">BH", number, len(v)) + v for number, v in datasets.items()
+    )
     resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iim)) + iim + b"\0" * (len(iim) % 2)
     return jpeg_with(segment(0xED, b"Photoshop 3.0\0" + resource))
 
 
-def samsung_trailer(value: bytes, *, name: bytes = b"PEg_Info", back: int | None = None, count: int = 1) -> bytes:
-    """Samsung's trailer with one block, which lies so far `back`. count: of the entries that it claims."""
+def samsung_trailer(
+    value: bytes, *, name: bytes = b"PEg_Info", back: int | None = None, count: int = 1
+) -> bytes:
+    """Samsung's trailer with one block, which lies so far `back`. count: of the entries that it
+    claims."""
     block = b"\0\0\x91\x0d" + struct.pack("<I", len(name)) + name + value
     entry = struct.pack("<HHII", 0, 0x0D91, len(block) if back is None else back, len(block))
     directory = b"SEFH" + struct.pack("<II", 107, count) + entry
@@ -125,27 +136,39 @@ def png_texts(*texts: tuple[str, str], kind: bytes = b"tEXt") -> bytes:
 
 
 def joined_items(name: str, *, items: int, extents: int, size: int, kind: bytes = b"Exif") -> bytes:
-    """A good HEIC or AVIF of `size` bytes with EXIF, and further items, each of which joins the whole file many times.
+    """A good HEIC or AVIF of `size` bytes with EXIF, and further items, each of which joins the
+    whole file many times.
 
     kind: of the items: b"Exif", or b"mime" for XMP.
     """
     plain = encode(photo(), name, exif=b"Exif\0\0" + exif_block({272: b"EOS R5"}))
-    numbers, base = range(1000, 1000 + items), 4 if name == "HEIC" else 0  # bytes of an item's own offset
+    # bytes of an item's own offset
+    numbers, base = range(1000, 1000 + items), 4 if name == "HEIC" else 0
     entry = kind + (b"XMP\0application/rdf+xml\0" if kind == b"mime" else b"\0")
-    infos = b"".join(struct.pack(">I4sIHH", 16 + len(entry), b"infe", 2 << 24, n, 0) + entry for n in numbers)
+    infos = b"".join(
+        struct.pack(">I4sIHH", 16 + len(entry), b"infe", 2 << 24, n, 0) + entry for n in numbers
+    )
     whole = struct.pack(">II", 0, size) * extents
-    places = b"".join(struct.pack(">HH", n, 0) + bytes(base) + struct.pack(">H", extents) + whole for n in numbers)
+    places = b"".join(
+        struct.pack(">HH", n, 0) + bytes(base) + struct.pack(">H", extents) + whole for n in numbers
+    )
     links = b"".join(struct.pack(">I4s3H", 14, b"cdsc", n, 1, 1) for n in numbers)
     grown = len(infos) + len(places) + len(links)
     data = bytearray(plain)
-    for at in range(data.index(b"iloc") + 12, data.index(b"iloc") - 4 + _size(data, b"iloc"), 14 + base):
+    for at in range(
+        data.index(b"iloc") + 12, data.index(b"iloc") - 4 + _size(data, b"iloc"), 14 + base
+    ):
         offset = at + (4 if base else 6)
-        data[offset : offset + 4] = struct.pack(">I", int.from_bytes(data[offset : offset + 4], "big") + grown)
+        data[offset : offset + 4] = struct.pack(
+            ">I", int.from_bytes(data[offset : offset + 4], "big") + grown
+        )
     for box, more, count in ((b"iinf", infos, 12), (b"iloc", places, 14), (b"iref", links, None)):
         start, end = data.index(box) - 4, data.index(box) - 4 + _size(data, box)
         if count:
             count += start
-            data[count : count + 2] = struct.pack(">H", int.from_bytes(data[count : count + 2], "big") + items)
+            data[count : count + 2] = struct.pack(
+                ">H", int.from_bytes(data[count : count + 2], "big") + items
+            )
         data[start : start + 4] = struct.pack(">I", end - start + len(more))
         data[end:end] = more
     start = data.index(b"meta") - 4
@@ -157,7 +180,8 @@ def _size(data: bytearray, box: bytes) -> int:
     return int.from_bytes(data[data.index(box) - 4 : data.index(box)], "big")
 
 
-# Bombs, another one of each kind for every seed ----------------------------------------------------
+# Bombs, another one of each kind for every seed
+# ----------------------------------------------------
 
 
 def long_namespace(seed: int, *, attributes: bool) -> bytes:
@@ -175,7 +199,8 @@ def long_namespace(seed: int, *, attributes: bool) -> bytes:
 
 
 def empty_boxes(seed: int, *, count: int) -> bytes:
-    """The start of a HEIC or AVIF file, so many empty boxes, and a box that Content Credentials may be kept in."""
+    """The start of a HEIC or AVIF file, so many empty boxes, and a box that Content Credentials may
+    be kept in."""
     chance = random.Random(seed)
     box, brand = chance.choice((b"free", b"skip", b"mdat")), chance.choice((b"heic", b"avif"))
     start = struct.pack(">I4s4sI4s", 20, b"ftyp", brand, 0, brand)
@@ -195,9 +220,13 @@ class Authority:
 
 
 def make_authority(
-    signer: str = "Test Camera", *, organisation: str = "Test Newsroom", lasting: timedelta = timedelta(days=30)
+    signer: str = "Test Camera",
+    *,
+    organisation: str = "Test Newsroom",
+    lasting: timedelta = timedelta(days=30),
 ) -> Authority:
-    """A root and a signer's certificate of the profile that C2PA asks for (ES256, e-mail protection)."""
+    """A root and a signer's certificate of the profile that C2PA asks for (ES256, e-mail
+    protection)."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root_name = _name("Test Root", organisation)
     root = (
@@ -207,10 +236,14 @@ def make_authority(
         .sign(root_key, hashes.SHA256())
     )
     leaf = (
-        _certificate(_name(signer, organisation), root_name, key.public_key(), root_key.public_key(), lasting)
+        _certificate(
+            _name(signer, organisation), root_name, key.public_key(), root_key.public_key(), lasting
+        )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
+        )
         .sign(root_key, hashes.SHA256())
     )
     pem = [c.public_bytes(serialization.Encoding.PEM).decode() for c in (leaf, root)]
@@ -237,7 +270,8 @@ def sign(
     generator: str = "test tool",
     remote: str | None = None,
 ) -> bytes:
-    """The picture's file with a signed manifest; with `remote`, only an address where the manifest would be."""
+    """The picture's file with a signed manifest; with `remote`, only an address where the manifest
+    would be."""
     definition = {
         "claim_generator_info": [{"name": generator, "version": "1"}],
         "title": "a test",
@@ -249,17 +283,22 @@ def sign(
         builder.set_remote_url(remote)
         builder.set_no_embed()
     signed = io.BytesIO()
-    signer = Signer.from_info(C2paSignerInfo(b"es256", authority.chain.encode(), authority.key.encode(), None))
+    signer = Signer.from_info(
+        C2paSignerInfo(b"es256", authority.chain.encode(), authority.key.encode(), None)
+    )
     builder.sign(signer, mime, io.BytesIO(picture), signed)
     return signed.getvalue()
 
 
 def swollen(signed: bytes, size: int, *, filling: bytes = b"\xff") -> bytes:
-    """A signed PNG with `size` bytes in the first assertion under org.test, as its boxes say: a reader that writes them
-    as numbers takes 140 times as much."""
+    """A signed PNG with `size` bytes in the first assertion under org.test, as its boxes say: a
+    reader that writes them as numbers takes 140 times as much."""
     start = next(start for kind, start, _end in png_chunks(signed) if kind == b"caBX")
     length = int.from_bytes(signed[start : start + 4], "big")
-    contents = b"\xa1\x61a\x5a" + struct.pack(">I", size) + (filling * (size // len(filling) + 1))[:size]  # CBOR
+    # CBOR
+    contents = (
+        b"\xa1\x61a\x5a" + struct.pack(">I", size) + (filling * (size // len(filling) + 1))[:size]
+    )
     store = _swell(signed[start + 8 : start + 8 + length], contents)
     return signed[:start] + chunk(b"caBX", store) + signed[start + 12 + length :]
 
@@ -283,7 +322,10 @@ def _swell(boxes: bytes, contents: bytes) -> bytes:
 
 def _name(common: str, organisation: str) -> x509.Name:
     return x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), x509.NameAttribute(NameOID.COMMON_NAME, common)]
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
     )
 
 
@@ -300,13 +342,21 @@ def _certificate(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + lasting)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False
+        )
     )
 
 
 def _usage(**allowed: bool) -> x509.KeyUsage:
     names = [
-        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+        *(
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+        ),
         *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
     ]
     return x509.KeyUsage(**{name: allowed.get(name, False) for name in names})

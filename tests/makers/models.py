@@ -1,4 +1,5 @@
-"""Small random vision-language models for tests: an embedded one, and folders of the hub's kinds."""
+"""Small random vision-language models for tests: an embedded one, and folders of the hub's
+kinds."""
 
 import json
 from collections.abc import Sequence
@@ -42,7 +43,12 @@ from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
 from tests.makers.detectors import CONFIG, tiny_detector, tiny_tower
 
 ANSWERS = ("yes", "no", "dog", "cat", "2", "red, white")
-BLOCKS = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+BLOCKS = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
 LANGUAGE = {
     "model_type": "llama",
     "hidden_size": 32,
@@ -54,27 +60,57 @@ LANGUAGE = {
     "bos_token_id": None,
 }
 WORDS = (
-    *("what", "is", "in", "the", "picture", "how", "many", "dogs", "are", "there", "describe", "this", "one", "short"),
+    *(
+        "what",
+        "is",
+        "in",
+        "the",
+        "picture",
+        "how",
+        "many",
+        "dogs",
+        "are",
+        "there",
+        "describe",
+        "this",
+        "one",
+        "short",
+    ),
     *("sentence", "answer", "to", "three", "words", "a"),
 )
 CHAT = (
-    "{% for m in messages %}{{ m['role'] }} {% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_utterance>{% endfor %}"
-    "{% if add_generation_prompt %} assistant {% endif %}"
+    "{% for m in messages %}{{ m['role'] }} {% for c in m['content'] %}{% if c['type'] == 'image' "
+    "%}<image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_utterance>{% endfor %}{% if "
+    "add_generation_prompt %} assistant {% endif %}"
 )
 
 
-def tiny_vlm(*, answers: Sequence[str] = ANSWERS, seed: int = 0, scale: float = 20.0) -> EmbeddedVLM:
+def tiny_vlm(
+    *, answers: Sequence[str] = ANSWERS, seed: int = 0, scale: float = 20.0
+) -> EmbeddedVLM:
     """Random weights on the tiny tower (32 px), frozen, in evaluation mode.
 
     Args:
-        scale: of the connector's weights and the logits, so that another picture gets another answer.
+        scale: of the connector's weights and the logits, so that another picture gets another
+            answer.
     """
-    texts = [*answers, "is there a dog", "what animal is in the picture", "how many dogs are there", "a dog runs"]
+    texts = [
+        *answers,
+        "is there a dog",
+        "what animal is in the picture",
+        "how many dogs are there",
+        "a dog runs",
+    ]
     vocabulary = Vocabulary(train_tokenizer(texts, size=200))
-    words = {"vocab_size": len(vocabulary), "pad_token_id": vocabulary.pad, "eos_token_id": vocabulary.stop}
+    words = {
+        "vocab_size": len(vocabulary),
+        "pad_token_id": vocabulary.pad,
+        "eos_token_id": vocabulary.stop,
+    }
     torch.manual_seed(seed)
-    model = EmbeddedVLM(VLMConfig(LANGUAGE | words, layers=(2, 3)), vocabulary, tiny_tower(), answers=answers)
+    model = EmbeddedVLM(
+        VLMConfig(LANGUAGE | words, layers=(2, 3)), vocabulary, tiny_tower(), answers=answers
+    )
     return _enlarged(model, scale).requires_grad_(False)
 
 
@@ -88,8 +124,8 @@ def _enlarged(model: torch.nn.Module, scale: float) -> Any:
 
 
 def hub_folders(root: Path) -> dict[str, str]:
-    """Folders that `load_vlm` loads: "vqa" and "caption" are BLIP, "chat" is SmolVLM, "blip-2" speaks by OPT,
-    "blip-2-t5" by T5, and "instructblip" by OPT, too."""
+    """Folders that `load_vlm` loads: "vqa" and "caption" are BLIP, "chat" is SmolVLM, "blip-2"
+    speaks by OPT, "blip-2-t5" by T5, and "instructblip" by OPT, too."""
     torch.manual_seed(0)
     return {
         "blip-2": _blip2(root / "tiny-blip-2", OPT),
@@ -102,7 +138,12 @@ def hub_folders(root: Path) -> dict[str, str]:
 
 
 def _blip(folder: Path, kind: type) -> str:
-    vocabulary = {t: i for i, t in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", *WORDS])}
+    vocabulary = {
+        t: i
+        for i, t in enumerate(
+            ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", *WORDS]
+        )
+    }
     text = BLOCKS | {
         "vocab_size": len(vocabulary),
         "encoder_hidden_size": 16,
@@ -113,10 +154,19 @@ def _blip(folder: Path, kind: type) -> str:
         "sep_token_id": 3,
         "pad_token_id": 0,
     }
-    vision = BLOCKS | {"image_size": 32, "patch_size": 16, "projection_dim": 16, "initializer_range": 0.02}
-    _enlarged(kind(BlipConfig(text_config=text, vision_config=vision, projection_dim=16)), 40).save_pretrained(folder)
+    vision = BLOCKS | {
+        "image_size": 32,
+        "patch_size": 16,
+        "projection_dim": 16,
+        "initializer_range": 0.02,
+    }
+    _enlarged(
+        kind(BlipConfig(text_config=text, vision_config=vision, projection_dim=16)), 40
+    ).save_pretrained(folder)
     tokenizer = BertTokenizerFast(vocab=vocabulary)
-    BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer).save_pretrained(folder)
+    BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer).save_pretrained(
+        folder
+    )
     return str(folder)
 
 
@@ -127,7 +177,9 @@ T5 = {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1,
 
 def _blip2(folder: Path, language: dict[str, Any], *, instruct: bool = False) -> str:
     special = ["<pad>", "<unk>", "<image>", "<end>"]
-    tokenizer = _word_tokenizer(special, [*WORDS, "Question", "Answer", "Short", "photo", "of", ":", "."])
+    tokenizer = _word_tokenizer(
+        special, [*WORDS, "Question", "Answer", "Short", "photo", "of", ":", "."]
+    )
     config: Any = InstructBlipConfig if instruct else Blip2Config
     model: Any = InstructBlipForConditionalGeneration if instruct else Blip2ForConditionalGeneration
     settings = config(
@@ -144,12 +196,15 @@ def _blip2(folder: Path, language: dict[str, Any], *, instruct: bool = False) ->
     _enlarged(model(settings), 8 if language is T5 else 40).save_pretrained(folder)
     pictures = BlipImageProcessor(size={"height": 32, "width": 32})
     more = [tokenizer] if instruct else []  # of its Q-Former
-    (InstructBlipProcessor if instruct else Blip2Processor)(pictures, tokenizer, *more, 4).save_pretrained(folder)
+    (InstructBlipProcessor if instruct else Blip2Processor)(
+        pictures, tokenizer, *more, 4
+    ).save_pretrained(folder)
     return str(folder)
 
 
 def _word_tokenizer(special: list[str], words: Sequence[str]) -> PreTrainedTokenizerFast:
-    """A word a token; the first two special ones pad and stand for the unknown, the last one ends."""
+    """A word a token; the first two special ones pad and stand for the unknown, the last one
+    ends."""
     vocabulary = {token: i for i, token in enumerate([*special, *words])}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -163,7 +218,14 @@ def _word_tokenizer(special: list[str], words: Sequence[str]) -> PreTrainedToken
 
 
 def _smol(folder: Path) -> str:
-    special = ["<pad>", "<unk>", "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
+    special = [
+        "<pad>",
+        "<unk>",
+        "<image>",
+        "<fake_token_around_image>",
+        "<global-img>",
+        "<end_of_utterance>",
+    ]
     tokenizer = _word_tokenizer(special, ["user", "assistant", *WORDS, "."])
     vocabulary = tokenizer.get_vocab()
     config = SmolVLMConfig(
@@ -176,22 +238,34 @@ def _smol(folder: Path) -> str:
         | {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 5},
     )
     _enlarged(SmolVLMForConditionalGeneration(config), 40).save_pretrained(folder)
-    size = {"size": {"longest_edge": 32}, "max_image_size": {"longest_edge": 32}, "do_image_splitting": False}
+    size = {
+        "size": {"longest_edge": 32},
+        "max_image_size": {"longest_edge": 32},
+        "do_image_splitting": False,
+    }
     SmolVLMProcessor(
-        SmolVLMImageProcessor(**size), tokenizer, SmolVLMVideoProcessor(), image_seq_len=4, chat_template=CHAT
+        SmolVLMImageProcessor(**size),
+        tokenizer,
+        SmolVLMVideoProcessor(),
+        image_seq_len=4,
+        chat_template=CHAT,
     ).save_pretrained(folder)
     return str(folder)
 
 
 LAYERS = CONFIG["vision_cfg"]["layers"]
-EVIDENCE = STATISTICS + len(MILD) * (1 + 3 * LAYERS)  # numbers that an attack detector gets with a tiny CLIP
+# numbers that an attack detector gets with a tiny CLIP
+EVIDENCE = STATISTICS + len(MILD) * (1 + 3 * LAYERS)
 
 
 def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
-    """Random weights: it changes pictures by a few levels; tiles of 96 px, a coarse pass at 32 px."""
+    """Random weights: it changes pictures by a few levels; tiles of 96 px, a coarse pass at 32
+    px."""
     sizes = {"tile": 96, "overlap": 24, "coarse": 32} | options
     pipeline = new_pipeline(channels=(8, 16), seed=seed, **sizes)
-    torch.nn.init.normal_(pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed))
+    torch.nn.init.normal_(
+        pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed)
+    )
     pipeline.unet.eval().requires_grad_(False)
     return pipeline
 
@@ -211,15 +285,17 @@ def tiny_lora(tower: Tower, *, rank: int = 4, seed: int = 0) -> LoraEncoder:
 
 
 def fixed_attack_detector(odds: float) -> dict[str, Any]:
-    """Settings of an attack detector that says the same log-odds of every picture, whatever a tiny CLIP sees: see
-    tiny_clip."""
+    """Settings of an attack detector that says the same log-odds of every picture, whatever a tiny
+    CLIP sees: see tiny_clip."""
     zeros = (0.0,) * EVIDENCE
-    return asdict(AttackDetector(zeros, (1.0,) * EVIDENCE, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
+    return asdict(
+        AttackDetector(zeros, (1.0,) * EVIDENCE, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01)
+    )
 
 
 def tiny_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The attack detector and the guided step get what a small random tower sees in place of CLIP, and through a small
-    LoRA encoder."""
+    """The attack detector and the guided step get what a small random tower sees in place of CLIP,
+    and through a small LoRA encoder."""
     tower, encoder = tiny_tower(), tiny_lora(tiny_tower()).on(tiny_tower())
     monkeypatch.setattr("purifier.denoiser.pipeline.shared_tower", lambda name: tower)
     monkeypatch.setattr("purifier.vlm.lora.shared_encoder", lambda *_: encoder)

@@ -18,7 +18,10 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
 
 LINF = [Attack(name, eps=6, steps=12, seed=3) for name in ATTACKS if name != "patch"]
-L2 = [Attack(name, eps=0.8, norm="l2", steps=12, seed=3) for name in ("fgsm", "pgd", "mi-fgsm", "di-fgsm", "apgd")]
+L2 = [
+    Attack(name, eps=0.8, norm="l2", steps=12, seed=3)
+    for name in ("fgsm", "pgd", "mi-fgsm", "di-fgsm", "apgd")
+]
 
 
 class Net(nn.Module):
@@ -60,7 +63,9 @@ def levels(pixels: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("attack", LINF + L2, ids=lambda a: f"{a.name}-{a.norm}")
-def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(attack: Attack, net, clean, labels) -> None:
+def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(
+    attack: Attack, net, clean, labels
+) -> None:
     objective = untargeted(net, labels)
     moved = run_attack(attack, clean, objective)
     assert (objective(moved) > objective(clean)).all()
@@ -97,7 +102,9 @@ def test_pgd_is_as_strong_as_foolbox_s(net, clean, labels) -> None:
     assert torch.allclose(loss(ours), loss(theirs), rtol=0.03)
 
 
-def test_carlini_wagner_needs_less_than_its_budget_where_length_costs(net, clean, labels, monkeypatch) -> None:
+def test_carlini_wagner_needs_less_than_its_budget_where_length_costs(
+    net, clean, labels, monkeypatch
+) -> None:
     attack, objective = Attack("cw", eps=2, norm="l2", steps=40), untargeted(net, labels)
     lengths = []
     for weight in (0.0, 20.0):
@@ -121,7 +128,9 @@ def test_input_diversity_sees_shrunk_pictures_and_repeats_with_its_seed(net, cle
     first = run_attack(attack, bright, objective)
     assert 3 <= sum(seen) <= 18
     assert torch.equal(first, run_attack(attack, bright, objective))
-    assert not torch.equal(first, run_attack(Attack("di-fgsm", eps=8, steps=20, seed=6), bright, objective))
+    assert not torch.equal(
+        first, run_attack(Attack("di-fgsm", eps=8, steps=20, seed=6), bright, objective)
+    )
 
 
 def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
@@ -136,7 +145,9 @@ def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
 
     x = clean.clone().requires_grad_(True)
     y = coarse(clean).requires_grad_(True)
-    assert torch.equal(torch.autograd.grad(seeing(x).sum(), x)[0], torch.autograd.grad(objective(y).sum(), y)[0])
+    assert torch.equal(
+        torch.autograd.grad(seeing(x).sum(), x)[0], torch.autograd.grad(objective(y).sum(), y)[0]
+    )
     moved = run_attack(Attack("pgd", eps=16, steps=10), clean, seeing)
     assert (seeing(moved) > seeing(clean)).all()
 
@@ -154,7 +165,10 @@ def test_what_cannot_be_is_refused(net, clean, labels) -> None:
     for wrong in ({"name": "magic"}, {"steps": 0}, {"name": "square", "norm": "l2"}, {"area": 0.9}):
         with pytest.raises(ValueError, match="attack|patch"):
             Attack(**wrong)
-    for eps, words in ((-1, "budget must be above 0"), (900, "budget must be at most 255 .of 255., not 900")):
+    for eps, words in (
+        (-1, "budget must be above 0"),
+        (900, "budget must be at most 255 .of 255., not 900"),
+    ):
         with pytest.raises(ValueError, match=words):
             run_attack(Attack(eps=eps), clean, untargeted(net, labels))
     with pytest.raises(ValueError, match="Pixels must be"):
@@ -182,12 +196,14 @@ def two_pictures() -> Tensor:
 
 def raised(objective, two_pictures: Tensor, **options) -> Tensor:
     with torch.no_grad():
-        return objective(run_attack(Attack(eps=8, steps=8, **options), two_pictures, objective)) - objective(
-            two_pictures
-        )
+        return objective(
+            run_attack(Attack(eps=8, steps=8, **options), two_pictures, objective)
+        ) - objective(two_pictures)
 
 
-def test_the_differentiable_logit_is_nearly_the_detector_s(detector: Detector, two_pictures: Tensor) -> None:
+def test_the_differentiable_logit_is_nearly_the_detector_s(
+    detector: Detector, two_pictures: Tensor
+) -> None:
     shown = (two_pictures * 255).round().byte().permute(0, 2, 3, 1).numpy()
     theirs = [detector.predict(np.ascontiguousarray(p)).logit for p in shown]
     assert detector_logit(detector, two_pictures).tolist() == pytest.approx(theirs, abs=0.15)
@@ -198,7 +214,11 @@ def test_the_verdict_is_pushed_to_the_other_side(detector: Detector, two_picture
     moved = run_attack(Attack(eps=8, steps=8), two_pictures, FlipVerdict(detector, two_pictures))
     after = detector_logit(detector, moved)
     assert (torch.where(before > 0, before - after, after - before) > 0.05).all()
-    up = run_attack(Attack(eps=8, steps=8), two_pictures, FlipVerdict(detector, two_pictures, target="generated"))
+    up = run_attack(
+        Attack(eps=8, steps=8),
+        two_pictures,
+        FlipVerdict(detector, two_pictures, target="generated"),
+    )
     assert (detector_logit(detector, up) > before + 0.05).all()
     with pytest.raises(ValueError, match="generated or not generated"):
         FlipVerdict(detector, two_pictures, target="real")
@@ -224,7 +244,9 @@ def test_a_target_is_reached_only_by_itself_and_is_not_what_is_said_already(
 ) -> None:
     before = make_goal(models, two_pictures[:1], "answer", question=QUESTION).before
     target = next(a for a in models.vlm.answers if a != before)
-    goal = make_goal(models, two_pictures[:1], "answer", question=QUESTION, target=f" {target.upper()} ")
+    goal = make_goal(
+        models, two_pictures[:1], "answer", question=QUESTION, target=f" {target.upper()} "
+    )
     assert goal.reached(target)
     assert not goal.reached("something else")
     with pytest.raises(GoalError, match="already answers"):

@@ -52,7 +52,9 @@ def test_purify_writes_a_png_of_the_same_size(picture: Path, tmp_path: Path) -> 
     assert set(said) == {"out", "seconds", "steps", "mean_change", "unchanged"}
     assert not said["unchanged"]
     assert pixels(out).shape == (72, 96, 3)
-    assert np.abs(pixels(out).astype(int) - pixels(picture)).mean() == pytest.approx(said["mean_change"], abs=1e-3)
+    assert np.abs(pixels(out).astype(int) - pixels(picture)).mean() == pytest.approx(
+        said["mean_change"], abs=1e-3
+    )
 
 
 def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
@@ -75,9 +77,22 @@ def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
 
 
 @pytest.mark.parametrize("objective", ["answer", "caption", "features", "detector"])
-def test_an_attack_stays_in_its_budget_in_the_file(picture: Path, tmp_path: Path, objective: str) -> None:
+def test_an_attack_stays_in_its_budget_in_the_file(
+    picture: Path, tmp_path: Path, objective: str
+) -> None:
     out = tmp_path / "out.png"
-    options = ["--eps", 6, "--steps", 3, "--objective", objective, "--question", "Is there a dog?", "--seed", 1]
+    options = [
+        "--eps",
+        6,
+        "--steps",
+        3,
+        "--objective",
+        objective,
+        "--question",
+        "Is there a dog?",
+        "--seed",
+        1,
+    ]
     said = row(run("attack", picture, "-o", out, *options, "--json"))
     assert {"out", "seconds", "success", "linf", "before", "after"} == set(said)
     change = np.abs(pixels(out).astype(int) - pixels(picture))
@@ -93,14 +108,20 @@ def test_ask_and_caption(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert set(said) == {"answer", "confidence", "sure"}
     assert 0 <= said["confidence"] <= 1
     asked, speaker = [], Models.speaker
-    monkeypatch.setattr(Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye))
+    monkeypatch.setattr(
+        Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye)
+    )
     assert set(row(run("ask", picture, "Is there a dog?", "--eye", "--json"))) == set(said)
     assert asked == [True]
     assert row(run("caption", picture, "--json"))["caption"]
-    assert run("caption", picture).stdout.strip() == row(run("caption", picture, "--json"))["caption"]
+    assert (
+        run("caption", picture).stdout.strip() == row(run("caption", picture, "--json"))["caption"]
+    )
 
 
-@pytest.mark.parametrize("command", [["purify", "-o", "o.png"], ["attack", "-o", "o.png"], ["ask", "q?"], ["caption"]])
+@pytest.mark.parametrize(
+    "command", [["purify", "-o", "o.png"], ["attack", "-o", "o.png"], ["ask", "q?"], ["caption"]]
+)
 def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: list[str]) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(encode(photo(96, 72), "JPEG")[:300])
@@ -116,17 +137,24 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
     [
         (["attack", "-o", "o.png", "--objective", "answer"], "needs a question"),
         (["attack", "-o", "o.jpg", "--steps", "1"], "Name the result .png"),
-        (["purify", "-o", "no-such-folder/o.png"], "There is no folder 'no-such-folder' for the result."),
+        (
+            ["purify", "-o", "no-such-folder/o.png"],
+            "There is no folder 'no-such-folder' for the result.",
+        ),
         (["ask", "what?", "--eye", "--vlm", "some/model"], "for the embedded model"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence_and_code_1(picture: Path, arguments: list[str], sentence: str) -> None:
+def test_what_cannot_be_done_is_a_sentence_and_code_1(
+    picture: Path, arguments: list[str], sentence: str
+) -> None:
     result = run(arguments[0], picture, *arguments[1:])
     assert result.exit_code == 1
     assert sentence in result.stderr
 
 
-def test_missing_weights_are_said(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_said(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def missing() -> None:
         raise WeightsMissing("There is no purifier.")
 
@@ -136,7 +164,10 @@ def test_missing_weights_are_said(picture: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_training_and_measuring_say_which_data_they_need(tmp_path: Path) -> None:
-    for arguments in (["train", "--out", tmp_path / "m"], ["train", "--out", tmp_path / "m", "--data", tmp_path]):
+    for arguments in (
+        ["train", "--out", tmp_path / "m"],
+        ["train", "--out", tmp_path / "m", "--data", tmp_path],
+    ):
         assert run(*arguments).exit_code == 1
     assert "--data" in run("evaluate", "--out", tmp_path / "r.json").stderr
     assert "--data" in run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "some/model").stderr

@@ -1,4 +1,5 @@
-"""The purifier on small random networks: bridge, tiles, filters, attack detector, guided step, whole pipeline."""
+"""The purifier on small random networks: bridge, tiles, filters, attack detector, guided step,
+whole pipeline."""
 
 import io
 from pathlib import Path
@@ -37,7 +38,9 @@ def purifier() -> PurifierPipeline:
 
 
 def pixels(height: int = 64, width: int = 90, *, count: int = 1) -> Tensor:
-    return to_levels(torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0)))
+    return to_levels(
+        torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))
+    )
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -58,7 +61,9 @@ def ends() -> tuple[Tensor, Tensor, Tensor]:
 def test_the_bridge_s_ends_are_the_clean_and_the_noised_adversarial_picture(ends) -> None:
     clean, moved, noise = ends
     assert torch.equal(bridge_point(clean, moved, torch.zeros(2), noise)[0], clean)
-    assert torch.allclose(bridge_point(clean, moved, torch.ones(2), noise)[0], moved + noise, atol=1e-6)
+    assert torch.allclose(
+        bridge_point(clean, moved, torch.ones(2), noise)[0], moved + noise, atol=1e-6
+    )
 
 
 def test_the_velocity_is_the_slope_and_leads_to_the_clean_end(ends) -> None:
@@ -78,7 +83,9 @@ def test_every_size_comes_back_whole_through_bounded_tiles(size: tuple[int, int]
         seen.append(part.shape[-2:])
         return part
 
-    assert torch.allclose(apply_tiled(network, given, tile=64, overlap=16, multiple=8), given, atol=1e-6)
+    assert torch.allclose(
+        apply_tiled(network, given, tile=64, overlap=16, multiple=8), given, atol=1e-6
+    )
     assert all(h <= 64 and w <= 64 and h % 8 == 0 and w % 8 == 0 for h, w in seen)
 
 
@@ -102,7 +109,9 @@ def test_a_strip_is_not_enlarged_to_what_would_fill_the_memory(size: tuple[int, 
 
 def apart(x: Tensor, reference: Tensor) -> Tensor:
     """L of the equations, [N], written out."""
-    (p, e), (q, f) = (clip_features(tower, y, layers=(4, 5)) for tower, y in ((TOWER, x), (ENCODER, reference)))
+    (p, e), (q, f) = (
+        clip_features(tower, y, layers=(4, 5)) for tower, y in ((TOWER, x), (ENCODER, reference))
+    )
     found = []
     for mine, wanted in zip(p, q, strict=True):
         spread = (wanted - wanted.mean(0)).square().sum(0).div(len(wanted) - 1).sqrt()
@@ -122,8 +131,11 @@ def test_it_moves_every_value_down_the_slope() -> None:
 def test_each_picture_is_moved_as_if_it_were_alone_and_the_gradient_goes_straight_through() -> None:
     x, reference = views(3), views(3).flip(0)
     together = guided(x, reference, tower=TOWER, encoder=ENCODER)
-    alone = [guided(x[i : i + 1], reference[i : i + 1], tower=TOWER, encoder=ENCODER) for i in range(3)]
-    assert (together == torch.cat(alone)).float().mean() > 0.999  # a slope of nearly 0 may have either sign
+    alone = [
+        guided(x[i : i + 1], reference[i : i + 1], tower=TOWER, encoder=ENCODER) for i in range(3)
+    ]
+    # a slope of nearly 0 may have either sign
+    assert (together == torch.cat(alone)).float().mean() > 0.999
     inner = (0.2 + 0.6 * views(1)).requires_grad_()
     weights = torch.rand(inner.shape, generator=seeded(1))
     moved = guided(inner, views(1), tower=TOWER, encoder=ENCODER)
@@ -131,7 +143,9 @@ def test_each_picture_is_moved_as_if_it_were_alone_and_the_gradient_goes_straigh
 
 
 @pytest.mark.parametrize("size", [(33, 47), (10, 12), (70, 151)])
-def test_any_size_keeps_its_size_and_comes_out_on_8_bit_levels(purifier, size: tuple[int, int]) -> None:
+def test_any_size_keeps_its_size_and_comes_out_on_8_bit_levels(
+    purifier, size: tuple[int, int]
+) -> None:
     out = purifier(pixels(*size, count=2)).images
     assert out.shape == (2, 3, *size)
     assert torch.equal(out, to_levels(out))
@@ -165,7 +179,10 @@ def walked(x: Tensor) -> Tensor:
     [
         (ALONE, lambda x: walked(x)),
         (Stages(detector=False, quantisation=False), lambda x: towards_reference(walked(x))[0]),
-        (Stages(detector=False, guided_step=False), lambda x: quantise(walked(x).clamp(0, 1), FINER)),
+        (
+            Stages(detector=False, guided_step=False),
+            lambda x: quantise(walked(x).clamp(0, 1), FINER),
+        ),
         (Stages(detector=False, network=False), lambda x: quantise(towards_reference(x)[0], FINER)),
         (
             Stages(detector=False, encoder=False, quantisation=False),
@@ -178,7 +195,9 @@ def test_each_part_can_be_switched_off(stages: Stages, expected) -> None:
     with torch.no_grad():
         found = detecting(CLEAN).purify(x, stages=stages)
         assert torch.allclose(found, expected(x).clamp(0, 1), atol=1e-5)
-        assert not torch.allclose(found, detecting(CLEAN).purify(x, stages=Stages(detector=False)), atol=1e-3)
+        assert not torch.allclose(
+            found, detecting(CLEAN).purify(x, stages=Stages(detector=False)), atol=1e-3
+        )
 
 
 def test_the_detector_decides_whatever_takes_the_network_s_place() -> None:
@@ -193,7 +212,9 @@ def test_the_detector_decides_whatever_takes_the_network_s_place() -> None:
 
 def test_ungated_it_is_purified_by_chance() -> None:
     x, purifier = pixels(), detecting(CLEAN)
-    first, again, other = (purifier(x, always=True, generator=seeded(seed)).images for seed in (0, 0, 1))
+    first, again, other = (
+        purifier(x, always=True, generator=seeded(seed)).images for seed in (0, 0, 1)
+    )
     assert torch.equal(first, again)
     assert 0.01 < (first - other).abs().mean() < (first - x).abs().mean()
     unforeseen = []
@@ -210,8 +231,11 @@ def test_saving_and_loading_keeps_the_result(tmp_path: Path) -> None:
     assert {f.suffix for f in tmp_path.rglob("*") if f.is_file()} == {".json", ".safetensors"}
     for name in ("fold", "scale", "tile", "overlap", "coarse"):
         assert again.config[name] == purifier.config[name]
-    assert tuple(AttackDetector(**again.config["gate"]).weight) == fixed_attack_detector(0.3)["weight"]
-    assert (again(pixels(40, 40)).images - purifier(pixels(40, 40)).images).abs().mean() < 1 / 255  # half precision
+    assert (
+        tuple(AttackDetector(**again.config["gate"]).weight) == fixed_attack_detector(0.3)["weight"]
+    )
+    # half precision
+    assert (again(pixels(40, 40)).images - purifier(pixels(40, 40)).images).abs().mean() < 1 / 255
     assert purifier.unet.dtype == torch.float32
 
 

@@ -1,4 +1,5 @@
-"""The vision-language models: the embedded one, its LoRA encoder, models of the hub, and the search of a prompt."""
+"""The vision-language models: the embedded one, its LoRA encoder, models of the hub, and the search
+of a prompt."""
 
 import math
 from collections.abc import Sequence
@@ -11,12 +12,12 @@ from causalclip.paths import WeightsMissing
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
 from purifier.models import Models
-from purifier.prompts import SearchConfig, optimise_prompt
 from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm, read_prompt
 from purifier.vlm.interface import CAPTION_PROMPT, OTHER, Answer, Caption
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_lora, tiny_vlm, vlm_folder
+from training.purifier.prompts import SearchConfig, optimise_prompt
 
 QUESTION = "what animal is in the picture"
 
@@ -31,7 +32,9 @@ def pixels() -> torch.Tensor:
     return torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(0))
 
 
-def test_answers_do_not_depend_on_their_neighbours_in_the_batch(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
+def test_answers_do_not_depend_on_their_neighbours_in_the_batch(
+    model: EmbeddedVLM, pixels: torch.Tensor
+) -> None:
     questions = [QUESTION, "is there a dog", "how many dogs are there in the picture"]
     together = model.answer(pixels, questions)
     for i, question in enumerate(questions):
@@ -40,12 +43,16 @@ def test_answers_do_not_depend_on_their_neighbours_in_the_batch(model: EmbeddedV
         assert alone.confidence == pytest.approx(together[i].confidence, abs=1e-4)
 
 
-def test_an_answer_is_the_likeliest_known_one_and_its_confidence_the_fitted_one(pixels: torch.Tensor) -> None:
+def test_an_answer_is_the_likeliest_known_one_and_its_confidence_the_fitted_one(
+    pixels: torch.Tensor,
+) -> None:
     model = tiny_vlm().with_config(slope=0.5, offset=4.0, answer_beams=6)
     answer = model.answer(pixels[:1], QUESTION)[0]
     scores = {a: model.log_likelihood(pixels[:1], [QUESTION], [a]).item() for a in model.answers}
     assert answer.text == max(scores, key=lambda a: scores[a])
-    assert answer.confidence == pytest.approx(1 / (1 + math.exp(-(0.5 * scores[answer.text] + 4))), abs=1e-4)
+    assert answer.confidence == pytest.approx(
+        1 / (1 + math.exp(-(0.5 * scores[answer.text] + 4))), abs=1e-4
+    )
     assert answer.sure == (answer.confidence >= model.config.threshold)
 
 
@@ -56,7 +63,8 @@ def test_the_gradient_of_the_likelihood_is_right(model: EmbeddedVLM, pixels: tor
     direction = gradient / gradient.norm()
     with torch.no_grad():
         ahead, behind = (
-            model.log_likelihood((pixels[:1] + s * 0.02 * direction), [QUESTION], ["dog"]).item() for s in (1, -1)
+            model.log_likelihood((pixels[:1] + s * 0.02 * direction), [QUESTION], ["dog"]).item()
+            for s in (1, -1)
         )
     assert (ahead - behind) / 0.04 == pytest.approx(gradient.norm().item(), rel=0.1)
 
@@ -70,7 +78,9 @@ def test_bad_input_is_refused(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
         model.answer(pixels, ["is there a cat", "is there a dog"])
 
 
-def test_saving_and_loading_keeps_the_model(model: EmbeddedVLM, pixels: torch.Tensor, tmp_path: Path) -> None:
+def test_saving_and_loading_keeps_the_model(
+    model: EmbeddedVLM, pixels: torch.Tensor, tmp_path: Path
+) -> None:
     model.save_pretrained(tmp_path)
     assert {f.suffix for f in tmp_path.iterdir()} == {".json", ".safetensors"}
     again = EmbeddedVLM.from_pretrained(tmp_path, tower=model.tower)
@@ -78,7 +88,9 @@ def test_saving_and_loading_keeps_the_model(model: EmbeddedVLM, pixels: torch.Te
     assert again.answers == model.answers
     assert not any(p.requires_grad for p in again.parameters())
     args = (pixels, [QUESTION] * 3, ["cat"] * 3)
-    assert again.log_likelihood(*args).tolist() == pytest.approx(model.log_likelihood(*args).tolist(), abs=0.05)
+    assert again.log_likelihood(*args).tolist() == pytest.approx(
+        model.log_likelihood(*args).tolist(), abs=0.05
+    )
 
 
 def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: EmbeddedVLM) -> None:
@@ -94,7 +106,9 @@ def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: E
             assert torch.allclose(value.float(), before[name].float() + added, atol=0.02)
         else:
             assert torch.equal(value, eye.tensors.get(name, before[name]))
-            assert (value is dict(model.tower.named_parameters())[name]) == (name not in eye.tensors)
+            assert (value is dict(model.tower.named_parameters())[name]) == (
+                name not in eye.tensors
+            )
 
 
 def test_written_and_read_it_sees_the_same(model: EmbeddedVLM, tmp_path: Path) -> None:
@@ -108,11 +122,17 @@ def test_written_and_read_it_sees_the_same(model: EmbeddedVLM, tmp_path: Path) -
     assert not torch.allclose(seen, model.see(pixels), atol=0.1 * float(seen.abs().max()))
 
 
-def test_of_another_tower_or_missing_it_says_how_to_train_one(model: EmbeddedVLM, tmp_path: Path) -> None:
+def test_of_another_tower_or_missing_it_says_how_to_train_one(
+    model: EmbeddedVLM, tmp_path: Path
+) -> None:
     eye = tiny_lora(model.tower)
-    wider = LoraEncoder({name: torch.cat([value, value]) for name, value in eye.tensors.items()}, {})
+    wider = LoraEncoder(
+        {name: torch.cat([value, value]) for name, value in eye.tensors.items()}, {}
+    )
     unknown = LoraEncoder({f"other.{name}": value for name, value in eye.tensors.items()}, {})
-    fewer = LoraEncoder({name: value for name, value in eye.tensors.items() if ".0." not in name}, {})
+    fewer = LoraEncoder(
+        {name: value for name, value in eye.tensors.items() if ".0." not in name}, {}
+    )
     for wrong in (wider, unknown, fewer):
         with pytest.raises(ValueError, match="train-eye"):
             wrong.applied_to(model)
@@ -133,7 +153,9 @@ def test_answers_are_deterministic_and_have_a_probability(
     answers = model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"])
     assert len(answers) == 2
     assert all(0 < a.confidence <= 1 and a.sure == (a.confidence >= 0.5) for a in answers)
-    assert model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"]) == answers
+    assert (
+        model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"]) == answers
+    )
 
 
 @pytest.mark.parametrize("name", ["blip-2", "blip-2-t5", "instructblip"])
@@ -143,15 +165,22 @@ def test_blip_2_captions_and_its_likelihood_is_of_the_text_behind_the_prompt(
     model = load_vlm(folders[name])
     assert all(0 < caption.confidence <= 1 for caption in model.caption(pixels[:2]))
     scores = [
-        model.log_likelihood(pixels[:1], [QUESTION], [text]).item() for text in ("dogs", "dogs the", "dogs the a")
+        model.log_likelihood(pixels[:1], [QUESTION], [text]).item()
+        for text in ("dogs", "dogs the", "dogs the a")
     ]
     assert all(math.isfinite(score) and score < 0 for score in scores)
     assert len(set(scores)) == 3
-    led = model.with_prefix("describe the picture").log_likelihood(pixels[:1], [QUESTION], ["dogs"]).item()
+    led = (
+        model.with_prefix("describe the picture")
+        .log_likelihood(pixels[:1], [QUESTION], ["dogs"])
+        .item()
+    )
     assert led != scores[0]
 
 
-def test_a_captioner_says_that_it_takes_no_questions(folders: dict[str, str], pixels: torch.Tensor) -> None:
+def test_a_captioner_says_that_it_takes_no_questions(
+    folders: dict[str, str], pixels: torch.Tensor
+) -> None:
     with pytest.raises(NotThisKind, match="only captions"):
         load_vlm(folders["caption"]).answer(pixels, "how many dogs are there")
 
@@ -165,7 +194,9 @@ def test_what_is_out_of_reach_or_a_language_model_is_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["vqa", "caption", "chat", "blip-2", "blip-2-t5", "instructblip"])
-def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str, str], pixels: torch.Tensor) -> None:
+def test_an_attack_follows_the_model_s_own_gradient(
+    name: str, folders: dict[str, str], pixels: torch.Tensor
+) -> None:
     vlm = load_vlm(folders[name])
     assert vlm.differentiable
     clean = (pixels[:1] * 255).round() / 255
@@ -179,7 +210,8 @@ CONFIG = SearchConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
 
 
 class Misled(HubVLM):
-    """Says what it sees (bright or dark), but always "bright" of a picture with a red corner, unless told to look."""
+    """Says what it sees (bright or dark), but always "bright" of a picture with a red corner,
+    unless told to look."""
 
     def __init__(self, model: object = None, processor: object = None, *, prefix: str = "") -> None:
         self.model, self.processor, self.prefix = model, processor, prefix
@@ -215,16 +247,22 @@ def test_optimising_writes_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert read_prompt(tmp_path / "prompt.json") == facts["text"]
 
 
-def test_where_nothing_was_purified_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_was_purified_a_sentence_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
     data = vlm_folder(tmp_path / "data")
     with pytest.raises(ValueError, match="0 were purified"):
-        optimise_prompt(data, tmp_path / "prompt.json", Misled(), config=CONFIG, purify=lambda pixels: pixels)
+        optimise_prompt(
+            data, tmp_path / "prompt.json", Misled(), config=CONFIG, purify=lambda pixels: pixels
+        )
     with pytest.raises(ValueError, match=".json"):
         optimise_prompt(data, tmp_path / "prompt", Misled(), config=CONFIG)
 
 
-def test_a_prompt_reaches_the_hub_s_model_alone(folders: dict[str, str], pixels: torch.Tensor, tmp_path: Path) -> None:
+def test_a_prompt_reaches_the_hub_s_model_alone(
+    folders: dict[str, str], pixels: torch.Tensor, tmp_path: Path
+) -> None:
     (tmp_path / "prompt.json").write_text('{"text": "describe the picture", "tried": 3}')
     led = Models(other=folders["chat"], prompt=str(tmp_path / "prompt.json")).vlm_of(OTHER)
     assert isinstance(led, HubVLM)

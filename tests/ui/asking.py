@@ -1,4 +1,5 @@
-"""What tests ask of a served app as a program or a page does: without a client, so that any call can be made."""
+"""What tests ask of a served app as a program or a page does: without a client, so that any call
+can be made."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +24,11 @@ def ask(address: str, path: str, name: str = "detect", **headers: str) -> httpx.
 
 def send(address: str, data: bytes) -> str:
     """Uploads a picture; its path."""
-    return str(httpx.post(f"{address}gradio_api/upload", files={"files": ("x.jpg", data, "image/jpeg")}).json()[0])
+    return str(
+        httpx.post(
+            f"{address}gradio_api/upload", files={"files": ("x.jpg", data, "image/jpeg")}
+        ).json()[0]
+    )
 
 
 def number_of(address: str, name: str | None) -> int:
@@ -31,7 +36,13 @@ def number_of(address: str, name: str | None) -> int:
     listed = httpx.get(f"{address}config").json()["dependencies"]
     if name:
         return int(next(d["id"] for d in listed if d["api_name"] == name))
-    return int(next(d["id"] for d in listed if d["backend_fn"] and not d["queue"] and not d["inputs"] and d["outputs"]))
+    return int(
+        next(
+            d["id"]
+            for d in listed
+            if d["backend_fn"] and not d["queue"] and not d["inputs"] and d["outputs"]
+        )
+    )
 
 
 @contextmanager

@@ -40,7 +40,9 @@ DOCUMENT = json.loads((shipped_folder("assets") / "openapi.json").read_text())
 
 @pytest.fixture
 def ask(tiny_app: str) -> Any:
-    def post(file: bytes = JPEG, *, headers: dict[str, str] | None = None, **form: Any) -> httpx.Response:
+    def post(
+        file: bytes = JPEG, *, headers: dict[str, str] | None = None, **form: Any
+    ) -> httpx.Response:
         sent: dict[str, Any] = {"files": {"picture": ("secret-name.jpg", file)}} | form
         return httpx.post(f"{tiny_app}api/v1/examine", headers=headers, **sent)
 
@@ -62,7 +64,9 @@ def test_a_file_gets_the_examination(ask: Any) -> None:
 def test_the_pictures_address_hints_at_a_generator_where_it_is_given(ask: Any) -> None:
     named = "https://example.org/a/Gemini_Generated_Image_3gpmmt3gpmmt3gpm.png?w=800"
     found = ask(data={"picture_at": named, "stability": "no"}).json()
-    assert [(mark["generator"], mark["kind"]) for mark in found["provenance"]["marks"]] == [("Gemini", "file name")]
+    assert [(mark["generator"], mark["kind"]) for mark in found["provenance"]["marks"]] == [
+        ("Gemini", "file name")
+    ]
     assert ask(data={"stability": "no"}).json()["provenance"]["marks"] == []
     assert ask(data={"picture_at": "file:///etc/passwd"}).status_code == 400
 
@@ -75,7 +79,9 @@ def test_the_verdict_comes_before_its_check_where_that_is_wished(ask: Any) -> No
     assert whole["stability"]["rows"]
     assert first["band"] == whole["band_as_it_is"]
     assert first["probability"] == whole["probability"]
-    said = DOCUMENT["components"]["schemas"]["Examination"]["properties"]["stability"]["properties"]["answer"]["enum"]
+    said = DOCUMENT["components"]["schemas"]["Examination"]["properties"]["stability"][
+        "properties"
+    ]["answer"]["enum"]
     assert {first["stability"]["answer"], whole["stability"]["answer"]} <= set(said)
 
 
@@ -86,14 +92,23 @@ def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:
     assert "<script" not in answer.text
 
 
-def test_a_head_is_chosen_where_the_app_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_is_chosen_where_the_app_has_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for head, folder in saved_heads(tmp_path).items():
         monkeypatch.setitem(HEADS, head, folder)
     app = TestClient(Starlette(routes=routes(LazyDetector(HEADS[DEFAULT_HEAD]))))
     form: dict[str, Any] = {"files": {"picture": ("a.jpg", JPEG)}}
     for head in HEADS:
-        assert app.post("/api/v1/examine", data={"head": head, "stability": "no"}, **form).json()["head"] == head
-    assert app.post("/api/v1/examine", data={"stability": "no"}, **form).json()["head"] == DEFAULT_HEAD
+        assert (
+            app.post("/api/v1/examine", data={"head": head, "stability": "no"}, **form).json()[
+                "head"
+            ]
+            == head
+        )
+    assert (
+        app.post("/api/v1/examine", data={"stability": "no"}, **form).json()["head"] == DEFAULT_HEAD
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,13 +117,27 @@ def test_a_head_is_chosen_where_the_app_has_both(tmp_path: Path, monkeypatch: py
         ({"data": {"head": "random"}}, 400, "no such head"),
         ({"data": {"head": "causal"}}, 400, "no such head"),
         ({"files": {"other": ("a.jpg", JPEG)}}, 400, "field picture"),
-        ({"files": None, "content": b"nothing", "headers": {"Content-Type": "multipart/form-data"}}, 400, "form"),
+        (
+            {
+                "files": None,
+                "content": b"nothing",
+                "headers": {"Content-Type": "multipart/form-data"},
+            },
+            400,
+            "form",
+        ),
         ({"files": None, "json": {"url": "http://192.0.2.1/a.jpg"}}, 415, "multipart/form-data"),
         ({"data": {"found_at": "javascript:alert(1)"}}, 400, "http"),
-        ({"data": {"found_at": "https://example.org", "stability": "no", "more": "x"}}, 400, "cannot be read"),
+        (
+            {"data": {"found_at": "https://example.org", "stability": "no", "more": "x"}},
+            400,
+            "cannot be read",
+        ),
     ],
 )
-def test_what_is_no_form_gets_a_sentence(ask: Any, form: dict[str, Any], status: int, words: str) -> None:
+def test_what_is_no_form_gets_a_sentence(
+    ask: Any, form: dict[str, Any], status: int, words: str
+) -> None:
     answer = ask(**form)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]
@@ -122,15 +151,24 @@ def test_what_is_no_form_gets_a_sentence(ask: Any, form: dict[str, Any], status:
         (b"\xff" * (MAX_BYTES + ROUND_IT + 1), 413, "20 MB"),
     ],
 )
-def test_what_is_no_good_picture_gets_a_sentence(ask: Any, file: bytes, status: int, words: str) -> None:
+def test_what_is_no_good_picture_gets_a_sentence(
+    ask: Any, file: bytes, status: int, words: str
+) -> None:
     answer = ask(file)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]
 
 
-def test_a_token_where_the_host_asks_for_one(ask: Any, monkeypatch: pytest.MonkeyPatch, tiny_app: str) -> None:
+def test_a_token_where_the_host_asks_for_one(
+    ask: Any, monkeypatch: pytest.MonkeyPatch, tiny_app: str
+) -> None:
     monkeypatch.setenv("CAUSALCLIP_TOKEN", "s3cret")
-    for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic s3cret"}, {"Authorization": "é"}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer other"},
+        {"Authorization": "Basic s3cret"},
+        {"Authorization": "é"},
+    ):
         answer = ask(headers={k: v.encode() for k, v in headers.items()})
         assert answer.status_code == 401
         assert "token" in answer.json()["error"]
@@ -149,7 +187,10 @@ CHECKS: list[Any] = [
     response_schema_conformance,
 ]
 SETTINGS = hypothesis.settings(
-    max_examples=CALLS, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=CALLS,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
 )
 
 
@@ -157,10 +198,14 @@ SETTINGS = hypothesis.settings(
 def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setenv("CAUSALCLIP_PAIRED", str(tmp_path / "paired.json"))
-    whole = [encode(photo(width, 96), kind) for width, kind in ((128, "PNG"), (96, "JPEG"), (20, "PNG"))]
+    whole = [
+        encode(photo(width, 96), kind) for width, kind in ((128, "PNG"), (96, "JPEG"), (20, "PNG"))
+    ]
     whole.append(encode(Image.new("RGB", (96, 96), "white"), "PNG"))  # gets no answer
     damaged = [whole[0][:500], whole[1][:-40] + bytes(40), b"GIF89a", b""]
-    schemathesis.openapi.media_type("image/jpeg", strategies.sampled_from([*whole, *damaged]) | strategies.binary())
+    schemathesis.openapi.media_type(
+        "image/jpeg", strategies.sampled_from([*whole, *damaged]) | strategies.binary()
+    )
     detector = tiny_detector()
     guards = [Middleware(Guard, sessions=Sessions(gr.Blocks()), pairings=PAIRINGS)]
     app = Starlette(routes=routes(lambda: detector), middleware=guards)
@@ -168,7 +213,9 @@ def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
+@pytest.mark.parametrize(
+    "mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"]
+)
 def test_every_call_is_answered_as_described(schema: Any, mode: GenerationMode) -> None:
     answers: set[tuple[str, int]] = set()
 
@@ -187,11 +234,23 @@ def test_every_call_is_answered_as_described(schema: Any, mode: GenerationMode) 
 
 
 def to_agents(app: str, body: bytes) -> httpx.Response:
-    return httpx.post(f"{app}gradio_api/mcp/", content=body, headers={"Content-Type": "application/json"}, timeout=60)
+    return httpx.post(
+        f"{app}gradio_api/mcp/",
+        content=body,
+        headers={"Content-Type": "application/json"},
+        timeout=60,
+    )
 
 
-def tool(app: str, name: str, headers: dict[str, str] | None = None, **arguments: Any) -> dict[str, Any]:
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+def tool(
+    app: str, name: str, headers: dict[str, str] | None = None, **arguments: Any
+) -> dict[str, Any]:
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": name, "arguments": arguments},
+    }
     accept = {"Accept": "application/json, text/event-stream"} | (headers or {})
     answer = httpx.post(f"{app}gradio_api/mcp/", json=call, headers=accept, timeout=60)
     return dict(json.loads(answer.text[answer.text.index("{") :])["result"])
@@ -238,11 +297,15 @@ def test_a_tool_that_cannot_be_called_so_says_why(tiny_app: str) -> None:
 
 
 @pytest.mark.parametrize("value", [b"[],", b'"x",'])
-def test_an_agent_sends_few_values(tiny_app: str, monkeypatch: pytest.MonkeyPatch, value: bytes) -> None:
+def test_an_agent_sends_few_values(
+    tiny_app: str, monkeypatch: pytest.MonkeyPatch, value: bytes
+) -> None:
     """Of 28 MB of small ones, reading alone took twelve seconds of everybody's and 1.6 GB."""
     read: list[bytes] = []
     monkeypatch.setattr(agents, "from_json", lambda body, **_: read.append(body))
-    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": [%b0]}}' % (value * 400_000)
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": [%b0]}}' % (
+        value * 400_000
+    )
     answer = to_agents(tiny_app, body)
     assert answer.status_code == 400
     assert answer.json()["error"].endswith(".")
@@ -250,12 +313,16 @@ def test_an_agent_sends_few_values(tiny_app: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_nothing_is_long_in_a_call_but_its_pictures(tiny_app: str) -> None:
-    """27 MB as a method's name took the server 1.2 s of everybody's; within a list they came back as 27 MB."""
+    """27 MB as a method's name took the server 1.2 s of everybody's; within a list they came back
+    as 27 MB."""
     long, args = "x" * 200_000, {"picture": ["data:," + "x" * 200_000]}
-    wide = {"picture": "data:,", "x": f"data:\U0001f600{long}"}  # four bytes of memory for each of its characters
+    # four bytes of memory for each of its characters
+    wide = {"picture": "data:,", "x": f"data:\U0001f600{long}"}
     tools = ({"params": {"name": "detect", "arguments": given}} for given in (args, wide))
     for call in ({"id": long}, {"method": long}, *tools):
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call"} | call, ensure_ascii=False).encode()
+        body = json.dumps(
+            {"jsonrpc": "2.0", "id": 1, "method": "tools/call"} | call, ensure_ascii=False
+        ).encode()
         told = to_agents(tiny_app, body)
         assert told.status_code == 400
         assert len(told.text) < 1000

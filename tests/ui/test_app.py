@@ -31,14 +31,17 @@ def client(tiny_app: str) -> Client:
     return Client(tiny_app, verbose=False)
 
 
-def picture(folder: Path, *, name: str = f"{NAME}.jpg", kind: str = "JPEG", cut: int | None = None) -> Any:
+def picture(
+    folder: Path, *, name: str = f"{NAME}.jpg", kind: str = "JPEG", cut: int | None = None
+) -> Any:
     path = folder / name
     path.write_bytes(encode(photo(320, 240), kind)[:cut])
     return handle_file(str(path))
 
 
 def call(address: str, payload: object) -> str:
-    """The stream of events that the endpoint answers a raw request with: what no well-behaved client would send."""
+    """The stream of events that the endpoint answers a raw request with: what no well-behaved
+    client would send."""
     url = f"{address}gradio_api/call/detect"
     event = httpx.post(url, json={"data": [payload]})
     if event.status_code != 200:
@@ -59,7 +62,12 @@ def test_endpoints_share_one_schema(client: Client, tmp_path: Path) -> None:
     assert whole["band"] == whole["stability"]["final_band"]
     assert whole["band"] in {"likely generated", "inconclusive", "likely not generated"}
     assert (whole["width"], whole["height"], whole["format"]) == (320, 240, "JPEG")
-    assert [row["name"] for row in whole["stability"]["rows"]][:4] == ["JPEG 90", "JPEG 70", "WebP 80", "0.75x"]
+    assert [row["name"] for row in whole["stability"]["rows"]][:4] == [
+        "JPEG 90",
+        "JPEG 70",
+        "WebP 80",
+        "0.75x",
+    ]
     for value in (whole["sha256"], whole["perceptual_hash"], whole["provenance"]["summary"]):
         assert value in report
     assert NAME not in report
@@ -93,11 +101,15 @@ def secret(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
-def test_a_path_on_the_server_is_refused(tiny_app: str, secret: Path, uploads: Path, meta: dict) -> None:
+def test_a_path_on_the_server_is_refused(
+    tiny_app: str, secret: Path, uploads: Path, meta: dict
+) -> None:
     answer = call(tiny_app, {"path": str(secret), **meta})
     assert "error" in answer
     assert "probability" not in answer
-    climbing = call(tiny_app, {"path": f"{uploads}/../../{secret.relative_to(uploads.parents[1])}", **meta})
+    climbing = call(
+        tiny_app, {"path": f"{uploads}/../../{secret.relative_to(uploads.parents[1])}", **meta}
+    )
     assert "probability" not in climbing
     assert httpx.get(f"{tiny_app}gradio_api/file={secret}").status_code in {403, 404}
 
@@ -110,8 +122,14 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
     assert "Something went wrong" in title
     assert NAME not in sentence + caplog.text
     assert "OSError" in caplog.text
-    assert explain(UnknownRuntime("It can be int8.")) == ("The app is not set up correctly", "It can be int8.")
-    assert explain(BrokenImage("It is cut short.")) == ("This file could not be read", "It is cut short.")
+    assert explain(UnknownRuntime("It can be int8.")) == (
+        "The app is not set up correctly",
+        "It can be int8.",
+    )
+    assert explain(BrokenImage("It is cut short.")) == (
+        "This file could not be read",
+        "It is cut short.",
+    )
     assert "&lt;b&gt;" in failure("<b>", "<b>")
 
 
@@ -119,16 +137,22 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
 
 
 def test_nothing_lives_longer_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment asks for. That files go is tested in tests/browser/test_keeping.py."""
+    """Whatever the environment asks for. That files go is tested in
+    tests/browser/test_keeping.py."""
     for asked, limit in ((None, app.KEPT), ("60", 60), ("999999", app.KEPT)):
-        monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv("CAUSALCLIP_KEPT", raising=False)
+        monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv(
+            "CAUSALCLIP_KEPT", raising=False
+        )
         life, period = app.lifetime()
         assert life == limit
         assert life + 2 * period < 3600
 
 
-def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, tmp_path: Path, secret: Path) -> None:
-    """The app as a user starts it; every connection that it tries to anywhere else is refused and written down.
+def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(
+    real_app: Served, tmp_path: Path, secret: Path
+) -> None:
+    """The app as a user starts it; every connection that it tries to anywhere else is refused and
+    written down.
 
     Agents get the same tools and the same refusals (MCP).
     """
@@ -142,7 +166,9 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, t
     jpeg = encode(photo(320, 240), "JPEG")
     data = base64.b64encode(jpeg).decode()
     inline = f"data:image/jpeg;base64,{data}"
-    [path] = httpx.post(f"{real_app.address}gradio_api/upload", files={"files": ("x.jpg", jpeg, "image/jpeg")}).json()
+    [path] = httpx.post(
+        f"{real_app.address}gradio_api/upload", files={"files": ("x.jpg", jpeg, "image/jpeg")}
+    ).json()
     served, foreign = (f"{real_app.address}gradio_api/file={place}" for place in (path, secret))
     refused = ("http://192.0.2.1/x.png", foreign, str(secret))
     names, answers = ask_tools(
@@ -155,7 +181,13 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, t
     assert hashlib.sha256(jpeg).hexdigest() in answers[0].content[0].text
     assert "credentials" in answers[1].content[0].text
     assert [answer.isError for answer in answers] == [False, False, True, True, True]
-    for forged in (f"/srv/{NAME}.jpg", inline, {"path": f"/srv/{NAME}.jpg"}, {"path": inline}, {"path": [NAME]}):
+    for forged in (
+        f"/srv/{NAME}.jpg",
+        inline,
+        {"path": f"/srv/{NAME}.jpg"},
+        {"path": inline},
+        {"path": [NAME]},
+    ):
         assert "error" in call(real_app.address, forged)
     time.sleep(2)  # what is reported to others is sent in the background
     assert set(real_app.traffic.read_text().splitlines()) == {"watching"}  # each process says so
@@ -168,19 +200,35 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, t
 
 def test_the_watch_over_the_network_sees_and_refuses(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(WATCH)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TRAFFIC": str(tmp_path / "traffic.txt")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "TRAFFIC": str(tmp_path / "traffic.txt"),
+    }
     code = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     assert "may not reach the network" in done.stderr
-    assert (tmp_path / "traffic.txt").read_text().splitlines() == ["watching", "socket.getaddrinfo 192.0.2.1"]
+    assert (tmp_path / "traffic.txt").read_text().splitlines() == [
+        "watching",
+        "socket.getaddrinfo 192.0.2.1",
+    ]
 
 
 def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> None:
     """By which the server learns whose it is; another one would come before the verdict."""
     config = tiny_page[0].get_config_file()
-    fields = {c["props"].get("elem_id"): c["id"] for c in config["components"] if c["type"] in ("image", "file")}
+    fields = {
+        c["props"].get("elem_id"): c["id"]
+        for c in config["components"]
+        if c["type"] in ("image", "file")
+    }
     calls = [d for d in config["dependencies"] if d["backend_fn"]]
-    on_upload = {name: [d for d in calls if [n, "upload"] in map(list, d["targets"])] for name, n in fields.items()}
+    on_upload = {
+        name: [d for d in calls if [n, "upload"] in map(list, d["targets"])]
+        for name, n in fields.items()
+    }
     shown = [name for name, heard in on_upload.items() if heard]
     assert {"picture", "explore-a", "explore-b", "batch-files", "archive-given"} <= set(shown)
     for name in shown:
@@ -188,10 +236,17 @@ def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> N
     assert len(on_upload["picture"]) == 1
 
 
-ANSWERS = ("Likely generated", "Inconclusive", "Likely not generated", "No answer for this kind of picture")
+ANSWERS = (
+    "Likely generated",
+    "Inconclusive",
+    "Likely not generated",
+    "No answer for this kind of picture",
+)
 
 
-def test_the_address_or_the_browser_says_the_language_and_the_next_visitor_has_another(tiny_app: str) -> None:
+def test_the_address_or_the_browser_says_the_language_and_the_next_visitor_has_another(
+    tiny_app: str,
+) -> None:
     arabic = httpx.get(tiny_app, params={"lang": "ar"})
     assert 'lang="ar" dir="rtl"' in arabic.text
     assert "lang" not in arabic.headers.get("set-cookie", "")

@@ -1,4 +1,5 @@
-"""The Batch tab's callbacks: a table that fills, downloads of what is done, and no file but uploads."""
+"""The Batch tab's callbacks: a table that fills, downloads of what is done, and no file but
+uploads."""
 
 import csv
 import io
@@ -14,20 +15,20 @@ import gradio as gr
 import pytest
 
 from causalclip.batch import NOTHING, BatchRow
-from causalclip.evidence.headline import CLAIMED
-from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
+from causalclip.examination.headline import CLAIMED
+from causalclip.examination.messages import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.batch.results import Batch, draw_table
-from ui.batch.tab import BatchTab, build_batch_tab
 from ui.cancellation import new_token
 from ui.server.storage import new_folder
+from ui.tabs.batch.results import Batch, draw_table
+from ui.tabs.batch.tab import BatchTab, build_batch_tab
 
 
 @pytest.fixture(autouse=True)
 def drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.batch.tab.PAUSE", 0.0)
+    monkeypatch.setattr("ui.tabs.batch.tab.PAUSE", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,10 @@ def upload(**files: bytes) -> list[dict[str, str]]:
 def rows(table: str) -> list[list[str]]:
     """The cells of an HTML table's body."""
     body = table.partition("<tbody>")[2]
-    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body)]
+    return [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)
+        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body)
+    ]
 
 
 def text(html: str) -> str:
@@ -64,7 +68,11 @@ def run(tab: BatchTab, payload: Any, before: Batch | None = None) -> list[dict[A
 
 
 def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
-    payload = upload(a_png=encode(photo(), "PNG"), b_jpg=b"\xff\xd8\xff broken", c_png=encode(photo(90, 80), "PNG"))
+    payload = upload(
+        a_png=encode(photo(), "PNG"),
+        b_jpg=b"\xff\xd8\xff broken",
+        c_png=encode(photo(90, 80), "PNG"),
+    )
     updates = run(tab, payload)
     tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
     assert [len(t) for t in tables] == [1, 2, 3, 3, 3, 3]
@@ -78,11 +86,20 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     chips = re.findall(r"data-chip='([^']+)'.*?<b>(\d+)</b>", updates[-1][tab.table])
     assert dict(chips)["failed"] == "1"
     assert sum(int(n) for _name, n in chips) == 3
-    lines = list(csv.reader(io.StringIO(Path(tab.packed("csv", batch)).read_text(encoding="utf-8-sig"))))
+    lines = list(
+        csv.reader(io.StringIO(Path(tab.packed("csv", batch)).read_text(encoding="utf-8-sig")))
+    )
     assert [line[1] for line in lines] == ["File", "a.png", "b.jpg", "c.png"]
     with zipfile.ZipFile(tab.packed("zip", batch)) as archive:
         names = archive.namelist()
-        assert names == ["results.csv", "summary.html", "001-a.html", "001-a.json", "003-c.html", "003-c.json"]
+        assert names == [
+            "results.csv",
+            "summary.html",
+            "001-a.html",
+            "001-a.json",
+            "003-c.html",
+            "003-c.json",
+        ]
         plain = json.loads(archive.read("001-a.json"))
         assert "data:image/webp" in archive.read("001-a.html").decode()
     assert plain["answer"].lower() == unescape(text(by_name["a.png"][1])).split(maxsplit=1)[1]
@@ -91,19 +108,33 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     assert "data:image" not in json.dumps(plain)
 
 
-def test_a_batch_grows_only_while_there_is_room(tab: BatchTab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_grows_only_while_there_is_room(
+    tab: BatchTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     payload = upload(a_png=encode(photo(), "PNG"))
     batch = run(tab, payload)[-1][tab.batch]
     monkeypatch.setattr("ui.server.storage.A_CLIENT", (0, 0))
-    assert any("of your pictures are kept" in str(update.get(tab.status)) for update in run(tab, payload, batch))
+    assert any(
+        "of your pictures are kept" in str(update.get(tab.status))
+        for update in run(tab, payload, batch)
+    )
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, language: str) -> None:
-    found = Batch(tmp_path, 1, (BatchRow(1, "<b>.png", "Likely generated", 0.9, sha256="ab" * 32, survives="Yes"),))
+    found = Batch(
+        tmp_path,
+        1,
+        (BatchRow(1, "<b>.png", "Likely generated", 0.9, sha256="ab" * 32, survives="Yes"),),
+    )
     with speaking(language):
         page = found.download("html").read_text(encoding="utf-8")
-        for words in (_("Likely generated"), _("Survives re-encoding?"), "ab" * 32, "&lt;b&gt;.png"):
+        for words in (
+            _("Likely generated"),
+            _("Survives re-encoding?"),
+            "ab" * 32,
+            "&lt;b&gt;.png",
+        ):
             assert words in page
         assert f"lang='{language}' dir='{'rtl' if is_rtl() else 'ltr'}'" in page
     assert "<script" not in page
@@ -126,18 +157,31 @@ def test_equal_bytes_under_two_names_are_two_rows_each_with_its_own(tab: BatchTa
 
 
 def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
-    drawn = draw_table([BatchRow(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")])
+    drawn = draw_table(
+        [BatchRow(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")]
+    )
     assert "<img" not in drawn
     assert "data-value='0.51234'>0.51<" in drawn
     long = draw_table([BatchRow(1, f"{'a' * 60}.png", "Inconclusive", 0.5)], edges=(0.3, 0.5, 0.7))
     assert re.search(r"title='a{60}\.png'>a+…a+\.png<", long)
     assert "left:50.0%" in long
-    page = BatchRow(1, "page.png", NO_ANSWER_TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
+    page = BatchRow(
+        1,
+        "page.png",
+        NO_ANSWER_TITLE,
+        band=NO_ANSWER,
+        kind="page",
+        survives=NOTHING,
+        sha256="ab" * 32,
+    )
     refused = BatchRow(2, "broken.png", "Not examined", problem="It is damaged.")
     html = draw_table([page, refused], edges=(0.3, 0.7))
     assert re.findall(r"data-number='(\d+)'", html) == ["1"]
     assert "It is damaged." in html
-    rows = [BatchRow(n, "a.png", CLAIMED[said], marked=True) for n, said in enumerate(("marked", "edited"))]
+    rows = [
+        BatchRow(n, "a.png", CLAIMED[said], marked=True)
+        for n, said in enumerate(("marked", "edited"))
+    ]
     drawn = draw_table(rows)
     for said, count in (("marked", 2), ("file says edited", 1)):
         assert len(re.findall(f"data-chips='[^']*{said}[^']*'", drawn)) == count

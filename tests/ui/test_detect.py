@@ -13,9 +13,9 @@ import gradio as gr
 import pytest
 
 from causalclip.detector import Detector
-from causalclip.evidence.examination import examine
-from causalclip.evidence.headline import Step, make_headline
-from causalclip.evidence.words import NO_ANSWER
+from causalclip.examination.headline import Step, make_headline
+from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.result import examine
 from causalclip.images.loading import load_image
 from causalclip.maps.overlay import prepare
 from causalclip.provenance.reading import read_provenance
@@ -23,11 +23,11 @@ from causalclip.report.document import save_reports
 from scripts import examples as script
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.detect.crop import CropRun, _by_sides
-from ui.detect.examples import EXPECTED, PICTURES, Example, write_examples
-from ui.detect.tab import relabel
-from ui.detect.words import PLACES, SITES, layer, steps_panel
 from ui.server.storage import new_folder
+from ui.tabs.detect.crop import CropRun, _by_sides
+from ui.tabs.detect.examples import EXPECTED, PICTURES, Example, write_examples
+from ui.tabs.detect.tab import relabel
+from ui.tabs.detect.views import PLACES, SITES, layer, steps_panel
 
 
 def test_links_to_searches_carry_nothing() -> None:
@@ -37,14 +37,16 @@ def test_links_to_searches_carry_nothing() -> None:
     assert not any("?" in link for link in links)
 
 
-def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(
+    uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody could judge its file, and 50 megapixels take 150 MB."""
     path = uploads / "somebody" / "picture.png"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode(photo(), "PNG"))
     part, whole = CropRun(SimpleNamespace(), SimpleNamespace(), _by_sides), (str(path), 128, 96, ())  # type: ignore[arg-type]
-    monkeypatch.setattr("ui.detect.crop.load_image", None)
-    monkeypatch.setattr("ui.detect.crop.MAX_BYTES", 10)
+    monkeypatch.setattr("ui.tabs.detect.crop.load_image", None)
+    monkeypatch.setattr("ui.tabs.detect.crop.MAX_BYTES", 10)
     with pytest.raises(gr.Error, match="20 MB"):
         part.begin(None, whole, 0, 0, 100, 100)  # type: ignore[arg-type]
     path.unlink()
@@ -60,7 +62,9 @@ def test_the_layer_says_what_each_place_adds_and_frames_marks() -> None:
     assert [line.partition(":")[0] for line in said] == list(PLACES)
     assert "left:50.0%;top:25.0%;width:25.0%;height:25.0%" in html
     assert "data:image/webp" in html
-    unanswered = layer(prepare(pixels, replace(detection, band=NO_ANSWER), boxes=((0.5, 0.25, 0.75, 0.5),)))
+    unanswered = layer(
+        prepare(pixels, replace(detection, band=NO_ANSWER), boxes=((0.5, 0.25, 0.75, 0.5),))
+    )
     assert "cc-box" in unanswered  # a mark is shown whatever the pixels say
     assert "data:image" not in unanswered
     assert "cc-legend" not in unanswered
@@ -75,7 +79,9 @@ def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:
     html, plain = save_reports(examine(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x")
     drawn, said, words = relabel(payload(html), payload(plain), "Ada <b>", "", "Europe/Paris")
     assert "Ada &lt;b&gt;" in Path(drawn).read_text(encoding="utf-8")
-    assert json.loads(Path(said).read_text(encoding="utf-8"))["report"]["label"]["name"] == "Ada <b>"
+    assert (
+        json.loads(Path(said).read_text(encoding="utf-8"))["report"]["label"]["name"] == "Ada <b>"
+    )
     assert "The report holds “Ada &lt;b&gt;”" in words
     again = relabel(payload(drawn), payload(said), "Ada <b>", "", "Europe/Paris")
     assert all(update == gr.skip() for update in (*again, *relabel(None, None, "Ada", "", "")))
@@ -105,7 +111,8 @@ def test_there_is_one_of_each_answer(examples: list[Example]) -> None:
 
 
 def test_the_generated_ones_are_as_their_generators_wrote_them() -> None:
-    """Written anew, they would lose the traces; one is signed, so that a newcomer meets that answer, too."""
+    """Written anew, they would lose the traces; one is signed, so that a newcomer meets that
+    answer, too."""
     card = (PICTURES / "README.md").read_text(encoding="utf-8")
     for name in ("studio-cat.png", "prawns-on-ice.jpg"):
         assert hashlib.sha256((PICTURES / name).read_bytes()).hexdigest() in card
@@ -116,7 +123,8 @@ def test_the_generated_ones_are_as_their_generators_wrote_them() -> None:
 
 @pytest.mark.full
 def test_the_page_expects_what_the_shipped_detector_says(examples: list[Example]) -> None:
-    """With stability, in this machine's runtime. After a new detector: python -m scripts.examples"""
+    """With stability, in this machine's runtime. After a new detector: python -m
+    scripts.examples"""
     detector, said = Detector.from_pretrained(), json.loads(EXPECTED.read_text(encoding="utf-8"))
     assert said["revision"] == detector.config.revision
     asked, expected = script.ask(detector), {one.name: one.expect for one in examples if one.expect}

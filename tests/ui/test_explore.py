@@ -1,4 +1,5 @@
-"""The Explore tab: its words on a picture and its mask, and two copies compared, alike in every interface."""
+"""The Explore tab: its words on a picture and its mask, and two copies compared, alike in every
+interface."""
 
 import base64
 import json
@@ -15,14 +16,14 @@ from typer.testing import CliRunner
 from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detector import Detection
-from causalclip.evidence.comparison import compare
-from causalclip.maps.explorer import compare_masks, mean_mask
+from causalclip.examination.compare import compare
+from causalclip.maps.channels import compare_masks, mean_mask
 from causalclip.report.explain import difference_sentence, mask_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.ui.asking import ask_tools
 from ui.detector import ChosenDetector, forget_choices
-from ui.explore.words import answer, mask_figure
+from ui.tabs.explore.views import answer, mask_figure
 
 
 def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:
@@ -111,14 +112,21 @@ def test_python_command_line_http_and_agents_answer_alike(
     expected = timeless(compare(*(load_image(path).pixels for path in pair)).as_dict())
     assert expected["answer"] == "same picture"
     assert len(expected["changes"]) == 1
-    result = CliRunner().invoke(command_line, ["compare", *map(str, pair), "--json", "--out-dir", str(tmp_path)])
+    result = CliRunner().invoke(
+        command_line, ["compare", *map(str, pair), "--json", "--out-dir", str(tmp_path)]
+    )
     assert timeless(json.loads(result.stdout)) == expected | {"notes": []}
-    assert timeless(json.loads((tmp_path / "comparison.json").read_text())["comparison"]) == expected
+    assert (
+        timeless(json.loads((tmp_path / "comparison.json").read_text())["comparison"]) == expected
+    )
     assert expected["sentence"] in (tmp_path / "comparison.html").read_text()
-    answered = Client(tiny_app, verbose=False).predict(*(handle_file(path) for path in pair), api_name="/compare")
+    answered = Client(tiny_app, verbose=False).predict(
+        *(handle_file(path) for path in pair), api_name="/compare"
+    )
     assert timeless(answered) == expected | {"notes": []}
     first, second = (
-        f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}" for path in pair
+        f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        for path in pair
     )
     _, [told] = ask_tools(tiny_app, ("compare", {"first": first, "second": second}))
     assert not told.isError, told

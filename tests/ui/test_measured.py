@@ -1,4 +1,5 @@
-"""The tab Accuracy: numbers from their files, a sentence where there are none, names escaped, columns on their axis."""
+"""The tab Accuracy: numbers from their files, a sentence where there are none, names escaped,
+columns on their axis."""
 
 import json
 import re
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from causalclip.languages import LANGUAGES, speaking
-from ui.charts import Axis, fall
-from ui.measured import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, QUESTIONS, page
+from ui.tabs.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, QUESTIONS, page
+from ui.tabs.charts import Axis, fall
 
 CURVE = [
     {"independence": w, "adversary": 0.1, "seed": seed, "auc": 0.9 - w / 10, "nhsic": 1 - w}
@@ -25,7 +26,11 @@ CURVE = [
 def folder(tmp_path: Path) -> Path:
     """The files as the project has them, to be changed."""
     return Path(
-        shutil.copytree(BENCHMARKS, tmp_path / "benchmarks", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        shutil.copytree(
+            BENCHMARKS,
+            tmp_path / "benchmarks",
+            ignore=shutil.ignore_patterns("*.py", "__pycache__"),
+        )
     )
 
 
@@ -90,7 +95,12 @@ def test_columns_stand_over_their_own_stretch_of_the_axis() -> None:
     drawn = fall("words", {"real": [3, 0, 0, 1], "generated": [0, 1, 1, 8]}, Axis("score"), [0.5])
     found = re.findall(r"<rect class='cc-fall-0' x='(.*?)' y='.*?' width='(.*?)'", drawn)
     columns = [tuple(map(float, column)) for column in found]
-    ticks = [float(x) for x in re.findall(r"<text x='([\d.]+)' y='[\d.]+' text-anchor='middle'>(?:0|1)</text>", drawn)]
+    ticks = [
+        float(x)
+        for x in re.findall(
+            r"<text x='([\d.]+)' y='[\d.]+' text-anchor='middle'>(?:0|1)</text>", drawn
+        )
+    ]
     assert columns[0][0] == ticks[0]
     assert columns[-1][0] + columns[-1][1] == pytest.approx(ticks[1], abs=0.15)
     for (left, width), (after, _width) in pairwise(columns):

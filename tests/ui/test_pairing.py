@@ -53,7 +53,9 @@ def test_nobody_guesses_at_anothers_code_or_makes_it_void(tmp_path: Path) -> Non
     code = pairings.new_code("10.0.0.1")
     pairings.new_code("10.0.0.2")
     for _ in range(2 * TRIES):
-        assert pairings.redeem("00000000" if code != "00000000" else "1" * 8, OURS, "10.0.0.2") is None
+        assert (
+            pairings.redeem("00000000" if code != "00000000" else "1" * 8, OURS, "10.0.0.2") is None
+        )
     assert pairings.redeem(code, OURS, "10.0.0.2") is None
     assert pairings.redeem(code, OURS, "10.0.0.1")
 
@@ -86,16 +88,25 @@ def test_an_extension_pairs_and_asks(tiny_app: str) -> None:
     picture = {"picture": ("a", JPEG)}
     assert call(tiny_app, "examine", headers=asked, files=picture).status_code == 401
     code = PAIRINGS.new_code("127.0.0.1")
-    wrong = call(tiny_app, "pair", headers=asked, json={"code": "00000000" if code != "00000000" else "1" * 8})
+    wrong = call(
+        tiny_app,
+        "pair",
+        headers=asked,
+        json={"code": "00000000" if code != "00000000" else "1" * 8},
+    )
     assert wrong.status_code == 403
     assert wrong.headers["access-control-allow-origin"] == OURS
     answer = call(tiny_app, "pair", headers=asked, json={"code": code})
     assert answer.status_code == 200, answer.text
     token = answer.json()["token"]
-    before = call(tiny_app, "examine", "OPTIONS", headers=asked | {"Access-Control-Request-Method": "POST"})
+    before = call(
+        tiny_app, "examine", "OPTIONS", headers=asked | {"Access-Control-Request-Method": "POST"}
+    )
     assert before.status_code == 200
     assert "Authorization" in before.headers["access-control-allow-headers"]
-    found = call(tiny_app, "examine", headers=asked | {"Authorization": f"Bearer {token}"}, files=picture)
+    found = call(
+        tiny_app, "examine", headers=asked | {"Authorization": f"Bearer {token}"}, files=picture
+    )
     assert found.status_code == 200, found.text
     assert found.headers["access-control-allow-origin"] == OURS
     assert "access-control-allow-credentials" not in found.headers
@@ -112,7 +123,9 @@ def test_pages_cannot_pair_and_the_rest_of_the_app_stays_closed(tiny_app: str) -
         headers = {"Origin": origin} if origin else {}
         assert call(tiny_app, "pair", headers=headers, json={"code": code}).status_code == 403
     assert call(tiny_app, "pair", headers={"Origin": OURS}, json={"code": code}).status_code == 200
-    elsewhere = httpx.post(f"{tiny_app}gradio_api/upload", headers={"Origin": OURS}, files={"files": ("a", JPEG)})
+    elsewhere = httpx.post(
+        f"{tiny_app}gradio_api/upload", headers={"Origin": OURS}, files={"files": ("a", JPEG)}
+    )
     assert elsewhere.status_code == 403
     before = httpx.options(f"{tiny_app}gradio_api/upload", headers={"Origin": OURS})
     assert before.status_code == 403
@@ -125,7 +138,8 @@ def test_nobody_drives_out_anothers_extension(tmp_path: Path) -> None:
     pairings = Pairings(tmp_path / "paired.json")
     mine = pairings.redeem(pairings.new_code("192.0.2.1"), OURS, "192.0.2.1")
     tokens = [
-        pairings.redeem(pairings.new_code("192.0.2.2"), f"{OTHER[:-3]}{i:03d}", "192.0.2.2") for i in range(2 * MOST)
+        pairings.redeem(pairings.new_code("192.0.2.2"), f"{OTHER[:-3]}{i:03d}", "192.0.2.2")
+        for i in range(2 * MOST)
     ]
     assert pairings.accepts(str(mine), OURS)
     assert [pairings.accepts(str(token), "") for token in tokens].count(True) == AN_ADDRESS

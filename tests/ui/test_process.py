@@ -1,4 +1,5 @@
-"""What holds for the whole process: its log, port and folder, no other machine reached, packages that are missing."""
+"""What holds for the whole process: its log, port and folder, no other machine reached, packages
+that are missing."""
 
 import os
 import signal
@@ -68,7 +69,9 @@ fail()
 
 
 def run(how: str) -> str:
-    return subprocess.run([sys.executable, "-c", SCRIPT, how], cwd=ROOT, capture_output=True, text=True).stderr
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, how], cwd=ROOT, capture_output=True, text=True
+    ).stderr
 
 
 def test_type_and_place_are_logged_and_messages_are_not() -> None:
@@ -94,7 +97,11 @@ def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
         *((own, {}, True) for own in (None, "localhost", "[::1]")),
         *((other, {}, False) for other in ("0.0.0.0", "::", "check.example.org")),
         (None, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
-        *(("0.0.0.0", {"FORWARDED_ALLOW_IPS": believed}, False) for believed in ("127.0.0.1", "*", "")),  # no proxies
+        # no proxies
+        *(
+            ("0.0.0.0", {"FORWARDED_ALLOW_IPS": believed}, False)
+            for believed in ("127.0.0.1", "*", "")
+        ),
         *(("0.0.0.0", {name: "1"}, True) for name in ("CAUSALCLIP_EXPOSED", "SPACE_ID")),
         ("0.0.0.0", {"FORWARDED_ALLOW_IPS": "172.28.0.2"}, True),
     ],
@@ -110,7 +117,8 @@ def test_elsewhere_it_listens_only_where_who_runs_it_says_so(
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
 def test_no_library_reaches_another_machine(host: str) -> None:
-    """Not by a socket, and not by Gradio, httpx or safehttpx, each of which would fetch an address."""
+    """Not by a socket, and not by Gradio, httpx or safehttpx, each of which would fetch an
+    address."""
     stay_offline()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -139,7 +147,9 @@ def test_no_name_is_looked_up() -> None:
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio's five seconds are over as soon as it looks."""
     seconds = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(http_server, "time", SimpleNamespace(time=lambda: next(seconds), sleep=time.sleep))
+    monkeypatch.setattr(
+        http_server, "time", SimpleNamespace(time=lambda: next(seconds), sleep=time.sleep)
+    )
 
 
 def test_a_page_may_take_long_to_start(late: None, uploads: Any) -> None:
@@ -165,7 +175,9 @@ def start(base: Path, *, seconds: float = 60) -> tuple[subprocess.Popen[str], Pa
     """A process with a folder in `base`, and the folder."""
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(base)}
     command = [sys.executable, "-c", CODE.format(seconds=seconds)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
     return process, Path(process.stdout.readline().strip())
 
 
@@ -212,7 +224,7 @@ import app
 from purifier.models import lacking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from causalclip.evidence.examination import (examine)
+from causalclip.examination.result import (examine)
 
 page = app.build(lambda: None)
 print(lacking())
@@ -223,7 +235,9 @@ print(examine(encode(photo(200, 160), "PNG"), tiny_detector()).band)
 
 def test_detect_starts_and_says_what_to_add() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     said, shown, band = done.stdout.splitlines()
     assert said == "To purify pictures, add what is missing: pip install diffusers transformers"

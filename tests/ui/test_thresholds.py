@@ -1,4 +1,5 @@
-"""The tab "Your archive": portions are judged and deleted, and answers are held to the profile that comes of them."""
+"""The tab "Your archive": portions are judged and deleted, and answers are held to the profile that
+comes of them."""
 
 import json
 import re
@@ -10,18 +11,18 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from causalclip.calibrate import JudgedPicture, UnreadFile
 from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
-from causalclip.profile import BadProfile
-from causalclip.thresholds import JudgedPicture, UnreadFile
+from causalclip.reference import BadProfile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
 from ui.server.storage import STORE, uploads
-from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
-from ui.thresholds.tab import ArchiveTab, build_archive_tab
+from ui.tabs.reference.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
+from ui.tabs.reference.tab import ArchiveTab, build_archive_tab
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +54,25 @@ def upload(**files: bytes) -> list[dict[str, str]]:
     return [{"path": path} for path in paths]
 
 
-def run(tab: ArchiveTab, payload: Any, archive: Archive | None = None, *, generated: bool = False) -> Any:
+def run(
+    tab: ArchiveTab, payload: Any, archive: Archive | None = None, *, generated: bool = False
+) -> Any:
     return list(tab.run(new_token("archive"), payload, archive, "5", generated=generated))
 
 
 def judged(score: float, n: int = 0) -> JudgedPicture:
-    return JudgedPicture(f"{n}.jpg", score, n, f"camera {n}", "20260101", "JPEG", 1000, (), "data:,")
+    return JudgedPicture(
+        f"{n}.jpg", score, n, f"camera {n}", "20260101", "JPEG", 1000, (), "data:,"
+    )
 
 
 def whole(count: int) -> Archive:
     """Photographs by as many cameras, whose scores are spread over [0, 0.9]."""
     hashes = np.random.default_rng(0).integers(0, 2**63, count)
-    return Archive(real=tuple(judged(0.9 * n / count, int(hash_)) for n, hash_ in enumerate(hashes)), judged=count)
+    return Archive(
+        real=tuple(judged(0.9 * n / count, int(hash_)) for n, hash_ in enumerate(hashes)),
+        judged=count,
+    )
 
 
 def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> None:
@@ -78,7 +86,9 @@ def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> Non
     assert not any(Path(one["path"]).exists() for one in payload)
     archive = last[tab.archive]
     assert (len(archive.real), len(archive.unread), archive.judged) == (2, 1, 3)
-    assert archive.real[0].score == pytest.approx(tab.detector().judge(load_image(noise(1)).pixels).probability)
+    assert archive.real[0].score == pytest.approx(
+        tab.detector().judge(load_image(noise(1)).pixels).probability
+    )
     assert "Photographs that were judged: 2." in last[tab.result]
     assert "b.jpg: " in last[tab.result]
     assert re.search(r"<svg role='img' [^>]*direction='ltr'>", last[tab.result])  # in Arabic, too
@@ -136,7 +146,9 @@ def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: Archive
     tab.detector.choose(made)
     held_detector.forget_choices("")
     assert tab.detector.profile is None
-    held_detector._chosen.update({f"another {n}": ("", made) for n in range(held_detector.MOST_CHOSEN)})
+    held_detector._chosen.update(
+        {f"another {n}": ("", made) for n in range(held_detector.MOST_CHOSEN)}
+    )
     with pytest.raises(BadProfile, match="Too many pages"):
         tab.detector.choose(made)
 

@@ -1,8 +1,9 @@
-"""Names and addresses: under which the app may be reached, which pages may send something, who is one client.
+"""Names and addresses: under which the app may be reached, which pages may send something, who is
+one client.
 
-A page of somebody else's, open in a visitor's browser, can have its own name resolve to this machine (DNS rebinding):
-its requests then carry that name. So names that are not ours are refused; a bare address cannot be rebound.
-Off line, no library of this process reaches another machine.
+A page of somebody else's, open in a visitor's browser, can have its own name resolve to this
+machine (DNS rebinding): its requests then carry that name. So names that are not ours are refused;
+a bare address cannot be rebound. Off line, no library of this process reaches another machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from urllib.parse import urlsplit
 
 HOSTS = "CAUSALCLIP_HOSTS"  # a variable
 OURS = ("localhost", "*.localhost", "*.hf.space")
-EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # an origin that no page of the web can have
+# an origin that no page of the web can have
+EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)
 
 
 def address(name: str) -> IPv4Address | IPv6Address | None:
@@ -37,7 +39,8 @@ def is_this_machine(name: str) -> bool:
 
 
 def counted(client: str) -> str:
-    """What a client counts as: its address; of IPv6 the network of 64 bits that one customer has all of."""
+    """What a client counts as: its address; of IPv6 the network of 64 bits that one customer has
+    all of."""
     bare = address(client)
     if not isinstance(bare, IPv6Address) or bare.is_loopback:
         return client
@@ -45,15 +48,20 @@ def counted(client: str) -> str:
 
 
 def allowed_hosts() -> tuple[str, ...]:
-    """Patterns of names: our own, and those in CAUSALCLIP_HOSTS (separated by commas; * stands for any text)."""
+    """Patterns of names: our own, and those in CAUSALCLIP_HOSTS (separated by commas; * stands for
+    any text)."""
     more = os.environ.get(HOSTS, "").lower().split(",")
     return (*OURS, *(name.strip() for name in more if name.strip()))
 
 
 def is_known(host: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a Host header is one of the names, or a bare address, which starlette's own check does not let in."""
-    name = None if set(host) & set("@/\\?#") else _name(f"//{host}")  # what stands before an @ would not be looked at
-    return name is not None and (address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed))
+    """Whether a Host header is one of the names, or a bare address, which starlette's own check
+    does not let in."""
+    # what stands before an @ would not be looked at
+    name = None if set(host) & set("@/\\?#") else _name(f"//{host}")
+    return name is not None and (
+        address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed)
+    )
 
 
 def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> bool:
@@ -66,14 +74,18 @@ def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> 
     """
     if not origin:
         return site not in {"cross-site", "same-site"}
-    here = host.lower().removesuffix(":80").removesuffix(":443")  # some proxies name the port that the scheme implies
+    # some proxies name the port that the scheme implies
+    here = host.lower().removesuffix(":80").removesuffix(":443")
     return origin in {f"http://{here}", f"https://{here}"} or is_listed(origin, allowed)
 
 
 def is_listed(origin: str, allowed: tuple[str, ...]) -> bool:
-    """Whether the host has named it: *.hf.space is where strangers' pages are, too, and another port is another's."""
+    """Whether the host has named it: *.hf.space is where strangers' pages are, too, and another
+    port is another's."""
     name = _name(origin)
-    return name is not None and any(fnmatchcase(name, pattern) for pattern in allowed if pattern not in OURS)
+    return name is not None and any(
+        fnmatchcase(name, pattern) for pattern in allowed if pattern not in OURS
+    )
 
 
 def _name(address: str) -> str | None:
@@ -89,7 +101,8 @@ def is_extension(origin: str) -> bool:
     return bool(EXTENSION.fullmatch(origin))
 
 
-HERE = {"", "localhost", "0.0.0.0", "::"}  # names of this machine; 0.0.0.0 and :: connect to it, too
+# names of this machine; 0.0.0.0 and :: connect to it, too
+HERE = {"", "localhost", "0.0.0.0", "::"}
 _guard = {"installed": 0, "online": 0, "refused": 0}
 
 
@@ -98,7 +111,8 @@ class OfflineError(PermissionError):
 
 
 def stay_offline() -> None:
-    """Has every socket raise OfflineError that would reach another machine, whichever library opens it, for good."""
+    """Has every socket raise OfflineError that would reach another machine, whichever library opens
+    it, for good."""
     if not _guard["installed"]:
         _guard["installed"] = 1
         sys.addaudithook(_refuse)
@@ -122,12 +136,19 @@ def refused() -> int:
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.getaddrinfo":
         host = arguments[0]
-    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(
+        arguments[1], tuple
+    ):
         host = arguments[1][0]
     else:
         return
     name = host.decode("latin-1") if isinstance(host, bytes) else host
-    if _guard["online"] or name is None or name in HERE or is_this_machine(str(name).partition("%")[0]):
+    if (
+        _guard["online"]
+        or name is None
+        or name in HERE
+        or is_this_machine(str(name).partition("%")[0])
+    ):
         return
     _guard["refused"] += 1
     raise OfflineError("This app reaches no other machine.")

@@ -1,7 +1,8 @@
-"""The one middleware: which requests are let in, how large each may be, and what every answer says to browsers.
+"""The one middleware: which requests are let in, how large each may be, and what every answer says
+to browsers.
 
-Gradio brings routes that nobody needs here, and some that fetch whatever address they are given, so what is open is
-listed; everything else is closed, also what a later Gradio may add.
+Gradio brings routes that nobody needs here, and some that fetch whatever address they are given, so
+what is open is listed; everything else is closed, also what a later Gradio may add.
 """
 
 from __future__ import annotations
@@ -32,14 +33,21 @@ UPLOAD, FILE, METRICS, SHARE = "/gradio_api/upload", "/gradio_api/file=", "/metr
 API, EXAMINE, PAIR, OPENAPI = "/api/v1/", "/api/v1/examine", "/api/v1/pair", "/api/v1/openapi.json"
 MCP = "/gradio_api/mcp"
 CALL, AGENTS, FORM, FILES = 2**20, 28 * 2**20, 21 * 2**20, 201 * 2**20  # bytes of a body
-OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"  # each takes a place, or an answer
+# each takes a place, or an answer
+OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"
 LONGEST = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
-ROUTES = tuple(  # methods, path, what reads the request here ("" nothing), and bytes of its body at most
+# methods, path, what reads the request here ("" nothing), and bytes of its body at most
+ROUTES = tuple(
     (methods, re.compile(path, re.ASCII), kind, most)
     for methods, path, kind, most in (
         (LOOKING, r"/", "page", 0),
-        (LOOKING, r"/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/(192|512))?)/?", "", 0),
+        (
+            LOOKING,
+            r"/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/(192|512))?)/?",
+            "",
+            0,
+        ),
         (LOOKING, r"/(static|assets|svelte)/.{1,200}", "", 0),
         (LOOKING, r"/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events)/?", "", 0),
         (LOOKING, r"/gradio_api/(file=.+|upload_progress)", "", 0),
@@ -63,25 +71,36 @@ TOO_LONG = "This call is too long. Upload the picture, and send its path."
 BY_POST = "Send the picture as a form, with POST. /api/v1/openapi.json describes it."
 FULL = N_("The queue is full. Please ask again in a minute.")
 YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
-WHO = "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
-UNPAIRED = "This extension is not paired with the app, or no longer. Pair it: the app's page shows a code."
+WHO = (
+    "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
+)
+UNPAIRED = (
+    "This extension is not paired with the app, or no longer. Pair it: the app's page shows a code."
+)
 FRAMES = "'self' https://huggingface.co https://*.hf.space" if SPACE else "'self'"
-# Gradio's page holds scripts and styles, so those are not forbidden. But no script loads anything from elsewhere, or
-# sends it there. What visitors made runs nothing.
+# Gradio's page holds scripts and styles, so those are not forbidden. But no script loads anything
+# from elsewhere, or sends it there. What visitors made runs nothing.
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
-    f"worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors {FRAMES}"
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: "
+    "blob:; connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri "
+    f"'self'; form-action 'self'; frame-ancestors {FRAMES}"
 )
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",  # a page of another site shows no picture of here
+    # a page of another site shows no picture of here
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
-} | ({} if SPACE else {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"})
-# What Gradio believes, from anybody, of where the app is; and parts of a file, of which it fails to read several.
-UNREAD = {b"x-forwarded-host", b"x-gradio-server", b"forwarded", b"range"} - ({b"x-forwarded-host"} if SPACE else set())
+} | (
+    {} if SPACE else {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"}
+)
+# What Gradio believes, from anybody, of where the app is; and parts of a file, of which it fails to
+# read several.
+UNREAD = {b"x-forwarded-host", b"x-gradio-server", b"forwarded", b"range"} - (
+    {b"x-forwarded-host"} if SPACE else set()
+)
 READABLE: Any = {  # by extensions, and by pages at names that the host has listed; without cookies
     "allow_methods": ("GET", "POST"),
     "allow_headers": ("Authorization", "Content-Type", "Accept", "X-Gradio-User"),
@@ -91,23 +110,34 @@ _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 
 class Refused(Exception):
-    """A request that is not answered; whoever finds out raises it, and the middleware tells the sender.
+    """A request that is not answered; whoever finds out raises it, and the middleware tells the
+    sender.
 
     status: of HTTP. sentence: for the sender; it repeats nothing of what was sent.
     """
 
-    def __init__(self, status: int, sentence: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, sentence: str, *, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status, self.sentence, self.headers = status, sentence, headers
 
     def answer(self, scope: Scope) -> Response:
         """As JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
 
-        A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in their form. What
-        is still coming of the request is dropped by the server, so that its sender gets to read this.
+        A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes
+        in their form. What is still coming of the request is dropped by the server, so that its
+        sender gets to read this.
         """
         sentence = _(self.sentence)
-        form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
+        form = [
+            {
+                "__type__": "validate",
+                "is_valid": False,
+                "parameter_name": "picture",
+                "message": sentence,
+            }
+        ]
         said = {"detail": form if self.status == 422 else sentence, "error": sentence}
         if scope["path"].startswith(API):
             del said["detail"]
@@ -126,12 +156,17 @@ async def refuse(request: Request, error: Exception) -> Response:
 class Middleware:
     """Lets a request in to `app`, or answers it with a sentence.
 
-    sessions: a ui.server.sessions.Sessions, which reads the calls, the streams and the page's own request. pairings: a
-    ui.pairing.Pairings, which knows the browser extensions that were let in.
+    sessions: a ui.server.sessions.Sessions, which reads the calls, the streams and the page's own
+    request. pairings: a ui.pairing.Pairings, which knows the browser extensions that were let in.
     """
 
     def __init__(self, app: ASGIApp, *, sessions: Any, pairings: Any) -> None:
-        self.app, self.sessions, self.pairings, self.hosts = app, sessions, pairings, allowed_hosts()
+        self.app, self.sessions, self.pairings, self.hosts = (
+            app,
+            sessions,
+            pairings,
+            allowed_hosts(),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -140,7 +175,11 @@ class Middleware:
             scope = {**scope, "client": (self.sessions.client(scope), 0)}
             origin = header(scope, "origin")
             # Read by another origin where that one may; it is also told beforehand.
-            app = CORSMiddleware(self._let_in, [origin], **READABLE) if self._reads(scope, origin) else self._let_in
+            app = (
+                CORSMiddleware(self._let_in, [origin], **READABLE)
+                if self._reads(scope, origin)
+                else self._let_in
+            )
             await app(scope, receive, send)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,7 +187,10 @@ class Middleware:
         try:
             kind, most, named = self._route(scope)
             dropped = UNREAD | ({b"accept-encoding"} if scope["path"].startswith(FILE) else set())
-            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in dropped]}
+            scope = {
+                **scope,
+                "headers": [pair for pair in scope["headers"] if pair[0] not in dropped],
+            }
             if kind:
                 async with read_body(scope, receive, most, CALLS) as body:
                     await self.sessions.pass_on(self.app, kind, body, scope, receive, send, **named)
@@ -160,26 +202,40 @@ class Middleware:
             return  # nobody is there to be told
 
     def _route(self, scope: Scope) -> tuple[str, int, dict[str, str | None]]:
-        """What reads a request, bytes of its body at most, and what its address names; raises Refused."""
+        """What reads a request, bytes of its body at most, and what its address names; raises
+        Refused."""
         method, path, query = scope["method"], scope["path"], scope["query_string"]
         if header(scope, "transfer-encoding") and header(scope, "content-length"):
             # For a proxy before us it may be two requests.
-            raise Refused(400, "This request says twice how long it is.", headers={"Connection": "close"})
+            raise Refused(
+                400, "This request says twice how long it is.", headers={"Connection": "close"}
+            )
         self._check_sender(scope)
         found = [(kind, most, match) for methods, route, kind, most in ROUTES
                  if method in methods and (match := route.fullmatch(path))]  # fmt: skip
         # For who runs the app, on the machine itself, and not through a proxy on it.
-        passed_on = any(name.startswith((b"x-forwarded", b"forwarded")) for name, _value in scope["headers"])
+        passed_on = any(
+            name.startswith((b"x-forwarded", b"forwarded")) for name, _value in scope["headers"]
+        )
         hidden = path == METRICS and (passed_on or client_of(scope) not in {"127.0.0.1", "::1"})
         if path == EXAMINE and method in LOOKING:  # what somebody tries first who has read of it
             raise Refused(405, BY_POST, headers={"Allow": "POST"})
-        if not found or hidden or (path.startswith(FILE) and not is_upload(path.removeprefix(FILE))):
+        if (
+            not found
+            or hidden
+            or (path.startswith(FILE) and not is_upload(path.removeprefix(FILE)))
+        ):
             raise Refused(404, CLOSED)
         if len(path) + len(query) > LONGEST:  # some of it Gradio remembers
             raise Refused(414, "This address is too long.")
         [(kind, most, match)] = found
-        if kind == "page" and {"page", "deep_link"} & parse_qs(query.decode("latin-1"), keep_blank_values=True).keys():
-            raise Refused(404, CLOSED)  # Gradio's own pages, of which there is one: each other is an error of its own
+        if (
+            kind == "page"
+            and {"page", "deep_link"}
+            & parse_qs(query.decode("latin-1"), keep_blank_values=True).keys()
+        ):
+            # Gradio's own pages, of which there is one: each other is an error of its own
+            raise Refused(404, CLOSED)
         length = header(scope, "content-length")
         if most and length.isdecimal() and int(length[:16]) > most and kind:
             raise Refused(413, TOO_LONG)
@@ -192,13 +248,15 @@ class Middleware:
         own = is_own_page(origin, host, site, self.hosts)
         if scope["path"].startswith(API):
             own = self._check_token(scope, "" if own else origin) or own
-        shared = scope["path"] == SHARE and site == "none"  # by the browser's own menu; no page can say so
+        # by the browser's own menu; no page can say so
+        shared = scope["path"] == SHARE and site == "none"
         looks = scope["method"] in LOOKING and not scope["path"].startswith(OF_A_PAGE)
         if not (own or looks or shared):
             raise Refused(403, FOREIGN)
 
     def _check_token(self, scope: Scope, origin: str) -> bool:
-        """Raises Refused where a program or an extension may not ask /api/v1; returns whether it is an extension.
+        """Raises Refused where a program or an extension may not ask /api/v1; returns whether it is
+        an extension.
 
         origin: of somebody else's page or extension; "" for the app's own page and for programs.
         """
@@ -211,12 +269,17 @@ class Middleware:
             or (given and self.pairings.accepts(given, origin))
             or not (token or extension)
         ):
-            raise Refused(401, UNPAIRED if extension else WHO, headers={"WWW-Authenticate": "Bearer"})
+            raise Refused(
+                401, UNPAIRED if extension else WHO, headers={"WWW-Authenticate": "Bearer"}
+            )
         return extension
 
     def _reads(self, scope: Scope, origin: str) -> bool:
-        if scope["path"].startswith(API):  # where a token is asked for it is that which counts: a preflight has none
-            known = scope["path"] == PAIR or bool(os.environ.get(TOKEN)) or self.pairings.knows(origin)
+        # where a token is asked for it is that which counts: a preflight has none
+        if scope["path"].startswith(API):
+            known = (
+                scope["path"] == PAIR or bool(os.environ.get(TOKEN)) or self.pairings.knows(origin)
+            )
             reads = is_extension(origin) and known
         else:
             reads = is_listed(origin, self.hosts)
@@ -230,7 +293,8 @@ def header(scope: Scope, name: str) -> str:
 
 
 def client_of(scope: Scope) -> str:
-    """The address that the request comes from, as the server knows it (behind a proxy, as that one says)."""
+    """The address that the request comes from, as the server knows it (behind a proxy, as that one
+    says)."""
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
@@ -267,7 +331,9 @@ CALLS = Places(8 * 2**20, 64 * 2**20)
 
 
 @asynccontextmanager
-async def read_body(scope: Scope, receive: Receive, most: int, places: Places) -> AsyncIterator[bytes]:
+async def read_body(
+    scope: Scope, receive: Receive, most: int, places: Places
+) -> AsyncIterator[bytes]:
     """The whole body of a call, whose bytes take places of its sender while it lasts.
 
     Raises:
@@ -310,10 +376,13 @@ def on_start(send: Send, change: Callable[[Message], Message]) -> Send:
 
 
 def _with_headers(path: str, message: Message) -> Message:
-    """Without Gradio's own word on which origins may read: it lets any, where the host is no local one."""
+    """Without Gradio's own word on which origins may read: it lets any, where the host is no local
+    one."""
     own = HEADERS | {"Content-Security-Policy": POLICY}
     if path.startswith(FILE):  # of a visitor's: gone with the page, also from caches
         own |= {"Content-Security-Policy": FILE_POLICY, "Cache-Control": "no-store"}
-    message["headers"] = [pair for pair in message["headers"] if not pair[0].lower().startswith(b"access-control-")]
+    message["headers"] = [
+        pair for pair in message["headers"] if not pair[0].lower().startswith(b"access-control-")
+    ]
     MutableHeaders(scope=message).update(own)
     return message

@@ -1,6 +1,8 @@
-"""The fair queue: of those that wait, the most urgent goes in first, and of equals whoever has the fewest places.
+"""The fair queue: of those that wait, the most urgent goes in first, and of equals whoever has the
+fewest places.
 
-Gradio's own queue knows neither priorities nor visitors, so the page's events run side by side and wait here.
+Gradio's own queue knows neither priorities nor visitors, so the page's events run side by side and
+wait here.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Client(NamedTuple):
 
 
 NOBODY = Client()
-asking: ContextVar[Client] = ContextVar("asking", default=NOBODY)  # of calls that are no event of a page
+# of calls that are no event of a page
+asking: ContextVar[Client] = ContextVar("asking", default=NOBODY)
 
 
 def current_client() -> Client:
@@ -64,9 +67,10 @@ def current_session() -> str:
 class FairQueue:
     """Lets `width` places in at once.
 
-    The next is the smallest by (priority, places that its address has before it, when the address was last let in,
-    order of arrival), and among the places of one address so by session. One address never has all of the width, so
-    that one place is left for others while it works; on the machine itself, for what is more urgent.
+    The next is the smallest by (priority, places that its address has before it, when the address
+    was last let in, order of arrival), and among the places of one address so by session. One
+    address never has all of the width, so that one place is left for others while it works; on the
+    machine itself, for what is more urgent.
     """
 
     def __init__(self, width: int = 1, *, first: FairQueue | None = None) -> None:
@@ -80,7 +84,8 @@ class FairQueue:
         self._served: dict[Any, int] = {}  # address, or client -> when it was last let in
 
     def ask(self, priority: Priority) -> Place:
-        """A place, to be used in a `with`: it waits from here on, and is in once its `waits` has ended."""
+        """A place, to be used in a `with`: it waits from here on, and is in once its `waits` has
+        ended."""
         place = Place(self, priority, current_client())
         self._move(place, self._waiting)
         return place
@@ -97,11 +102,14 @@ class FairQueue:
         self._move(place, None)
 
     def before(self, place: Place) -> int:
-        """How many others are in or go in before this one; what is of the same page is nobody else's."""
+        """How many others are in or go in before this one; what is of the same page is nobody
+        else's."""
         with _changed:
             order = self._order()
             ahead = (*self._inside, *order[: order.index(place) if place in order else 0])
-            return sum(not (other.client.session and other.client == place.client) for other in ahead)
+            return sum(
+                not (other.client.session and other.client == place.client) for other in ahead
+            )
 
     def admitted(self, place: Place, seconds: float) -> bool:
         """Whether it is in, after so many seconds at most."""
@@ -109,9 +117,12 @@ class FairQueue:
             return _changed.wait_for(lambda: place in self._inside, seconds)
 
     def is_wanted(self, place: Place) -> bool:
-        """Whether one that is more urgent than `place` waits, or as urgent and of another address."""
+        """Whether one that is more urgent than `place` waits, or as urgent and of another
+        address."""
         with _changed:
-            others = [other for other in self._waiting if other.client.address != place.client.address]
+            others = [
+                other for other in self._waiting if other.client.address != place.client.address
+            ]
             urgent = [other for other in self._waiting if other.priority < place.priority]
             return bool(urgent) or any(other.priority == place.priority for other in others)
 
@@ -136,7 +147,8 @@ class FairQueue:
         """`waiting` in order, by what has the same key inside and earlier in `waiting`."""
         had = Counter(key(place) for place in self._inside)
         ranks: dict[Place, tuple[int, int, int]] = {}
-        for place in sorted(waiting, key=lambda place: place.priority):  # stable: an address's own order stays
+        # stable: an address's own order stays
+        for place in sorted(waiting, key=lambda place: place.priority):
             ranks[place] = int(place.priority), had[key(place)], self._served.get(key(place), -1)
             had[key(place)] += 1
         return sorted(ranks, key=ranks.__getitem__)
@@ -151,7 +163,9 @@ class FairQueue:
             theirs = [other for other in self._inside if other.client.address == address]
             if address in THIS_MACHINE:  # of one person: what is less urgent is in nobody's way
                 theirs = [other for other in theirs if other.priority <= place.priority]
-            if len(self._inside) < self.width and (len(theirs) < max(1, self.width - 1) or not address):
+            if len(self._inside) < self.width and (
+                len(theirs) < max(1, self.width - 1) or not address
+            ):
                 self._waiting.remove(place)
                 self._inside.append(place)
                 for served in (address, place.client):
@@ -173,8 +187,8 @@ class Place:
             yield self._queue.before(self)
 
     def give_way(self) -> None:
-        """Lets those in that are more urgent, or as urgent and of another address, and waits until it is in again; to
-        be called between two steps."""
+        """Lets those in that are more urgent, or as urgent and of another address, and waits until
+        it is in again; to be called between two steps."""
         if self._queue.is_wanted(self):
             self._queue.leave(self)
             self._queue._move(self, self._queue._waiting)
@@ -188,8 +202,11 @@ class Place:
         self._queue.leave(self)
 
 
-DECODED = FairQueue(HELD)  # pictures that are decoded for the model, until it has looked: it need not wait for that
+# pictures that are decoded for the model, until it has looked: it need not wait for that
+DECODED = FairQueue(HELD)
 MODEL = FairQueue(first=DECODED)
 PICTURES = FairQueue(HELD)
-FILES = FairQueue(2)  # what a file says, parts that are cut, profiles, reports: seconds, without the model
-PURIFY_QUEUE = FairQueue(HELD)  # of runs that take long and hold small pictures: nobody else waits for one to end
+# what a file says, parts that are cut, profiles, reports: seconds, without the model
+FILES = FairQueue(2)
+# of runs that take long and hold small pictures: nobody else waits for one to end
+PURIFY_QUEUE = FairQueue(HELD)

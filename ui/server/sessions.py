@@ -1,7 +1,8 @@
-"""Sessions are issued: a page's by a cookie that we signed and a connection that it holds, a program's by us.
+"""Sessions are issued: a page's by a cookie that we signed and a connection that it holds, a
+program's by us.
 
-A call is read once, by the schema of the function that will run, and written anew for Gradio. When a page's last
-connection ends, what is known of it is forgotten, in memory and on disk.
+A call is read once, by the schema of the function that will run, and written anew for Gradio. When
+a page's last connection ends, what is known of it is forgotten, in memory and on disk.
 """
 
 from __future__ import annotations
@@ -29,18 +30,31 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.server.hosts import counted
-from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Places, Refused, client_of, header, on_start
+from ui.server.middleware import (
+    CLOSED,
+    FULL,
+    SPACE,
+    YOURS,
+    Places,
+    Refused,
+    client_of,
+    header,
+    on_start,
+)
 from ui.server.queue import Client
 from ui.server.requests import Call, Schema
 from ui.server.storage import PROGRAM, STORE, files_in
 
 COOKIE = "visitor"
-A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64  # calls that wait or run: of an address without, and with pages, and of all
+# calls that wait or run: of an address without, and with pages, and of all
+A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64
 UNREAD_ANSWERS = 4  # of one page: room comes to those who listen
 PAGES = Places(64, 250)  # open at once
-PROGRAMS = 64  # calls of an address without a page, with those that wait for somebody to read their answer
+# calls of an address without a page, with those that wait for somebody to read their answer
+PROGRAMS = 64
 UNREAD_UPDATES = 20  # of a page that does not listen: its runs are ended
-COMES, STEP = 3.0, 0.25  # seconds that a call waits for its page's connection, which opens meanwhile; between two looks
+# seconds that a call waits for its page's connection, which opens meanwhile; between two looks
+COMES, STEP = 3.0, 0.25
 UNHEARD = 40.0  # seconds that a program's answer is kept
 BESIDE = "/gradio_api/run/"  # where the page asks what is not queued
 NO_PAGE = "This page is not open here any more. Open it again."
@@ -66,15 +80,20 @@ def visitor_of(scope: Scope) -> str:
 def issue(scope: Scope) -> tuple[bytes, bytes]:
     """The header that gives a browser its cookie, until it is closed."""
     visitor = secrets.token_urlsafe(16)
-    inside = "; SameSite=None; Secure; Partitioned" if SPACE else "; SameSite=Lax"  # a Space's page is in a frame
+    # a Space's page is in a frame
+    inside = "; SameSite=None; Secure; Partitioned" if SPACE else "; SameSite=Lax"
     secure = "; Secure" if scope.get("scheme") == "https" and not SPACE else ""
-    return b"set-cookie", f"{COOKIE}={visitor}.{_sign(visitor)}; Path=/; HttpOnly{inside}{secure}".encode()
+    return (
+        b"set-cookie",
+        f"{COOKIE}={visitor}.{_sign(visitor)}; Path=/; HttpOnly{inside}{secure}".encode(),
+    )
 
 
 @dataclass(slots=True)
 class _Session:
-    """holder: who alone may use it: a page's visitor, or the address of whoever has no cookie. connections: that an
-    open page holds; 0 of a program. used: when a program's call was last in work."""
+    """holder: who alone may use it: a page's visitor, or the address of whoever has no cookie.
+    connections: that an open page holds; 0 of a program. used: when a program's call was last in
+    work."""
 
     holder: str
     address: str
@@ -85,7 +104,8 @@ class _Session:
 class Sessions:
     """Which pages and programs are there, and what each has in work.
 
-    cancel_runs: ends a session's runs. forget_choices: drops what it has chosen. Both are told its name.
+    cancel_runs: ends a session's runs. forget_choices: drops what it has chosen. Both are told its
+    name.
     """
 
     def __init__(
@@ -98,28 +118,44 @@ class Sessions:
         self.page, self.schema = page, Schema(page)
         self.cancel_runs, self.forget_choices = cancel_runs, forget_choices
         self.queue = page._queue
-        self._sessions: dict[str, _Session] = {}  # by name: open pages, and programs that are not answered yet
+        # by name: open pages, and programs that are not answered yet
+        self._sessions: dict[str, _Session] = {}
         self._coming: Counter[Client] = Counter()  # calls on their way to Gradio's queue
-        self._beside: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by address
+        # by address
+        self._beside: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._by_visitor = SPACE and not os.environ.get("FORWARDED_ALLOW_IPS")
 
     def client(self, scope: Scope) -> str:
-        """What a request counts for: its address; on a Space, whose proxy may pass on invented ones, its visitor."""
+        """What a request counts for: its address; on a Space, whose proxy may pass on invented
+        ones, its visitor."""
         return f"visitor {visitor_of(scope)}" if self._by_visitor else counted(client_of(scope))
 
     async def pass_on(
-        self, app: ASGIApp, kind: str, body: bytes, scope: Scope, receive: Receive, send: Send, **named: str | None
+        self,
+        app: ASGIApp,
+        kind: str,
+        body: bytes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        **named: str | None,
     ) -> None:
         """A request that the middleware lets in; kind, named: as in its routes. Raises Refused."""
         if kind == "page":
             given = [] if visitor_of(scope) else [issue(scope)]
-            await app(scope, receive, on_start(send, lambda start: {**start, "headers": [*start["headers"], *given]}))
+            await app(
+                scope,
+                receive,
+                on_start(send, lambda start: {**start, "headers": [*start["headers"], *given]}),
+            )
         elif kind == "call":
             await self._call(app, self.schema.read(body, named["name"]), scope, receive, send)
         elif kind == "heartbeat":
             with self._hold(str(named["session"]), scope):
                 await app(scope, receive, send)
-        elif (session := await self._listens(scope, named.get("event"))) in self.queue.pending_messages_per_session:
+        elif (
+            session := await self._listens(scope, named.get("event"))
+        ) in self.queue.pending_messages_per_session:
             await app(scope, receive, send)
             if session.startswith(PROGRAM):  # nobody needs its answer twice
                 self._sessions.pop(session, None)
@@ -151,7 +187,8 @@ class Sessions:
 
     async def _find(self, session: str, scope: Scope) -> None:
         """Waits until the sender's page is open; raises Refused where it is not."""
-        client = visitor_of(scope) or header(scope, "x-gradio-user")  # of a browser, or Gradio's own
+        # of a browser, or Gradio's own
+        client = visitor_of(scope) or header(scope, "x-gradio-user")
         until = time.monotonic() + (COMES if client else 0)
         while session not in self._sessions and time.monotonic() < until:
             await asyncio.sleep(STEP)
@@ -160,8 +197,8 @@ class Sessions:
             raise Refused(403, NO_PAGE)
 
     async def _listens(self, scope: Scope, event_id: str | None) -> str:
-        """The session whose answers a request listens to. event_id: of a program's call, a name that nobody can guess;
-        a page names its session, and has to be open."""
+        """The session whose answers a request listens to. event_id: of a program's call, a name
+        that nobody can guess; a page names its session, and has to be open."""
         if event_id is None:
             session = QueryParams(scope["query_string"]).get("session_hash") or ""
             await self._find(session, scope)
@@ -173,14 +210,22 @@ class Sessions:
 
     # Calls --------------------------------------------------------------------------------------
 
-    async def _call(self, app: ASGIApp, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _call(
+        self, app: ASGIApp, call: Call, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         function, beside = self.page.fns[call.fn_index or 0], scope["path"].startswith(BESIDE)
         if beside != (function.queue is False):  # no page asks so, and some give long answers
             raise Refused(404, CLOSED)
         address = client_of(scope)
         if call.session_hash is None:
             self._tidy()
-            if sum(one.address == address and not one.connections for one in self._sessions.values()) >= PROGRAMS:
+            if (
+                sum(
+                    one.address == address and not one.connections
+                    for one in self._sessions.values()
+                )
+                >= PROGRAMS
+            ):
                 raise Refused(429, YOURS)
             call.session_hash = PROGRAM + secrets.token_hex(16)
             self._sessions[call.session_hash] = _Session(address, address, used=time.monotonic())
@@ -202,11 +247,16 @@ class Sessions:
 
     @contextmanager
     def _place(self, client: Client) -> Iterator[None]:
-        """A call's place until it is in Gradio's queue, where it is counted; raises Refused where there is none."""
+        """A call's place until it is in Gradio's queue, where it is counted; raises Refused where
+        there is none."""
         works = [Client(client_of(e.request.scope), e.session_hash) for e in self._events()]
         works += self._coming.elements()
-        program = client.session.startswith(PROGRAM)  # a page's calls count after it was closed, too
-        here = sum(one.address == client.address and one.session.startswith(PROGRAM) == program for one in works)
+        # a page's calls count after it was closed, too
+        program = client.session.startswith(PROGRAM)
+        here = sum(
+            one.address == client.address and one.session.startswith(PROGRAM) == program
+            for one in works
+        )
         deaf = self._unread(client.session, ProcessCompletedMessage) >= UNREAD_ANSWERS
         if deaf or here >= (A_PROGRAM if program else AN_ADDRESS):
             raise Refused(429, YOURS)
@@ -247,7 +297,8 @@ class Sessions:
         STORE.sweep(lambda session: session in self._sessions or session in working)
 
     def _tidy(self) -> None:
-        """Forgets whatever is no open page's, no call's that runs, and nobody's who may still listen."""
+        """Forgets whatever is no open page's, no call's that runs, and nobody's who may still
+        listen."""
         now, working = time.monotonic(), {event.session_hash for event in self._events()}
         for name, session in list(self._sessions.items()):
             if name in working:
@@ -270,14 +321,16 @@ class Sessions:
         self.page.state_holder.session_data.pop(session, None)
         self.page.state_holder.time_last_used.pop(session, None)
         self.cancel_runs(session)
-        if session not in self._sessions and all(event.session_hash != session for event in self._events()):
+        if session not in self._sessions and all(
+            event.session_hash != session for event in self._events()
+        ):
             self.queue.pending_messages_per_session.pop(session, None)
             self.queue.pending_event_ids_session.pop(session, None)
 
 
 def with_body(scope: Scope, receive: Receive, said: BaseModel) -> tuple[Scope, Receive]:
-    """The request with this JSON, in place of what has been read. Whatever it was called, it is named JSON: of another
-    kind, Gradio would send it back."""
+    """The request with this JSON, in place of what has been read. Whatever it was called, it is
+    named JSON: of another kind, Gradio would send it back."""
     body = said.model_dump_json().encode()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     told = {b"content-length": b"%d" % len(body), b"content-type": b"application/json"}
@@ -290,6 +343,6 @@ def with_body(scope: Scope, receive: Receive, said: BaseModel) -> tuple[Scope, R
 
 
 def _as_senders(message: Message) -> Message:
-    """Gradio says 500 of every error in a call that is not queued, also where it has a sentence for its sender. What is
-    an error of ours is in the log."""
+    """Gradio says 500 of every error in a call that is not queued, also where it has a sentence for
+    its sender. What is an error of ours is in the log."""
     return {**message, "status": 422} if message["status"] == 500 else message

@@ -1,4 +1,5 @@
-"""Towers come from assets, a folder or open_clip, through one code path; what is missing says what to do."""
+"""Towers come from assets, a folder or open_clip, through one code path; what is missing says what
+to do."""
 
 import hashlib
 import json
@@ -43,11 +44,15 @@ def test_local_folder_of_another_shape_or_without_weights_is_refused(tmp_path: P
         load_tower(name)
 
 
-def test_hub_out_of_reach_is_an_error_and_no_fall_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hub_out_of_reach_is_an_error_and_no_fall_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Through open_clip and the hub's own client, with an empty cache."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsMissing, match="hub cannot be reached.*Fetch them on a machine with network access"):
+    with pytest.raises(
+        WeightsMissing, match="hub cannot be reached.*Fetch them on a machine with network access"
+    ):
         load_tower("ViT-B-32-quickgelu/openai")
 
 
@@ -61,14 +66,17 @@ def test_hub_model_goes_through_the_same_code(monkeypatch: pytest.MonkeyPatch) -
     tower = load_tower("ViT-L-14-quickgelu/openai", dtype=torch.float32)
     assert (tower.image_size, tower.grid, tower.layers) == (28, 2, 2)
     x = views(size=28)
-    assert torch.allclose(embed(tower(x), ("embedding",), tower), clip.visual((x - 0.5) / 0.3), atol=1e-4)
+    assert torch.allclose(
+        embed(tower(x), ("embedding",), tower), clip.visual((x - 0.5) / 0.3), atol=1e-4
+    )
     clip.visual = torch.nn.Identity()
     clip.visual.image_mean = clip.visual.image_std = (0.5, 0.5, 0.5)  # type: ignore[assignment]
     with pytest.raises(ValueError, match="no plain vision transformer"):
         load_tower("ViT-L-14-quickgelu/openai")
 
 
-# Runtime --------------------------------------------------------------------------------------------------------------
+# Runtime
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -99,17 +107,22 @@ def test_the_processor_decides(processor, flags: tuple[str, ...], runtime: str) 
     assert choose_runtime() == runtime
 
 
-def test_the_environment_overrides_the_processor(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_processor(
+    processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     processor("avx2")
     for runtime in ("bfloat16", "int8", "int8-avx2", "float32"):
         monkeypatch.setenv("CAUSALCLIP_RUNTIME", runtime.upper())
         assert choose_runtime() == runtime
     monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int4")
-    with pytest.raises(UnknownRuntime, match=r"^\S+ can be bfloat16, int8, int8-avx2, float32, not 'int4'\.$"):
+    with pytest.raises(
+        UnknownRuntime, match=r"^\S+ can be bfloat16, int8, int8-avx2, float32, not 'int4'\.$"
+    ):
         choose_runtime()
 
 
-# Weights --------------------------------------------------------------------------------------------------------------
+# Weights
+# --------------------------------------------------------------------------------------------------
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -124,19 +137,26 @@ def test_int8_is_within_half_a_step_of_its_channel(channel: int) -> None:
     assert (values.abs().amax(1 - channel) == 127).all()  # every channel uses the whole range
 
 
-def test_shards_keep_to_their_size_and_give_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_keep_to_their_size_and_give_everything_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("causalclip.clip.weights.SHARD_BYTES", 1000)
     stored = {f"w{i}": random(10 + i, 7, seed=i) for i in range(12)} | {"large": random(30, 30).T}
     paths = save_shards(stored, tmp_path / "new", metadata={"origin": "test"})
-    assert [p.name for p in paths] == [f"model-{i + 1:05d}-of-{len(paths):05d}.safetensors" for i in range(len(paths))]
+    assert [p.name for p in paths] == [
+        f"model-{i + 1:05d}-of-{len(paths):05d}.safetensors" for i in range(len(paths))
+    ]
     loaded = load_weights(tmp_path / "new")
     assert loaded.keys() == stored.keys()
     assert all(torch.equal(loaded[n], stored[n]) for n in stored)
-    assert sum(p.stat().st_size < 2000 for p in paths) == len(paths) - 1  # all but the tensor that alone is larger
+    # all but the tensor that alone is larger
+    assert sum(p.stat().st_size < 2000 for p in paths) == len(paths) - 1
 
 
 def test_shipped_shards_are_int8_and_the_ones_of_the_list() -> None:
-    listed = dict(reversed(line.split()) for line in (SHIPPED / "SHA256SUMS").read_text().splitlines())
+    listed = dict(
+        reversed(line.split()) for line in (SHIPPED / "SHA256SUMS").read_text().splitlines()
+    )
     shards = sorted(SHIPPED.glob("*.safetensors"))
     assert sorted(listed) == [s.name for s in shards]
     for shard in shards:

@@ -1,4 +1,5 @@
-"""Towers whose matrices stay int8: the float tower's trace, attributions exact in their sum, nothing reported."""
+"""Towers whose matrices stay int8: the float tower's trace, attributions exact in their sum,
+nothing reported."""
 
 import json
 import os
@@ -11,8 +12,8 @@ import torch
 from torch import Tensor
 
 from causalclip.clip.backbones import load_judge, load_tower
-from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.int8_towers import OUTLIERS, QuantisedTower, WeightOnlyTower, read_outliers
+from causalclip.clip.openvino import CompiledTower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import LEVELS, QuantisedLinear, Runtime, quantize
 from causalclip.paths import ASSETS
@@ -34,7 +35,8 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-# Towers that judge ----------------------------------------------------------------------------------------------------
+# Towers that judge
+# --------------------------------------------------------------------------------------------------
 
 
 @judging
@@ -60,23 +62,31 @@ def test_weights_that_are_no_int8_are_judged_in_float32(runtime: Runtime, tmp_pa
 
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
-    """OpenVINO's own telemetry sends an event at its import, and writes an identity to the home folder."""
+    """OpenVINO's own telemetry sends an event at its import, and writes an identity to the home
+    folder."""
     telemetry = "[m for m in sys.modules if m.startswith('openvino_telemetry.')]"
-    code = f"import causalclip.clip.compiled, sys; print({telemetry})"
+    code = f"import causalclip.clip.openvino, sys; print({telemetry})"
     environment = os.environ | {"HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stdout.strip() == "[]"
     assert not list(tmp_path.iterdir())
 
 
-# The layer for AVX2 ---------------------------------------------------------------------------------------------------
+# The layer for AVX2
+# --------------------------------------------------------------------------------------------------
 
 
-def layer(inner: int = 96, outer: int = 40, outliers: tuple[int, ...] = (3, 50)) -> tuple[QuantisedLinear, Tensor]:
+def layer(
+    inner: int = 96, outer: int = 40, outliers: tuple[int, ...] = (3, 50)
+) -> tuple[QuantisedLinear, Tensor]:
     """A layer, and its matrix in float32."""
     weight = torch.randn(outer, inner, generator=torch.Generator().manual_seed(0))
     matrix, scale = quantize(weight)
-    return QuantisedLinear(matrix, scale, torch.arange(outer).float(), outliers=outliers), matrix.float() * scale
+    return QuantisedLinear(
+        matrix, scale, torch.arange(outer).float(), outliers=outliers
+    ), matrix.float() * scale
 
 
 def test_the_layer_is_near_its_float_layer_token_by_token() -> None:
@@ -125,14 +135,17 @@ def test_the_shipped_list_is_of_the_shipped_weights_and_has_every_layer_once() -
         assert 0 <= channels[0] < channels[-1] < (3072 if name.endswith("c_proj") else 768)
 
 
-# The tower for gradients ----------------------------------------------------------------------------------------------
+# The tower for gradients
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Tower, Tower]:
     """The float tower, and the one whose int8 matrices are float while they are multiplied with."""
     name = write_int8_tower(tmp_path)
-    return load_tower(name, dtype=request.param), load_tower(name, dtype=request.param, weight_only=True)
+    return load_tower(name, dtype=request.param), load_tower(
+        name, dtype=request.param, weight_only=True
+    )
 
 
 def test_weight_only_has_the_float_towers_trace(both: tuple[Tower, Tower]) -> None:
@@ -140,7 +153,9 @@ def test_weight_only_has_the_float_towers_trace(both: tuple[Tower, Tower]) -> No
     assert both[1].runtime == both[0].runtime
     for options in ({"attributions": True}, {"until": 2, "attributions": True}, {"patches": False}):
         a, b = (tower(views(3), **options) for tower in both)
-        for one, other in zip([*a.cls, *a.patches, *a.rests], [*b.cls, *b.patches, *b.rests], strict=True):
+        for one, other in zip(
+            [*a.cls, *a.patches, *a.rests], [*b.cls, *b.patches, *b.rests], strict=True
+        ):
             assert torch.equal(one, other)
 
 
@@ -158,7 +173,9 @@ def test_with_a_low_rank_update_it_is_the_updated_float_tower_and_shares_its_mat
         assert block.mlp.c_fc.matrix is own.mlp.c_fc.matrix
 
 
-def test_weight_only_has_the_float_towers_gradient_at_the_pixels_alone(both: tuple[Tower, Tower]) -> None:
+def test_weight_only_has_the_float_towers_gradient_at_the_pixels_alone(
+    both: tuple[Tower, Tower],
+) -> None:
     found = []
     for tower in both:
         pixels = views(2).requires_grad_()

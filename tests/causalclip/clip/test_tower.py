@@ -1,4 +1,5 @@
-"""The walk agrees with open_clip's own pass, attributions add up to the embedding, and views are bounded."""
+"""The walk agrees with open_clip's own pass, attributions add up to the embedding, and views are
+bounded."""
 
 import subprocess
 import sys
@@ -18,10 +19,13 @@ from tests.makers.detectors import tiny_tower, views, write_int8_tower
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
 
 
-# Walk -----------------------------------------------------------------------------------------------------------------
+# Walk
+# --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"ls_init_value": 0.3}, {"layers": 2, "width": 32, "head_width": 8}])
+@pytest.mark.parametrize(
+    "options", [{"ls_init_value": 0.3}, {"layers": 2, "width": 32, "head_width": 8}]
+)
 @torch.inference_mode()
 def test_walk_equals_open_clip(options: dict) -> None:
     tower, x = tiny_tower(**options), views()
@@ -46,7 +50,9 @@ def test_only_what_is_needed_is_computed() -> None:
     tower, parts = tiny_tower(), ("cls:2", "patch:1")
     assert needs(("cls:1", "patch:2"), tower) == {"until": 2, "patches": True}
     assert needs(parts, tower) == {"until": 2, "patches": False}
-    whole, alone = (tower(views(), until=2, attributions=True, patches=patches) for patches in (True, False))
+    whole, alone = (
+        tower(views(), until=2, attributions=True, patches=patches) for patches in (True, False)
+    )
     assert len(whole.cls) == 3
     assert alone.patches[-1].shape[1] == 0
     assert torch.allclose(alone.cls[-1], whole.cls[-1], atol=1e-5)
@@ -56,14 +62,17 @@ def test_only_what_is_needed_is_computed() -> None:
         assert torch.allclose(ours, theirs, atol=1e-4)
 
 
-# Attributions ---------------------------------------------------------------------------------------------------------
+# Attributions
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"ls_init_value": 0.3}])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("parts", [PARTS, ("patch:2", "patch:3")])
 @torch.inference_mode()
-def test_patches_and_rest_add_up_to_the_embedding(parts: tuple[str, ...], options: dict, dtype: torch.dtype) -> None:
+def test_patches_and_rest_add_up_to_the_embedding(
+    parts: tuple[str, ...], options: dict, dtype: torch.dtype
+) -> None:
     tower = tiny_tower(dtype=dtype, **options)
     trace = tower(views(), attributions=True)
     E = embed(trace, parts, tower)
@@ -75,7 +84,8 @@ def test_patches_and_rest_add_up_to_the_embedding(parts: tuple[str, ...], option
     total = (direction * patch_total(trace, parts, tower)).sum(1)
     assert torch.allclose(patches.sum(1), total, atol=1e-4)
     if all(part.startswith("patch") for part in parts):
-        assert torch.allclose(rest, torch.zeros(2), atol=1e-6)  # a mean over patches belongs to patches alone
+        # a mean over patches belongs to patches alone
+        assert torch.allclose(rest, torch.zeros(2), atol=1e-6)
 
 
 @torch.inference_mode()
@@ -85,7 +95,9 @@ def test_an_attribution_is_the_effect_of_a_patch_where_nothing_mixes_patches() -
     x, y = views(1), views(1).clone()
     y[:, :, 8:16, 16:24] = 0.5  # row 1, column 2 of 4 x 4
     a, b = (
-        contributions(tower(v, until=1, attributions=True), ("patch:1",), tower, torch.ones(1, 48).cumsum(1))[0]
+        contributions(
+            tower(v, until=1, attributions=True), ("patch:1",), tower, torch.ones(1, 48).cumsum(1)
+        )[0]
         for v in (x, y)
     )
     assert ((a - b).abs()[0] > 1e-5).nonzero().flatten().tolist() == [6]
@@ -97,7 +109,8 @@ def test_unknown_parts_are_refused(part: str) -> None:
         parse_part(part, tiny_tower())
 
 
-# Skeleton -------------------------------------------------------------------------------------------------------------
+# Skeleton
+# --------------------------------------------------------------------------------------------------
 
 
 def test_judging_imports_no_library_of_towers(tmp_path: Path) -> None:
@@ -116,7 +129,8 @@ for runtime in ("int8", "int8-avx2", "float32", "bfloat16"):
     assert done.stdout.split() == ["int8", "int8-avx2", "float32", "bfloat16"]
 
 
-# Views ----------------------------------------------------------------------------------------------------------------
+# Views
+# --------------------------------------------------------------------------------------------------
 
 
 SIDES = st.integers(64, 9000)
@@ -142,7 +156,9 @@ def test_windows_are_the_pictures_own_pixels() -> None:
     for view, seen in zip(windows, render(pixels, windows), strict=True):
         left, top, right, bottom = (int(x) for x in view.box)
         assert (left, top, right, bottom) == view.box
-        assert np.array_equal((seen.permute(1, 2, 0) * 255).round().byte().numpy(), pixels[top:bottom, left:right])
+        assert np.array_equal(
+            (seen.permute(1, 2, 0) * 255).round().byte().numpy(), pixels[top:bottom, left:right]
+        )
 
 
 def test_views_are_what_pillow_makes_of_the_whole_picture() -> None:
@@ -150,9 +166,14 @@ def test_views_are_what_pillow_makes_of_the_whole_picture() -> None:
     whole, views = Image.fromarray(pixels), plan_views(1100, 700)
     for view, seen in zip(views, render(pixels, views), strict=True):
         shot = whole.resize((224, 224), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
-        assert np.array_equal((seen.permute(1, 2, 0) * 255).round().byte().numpy(), np.asarray(shot))
+        assert np.array_equal(
+            (seen.permute(1, 2, 0) * 255).round().byte().numpy(), np.asarray(shot)
+        )
 
 
 def test_windows_of_large_pictures_are_of_a_copy_as_large_as_training_saw() -> None:
-    sides = [[v.box[2] - v.box[0] for v in plan_views(long, 1500) if v.kind == "window"] for long in (2048, 4096)]
+    sides = [
+        [v.box[2] - v.box[0] for v in plan_views(long, 1500) if v.kind == "window"]
+        for long in (2048, 4096)
+    ]
     assert sides == [[224] * WINDOWS, [448] * WINDOWS]

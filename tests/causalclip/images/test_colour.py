@@ -1,4 +1,5 @@
-"""Colours, depths, palettes, transparency and frames of every make come in as the right sRGB pixels."""
+"""Colours, depths, palettes, transparency and frames of every make come in as the right sRGB
+pixels."""
 
 import io
 
@@ -30,7 +31,9 @@ ANIMATED_NOTE = "The file is an animation; only its first frame was looked at."
         ("HEIC", pictures.DISPLAY_P3, 2.2, 16),
     ],
 )
-def test_profile_is_converted_to_srgb(name: str, primaries: tuple, gamma: float, tolerance: float) -> None:
+def test_profile_is_converted_to_srgb(
+    name: str, primaries: tuple, gamma: float, tolerance: float
+) -> None:
     picture = photo() // 2 + 60  # muted, so that nothing leaves the gamut of sRGB
     profile = pictures.rgb_profile(primaries, gamma, "Display <b>P3</b>\x07\x1b[31m" + 90 * "x")
     loaded = load_image(encode(picture, name, icc_profile=profile))
@@ -38,7 +41,9 @@ def test_profile_is_converted_to_srgb(name: str, primaries: tuple, gamma: float,
     assert off_by(loaded.pixels, expected) <= tolerance
     assert np.abs(expected - picture).max() > 20  # or the conversion would not have been seen
     assert len(loaded.notes) == 1
-    assert loaded.notes[0].startswith("Its colours were converted to sRGB from the profile “Display bP3/b")
+    assert loaded.notes[0].startswith(
+        "Its colours were converted to sRGB from the profile “Display bP3/b"
+    )
     assert loaded.notes[0].isprintable()
     assert len(loaded.notes[0]) < 130
 
@@ -47,7 +52,9 @@ def test_alpha_is_laid_on_white_after_the_profile() -> None:
     alpha = np.linspace(0, 255, PICTURE[..., 0].size).reshape(96, 128).astype(np.uint8)
     profile = pictures.rgb_profile(pictures.ADOBE_RGB, 563 / 256)
     loaded = load_image(encode(np.dstack((PICTURE, alpha)), "PNG", icc_profile=profile))
-    colours = pictures.srgb_of_xyz((PICTURE / 255) ** (563 / 256) @ pictures.matrix(pictures.ADOBE_RGB).T)
+    colours = pictures.srgb_of_xyz(
+        (PICTURE / 255) ** (563 / 256) @ pictures.matrix(pictures.ADOBE_RGB).T
+    )
     share = alpha[..., None] / 255
     assert off_by(loaded.pixels, colours * share + 255 * (1 - share)) <= 2
     assert loaded.notes[1:] == (WHITE_NOTE,)
@@ -70,7 +77,9 @@ def test_alpha_is_laid_on_white_after_the_profile() -> None:
 def test_unusable_profile_is_said_and_colours_are_kept(name: str, profile: bytes) -> None:
     loaded = load_image(encode(PICTURE, name, icc_profile=profile))
     assert off_by(loaded.pixels, PICTURE) <= 6
-    assert loaded.notes == ("Its colour profile could not be used; its colours were taken as sRGB.",)
+    assert loaded.notes == (
+        "Its colour profile could not be used; its colours were taken as sRGB.",
+    )
 
 
 INKS = np.stack(np.meshgrid(*[[0, 90, 200]] * 4), -1).reshape(9, 9, 4).repeat(12, 0).repeat(12, 1)
@@ -78,12 +87,16 @@ INKS = np.stack(np.meshgrid(*[[0, 90, 200]] * 4), -1).reshape(9, 9, 4).repeat(12
 
 @pytest.mark.parametrize(("name", "tolerance"), [("TIFF", 1), ("JPEG", 14)])
 def test_cmyk_without_a_profile(name: str, tolerance: int) -> None:
-    """As in Adobe's JPEGs, where inks are stored inverted: each channel is what its ink and black leave over."""
+    """As in Adobe's JPEGs, where inks are stored inverted: each channel is what its ink and black
+    leave over."""
     loaded = load_image(encode(Image.fromarray(INKS.astype(np.uint8), "CMYK"), name))
     expected = (255 - INKS[..., :3]) * (1 - INKS[..., 3:] / 255)
     assert off_by(loaded.pixels, expected) <= tolerance
     [note] = loaded.notes
-    assert note == "It is made of printing inks (CMYK) without a colour profile; its colours are approximate."
+    assert (
+        note == "It is made of printing inks (CMYK) without a colour profile; its colours are "
+        "approximate."
+    )
 
 
 def test_cmyk_with_a_profile() -> None:
@@ -92,16 +105,28 @@ def test_cmyk_with_a_profile() -> None:
     labs = np.stack((light, (-30 * c + 50 * m) * (1 - k), (-30 * c + 60 * y) * (1 - k)), -1)
     corners = (labs.reshape(-1, 3), np.stack((c, m, y, k), -1).reshape(-1, 4) * 255)
     picture = corners[1].reshape(4, 4, 4).repeat(16, 0).repeat(16, 1).astype(np.uint8)
-    loaded = load_image(encode(Image.fromarray(picture, "CMYK"), "TIFF", icc_profile=pictures.cmyk_profile(labs)))
-    expected = pictures.srgb_of_xyz(pictures.xyz_of_lab(corners[0])).reshape(4, 4, 3).repeat(16, 0).repeat(16, 1)
+    loaded = load_image(
+        encode(Image.fromarray(picture, "CMYK"), "TIFF", icc_profile=pictures.cmyk_profile(labs))
+    )
+    expected = (
+        pictures.srgb_of_xyz(pictures.xyz_of_lab(corners[0]))
+        .reshape(4, 4, 3)
+        .repeat(16, 0)
+        .repeat(16, 1)
+    )
     assert off_by(loaded.pixels, expected) <= 2
     assert loaded.notes == ("Its colours were converted to sRGB from the profile “ink test”.",)
 
 
 def test_lab_tiff() -> None:
     lab = np.zeros((64, 64, 3))
-    lab[..., 0], lab[..., 1], lab[..., 2] = 60, np.linspace(-20, 20, 64), np.linspace(-20, 20, 64)[:, None]
-    coded = np.round(lab * (2.55, 1, 1)).astype(np.int16).astype(np.uint8)  # a* and b* have a sign in a TIFF
+    lab[..., 0], lab[..., 1], lab[..., 2] = (
+        60,
+        np.linspace(-20, 20, 64),
+        np.linspace(-20, 20, 64)[:, None],
+    )
+    # a* and b* have a sign in a TIFF
+    coded = np.round(lab * (2.55, 1, 1)).astype(np.int16).astype(np.uint8)
     loaded = load_image(encode(Image.frombytes("LAB", (64, 64), coded.tobytes()), "TIFF"))
     exact = np.round(lab * (2.55, 1, 1)) / (2.55, 1, 1)
     expected = pictures.srgb_of_xyz(pictures.xyz_of_lab(exact))
@@ -117,7 +142,9 @@ DEEP_NOTE = "Its 16 bits a channel were reduced to 8."
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
 def test_16_bit_grey_is_scaled_not_clipped(name: str) -> None:
     loaded = load_image(encode(LEVELS, name))
-    assert np.array_equal(loaded.pixels, np.round(LEVELS / 257).astype(np.uint8)[..., None].repeat(3, -1))
+    assert np.array_equal(
+        loaded.pixels, np.round(LEVELS / 257).astype(np.uint8)[..., None].repeat(3, -1)
+    )
     assert loaded.notes == (DEEP_NOTE,)
 
 

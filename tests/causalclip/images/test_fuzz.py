@@ -1,4 +1,5 @@
-"""No file crashes the loader, hangs it for 2 seconds or makes it take a gigabyte, whoever wrote it."""
+"""No file crashes the loader, hangs it for 2 seconds or makes it take a gigabyte, whoever wrote
+it."""
 
 import struct
 import sys
@@ -32,7 +33,8 @@ from tests.makers.pictures import (
     tiff_tags,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of damaged TIFFs, said to nobody in the app
+# of damaged TIFFs, said to nobody in the app
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 PICTURE = photo()
 
 
@@ -56,11 +58,24 @@ def originals() -> dict[str, list[bytes]]:
     files = {name: [encode(image, name)] for name in PILLOW}
     for name in ("PNG", "WebP", "AVIF", "TIFF"):
         files[name].append(encode(image.convert("RGBA"), name, icc_profile=profile))
-    files["JPEG"] += [encode(image, "JPEG", progressive=True, **tagged), encode(image.convert("CMYK"), "JPEG")]
-    files["PNG"] += [encode(image.quantize(20), "PNG", transparency=3), encode(image, "PNG", **tagged)]
-    files["WebP"] += [encode(image, "WebP", lossless=False, quality=50, **tagged), animation("WebP")]
-    files["TIFF"] += [encode(image, "TIFF", compression=how) for how in ("tiff_lzw", "jpeg", "tiff_adobe_deflate")]
-    files["TIFF"] += [encode(image.convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "I;16", "F")]
+    files["JPEG"] += [
+        encode(image, "JPEG", progressive=True, **tagged),
+        encode(image.convert("CMYK"), "JPEG"),
+    ]
+    files["PNG"] += [
+        encode(image.quantize(20), "PNG", transparency=3),
+        encode(image, "PNG", **tagged),
+    ]
+    files["WebP"] += [
+        encode(image, "WebP", lossless=False, quality=50, **tagged),
+        animation("WebP"),
+    ]
+    files["TIFF"] += [
+        encode(image, "TIFF", compression=how) for how in ("tiff_lzw", "jpeg", "tiff_adobe_deflate")
+    ]
+    files["TIFF"] += [
+        encode(image.convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "I;16", "F")
+    ]
     files["GIF"].append(animation("GIF"))
     files["AVIF"].append(animation("AVIF"))
     files["HEIC"].append(encode(image.convert("RGBA"), "HEIC"))
@@ -75,7 +90,8 @@ def animation(name: str) -> bytes:
 
 
 def outcome(data: bytes, *, here: bool = False) -> np.ndarray | ImageError:
-    """What loading gives: pixels that are as promised, or an error that is a sentence; all else fails the test.
+    """What loading gives: pixels that are as promised, or an error that is a sentence; all else
+    fails the test.
 
     `here` decodes without a sandbox, which is faster and as likely to crash.
     """
@@ -101,13 +117,23 @@ def checked(error: ImageError) -> ImageError:
 # Damage -------------------------------------------------------------------------------------------
 
 EXTREME = st.sampled_from(
-    [b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"]
+    [
+        b"\0",
+        b"\xff",
+        b"\x7f",
+        b"\x80",
+        b"\xff\xff",
+        b"\0\0\0\0",
+        b"\xff\xff\xff\xff",
+        b"\x7f\xff\xff\xff",
+    ]
 )
 
 
 @st.composite
 def damaged(draw: st.DrawFn, name: str) -> bytes:
-    """A good file with bytes overwritten, most of them near the start, and perhaps parts doubled, lost or cut off."""
+    """A good file with bytes overwritten, most of them near the start, and perhaps parts doubled,
+    lost or cut off."""
     data = bytearray(draw(st.sampled_from(originals()[name])))
     for _ in range(draw(st.integers(1, 6))):
         reach = draw(st.sampled_from([60, 400, len(data)]))
@@ -134,7 +160,11 @@ def test_damaged_files(name: str, data: st.DataObject) -> None:
 def test_half_a_picture_is_never_shown(name: str, data: st.DataObject) -> None:
     """A file that is cut short is refused, or what it lost held nothing of the picture."""
     whole = data.draw(st.sampled_from(originals()[name]))
-    cut = data.draw(st.one_of(st.integers(0, len(whole) - 1), st.integers(1, 40).map(lambda lost: len(whole) - lost)))
+    cut = data.draw(
+        st.one_of(
+            st.integers(0, len(whole) - 1), st.integers(1, 40).map(lambda lost: len(whole) - lost)
+        )
+    )
     result = outcome(whole[:cut], here=True)
     if not isinstance(result, ImageError):
         assert np.array_equal(result, outcome(whole, here=True))
@@ -199,7 +229,9 @@ def overlapping_strips() -> bytes:
 
 def passes() -> bytes:
     """A progressive JPEG of 4 Mpx whose last pass is repeated for 2 MB."""
-    data = encode(Image.new("RGB", (2000, 2000), (120, 30, 60)), "JPEG", progressive=True, quality=50)
+    data = encode(
+        Image.new("RGB", (2000, 2000), (120, 30, 60)), "JPEG", progressive=True, quality=50
+    )
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * (2**21 // (len(data) - 2 - last)) + data[-2:]
 
@@ -222,8 +254,12 @@ def mismatched_avif() -> bytes:
 
 
 TEXT = chunk(b"zTXt", b"a\0\0" + zeros(2**26))
-BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {  # name: (file, whether a good picture is to be found in it)
-    "png 60000x60000": (lambda: png_of_stream(60_000, 60_000, zeros(60_000 * 7_500), bits=1, colours=0), False),
+# name: (file, whether a good picture is to be found in it)
+BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {
+    "png 60000x60000": (
+        lambda: png_of_stream(60_000, 60_000, zeros(60_000 * 7_500), bits=1, colours=0),
+        False,
+    ),
     "png of a bomb after its pixels": (lambda: png_of_stream(128, 96, zeros(2**28)), True),
     "png compressed text": (lambda: png_with(TEXT * 20), True),
     "png empty chunks": (lambda: png_with(fill(chunk(b"teXt", b""))), False),
@@ -232,30 +268,46 @@ BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {  # name: (file, whether a
     "png exif": (lambda: png_with(chunk(b"eXIf", overlapping_tags())), True),
     "jpeg empty parts": (lambda: jpeg_with(fill(segment(0xFE, b""))), False),
     "jpeg in scans": (lambda: jpeg_in_scans(14_140, 14_140), False),
-    "jpeg exif in parts": (lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + bytes(400)) * 45_000), True),
+    "jpeg exif in parts": (
+        lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + bytes(400)) * 45_000),
+        True,
+    ),
     "jpeg fill": (lambda: jpeg_with(fill(b"\xff")), True),
     "jpeg passes": (passes, False),
-    "jpeg profile of steps": (lambda: encode(PICTURE, "JPEG", icc_profile=steps_of_a_profile()), True),
+    "jpeg profile of steps": (
+        lambda: encode(PICTURE, "JPEG", icc_profile=steps_of_a_profile()),
+        True,
+    ),
     "webp canvas": (lambda: pictures.sized("WebP", 16_383, 16_383), False),
     "gif canvas": (lambda: pictures.sized("GIF", 65_535, 65_535), False),
     "tiff tags": (overlapping_tags, False),
     "tiff strips": (overlapping_strips, False),
     "tiff 1e9 pixels": (lambda: tiff(tiff_tags(2**30, 1, size=99), bytes(99)), False),
-    "tiff tile": (lambda: tiff(tiff_tags(64, 64) | {322: (4, 1, 2**30), 323: (4, 1, 1), 324: (4, 1, 8)}), False),
+    "tiff tile": (
+        lambda: tiff(tiff_tags(64, 64) | {322: (4, 1, 2**30), 323: (4, 1, 1), 324: (4, 1, 8)}),
+        False,
+    ),
     "avif that is larger than it says": (mismatched_avif, True),
 }
 
 
-LARGE: dict[str, Callable[[], bytes]] = {  # 49 million pixels, in the makes that need the most memory
+# 49 million pixels, in the makes that need the most memory
+LARGE: dict[str, Callable[[], bytes]] = {
     "jpeg": lambda: encode(Image.new("RGB", (7000, 7000), "teal"), "JPEG", progressive=True),
-    "webp": lambda: encode(Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "WebP", method=0, quality=0),
-    "tiff": lambda: encode(Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "TIFF", compression="tiff_adobe_deflate"),
+    "webp": lambda: encode(
+        Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "WebP", method=0, quality=0
+    ),
+    "tiff": lambda: encode(
+        Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "TIFF", compression="tiff_adobe_deflate"
+    ),
 }
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to a limit of memory")
 def test_bombs_are_harmless_and_large_pictures_are_loaded_within_a_gigabyte(tmp_path: Path) -> None:
-    files = {name: make() for name, make in LARGE.items()} | {name: make() for name, (make, _good) in BOMBS.items()}
+    files = {name: make() for name, make in LARGE.items()} | {
+        name: make() for name, (make, _good) in BOMBS.items()
+    }
     assert all(len(data) <= MAX_BYTES for data in files.values())
     for cost in cost_of(files, tmp_path, load=True):
         holds_a_picture = cost.name in LARGE or BOMBS[cost.name][1]

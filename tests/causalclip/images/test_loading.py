@@ -1,4 +1,5 @@
-"""Every kind of picture comes in as the right pixels, and what is no usable picture is refused with a sentence."""
+"""Every kind of picture comes in as the right pixels, and what is no usable picture is refused with
+a sentence."""
 
 import hashlib
 import io
@@ -17,12 +18,12 @@ import pytest
 import skimage
 from PIL import Image, ImageDraw
 
-from causalclip.evidence.stability import encode as reencode
+from causalclip.examination.stability import encode as reencode
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
 from causalclip.images.formats import ImageError, ImageTooLarge, ImageTooSmall, UnsupportedImage
-from causalclip.images.inside import find_pictures
 from causalclip.images.loading import clip_box, cut, load_image, read_box
+from causalclip.images.subimages import find_pictures
 from causalclip.provenance.reading import read_provenance
 from tests.makers import pictures
 from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, tiff, tiff_tags
@@ -38,7 +39,9 @@ UPRIGHT_NOTE = "It was turned upright, as its orientation mark says."
     ("name", "tolerance"),
     [("JPEG", 6), ("PNG", 0), ("WebP", 0), ("AVIF", 8), ("HEIC", 12), ("TIFF", 0), ("GIF", 40)],
 )
-def test_format_is_found_by_content_and_pixels_are_kept(name: str, tolerance: int, tmp_path: Path) -> None:
+def test_format_is_found_by_content_and_pixels_are_kept(
+    name: str, tolerance: int, tmp_path: Path
+) -> None:
     data = encode(PICTURE, name)
     file = tmp_path / "notes.txt"
     file.write_bytes(data)
@@ -64,7 +67,10 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-INVERSE = {Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90}
+INVERSE = {
+    Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
+    Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
+}
 
 
 def stored(orientation: int) -> Image.Image:
@@ -78,19 +84,25 @@ def stored(orientation: int) -> Image.Image:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("JPEG", 6), ("PNG", 0), ("WebP", 0), ("TIFF", 0), ("AVIF", 8), ("HEIC", 12)]
+    ("name", "tolerance"),
+    [("JPEG", 6), ("PNG", 0), ("WebP", 0), ("TIFF", 0), ("AVIF", 8), ("HEIC", 12)],
 )
-def test_every_orientation_gives_the_same_upright_picture(name: str, tolerance: int, orientation: int) -> None:
+def test_every_orientation_gives_the_same_upright_picture(
+    name: str, tolerance: int, orientation: int
+) -> None:
     """Also where the decoder turns it by itself, as those of the last three formats do."""
     mark = Image.Exif()
     mark[0x0112] = orientation
-    loaded = load_image(encode(stored(orientation), name, exif=mark.tobytes() if name == "HEIC" else mark))
+    loaded = load_image(
+        encode(stored(orientation), name, exif=mark.tobytes() if name == "HEIC" else mark)
+    )
     assert off_by(loaded.pixels, PICTURE) <= tolerance
     assert loaded.notes == (() if orientation == 1 else (UPRIGHT_NOTE,))
 
 
 @pytest.mark.parametrize(
-    "block", [b"", b"MM", b"MM\0*\xff\xff\xff\xff", exif(0)[6:], exif(9)[6:], exif(6)[6:18], b"II*\0" * 9]
+    "block",
+    [b"", b"MM", b"MM\0*\xff\xff\xff\xff", exif(0)[6:], exif(9)[6:], exif(6)[6:18], b"II*\0" * 9],
 )
 def test_broken_exif_is_ignored(block: bytes) -> None:
     loaded = load_image(encode(PICTURE, "JPEG", exif=b"Exif\0\0" + block))
@@ -127,7 +139,12 @@ def test_what_is_no_accepted_picture_is_named(data: bytes, words: str) -> None:
 
 def test_unusual_tiffs_are_unsupported_not_broken() -> None:
     grey = tiff_tags(64, 64)
-    for changes in ({258: (3, 1, 5)}, {50706: (1, 4, 0x00000401)}, {254: (4, 1, 1)}, {262: (3, 1, 99)}):
+    for changes in (
+        {258: (3, 1, 5)},
+        {50706: (1, 4, 0x00000401)},
+        {254: (4, 1, 1)},
+        {262: (3, 1, 99)},
+    ):
         with pytest.raises(UnsupportedImage):
             load_image(tiff(grey | changes, bytes(64 * 64)))
     with pytest.raises(UnsupportedImage, match="white as 0"):
@@ -142,7 +159,8 @@ def test_unusual_tiffs_are_unsupported_not_broken() -> None:
 def test_pixel_limit_is_read_from_the_header(name: str) -> None:
     sides = (20_000, 10_001) if name == "JPEG" else (10_000, 5_001)
     with pytest.raises(
-        ImageTooLarge, match=rf"{sides[0]:,} x {sides[1]:,} pixels, .* million; the limit is 50 million"
+        ImageTooLarge,
+        match=rf"{sides[0]:,} x {sides[1]:,} pixels, .* million; the limit is 50 million",
     ):
         load_image(pictures.sized(name, *sides))
 
@@ -155,7 +173,10 @@ def test_a_large_jpeg_is_loaded_at_half_its_size_and_says_so() -> None:
     loaded = load_image(plain.getvalue())
     assert loaded.pixels.shape == (3151, 4000, 3)
     assert np.abs(loaded.pixels.astype(int) - 90).max() <= 1
-    assert "8,000 x 6,301 pixels, more than 50 million, so it was judged at half its size" in loaded.notes[0]
+    assert (
+        "8,000 x 6,301 pixels, more than 50 million, so it was judged at half its size"
+        in loaded.notes[0]
+    )
     with pytest.raises(ImageTooLarge, match="not progressive"):
         load_image(progressive.getvalue())
 
@@ -190,7 +211,15 @@ def test_what_cannot_be_read_is_refused_without_its_name(tmp_path: Path) -> None
     broken = tmp_path / "secret.png"
     broken.write_bytes(HALF["PNG"])
     far = tmp_path / "secret-none.png"
-    for source in (tmp_path, pipe, far, f"{tmp_path}/secret\0.png", "secret" * 2000, "/dev/zero", broken):
+    for source in (
+        tmp_path,
+        pipe,
+        far,
+        f"{tmp_path}/secret\0.png",
+        "secret" * 2000,
+        "/dev/zero",
+        broken,
+    ):
         with pytest.raises(ImageError) as refusal:
             load_image(source)
         assert "secret" not in str(refusal.value)
@@ -238,11 +267,15 @@ def test_the_part_holds_the_same_pixels_and_says_where_from() -> None:
     assert loaded.sha256 in said
 
 
-def test_the_part_of_a_picture_that_was_read_at_half_its_size_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_part_of_a_picture_that_was_read_at_half_its_size_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its coordinates are of the half."""
     monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
     loaded = load_image(encode(photo(640, 480), "JPEG"))
-    said = " ".join(field.value for field in read_provenance(cut(loaded, (0, 0, 160, 120)), "PNG").fields)
+    said = " ".join(
+        field.value for field in read_provenance(cut(loaded, (0, 0, 160, 120)), "PNG").fields
+    )
     assert "of a picture of 320 x 240 pixels" in said
     assert "640 x 480 pixels" in said
     assert "half its size" in said
@@ -267,7 +300,9 @@ def sheet_of(*, ground: int, saved: int | None, photograph: bool = True) -> np.n
     sheet = Image.new("RGB", (900, 1000), (ground,) * 3)
     draw, ink = ImageDraw.Draw(sheet), (255 - ground,) * 3
     for y in [*range(20, 180, 24), *range(630, 980, 24)]:
-        draw.text((60, y), "The council voted on Tuesday to reopen the bridge after repairs. " * 2, ink)
+        draw.text(
+            (60, y), "The council voted on Tuesday to reopen the bridge after repairs. " * 2, ink
+        )
     draw.rectangle((700, 200, 860, 240), fill=(29, 78, 216))
     if photograph:
         sheet.paste(Image.fromarray(skimage.data.coffee()).resize((600, 400)), PHOTOGRAPH[:2])
@@ -294,7 +329,8 @@ def test_a_photograph_is_left_whole(name: str) -> None:
 
 @pytest.mark.parametrize("lightest", [242, 230])
 def test_a_sky_of_nearly_the_pages_colour_is_a_part_of_the_picture(lightest: int) -> None:
-    """The sky is even from one pixel to the next, but it is no page: its colour changes from top to bottom."""
+    """The sky is even from one pixel to the next, but it is no page: its colour changes from top to
+    bottom."""
     photograph = np.array(Image.fromarray(skimage.data.coffee()).resize((600, 400)))
     photograph[:220] = np.linspace(lightest, 205, 220, dtype=np.uint8)[:, None, None]
     sheet = sheet_of(ground=255, saved=None).copy()
@@ -309,7 +345,9 @@ def test_a_card_around_a_picture_is_no_picture() -> None:
     sheet[100:760, 100:800] = (236, 239, 244)
     card = Image.fromarray(sheet)
     for y in (130, 154, 178, 640, 664, 688):
-        ImageDraw.Draw(card).text((130, y), "The council voted on Tuesday to reopen the bridge. " * 2, (20, 20, 20))
+        ImageDraw.Draw(card).text(
+            (130, y), "The council voted on Tuesday to reopen the bridge. " * 2, (20, 20, 20)
+        )
     card.paste(Image.fromarray(skimage.data.coffee()).resize((600, 400)), (150, 220))
     [found] = find_pictures(np.asarray(reencode(card, "JPEG", 85)))
     assert np.abs(np.array(found.box) - (150, 220, 750, 620)).max() <= 2

@@ -1,4 +1,5 @@
-"""A file is parsed by a process of its own, which answers, or ends at its limits, and leaves nothing behind."""
+"""A file is parsed by a process of its own, which answers, or ends at its limits, and leaves
+nothing behind."""
 
 import io
 import os
@@ -27,7 +28,9 @@ TIFF = encode(PICTURE, "TIFF")
 LARGE = encode(photo(1200, 900), "TIFF")
 
 
-@pytest.fixture(params=[True, False] if sys.platform == "linux" else [False], ids=lambda forks: f"forks={forks}")
+@pytest.fixture(
+    params=[True, False] if sys.platform == "linux" else [False], ids=lambda forks: f"forks={forks}"
+)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
     """Forked, or by a worker that stays."""
     monkeypatch.setattr(sandbox, "FORKS", request.param)
@@ -65,7 +68,12 @@ def test_other_errors_and_other_modules_are_ours(way: bool) -> None:
 
 
 def test_a_limit_of_memory_ends_it() -> None:
-    signed = sign(encode(PICTURE, "PNG"), make_authority(), {"label": "org.test.x", "data": {}}, mime="image/png")
+    signed = sign(
+        encode(PICTURE, "PNG"),
+        make_authority(),
+        {"label": "org.test.x", "data": {}},
+        mime="image/png",
+    )
     bomb = swollen(signed, 2**22)
     with pytest.raises(TooCostly), ask(read_stepwise, bomb, "PNG", memory=100 * 2**20) as steps:
         list(steps)
@@ -74,7 +82,10 @@ def test_a_limit_of_memory_ends_it() -> None:
 
 def test_a_limit_of_time_ends_it(way: bool) -> None:
     started = time.monotonic()
-    with pytest.raises(TooCostly), ask(read_stepwise, empty_boxes(1, count=100_000), "HEIC", seconds=0.3) as steps:
+    with (
+        pytest.raises(TooCostly),
+        ask(read_stepwise, empty_boxes(1, count=100_000), "HEIC", seconds=0.3) as steps,
+    ):
         list(steps)
     assert time.monotonic() - started < 10 * slowness()
     assert np.array_equal(decoded(), PICTURE)
@@ -90,15 +101,19 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is
 
 
 def server() -> psutil.Process:
-    """The process that forks the sandboxes; other tests of this process have children, too, such as browsers."""
-    living = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+    """The process that forks the sandboxes; other tests of this process have children, too, such as
+    browsers."""
+    living = (
+        child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE
+    )
     (found,) = (child for child in living if "fork_forever" in " ".join(child.cmdline()))
     return found
 
 
 @linux
 def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None:
-    """Neither the way to ask for more, nor the connection of a picture that is decoded at the same time."""
+    """Neither the way to ask for more, nor the connection of a picture that is decoded at the same
+    time."""
     decoded()
     children = server().children
     before = set(children())
@@ -128,9 +143,12 @@ def test_another_server_is_started_where_one_was_killed() -> None:
 @linux
 def test_it_ends_with_the_process_that_started_it() -> None:
     code = (
-        "import psutil; from causalclip.images.loading import load_image; from tests.makers.pictures import *;"
-        "load_image(encode(photo(96, 90), 'TIFF')); print(psutil.Process().children()[0].pid)"
+        "import psutil; from causalclip.images.loading import load_image; from "
+        "tests.makers.pictures import *;load_image(encode(photo(96, 90), 'TIFF')); "
+        "print(psutil.Process().children()[0].pid)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     left = int(done.stdout)
-    assert until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
+    assert until(
+        lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+    )

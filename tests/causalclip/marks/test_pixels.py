@@ -1,4 +1,5 @@
-"""Marks on pixels: each is found where it is stamped, in what a picture goes through, and nowhere else."""
+"""Marks on pixels: each is found where it is stamped, in what a picture goes through, and nowhere
+else."""
 
 import tracemalloc
 
@@ -8,9 +9,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from causalclip.evidence.examination import examine
-from causalclip.evidence.headline import make_headline
-from causalclip.evidence.stability import encode as reencode
+from causalclip.examination.headline import make_headline
+from causalclip.examination.result import examine
+from causalclip.examination.stability import encode as reencode
 from causalclip.marks.mark import Mark
 from causalclip.marks.pixels import BAR, LOGOS, Logo, find_marks, payloads, star, template_at
 from causalclip.provenance.credentials import without_claims
@@ -20,8 +21,11 @@ from tests.makers.pictures import encode
 
 
 def embed(pixels: np.ndarray, bits: np.ndarray, *, offset: float, swapped: bool) -> np.ndarray:
-    """Writes bits into U of uint8 RGB [H, W, 3]; offset: where U lies, 0.5 or 128 (then U is rounded to 8 bits)."""
-    red, green, blue = (pixels[..., at].astype(np.float64) for at in ((2, 1, 0) if swapped else (0, 1, 2)))
+    """Writes bits into U of uint8 RGB [H, W, 3]; offset: where U lies, 0.5 or 128 (then U is
+    rounded to 8 bits)."""
+    red, green, blue = (
+        pixels[..., at].astype(np.float64) for at in ((2, 1, 0) if swapped else (0, 1, 2))
+    )
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     u, v = 0.492 * (blue - luma) + offset, 0.877 * (red - luma)
     height, width = (length // 4 * 4 for length in u.shape)
@@ -53,7 +57,9 @@ def stamp(pixels: np.ndarray, opacity: np.ndarray, x: int, y: int, *, much: floa
     out = pixels.astype(np.float32)
     height, width = opacity.shape
     alpha = much * opacity[..., None]
-    out[y : y + height, x : x + width] = 255 * alpha + (1 - alpha) * out[y : y + height, x : x + width]
+    out[y : y + height, x : x + width] = (
+        255 * alpha + (1 - alpha) * out[y : y + height, x : x + width]
+    )
     return np.round(out).astype(np.uint8)
 
 
@@ -72,11 +78,21 @@ def names(pixels: np.ndarray) -> list[str]:
 
 @pytest.mark.parametrize(
     ("width", "height", "size", "margin"),
-    [(1248, 832, 48, 32), (1024, 1024, 48, 32), (2048, 2048, 96, 64), (2816, 1536, 48, 96), (1408, 768, 48, 32)],
+    [
+        (1248, 832, 48, 32),
+        (1024, 1024, 48, 32),
+        (2048, 2048, 96, 64),
+        (2816, 1536, 48, 96),
+        (1408, 768, 48, 32),
+    ],
 )
-def test_gemini_star_is_boxed_in_every_layout(width: int, height: int, size: int, margin: int) -> None:
+def test_gemini_star_is_boxed_in_every_layout(
+    width: int, height: int, size: int, margin: int
+) -> None:
     marks = find_marks(starred(photograph(width, height), size, margin))
-    assert [(mark.generator, mark.kind, mark.certainty) for mark in marks] == [("Gemini", "visible mark", "claim")]
+    assert [(mark.generator, mark.kind, mark.certainty) for mark in marks] == [
+        ("Gemini", "visible mark", "claim")
+    ]
     assert_stays_a_claim(marks)
     x, y = width - margin - size, height - margin - size
     assert np.abs(np.array(marks[0].box) - (x, y, x + size, y + size)).max() <= 2
@@ -110,7 +126,8 @@ def test_every_logo_is_found_at_its_place(logo: Logo) -> None:
 
 
 def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
-    """A forged mark on a photograph is the headline, and is said to be one that anybody can stamp."""
+    """A forged mark on a photograph is the headline, and is said to be one that anybody can
+    stamp."""
     claims = Provenance(without_claims("none"), marks=marks)
     headline = make_headline(claims, "likely not generated")
     assert {mark.certainty for mark in marks} == {"claim"}
@@ -133,7 +150,9 @@ def test_dalle_bar_is_found_and_other_colours_are_not() -> None:
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize("offset", [0.5, 128.0])
 @pytest.mark.parametrize("name", list(payloads()))
-def test_watermarks_are_read_in_every_way_of_writing(name: str, offset: float, swapped: bool) -> None:
+def test_watermarks_are_read_in_every_way_of_writing(
+    name: str, offset: float, swapped: bool
+) -> None:
     marked = embed(skimage.data.astronaut(), payloads()[name], offset=offset, swapped=swapped)
     for pixels in (marked, saved(marked, 95, subsampling=0)):
         (mark,) = find_marks(pixels)
@@ -141,9 +160,16 @@ def test_watermarks_are_read_in_every_way_of_writing(name: str, offset: float, s
 
 
 def test_photographs_bear_no_mark() -> None:
-    for picture in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()):
+    for picture in (
+        skimage.data.astronaut(),
+        skimage.data.coffee(),
+        skimage.data.chelsea(),
+        skimage.data.rocket(),
+    ):
         for width in (224, 640, 1600):
-            assert not names(cv2.resize(picture, (width, round(width * picture.shape[0] / picture.shape[1]))))
+            assert not names(
+                cv2.resize(picture, (width, round(width * picture.shape[0] / picture.shape[1])))
+            )
 
 
 def test_tiny_flat_and_narrow_pictures_bear_no_mark() -> None:

@@ -1,4 +1,5 @@
-"""Marks in texts: China's label, metadata, names, sizes, Samsung's trailer, and texts in the lowest bits of pixels."""
+"""Marks in texts: China's label, metadata, names, sizes, Samsung's trailer, and texts in the lowest
+bits of pixels."""
 
 import base64
 import gzip
@@ -11,12 +12,12 @@ import skimage.data
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
-from causalclip.evidence.examination import read_claims, with_pixel_marks
-from causalclip.evidence.headline import make_headline
-from causalclip.images import hidden as hidden_text
+from causalclip.examination.headline import make_headline
+from causalclip.examination.result import read_claims, with_pixel_marks
+from causalclip.images import steganography as hidden_text
 from causalclip.images.decoding import decode
-from causalclip.images.hidden import MAX_TEXT, read_hidden
 from causalclip.images.loading import load_image
+from causalclip.images.steganography import MAX_TEXT, read_hidden
 from causalclip.marks.mark import Field
 from causalclip.marks.texts import (
     by_name,
@@ -54,7 +55,9 @@ def test_its_three_values_are_told_apart(code: str, said: str) -> None:
     assert found[1] == said
 
 
-@pytest.mark.parametrize(("kind", "said"), [(1, True), ("2", True), (0, False), ("", False), ("12", False)])
+@pytest.mark.parametrize(
+    ("kind", "said"), [(1, True), ("2", True), (0, False), ("", False), ("12", False)]
+)
 def test_an_export_of_bytedance_is_a_label_where_it_says_so(kind: object, said: bool) -> None:
     found = read_label(json.dumps({"product": "capcut", "aigc_info": {"aigc_label_type": kind}}))
     assert found == (("ByteDance", "is") if said else None)
@@ -62,7 +65,17 @@ def test_an_export_of_bytedance_is_a_label_where_it_says_so(kind: object, said: 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", '{"Label": "9"}', '{"x": 1}', "[1]", '"' * 50, '{"AIGC": ' * 5000, '{"AIGC": {"Label": {}}}', "AIGC{"],
+    [
+        "",
+        "{}",
+        '{"Label": "9"}',
+        '{"x": 1}',
+        "[1]",
+        '"' * 50,
+        '{"AIGC": ' * 5000,
+        '{"AIGC": {"Label": {}}}',
+        "AIGC{",
+    ],
 )
 def test_what_is_no_label_is_none(text: str) -> None:
     assert read_label(text) is None
@@ -108,7 +121,9 @@ def test_sizes_hint_in_both_orientations() -> None:
         ("Software", "Topaz Gigapixel AI 7", "Topaz", True),
     ],
 )
-def test_metadata_name_who_made_or_edited_a_picture(key: str, value: str, generator: str, edited: bool) -> None:
+def test_metadata_name_who_made_or_edited_a_picture(
+    key: str, value: str, generator: str, edited: bool
+) -> None:
     (mark,) = find_text_marks([Field("", key, value)])
     assert (mark.generator, mark.edited) == (generator, edited)
 
@@ -142,7 +157,9 @@ def test_samsungs_trailer_says_whether_generative_ai_edited(kind: int, said: boo
 
 
 def test_an_ordinary_edit_on_a_samsung_is_silent() -> None:
-    assert not edited_with_galaxy_ai(samsung_trailer(b'{"genAIType": 1}', name=b"PhotoEditor_Re_Edit_Data"))
+    assert not edited_with_galaxy_ai(
+        samsung_trailer(b'{"genAIType": 1}', name=b"PhotoEditor_Re_Edit_Data")
+    )
 
 
 def test_damaged_trailers_are_silent() -> None:
@@ -150,7 +167,8 @@ def test_damaged_trailers_are_silent() -> None:
     for cut in range(1, len(whole)):
         assert not edited_with_galaxy_ai(whole[cut:])
     assert not edited_with_galaxy_ai(samsung_trailer(b'{"genAIType": 1}', back=2**31))
-    assert edited_with_galaxy_ai(samsung_trailer(b'{"genAIType": 1}', count=2**31))  # the first entry is whole
+    # the first entry is whole
+    assert edited_with_galaxy_ai(samsung_trailer(b'{"genAIType": 1}', count=2**31))
     assert not edited_with_galaxy_ai(samsung_trailer(b"[" * 60_000))
 
 
@@ -159,10 +177,14 @@ PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
 SETTINGS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7"
 
 
-def hide(pixels: np.ndarray, text: bytes, *, word: bytes = b"stealth_pngcomp", size: int | None = None) -> np.ndarray:
-    """Writes a text into the lowest bits of alpha, or of the colours where `word` is of these, column by column.
+def hide(
+    pixels: np.ndarray, text: bytes, *, word: bytes = b"stealth_pngcomp", size: int | None = None
+) -> np.ndarray:
+    """Writes a text into the lowest bits of alpha, or of the colours where `word` is of these,
+    column by column.
 
-    pixels: uint8 RGB [H, W, 3]; what comes out has 4 channels where alpha is written. size: the length to claim.
+    pixels: uint8 RGB [H, W, 3]; what comes out has 4 channels where alpha is written. size: the
+    length to claim.
     """
     packed = gzip.compress(text) if word.endswith(b"comp") and size is None else text
     told = 8 * len(packed) if size is None else size
@@ -199,8 +221,12 @@ def signed(photograph: np.ndarray) -> np.ndarray:
     return hide(photograph, novelai(photograph, KEY))
 
 
-@pytest.mark.parametrize(("name", "options"), [("PNG", {}), ("WebP", {"lossless": True, "exact": True})])
-def test_a_signature_holds_in_every_lossless_file(signed: np.ndarray, name: str, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"), [("PNG", {}), ("WebP", {"lossless": True, "exact": True})]
+)
+def test_a_signature_holds_in_every_lossless_file(
+    signed: np.ndarray, name: str, options: dict[str, bool]
+) -> None:
     *_decoded, found = decode(encode(Image.fromarray(signed), name, **options), name)  # type: ignore[arg-type]
     (mark,) = find_hidden_marks(found[0], signed=found[1])
     assert (mark.generator, mark.kind, mark.certainty) == ("NovelAI", "signature", "proof")
@@ -231,7 +257,9 @@ def test_a_signature_moved_to_another_picture_is_no_proof(photograph: np.ndarray
     assert not found[1]
 
 
-@pytest.mark.parametrize("word", [b"stealth_pnginfo", b"stealth_pngcomp", b"stealth_rgbinfo", b"stealth_rgbcomp"])
+@pytest.mark.parametrize(
+    "word", [b"stealth_pnginfo", b"stealth_pngcomp", b"stealth_rgbinfo", b"stealth_rgbcomp"]
+)
 def test_hidden_settings_are_found_through_the_sandbox(photograph: np.ndarray, word: bytes) -> None:
     data = encode(Image.fromarray(hide(photograph, SETTINGS.encode(), word=word)), "PNG")
     found = with_pixel_marks(read_claims(data), load_image(data))
@@ -263,10 +291,13 @@ def test_what_hides_nothing_is_none(photograph: np.ndarray) -> None:
         gzip.compress(json.dumps({"Comment": json.dumps({"signed_hash": "AAAA"})}).encode()),
         gzip.compress(b'["signed_hash", "Comment"]' + b"[" * 5000),
     ],
-    ids=["no gzip", "bomb", "cut short", "number", "short signature", "deep"],  # gzip writes the time, which differs
+    # gzip writes the time, which differs
+    ids=["no gzip", "bomb", "cut short", "number", "short signature", "deep"],
 )
 def test_hostile_texts_are_bounded_and_no_proof(photograph: np.ndarray, text: bytes) -> None:
     for size in (8 * len(text), 2**32 - 1, 0):
         found = read_hidden(Image.fromarray(hide(photograph, text, size=size)))
         assert found is None or (not found[1] and len(found[0]) <= MAX_TEXT)
-        assert not found or not any(mark.kind == "signature" for mark in find_hidden_marks(found[0], signed=found[1]))
+        assert not found or not any(
+            mark.kind == "signature" for mark in find_hidden_marks(found[0], signed=found[1])
+        )

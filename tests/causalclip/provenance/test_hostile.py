@@ -1,4 +1,5 @@
-"""Metadata that are damaged, or cost a reader more than any real file's: the examination still answers, in bounds."""
+"""Metadata that are damaged, or cost a reader more than any real file's: the examination still
+answers, in bounds."""
 
 import json
 import struct
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalclip.provenance.blocks import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
+from causalclip.provenance.containers import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
 from causalclip.provenance.reading import NOTHING, UNREAD, Provenance, read_provenance
 from tests.makers.cost import cost_of, slowness
 from tests.makers.metadata_files import (
@@ -34,7 +35,16 @@ from tests.makers.pictures import chunk, encode, photo, segment, tiff, tiff_tags
 
 MB = 2**20
 
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+ENCODINGS = (
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "utf-32-le",
+    "utf-32-be",
+)
 GENERATED = f'Iptc4xmpExt:DigitalSourceType="{SOURCE}trainedAlgorithmicMedia"'
 DAMAGED_XMP = "The file's XMP block is damaged and was not read."
 
@@ -94,7 +104,9 @@ def test_an_item_that_is_too_large_is_left_out_and_said() -> None:
 @pytest.mark.parametrize("kind", [b"tEXt", b"zTXt"])
 def test_all_items_together_are_limited(kind: bytes) -> None:
     texts = [("Comment", "x" * (MAX_ITEM - 10))] * (MAX_TOTAL // MAX_ITEM)
-    within, beyond = (png_texts(*some, ("Software", "NovelAI"), kind=kind) for some in (texts[:-1], texts * 2))
+    within, beyond = (
+        png_texts(*some, ("Software", "NovelAI"), kind=kind) for some in (texts[:-1], texts * 2)
+    )
     assert [m.generator for m in read_provenance(within, "PNG").marks] == ["NovelAI"]
     p = read_provenance(beyond, "PNG")
     assert p.marks == ()
@@ -148,17 +160,23 @@ def in_itself(depth: int) -> str:
 
 
 CYCLE = "".join(
-    f'<rdf:Description rdf:nodeID="{a}" xmpMM:x="y"><TC260:AIGC rdf:nodeID="{b}"/></rdf:Description>'
+    f'<rdf:Description rdf:nodeID="{a}" xmpMM:x="y"><TC260:AIGC '
+    f'rdf:nodeID="{b}"/></rdf:Description>'
     for a, b in (("a", "b"), ("b", "a"), ("a", "a"))
 )
 HOSTILE = {
     "cyclic XML": ("JPEG", lambda: jpeg_xmp(xmp(elements=CYCLE * 200))),
     "label in itself": ("PNG", lambda: png_texts(("AIGC", in_itself(15)), ("AIGC", in_itself(3)))),
     "deep label": ("JPEG", lambda: jpeg_exif(comment('{"AIGC":' * 6000))),
-    "long number": ("PNG", lambda: png_texts(("AIGC", '{"AIGC": {"Label": ' + "9" * 12_000 + "}}"))),
+    "long number": (
+        "PNG",
+        lambda: png_texts(("AIGC", '{"AIGC": {"Label": ' + "9" * 12_000 + "}}")),
+    ),
     "many names": (
         "PNG",
-        lambda: png_texts(("Comment", '{"prompt": 1, "model": 2, "nologo": ' + '[{"a": 1},' * 20_000)),
+        lambda: png_texts(
+            ("Comment", '{"prompt": 1, "model": 2, "nologo": ' + '[{"a": 1},' * 20_000)
+        ),
     ),
     "deep signature": ("PNG", lambda: png_texts(("Comment", '{"mflux_version":' * 15_000))),
     "large chunk": ("WebP", lambda: crft(b'{"signed_by": "recraft", "x": [' + b"[" * 3_000_000)),
@@ -168,8 +186,16 @@ HOSTILE = {
         "JPEG",
         lambda: samsung(b'{"genAIType":' * 5000, count=2**32 - 1),
     ),
-    "deep XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt")),
-    "huge XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt")),
+    "deep XML": (
+        "PNG",
+        lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt"),
+    ),
+    "huge XML": (
+        "PNG",
+        lambda: png_texts(
+            ("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt"
+        ),
+    ),
     "text bomb": ("PNG", lambda: png_texts(*[("Comment", "a" * 20_000_000)] * 3, kind=b"zTXt")),
     "many texts": ("PNG", lambda: png_texts(*[("Software", f"x{i}") for i in range(20_000)])),
     "deep JSON": ("PNG", lambda: png_texts(("prompt", '{"class_type":' * 30_000))),
@@ -195,7 +221,12 @@ def test_random_damage_never_raises() -> None:
         ("JPEG", jpeg_exif(exif_block(CAMERA, gps=(1, 2)))),
         ("JPEG", jpeg_exif(comment(in_itself(1)))),
         ("JPEG", samsung(b'{"genAIType": 1}')),
-        ("PNG", png_texts(("parameters", "Steps: 20, Sampler: Euler a"), ("AIGC", in_itself(1)), kind=b"zTXt")),
+        (
+            "PNG",
+            png_texts(
+                ("parameters", "Steps: 20, Sampler: Euler a"), ("AIGC", in_itself(1)), kind=b"zTXt"
+            ),
+        ),
         ("PNG", profile(exif_block(CAMERA))),
         ("HEIC", encode(photo(), "HEIC", exif=b"Exif\0\0" + exif_block(CAMERA))),
         ("AVIF", encode(photo(), "AVIF", exif=b"Exif\0\0" + exif_block(CAMERA))),
@@ -205,7 +236,9 @@ def test_random_damage_never_raises() -> None:
     )
     for name, data in whole:
         for _ in range(20):
-            broken = bytearray(data[: int(rng.integers(20, len(data)))] if rng.random() < 0.3 else data)
+            broken = bytearray(
+                data[: int(rng.integers(20, len(data)))] if rng.random() < 0.3 else data
+            )
             for at in rng.integers(2, min(len(broken), 3000), 12):
                 broken[at] = int(rng.integers(256))
             assert isinstance(read_provenance(bytes(broken), name), Provenance)  # type: ignore[arg-type]
@@ -216,7 +249,12 @@ SEEDS = (1, 2)
 
 
 def signed() -> bytes:
-    return sign(encode(photo(), "PNG"), make_authority(), {"label": "org.test.x", "data": {"a": 1}}, mime="image/png")
+    return sign(
+        encode(photo(), "PNG"),
+        make_authority(),
+        {"label": "org.test.x", "data": {"a": 1}},
+        mime="image/png",
+    )
 
 
 BOMBS: dict[str, Callable[[int], bytes]] = {
@@ -225,12 +263,19 @@ BOMBS: dict[str, Callable[[int], bytes]] = {
     "boxes HEIC": lambda seed: empty_boxes(seed, count=100_000 + 50_000 * seed),
     "tags JPEG": lambda seed: jpeg_exif(overlapping(5000, 60_000 + seed)),
     "tags TIFF": lambda seed: tiff(
-        tiff_tags(64, 64) | dict.fromkeys(range(2000, 62000 + seed), (7, 10 * MB, 8)), bytes(10 * MB)
+        tiff_tags(64, 64) | dict.fromkeys(range(2000, 62000 + seed), (7, 10 * MB, 8)),
+        bytes(10 * MB),
     ),
     "many HEIC": lambda seed: joined_items("HEIC", items=500, extents=64, size=MB, kind=b"Exif"),
-    "many AVIF": lambda seed: joined_items("AVIF", items=500 + seed, extents=32, size=MB, kind=b"mime"),
-    "large HEIC": lambda seed: joined_items("HEIC", items=8, extents=32 + seed, size=20 * MB, kind=b"mime"),
-    "large AVIF": lambda seed: joined_items("AVIF", items=8, extents=64, size=20 * MB, kind=b"Exif"),
+    "many AVIF": lambda seed: joined_items(
+        "AVIF", items=500 + seed, extents=32, size=MB, kind=b"mime"
+    ),
+    "large HEIC": lambda seed: joined_items(
+        "HEIC", items=8, extents=32 + seed, size=20 * MB, kind=b"mime"
+    ),
+    "large AVIF": lambda seed: joined_items(
+        "AVIF", items=8, extents=64, size=20 * MB, kind=b"Exif"
+    ),
     "assertion PNG": lambda seed: swollen(signed(), 16 * MB + seed),
 }
 

@@ -1,4 +1,5 @@
-"""What a file says about itself, and Content Credentials: read, bounded, and never trusted for a name."""
+"""What a file says about itself, and Content Credentials: read, bounded, and never trusted for a
+name."""
 
 import json
 import socket
@@ -8,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from causalclip.evidence.cautions import with_history
-from causalclip.evidence.headline import make_headline, next_steps
+from causalclip.examination.cautions import with_history
+from causalclip.examination.headline import make_headline, next_steps
 from causalclip.images.loading import load_image
 from causalclip.provenance.credentials import read_credentials, trust_list
 from causalclip.provenance.reading import Provenance, read_provenance
@@ -30,7 +31,13 @@ from tests.makers.metadata_files import (
 from tests.makers.pictures import chunk, encode, photo, photograph
 from tests.serving import until
 
-CAMERA = {271: b"Canon", 272: b"EOS R5", 305: b"Lightroom 9", 306: b"2026:05:02 10:00:00", 315: b"A. Person"}
+CAMERA = {
+    271: b"Canon",
+    272: b"EOS R5",
+    305: b"Lightroom 9",
+    306: b"2026:05:02 10:00:00",
+    315: b"A. Person",
+}
 TAKEN = {36867: b"2026:05:01 09:30:00\0", 42036: b"RF50mm\0"}
 
 
@@ -39,7 +46,9 @@ def said(p: Provenance) -> dict[str, str]:
 
 
 def test_exif_is_read_in_short_and_the_place_only_on_demand() -> None:
-    p = read_provenance(jpeg_exif(exif_block(CAMERA, inner=TAKEN, gps=(-33.8567, 151.2153))), "JPEG")
+    p = read_provenance(
+        jpeg_exif(exif_block(CAMERA, inner=TAKEN, gps=(-33.8567, 151.2153))), "JPEG"
+    )
     fields = said(p)
     assert fields["EXIF Camera"] == "EOS R5"
     assert fields["EXIF Software"] == "Lightroom 9"
@@ -94,7 +103,10 @@ def test_who_is_credited_is_no_mark(data: bytes) -> None:
     assert p.marks == ()
 
 
-A1111 = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: sd15"
+A1111 = (
+    "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: "
+    "512x512, Model: sd15"
+)
 COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
 
 
@@ -107,7 +119,11 @@ COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
         ("invokeai_metadata", "{}", "InvokeAI"),
         ("sd-metadata", "{}", "InvokeAI"),
         ("Software", "NovelAI", "NovelAI"),
-        ("Description", "a cat --ar 3:2 --v 6 Job ID: 0f1e2d3c-0a1b-4c2d-8e3f-001122334455", "Midjourney"),
+        (
+            "Description",
+            "a cat --ar 3:2 --v 6 Job ID: 0f1e2d3c-0a1b-4c2d-8e3f-001122334455",
+            "Midjourney",
+        ),
         ("Software", "DALL·E 3", "DALL-E"),
         ("parameters", json.dumps({"sui_image_params": {}}), "SwarmUI"),
         ("fooocus_scheme", "fooocus", "Fooocus"),
@@ -134,7 +150,9 @@ def test_bytes_outside_of_the_container_are_not_read() -> None:
 
 
 def test_control_characters_and_turned_text_are_dropped() -> None:
-    p = read_provenance(jpeg_exif(exif_block({272: "EOS\x07 R5\u202egpj.exe\u200b\n2".encode()})), "JPEG")
+    p = read_provenance(
+        jpeg_exif(exif_block({272: "EOS\x07 R5\u202egpj.exe\u200b\n2".encode()})), "JPEG"
+    )
     assert said(p)["EXIF Camera"] == "EOS R5gpj.exe 2"
 
 
@@ -149,8 +167,15 @@ def test_quality_from_the_tables(quality: int) -> None:
 
 def test_an_earlier_compression_is_found_and_not_made_up() -> None:
     never, once = photograph(history=None), photograph(history=60)
-    files = ((encode(never, "JPEG", quality=60), "JPEG", None), (encode(once, "JPEG", quality=92), "JPEG", 60))
-    for data, name, earlier in (*files, (encode(once, "PNG"), "PNG", 60), (encode(never, "PNG"), "PNG", None)):
+    files = (
+        (encode(never, "JPEG", quality=60), "JPEG", None),
+        (encode(once, "JPEG", quality=92), "JPEG", 60),
+    )
+    for data, name, earlier in (
+        *files,
+        (encode(once, "PNG"), "PNG", 60),
+        (encode(never, "PNG"), "PNG", None),
+    ):
         pixels = load_image(data).pixels
         found = with_history(read_provenance(data, name), pixels).earlier_quality  # type: ignore[arg-type]
         assert (found is None) == (earlier is None)
@@ -170,7 +195,9 @@ def picture() -> bytes:
     return encode(photo(), "JPEG")
 
 
-def test_signer_is_unknown_or_trusted_by_the_list_alone(picture: bytes, authority: Authority) -> None:
+def test_signer_is_unknown_or_trusted_by_the_list_alone(
+    picture: bytes, authority: Authority
+) -> None:
     signed = sign(picture, authority, created("digitalCapture"))
     unknown = read_credentials(signed, "JPEG")
     trusted = read_credentials(signed, "JPEG", anchors=authority.root)
@@ -193,7 +220,9 @@ def test_a_famous_name_is_not_trusted(picture: bytes) -> None:
     assert "signer unknown" in drawn
 
 
-def test_changed_pixels_and_changed_claims_are_invalid_and_not_believed(picture: bytes, authority: Authority) -> None:
+def test_changed_pixels_and_changed_claims_are_invalid_and_not_believed(
+    picture: bytes, authority: Authority
+) -> None:
     signed = sign(picture, authority, created("digitalCapture"))
     pixels = bytearray(signed)
     pixels[-100] ^= 1
@@ -212,13 +241,20 @@ def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: 
     """What they say of a generator stays a claim, as one of an unknown signer is."""
     brief = make_authority(lasting=timedelta(seconds=3))
     signed = sign(picture, brief, created("trainedAlgorithmicMedia"))
-    assert until(lambda: read_credentials(signed, "JPEG", anchors=brief.root).state == "unvalidated")
+    assert until(
+        lambda: read_credentials(signed, "JPEG", anchors=brief.root).state == "unvalidated"
+    )
     p = read_provenance(signed, "JPEG")
-    assert (p.credentials.state, p.credentials.problems) == ("unvalidated", ("signingCredential.expired",))
+    assert (p.credentials.state, p.credentials.problems) == (
+        "unvalidated",
+        ("signingCredential.expired",),
+    )
     found = make_headline(p, "likely not generated")
     assert (found.title, found.source) == ("The file says it was generated", "file")
     assert found.proved == "Nothing: its Content Credentials could not be validated."
-    assert found.claimed.startswith("The file itself says that the picture was made by a generative AI model. That can")
+    assert found.claimed.startswith(
+        "The file itself says that the picture was made by a generative AI model. That can"
+    )
     steps = next_steps(found, "likely not generated", p, ())
     told = f"{provenance_panel(p)} {found} {steps}"
     assert "changed" not in told
@@ -229,11 +265,16 @@ def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [("trainedAlgorithmicMedia", "generated"), ("compositeWithTrainedAlgorithmicMedia", "part generated")],
+    [
+        ("trainedAlgorithmicMedia", "generated"),
+        ("compositeWithTrainedAlgorithmicMedia", "part generated"),
+    ],
 )
 def test_assertions_of_ai(picture: bytes, authority: Authority, code: str, kind: str) -> None:
     signed = sign(picture, authority, created(code))
-    assert [(t.code, t.kind) for t in read_credentials(signed, "JPEG").source_types] == [(code, kind)]
+    assert [(t.code, t.kind) for t in read_credentials(signed, "JPEG").source_types] == [
+        (code, kind)
+    ]
     assert "The file itself says" in read_provenance(signed, "JPEG").summary()
 
 
@@ -244,7 +285,9 @@ def test_manifest_kept_elsewhere_is_not_fetched(
         server.bind(("127.0.0.1", 0))
         server.listen()
         server.settimeout(0.3)
-        signed = sign(picture, authority, remote=f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa")
+        signed = sign(
+            picture, authority, remote=f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa"
+        )
         assert read_credentials(signed, "JPEG").state == "elsewhere"
         with pytest.raises(TimeoutError):
             server.accept()
@@ -263,7 +306,10 @@ def test_hostile_claims_are_bounded_and_escaped(picture: bytes) -> None:
         "label": "c2pa.actions.v2",
         "data": {"actions": [{"action": "c2pa.created"}] + [{"action": SCRIPT}] * 500},
     }
-    other = {"label": "org.test.odd", "data": {"digitalSourceType": [1, {"x": SCRIPT}], "y": ["z" * 1000] * 50}}
+    other = {
+        "label": "org.test.odd",
+        "data": {"digitalSourceType": [1, {"x": SCRIPT}], "y": ["z" * 1000] * 50},
+    }
     signed = sign(picture, evil, actions, other, generator=SCRIPT)
     p = read_provenance(signed, "JPEG")
     drawn = provenance_panel(p)

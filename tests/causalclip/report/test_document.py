@@ -1,4 +1,5 @@
-"""The card and the report: words before numbers, the same content in every form, all of it escaped."""
+"""The card and the report: words before numbers, the same content in every form, all of it
+escaped."""
 
 import base64
 import html
@@ -15,11 +16,11 @@ import pytest
 from PIL import Image
 
 from causalclip.calibration import Calibration
-from causalclip.evidence.cautions import Caution
-from causalclip.evidence.examination import SCHEMA, Examination, examine, read_claims
-from causalclip.evidence.regions import NOT_LOOKED_FOR
-from causalclip.evidence.stability import MILD, ReencodedAnswer, Stability
-from causalclip.evidence.words import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
+from causalclip.examination.cautions import Caution
+from causalclip.examination.messages import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
+from causalclip.examination.regions import NOT_LOOKED_FOR
+from causalclip.examination.result import SCHEMA, Examination, examine, read_claims
+from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
 from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
 from causalclip.report.card import brief, failure, looking, pixels_panel, verdict
 from causalclip.report.document import (
@@ -67,7 +68,9 @@ def reports(data: bytes, name: str = "") -> Reports:
 
 @pytest.fixture(scope="module")
 def plain() -> Reports:
-    return reports(jpeg_exif(exif_block({272: b"EOS R5", 305: b"NovelAI"}, gps=(48.8584, 2.2945))), "photo.jpg")
+    return reports(
+        jpeg_exif(exif_block({272: b"EOS R5", 305: b"NovelAI"}, gps=(48.8584, 2.2945))), "photo.jpg"
+    )
 
 
 def test_both_forms_hold_the_same(plain: Reports) -> None:
@@ -76,11 +79,23 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
     e, own = said, said["report"]
     assert e["schema"] == SCHEMA
     assert {k: v for k, v in said.items() if k != "report"} == json.loads(json.dumps(x.as_dict()))
-    for value in (e["sha256"], e["perceptual_hash"], e["format"], e["revision"], e["examined"], e["name"]):
+    for value in (
+        e["sha256"],
+        e["perceptual_hash"],
+        e["format"],
+        e["revision"],
+        e["examined"],
+        e["name"],
+    ):
         assert value in text
     assert e["band"] == x.band
     assert e["answer"] in text
-    for sentence in (*e["next_steps"], *e["quote"].splitlines(), e["stability"]["words"], e["headline"]["claimed"]):
+    for sentence in (
+        *e["next_steps"],
+        *e["quote"].splitlines(),
+        e["stability"]["words"],
+        e["headline"]["claimed"],
+    ):
         assert sentence in text
     assert f"{e['probability']:.6f}" in text
     for row in e["stability"]["rows"]:
@@ -105,7 +120,9 @@ def test_a_report_is_read_in_two_minutes(plain: Reports) -> None:
 def test_a_report_can_be_mailed(plain: Reports) -> None:
     """Also that of a picture that compresses badly."""
     noise = np.random.default_rng(0).integers(-60, 60, (900, 1200, 3))
-    x = examine(encode(np.clip(photo(1200, 900) + noise, 0, 255).astype(np.uint8), "PNG"), tiny_detector())
+    x = examine(
+        encode(np.clip(photo(1200, 900) + noise, 0, 255).astype(np.uint8), "PNG"), tiny_detector()
+    )
     drawn = as_html(x, maps=draw_maps(x))
     assert max(len(drawn.encode()), len(plain[1].encode())) <= MAX_REPORT
     for body in re.findall(r"data:image/webp;base64,([^\"]+)", drawn):
@@ -121,8 +138,12 @@ def test_the_place_is_left_out(plain: Reports) -> None:
 
 
 HOSTILE = {
-    "EXIF": lambda: jpeg_exif(exif_block({272: EVIL.encode(), 305: EVIL.encode(), 315: b"NovelAI" + EVIL.encode()})),
-    "PNG text": lambda: png_texts(("Software", "NovelAI " + EVIL), (EVIL[:70], "Steps: 20, Sampler: " + EVIL)),
+    "EXIF": lambda: jpeg_exif(
+        exif_block({272: EVIL.encode(), 305: EVIL.encode(), 315: b"NovelAI" + EVIL.encode()})
+    ),
+    "PNG text": lambda: png_texts(
+        ("Software", "NovelAI " + EVIL), (EVIL[:70], "Steps: 20, Sampler: " + EVIL)
+    ),
     "comment": lambda: jpeg_with(segment(0xFE, ("Steps: 20, Sampler: x " + EVIL).encode())),
 }
 
@@ -131,7 +152,16 @@ HOSTILE = {
 def test_hostile_names_and_metadata_are_escaped_and_reach_nothing(which: str) -> None:
     _, drawn, said = reports(HOSTILE[which](), name=f"../../{EVIL}\u202egpj.exe")
     page = Page(drawn)
-    assert {tag for tag, _ in page.tags} & {"script", "iframe", "object", "link", "a", "form", "base", "embed"} == set()
+    assert {tag for tag, _ in page.tags} & {
+        "script",
+        "iframe",
+        "object",
+        "link",
+        "a",
+        "form",
+        "base",
+        "embed",
+    } == set()
     for tag, attributes in page.tags:
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "href", "srcset", "action", "data"):
@@ -181,7 +211,9 @@ def test_what_is_typed_is_in_both_files(saved: tuple[Path, Path], tmp_path: Path
     assert "Ada &lt;b&gt;" not in again.read_text()  # the bare name may stand in a picture's base64
     assert "Ada" not in said.read_text()
     then, now = json.loads(before[1]), json.loads(said.read_text())
-    assert {k: v for k, v in now.items() if k != "report"} == {k: v for k, v in then.items() if k != "report"}
+    assert {k: v for k, v in now.items() if k != "report"} == {
+        k: v for k, v in then.items() if k != "report"
+    }
 
 
 def test_a_mark_that_is_typed_ends_nothing(saved: tuple[Path, Path], tmp_path: Path) -> None:
@@ -196,12 +228,16 @@ SILENT = encode(photo(64, 64), "PNG")
 
 @pytest.fixture(scope="module")
 def x() -> Examination:
-    return replace(examine(SILENT, tiny_detector(), stability=False), cautions=(), parts=NOT_LOOKED_FOR)
+    return replace(
+        examine(SILENT, tiny_detector(), stability=False), cautions=(), parts=NOT_LOOKED_FOR
+    )
 
 
 def scored(x: Examination, probability: float, low: float = 0.3, high: float = 0.7) -> Examination:
     band = Calibration(low=low, high=high).band(probability)
-    return replace(x, detection=replace(x.detection, probability=probability, band=band, low=low, high=high))
+    return replace(
+        x, detection=replace(x.detection, probability=probability, band=band, low=low, high=high)
+    )
 
 
 def text(html: str) -> str:
@@ -221,14 +257,23 @@ def test_words_come_before_numbers(x: Examination, probability: float) -> None:
 
 @pytest.mark.parametrize(
     ("probability", "low", "high"),
-    [(0.0, 0.3, 0.7), (0.6996, 0.3, 0.7), (0.7004, 0.3, 0.7004), (0.29996, 0.3, 0.7), (1.0, 0.3, 0.7)],
+    [
+        (0.0, 0.3, 0.7),
+        (0.6996, 0.3, 0.7),
+        (0.7004, 0.3, 0.7004),
+        (0.29996, 0.3, 0.7),
+        (1.0, 0.3, 0.7),
+    ],
 )
 def test_neither_score_nor_pointer_contradicts_the_band(
     x: Examination, probability: float, low: float, high: float
 ) -> None:
     x = scored(x, probability, low, high)
     card = verdict(x)
-    label = re.search(r"aria-label='Score (?:under |over )?([\d.]+): (.+?)\. Thresholds ([\d.]+) and ([\d.]+),", card)
+    label = re.search(
+        r"aria-label='Score (?:under |over )?([\d.]+): (.+?)\. Thresholds ([\d.]+) and ([\d.]+),",
+        card,
+    )
     score, band, below, above = label.groups()
     assert band == x.band
     assert Calibration(low=float(below), high=float(above)).band(float(score)) == band
@@ -239,7 +284,10 @@ def test_neither_score_nor_pointer_contradicts_the_band(
 
 
 def test_a_change_by_the_copies_is_explained(x: Examination) -> None:
-    rows = tuple(ReencodedAnswer(name, 0.2, -1.0, "likely not generated", True, name == "WebP 80") for name in MILD)
+    rows = tuple(
+        ReencodedAnswer(name, 0.2, -1.0, "likely not generated", True, name == "WebP 80")
+        for name in MILD
+    )
     stability = Stability(0.9, "likely generated", "inconclusive", 0.3, 0.7, 0.5, rows, False, 0.1)
     card = verdict(replace(scored(x, 0.9), stability=stability))
     assert text(card).index("Inconclusive") < text(card).index("(WebP 80) changes the answer")

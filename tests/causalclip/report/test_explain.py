@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from causalclip.calibration import ImageTypeClassifier
 from causalclip.cli import app
 from causalclip.detector import Detector
-from causalclip.maps.explorer import MaskDifference, by_part, compare_masks, mean_mask
+from causalclip.maps.channels import MaskDifference, by_part, compare_masks, mean_mask
 from causalclip.paths import HEADS, head_folder
 from tests.makers.detectors import saved_heads, tiny_detector
 from tests.makers.pictures import encode, photo
@@ -39,7 +39,13 @@ def run(*arguments: str) -> Result:
 def test_a_difference_is_counted_channel_by_channel() -> None:
     first, second = np.array([0.9, 0.6, 0.1, 0.5]), np.array([0.9, 0.2, 0.7, 0.4])
     found = MaskDifference.of(first, second)
-    assert (found.channels, found.first, found.second, found.only_first, found.only_second) == (4, 3, 2, 2, 1)
+    assert (found.channels, found.first, found.second, found.only_first, found.only_second) == (
+        4,
+        3,
+        2,
+        2,
+        1,
+    )
     assert found.mean == pytest.approx((0.4 + 0.6 + 0.1) / 4)
     assert found.correlation == pytest.approx(np.corrcoef(first, second)[0, 1])
     assert MaskDifference.of(first, np.ones(4)).correlation is None
@@ -60,9 +66,13 @@ def test_parts_of_a_difference_add_up_to_the_whole() -> None:
 @pytest.mark.usefixtures("two_heads")
 def test_explain_says_how_the_masks_of_two_pictures_differ(pictures: list[str]) -> None:
     said = json.loads(run(*pictures, "--json").stdout)
-    assert [one["head"] for one in said["pictures"]] == ["causal", "causal"]  # by itself, as it has masks that differ
+    # by itself, as it has masks that differ
+    assert [one["head"] for one in said["pictures"]] == ["causal", "causal"]
     assert said["difference"]["mean"] > 0
-    assert sum(part["only_first"] for part in said["difference"]["parts"].values()) == said["difference"]["only_first"]
+    assert (
+        sum(part["only_first"] for part in said["difference"]["parts"].values())
+        == said["difference"]["only_first"]
+    )
     for one, expected in zip(said["pictures"], ("first", "second"), strict=True):
         assert one["passing"] == sum(one["parts"].values()) == said["difference"][expected]
     text = run(*pictures).stdout
@@ -80,7 +90,10 @@ def test_the_linear_head_has_one_mask_for_all(pictures: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
-    [(["--head", "random"], 1, "choose causal or linear"), (["--head", "causal", "--model", "detector"], 2, "either")],
+    [
+        (["--head", "random"], 1, "choose causal or linear"),
+        (["--head", "causal", "--model", "detector"], 2, "either"),
+    ],
 )
 @pytest.mark.usefixtures("two_heads")
 def test_a_head_that_is_not_there_gets_a_sentence(
@@ -96,7 +109,10 @@ def test_without_the_causal_head_nothing_takes_its_place(
 ) -> None:
     monkeypatch.setitem(HEADS, "causal", "nowhere")
     monkeypatch.setitem(HEADS, "linear", model)
-    assert json.loads(run(pictures[0], "--json", "--head", "linear").stdout)["pictures"][0]["channels"] == 120
+    assert (
+        json.loads(run(pictures[0], "--json", "--head", "linear").stdout)["pictures"][0]["channels"]
+        == 120
+    )
     assert (run(pictures[0]).exit_code, run(pictures[0]).stdout) == (1, "")
     missing = run(pictures[0], "--head", "causal")
     assert (missing.exit_code, "causal head is not here" in missing.output) == (1, True)

@@ -20,9 +20,9 @@ from purifier.models import Models
 from tests.conftest import HANGS
 from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
-from ui.purify import endpoints
-from ui.purify.tab import build_tab
 from ui.server.queue import MODEL, PURIFY_QUEUE, Priority
+from ui.tabs.purify import endpoints
+from ui.tabs.purify.tab import build_tab
 
 QUESTION = "Is there a dog?"
 
@@ -41,15 +41,22 @@ def picture(tmp_path: Path) -> Any:
     return handle_file(str(tmp_path / "a.png"))
 
 
-def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attack_then_purify_then_ask(
+    client: Client, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked, speaker = [], Models.speaker
-    attacked, facts = client.predict(picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack")
+    attacked, facts = client.predict(
+        picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack"
+    )
     change = np.array(Image.open(attacked)).astype(int) - photo(96, 72)
-    assert 0 < np.abs(change).max() == facts["linf"] <= 6  # PNG all the way: the budget holds to the last bit
+    # PNG all the way: the budget holds to the last bit
+    assert 0 < np.abs(change).max() == facts["linf"] <= 6
     purified, facts = client.predict(handle_file(attacked), 2, api_name="/purify")
     assert facts["steps"] == 2
     assert np.array(Image.open(purified)).shape == (72, 96, 3)
-    monkeypatch.setattr(Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye))
+    monkeypatch.setattr(
+        Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye)
+    )
     said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
     assert set(said) == {"caption", "answer", "confidence", "sure"}
     assert asked == [True]

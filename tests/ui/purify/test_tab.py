@@ -1,4 +1,5 @@
-"""The Purify tab: its callbacks, its words, what is on the page and when; and its prepared examples."""
+"""The Purify tab: its callbacks, its words, what is on the page and when; and its prepared
+examples."""
 
 import re
 from collections.abc import Iterator
@@ -11,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from purifier.demo import DemoRequest, DemoResponse, DemoRun, make_attack
 from purifier.models import ModelInfo, Models
+from purifier.scenario import DemoRequest, DemoResponse, DemoRun, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token
-from ui.purify import words
-from ui.purify.examples import PREPARED, Prepared, run, stored
-from ui.purify.parts import worth
-from ui.purify.tab import PurifyTab, build_tab
-from ui.purify.words import PARTS
+from ui.tabs.purify import views as words
+from ui.tabs.purify.examples import PREPARED, Prepared, run, stored
+from ui.tabs.purify.parts import worth
+from ui.tabs.purify.tab import PurifyTab, build_tab
+from ui.tabs.purify.views import PARTS
 
 QUESTION = "Is there a dog?"
 
@@ -82,7 +83,9 @@ def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) ->
     assert np.array_equal(change, (128 + 10 * (moved - photo(96, 72))).clip(0, 255))
 
 
-def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(tab: PurifyTab, inside: Path) -> None:
+def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
+    tab: PurifyTab, inside: Path
+) -> None:
     given = payload(inside)
     first = next(tab.run_given(new_token("purify"), given, *settings()))
     assert set(first) == set(tab.shown)
@@ -92,10 +95,12 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     *updates, last = tab.run_again(new_token("purify"), given, *settings(), attacked=True)
     assert all(set(update) == {tab.status} for update in updates)
     said = "".join(update[tab.status] for update in updates)
-    steps = [int(step) for step in re.findall(r"Step (\d) of 6\.", said)]  # 3 of the attack, and 3 more
+    # 3 of the attack, and 3 more
+    steps = [int(step) for step in re.findall(r"Step (\d) of 6\.", said)]
     assert steps == sorted(steps)
     assert set(steps) == {1, 2, 3, 4, 5, 6}
-    assert set(last) == set(tab.shown) - {tab.history, tab.asked}  # what was asked about the picture stays
+    # what was asked about the picture stays
+    assert set(last) == set(tab.shown) - {tab.history, tab.asked}
     assert set(tab.stopped()) == {tab.status}
 
 
@@ -111,19 +116,25 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
 def test_what_cannot_be_done_is_a_sentence_and_nothing_is_lost(
     tab: PurifyTab, inside: Path, options: dict[str, Any], sentence: str
 ) -> None:
-    *_, last = tab.run_again(new_token("purify"), payload(inside), *settings(**options), attacked=True)
+    *_, last = tab.run_again(
+        new_token("purify"), payload(inside), *settings(**options), attacked=True
+    )
     assert set(last) == {tab.status}
     assert sentence in last[tab.status]
 
 
 def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, inside: Path) -> None:
-    *_, last = tab.run_given(new_token("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings())
+    *_, last = tab.run_given(
+        new_token("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings()
+    )
     assert "cut short or damaged" in last[tab.status]
     assert last[tab.picture] is None
     assert last[tab.pictures["purified"]] is None
 
 
-def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_is_left_as_it_is_is_said_to_be(
+    inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny_clip(monkeypatch)
     page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
     with gr.Blocks():
@@ -133,7 +144,9 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch
     assert "Purify even if no attack is found" in last[untouched.headline]
     assert "cc-kept" in last[untouched.headline]
     assert last[untouched.pictures["clean"]] is None
-    last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings(always=True)))
+    last = followed(
+        untouched.run_given(new_token("purify"), payload(inside), *settings(always=True))
+    )
     assert "Purified" in last[untouched.headline]
     assert "whether an attack was found or not" in last[untouched.notes]
 
@@ -142,7 +155,9 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
     """Which the page says; of a part that is on, the purifier gets to know nothing."""
     models, given = tiny_models(), []
     purify = models.purify
-    models.purify = lambda *args, **options: given.append(options["without"]) or purify(*args, **options)  # type: ignore[method-assign]
+    models.purify = lambda *args, **options: (
+        given.append(options["without"]) or purify(*args, **options)
+    )  # type: ignore[method-assign]
     with gr.Blocks():
         tab = build_tab(models)
     for i, part in enumerate(PARTS):
@@ -150,8 +165,12 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
         last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=on)))
         assert given[-1] == (part,)
         assert f"Switched off: {PARTS[part]}." in last[tab.headline]
-        alone = r" Alone it keeps \d+\s%; another, trained without attacks, keeps \d+\s% in its place\."
-        assert re.fullmatch(rf"Keeps \d\d\s% of \d+ attacked answers; without it \d\d\s%\.({alone})?", worth(part))
+        alone = (
+            r" Alone it keeps \d+\s%; another, trained without attacks, keeps \d+\s% in its place\."
+        )
+        assert re.fullmatch(
+            rf"Keeps \d\d\s% of \d+ attacked answers; without it \d\d\s%\.({alone})?", worth(part)
+        )
         assert bool(re.search(alone, worth(part))) == (part == "network")
     last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))
     assert "Switched off" not in last[tab.headline]
@@ -166,7 +185,9 @@ def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: 
         list(running)
 
 
-def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: PurifyTab, inside: Path) -> None:
+def test_another_question_is_put_to_each_picture_without_a_new_attack(
+    tab: PurifyTab, inside: Path
+) -> None:
     last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
     said, asked = tab.ask(last[tab.kept], (), "How many <b>dogs</b>?")
     assert set(asked[0].said) == {"clean", "adversarial", "purified"}
@@ -185,7 +206,9 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: Purif
 
 def test_a_page_keeps_no_pixels_in_memory(tab: PurifyTab, inside: Path) -> None:
     """Of 12 megapixels they are 36 MB a picture, and an address has 64 pages."""
-    run, files = followed(tab.run_again(new_token("purify"), payload(inside), *settings()))[tab.kept]
+    run, files = followed(tab.run_again(new_token("purify"), payload(inside), *settings()))[
+        tab.kept
+    ]
     assert not run.pictures
     assert set(files) == {"adversarial", "purified"}
     for file in files.values():
@@ -202,14 +225,18 @@ def shipped_models() -> Models:
 
 @pytest.mark.full
 @pytest.mark.parametrize("example", PREPARED, ids=lambda example: example.file)
-def test_the_attack_turns_the_answer_and_purification_brings_it_back(shipped_models: Models, example: Prepared) -> None:
+def test_the_attack_turns_the_answer_and_purification_brings_it_back(
+    shipped_models: Models, example: Prepared
+) -> None:
     now, kept = run(shipped_models, example), stored(example)
     old = "assets/purify is out of date: python -m scripts.examples --purify"
     assert example.holds(now), [said.spoken for said in now.said.values()]
     assert kept.said["clean"].answer == now.said["clean"].answer, old
-    # Another processor rounds otherwise: how sure the model is moves by less than a hundredth, and by more where it has
-    # changed.
-    assert kept.said["clean"].confidence == pytest.approx(now.said["clean"].confidence, abs=0.01), old
+    # Another processor rounds otherwise: how sure the model is moves by less than a hundredth, and
+    # by more where it has changed.
+    assert kept.said["clean"].confidence == pytest.approx(now.said["clean"].confidence, abs=0.01), (
+        old
+    )
     assert kept.steps == now.steps == example.steps, old
 
 
@@ -224,7 +251,14 @@ def test_what_is_kept_holds_and_is_in_its_budget(example: Prepared) -> None:
 ASKED = "Is there a dog?"
 
 
-def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, str, str] | None = None, sure=True):
+def shown(
+    clean: str | None,
+    moved: str,
+    purified: str,
+    *,
+    answers: tuple[str, str, str] | None = None,
+    sure=True,
+):
     """By captions; answers of the three pictures, if any."""
     captions = {"clean": clean, "adversarial": moved, "purified": purified}
     said = {
@@ -232,7 +266,9 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
         for (name, caption), spoken in zip(captions.items(), answers or ("", "", ""), strict=True)
         if caption
     }
-    return DemoRun(DemoRequest(ASKED, attack=make_attack("pgd", 8, 5) if clean else None), said=said)
+    return DemoRun(
+        DemoRequest(ASKED, attack=make_attack("pgd", 8, 5) if clean else None), said=said
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,10 +278,23 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
         ("cdd", None, "The attack changed the caption; purification did not bring it back"),
         ("ccd", None, "The attack did not change the caption, but purification did"),
         ((None, "c", "d"), None, "Purified: the caption is another one now"),
-        ("cdc", "121", "The attack changed the caption and the answer; purification brought both back"),
-        ("cde", "123", "The attack changed the caption and the answer; purification brought neither back"),
+        (
+            "cdc",
+            "121",
+            "The attack changed the caption and the answer; purification brought both back",
+        ),
+        (
+            "cde",
+            "123",
+            "The attack changed the caption and the answer; purification brought neither back",
+        ),
         ("ccc", "111", "The attack changed neither the caption nor the answer"),
-        ("cdc", "112", "The attack changed the caption; purification brought the caption back, but changed the answer"),
+        (
+            "cdc",
+            "112",
+            "The attack changed the caption; purification brought the caption back, but changed "
+            "the answer",
+        ),
     ],
 )
 def test_the_card_says_what_happened_first(captions: Any, answers: str | None, title: str) -> None:
@@ -273,14 +322,21 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
 
 def test_who_speaks_is_named_and_why() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
-    assert "made 5 steps through the gradient of the embedded model" in words.notes(DemoRun(made.request, step=5))
-    made.model = ModelInfo(problem="smol could not be loaded, so the embedded model speaks in its place.")
+    assert "made 5 steps through the gradient of the embedded model" in words.notes(
+        DemoRun(made.request, step=5)
+    )
+    made.model = ModelInfo(
+        problem="smol could not be loaded, so the embedded model speaks in its place."
+    )
     assert "<p>smol could not be loaded" in words.result(made)
     made.model = ModelInfo(OTHER, "smol<")
     assert "smol&lt; can be wrong" in words.notes(made)
     assert "through the gradient of smol&lt;" in words.notes(made)
     assert "carried over" not in words.result(made)
     made.request = replace(made.request, objective="features")
-    assert "The attack was made on CLIP alone: what it does to smol&lt; is carried over." in words.result(made)
+    assert (
+        "The attack was made on CLIP alone: what it does to smol&lt; is carried over."
+        in words.result(made)
+    )
     made.model = ModelInfo(OTHER, "smol", asks=False)
     assert "smol only captions, so the question was not asked." in words.result(made)

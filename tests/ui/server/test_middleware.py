@@ -1,4 +1,5 @@
-"""Which requests are let in, what is read of them, and what an answer says to browsers: asked as a stranger would."""
+"""Which requests are let in, what is read of them, and what an answer says to browsers: asked as a
+stranger would."""
 
 import asyncio
 import socket
@@ -23,13 +24,16 @@ from ui.server.storage import STORE
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:7860", "127.0.0.1:7860", "[::1]:7860", "me-app.hf.space", "192.0.2.7"]
+    "host",
+    ["localhost", "LOCALHOST:7860", "127.0.0.1:7860", "[::1]:7860", "me-app.hf.space", "192.0.2.7"],
 )
 def test_our_own_names_are_answered(host: str) -> None:
     assert is_known(host, allowed_hosts())
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example@127.0.0.1", r"evil.example\@127.0.0.1", "a/@127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example@127.0.0.1", r"evil.example\@127.0.0.1", "a/@127.0.0.1"]
+)
 def test_no_other_name_is_answered(host: str) -> None:
     assert not is_known(host, allowed_hosts())
 
@@ -68,13 +72,17 @@ def page_of_ours(uploads: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", [b"gradio_api/queue/join", b"closed"], ids=str)
-def test_nothing_is_read_behind_a_request_that_has_two_lengths(page_of_ours: str, path: bytes) -> None:
+def test_nothing_is_read_behind_a_request_that_has_two_lengths(
+    page_of_ours: str, path: bytes
+) -> None:
     """What a proxy takes for its body would be a request of somebody else's to the app."""
     hidden = b"GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n"
     lengths = b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (5 + len(hidden))
     place = urlsplit(page_of_ours)
     with socket.create_connection((place.hostname, place.port), timeout=HANGS) as connection:
-        connection.sendall(b"POST /%b HTTP/1.1\r\nHost: localhost\r\n" % path + lengths + b"0\r\n\r\n" + hidden)
+        connection.sendall(
+            b"POST /%b HTTP/1.1\r\nHost: localhost\r\n" % path + lengths + b"0\r\n\r\n" + hidden
+        )
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"twice how long" in answer
@@ -86,7 +94,12 @@ def test_browsers_are_told_what_a_page_may_do(page_of_ours: str, tiny_app: str) 
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "SAMEORIGIN"
     assert headers["cross-origin-resource-policy"] == "same-origin"
-    for rule in ("default-src 'self'", "connect-src 'self' data: blob:", "object-src 'none'", "frame-ancestors 'self'"):
+    for rule in (
+        "default-src 'self'",
+        "connect-src 'self' data: blob:",
+        "object-src 'none'",
+        "frame-ancestors 'self'",
+    ):
         assert rule in headers["content-security-policy"].split("; ")
     files = {"files": ("x.jpg", encode(photo(64, 64), "JPEG"), "image/jpeg")}
     [path] = httpx.post(f"{tiny_app}gradio_api/upload", files=files).json()
@@ -96,11 +109,17 @@ def test_browsers_are_told_what_a_page_may_do(page_of_ours: str, tiny_app: str) 
 
 
 def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
-    for _ in range(2):  # what other tests left may have waited for a first app to delete it; then nothing is late
+    # what other tests left may have waited for a first app to delete it; then nothing is late
+    for _ in range(2):
         STORE.sweep()
     well = httpx.get(f"{page_of_ours}healthz")
     assert well.status_code == 200
-    assert set(well.json()) == {"ready", "models_loaded", "queue_length", "deletion_lateness_seconds"}
+    assert set(well.json()) == {
+        "ready",
+        "models_loaded",
+        "queue_length",
+        "deletion_lateness_seconds",
+    }
     metrics = httpx.get(f"{page_of_ours}metrics")
     for name in ("deletion_lateness_seconds", "sessions"):  # what make redteam reads
         assert f"\ncausalclip_{name} " in metrics.text
@@ -112,7 +131,9 @@ def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["page=x", "page=", "deep_link=../x", "lang=en&page=x"])
-def test_the_page_has_no_other_pages(tiny_app: str, query: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_page_has_no_other_pages(
+    tiny_app: str, query: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Each was an error of the server, with a trace of 6 kB in the log."""
     answer = httpx.get(f"{tiny_app}?{query}")
     assert (answer.status_code, answer.headers["x-content-type-options"]) == (404, "nosniff")
@@ -137,7 +158,9 @@ class Sender:
         return self._messages.pop(0)
 
     async def read(self) -> bytes:
-        async with read_body({"type": "http", "headers": []}, self.receive, 100, middleware.CALLS) as body:
+        async with read_body(
+            {"type": "http", "headers": []}, self.receive, 100, middleware.CALLS
+        ) as body:
             return body
 
 
@@ -147,8 +170,12 @@ def read(sender: Sender) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["heartbeat/x", "queue/data?session_hash=x", "call/detect/x"])
-@pytest.mark.parametrize("sender", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
-def test_no_page_of_another_site_takes_a_visitors_places(tiny_app: str, path: str, sender: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "sender", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_no_page_of_another_site_takes_a_visitors_places(
+    tiny_app: str, path: str, sender: dict[str, str]
+) -> None:
     assert httpx.get(f"{tiny_app}gradio_api/{path}", headers=sender).status_code == 403
 
 

@@ -12,7 +12,8 @@ from ui.server.queue import Client, FairQueue, Place, Priority, asking
 
 
 def drain(queue: FairQueue, places: dict[str, Place]) -> list[str]:
-    """The names of the places in the order in which they are let in, each leaving before the next."""
+    """The names of the places in the order in which they are let in, each leaving before the
+    next."""
     went: list[str] = []
     while left := [name for name in places if name not in went]:
         (admitted,) = [name for name in left if queue.admitted(places[name], 0)]
@@ -21,7 +22,9 @@ def drain(queue: FairQueue, places: dict[str, Place]) -> list[str]:
     return went
 
 
-def ask(queue: FairQueue, address: str, session: str = "", priority: Priority = Priority.VERDICT) -> Place:
+def ask(
+    queue: FairQueue, address: str, session: str = "", priority: Priority = Priority.VERDICT
+) -> Place:
     token = asking.set(Client(address, session))
     try:
         return queue.ask(priority)
@@ -61,7 +64,9 @@ def test_sixteen_places_of_one_address_are_one_place_to_others() -> None:
 def test_at_one_address_pages_take_turns() -> None:
     queue = FairQueue()
     inside = ask(queue, "192.0.2.9")
-    places = {f"a{i}": ask(queue, "192.0.2.1", "a") for i in range(3)} | {"b": ask(queue, "192.0.2.1", "b")}
+    places = {f"a{i}": ask(queue, "192.0.2.1", "a") for i in range(3)} | {
+        "b": ask(queue, "192.0.2.1", "b")
+    }
     queue.leave(inside)
     assert drain(queue, places) == ["a0", "b", "a1", "a2"]
 
@@ -176,14 +181,16 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
     token = new_token("detect")
     shown = token.shows(updates())
     assert next(shown) == {"a": 1}
-    threading.Timer(0.2, lambda: next(shown, None)).start()  # Gradio comes back once it has sent that
+    # Gradio comes back once it has sent that
+    threading.Timer(0.2, lambda: next(shown, None)).start()
     new_token("detect")
     assert list(shown) in ([], [gr.skip()])
     assert ended == [True]
 
 
 def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer: Any) -> None:
-    """The page calls the run of a first step that was overtaken, too, and with the number of the newest wish."""
+    """The page calls the run of a first step that was overtaken, too, and with the number of the
+    newest wish."""
     answer("overtaken")
     with gr.Blocks() as page:
         part, field = Panel("detect"), gr.Textbox()

@@ -1,4 +1,5 @@
-"""What a call may hold: every field of every function, tried with values that have a framework fetch something."""
+"""What a call may hold: every field of every function, tried with values that have a framework
+fetch something."""
 
 import json
 import re
@@ -30,8 +31,11 @@ def test_no_value_in_any_field_has_anything_fetched(whole_page: Any) -> None:
 
 
 def test_the_app_is_never_mounted_into_another() -> None:
-    """Gradio checks a path only where `launch` has been: mounted, it gives out every file of its host."""
-    files = [path for folder in ("ui", "scripts", "causalclip") for path in (ROOT / folder).rglob("*.py")]
+    """Gradio checks a path only where `launch` has been: mounted, it gives out every file of its
+    host."""
+    files = [
+        path for folder in ("ui", "scripts", "causalclip") for path in (ROOT / folder).rglob("*.py")
+    ]
     assert not [
         path
         for path in (ROOT / "app.py", *files)
@@ -47,7 +51,11 @@ def read(function: str, *values: Any, page: gr.Blocks, **more: Any) -> dict[str,
 @pytest.fixture(scope="module")
 def form() -> gr.Blocks:
     with gr.Blocks() as page:
-        fields = [gr.Textbox(label="note", max_length=5), gr.Number(minimum=0, maximum=9), gr.Checkbox()]
+        fields = [
+            gr.Textbox(label="note", max_length=5),
+            gr.Number(minimum=0, maximum=9),
+            gr.Checkbox(),
+        ]
         fields += [gr.Dropdown(["a"]), gr.State()]
         gr.on([], lambda *x: x, fields, None, api_name="form")
         gr.on([], lambda *x: x, fields, None, api_name="raw", preprocess=False)
@@ -78,7 +86,18 @@ def test_a_newer_field_at_the_end_need_not_be_sent() -> None:
 
 
 def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:
-    sent = read("form", "a", 1.5, True, "a", page=form, event_id="x", batched=True, trigger_id=1, oauth_token="x")
+    sent = read(
+        "form",
+        "a",
+        1.5,
+        True,
+        "a",
+        page=form,
+        event_id="x",
+        batched=True,
+        trigger_id=1,
+        oauth_token="x",
+    )
     assert sent["data"] == ["a", 1.5, True, "a", None]
     assert sent["trigger_id"] is None
     assert set(sent) == {"data", "session_hash", "fn_index", "trigger_id", "event_data"}
@@ -106,8 +125,11 @@ def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:
     ],
 )
 @pytest.mark.parametrize("function", ["form", "raw"])
-def test_a_field_takes_its_own_kind(form: gr.Blocks, function: str, place: int, value: Any, sentence: str) -> None:
-    """Also of a function that Gradio gives everything to as it came: a choice may become the name of a file."""
+def test_a_field_takes_its_own_kind(
+    form: gr.Blocks, function: str, place: int, value: Any, sentence: str
+) -> None:
+    """Also of a function that Gradio gives everything to as it came: a choice may become the name
+    of a file."""
     values = ["a", 1, True, "a"]
     values[place] = value
     with pytest.raises(Refused, match=sentence) as refused:
@@ -150,7 +172,9 @@ def test_a_click_that_does_not_say_on_what_was_on_nothing(form: gr.Blocks) -> No
     named = (None, "x", float("nan"), {"path": "/x"}, True, 10**400)
     for event in (None, {}, 7, *({"index": index} for index in named)):
         assert read("pick", page=form, event_data=event)["event_data"] == {"index": -1}
-    assert read("pick", page=form, event_data={"index": 3, "value": {"path": "/x"}})["event_data"] == {"index": 3}
+    assert read("pick", page=form, event_data={"index": 3, "value": {"path": "/x"}})[
+        "event_data"
+    ] == {"index": 3}
 
 
 def test_a_component_that_nobody_has_declared_is_not_served() -> None:
@@ -165,30 +189,58 @@ def test_a_function_without_a_name_is_asked_by_a_session(tiny_app: str) -> None:
     body = {"data": [], "fn_index": number_of(tiny_app, None)}
     assert httpx.post(f"{tiny_app}gradio_api/run/predict", json=body).status_code == 422
     with opened(tiny_app, "p") as http:
-        assert http.post("gradio_api/run/predict", json={**body, "session_hash": "p"}).status_code == 200
+        assert (
+            http.post("gradio_api/run/predict", json={**body, "session_hash": "p"}).status_code
+            == 200
+        )
 
 
-# Generated calls ------------------------------------------------------------------------------------
+# Generated calls
+# ------------------------------------------------------------------------------------
 
 ODD = st.sampled_from(["NaN", "-Infinity", "1e999", '"\\ud800"', "1" * 400, "[" * 300 + "]" * 300])
-PLAIN = st.none() | st.booleans() | st.integers() | st.floats(-9, 9) | st.text(max_size=50) | st.sampled_from(VALUES)
-TREES = st.recursive(PLAIN, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=8), x, max_size=4))
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(-9, 9)
+    | st.text(max_size=50)
+    | st.sampled_from(VALUES)
+)
+TREES = st.recursive(
+    PLAIN, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=8), x, max_size=4)
+)
 VALUE = TREES.map(json.dumps) | ODD
 SESSION = st.just('"fuzz"') | VALUE
 NAMES = "fn_index", "event_data", "trigger_id", "event_id", "batched", "simple_format"
 PARTS = st.fixed_dictionaries({}, optional={"session_hash": SESSION} | dict.fromkeys(NAMES, VALUE))
 
 
-@settings(max_examples=120, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=120,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
 @given(data=st.data())
 def test_no_call_is_an_error_of_the_server(tiny_page: Any, data: st.DataObject) -> None:
     page, address = tiny_page
     number = data.draw(st.sampled_from(sorted(page.fns)))
     count, name = len(page.fns[number].inputs), page.fns[number].api_name
-    route = data.draw(st.sampled_from(["queue/join", "run/predict", f"call/{name}", "cancel", "reset"]))
+    route = data.draw(
+        st.sampled_from(["queue/join", "run/predict", f"call/{name}", "cancel", "reset"])
+    )
     parts = {"fn_index": str(number)} | data.draw(PARTS)
     parts["data"] = f"[{', '.join(data.draw(st.lists(VALUE, min_size=count, max_size=count)))}]"
-    body = ("{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in parts.items()) + "}").encode()
-    headers = {"Content-Type": "application/json", "X-Forwarded-For": f"192.0.2.{data.draw(st.integers(1, 250))}"}
-    answer = httpx.post(f"{address}gradio_api/{route}", content=body, headers=headers, timeout=HANGS)
+    body = (
+        "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in parts.items()) + "}"
+    ).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "X-Forwarded-For": f"192.0.2.{data.draw(st.integers(1, 250))}",
+    }
+    answer = httpx.post(
+        f"{address}gradio_api/{route}", content=body, headers=headers, timeout=HANGS
+    )
     assert answer.status_code < 500 or "queue is full" in answer.text, body

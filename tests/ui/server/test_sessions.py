@@ -1,4 +1,5 @@
-"""Sessions are issued and held; how much one, and an address, may have in work; what is forgotten when one ends."""
+"""Sessions are issued and held; how much one, and an address, may have in work; what is forgotten
+when one ends."""
 
 import asyncio
 import threading
@@ -47,14 +48,26 @@ def until_let_in(ask_again: Any) -> bool:
 
 def call_of(address: str, name: str = "detect", session: str = "page") -> dict[str, Any]:
     path = send(address, encode(photo(64, 64), "JPEG"))
-    return {"data": [{"path": path, **META}], "fn_index": number_of(address, name), "session_hash": session}
+    return {
+        "data": [{"path": path, **META}],
+        "fn_index": number_of(address, name),
+        "session_hash": session,
+    }
 
 
-# Issued ---------------------------------------------------------------------------------------------
+# Issued
+# ---------------------------------------------------------------------------------------------
 
 
-def request(cookie: str = "", *, client: str = "192.0.2.1", scheme: str = "https") -> dict[str, Any]:
-    return {"headers": [(b"cookie", cookie.encode())], "client": (client, 1), "scheme": scheme, "method": "GET"}
+def request(
+    cookie: str = "", *, client: str = "192.0.2.1", scheme: str = "https"
+) -> dict[str, Any]:
+    return {
+        "headers": [(b"cookie", cookie.encode())],
+        "client": (client, 1),
+        "scheme": scheme,
+        "method": "GET",
+    }
 
 
 def test_a_cookie_counts_if_we_signed_it() -> None:
@@ -62,7 +75,13 @@ def test_a_cookie_counts_if_we_signed_it() -> None:
     cookie = made.decode().partition(";")[0]
     assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/"} <= set(made.decode().split("; "))
     assert visitor_of(request(f"other=1; {cookie}"))
-    for forged in (cookie[:-1] + "x", cookie.replace("visitor=", "visitor=a"), "visitor=a.b", "", cookie.upper()):
+    for forged in (
+        cookie[:-1] + "x",
+        cookie.replace("visitor=", "visitor=a"),
+        "visitor=a.b",
+        "",
+        cookie.upper(),
+    ):
         assert visitor_of(request(forged)) == ""
 
 
@@ -80,12 +99,19 @@ def test_a_session_that_was_invented_asks_nothing(tiny_app: str, path: str) -> N
 
 def test_who_knows_a_sessions_name_can_neither_use_nor_hold_it(tiny_app: str) -> None:
     """It comes from the browser, which makes it with Math.random."""
-    with httpx.Client(base_url=tiny_app, timeout=HANGS) as visitor, httpx.Client(base_url=tiny_app) as other:
+    with (
+        httpx.Client(base_url=tiny_app, timeout=HANGS) as visitor,
+        httpx.Client(base_url=tiny_app) as other,
+    ):
         assert visitor.get("").cookies
         assert "set-cookie" not in visitor.get("").headers
         other.get("")
         with visitor.stream("GET", "gradio_api/heartbeat/known"):
-            body = {"data": [None], "fn_index": number_of(tiny_app, "provenance"), "session_hash": "known"}
+            body = {
+                "data": [None],
+                "fn_index": number_of(tiny_app, "provenance"),
+                "session_hash": "known",
+            }
             for stranger in (other, httpx):
                 url = "" if stranger is other else tiny_app
                 assert stranger.post(f"{url}gradio_api/queue/join", json=body).status_code == 403  # type: ignore[attr-defined]
@@ -96,21 +122,36 @@ def test_who_knows_a_sessions_name_can_neither_use_nor_hold_it(tiny_app: str) ->
 
 def test_a_call_waits_for_its_pages_connection(tiny_app: str) -> None:
     """The browser opens both at once."""
-    body = {"data": [None], "fn_index": number_of(tiny_app, "provenance"), "session_hash": "just-opened"}
+    body = {
+        "data": [None],
+        "fn_index": number_of(tiny_app, "provenance"),
+        "session_hash": "just-opened",
+    }
     with ThreadPoolExecutor(1) as pool:
         gradios = {"X-Gradio-User": "api"}
-        asked = pool.submit(httpx.post, f"{tiny_app}gradio_api/queue/join", json=body, headers=gradios)
+        asked = pool.submit(
+            httpx.post, f"{tiny_app}gradio_api/queue/join", json=body, headers=gradios
+        )
         time.sleep(0.5)
         with opened(tiny_app, "just-opened"):
             assert asked.result(HANGS).status_code == 200
 
 
-def test_what_waits_for_a_page_that_does_not_come_is_little(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_for_a_page_that_does_not_come_is_little(
+    tiny_app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hundreds of connections could hold a megabyte each."""
     monkeypatch.setattr(sessions, "COMES", HANGS)
     monkeypatch.setattr(middleware.CALLS, "each", 1500)
-    body = {"data": [None], "fn_index": number_of(tiny_app, "provenance"), "session_hash": "late", "x": "x" * 1000}
-    join = partial(httpx.post, f"{tiny_app}gradio_api/queue/join", json=body, headers={"X-Gradio-User": "x"})
+    body = {
+        "data": [None],
+        "fn_index": number_of(tiny_app, "provenance"),
+        "session_hash": "late",
+        "x": "x" * 1000,
+    }
+    join = partial(
+        httpx.post, f"{tiny_app}gradio_api/queue/join", json=body, headers={"X-Gradio-User": "x"}
+    )
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(join, timeout=HANGS)
         assert until(lambda: bool(middleware.CALLS.taken))
@@ -120,7 +161,9 @@ def test_what_waits_for_a_page_that_does_not_come_is_little(tiny_app: str, monke
     assert until(lambda: not middleware.CALLS.taken)
 
 
-def test_pages_of_an_address_and_of_all_are_counted(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_of_an_address_and_of_all_are_counted(
+    tiny_app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sessions.PAGES, "each", 2)
     flood = {"X-Forwarded-For": "192.0.2.40"}
     with opened(tiny_app, "one", "two", **flood):
@@ -136,12 +179,17 @@ def test_on_a_space_a_page_counts_for_its_visitor(monkeypatch: pytest.MonkeyPatc
     with gr.Blocks() as page:
         pass
     on_space, cookie = Sessions(page), issue(request())[1].decode().partition(";")[0]
-    assert on_space.client(request(cookie, client="10.0.0.1")) == on_space.client(request(cookie, client="10.0.0.2"))
-    assert on_space.client(request(client="10.0.0.1")) == on_space.client(request(client="10.0.0.2"))
+    assert on_space.client(request(cookie, client="10.0.0.1")) == on_space.client(
+        request(cookie, client="10.0.0.2")
+    )
+    assert on_space.client(request(client="10.0.0.1")) == on_space.client(
+        request(client="10.0.0.2")
+    )
     assert on_space.client(request(cookie)) != on_space.client(request())
 
 
-# Limits ---------------------------------------------------------------------------------------------
+# Limits
+# ---------------------------------------------------------------------------------------------
 
 
 def test_twelve_at_once_get_an_answer_or_the_sentence(busy: Any) -> None:
@@ -153,9 +201,13 @@ def test_twelve_at_once_get_an_answer_or_the_sentence(busy: Any) -> None:
     told = [answer for answer in answers if answer.status_code == 429]
     assert len(told) == 12 - sessions.A_PROGRAM
     assert all("queue is full" in answer.json()["detail"] for answer in told)
-    assert ask(address, paths[0], X_Forwarded_For="192.0.2.9").status_code == 429  # a header that nobody reads
-    assert ask(address, paths[0], **{"X-Forwarded-For": "192.0.2.9"}).status_code == 200  # a proxy's
-    quick = ask(address, paths[0], "provenance", **{"X-Forwarded-For": "192.0.2.10"}).json()["event_id"]
+    # a header that nobody reads
+    assert ask(address, paths[0], X_Forwarded_For="192.0.2.9").status_code == 429
+    # a proxy's
+    assert ask(address, paths[0], **{"X-Forwarded-For": "192.0.2.9"}).status_code == 200
+    quick = ask(address, paths[0], "provenance", **{"X-Forwarded-For": "192.0.2.10"}).json()[
+        "event_id"
+    ]
     assert "event: complete" in httpx.get(f"{address}gradio_api/call/provenance/{quick}").text
     go_on.set()
     for answer in answers:
@@ -175,7 +227,9 @@ def test_a_full_queue_says_so(busy: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "queue is full" in told[2].text
 
 
-def test_programs_that_never_listen_are_refused_and_forgotten(tiny_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_that_never_listen_are_refused_and_forgotten(
+    tiny_page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page, address = tiny_page
     monkeypatch.setattr(sessions, "PROGRAMS", 3)
     deaf = {"X-Forwarded-For": "192.0.2.41"}
@@ -194,10 +248,18 @@ def test_thirty_people_behind_one_address_are_let_in(busy: Any) -> None:
     names = [f"colleague-{i}" for i in range(30)]
     with opened(address, *names) as http:
         body = call_of(address)
-        answers = [http.post("gradio_api/queue/join", json=body | {"session_hash": name}).status_code for name in names]
+        answers = [
+            http.post("gradio_api/queue/join", json=body | {"session_hash": name}).status_code
+            for name in names
+        ]
         assert answers.count(200) == sessions.AN_ADDRESS
         with opened(address, "other", **{"X-Forwarded-For": "192.0.2.20"}) as other:
-            assert other.post("gradio_api/queue/join", json=body | {"session_hash": "other"}).status_code == 200
+            assert (
+                other.post(
+                    "gradio_api/queue/join", json=body | {"session_hash": "other"}
+                ).status_code
+                == 200
+            )
 
 
 def test_calls_of_closed_pages_count_for_their_address(busy: Any) -> None:
@@ -211,7 +273,8 @@ def test_calls_of_closed_pages_count_for_their_address(busy: Any) -> None:
     assert told.count(200) == sessions.AN_ADDRESS
 
 
-# Forgotten ------------------------------------------------------------------------------------------
+# Forgotten
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -223,7 +286,9 @@ def small() -> Sessions:
     return Sessions(page)
 
 
-def test_a_page_is_closed_with_its_last_connection(small: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_closed_with_its_last_connection(
+    small: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone: list[str] = []
     monkeypatch.setattr(small, "forget", gone.append)
     scope = request()
@@ -269,7 +334,11 @@ def test_what_nobody_has_read_is_forgotten_with_its_page(small: Sessions) -> Non
         queue.pending_event_ids_session[name] = {"event"}
     with small._hold("open", request()):
         small.tidy(idle=3000)
-        assert set(queue.pending_messages_per_session) == set(queue.pending_event_ids_session) == {"open", "works"}
+        assert (
+            set(queue.pending_messages_per_session)
+            == set(queue.pending_event_ids_session)
+            == {"open", "works"}
+        )
 
 
 def test_a_page_that_never_listens_has_its_runs_ended(small: Sessions) -> None:
@@ -278,7 +347,10 @@ def test_a_page_that_never_listens_has_its_runs_ended(small: Sessions) -> None:
     small.cancel_runs = ended.append
     waiting = small.queue.pending_messages_per_session
     with small._hold("deaf", request()), small._hold("listens", request()):
-        for name, count in (("deaf", sessions.UNREAD_UPDATES + 1), ("listens", sessions.UNREAD_UPDATES)):
+        for name, count in (
+            ("deaf", sessions.UNREAD_UPDATES + 1),
+            ("listens", sessions.UNREAD_UPDATES),
+        ):
             waiting[name] = asyncio.Queue()
             for _ in range(count):
                 waiting[name].put_nowait(SimpleNamespace())  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""What is kept goes when nobody uses it: soon, on time, and for each of the ways in which that comes about."""
+"""What is kept goes when nobody uses it: soon, on time, and for each of the ways in which that
+comes about."""
 
 import os
 import time
@@ -73,10 +74,13 @@ def test_a_program_may_think_before_it_asks(kept: Store, clock: Clock) -> None:
     assert not path.exists()
 
 
-def test_one_that_an_open_page_uses_stays_until_the_last_is_closed(kept: Store, clock: Clock) -> None:
+def test_one_that_an_open_page_uses_stays_until_the_last_is_closed(
+    kept: Store, clock: Clock
+) -> None:
     path = upload(kept)
     kept.claim("one", [str(path)])
-    kept.claim("two", [str(path.parent / ".." / path.parent.name / path.name)])  # the same file in other words
+    # the same file in other words
+    kept.claim("two", [str(path.parent / ".." / path.parent.name / path.name)])
     clock.now += 2000
     kept.sweep({"one", "two"}.__contains__)
     close(kept, "one")
@@ -100,7 +104,9 @@ def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, cl
     assert not path.exists()
 
 
-def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: Store, answer: Any, clock: Clock) -> None:
+def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(
+    kept: Store, answer: Any, clock: Clock
+) -> None:
     runs, over = (f"{store.PROGRAM}{name}" for name in ("runs", "over"))
     places = []
     for session in (runs, over, None):  # the last as an agent's
@@ -120,7 +126,9 @@ def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: St
     assert kept.kept() == (0, 0)
 
 
-def test_what_a_run_writes_after_its_page_was_closed_goes_with_the_next_sweep(kept: Store, answer: Any) -> None:
+def test_what_a_run_writes_after_its_page_was_closed_goes_with_the_next_sweep(
+    kept: Store, answer: Any
+) -> None:
     answer("one")
     new_folder()
     close(kept, "one")
@@ -132,7 +140,9 @@ def test_what_a_run_writes_after_its_page_was_closed_goes_with_the_next_sweep(ke
     assert kept.kept() == (0, 0)
 
 
-def test_what_was_derived_counts_for_whoever_asked(kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_derived_counts_for_whoever_asked(
+    kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else one address fills the disk with pages that write maps."""
     monkeypatch.setattr(store, "AN_ADDRESS", (100, 10 * BLOCK))
     for session, address in (("one", "192.0.2.1"), ("two", "192.0.2.1"), ("three", "192.0.2.2")):
@@ -144,7 +154,8 @@ def test_what_was_derived_counts_for_whoever_asked(kept: Store, answer: Any, mon
     answer("two", "192.0.2.1")
     with pytest.raises(gr.Error, match="kept already") as full:
         new_folder("map")
-    assert explain(full.value) == ("No room for more", full.value.message)  # a tab says it in the answer's place
+    # a tab says it in the answer's place
+    assert explain(full.value) == ("No room for more", full.value.message)
     answer("three", "192.0.2.2")
     new_folder("map")
     close(kept, "one")
@@ -167,7 +178,9 @@ def test_a_program_has_less_room_and_does_not_take_a_pages(
     new_folder()
 
 
-def test_of_large_drawings_a_page_keeps_fewer(kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_large_drawings_a_page_keeps_fewer(
+    kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "A_PAGE", 8 * BLOCK)
     answer("one")
     made = []
@@ -263,14 +276,16 @@ def test_who_has_thousands_delays_nobody_elses_deletion(
     assert kept.kept() == (0, 0)
 
 
-# The sweep of what is old --------------------------------------------------------------------------
+# The sweep of what is old
+# --------------------------------------------------------------------------
 
 NOW = 1_000_000_000.0
 
 
 @pytest.fixture
 def ages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the content's time counts here: no test can set the time of the last change of a name (ctime)."""
+    """Only the content's time counts here: no test can set the time of the last change of a name
+    (ctime)."""
     monkeypatch.setattr("ui.server.storage._age", lambda path, now: now - os.lstat(path).st_mtime)
 
 
@@ -283,7 +298,9 @@ def make(path: Path, *, age: float) -> Path:
 
 @pytest.mark.usefixtures("ages")
 def test_old_files_go_at_any_depth_and_young_ones_stay(tmp_path: Path) -> None:
-    old = [make(tmp_path / name, age=101) for name in ("a.png", "b/c.png", "b/d/e/f.png", ".g.part")]
+    old = [
+        make(tmp_path / name, age=101) for name in ("a.png", "b/c.png", "b/d/e/f.png", ".g.part")
+    ]
     young = [make(tmp_path / name, age=99) for name in ("h.png", "b/i.png")]
     sweep(tmp_path, older_than=100, now=NOW)
     assert not any(path.exists() for path in old)
@@ -295,7 +312,11 @@ def test_links_go_and_are_not_followed(tmp_path: Path) -> None:
     outside = make(tmp_path / "outside" / "kept.png", age=500)
     room = tmp_path / "room"
     room.mkdir()
-    for name, target in (("file", outside), ("folder", outside.parent), ("nowhere", tmp_path / "none")):
+    for name, target in (
+        ("file", outside),
+        ("folder", outside.parent),
+        ("nowhere", tmp_path / "none"),
+    ):
         (room / name).symlink_to(target)
         os.utime(room / name, (NOW - 101, NOW - 101), follow_symlinks=False)
     sweep(room, older_than=100, now=NOW)

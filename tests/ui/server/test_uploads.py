@@ -1,4 +1,5 @@
-"""Files that come in, by upload or shared by a phone, and go out: how much is taken, where it lies, what stays."""
+"""Files that come in, by upload or shared by a phone, and go out: how much is taken, where it lies,
+what stays."""
 
 import asyncio
 import socket
@@ -43,7 +44,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds instead of a minute."""
     monkeypatch.setattr(store, "GRACE", 1.0)
     monkeypatch.setattr(store, "PATIENCE", 2.0)
-    monkeypatch.setattr("gradio.utils.get_heartbeat_rate", lambda: 0.5)  # after which a page is seen to be closed
+    # after which a page is seen to be closed
+    monkeypatch.setattr("gradio.utils.get_heartbeat_rate", lambda: 0.5)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
-    tiny_app: str, uploads: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str, chunked: bool
+    tiny_app: str,
+    uploads: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    sentence: str,
+    chunked: bool,
 ) -> None:
     """By what the request says of its size, and by what arrives if it says nothing."""
     owner = {"A_REQUEST": "nobody", "ALL": None}.get(limit, ME)
@@ -85,7 +92,10 @@ def test_a_connection_that_drops_in_mid_upload_leaves_nothing(tiny_app: str, upl
     kept = STORE.kept(ME)[1]
     head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n"
     head += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n' + b"x" * 100_000
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
+        + b"x" * 100_000
+    )
     for _ in range(5):
         with socket.create_connection((place.hostname, place.port)) as connection:
             connection.sendall(head + part)
@@ -98,7 +108,9 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
     """It stays while the page is open, which says that it has it; not a second longer."""
     _, address = tiny_page
     client = Client(address, verbose=False)
-    belongs = next(d for d in client.config["dependencies"] if [t[1] for t in d["targets"]] == ["upload"])
+    belongs = next(
+        d for d in client.config["dependencies"] if [t[1] for t in d["targets"]] == ["upload"]
+    )
     mine, stray = (Path(send(address, b"x", Origin=address[:-1]).json()[0]) for _ in range(2))
     *before, _picture = belongs["inputs"]
     data = [*[""] * len(before), {"path": str(mine)}]
@@ -121,35 +133,50 @@ def clean() -> Iterator[None]:
     STORE.sweep()
 
 
-def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, short: None, tmp_path: Path) -> None:
+def test_a_call_without_a_page_keeps_its_picture_for_its_answer(
+    tiny_page: Any, short: None, tmp_path: Path
+) -> None:
     _, address = tiny_page
     path = send(address, encode(photo(64, 64), "JPEG")).json()[0]
-    event = httpx.post(f"{address}gradio_api/call/detect", json={"data": [{"path": path}]}).json()["event_id"]
+    event = httpx.post(f"{address}gradio_api/call/detect", json={"data": [{"path": path}]}).json()[
+        "event_id"
+    ]
     answer = httpx.get(f"{address}gradio_api/call/detect/{event}").text
     assert "event: complete" in answer
     assert until(lambda: STORE.sweep() or not Path(path).exists())
-    late = httpx.post(f"{address}gradio_api/call/detect", json={"data": [{"path": path}]}).json()["event_id"]
+    late = httpx.post(f"{address}gradio_api/call/detect", json={"data": [{"path": path}]}).json()[
+        "event_id"
+    ]
     assert "no longer kept" in httpx.get(f"{address}gradio_api/call/detect/{late}").text
     (tmp_path / "x.jpg").write_bytes(encode(photo(64, 64), "JPEG"))
-    assert Client(address, verbose=False).predict(handle_file(str(tmp_path / "x.jpg")), api_name="/provenance")
+    assert Client(address, verbose=False).predict(
+        handle_file(str(tmp_path / "x.jpg")), api_name="/provenance"
+    )
 
 
-@pytest.mark.parametrize("name", ["..", ".", "???", "\0", "a" * 5000, "../../../x.jpg", "C:\\x.jpg", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["..", ".", "???", "\0", "a" * 5000, "../../../x.jpg", "C:\\x.jpg", "\ud800"]
+)
 def test_a_file_may_have_any_name(tiny_app: str, uploads: Path, name: str) -> None:
     """And nothing of it lies anywhere but in a folder of its own."""
     before = set(uploads.glob("tmp*"))
-    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\nx\r\n--b--\r\n'
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\nx\r\n--b--\r\n'
+    )
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     body = part % name.encode("utf-8", "surrogatepass")
     answer = httpx.post(f"{tiny_app}gradio_api/upload", content=body, headers=headers)
-    assert answer.status_code in {200, 400, 413}  # of a name of 5,000 characters, Gradio says that it is too long
+    # of a name of 5,000 characters, Gradio says that it is too long
+    assert answer.status_code in {200, 400, 413}
     assert set(uploads.glob("tmp*")) == before
     for path in answer.json() if answer.status_code == 200 else []:
         assert Path(path).parent.parent == uploads
         assert Path(path).read_bytes() == b"x"
 
 
-def test_who_has_much_leaves_a_reserve_to_those_who_have_little(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_much_leaves_a_reserve_to_those_who_have_little(
+    tiny_app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two addresses could keep 4 GB together, and nothing was left for anybody else."""
     kept = STORE.kept()[1]
     monkeypatch.setattr(store, "ALL", (100_000, kept + 500_000))
@@ -177,7 +204,11 @@ def test_only_an_upload_that_is_there_is_read(folder: Path) -> None:
             upload_path({"path": other})
     (folder.parent / "secret.png").touch()
     (folder / "link.png").symlink_to(folder.parent / "secret.png")
-    for path in (folder / ".." / "secret.png", folder / "link.png", Path(f"{folder}-else") / "x.png"):
+    for path in (
+        folder / ".." / "secret.png",
+        folder / "link.png",
+        Path(f"{folder}-else") / "x.png",
+    ):
         with pytest.raises(gr.Error):
             upload_path({"path": str(path)})
 
@@ -193,7 +224,8 @@ def test_drawings_are_lossless_and_each_has_a_folder_of_its_own(folder: Path) ->
 
 
 JPEG = encode(photo(320, 240), "JPEG")
-BY_MENU = {"Sec-Fetch-Site": "none", "Origin": "null"}  # as a browser sends what its user has shared
+# as a browser sends what its user has shared
+BY_MENU = {"Sec-Fetch-Site": "none", "Origin": "null"}
 
 
 def share(app: str, content: bytes = JPEG, **options: Any) -> httpx.Response:
@@ -224,15 +256,21 @@ def test_other_sites_cannot_share(tiny_app: str, headers: dict[str, str]) -> Non
 
 
 def test_what_is_no_picture_is_not_kept_and_the_person_is_told(tiny_app: str) -> None:
-    answer = share(tiny_app, b"<script>alert(1)</script>", headers=BY_MENU | {"Accept-Language": "de"})
+    answer = share(
+        tiny_app, b"<script>alert(1)</script>", headers=BY_MENU | {"Accept-Language": "de"}
+    )
     assert answer.status_code == 415
     assert answer.headers["content-type"].startswith("text/html")
     assert '<html lang="de"' in answer.text
     assert "script" not in answer.text.replace("description", "")
     assert '<a href="./">' in answer.text
-    two = httpx.post(f"{tiny_app}share", files=[("picture", JPEG), ("picture", JPEG)], headers=BY_MENU)
+    two = httpx.post(
+        f"{tiny_app}share", files=[("picture", JPEG), ("picture", JPEG)], headers=BY_MENU
+    )
     assert (two.status_code, "one picture at a time" in two.text) == (400, True)
-    address = httpx.post(f"{tiny_app}share", data={"picture": "https://example.org/x.jpg"}, headers=BY_MENU)
+    address = httpx.post(
+        f"{tiny_app}share", data={"picture": "https://example.org/x.jpg"}, headers=BY_MENU
+    )
     assert address.status_code == 415
     assert httpx.post(f"{tiny_app}share", headers=BY_MENU, content=b"x").status_code == 415
     large = share(tiny_app, b"\xff\xd8\xff" + bytes(MAX_BYTES + 2**17), headers=BY_MENU)
@@ -256,13 +294,16 @@ def kept() -> Iterator[tuple[Shares, TestClient]]:
 
 def test_few_are_kept_and_none_for_long(kept: tuple[Shares, TestClient]) -> None:
     shares, client = kept
-    statuses = [client.post("/share", files={"picture": JPEG}).status_code for _ in range(AN_ADDRESS + 1)]
+    statuses = [
+        client.post("/share", files={"picture": JPEG}).status_code for _ in range(AN_ADDRESS + 1)
+    ]
     assert statuses == [303] * AN_ADDRESS + [503]
     assert len(shares.kept) == AN_ADDRESS
     client.portal.call(asyncio.sleep, 0.5)  # type: ignore[union-attr]
     assert not shares.kept
     shares.kept |= {str(n): (f"192.0.2.{n % 2}", JPEG) for n in range(MOST - FREE)}
-    assert client.post("/share", files={"picture": JPEG}).status_code == 303  # others still have room
+    # others still have room
+    assert client.post("/share", files={"picture": JPEG}).status_code == 303
     assert client.post("/share", files={"picture": JPEG}).status_code == 503
     shares.kept |= {str(n): (f"192.0.2.{n}", JPEG) for n in range(MOST)}
     assert client.post("/share", files={"picture": JPEG}).status_code == 503

@@ -1,0 +1,323 @@
+"""Which pictures are measured, what was measured of each, and its summary.
+
+A run that was stopped, or that gets more columns or pictures, goes on. The table holds nothing of
+the pictures but their names, so that it can be published.
+"""
+
+import csv
+import hashlib
+import os
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.stats import binomtest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
+
+from purifier.attacks import Attack, run_attack
+from purifier.attacks.objectives import MoveFeatures, language_tokens
+from purifier.models import Models
+from purifier.pixels import save_exact, to_array, to_tensor
+from purifier.vlm.features import read_pixels
+from training.vlm.data import class_frequency, fixed_questions, load_pictures, normalise_caption
+from training.vlm.recipe import cider, interval
+
+MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
+NONE = "-"  # in place of a caption, where people have captioned none
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One picture behind one defence.
+
+    agrees: the answer is that of the clean, undefended picture. right: it is the true one. caption:
+    where people have captioned the picture, too. shown, clean: what the model saw and the clean
+    picture, [1, 3, H, W], dropped once they are measured.
+    """
+
+    agrees: bool
+    right: bool
+    caption: str | None
+    shown: Tensor | None = None
+    clean: Tensor | None = None
+    psnr: float = 0.0
+    ssim: float = 0.0
+
+    def measured(self) -> "Outcome":
+        """With PSNR and SSIM to the clean picture, all rounded, and without the pictures."""
+        assert self.shown is not None
+        assert self.clean is not None
+        ours, theirs = to_array(self.shown), to_array(self.clean)
+        same = bool((ours == theirs).all())
+        psnr = (
+            MOST_DB
+            if same
+            else min(MOST_DB, float(peak_signal_noise_ratio(theirs, ours, data_range=255)))
+        )
+        ssim = float(structural_similarity(theirs, ours, channel_axis=2, data_range=255))
+        return replace(self, psnr=round(psnr, 2), ssim=round(ssim, 4), shown=None, clean=None)
+
+
+class OutcomeTable:
+    """Outcomes on disk: a line a column, seed, picture and row. A run that is killed loses one line
+    at most.
+
+    Args:
+        path: NAME.csv; folders are made if needed. None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._known: dict[str, dict[str, dict[str, Outcome]]] = {}  # by column, "SEED PICTURE", row
+        if path is not None and path.is_file():
+            # without what a killed run had not written to its end
+            whole = path.read_text().rpartition("\n")[0]
+            path.write_text(whole + "\n" if whole else "")
+            for column, seed, picture, row, *values in csv.reader(whole.splitlines()):
+                self._of(column, seed, picture)[row] = _parsed(values)
+
+    def get(self, column: str, seed: int, picture: str) -> dict[str, Outcome]:
+        """Row's name -> outcome, of those that were measured."""
+        return self.all(column).get(f"{seed} {picture}", {})
+
+    def all(self, column: str) -> dict[str, dict[str, Outcome]]:
+        """The same of every seed and picture, by "SEED PICTURE", in the order in which they were
+        measured."""
+        return self._known.get(column, {})
+
+    def put(self, column: str, seed: int, picture: str, outcomes: dict[str, Outcome]) -> None:
+        """Adds to what is known of this picture."""
+        self._of(column, seed, picture).update(outcomes)
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", newline="") as file:
+            for row, o in outcomes.items():
+                said = NONE if o.caption is None else " ".join(o.caption.split())
+                values = (int(o.agrees), int(o.right), said, o.psnr, o.ssim)
+                csv.writer(file, lineterminator="\n").writerow(
+                    (column, seed, picture, row, *values)
+                )
+
+    def _of(self, column: str, seed: int | str, picture: str) -> dict[str, Outcome]:
+        return self._known.setdefault(column, {}).setdefault(f"{seed} {picture}", {})
+
+
+def _parsed(values: list[str]) -> Outcome:
+    agrees, right, caption, psnr, ssim = values
+    said = None if caption == NONE else caption
+    return Outcome(agrees == "1", right == "1", said, psnr=float(psnr), ssim=float(ssim))
+
+
+def summarise(
+    outcomes: Sequence[Outcome], references: Sequence[tuple[str, ...]], *, seeds: int
+) -> dict[str, Any]:
+    """Means with 95 % bootstrap intervals; CIDEr over the pictures that people have captioned, None
+    without any.
+
+    Args:
+        references: people's captions of each picture, normalised; may be none.
+    """
+    said = [
+        (o.caption, known)
+        for o, known in zip(outcomes, references, strict=True)
+        if o.caption and known
+    ]
+    scores = (
+        cider([normalise_caption(text) for text, _ in said], [known for _, known in said])
+        if said
+        else []
+    )
+    row: dict[str, Any] = {"n": len(outcomes), "seeds": seeds}
+    for name, values in (
+        ("agreement", [float(o.agrees) for o in outcomes]),
+        ("accuracy", [float(o.right) for o in outcomes]),
+    ):
+        row[name] = round(fmean(values), 4)
+        row[f"{name}_interval"] = [round(x, 4) for x in interval(values)]
+    row["cider"] = round(fmean(scores), 4) if scores else None
+    row["captions"] = len(said)
+    row["psnr"] = round(fmean(o.psnr for o in outcomes), 2)
+    row["ssim"] = round(fmean(o.ssim for o in outcomes), 4)
+    return row
+
+
+def paired(
+    column: str, known: dict[str, dict[str, Outcome]], comparisons: Iterable[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """Of every two rows, on the same attacked pictures: how many questions there are, the share of
+    answers that stay behind each, how many the first keeps and the second loses (won) and the
+    reverse (lost), and p of McNemar's exact test, which is a sign test on these two counts.
+    """
+    for row, against in comparisons:
+        both = [
+            (o[row].agrees, o[against].agrees) for o in known.values() if row in o and against in o
+        ]
+        if not both:
+            continue
+        won, lost = sum(a and not b for a, b in both), sum(b and not a for a, b in both)
+        share, other = (round(fmean(side), 4) for side in zip(*both, strict=True))
+        p = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+        counts = {
+            "n": len(both),
+            "agreement": share,
+            "agreement against": other,
+            "won": won,
+            "lost": lost,
+        }
+        yield {"row": row, "against": against, "column": column, **counts, "p": float(f"{p:.2g}")}
+
+
+def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, float [1, 3, H, W] on 8-bit levels; from the folder where it was made
+    before.
+
+    Attacks that know no defence are most of the cost, and the same for every defence. These files
+    show the pictures
+    themselves: they are not for publishing. They are not told apart by CLIP's weights or the
+    attack's code: empty the folder after a change of these.
+
+    Args:
+        folder: made if needed; None keeps nothing. what: tells all pictures apart.
+    """
+    if folder is None:
+        return make()
+    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.png"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        # another run may be making the same one
+        unfinished = path.with_suffix(f".{os.getpid()}.part.png")
+        save_exact(make(), unfinished)
+        unfinished.replace(path)
+    return to_tensor(np.asarray(read_pixels(path)))
+
+
+def fingerprint(folders: Iterable[Path]) -> str:
+    """Of the weights and settings in these folders: other models are measured anew."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".json", ".safetensors"}:
+                digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """pixels: float [1, 3, H, W] on 8-bit levels, the file's own size. question, answer: one on it,
+    with the true answer. captions: people's, normalised; may be none."""
+
+    name: str
+    pixels: Tensor
+    question: str
+    answer: str
+    captions: tuple[str, ...]
+
+
+def load_samples(root: Path, *, count: int, seed: int) -> list[Sample]:
+    """`count` pictures with one question each, drawn by the seed: as many of each collection as
+    there are, in turns.
+
+    Raises:
+        FileNotFoundError: the data is not there, or has no questions in its test split.
+    """
+    pictures = {p.name: p for p in load_pictures(root)}
+    asked = defaultdict(list)
+    for name, text in fixed_questions(
+        pictures.values(), class_frequency(pictures.values()), split="test"
+    ):
+        asked[name].append(text)
+    if not asked:
+        raise FileNotFoundError("There are no questions in the test split of this data.")
+    captions, rng = load_captions(root), random.Random(seed)
+    samples = []
+    for name in _in_turns(sorted(asked), rng)[:count]:
+        text = rng.choice(asked[name])
+        pixels = (
+            torch.from_numpy(np.array(read_pixels(root / name))).permute(2, 0, 1).float()[None]
+            / 255
+        )
+        samples.append(Sample(name, pixels, text.prompt, text.answer, captions[name]))
+    return samples
+
+
+def load_captions(root: Path) -> dict[str, tuple[str, ...]]:
+    """People's captions of each picture by its name, normalised; none outside the test split."""
+    return {
+        p.name: tuple(normalise_caption(c) for c in p.captions) if p.split == "test" else ()
+        for p in load_pictures(root)
+    }
+
+
+def _in_turns(names: list[str], rng: random.Random) -> list[str]:
+    """Shuffled inside each collection (the first folder of the name), then one of each by turns."""
+    groups = defaultdict(list)
+    for name in names:
+        groups[name.split("/")[0]].append(name)
+    for group in groups.values():
+        rng.shuffle(group)
+    longest = max(map(len, groups.values()))
+    return [group[i] for i in range(longest) for group in groups.values() if i < len(group)]
+
+
+# on what the language model sees: it moves whatever else looks through CLIP
+ATTACK = Attack("pgd", eps=8, steps=10)
+WHEN = {
+    "before": "before purification",
+    "after": "after purification",
+    "attacked": "attacked, before purification",
+    "attacked, after": "attacked, after purification",
+}
+
+
+def detector_on_purified(
+    models: Models, forensics: Path, count: int, attacked: int
+) -> dict[str, dict[str, Any]]:
+    """ "real" and "fake" pictures of the test split, at most `count` of each, before and after one
+    purification; and the first `attacked` of them by ATTACK, before and after it.
+
+    Returns for each: `n`, `n attacked`, and for every key of WHEN the mean probability of being
+    generated and the share in each band.
+    """
+    with (forensics / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    order = np.random.default_rng(0).permutation(len(rows))
+    report: dict[str, dict[str, Any]] = {}
+    for label in ("real", "fake"):
+        chosen = [rows[i] for i in order if rows[i]["label"] == label][:count]
+        found: defaultdict[str, list[Any]] = defaultdict(list)
+        for i, row in enumerate(chosen):
+            with Image.open(forensics / row["path"]) as file:
+                pixels = np.array(file.convert("RGB"))
+            given = to_tensor(pixels)
+            _judge(models, given, found, "before", "after")
+            if i < attacked:
+                see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
+                moved = run_attack(ATTACK, given, MoveFeatures(see, given))
+                _judge(models, moved, found, "attacked", "attacked, after")
+        report[label] = {"n": len(chosen), "n attacked": min(attacked, len(chosen))}
+        report[label] |= {when: _summary(verdicts) for when, verdicts in found.items()}
+    return report
+
+
+def _judge(
+    models: Models, given: Tensor, found: dict[str, list[Any]], before: str, after: str
+) -> None:
+    shown, purified = to_array(given), to_array(models.purifier(given).images)
+    verdict = models.detector.judge(shown)
+    found[before].append(verdict)
+    found[after].append(verdict if (shown == purified).all() else models.detector.judge(purified))
+
+
+def _summary(verdicts: list[Any]) -> dict[str, float]:
+    bands = ("likely generated", "inconclusive", "likely not generated")
+    shares = {band: round(fmean(v.band == band for v in verdicts), 4) for band in bands}
+    return {"probability": round(fmean(v.probability for v in verdicts), 4)} | shares

@@ -1,0 +1,263 @@
+"""The table: a row is what a picture goes through before the model sees it, a column who attacks,
+knowing what."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from purifier.attacks import Attack, Objective
+from purifier.attacks.adaptive import Averaged, bpda
+from purifier.attacks.budget import to_levels
+from purifier.denoiser.filters import COARSE, QUALITY, low_pass
+from purifier.denoiser.pipeline import ALONE, Denoise, PurifierPipeline, Stages
+from purifier.models import Models
+from purifier.pixels import to_array
+
+# Rows ---------------------------------------------------------------------------------------------
+
+WHOLE, NETWORK = "ours, 1 step, adapted encoder", "the network alone"
+WITHOUT = {
+    "ours without the network": Stages(network=False),
+    "ours without the guided step": Stages(guided_step=False),
+    "ours without the quantisation": Stages(quantisation=False),
+    "ours without the LoRA encoder": Stages(encoder=False),
+}
+# the same network, other recipes: name -> folder
+DENOISERS = {"unsupervised": "noise", "regression": "regression"}
+COMPARISONS = (  # of which two the answers are compared one by one
+    *((WHOLE, row) for row in WITHOUT),
+    *((WHOLE, f"ours with the {name} denoiser") for name in DENOISERS),
+    *((NETWORK, f"the {name} denoiser alone") for name in DENOISERS),
+    (WHOLE, NETWORK),
+    (WHOLE, f"JPEG {QUALITY}"),
+    ("ours without the network", f"JPEG {QUALITY}"),
+)
+NOISE = 12.0  # of the unsupervised denoiser, in 1/255: what hides a perturbation of 8/255 under it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. speaker: the model that
+    answers behind it. adapted: the one with the LoRA encoder, where the row has it; it answers
+    about pictures that the defence changed.
+    smooth: whether it has a gradient of its own. random: whether it draws noise.
+    """
+
+    name: str
+    defend: Denoise
+    speaker: Any
+    adapted: Any = None
+    smooth: bool = True
+    random: bool = False
+
+    def speaks_of(self, shown: Tensor, given: Tensor) -> Any:
+        """Who answers about `shown`, [1, 3, H, W], which the defence made of `given`."""
+        return self.adapted if self.adapted and not torch.equal(shown, given) else self.speaker
+
+
+def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
+    """Every row whose models are here: other denoisers are left out where `compared` does not hold
+    them."""
+    vlm, adapted, ours = models.vlm, models.adapted, models.purifier
+    by_chance = partial(ours.purify, always=True)
+    rows = [
+        Row("no defence", lambda x: x, vlm),
+        Row("JPEG 75", jpeg, vlm, smooth=False),
+        Row(f"JPEG {QUALITY}", lambda x: jpeg(x, QUALITY), vlm, smooth=False),
+        Row("median blur", median, vlm, smooth=False),
+        Row(f"low pass, {COARSE} px", low_pass, vlm),
+        Row("ours, 1 step", ours.purify, vlm),
+        Row("ours, 4 steps", partial(ours.purify, steps=4), vlm),
+        Row("ours, ungated", by_chance, vlm, random=True),
+        Row(WHOLE, ours.purify, vlm, adapted),
+        Row("ours, ungated, adapted encoder", by_chance, vlm, adapted, random=True),
+        *(
+            Row(name, partial(ours.purify, stages=stages), vlm, adapted if stages.encoder else None)
+            for name, stages in WITHOUT.items()
+        ),
+        Row(NETWORK, partial(ours.purify, stages=ALONE), vlm),
+        Row(f"{NETWORK}, adapted encoder", partial(ours.purify, stages=ALONE), vlm, adapted),
+    ]
+    for name, denoise in _denoisers(compared).items():
+        random = name == "unsupervised"
+        whole = partial(ours.purify, denoise=denoise)
+        rows.append(Row(f"ours with the {name} denoiser", whole, vlm, adapted, random=random))
+        rows.append(Row(f"the {name} denoiser alone", denoise, vlm, random=random))
+    return rows
+
+
+def _denoisers(compared: Path | None) -> dict[str, Denoise]:
+    """Those of DENOISERS that are here: DiffPure's recipe (Gaussian noise is added, then taken
+    away, and no attack was ever seen), and one step of regression on adversarial pairs."""
+    found: dict[str, Denoise] = {}
+    for name, folder in DENOISERS.items():
+        if compared is not None and (compared / folder / "model_index.json").is_file():
+            pipeline = PurifierPipeline.from_pretrained(compared / folder)
+            noise: dict[str, Any] = (
+                {"noise": NOISE, "generator": torch.default_generator}
+                if name == "unsupervised"
+                else {}
+            )
+            found[name] = partial(pipeline.purify, **noise)
+    return found
+
+
+def jpeg(pixels: Tensor, quality: int = 75) -> Tensor:
+    """A JPEG round trip."""
+
+    def through(picture: Image.Image) -> Image.Image:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        return Image.open(buffer).convert("RGB")
+
+    return _by_picture(pixels, through)
+
+
+def median(pixels: Tensor) -> Tensor:
+    """The median of each 3 x 3 px."""
+    return _by_picture(pixels, lambda picture: picture.filter(ImageFilter.MedianFilter(3)))
+
+
+def _by_picture(pixels: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
+    changed = [
+        np.asarray(change(Image.fromarray(to_array(pixels[i : i + 1])))) for i in range(len(pixels))
+    ]
+    return torch.from_numpy(np.stack(changed)).permute(0, 3, 1, 2).to(pixels) / 255
+
+
+# Columns ------------------------------------------------------------------------------------------
+
+DRAWS = 4  # of EOT, where a defence draws noise
+BUDGETS = (1, 2, 4, 8)  # of less, nothing is left in 8 bits
+GREY = "grey box: knows the model, not the defence"
+AROUND = "budget by budget, adaptive: gradient around the defence; stops once the answer is another"
+THROUGH = "adaptive: gradient through all, around what has none; stops once the answer is another"
+STRENGTH = (
+    "budget by budget, adaptive: gradient through all, around what has none, the mean of 4 draws "
+    "of what is random; stops once the answer is another (of what is random, in 8 draws)"
+)
+AGAIN = (
+    "budget by budget, the strongest: what outlives APGD in 20 steps is attacked in the same way "
+    "by PGD in 40, from three random starts (from one through what is random)"
+)
+SENTENCE = "a white dog is running on the beach"
+ASKS = "black box: asks the defended model; stops once the answer is another"
+Raises = Callable[[Any], Objective]  # a model -> what an attacker raises of it
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """attack: None is the clean picture. threat: in words. adaptive: made against each row anew,
+    knowing or asking it; else once, against the model without a defence. seen: whether the
+    purifier, or its attack detector, was trained on this attack. saved: quality of the JPEG as
+    which the attacked picture then arrives, where the attack is not adaptive; None is without loss.
+    starts: of an adaptive attack, one after the other until the answer is another; one alone where
+    the row is random. after: the column whose attack comes first; only answers that outlive it are
+    attacked by this one, as AutoAttack does (arXiv 2003.01690), and a row that was not asked there
+    is not asked here. backward: "bpda", the defence's gradient is taken as the identity; "either",
+    only where it has none. sentence: the caption that the attacker wants said, in place of another
+    answer; then every picture is captioned.
+    """
+
+    name: str
+    threat: str
+    attack: Attack | None = None
+    adaptive: bool = False
+    backward: str = ""
+    seen: bool = False
+    saved: int | None = None
+    starts: int = 1
+    after: str = ""
+    sentence: str = ""
+
+
+COLUMNS = (
+    Column("clean", "no attack"),
+    Column("PGD 8/255", GREY, Attack("pgd", eps=8, steps=10), seen=True),
+    Column(
+        "PGD 8/255, as JPEG 90",
+        GREY + "; it arrives as a JPEG",
+        Attack("pgd", eps=8, steps=10),
+        seen=True,
+        saved=90,
+    ),
+    Column("PGD 4/255", GREY, Attack("pgd", eps=4, steps=10), seen=True),
+    Column("MI-FGSM 8/255", GREY, Attack("mi-fgsm", eps=8, steps=10), seen=True),
+    Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),
+    Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10), seen=True),
+    Column("DI-FGSM 8/255", GREY, Attack("di-fgsm", eps=8, steps=10)),
+    Column("CW l2 4.0", GREY, Attack("cw", eps=4, norm="l2", steps=20)),
+    Column(
+        "PGD 8/255, a sentence",
+        GREY + "; wants one sentence said",
+        Attack("pgd", eps=8, steps=30),
+        sentence=SENTENCE,
+    ),
+    Column("patch 2 %", GREY, Attack("patch", steps=20), seen=True),
+    Column("full-gradient PGD-40 4/255", THROUGH, Attack("pgd", eps=4, steps=40), adaptive=True),
+    Column("full-gradient APGD 4/255", THROUGH, Attack("apgd", eps=4, steps=40), adaptive=True),
+    Column("Square 8/255", ASKS, Attack("square", eps=8, steps=100), adaptive=True, seen=True),
+    *(
+        Column(f"BPDA + EOT {eps:g}/255", AROUND, Attack("pgd", eps=eps, steps=20), True, "bpda")
+        for eps in BUDGETS
+    ),
+    *(
+        Column(
+            f"APGD {eps:g}/255, white-box adaptive",
+            STRENGTH,
+            Attack("apgd", eps=eps, steps=20),
+            True,
+            "either",
+        )
+        for eps in BUDGETS
+    ),
+    *(
+        Column(
+            f"APGD, then PGD-40 {eps:g}/255, white-box adaptive",
+            AGAIN,
+            Attack("pgd", eps=eps, steps=40),
+            True,
+            "either",
+            starts=3,
+            after=f"APGD {eps:g}/255, white-box adaptive",
+        )
+        for eps in BUDGETS
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DefendedObjective:
+    """What is raised of a picture [1, 3, H, W] behind a row's defence, of whoever speaks there:
+    which model that is may depend on whether the defence changed the picture."""
+
+    row: Row
+    defence: Denoise
+    raises: Raises
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        shown = self.defence(pixels)
+        speaker = self.row.speaks_of(to_levels(shown.detach()), to_levels(pixels.detach()))
+        return self.raises(speaker)(shown)
+
+
+def attacker_objective(column: Column, row: Row, raises: Raises) -> Objective | None:
+    """What this attacker raises; None where the attack does not apply (no gradient to follow)."""
+    attack = column.attack
+    if attack is None or not column.adaptive or row.name == "no defence":
+        return raises(row.speaker)
+    if column.backward == "bpda" or not row.smooth:
+        if attack.attacker.needs_gradient and not column.backward:
+            return None  # a full gradient that is zero everywhere; BPDA is the attack on this row
+        defended = DefendedObjective(row, bpda(row.defend), raises)
+    else:
+        defended = DefendedObjective(row, row.defend, raises)
+    return Averaged(defended, DRAWS) if row.random and attack.attacker.needs_gradient else defended

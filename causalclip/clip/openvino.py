@@ -1,0 +1,252 @@
+"""A tower that OpenVINO judges with (VNNI), and its graph over the int8 weights as they are stored.
+
+Each matrix product is given its int8 matrix with one scale an output channel. OpenVINO quantises
+what it is multiplied with on the way, GROUP values of a token at a time, and multiplies in int8
+where the processor has VNNI. Attention, the norms and the residual stream stay float32.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+# OpenVINO reports every import to its makers where it finds this package. Here nothing leaves the
+# machine.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino  # noqa: E402
+from openvino import Model, Output  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+
+from causalclip.clip.tower import PatchAttributions, Tower, Trace  # noqa: E402
+from causalclip.clip.weights import (  # noqa: E402
+    INT8,
+    SCALE,
+    Runtime,
+    dequantize,
+    project_as_stored,
+    without_matrices,
+)
+
+if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
+    from causalclip.clip.backbones import Skeleton
+
+GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
+
+
+class CompiledTower(Tower):
+    """For judging alone: no gradients, no `walk`.
+
+    What patch attributions need of the weights is here: the last norm in float32, output
+    projections as they are stored. The other matrices are on the meta device.
+
+    Args:
+        visual: open_clip's module or its skeleton, on the meta device.
+        stored: the weights as the shards hold them.
+        mean, std: of the pixels in [0, 1], a channel.
+    """
+
+    def __init__(
+        self,
+        visual: VisionTransformer | Skeleton,
+        stored: Mapping[str, Tensor],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        super().__init__(visual, mean=mean, std=std)
+        project_as_stored(self, stored)
+        self.stored = stored
+        self.graphs: dict[tuple[int, bool, bool], Any] = {}
+
+    @property
+    def runtime(self) -> Runtime:
+        return "int8"
+
+    def forward(
+        self,
+        pixels: Tensor,
+        *,
+        until: int | None = None,
+        attributions: bool = False,
+        patches: bool = True,
+    ) -> Trace:
+        """As Tower's. The first call compiles the graph, in about half a second."""
+        until = until or self.layers
+        graph = self._graph(until, patches, attributions)
+        request = graph.create_infer_request()  # one a call: threads may judge side by side
+        request.infer({"pixels": ((pixels - self.mean) / self.std).numpy()})
+
+        def output(name: str) -> Tensor:
+            return torch.from_numpy(request.get_tensor(name).data)
+
+        streams = [output(f"stream:{layer}") for layer in range(until + 1)]
+        trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
+        for layer in range(1, until + 1) if attributions else ():
+            kept = self._patches(output(f"weight:{layer}"), output(f"value:{layer}"))
+            block = self.blocks[layer - 1]
+            trace.attributions.append(kept)
+            added = trace.cls[layer] - trace.cls[layer - 1]
+            trace.rests.append(added - block.ls_1(self.project_share(block, kept.total())))
+        return trace
+
+    def _graph(self, until: int, patches: bool, attributions: bool) -> Any:
+        """One that gives attributions serves who asks for none: another one would hold the weights
+        once more."""
+        for key in ((until, patches, True), (until, patches, attributions)):
+            if key in self.graphs:
+                return self.graphs[key]
+        self.graphs[key] = compile_graph(
+            self.visual, self.stored, until=until, patches=patches, attributions=attributions
+        )
+        if attributions:
+            self.graphs.pop((until, patches, False), None)
+        return self.graphs[key]
+
+    @staticmethod
+    def _patches(weight: Tensor, value: Tensor) -> PatchAttributions:
+        """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to
+        the rest."""
+        patches = weight[:, :, 0].clone()
+        patches[:, :, 0] = 0
+        return PatchAttributions(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
+
+
+def compile_graph(
+    visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, attributions: bool
+) -> Any:
+    """Compiles the walk up to layer `until`, for any number of views, on as many threads as PyTorch
+    has.
+
+    Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l"
+    [B, T, D] (also "stream:0"; without `patches` the last one holds the CLS token alone), and with
+    `attributions` "value:l" [B, T, D] and "weight:l" [B, H, 1, T], the CLS token's attention, which
+    take a fourteenth more.
+    """
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
+        "ENABLE_CPU_PINNING": False,  # others compute here, too
+    }
+    model = _Graph(visual, stored, attributions=attributions).walk(until, patches=patches)
+    return openvino.Core().compile_model(model, "CPU", settings)
+
+
+class _Graph:
+    """Builds the graph; names of weights are open_clip's."""
+
+    def __init__(self, visual: Any, stored: Mapping[str, Tensor], *, attributions: bool) -> None:
+        self.visual, self.stored, self.attributions = visual, stored, attributions
+        self.outputs: dict[str, Output] = {}
+
+    def walk(self, until: int, *, patches: bool) -> Model:
+        side = self.visual.image_size[0]
+        pixels = ops.parameter([-1, 3, side, side], np.float32, name="pixels")
+        x = self.embed(pixels)
+        self.outputs["stream:0"] = x
+        for layer in range(1, until + 1):
+            x = self.layer(x, layer, cls_alone=layer == until and not patches)
+            self.outputs[f"stream:{layer}"] = x
+        for name, output in self.outputs.items():
+            output.get_tensor().set_names({name})
+        return Model([ops.result(output) for output in self.outputs.values()], [pixels], "clip")
+
+    def embed(self, pixels: Any) -> Output:
+        """Patches, with the CLS token before them, and their positions: [B, T, D]."""
+        patch, D = list(self.visual.patch_size), self.visual.class_embedding.shape[0]
+        x = ops.convolution(pixels, self.weight("conv1.weight"), patch, [0, 0], [0, 0], [1, 1])
+        x = ops.transpose(ops.reshape(x, _ints(0, D, -1), True), _ints(0, 2, 1))
+        x = ops.pad(x, _ints(0, 1, 0), _ints(0, 0, 0), "constant", np.float32(0))
+        positions = self.visual.positional_embedding.clone()
+        positions[0] += self.visual.class_embedding
+        return self.norm(ops.add(x, ops.constant(positions[None].numpy())), "ln_pre")
+
+    def layer(self, x: Output, layer: int, *, cls_alone: bool) -> Output:
+        block: Any = self.visual.transformer.resblocks[layer - 1]
+        name, H = f"transformer.resblocks.{layer - 1}", block.attn.num_heads
+        d = block.attn.embed_dim // H
+        normed, into = (
+            self.norm(x, f"{name}.ln_1"),
+            (f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias"),
+        )
+        # Three products, (B, T, D) each: one whose result is split, which OpenVINO copies, takes a
+        # twentieth more.
+        q, k, v = (self.linear(normed, *into, third=i).output(0) for i in range(3))
+        q = ops.multiply(q, np.float32(d**-0.5))
+        if self.attributions:
+            self.outputs[f"weight:{layer}"] = _attention(_first(q), k, heads=H, size=d)
+            self.outputs[f"value:{layer}"] = v
+        if cls_alone:
+            x, q = _first(x), _first(q)
+        weight = _attention(q, k, heads=H, size=d)
+        out = ops.transpose(ops.matmul(weight, _heads(v, H, d), False, False), _ints(0, 2, 1, 3))
+        out = ops.reshape(out, _ints(0, -1, H * d), True)
+        x = ops.add(
+            x, self.linear(out, f"{name}.attn.out_proj.weight", f"{name}.attn.out_proj.bias")
+        )
+        y = self.linear(
+            self.norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc.weight", f"{name}.mlp.c_fc.bias"
+        )
+        y = (
+            ops.gelu(y, "ERF")
+            if isinstance(block.mlp.gelu, nn.GELU)
+            else ops.swish(y, np.float32(1.702))
+        )
+        return ops.add(
+            x, self.linear(y, f"{name}.mlp.c_proj.weight", f"{name}.mlp.c_proj.bias")
+        ).output(0)
+
+    def norm(self, x: Any, name: str) -> Output:
+        normalised = ops.mvn(x, _ints(-1), True, self.visual.get_submodule(name).eps, "INSIDE_SQRT")
+        scaled = ops.multiply(normalised, self.weight(f"{name}.weight"))
+        return ops.add(scaled, self.weight(f"{name}.bias")).output(0)
+
+    def linear(self, x: Any, weight: str, bias: str, *, third: int | None = None) -> Any:
+        return ops.add(
+            ops.matmul(x, self.weight(weight, third), False, True), self.weight(bias, third)
+        )
+
+    def weight(self, name: str, third: int | None = None) -> Any:
+        """A float as it is; an int8 matrix with its scales, which OpenVINO keeps apart. Neither is
+        copied.
+
+        third: of its rows, the first, second or last; None for all.
+        """
+
+        def rows(key: str) -> Any:
+            tensor = self.stored[key] if third is None else self.stored[key].chunk(3)[third]
+            return ops.constant(tensor.numpy(), shared_memory=True)
+
+        if name in self.stored:
+            return rows(name)
+        return ops.multiply(ops.convert(rows(name + INT8), "f32"), rows(name + SCALE))
+
+
+def _attention(q: Any, k: Any, *, heads: int, size: int) -> Output:
+    """softmax(q k^T), [B, H, T_q, T]; q is scaled already."""
+    keys = _heads(k, heads, size, order=(0, 2, 3, 1))
+    return ops.softmax(ops.matmul(_heads(q, heads, size), keys, False, False), -1).output(0)
+
+
+def _heads(x: Any, heads: int, size: int, *, order: tuple[int, ...] = (0, 2, 1, 3)) -> Any:
+    """[B, T, D] -> [B, H, T, d], or in another order."""
+    return ops.transpose(ops.reshape(x, _ints(0, -1, heads, size), True), _ints(*order))
+
+
+def _first(x: Any) -> Any:
+    """[B, T, D] -> [B, 1, D], the CLS token's."""
+    return ops.slice(x, _ints(0), _ints(1), _ints(1), _ints(1))
+
+
+def _ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)

@@ -1,0 +1,322 @@
+"""Known weak spots, said where they matter: kinds of pictures that mislead detectors of generated
+pictures.
+
+A kind is named only where simple statistics of the pixels recognise it; how often they do, and how
+often they are wrong, is in benchmarks/cautions.json. What is not named may be there all the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from causalclip.images.formats import Box
+from causalclip.images.subimages import find_pictures
+from causalclip.languages import N_, _, ngettext, number
+from causalclip.provenance.reading import Provenance, standard_table
+
+Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
+KINDS = (
+    N_("small"),
+    N_("recompressed"),
+    N_("graphic"),
+    N_("text"),
+    N_("dark"),
+    N_("portrait"),
+    N_("inside"),
+)
+SHORT: dict[str, str] = {  # where many pictures stand in a table
+    "small": N_("Too small to be looked at close up."),
+    "recompressed": N_("Heavily compressed, which wipes traces away."),
+    "graphic": N_("Looks like a drawing or a flat graphic."),
+    "text": N_("Looks like text, a chart or a drawing."),
+    "dark": N_("Mostly dark, which misleads detectors."),
+    "portrait": N_("A face fills much of it; smoothed skin can mislead."),
+    "inside": N_("Holds another picture; judge that part alone."),
+}
+SENTENCES: dict[str, str] = {  # beside the answer; what is inside is counted
+    "small": N_(
+        "With {width} x {height} pixels the picture is too small to be looked at close up, where "
+        "most traces are. Look for a larger version."
+    ),
+    "recompressed": N_(
+        "The picture was heavily compressed (JPEG quality about {quality} of 100). That wipes "
+        "traces away and leaves others. Look for an earlier copy."
+    ),
+    "graphic": N_("This looks like a drawing or a flat graphic."),
+    "text": N_("This looks like text, a chart or a drawing on an even ground."),
+    "dark": N_(
+        "Most of the picture is dark. Night shots and the noise reduction in cameras are known to "
+        "mislead detectors."
+    ),
+    "portrait": N_(
+        "A face fills much of the picture. Smoothing by phones, filters and retouching leaves "
+        "traces like those of generators, and whether it was used cannot be told here."
+    ),
+}
+DRAWN = N_(
+    "The detector was made for photographs; its answer on anything drawn or typeset means little."
+)
+# px on the shorter side: below it there is no window at native scale (clip/backbones.py)
+SMALL_SIDE = 269
+LOW_QUALITY = 60  # of JPEG, at or below it
+MEASURED_SIDE = 512  # px on the long side of the copy that is measured
+FACE = 0.35  # of the shorter side, from which a face is said to fill the picture
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """kind: which weak spot. sentence: what it means for the verdict, for a person. boxes: where,
+    in pixels, if it is a part."""
+
+    kind: Kind
+    sentence: str
+    boxes: tuple[Box, ...] = ()
+
+
+def find_cautions(pixels: np.ndarray, provenance: Provenance | None = None) -> tuple[Caution, ...]:
+    """The weak spots that are recognised in a picture (uint8 RGB [H, W, 3]) and in how it was
+    saved."""
+    return tuple(_found(pixels, provenance))
+
+
+def _found(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Caution]:
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALL_SIDE:
+        yield _caution("small", width=number(width), height=number(height))
+    if (quality := worst_quality(provenance)) <= LOW_QUALITY:
+        yield _caution("recompressed", quality=quality)
+    statistics = measure(pixels)
+    if drawn := statistics.drawn:
+        yield Caution(drawn, f"{_(SENTENCES[drawn])} {_(DRAWN)}")
+    if statistics.median <= 45 and statistics.bright <= 150:
+        yield _caution("dark")
+    if _has_face(pixels):
+        yield _caution("portrait")
+    if boxes := tuple(found.box for found in find_pictures(pixels)):
+        yield Caution("inside", _inside(boxes), boxes)
+
+
+def _caution(kind: Kind, **values: object) -> Caution:
+    return Caution(kind, _(SENTENCES[kind], **values))
+
+
+def worst_quality(provenance: Provenance | None) -> int:
+    """The lowest JPEG quality that the picture is known to have been saved with; 100 where none
+    is."""
+    if provenance is None:
+        return 100
+    return min(
+        provenance.jpeg.quality if provenance.jpeg else 100, provenance.earlier_quality or 100
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PixelStatistics:
+    """Statistics of the luminance at MEASURED_SIDE px, all in [0, 1] but the last two, which are
+    grey levels.
+
+    flat, edge: shares of pixels with steps to their neighbours of at most 2, and above 40 levels.
+    textured: share of the steps that are not flat and at most 16: high in photographs, low where
+    areas are filled.
+    common: share of the most common levels (a window of 8).
+    median, bright: the median level, and the level below which 90 % of the pixels are.
+    """
+
+    flat: float
+    edge: float
+    textured: float
+    common: float
+    median: float
+    bright: float
+
+    @property
+    def drawn(self) -> Literal["text", "graphic"] | None:
+        """What it looks like, if it is not photographed."""
+        # JPEG's ringing beside lines counts for more where little else is.
+        textured = 0.75 if self.flat >= 0.85 else 0.55
+        if self.flat < 0.65 or self.textured > textured or self.edge < 0.01:
+            return None
+        return "text" if self.common >= 0.55 else "graphic"
+
+
+def measure(pixels: np.ndarray) -> PixelStatistics:
+    """The statistics of a picture (uint8 RGB [H, W, 3])."""
+    grey = np.asarray(_shrunk(pixels, long=MEASURED_SIDE).convert("L"), np.float32)
+    step = np.maximum(np.abs(np.diff(grey, axis=1))[:-1], np.abs(np.diff(grey, axis=0))[:, :-1])
+    flat = float((step <= 2).mean())
+    levels = np.bincount(grey.astype(int).ravel() // 4, minlength=64) / grey.size
+    return PixelStatistics(
+        flat=flat,
+        edge=float((step > 40).mean()),
+        textured=float(((step > 2) & (step <= 16)).mean() / max(1e-3, 1 - flat)),
+        common=float((levels + np.append(levels[1:], 0)).max()),
+        median=float(np.median(grey)),
+        bright=float(np.quantile(grey, 0.9)),
+    )
+
+
+def _inside(boxes: tuple[Box, ...]) -> str:
+    left, top, right, bottom = boxes[0]
+    return ngettext(
+        "This looks like a screenshot, a page or a picture with margins: a picture was found "
+        "inside this one, from ({left}, {top}) to ({right}, {bottom}). The answer is about the "
+        "whole, and says little about what is inside. Judge the part alone.",
+        "This looks like a screenshot, a page or a picture with margins: {n} pictures were found "
+        "inside this one, the largest from ({left}, {top}) to ({right}, {bottom}). The answer is "
+        "about the whole, and says little about what is inside. Judge the part alone.",
+        len(boxes),
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+    )
+
+
+def _has_face(pixels: np.ndarray) -> bool:
+    """Whether one fills the picture, by scikit-image's frontal face cascade, on a copy of 240 px: 6
+    ms."""
+    if max(pixels.shape[:2]) > 4 * min(pixels.shape[:2]):
+        return False
+    picture = _shrunk(pixels, short=240)
+    least = round(FACE * min(picture.size))
+    if least < 40:
+        return False
+    return bool(
+        _cascade().detect_multi_scale(
+            img=np.asarray(picture),
+            scale_factor=1.2,
+            step_ratio=1.3,
+            min_size=(least, least),
+            max_size=(min(picture.size),) * 2,
+            min_neighbor_number=3,
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _cascade() -> Any:
+    import skimage.data
+    from skimage.feature import Cascade  # a second of imports
+
+    return Cascade(skimage.data.lbp_frontal_face_cascade_filename())
+
+
+def _shrunk(
+    pixels: np.ndarray, *, long: int | None = None, short: int | None = None
+) -> Image.Image:
+    """A copy whose long, or short, side has so many pixels at most; rows are dropped first, to
+    bound the cost."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, long / max(height, width) if long else (short or height) / min(height, width))
+    step = max(1, int(1 / scale) // 2)
+    picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    # Of a strip at least 2 px are left, so that neighbours can be compared in both directions.
+    return picture.resize(
+        (max(2, round(width * scale)), max(2, round(height * scale))), Image.Resampling.BOX
+    )
+
+
+# An earlier compression ---------------------------------------------------------------------------
+# A block's DCT coefficients, once rounded to multiples of a step, stay near them through a later,
+# finer compression (double quantisation: Lukas and Fridrich, 2003). Scaling, turning or a crop off
+# the 8 px grid erase the sign, so that its absence means nothing.
+
+WINDOW = 512  # px, from the middle, on the grid that starts at the top left
+MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
+QUALITIES = tuple(range(20, 96))
+# mean agreement from which an earlier compression is reported; see benchmarks/cautions.json
+MIN_AGREEMENT = 0.35
+MIN_COUNT = 400  # coefficients that are not zero: fewer say too little
+
+
+def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
+    """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3]); of
+    two the coarser."""
+    last = provenance.jpeg.quality if provenance.jpeg else None
+    found = find_earlier_quality(pixels, last=last), provenance.earlier_quality
+    return replace(
+        provenance, earlier_quality=min((q for q in found if q is not None), default=None)
+    )
+
+
+def history_words(provenance: Provenance) -> str:
+    """One sentence on an earlier compression; empty if none was found."""
+    if provenance.earlier_quality is None:
+        return ""
+    said = (
+        N_(
+            "The pixels keep the steps of a JPEG compression of quality about {quality}, before "
+            "its last one: the picture was compressed at least twice."
+        )
+        if provenance.jpeg
+        else N_(
+            "The pixels keep the steps of a JPEG compression of quality about {quality}, although "
+            "the file is no JPEG: the picture was a JPEG before."
+        )
+    )
+    return _(said, quality=provenance.earlier_quality)
+
+
+def find_earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
+    """The quality, roughly, of a JPEG compression before the last one; None if none was found.
+
+    Args:
+        pixels: uint8 RGB [H, W, 3], not turned or scaled since decoding.
+        last: quality of the file's own compression; None for a file that is no JPEG.
+    """
+    coefficients = _coefficients(pixels)
+    own = standard_table(last) if last else np.ones((8, 8), int)
+    known: dict[tuple[int, int], tuple[float, int]] = {}
+    agreement = [_agreement(coefficients, standard_table(q), own, known) for q in QUALITIES]
+    best = int(np.argmax(agreement))
+    return QUALITIES[best] if agreement[best] >= MIN_AGREEMENT else None
+
+
+def _coefficients(pixels: np.ndarray) -> np.ndarray:
+    """float32 [modes, blocks]: the DCT coefficients of the luminance, in JPEG's scale."""
+    height, width = pixels.shape[:2]
+    top, left = (max(0, (side - WINDOW) // 2) // 8 * 8 for side in (height, width))
+    cut = pixels[top : top + WINDOW, left : left + WINDOW].astype(np.float32)
+    rows, columns = cut.shape[0] // 8, cut.shape[1] // 8
+    grey = (cut @ np.array([0.299, 0.587, 0.114], np.float32))[: rows * 8, : columns * 8] - 128
+    basis = _basis()
+    along = grey.reshape(-1, 8) @ basis.T  # every row of every block
+    spectrum = (basis @ along.reshape(rows, 8, -1)).reshape(rows, len(basis), columns, -1)
+    return np.stack([spectrum[:, u, :, v].ravel() for u, v in MODES])
+
+
+@lru_cache(maxsize=1)
+def _basis() -> np.ndarray:
+    """float32 [frequencies of MODES, 8]: the orthonormal DCT of a row of 8."""
+    frequency = np.arange(1 + max(max(mode) for mode in MODES))[:, None]
+    waves = np.cos(np.pi / 16 * frequency * (2 * np.arange(8) + 1)) / 2
+    return np.where(frequency == 0, np.sqrt(1 / 8), waves).astype(np.float32)
+
+
+def _agreement(
+    coefficients: np.ndarray,
+    table: np.ndarray,
+    own: np.ndarray,
+    known: dict[tuple[int, int], tuple[float, int]],
+) -> float:
+    """How well the coefficients keep to the table's steps: the mean of cos(2 pi c / step) over the
+    large ones.
+
+    known: sum and count of those of a mode with a step, which many tables have; filled here.
+    """
+    total = count = 0.0
+    for mode, (u, v) in enumerate(MODES):
+        step, last = int(table[u, v]), int(own[u, v])
+        if step <= max(1.5 * last, 3):
+            continue  # finer than the last compression: whatever was there before is gone
+        if (mode, step) not in known:
+            values = coefficients[mode]
+            large = values[np.abs(values) > 0.5 * step]
+            known[mode, step] = float(np.cos(2 * np.pi / step * large).sum()), len(large)
+        total += known[mode, step][0]
+        count += known[mode, step][1]
+    return total / count if count >= MIN_COUNT else -1.0

@@ -1,0 +1,252 @@
+"""What the mask explorer computes: channels and what each adds, masks and how two differ, removal
+curves, other maps.
+
+A channel is a dimension of the embedding; the embedding is made of parts, one a layer and kind of
+token. All views share it, so a channel's contribution is the sum over them; all contributions, plus
+the offset, are the logit; so are all patches' contributions, plus what is tied to no place
+(causalclip.maps.attribution). Every view has its mask; what is said of a picture is said of the
+mean over its views. No drawing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalclip.languages import N_, _
+from causalclip.maps.attribution import Which, picture_map, unplaced
+from causalclip.maps.overlay import SCALE
+from causalclip.paths import shipped_folder
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+PASSES = 0.5  # a channel is let through from this value of the mask on
+PARTS = {"cls": N_("CLS token"), "patch": N_("patch mean"), "embedding": N_("CLIP embedding")}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskDifference:
+    """How the masks of two pictures differ, over the whole embedding or one part of it.
+
+    channels: how many there are. first, second: how many either mask lets through; only_first,
+    only_second: how many one lets through and the other holds back. mean: of the absolute
+    differences, in [0, 1]. correlation: Pearson's, in [-1, 1]; None where one of the masks has the
+    same value everywhere.
+    """
+
+    channels: int
+    first: int
+    second: int
+    only_first: int
+    only_second: int
+    mean: float
+    correlation: float | None
+
+    @classmethod
+    def of(cls, first: np.ndarray, second: np.ndarray) -> MaskDifference:
+        """Of two masks [D] in [0, 1]."""
+        a, b = first >= PASSES, second >= PASSES
+        varied = bool(np.ptp(first) and np.ptp(second))
+        return cls(
+            len(a),
+            passing(first),
+            passing(second),
+            int((a & ~b).sum()),
+            int((b & ~a).sum()),
+            float(np.abs(first - second).mean()),
+            float(np.corrcoef(first, second)[0, 1]) if varied else None,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+def mean_mask(detection: Detection) -> np.ndarray:
+    """The mask's mean over the views, float64 [D] in [0, 1]."""
+    return np.array([view.mask for view in detection.views], np.float64).mean(0)
+
+
+def passing(mask: np.ndarray) -> int:
+    """How many channels a mask [D] lets through."""
+    return int((mask >= PASSES).sum())
+
+
+def by_part(detection: Detection, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The values of each part's channels, by the part's name. values: [D]."""
+    names, widths = zip(*detection.parts, strict=True)
+    return dict(zip(names, np.split(values, np.cumsum(widths)[:-1]), strict=True))
+
+
+def compare_masks(
+    first: Detection, second: Detection
+) -> tuple[MaskDifference, dict[str, MaskDifference]]:
+    """How two pictures' masks differ: over all channels, and in each part. Both are of one
+    detector.
+
+    Raises:
+        ValueError: they are of different detectors.
+    """
+    if (first.model, first.revision, first.parts) != (second.model, second.revision, second.parts):
+        raise ValueError("The two pictures were judged by different detectors.")
+    masks = mean_mask(first), mean_mask(second)
+    each = zip(*(by_part(first, mask).items() for mask in masks), strict=True)
+    return MaskDifference.of(*masks), {
+        name: MaskDifference.of(a, b) for (name, a), (_name, b) in each
+    }
+
+
+def part_name(part: str) -> str:
+    """A part of the embedding (see causalclip.clip.tower.parse_part) in words: "cls:7" -> "CLS
+    token, layer 7"."""
+    kind, _colon, layer = part.partition(":")
+    name = _(PARTS.get(kind, kind))
+    return _("{name}, layer {layer}", name=name, layer=layer) if layer else name
+
+
+DRAWS = 20  # of channels removed at random
+POINTS = 60  # of a curve of removal, at most
+# log-odds per patch at the ends of one channel's map, for every picture and channel
+CHANNEL_SCALE = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """index: in the whole embedding. part, place: its part of the embedding in words, and its
+    number within that. contribution: to the logit."""
+
+    index: int
+    part: str
+    place: int
+    contribution: float
+
+    @property
+    def name(self) -> str:
+        return _("{part}, no. {place}", part=self.part, place=self.place)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Removal:
+    """The probability with channels removed. counts: int [K], from 0 to all. ordered: [K], the
+    first ones of the order. drawn: [DRAWS, K], as many at random."""
+
+    counts: np.ndarray
+    ordered: np.ndarray
+    drawn: np.ndarray
+
+
+def contributions(detection: Detection) -> np.ndarray:
+    """What each channel adds to the logit, against the average training picture: float64 [D]."""
+    return np.array([view.channels for view in detection.views], np.float64).sum(0)
+
+
+def offset(detection: Detection) -> float:
+    """What belongs to no channel: with all `contributions` it is the logit."""
+    return detection.rest + float(sum(view.bias for view in detection.views))
+
+
+def top_channels(detection: Detection, *, count: int = 12) -> list[Channel]:
+    """The channels that push most, either way, the strongest first."""
+    added = contributions(detection)
+    ends = np.cumsum([width for _, width in detection.parts])
+    found = []
+    for index in np.argsort(-np.abs(added), kind="stable")[:count]:
+        part = int(np.searchsorted(ends, index, side="right"))
+        name, width = detection.parts[part]
+        place = int(index - (ends[part] - width))
+        found.append(Channel(int(index), part_name(name), place, float(added[index])))
+    return found
+
+
+def held_back(detection: Detection) -> np.ndarray:
+    """What each channel would have added with 1 - mask in place of the mask: float64 [D]."""
+    return np.array([view.held for view in detection.views], np.float64).sum(0)
+
+
+def shows_held_back(detection: Detection) -> bool:
+    """Whether a map of what the mask holds back has anything to show: somewhere a tenth of the
+    scale at least."""
+    strongest = max(float(np.abs(view.non_causal).max()) for view in detection.views)
+    return strongest >= 0.1 * SCALE
+
+
+def removal_order(detection: Detection) -> np.ndarray:
+    """Indices [D] of the channels in the order in which they are removed: those that the mask lets
+    through before the others, and of each the ones first that push hardest towards the side on
+    which the score is."""
+    side = 1.0 if detection.logit > 0 else -1.0
+    return np.lexsort((-side * contributions(detection), mean_mask(detection) < PASSES))
+
+
+def remove(detection: Detection) -> Removal:
+    """The curves of removal. Removed means: as in the average training picture, with the mask as it
+    is."""
+    added = contributions(detection)
+    most = len(added)
+    counts = np.unique(np.append(0, np.geomspace(1, most, POINTS).round()).astype(int))
+    rng = np.random.default_rng(0)
+    drawn = np.array(
+        [_probabilities(detection, added[rng.permutation(most)])[counts] for _ in range(DRAWS)]
+    )
+    return Removal(
+        counts, _probabilities(detection, added[removal_order(detection)])[counts], drawn
+    )
+
+
+def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
+    """The probability without the first `count` channels of the order, and its mean without as many
+    drawn at random: of those that pass, or of all where fewer pass."""
+    order, added = removal_order(detection), contributions(detection)
+    passes = passing(mean_mask(detection))
+    rng = np.random.default_rng(0)
+    drawn = [
+        rng.choice(order[:passes] if passes >= count else order, count, replace=False)
+        for _ in range(DRAWS)
+    ]
+    from causalclip.calibration import sigmoid  # brings PyTorch
+
+    probabilities = [
+        sigmoid(detection.logit - float(added[gone].sum())) for gone in (order[:count], *drawn)
+    ]
+    return probabilities[0], float(np.mean(probabilities[1:]))
+
+
+def arrays(detection: Detection) -> dict[str, np.ndarray]:
+    """All that an npz holds: maps over the picture, every view as it is, channels, and a `readme`
+    of them."""
+    which: tuple[Which, Which] = ("causal", "non_causal")
+    maps = {name: picture_map(detection, name, unit="patch") for name in which}
+    views = detection.views
+    return {f"map_{name}": levels for name, levels in maps.items()} | {
+        "readme": np.array((shipped_folder("assets") / "arrays.txt").read_text(encoding="utf-8")),
+        "view_kind": np.array([v.kind for v in views]),
+        "view_box": np.array([v.box for v in views], np.float64),
+        "view_causal": np.array([v.causal for v in views]),
+        "view_non_causal": np.array([v.non_causal for v in views]),
+        "view_rest": np.array([v.rest for v in views], np.float64),
+        "view_mask": np.array([v.mask for v in views]),
+        "view_held": np.array([v.held for v in views]),
+        "view_channels": np.array([v.channels for v in views]),
+        "view_bias": np.array([v.bias for v in views], np.float64),
+        "part_name": np.array([name for name, _ in detection.parts]),
+        "part_width": np.array([width for _, width in detection.parts]),
+        "rest": np.array(detection.rest),
+        "tied_to_no_place": np.array(unplaced(detection)),
+        "offset": np.array(offset(detection)),
+        "logit": np.array(detection.logit),
+        "probability": np.array(detection.probability),
+        "bands": np.array([detection.low, detection.high]),
+        "model": np.array([detection.model, detection.revision]),
+    }
+
+
+def _probabilities(detection: Detection, added: np.ndarray) -> np.ndarray:
+    """[D + 1]: the probability after each of `added` is taken away in turn, from none of them to
+    all."""
+    logits = detection.logit - np.append(0, np.cumsum(added))
+    from causalclip.calibration import sigmoid
+
+    return np.array([sigmoid(float(logit)) for logit in logits])

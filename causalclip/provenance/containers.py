@@ -1,0 +1,275 @@
+"""The metadata blocks of a picture's file, found by walking its container: what merely lies in the
+file is not read.
+
+Bytes that were appended to a picture, or put where no decoder looks, are no part of it and make no
+claim about it.
+Libraries unpack the blocks, but the containers of JPEG, PNG and WebP are walked here: Pillow keeps
+one comment of a JPEG, gives a whole PNG up for one bad text, and reserves the canvas of a WebP on
+opening it. For a sandbox.
+"""
+
+import io
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import pillow_heif
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngStream, iTXt
+
+from causalclip.images.containers import jpeg_segments, png_chunks
+from causalclip.images.formats import Format, ImageError, damaged, decode
+from causalclip.languages import N_, _
+from causalclip.marks.mark import Field
+
+MAX_ITEM = 256 * 2**10  # bytes; XMP has a few thousand, ComfyUI's workflows some 100,000
+MAX_TOTAL = 2**20
+MAX_TEXTS = 64
+TOO_MUCH = N_("The file holds more metadata than is read here; only a part of it was read.")
+DAMAGED = N_("The file's structure is damaged, so what it says about itself was not read.")
+COSTLY = N_(
+    "The file's metadata is damaged, or more than any real picture needs; at most a part of it was "
+    "read."
+)
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+
+_XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
+_SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
+_KEPT = {0xC0, 0xC1, 0xC2, 0xDB, _SOS, _APP13}  # frame headers, tables, and what IPTC is kept in
+_XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
+_PROFILE = b"Raw profile type"
+_ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What a container holds beside the picture. xmp: XML. iptc: IIM datasets."""
+
+    exif: Image.Exif = field(default_factory=Image.Exif)
+    xmp: bytes = b""
+    iptc: bytes = b""
+    texts: tuple[Field, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def tag(self, tag: int, *, inside: int | None = None) -> Any:
+        """The value of a tag of EXIF's first directory, or of the one `inside` it (EXIF_IFD,
+        GPS_IFD): text (as Latin-1), bytes, a number, or a tuple of numbers; None for what is not
+        there or cannot be read."""
+        with suppress(Exception):  # as decoders do, Pillow raises anything on bad input
+            return (self.exif if inside is None else self.exif.get_ifd(inside)).get(tag)
+        return None
+
+
+@dataclass(slots=True)
+class Budget:
+    """The bytes that may still be read of one file. exceeded: whether anything was left out, or
+    cut."""
+
+    left: int = MAX_TOTAL
+    exceeded: bool = False
+
+    def whole(self, item: bytes) -> bytes:
+        """The item, for which a part of it would be of no use; empty if there is too much of it."""
+        return item if self.cut(item) == item else b""
+
+    def cut(self, item: bytes) -> bytes:
+        """The item, or its beginning."""
+        allowed = min(MAX_ITEM, self.left)
+        self.left -= min(len(item), allowed)
+        self.exceeded |= len(item) > allowed
+        return item[:allowed]
+
+
+def read_blocks(data: bytes, name: Format) -> Blocks:
+    """The metadata blocks of a file of format `name`; empty where the container is broken or holds
+    none."""
+    reader, budget = _READERS.get(name), Budget()
+    if reader is None:
+        return Blocks()
+    try:
+        blocks = reader(data, budget)
+    except ImageError:
+        return Blocks(notes=(_(COSTLY if name in ("HEIC", "AVIF") else DAMAGED),))
+    return replace(blocks, notes=(_(TOO_MUCH),)) if budget.exceeded else blocks
+
+
+def _jpeg(data: bytes, budget: Budget) -> Blocks:
+    exif = xmp = b""
+    texts: list[Field] = []
+    for marker, start, end in jpeg_segments(data):
+        body = data[start + 4 : end]
+        if marker == _SOS:
+            break
+        if marker == _APP1 and body.startswith(b"Exif\0\0"):
+            exif = exif or budget.whole(body[6:])
+        elif marker == _APP1 and body.startswith(_XMP_MARK):
+            xmp = xmp or budget.whole(body[len(_XMP_MARK) :])
+        elif marker == _COM and len(texts) < MAX_TEXTS:
+            texts.append(Field("JPEG comment", "comment", decode(budget.cut(body))))
+    head = open_head(data)
+    photoshop = head.info.get("photoshop", {}) if head else {}
+    return Blocks(_exif(exif, budget), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
+
+
+def open_head(data: bytes) -> JpegImageFile | None:
+    """A JPEG up to its pixels, as Pillow reads it, with its tables and IPTC's block; None if it is
+    damaged.
+
+    Without the other segments, of which Pillow makes more than it is asked for.
+    """
+    kept = [b"\xff\xd8"]
+    try:
+        for marker, start, end in jpeg_segments(data):
+            kept += [data[start:end]] if marker in _KEPT else []
+            if marker == _SOS:
+                break
+        return JpegImageFile(io.BytesIO(b"".join(kept)))
+    except Exception:  # it raises anything on bad input
+        return None
+
+
+def _png(data: bytes, budget: Budget) -> Blocks:
+    exif = xmp = b""
+    texts: list[Field] = []
+    for kind, start, end in png_chunks(data):
+        if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") or not _checked(data[start + 4 : end]):
+            continue
+        body = data[start + 8 : end - 4]
+        if kind == b"eXIf":
+            exif = exif or budget.whole(body)
+        elif body.startswith(_XMP_KEY.encode() + b"\0"):
+            xmp = xmp or budget.whole(_unpack(kind, body, budget)[1])
+        elif len(texts) >= MAX_TEXTS:
+            budget.exceeded = True
+        elif body.startswith(_PROFILE):
+            name, profile = _profile(*_unpack(kind, body, budget))
+            exif = exif or (profile.removeprefix(b"Exif\0\0") if name in ("exif", "APP1") else b"")
+            xmp = xmp or (profile if name == "xmp" else b"")
+        else:
+            key, value = _unpack(kind, body, budget)
+            texts.append(Field("PNG text", key[:79], decode(budget.cut(value))))
+    return Blocks(_exif(exif, budget), xmp, texts=tuple(texts))
+
+
+def _profile(key: str, value: bytes) -> tuple[str, bytes]:
+    """Name and bytes of a block that ImageMagick wrote as text: a line with its name, one with its
+    length, then hexadecimal digits; empty where they are none."""
+    lines = value.strip().split(b"\n", 2)
+    try:
+        return key.removeprefix(_PROFILE.decode()).strip(), bytes.fromhex(lines[2].decode("ascii"))
+    except (IndexError, ValueError):
+        return "", b""
+
+
+def _checked(chunk: bytes) -> bool:
+    """Whether a PNG chunk, from its kind to its checksum, is whole."""
+    return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
+
+
+def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
+    """Key and value of a PNG text, as UTF-8 or Latin-1; both empty where it cannot be unpacked
+    within the budget."""
+    stream = PngStream(io.BytesIO(body))
+    try:
+        if budget.left > 0:
+            getattr(stream, f"chunk_{kind.decode()}")(0, len(body))
+    except (ValueError, SyntaxError):  # more than a megabyte, or packed in an unknown way
+        budget.left -= MAX_ITEM
+    if "xmp" in stream.im_info:
+        return _XMP_KEY, stream.im_info["xmp"]
+    for key, value in stream.im_text.items():
+        return key, value.encode("utf-8" if isinstance(value, iTXt) else "latin-1")
+    budget.exceeded = True
+    return "", b""
+
+
+def _webp(data: bytes, budget: Budget) -> Blocks:
+    exif = xmp = b""
+    texts: tuple[Field, ...] = ()
+    start = 12
+    for _part in range(1000):
+        kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
+        if len(kind) < 4 or start + 8 + size > len(data):
+            break
+        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ", b"CRFT") else b""
+        if kind == b"EXIF":
+            exif = exif or budget.whole(body.removeprefix(b"Exif\0\0"))
+        elif kind == b"XMP ":
+            xmp = xmp or budget.whole(body)
+        elif kind == b"CRFT" and not texts:
+            texts = (Field("WebP chunk", "CRFT", decode(budget.cut(body))),)
+        start += 8 + size + size % 2
+    return Blocks(_exif(exif, budget), xmp, texts=texts)
+
+
+def _tiff(data: bytes, budget: Budget) -> Blocks:
+    blocks = Blocks(_exif(data, budget, most=MAX_TOTAL))
+    xmp, iptc = (
+        value if isinstance(value := blocks.tag(tag), bytes) else b"" for tag in (700, 33723)
+    )
+    return replace(blocks, xmp=budget.whole(xmp), iptc=budget.whole(iptc))
+
+
+def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
+    """Of a HEIC or AVIF file. Its native readers join whatever it tells them to join, however
+    often."""
+    if not any(mark in data for mark in _ITEMS):
+        return Blocks()
+    try:
+        if name == "AVIF":
+            info = AvifImageFile(io.BytesIO(data)).info
+        else:
+            pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = (
+                pillow_heif.options.AUX_IMAGES
+            ) = False
+            info = pillow_heif.open_heif(data).info
+    except Exception as error:  # the readers raise anything on bad input; all mean the same
+        if "memory" in f"{error!r}".lower():  # libheif says it in words
+            raise MemoryError from error
+        raise damaged(name) from error
+    exif = (info.get("exif") or b"").removeprefix(b"Exif\0\0")
+    return Blocks(_exif(budget.whole(exif), budget), budget.whole(info.get("xmp") or b""))
+
+
+_READERS: dict[Format, Callable[[bytes, Budget], Blocks]] = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "WebP": _webp,
+    "TIFF": _tiff,
+    "HEIC": partial(_iso, "HEIC"),
+    "AVIF": partial(_iso, "AVIF"),
+}
+
+
+def _exif(block: bytes, budget: Budget, *, most: int = MAX_ITEM) -> Image.Exif:
+    """The tags of a TIFF structure, which is also what EXIF is, from the byte order mark on; damage
+    ends a directory.
+
+    Pillow reads every tag, and a hostile file points thousands of tags at the same bytes.
+    """
+    exif, stream = Image.Exif(), _Stream(block, most)
+    with suppress(Exception):  # as decoders do, Pillow raises anything on bad input
+        exif.load_from_fp(stream)
+    for directory in (EXIF_IFD, GPS_IFD):
+        with suppress(Exception):
+            exif.get_ifd(directory)
+    budget.exceeded |= stream.left < 0
+    return exif
+
+
+class _Stream(io.BytesIO):
+    """Ends after so many bytes were read, whichever."""
+
+    def __init__(self, data: bytes, left: int) -> None:
+        super().__init__(data)
+        self.left = left
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = b"" if self.left < 0 else super().read(size)
+        self.left -= len(part)
+        return part if self.left >= 0 else b""

@@ -1,0 +1,287 @@
+"""The profile of an archive: scores of known photographs, and the threshold that bounds false
+alarms among their like.
+
+A profile holds numbers and names of cameras, never a picture. It can make an answer more careful,
+never less: the detector's own threshold stays where it is the stricter one.
+
+The threshold lies just above the k-th highest of n scores. The share of further real photographs
+above it follows Beta(k, n + 1 - k), if they are exchangeable with the archive's (arXiv 2303.02770).
+k is the largest for which that share is within the bound in 95 of 100 archives; the usual
+split-conformal rank keeps it in about half of them.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from math import ceil, inf, isfinite, log, nextafter
+from pathlib import Path
+from typing import Any
+
+from causalclip.images.formats import clean
+from causalclip.languages import N_, _, figure, ngettext, number
+
+SCHEMA = 1
+COMMAND = "python -m causalclip calibrate"
+COUNTED_AS = N_(
+    "They count as {counted}: bursts, and one camera's pictures of one day, count as one."
+)
+# share of an archive that names cameras, from which a file that names none is unlike it
+NAMED_SHARE = 0.95
+MAX_CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
+MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
+MAX_SCORES = 200_000  # of each list; more fit into that size only if they are short
+BOUNDS = (0.05, 0.02, 0.01)  # shares of real photographs that may be called generated
+CONFIDENCE = 0.95  # share of archives of that size in which a bound holds
+
+
+class BadProfile(ValueError):
+    """The profile cannot be used; the text is a sentence that says what to do."""
+
+
+def threshold(counted: Sequence[float], at_most: float) -> float | None:
+    """Just above the k-th highest score, so that ties err to the safe side; None where the scores
+    are too few."""
+    k = rank(len(counted), at_most)
+    return nextafter(sorted(counted, reverse=True)[k - 1], 2.0) if k else None
+
+
+@lru_cache(maxsize=256)
+def rank(n: int, at_most: float) -> int:
+    """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= CONFIDENCE; 0 where there is none."""
+    from scipy.stats import beta  # a second of imports
+
+    return bisect_left(
+        range(1, n + 1), True, key=lambda k: beta.cdf(at_most, k, n + 1 - k) < CONFIDENCE
+    )
+
+
+def needed(at_most: float) -> int:
+    """The fewest photographs with which a bound can be kept: 59, 149, 299 for 5, 2, 1 %."""
+    return ceil(log(1 - CONFIDENCE) / log(1 - at_most))
+
+
+def too_few(n: int, at_most: float) -> str:
+    """A sentence where n are too few for the bound; empty otherwise."""
+    least = needed(at_most)
+    said = N_("{n} are too few for {percent} %: {least} are needed.")
+    return "" if n >= least else _(said, n=number(n), percent=figure(100 * at_most), least=least)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a score stands among an archive's.
+
+    photographs: in the archive. counted: as how many they count. as_high: photographs that score at
+    least as high.
+    at_most: the bound in use, None without one. raised: whether it raised the detector's threshold.
+    high: the threshold in use.
+    """
+
+    photographs: int
+    counted: int
+    as_high: int
+    at_most: float | None
+    raised: bool
+    high: float
+
+    @property
+    def sentence(self) -> str:
+        """For a person; a share of real photographs, which is not the probability that this one is
+        real."""
+        said = ngettext(
+            "Of {photographs} photographs of your archive, {n} scored this high.",
+            "Of {photographs} photographs of your archive, {n} scored this high.",
+            self.as_high,
+            photographs=number(self.photographs),
+        )
+        if self.counted == self.photographs:
+            return said
+        return f"{said} {_(COUNTED_AS, counted=number(self.counted))}"
+
+    @property
+    def rule(self) -> str:
+        """Which threshold is in use, and what it bounds."""
+        if self.at_most is None:
+            return _("They are too few to move the threshold.")
+        if not self.raised:
+            return _("The detector's own threshold is stricter than your archive needs, and stays.")
+        return _(
+            "The threshold is your archive's: at most {most} of 100 real photographs like yours "
+            "are expected to reach it; that holds for {sure} of 100 archives of this size. It says "
+            "nothing on how many generated pictures are missed.",
+            most=figure(100 * self.at_most),
+            sure=figure(100 * CONFIDENCE),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"sentence": self.sentence, "rule": self.rule}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is kept of an archive.
+
+    model, revision, runtime: what judged it. made: UTC, ISO 8601. scores: calibrated probabilities
+    of all photographs.
+    counted: the highest of each group that counts as one. at_most: the bound that was chosen; None
+    where the photographs are too few for it. cameras, formats, kinds: how many photographs of each;
+    "" for no camera named.
+    sides: 1st and 99th percentile of the longer side, in pixels. generated: scores of pictures
+    known to be generated.
+    """
+
+    model: str
+    revision: str
+    runtime: str
+    made: str
+    scores: tuple[float, ...]
+    counted: tuple[float, ...]
+    at_most: float | None
+    cameras: dict[str, int] = field(default_factory=dict)
+    formats: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    sides: tuple[float, float] = (0.0, 0.0)
+    generated: tuple[float, ...] = ()
+
+    def threshold(self, at_most: float) -> float | None:
+        """The score from which a picture is called generated; None where the photographs are too
+        few."""
+        return threshold(self.counted, at_most)
+
+    def check(self, model: str, revision: str) -> None:
+        """Raises BadProfile where another model judged the archive."""
+        if (self.model, self.revision) != (model, revision):
+            other = N_(
+                "The profile was made with the model {model}, revision {revision}; this is {name}, "
+                "revision {own}. Make it again: {command}."
+            )
+            made = {"model": self.model, "revision": self.revision, "command": COMMAND}
+            raise BadProfile(_(other, name=model, own=revision, **made))
+
+    def high(self, shipped: float) -> float:
+        """The threshold in use: the stricter one of the archive's and the detector's."""
+        own = None if self.at_most is None else self.threshold(self.at_most)
+        return shipped if own is None else max(shipped, own)
+
+    def standing(self, score: float, *, high: float) -> Standing:
+        """Where a score stands. high: the threshold in use."""
+        as_high = sum(other >= score for other in self.scores)
+        return Standing(
+            len(self.scores), len(self.counted), as_high, self.at_most, self.raised(high), high
+        )
+
+    def raised(self, high: float) -> bool:
+        """Whether `high`, the threshold in use, is the archive's rather than the detector's own."""
+        return self.at_most is not None and self.threshold(self.at_most) == high
+
+    def unlike(
+        self, *, camera: str, format: str, side: int, kinds: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Sentences on how a picture differs from the archive, so that the bound may not hold for
+        it.
+
+        camera: as the file names it, or "". side: the longer one, in pixels. kinds: of its
+        cautions.
+        """
+        all_, low, high = len(self.scores), *self.sides
+        found = []
+        if camera and camera not in self.cameras:
+            said = N_("Your archive has no picture by this camera ({camera}).")
+            found.append(_(said, camera=clean(camera, limit=MAX_CAMERA)))
+        if not camera and self.cameras.get("", 0) <= (1 - NAMED_SHARE) * all_:
+            found.append(
+                _("The file names no camera, and nearly all of your archive do: it may be a copy.")
+            )
+        if format not in self.formats:
+            found.append(_("Your archive has no {format} file.", format=format))
+        if not low <= side <= high:
+            said = N_(
+                "Its longer side, {side} pixels, is outside your archive's ({low} to {high})."
+            )
+            found.append(
+                _(said, side=number(side), low=number(round(low)), high=number(round(high)))
+            )
+        other = N_("No picture of your archive is of its kind ({kind}).")
+        found += [_(other, kind=_(kind)) for kind in kinds if kind not in self.kinds]
+        return tuple(found)
+
+    def write(self, path: str | Path) -> None:
+        """Writes it as JSON."""
+        Path(path).write_text(self.as_json(), encoding="utf-8")
+
+    def as_json(self) -> str:
+        """Its file's text."""
+        return (
+            json.dumps(
+                {"profile": "CausalCLIP archive", "schema": SCHEMA, **asdict(self)}, indent=1
+            )
+            + "\n"
+        )
+
+
+def read_profile(path: str | Path) -> Profile:
+    """Reads a file that `python -m causalclip calibrate` wrote.
+
+    Raises:
+        BadProfile: it is no such file.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except OSError:
+        raise BadProfile(_("The profile cannot be read. Check where it is.")) from None
+    return parse_profile(data)
+
+
+def parse_profile(data: bytes) -> Profile:
+    """The profile in a file's bytes; raises as read_profile does."""
+    try:
+        if len(data) > MAX_SIZE:
+            raise ValueError
+        raw = json.loads(data)
+        if raw["schema"] != SCHEMA:
+            again = N_("The profile was made by another version. Make it again: {command}.")
+            raise BadProfile(_(again, command=COMMAND))
+        given = {f.name: raw[f.name] for f in fields(Profile)}
+        for name in ("scores", "counted", "generated"):
+            if len(given[name]) > MAX_SCORES:  # before each is looked at
+                raise ValueError
+            given[name] = tuple(_score(value) for value in given[name])
+        low, high = map(float, given["sides"])
+        counts = {
+            name: {str(k): _count(n) for k, n in given[name].items()}
+            for name in ("cameras", "formats", "kinds")
+        }
+        if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *BOUNDS):
+            raise ValueError
+        if not 0 <= low <= high < inf:
+            raise ValueError
+        texts = {name: str(given[name]) for name in ("model", "revision", "runtime", "made")}
+        return Profile(**{**given, **counts, **texts, "sides": (low, high)})
+    except BadProfile:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        sentence = N_("This is no profile of an archive. This makes one: {command}.")
+        raise BadProfile(_(sentence, command=COMMAND)) from None
+
+
+def _score(value: Any) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not isfinite(value)
+        or not 0 <= value <= 1
+    ):
+        raise ValueError
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError
+    return value

@@ -1,1 +1,0 @@
-"""How everything here is trained, offline: the denoiser, the attack detector, the LoRA encoder, the language model."""

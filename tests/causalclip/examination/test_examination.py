@@ -1,0 +1,214 @@
+"""An examination: of a part of a picture, of what is no photograph, and the sentence to paste."""
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.calibration import Calibration, sigmoid
+from causalclip.detector import Verdict
+from causalclip.examination.messages import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
+from causalclip.examination.result import Examination, WholePicture, examine, read_claims
+from causalclip.examination.stability import MILD, REENCODINGS, STRONG, check_stability
+from causalclip.images.loading import cut, load_image
+from causalclip.provenance.reading import OF_WHOLE
+from causalclip.report.card import provenance_panel, stability_panel
+from tests.makers.detectors import refusing_detector, tiny_detector
+from tests.makers.pictures import encode, photo, spliced
+
+BOX = 60.0, 60.0, 460.0, 460.0
+SETTINGS = (
+    b"ASCII\0\0\0a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, "
+    b"Model: sdxl"
+)
+
+# A part of a picture: what the picture's file says, and how it was stored, counts as much
+# -----------------------------
+
+
+def marked(quality: int) -> bytes:
+    """A JPEG with Stable Diffusion's settings."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = SETTINGS
+    return encode(spliced(), "JPEG", quality=quality, exif=exif)
+
+
+def examined(data: bytes) -> tuple[Examination, Examination]:
+    """A picture, and a part of it."""
+    loaded, detector = load_image(data), tiny_detector()
+    part = examine(
+        cut(loaded, BOX),
+        detector,
+        stability=False,
+        whole=WholePicture.of(loaded, read_claims(data)),
+    )
+    return examine(data, detector, stability=False), part
+
+
+def test_a_part_has_the_claims_of_its_file_and_says_whose_they_are() -> None:
+    whole, part = examined(marked(90))
+    assert part.width == part.height == 400
+    assert part.provenance.marks == whole.provenance.marks != ()
+    assert part.headline.title == whole.headline.title == "The file says it was generated"
+    assert part.format == "JPEG"
+    assert any(
+        "of a picture of 512 x 512 pixels" in field.value for field in part.provenance.fields
+    )
+    assert OF_WHOLE in part.notes
+    assert OF_WHOLE in part.quote
+    assert OF_WHOLE in provenance_panel(part.provenance).replace("&#39;", "'")
+    assert OF_WHOLE not in whole.quote
+
+
+def test_a_name_is_a_hint_that_changes_no_headline() -> None:
+    data, detector, name = (
+        encode(photo(512), "JPEG"),
+        tiny_detector(),
+        "Gemini_Generated_Image_3gpmmt3gpmmt3gpm.png",
+    )
+    unnamed, named = (examine(data, detector, name=given, stability=False) for given in ("", name))
+    (hint,) = named.provenance.marks
+    assert (hint.generator, hint.kind, hint.certainty) == ("Gemini", "file name", "hint")
+    assert unnamed.provenance.marks == named.provenance.claimed_marks == ()
+    assert named.headline.title == unnamed.headline.title
+    assert "proves nothing alone" in named.provenance.summary()
+
+
+def test_a_part_of_what_was_compressed_too_much_is_not_searched_and_has_the_caution() -> None:
+    file = io.BytesIO()
+    Image.fromarray(spliced()).save(file, "GIF")
+    assert examined(file.getvalue())[1].parts.why == "palette"
+    for one in examined(marked(35)):
+        assert (one.parts.state, one.parts.why) == ("cannot know", "compressed")
+        assert "recompressed" in [caution.kind for caution in one.cautions]
+        assert one.provenance.jpeg.quality == 35
+
+
+# What is no photograph gets no answer
+# --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["drawing", "page", "blank"])
+def refused(request: pytest.FixtureRequest) -> Examination:
+    if request.param == "blank":
+        noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+        return examine(encode(noise, "PNG"), tiny_detector())
+    return examine(encode(photo(200, 150), "JPEG"), refusing_detector(request.param))
+
+
+def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> None:
+    said, kind = refused.as_dict(), refused.detection.kind
+    assert (said["answer"], said["band"], said["kind"]) == (NO_ANSWER_TITLE, NO_ANSWER, kind)
+    assert kind in IMAGE_TYPES
+    assert said["probability"] is said["logit"] is said["meant"] is None
+    assert said["stability"]["words"] == "Not checked"
+    assert NO_ANSWER_TITLE in said["quote"]
+    assert "score of" not in said["quote"]
+    assert "of 100" not in said["quote"]  # error rates are of answers
+    assert WHAT_TO_DO[kind] in said["next_steps"]
+    assert len(said["next_steps"]) <= 3
+
+
+OTHER = (
+    "another answer for {n} of the 4 copies that count, and for {m} of the 4 that were changed more"
+)
+CALIBRATION = Calibration(low=0.2, high=0.8, threshold=0.4)
+
+
+class Scripted:
+    """A detector whose verdict on each delivery of one picture is given, in log-odds."""
+
+    def __init__(self, pixels: np.ndarray, own: float, moves: dict[str, float]) -> None:
+        self.config = replace(tiny_detector().config, calibration=CALIBRATION)
+        picture = Image.fromarray(pixels)
+        self.answers = {
+            np.asarray(REENCODINGS[name](picture)).tobytes(): own + moves.get(name, 0.0)
+            for name in (*MILD, *STRONG)
+        }
+        self.answers[pixels.tobytes()] = own
+
+    def judge(self, pixels: np.ndarray, *, more: float = 0.0) -> Verdict:
+        logit = self.answers[pixels.tobytes()] + more
+        return Verdict(sigmoid(logit), logit, CALIBRATION.band(sigmoid(logit)))
+
+    def judge_all(
+        self, pictures: Iterable[np.ndarray], *, windows: int, squares: int
+    ) -> list[Verdict]:
+        # fewer views see something else
+        return [self.judge(pixels, more=3.0) for pixels in pictures]
+
+
+def run(own: float, **moves: float) -> Any:
+    pixels = photo(160, 120)
+    names = {
+        "jpeg90": "JPEG 90",
+        "jpeg70": "JPEG 70",
+        "webp": "WebP 80",
+        "small": "0.5x",
+        "three": "0.75x",
+    }
+    fake: Any = Scripted(pixels, own, {names[key]: move for key, move in moves.items()})
+    return check_stability(fake, pixels)
+
+
+def test_an_answer_that_holds() -> None:
+    s = run(2.0, jpeg90=-0.3, webp=0.5)
+    assert (s.band, s.final_band, s.flips) == ("likely generated", "likely generated", ())
+    assert [row.name for row in s.rows] == [*MILD, *STRONG]
+    assert s.rows[0].logit == pytest.approx(1.7)
+    assert (s.answer, s.words) == ("yes", "Yes")
+    assert s.changed == 0
+
+
+def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
+    s = run(2.0, jpeg70=-2.5)  # 0.38, below the threshold of 0.4
+    assert (s.band, s.final_band, s.flips) == ("likely generated", "inconclusive", ("JPEG 70",))
+    assert (s.answer, s.words) == ("no", f"No: {OTHER.format(n=1, m=0)}")
+    assert "JPEG of quality 70" in s.sentence
+    assert "would be likely generated" in s.sentence
+    assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
+
+
+def test_an_answer_that_most_mild_copies_lose_does_not_survive() -> None:
+    """Even where the score stays on its side of the threshold, so that it still counts."""
+    lost = run(2.0, jpeg90=-2.2, jpeg70=-2.2, webp=-2.2)
+    assert (lost.final_band, lost.answer) == ("likely generated", "no")
+    assert run(2.0, jpeg90=-2.2, jpeg70=-2.2).answer == "only just"
+
+
+def test_a_real_detector_agrees_with_itself() -> None:
+    detector, pixels = tiny_detector(), photo(200, 150)
+    s = check_stability(detector, pixels, detector.predict(pixels))
+    alone = check_stability(detector, pixels)
+    assert [row.probability for row in s.rows] == pytest.approx(
+        [row.probability for row in alone.rows], abs=1e-5
+    )
+    assert s.probability == pytest.approx(alone.probability, abs=1e-5)
+    assert s.final_band == alone.final_band
+    said = json.loads(json.dumps(s.as_dict()))
+    assert said["rows"][0]["name"] == "JPEG 90"
+    assert (said["answer"], said["words"]) == (s.answer, s.words)
+
+
+def test_of_a_strip_that_no_jpeg_could_hold_the_middle_is_checked() -> None:
+    s = check_stability(tiny_detector(), photo(66_000, 64))
+    assert s.part
+    assert "JPEG 90" in [row.name for row in s.rows]
+
+
+@pytest.mark.parametrize(("width", "skipped"), [(16_383, ()), (16_384, ("WebP 80",))])
+def test_a_picture_too_long_for_webp_is_judged_without_it_and_that_is_said(
+    width: int, skipped: tuple[str, ...]
+) -> None:
+    s = check_stability(tiny_detector(), photo(width, 64))
+    assert s.skipped == skipped
+    assert ("WebP 80" in [row.name for row in s.rows]) == (not skipped)
+    assert ("could not be saved as WebP of quality 80: it is too long" in s.sentence) == bool(
+        skipped
+    )
+    assert ("too long" in stability_panel(s)) == bool(skipped)

@@ -1,0 +1,174 @@
+"""What the Purify tab shows, stage by stage; which model answers; and a card that the host
+lends."""
+
+import inspect
+import pickle
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from purifier import scenario as demo
+from purifier.attacks import Attack, run_attack
+from purifier.attacks.objectives import change_answer
+from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.models import ModelInfo, Models
+from purifier.pixels import to_array, to_tensor
+from purifier.scenario import DemoRequest, DemoRun, make_attack, run_demo
+from purifier.vlm.interface import EMBEDDED, OTHER
+from purifier.vlm.model import EmbeddedVLM
+from tests.makers.models import hub_folders, tiny_models
+from tests.makers.pictures import photo
+
+QUESTION = "how many dogs are there"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return hub_folders(tmp_path_factory.mktemp("hub"))
+
+
+@pytest.fixture(scope="module")
+def chatty(folders: dict[str, str]) -> Models:
+    return tiny_models(other=folders["chat"])
+
+
+def stages(models: Models | None = None, **request: Any) -> list[DemoRun]:
+    return list(
+        run_demo(
+            models or tiny_models(), photo(64, 48), DemoRequest(**{"question": QUESTION} | request)
+        )
+    )
+
+
+def run(models: Models | None = None, **request: Any) -> DemoRun:
+    return stages(models, **request)[-1]
+
+
+def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
+    every = stages(attack=make_attack("pgd", 8, 4))
+    shown = every[-1]
+    assert list(shown.pictures) == ["clean", "adversarial", "purified"]
+    change = shown.pictures["adversarial"].astype(int) - shown.pictures["clean"]
+    assert 0 < np.abs(change).max() == pytest.approx(shown.change, abs=1e-3)
+    assert np.abs(change).max() <= 8
+    assert (shown.step, shown.steps) == (4, 4)
+    assert len(every) == 1 + 4 + 1 + 1
+    assert all(0 < (said.confidence or 0) <= 1 for said in shown.said.values())
+
+
+def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
+    looked, adapted = [], tiny_models().adapted
+    models = tiny_models(adapted=lambda: looked.append(1) or adapted)
+    plain, led = (run(models, without=without) for without in (("encoder",), ()))
+    assert looked == [1]
+    assert led.said["adversarial"] == plain.said["adversarial"]
+    untouched = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=pytest.fail)
+    assert run(untouched).unchanged
+
+
+def test_who_is_asked_answers_and_is_attacked(chatty: Models) -> None:
+    assert chatty.info(OTHER) == ModelInfo(OTHER, "tiny-chat")
+    shown = run(chatty, vlm=OTHER, attack=make_attack("pgd", 16, 6))
+    assert np.abs(shown.pictures["adversarial"].astype(int) - shown.pictures["clean"]).max() <= 16
+    vlm = chatty.vlm_of(OTHER)
+    for name, pixels in shown.pictures.items():
+        assert shown.said[name].caption == vlm.caption(to_tensor(pixels))[0].text
+        assert shown.said[name].answer == vlm.answer(to_tensor(pixels), QUESTION)[0].text
+    both = (to_tensor(shown.pictures[name]) for name in ("clean", "adversarial"))
+    before, after = (
+        float(vlm.log_likelihood(x, [QUESTION], [shown.said["clean"].answer])) for x in both
+    )
+    assert after < before
+
+
+@pytest.mark.parametrize("broken", ["not there", "no model"])
+def test_where_it_cannot_be_had_the_embedded_one_answers_and_says_so(
+    tmp_path: Path, broken: str
+) -> None:
+    folder = tmp_path / "smol"
+    if broken == "no model":
+        folder.mkdir()
+        (folder / "config.json").write_text('{"model_type": "gpt2"}')
+    models = tiny_models(other=str(folder))
+    assert not models.other_tried
+    shown, plain = run(models, vlm=OTHER), run(models, vlm=EMBEDDED)
+    assert models.other_tried
+    assert shown.model.key == EMBEDDED
+    assert (
+        shown.model.problem
+        == "smol could not be loaded, so the embedded model speaks in its place."
+    )
+    assert shown.said == plain.said
+    assert plain.model.problem == ""
+    assert str(tmp_path) not in models.other_problem
+
+
+def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_there(
+    monkeypatch: pytest.MonkeyPatch, folders: dict[str, str]
+) -> None:
+    asked: list[Any] = []
+
+    def sent(value: Any) -> Any:
+        return pickle.loads(pickle.dumps(value))  # what crosses to another process is pickled
+
+    def lend(task: Any) -> Any:
+        def ask(*args: Any) -> Any:
+            asked.append(args[0].__name__ if callable(args[0]) else "purify")
+            return sent(task(*sent(args)))
+
+        def ask_stepwise(*args: Any) -> Any:
+            asked.append(args[0].__name__)
+            return (sent(step) for step in task(*sent(args)))
+
+        return ask_stepwise if inspect.isgeneratorfunction(task) else ask
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
+    models = tiny_models(other=folders["chat"])
+    shown = run(models, attack=make_attack("pgd", 8, 2), vlm=OTHER)
+    assert asked == ["respond", "attack_states", "respond", "purify", "respond"]
+    assert shown.complete
+    assert shown.step == 2
+    given = demo.to_tensor(shown.pictures["adversarial"])
+    assert np.array_equal(to_array(models.purifier(given, 1).images), shown.pictures["purified"])
+
+
+@pytest.fixture(scope="module")
+def vlm() -> EmbeddedVLM:
+    return EmbeddedVLM.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def purifier() -> PurifierPipeline:
+    return PurifierPipeline.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def cat() -> Tensor:
+    return to_tensor(skimage.data.chelsea())
+
+
+def test_clean_photographs_come_back_to_the_bit(purifier: PurifierPipeline) -> None:
+    for shot in (skimage.data.chelsea(), skimage.data.coffee()[:300, :400], skimage.data.rocket()):
+        pixels = to_tensor(shot)
+        assert torch.equal(purifier(pixels).images, pixels)
+
+
+def test_an_attack_changes_the_answer_and_purification_changes_it_back(
+    vlm: EmbeddedVLM, purifier: PurifierPipeline, cat: Tensor
+) -> None:
+    small = F.interpolate(cat, (224, 336), mode="bicubic", antialias=True).clamp(0, 1)
+    question = ["what animal is it ?"]
+    attack = Attack("pgd", eps=8, steps=6)
+    moved = run_attack(
+        attack, small, change_answer(vlm, question, [vlm.answer(small, question)[0].text])
+    )
+    said = [vlm.answer(x, question)[0].text for x in (small, moved, purifier(moved).images)]
+    assert [text == "cat" for text in said] == [True, False, True]

@@ -1,0 +1,199 @@
+"""The table on tiny models: every row and column, what is kept, the paired tests, and who attacks
+knowing what."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.defences import EvaluationConfig, evaluate_defences, run
+from benchmarks.defences.outcomes import Outcome, OutcomeTable, paired
+from benchmarks.defences.table import (
+    COLUMNS,
+    COMPARISONS,
+    WHOLE,
+    DefendedObjective,
+    Row,
+    attacker_objective,
+    jpeg,
+)
+from purifier.attacks import Objective
+from purifier.attacks.adaptive import Averaged
+from purifier.models import Models
+from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
+from tests.makers.pictures import photo
+
+HELD = Outcome(True, False, 'a dog, "one", by the sea', psnr=37.25, ssim=0.9885)
+FELL = Outcome(False, True, None, psnr=60.0, ssim=1.0)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two test pictures with boxes and captions, two with human questions, one training picture."""
+    root = tmp_path_factory.mktemp("data")
+    box = {"name": "dog", "xywh": [4, 4, 30, 30], "iscrowd": 0}
+    rows = {"coco": [], "daquar": []}
+    for source in rows:
+        (root / source).mkdir()
+        for i, split in enumerate(("test", "test", "train")):
+            Image.fromarray(photo(64 + 8 * i, 48)).save(root / f"{source}/{i}.png")
+            name = f"{source}/{i}.png"
+            asked = [{"question": "what animal is in the picture", "answer": "dog", "split": split}]
+            captioned = {"split": split, "captions": ["A dog runs .", "One dog ."], "boxes": [box]}
+            rows[source].append({"file": name} | (captioned if source == "coco" else {"qa": asked}))
+        (root / f"{source}.jsonl").write_text("\n".join(map(json.dumps, rows[source])))
+    return root
+
+
+@pytest.fixture(scope="module")
+def forensics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("forensics")
+    lines = ["path,split,label"]
+    for i, label in enumerate(("real", "fake")):
+        Image.fromarray(photo(64, 48)).save(root / f"{i}.png")
+        lines.append(f"{i}.png,test,{label}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return tiny_models()
+
+
+@pytest.fixture(scope="module")
+def report(data: Path, forensics: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    compared = tmp_path_factory.mktemp("compared")
+    for name in ("noise", "regression"):
+        tiny_purifier(seed=1).save_pretrained(compared / name)
+    short = [replace(c, attack=c.attack and replace(c.attack, steps=2)) for c in COLUMNS]
+    columns = ("clean", "patch 2 %", "BPDA + EOT 4/255", "Square 8/255")
+    rows = tuple(dict.fromkeys(row for pair in COMPARISONS for row in pair))
+    config = EvaluationConfig(
+        2, costly=1, seeds=1, columns=columns, rows=rows, compared=str(compared)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        tiny_clip(patch)
+        patch.setattr(run, "COLUMNS", short)
+        attacked = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(50.0)))
+        return evaluate_defences(config, data=data, forensics=forensics, models=attacked)
+
+
+@pytest.mark.full
+def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
+    cells = {(c["row"], c["column"]): c for c in report["cells"]}
+    rows = {row for pair in COMPARISONS for row in pair}
+    assert len(rows) == 11
+    assert len(cells) == len(rows) * 4
+    assert cells[WHOLE, "Square 8/255"]["n"] == 1
+    for cell in cells.values():
+        assert (
+            0
+            <= cell["accuracy_interval"][0]
+            <= cell["accuracy"]
+            <= cell["accuracy_interval"][1]
+            <= 1
+        )
+        assert cell["psnr"] < 60
+    assert {"before", "after", "attacked", "attacked, after", "n", "n attacked"} == set(
+        report["detector"]["real"]
+    )
+    json.dumps(report)
+
+
+def test_the_paired_test_counts_what_only_one_of_two_keeps() -> None:
+    known = {str(i): {"a": HELD, "b": HELD if i < 3 else FELL} for i in range(13)} | {
+        "x": {"a": HELD}
+    }
+    (one,) = paired("PGD", known, [("a", "b"), ("a", "c")])
+    assert (one["n"], one["agreement"], one["won"], one["lost"]) == (13, 1.0, 10, 0)
+    assert one["p"] == 0.002  # ten times the same side of a fair coin, either way
+
+
+def test_what_was_measured_is_not_measured_again(
+    data: Path, models: Models, tmp_path: Path
+) -> None:
+    config = EvaluationConfig(
+        pictures=2, seeds=1, columns=("clean",), rows=("no defence", "JPEG 75"), verdicts=0
+    )
+    keep = tmp_path / "kept.csv"
+    whole = evaluate_defences(config, data=data, models=models, keep=keep)
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_outcomes", lambda behind, *_, **__: calls.extend(behind) or {})
+        assert evaluate_defences(config, data=data, models=models, keep=keep) == whole
+        assert not calls
+        more = replace(config, rows=("no defence", "median blur"))
+        evaluate_defences(more, data=data, models=models, keep=keep)
+    assert [row.name for row, _ in calls] == ["median blur"] * 2
+    assert "one dog" not in keep.read_text()  # of the data, nothing but its names
+
+
+def test_an_attacker_who_wants_a_sentence_is_counted_by_it(
+    data: Path, models: Models, tmp_path: Path
+) -> None:
+    column = next(c for c in COLUMNS if c.sentence)
+    # what the tiny model says of anything
+    said = models.vlm.caption(torch.zeros(1, 3, 48, 64))[0].text
+    config = EvaluationConfig(
+        2, seeds=1, columns=(column.name,), rows=("no defence",), captions=False, verdicts=0
+    )
+    shares = []
+    with pytest.MonkeyPatch.context() as patch:
+        for sentence in (said, "something else"):
+            patch.setattr(
+                run,
+                "COLUMNS",
+                [replace(column, sentence=sentence, attack=replace(column.attack, steps=1))],
+            )
+            keep = tmp_path / f"{sentence}.csv"
+            (cell,) = evaluate_defences(config, data=data, models=models, keep=keep)["cells"]
+            shares.append(cell["said"])
+    assert shares == [1.0, 0.0]
+
+
+def test_a_table_of_outcomes_is_read_again_and_a_killed_run_loses_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.csv"
+    kept = OutcomeTable(path)
+    kept.put("PGD 8/255", 1, "b/2 of 3.jpg", {"JPEG 10": HELD, "no defence": FELL})
+    kept.put("clean", 0, "a.jpg", {"no defence": FELL})
+    kept.put("clean", 0, "b.jpg", {"no defence": HELD})
+    again = OutcomeTable(path)
+    assert again.all("PGD 8/255") == {"1 b/2 of 3.jpg": {"JPEG 10": HELD, "no defence": FELL}}
+    assert again.get("clean", 1, "a.jpg") == {}
+    path.write_text(path.read_text()[:-2])
+    again = OutcomeTable(path)
+    assert set(again.all("clean")) == {"0 a.jpg"}
+    again.put("clean", 0, "c.jpg", {"no defence": HELD})
+    assert set(OutcomeTable(path).all("clean")) == {"0 a.jpg", "0 c.jpg"}
+    assert OutcomeTable(None).all("clean") == {}
+
+
+def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
+    columns = {c.name: c for c in COLUMNS}
+    full, around = columns["full-gradient PGD-40 4/255"], columns["BPDA + EOT 4/255"]
+    black, grey = columns["Square 8/255"], columns["PGD 8/255"]
+    smooth, rough = Row("ours", torch.sigmoid, None), Row("JPEG", jpeg, None, smooth=False)
+    noisy = Row("noise", torch.sigmoid, None, random=True)
+
+    def objective(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.sum((1, 2, 3))
+
+    def raises(_: object) -> Objective:
+        return objective
+
+    assert attacker_objective(grey, smooth, raises) is objective
+    assert attacker_objective(full, rough, raises) is None
+    assert isinstance(attacker_objective(around, rough, raises), DefendedObjective)
+    assert isinstance(attacker_objective(full, noisy, raises), Averaged)
+    assert isinstance(attacker_objective(black, noisy, raises), DefendedObjective)
+    x = torch.rand(1, 3, 4, 4, requires_grad=True)
+    slopes = {
+        c: torch.autograd.grad(attacker_objective(c, smooth, raises)(x).sum(), x)[0]
+        for c in (full, around)
+    }
+    assert torch.equal(slopes[around], torch.ones_like(x))
+    assert (slopes[full] < 0.3).all()

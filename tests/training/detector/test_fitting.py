@@ -1,0 +1,258 @@
+"""Fitting and measuring against independent implementations, and on channels whose causes are
+known."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.linear_model import Ridge
+from torch import Tensor
+from torchmetrics.functional.classification import binary_calibration_error
+
+from causalclip.images.loading import load_image
+from causalclip.method import CausalHead, LossWeights, MaskStatistics
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+from training.detector.data import Record, detection_fault, readable
+from training.detector.evaluation import (
+    calibration_error,
+    empirical_precision,
+    reliability,
+    score_split,
+    summarise,
+    true_positive_rate,
+)
+from training.detector.fitting import GAIN, SelectionConfig, TrainConfig, fit_head, start_at_ridge
+
+EVERYTHING = LossWeights(adversary=0.3, sparsity=1.0, independence=0.1, consistency=0.2, drop=0.3)
+CAUSAL, SPURIOUS = slice(0, 20), slice(20, 40)
+
+
+def synthetic(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """60 channels and their labels. The first 20 carry the trace that all generators share; the
+    next 20 a fingerprint whose sign changes from generator to generator and which real pictures
+    show as well; the last 20 are content."""
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 2, (count,), generator=g).float()
+    side = 2 * labels[:, None] - 1
+    fingerprint = torch.where(torch.rand(count, 1, generator=g) < 0.5, 1.0, -1.0)
+    x = torch.randn(count, 60, generator=g)
+    x[:, CAUSAL] += 1.2 * side
+    x[:, SPURIOUS] = 0.5 * x[:, SPURIOUS] + 1.2 * fingerprint * side
+    return x, labels
+
+
+# The objective
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"ridge": 0.1}],
+    ids=["from nothing", "from the ridge"],
+)
+def found(request: pytest.FixtureRequest) -> CausalHead:
+    """A head fitted with every term of the objective."""
+    x, labels = synthetic(2000, seed=0)
+    config = TrainConfig(
+        epochs=30, rate=3e-3, decay=1e-3, hidden=16, weights=EVERYTHING, **request.param
+    )
+    return fit_head(config.new_head(60), x, labels, config=config)
+
+
+@torch.inference_mode()
+def test_mask_lets_the_causal_channels_through_and_holds_the_others_back(found: CausalHead) -> None:
+    x, labels = synthetic(1000, seed=9)
+    out = found(x)
+    mean, statistics = out.mask.mean(0), MaskStatistics.of(out.mask)
+    assert float((mean[CAUSAL] > 0.5).float().mean()) >= 0.9
+    assert float((mean[20:] < 0.5).float().mean()) >= 0.9
+    assert 0.1 < statistics.density < 0.7
+    # A mask alone could be undone by weights: what counts is their product.
+    pull = (mean * found.verdict.weight[0]).abs()
+    assert float((pull.argsort(descending=True)[:20] < 20).float().mean()) >= 0.9
+    assert float(pull[20:].sum()) < 0.15 * float(pull.sum())
+    assert float(((out.logit > 0).float() == labels).float().mean()) > 0.95
+
+
+def quick(**changes: object) -> CausalHead:
+    x, labels = synthetic(300, seed=0)
+    torch.manual_seed(5)
+    config = TrainConfig(**{"epochs": 3, "batch": 64, "hidden": 8, "weights": EVERYTHING} | changes)  # type: ignore[arg-type]
+    return fit_head(config.new_head(60), x, labels, config=config)
+
+
+def test_the_same_seed_gives_the_same_head() -> None:
+    a, b, c = quick().state_dict(), quick().state_dict(), quick(seed=1).state_dict()
+    assert all(torch.equal(a[n], b[n]) for n in a)
+    assert not torch.equal(a["verdict.weight"], c["verdict.weight"])
+    # the last steps' mean is kept
+    assert not torch.equal(a["verdict.weight"], quick(average=0.0).verdict.weight)
+
+
+def test_the_mask_gets_the_density_that_is_asked_for_and_differs_between_pictures() -> None:
+    x, labels = synthetic(600, seed=0)
+    weights = LossWeights(sparsity=3.0, density=0.4, independence=0.3)
+    config = TrainConfig(
+        epochs=20, batch=128, rate=1e-3, mask_rate=1e-2, hidden=8, weights=weights, mask_start=3.0
+    )
+    head = fit_head(config.new_head(60), x, labels, config=config)
+    with torch.inference_mode():
+        mask = head(x).mask
+    assert float(mask.mean()) == pytest.approx(0.4, abs=0.15)
+    assert float(mask.std(0).mean()) > 0.01
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["selected channels", "no mask"])
+def test_a_head_starts_at_another_ones_verdict(shared: bool) -> None:
+    known = selected() if shared else start_of_all()
+    x = pictures()[0]
+    torch.manual_seed(1)
+    config = TrainConfig(epochs=0, average=0.0, hidden=4, mask_start=3.0)
+    head = fit_head(config.new_head(8), x + 0.5, pictures()[1], config=config, start=known)
+    with torch.inference_mode():
+        # all channels alike, as before the first step
+        open_mask = head(x[0], tau=config.tau_start).logit
+        assert torch.allclose(open_mask, known(x[0]).logit, atol=1e-4)
+
+
+# Closed form
+# --------------------------------------------------------------------------------------------------
+
+OWNERS, EACH = 12, 40
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_start_is_ridge_regression(masked: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 60, 10, generator=g), (torch.rand(60, generator=g) > 0.5).float()
+    weight = torch.rand(60, generator=g) + 0.5
+    head = CausalHead(10, hidden=4, masked=masked)
+    head.standardise_by(x.flatten(0, 1))
+    start_at_ridge(head, x, y, strength=0.2, sample_weight=weight)
+    rows, target, w = x.flatten(0, 1), y.repeat(2), weight.repeat(2) / weight.sum() / 2
+    E = ((rows - head.shift) / head.scale).numpy()
+    theirs = Ridge(alpha=0.2).fit(E, 2 * target.numpy() - 1, sample_weight=w.numpy())
+    ours = head.eval()(rows).logit.detach().numpy()
+    assert np.allclose(ours, GAIN * theirs.predict(E), atol=1e-3)
+
+
+def pictures() -> tuple[Tensor, Tensor, Tensor]:
+    """Copies [1, N, 8], labels, owners: channels 0 and 1 say the label everywhere, 2 and 3 at half
+    of the owners and the opposite at the others, the rest is noise."""
+    g = torch.Generator().manual_seed(0)
+    owner = torch.arange(OWNERS).repeat_interleave(EACH)
+    label = (torch.rand(OWNERS * EACH, generator=g) > 0.5).float()
+    sign = 2 * label - 1
+    x = torch.randn(OWNERS * EACH, 8, generator=g)
+    x[:, :2] += sign[:, None]
+    x[:, 2:4] += (sign * (1 - 2 * (owner % 2)))[:, None]
+    return x[None], label, owner
+
+
+def selected() -> CausalHead:
+    x, label, owner = pictures()
+    torch.manual_seed(0)
+    config = TrainConfig(hidden=0, ridge=0.1, selection=SelectionConfig(passing=0.25, halves=6))
+    return fit_head(config.new_head(8), x, label, config=config, environments=owner)
+
+
+def start_of_all() -> CausalHead:
+    x, label, _ = pictures()
+    config = TrainConfig(epochs=0, average=0.0, masked=False, ridge=0.1)
+    return fit_head(config.new_head(8), x, label, config=config)
+
+
+def test_channels_that_owners_agree_on_pass_and_no_others() -> None:
+    head, (x, label, _) = selected(), pictures()
+    out = head(x[0])
+    assert torch.equal(out.mask, torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0]).expand(len(label), 8))
+    assert torch.equal(head.verdict.weight[0, 2:], torch.zeros(6))
+    assert float(((out.logit > 0) == (label > 0.5)).float().mean()) > 0.9
+    assert all(
+        torch.equal(a, selected().state_dict()[name]) for name, a in head.state_dict().items()
+    )
+
+
+def scores(n: int = 600) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(n) < 0.4).astype(int)
+    return labels, np.clip(rng.normal(0.35 + 0.3 * labels, 0.2), 0, 1)
+
+
+def test_rates_by_hand() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    p = np.array([0.1, 0.2, 0.3, 0.8, 0.15, 0.6, 0.7, 0.9])
+    assert true_positive_rate(labels, p, false_positive_rate=0.0) == pytest.approx(1 / 4)
+    assert true_positive_rate(labels, p, false_positive_rate=0.25) == pytest.approx(3 / 4)
+    report = summarise(labels, p, threshold=0.65)
+    assert report["real_accuracy"] == pytest.approx(3 / 4)
+    assert report["generated_accuracy"] == pytest.approx(2 / 4)
+    assert report["balanced_accuracy"] == pytest.approx(5 / 8)
+    assert report["balanced_accuracy_at_0.5"] == pytest.approx(3 / 4)
+    assert report["pictures"] == 8
+
+
+def test_reliability_bins_are_those_of_the_calibration_error() -> None:
+    """The bins by their sums, the error against torchmetrics'."""
+    labels, p = scores()
+    theirs = binary_calibration_error(torch.tensor(p), torch.tensor(labels), n_bins=15, norm="l1")
+    assert calibration_error(labels, p) == pytest.approx(float(theirs), abs=1e-6)
+    rows = reliability(labels, p)
+    assert sum(row["pictures"] for row in rows) == len(labels)
+    assert sum(row["generated"] for row in rows) == labels.sum()
+    assert calibration_error(np.array([0, 1]), np.array([0.0, 1.0])) == 0
+    assert calibration_error(np.array([1, 0]), np.array([0.0, 1.0])) == 1
+
+
+def test_what_scores_have_meant_counts_every_picture_once() -> None:
+    rng = np.random.default_rng(0)
+    probability = np.round(rng.random(400), 2)  # with ties
+    labels = (rng.random(400) < probability).astype(int)
+    rows = empirical_precision(labels, probability, thresholds=(0.3, 0.75))
+    assert (rows[0]["low"], rows[-1]["high"]) == (0, 1)
+    assert {0.3, 0.75} <= {r["high"] for r in rows}  # no step reaches across a threshold
+    assert all(a["high"] == b["low"] for a, b in pairwise(rows))
+    assert sum(r["pictures"] for r in rows) == 400
+    assert sum(r["generated"] for r in rows) == labels.sum()
+    for low, high in ((0, 0.3), (0.3, 0.75), (0.75, 1)):
+        shares = [
+            r["generated"] / r["pictures"] for r in rows if low <= r["low"] and r["high"] <= high
+        ]
+        assert shares == sorted(shares)  # isotonic between thresholds
+    assert min(r["pictures"] for r in empirical_precision(labels, probability)) >= 25
+    for row in rows:
+        inside = (probability > row["low"]) & (probability <= row["high"])
+        assert row["pictures"] == inside.sum() + (probability == 0).sum() * (row["low"] == 0)
+    assert empirical_precision(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
+
+
+# Pictures
+# --------------------------------------------------------------------------------------------------
+
+
+def record(name: str) -> Record:
+    return Record(name, 0, "camera", "test", "all", "picture", name, "camera")
+
+
+@pytest.mark.parametrize("name", ["turned.jpg", "clear.png", "picture.heic"])
+def test_a_picture_is_read_as_detection_reads_it(name: str, tmp_path: Path) -> None:
+    """Turned as its EXIF says, what is transparent on white, and of every format that the app
+    takes."""
+    exif, detector = Image.Exif(), tiny_detector()
+    exif[274] = 6
+    clear = np.dstack([photo(), np.tile(np.arange(128, dtype=np.uint8), (96, 1))])
+    files = {
+        "turned.jpg": encode(photo(), "JPEG", exif=exif),
+        "clear.png": encode(clear, "PNG"),
+        "picture.heic": encode(photo(), "HEIC"),
+    }
+    (tmp_path / name).write_bytes(files[name])
+    records = readable([record(name)], tmp_path, fault=detection_fault)
+    found = score_split(detector, records, tmp_path)
+    assert found.probability[0] == pytest.approx(
+        detector.judge(load_image(tmp_path / name).pixels).probability
+    )

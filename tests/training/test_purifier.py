@@ -1,0 +1,327 @@
+"""Training on tiny models: pairs, the denoiser, its refinement, the attack detector, the LoRA
+encoder, and the loop."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from causalclip.detector import Detector
+from purifier.denoiser.filters import quantise_at
+from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.vlm.features import clip_features
+from purifier.vlm.interface import CAPTION_PROMPT
+from purifier.vlm.lora import UP, LoraEncoder
+from purifier.vlm.model import EmbeddedVLM
+from tests.makers.detectors import tiny_detector, tiny_tower
+from tests.makers.models import tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
+from training.purifier.adapter import train_encoder, trainable_model
+from training.purifier.attack_detector import CLEAN, LEAST, _measure, find_unseen, fit_to
+from training.purifier.denoiser import DenoiserConfig, RefiningConfig, fit, refine, refine_purifier
+from training.purifier.loop import resume, save_checkpoint
+from training.purifier.pairs import (
+    PairMaker,
+    PairsConfig,
+    Source,
+    load_pairs,
+    make_pairs,
+    pair_files,
+    question_pool,
+    save_pairs,
+    training_sources,
+)
+
+LAYERS = (2, 3)
+PAIRS = PairsConfig(batch=3, sizes=((32, 32, 1.0), (32, 48, 1.0)), steps=(2, 3), layers=LAYERS)
+TRAIN = DenoiserConfig(
+    steps=6, batch=3, crop=24, check=3, held=1, layers=LAYERS, guided=0.5, guide_from=0.0
+)
+# a rate that does not depend on the planned end
+REFINE = RefiningConfig(steps=6, decay=1e-9, units=1, check=3)
+ADAPT = {
+    "rank": 4,
+    "steps": 6,
+    "check": 3,
+    "held": 1,
+    "rate": 1e-2,
+    "average": 0.5,
+    "strengths": [[10, 32]],
+}
+CARD = "# Purifier\n\n## Limits\nMany.\n"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    made = []
+    for i in range(4):
+        coarse = Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((48, 40), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+        made.append(Source(folder / f"{i}.png", ("is there a dog",)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(sources: list[Source], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pairs")
+    assert len(list(make_pairs(_maker(sources), out, batches=4))) == 4
+    return out
+
+
+def _maker(sources: list[Source]) -> PairMaker:
+    return PairMaker(sources, PAIRS, tower=tiny_tower(), vlm=tiny_vlm(), detector=tiny_detector())
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
+    monkeypatch.setattr(Detector, "from_pretrained", tiny_detector)
+    tiny_clip(monkeypatch)
+    return vlm_folder(tmp_path / "data")
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def test_pairs_are_in_their_budget_and_hold_what_clip_saw(
+    folder: Path, sources: list[Source]
+) -> None:
+    for path in pair_files(folder):
+        pairs = load_pairs(path)
+        assert 0 < (pairs.moved.int() - pairs.clean.int()).abs().max() <= pairs.eps
+        seen = clip_features(tiny_tower(), pairs.moved[-1].float() / 255, layers=LAYERS)
+        assert torch.allclose(seen[0], pairs.moved_seen[0], atol=0.02)
+        assert pairs.asked == [["is there a dog"]] * len(pairs.clean)
+    before = pair_files(folder)[0].stat().st_mtime_ns
+    list(make_pairs(_maker(sources), folder, batches=4))  # goes on where it was
+    assert pair_files(folder)[0].stat().st_mtime_ns == before
+    assert torch.equal(_maker(sources).make(0)[0].clean, load_pairs(pair_files(folder)[0]).clean)
+
+
+def test_no_picture_of_a_test_split_is_learned_from(tmp_path: Path) -> None:
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "daquar").mkdir()
+    boxes, rows = [{"name": "dog", "xywh": [4, 4, 20, 20], "iscrowd": 0}], []
+    for i, split in enumerate(("train", "test", "val")):
+        Image.new("RGB", (30, 30)).save(tmp_path / f"coco/{i}.jpg")
+        rows.append(
+            {"file": f"coco/{i}.jpg", "split": split, "captions": ["a dog ."], "boxes": boxes}
+        )
+    (tmp_path / "coco.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = [{"question": "what is it", "answer": "bed", "split": s} for s in ("train", "test")]
+    both = [{"file": "daquar/0.jpg", "qa": asked}, {"file": "daquar/1.jpg", "qa": asked[:1]}]
+    (tmp_path / "daquar.jsonl").write_text("\n".join(map(json.dumps, both)))
+    (tmp_path / "manifest.csv").write_text(
+        "path,split,view\na.jpg,train,whole\nb.jpg,test,whole\nc.jpg,train,crop\n"
+    )
+    found = training_sources(tmp_path, tmp_path)
+    assert [f"{s.path.parent.name}/{s.path.name}" for s in found[:2]] == [
+        "coco/0.jpg",
+        "daquar/1.jpg",
+    ]
+    assert [s.path.name for s in found[2:]] == ["a.jpg"]
+    assert found[1].asked == ("what is it",)
+    assert any("dog" in question or "animal" in question for question in found[0].asked)
+    assert CAPTION_PROMPT not in found[0].asked
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        training_sources(None, None)
+    with pytest.raises(FileNotFoundError, match="manifest"):
+        training_sources(None, tmp_path / "coco")
+
+
+def test_training_learns_and_goes_on_after_a_stop(folder: Path, tmp_path: Path) -> None:
+    trained = {}
+    for name, stages in (("whole", [6]), ("stopped", [3, 6])):
+        for steps in stages:
+            pipeline = new_pipeline(channels=(8, 16))
+            # so that the rate does not depend on the planned end
+            config = replace(TRAIN, decay=1e-9, steps=steps)
+            fit(pipeline, folder, tmp_path / name, config, tower=tiny_tower())
+        trained[name] = pipeline
+    rows = logged(tmp_path / "whole")
+    assert [row["step"] for row in rows] == [3, 6]
+    assert {
+        "loss",
+        "guidance",
+        "psnr",
+        "psnr_attacked",
+        "psnr_clean",
+        "shift",
+        "shift_clean",
+    } <= set(rows[-1])
+    weights = [p.unet.conv_out.weight for p in trained.values()]
+    assert weights[0].abs().max() > 0
+    assert torch.allclose(*weights, atol=1e-5)
+    with pytest.raises(FileNotFoundError, match="no pairs"):
+        fit(new_pipeline(channels=(8, 16)), tmp_path, tmp_path / "out", TRAIN, tower=tiny_tower())
+
+
+def refined(data: Path, out: Path, config: RefiningConfig) -> PurifierPipeline:
+    model, pipeline = tiny_vlm().eval(), new_pipeline(channels=(8, 16))
+    drawn = PairsConfig(
+        batch=2, sizes=((32, 48, 1.0),), steps=(1, 2), eps=(12.0, 12.0), layers=model.config.layers
+    )
+    maker = PairMaker(training_sources(data, None), drawn, tower=model.tower, vlm=model)
+    refine(pipeline, model, maker, question_pool(data), out, config)
+    return pipeline
+
+
+def test_a_stopped_refinement_goes_on(data: Path, tmp_path: Path) -> None:
+    whole = refined(data, tmp_path / "whole", REFINE)
+    refined(data, tmp_path / "stopped", replace(REFINE, steps=3))
+    stopped = refined(data, tmp_path / "stopped", REFINE)
+    ours, theirs = (torch.cat([p.flatten() for p in x.unet.parameters()]) for x in (whole, stopped))
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.full
+def test_the_purifier_and_its_card_are_written_with_a_new_attack_detector(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    tiny_purifier().save_pretrained(out)
+    (out / "README.md").write_text(CARD)
+    before = PurifierPipeline.from_pretrained(out).unet.state_dict()
+    drawn = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2)}
+    detector = [drawn | {"layers": LAYERS, "seed": n} for n in (0, 1)]
+    settings = {"pairs": drawn, "refine": {"steps": 2, "units": 1}, "gate": detector}
+    options = {"settings": settings, "batches": 5, "cache": tmp_path / "cache"}
+    refine_purifier(training_sources(data, None), question_pool(data), out, **options)
+    again = PurifierPipeline.from_pretrained(out)
+    assert any(
+        not torch.equal(value, before[name]) for name, value in again.unet.state_dict().items()
+    )
+    assert again.config["gate"]
+    card = (out / "README.md").read_text()
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    assert headings == ["## Refined", "## The attack detector", "## Limits"]
+
+
+def test_an_attack_detector_is_judged_on_groups_that_it_did_not_see() -> None:
+    """It finds what is far from clean, at the share of false alarms that is asked for; and nothing
+    of an attack that lies in one group alone."""
+    rng = np.random.default_rng(0)
+    clean, strong, alone = (
+        rng.normal(0, 1, (1200, 3)),
+        rng.normal(5, 1, (300, 3)),
+        rng.normal(0, 1, (40, 3)),
+    )
+    alone[:, 2] = -5
+    evidence = np.concatenate([clean, strong, alone])
+    kinds = np.array([CLEAN] * 1200 + ["pgd"] * 300 + ["patch"] * 40)
+    groups = np.array([f"{i // 6}" for i in range(1500)] + ["patches"] * 40)
+    detector, found = fit_to(evidence, kinds, groups, seed=0)
+    assert found["pgd"] > 0.98
+    assert found[CLEAN] <= 0.006
+    assert found["patch"] < 0.1
+    odds = detector(torch.from_numpy(evidence).float())
+    assert (odds[1200:1500] > 0).float().mean() > 0.98
+    assert (odds[:1200] > 0).float().mean() < 0.01
+
+
+def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
+    """Patches lie elsewhere than PGD, so neither helps to find the other; however saved, they are
+    one family."""
+    rng = np.random.default_rng(0)
+    places = (0, 1200, CLEAN), (5, 120, "pgd"), (5, 120, "pgd, as JPEG"), (-5, 120, "patch")
+    evidence = np.concatenate([rng.normal(place, 1, (count, 3)) for place, count, _ in places])
+    kinds = np.repeat([kind for *_, kind in places], [count for _, count, _ in places])
+    groups = np.array([f"{i // 6}" for i in range(len(kinds))])
+    unseen = find_unseen(evidence, kinds, groups, seed=0)
+    assert set(unseen) == {"pgd", "pgd, as JPEG", "patch"}
+    assert max(unseen.values()) < 0.1
+    assert fit_to(evidence, kinds, groups, seed=0)[1]["patch"] > 0.98
+
+
+def test_a_picture_that_an_attack_left_as_it_is_does_not_count_as_attacked(
+    folder: Path, tmp_path: Path
+) -> None:
+    pairs = load_pairs(pair_files(folder)[0])
+    moved = pairs.moved.clone()
+    moved[:, 0] = pairs.clean[0]
+    kept = replace(pairs, moved=moved, eps=LEAST)
+    save_pairs(kept, {"attack": pairs.attack, "eps": LEAST}, tmp_path / "pairs-0.safetensors")
+    _, kinds, _ = _measure(tiny_purifier(), [tmp_path], [], 0)
+    assert (kinds == CLEAN).sum() == 3 * len(pairs.clean)  # as they are, as a JPEG, without colour
+    assert (kinds == pairs.attack).sum() == len(pairs.clean) - 1
+
+
+def adapted(
+    data: Path,
+    out: Path,
+    cache: Path,
+    model: EmbeddedVLM | None = None,
+    start: Path | None = None,
+    **changed: Any,
+) -> dict[str, Any]:
+    model = model or tiny_vlm().eval()
+    drawn = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
+    settings = {"pairs": drawn, "eye": ADAPT | {"guided": 0} | changed}
+    models: dict[str, Any] = {"model": model, "purifier": tiny_purifier()}
+    return train_encoder(
+        data, None, out, settings=settings, batches=3, cache=cache, start=start, **models
+    )
+
+
+def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> None:
+    out, cache, model = tmp_path / "out", tmp_path / "cache", tiny_vlm().eval()
+    before = {
+        name: value.clone()
+        for name, value in [*model.state_dict().items(), *model.tower.state_dict().items()]
+    }
+    facts = adapted(data, out, cache, model, steps=60, check=20)
+    rows = logged(cache / "out")
+    assert [row["step"] for row in rows] == [20, 40, 60]
+    assert rows[-1]["shift left"] < 0.9 * rows[0]["shift left"]
+    now = dict([*model.state_dict().items(), *model.tower.state_dict().items()])
+    assert all(torch.equal(now[name], value) for name, value in before.items())
+    encoder, left = LoraEncoder.from_pretrained(out), []
+    for speaker in (encoder.applied_to(model), model):
+        shifts = []
+        for pairs in map(load_pairs, pair_files(cache / "eye-pairs")):
+            purified = quantise_at(tiny_purifier().denoise(pairs.moved[-1].float() / 255), 10, 32)
+            shifts.append(speaker.see(purified) - model.see(pairs.clean.float() / 255))
+        left.append(float(torch.cat(shifts).square().mean()))
+    assert left[0] < 0.9 * left[1]
+    assert encoder.facts == facts
+    assert len([n for n in encoder.tensors if n.endswith(UP)]) == 3 * model.tower.layers
+
+
+def test_it_goes_on_from_another_encoder(data: Path, tmp_path: Path) -> None:
+    """With a rate of 0, it ends where the other one was."""
+    first, then = tmp_path / "first", tmp_path / "then"
+    adapted(data, first, tmp_path / "a", steps=5)
+    adapted(data, then, tmp_path / "b", start=first, steps=2, rate=0.0)
+    ours, theirs = (LoraEncoder.from_pretrained(folder).tensors for folder in (then, first))
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_the_shipped_model_can_be_learned_on() -> None:
+    """Its tower keeps its matrices as int8, which LoRA does not take."""
+    tower = trainable_model().tower
+    assert any(name.endswith("mlp.c_fc.weight") for name, _ in tower.named_parameters())
+
+
+def test_a_checkpoint_is_whole_or_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = torch.nn.Linear(2, 1)
+    assert resume(tmp_path, model) == 0
+    save_checkpoint(tmp_path, 1, model)
+
+    def killed(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, 2, torch.nn.Linear(2, 1))
+    other = torch.nn.Linear(2, 1)
+    assert resume(tmp_path, other) == 1
+    assert torch.equal(other.weight, model.weight)

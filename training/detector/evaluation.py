@@ -1,0 +1,284 @@
+"""Measures from scores and labels, and a detector on a split of a manifest by set and source.
+Offline."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from tqdm import tqdm
+
+from causalclip.detector import Detector
+from causalclip.images.loading import load_image
+from training.detector.data import Record, detection_fault, need_both, read_manifest, readable, say
+
+Report = dict[str, float]
+
+
+def true_positive_rate(
+    labels: np.ndarray, scores: np.ndarray, *, false_positive_rate: float
+) -> float:
+    """The largest share of generated pictures found with at most `false_positive_rate` of the real
+    ones flagged."""
+    fpr, tpr, _ = roc_curve(labels, scores)
+    return float(tpr[fpr <= false_positive_rate].max())
+
+
+def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
+    """Mean of the accuracy on real and on generated pictures when a score at or above `threshold`
+    says generated."""
+    called = scores >= threshold
+    return float((called[labels == 1].mean() + (~called[labels == 0]).mean()) / 2)
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
+    """Expected calibration error: |mean probability - share generated| in equal-width bins,
+    weighted by their size."""
+    rows = reliability(labels, probabilities, bins=bins)
+    gaps = (abs(row["pictures"] * row["mean_probability"] - row["generated"]) for row in rows)
+    return float(sum(gaps) / len(labels))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> list[Report]:
+    """The bins of equal width that hold pictures: how many, their mean probability, how many are
+    generated."""
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    rows = []
+    for b in np.unique(index):
+        inside = index == b
+        rows.append(
+            {
+                "pictures": int(inside.sum()),
+                "mean_probability": float(probabilities[inside].mean()),
+                "generated": int(labels[inside].sum()),
+            }
+        )
+    return rows
+
+
+def empirical_precision(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    thresholds: Sequence[float] = (),
+    least: int = 25,
+) -> list[Report]:
+    """The share of generated pictures among scores near one another: steps of an isotonic
+    regression on the score.
+
+    Steps of fewer than `least` pictures are joined with the next, and none reaches across one of
+    the bands' thresholds, so that two answers never share a step.
+
+    Returns:
+        A row a step: low and high (a score belongs to the step whose high it does not exceed),
+        pictures, generated.
+    """
+    rows: list[Report] = []
+    for low, high in pairwise([-np.inf, *sorted(thresholds), 1.0]):
+        inside = (probabilities > low) & (probabilities <= high)
+        for edge, pictures, generated in _steps(labels[inside], probabilities[inside], least=least):
+            before = rows[-1]["high"] if rows else 0.0
+            rows.append({"low": before, "high": edge, "pictures": pictures, "generated": generated})
+        if rows:
+            rows[-1]["high"] = float(high)
+    return rows
+
+
+def _steps(labels: np.ndarray, scores: np.ndarray, *, least: int) -> list[tuple[float, int, int]]:
+    """(highest score, pictures, generated) of the isotonic steps, from the lowest up."""
+    if not len(scores):
+        return []
+    order = np.argsort(scores, kind="stable")
+    fitted = IsotonicRegression().fit_transform(scores[order], labels[order])
+    ends = [int(np.flatnonzero(fitted == value)[-1]) + 1 for value in np.unique(fitted)]
+    steps: list[tuple[float, int, int]] = []
+    first = 0
+    for end in ends:
+        if end - first < least and end < len(order):
+            continue  # too few by themselves: they are joined with the next
+        if end - first < least and steps:
+            first -= steps.pop()[1]  # or, at the end, with the ones before
+        rows = order[first:end]
+        steps.append((float(scores[rows].max()), len(rows), int(labels[rows].sum())))
+        first = end
+    return steps
+
+
+def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:
+    """Every measure that a table must report.
+
+    Args:
+        labels: [N], 1 generated, 0 real; both must occur.
+        probabilities: [N] in [0, 1].
+        threshold: the calibrated one; balanced accuracy is given there and at 0.5.
+    """
+    called = probabilities >= threshold
+    return {
+        "pictures": len(labels),
+        "auc": float(roc_auc_score(labels, probabilities)),
+        "ap": float(average_precision_score(labels, probabilities)),
+        "balanced_accuracy_at_0.5": balanced_accuracy(labels, probabilities, 0.5),
+        "balanced_accuracy": balanced_accuracy(labels, probabilities, threshold),
+        "real_accuracy": float((~called[labels == 0]).mean()),
+        "generated_accuracy": float(called[labels == 1].mean()),
+        "tpr_at_1_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.01),
+        "tpr_at_5_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.05),
+        "ece": calibration_error(labels, probabilities),
+    }
+
+
+def bootstrap(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    rounds: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of a measure over pictures, resampled within each class."""
+    from scipy.stats import bootstrap as resample
+
+    def statistic(real: np.ndarray, generated: np.ndarray) -> float:
+        return measure(
+            np.repeat([0, 1], [len(real), len(generated)]), np.concatenate([real, generated])
+        )
+
+    classes, rng = (scores[labels == 0], scores[labels == 1]), np.random.default_rng(seed)
+    found = resample(
+        classes,
+        statistic,
+        n_resamples=rounds,
+        vectorized=False,
+        method="percentile",
+        random_state=rng,
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def by_group(
+    labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str], *, threshold: float
+) -> dict[str, Report]:
+    """Per source: how many, the mean probability, and the share that is judged rightly at the
+    threshold."""
+    names = np.asarray(groups)
+    report = {}
+    for name in sorted(set(groups)):
+        inside = names == name
+        right = (probabilities[inside] >= threshold) == (labels[inside] == 1)
+        report[name] = {
+            "pictures": int(inside.sum()),
+            "generated": int(labels[inside].sum()),
+            "mean_probability": float(probabilities[inside].mean()),
+            "accuracy": float(right.mean()),
+        }
+    return report
+
+
+# sets of real and generated pictures of the same kinds of thing
+LIKE_CONTENT = "alike", "fresh", "sites"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a detector said of N records: probability [N], and the answers' bands."""
+
+    records: tuple[Record, ...]
+    probability: np.ndarray
+    bands: tuple[str, ...]
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.array([r.label for r in self.records])
+
+    def of(self, name: str) -> np.ndarray:
+        """Which records belong to a set; "all" takes every one."""
+        return np.array([name == "all" or r.set == name for r in self.records])
+
+
+def read_split(manifest: str | Path, split: str) -> list[Record]:
+    """The records of a split; of training files only the whole pictures, so that no picture counts
+    twice.
+
+    Raises:
+        BadManifest: the split has no pictures, or not of both classes.
+    """
+    records = [r for r in read_manifest(manifest) if r.split == split and r.view != "crop"]
+    need_both(records, f"The split {split!r}")
+    return records
+
+
+def score_split(detector: Detector, records: Sequence[Record], root: str | Path) -> Scores:
+    """Judges every record's picture, as detection reads it (causalclip.load_image), with a progress
+    bar."""
+    paths = (Path(root) / record.path for record in tqdm(records, desc="detect", unit="picture"))
+    judged = [detector.judge(load_image(path).pixels) for path in paths]
+    return Scores(
+        tuple(records), np.array([v.probability for v in judged]), tuple(v.band for v in judged)
+    )
+
+
+def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -> dict[str, Any]:
+    """Every table of one run: a row a set with its interval, band shares and reliability; and
+    sources.
+
+    bands: the scores up to which an answer reaches (Calibration.borders).
+    """
+    names = [*sorted({r.set for r in scores.records} - {"all"}), "all"]
+    sets = [name for name in names if len(set(scores.labels[scores.of(name)])) == 2]
+    if one_class := sorted(set(names) - set(sets)):
+        say(
+            f"No table of {', '.join(one_class)}: measures need real and generated pictures, and "
+            "there are not both."
+        )
+    report: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "sets": sets,
+        "threshold": threshold,
+    }
+    for name in sets:
+        inside = scores.of(name)
+        labels, probability = scores.labels[inside], scores.probability[inside]
+        report[name] = summarise(labels, probability, threshold=threshold) | {
+            "auc_interval": bootstrap(roc_auc_score, labels, probability, rounds=500),
+            "bands": _band_shares(labels, np.array(scores.bands)[inside]),
+            "reliability": reliability(labels, probability),
+        }
+    like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
+    if like.any():
+        report["meant"] = empirical_precision(
+            scores.labels[like], scores.probability[like], thresholds=bands
+        )
+    groups = [r.source for r in scores.records]
+    report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
+    return report
+
+
+def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, float]]:
+    return {
+        band: {
+            "real": float((bands[labels == 0] == band).mean()),
+            "generated": float((bands[labels == 1] == band).mean()),
+        }
+        for band in ("likely generated", "inconclusive", "likely not generated", "no answer")
+        if band != "no answer" or (bands == band).any()
+    }
+
+
+def evaluate_detector(
+    detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
+) -> dict[str, Any]:
+    """What `python -m causalclip evaluate` writes; files that cannot be read are left out, said,
+    and counted."""
+    wanted = read_split(manifest, split)
+    records = readable(wanted, root, fault=detection_fault)
+    need_both(records, f"What can be read of the split {split!r}")
+    calibration = detector.config.calibration
+    scores = score_split(detector, records, root)
+    report = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
+    about = {"model": detector.name, "revision": detector.config.revision, "split": split}
+    return about | {"files_left_out": len(wanted) - len(records)} | report

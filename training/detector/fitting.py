@@ -1,0 +1,384 @@
+"""Fits a head on frozen features: by the objective, or as the ridge regression behind one mask.
+Offline.
+
+To continue training a fitted head, pass it to `fit_head` with ridge=0; the weights of the losses
+may be others.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from causalclip.method import CausalHead, LossWeights, SharedMask, causal_loss
+from training.detector.data import Record
+
+BLOCK_COLUMNS = 768  # columns of a matrix product
+# log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
+GAIN = 3.0
+# steps, pictures a step, rate: of the adversary that reads what is held back
+PROBING = 300, 256, 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionConfig:
+    """Stability selection of channels. passing: share of them that pass. halves: of the
+    environments, drawn by lot."""
+
+    passing: float = 0.25
+    halves: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a head is fitted.
+
+    epochs: passes over the pictures; each pass takes one of their cached copies at random. batch:
+    pictures a step.
+    rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices. mask_rate: of
+        the mask and the adversary, which start at nothing, where it is another.
+    hidden: of the mask's MLP; 0 is one mask for all pictures. masked: False is the linear probe.
+    mask_start: the mask's logit before training; at 3, 95 % of every channel passes.
+    tau_start, tau_end: temperature of the mask, annealed geometrically.
+    average: share of the steps, at the end, whose weights are averaged.
+    ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows
+    nothing.
+    weights: of the losses (causalclip.method).
+    selection: channels are selected and the verdict solved in closed form, in place of all of this
+        but `ridge` and `seed`; `hidden` is 0 then.
+    """
+
+    epochs: int = 12
+    batch: int = 256
+    rate: float = 1e-3
+    mask_rate: float | None = None
+    decay: float = 1e-2
+    hidden: int = 64
+    masked: bool = True
+    mask_start: float = 1.0
+    tau_start: float = 2.0
+    tau_end: float = 0.5
+    average: float = 0.3
+    ridge: float = 0.0
+    weights: LossWeights = field(default_factory=LossWeights)
+    selection: SelectionConfig | None = None
+    seed: int = 0
+
+    def new_head(self, width: int) -> CausalHead:
+        """One that is not fitted yet, for embeddings of `width` dimensions."""
+        return CausalHead(width, hidden=self.hidden, masked=self.masked, start=self.mask_start)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A training set: features [K, N, D] (half) of K copies of N pictures; labels, weights, folds,
+    environments [N]."""
+
+    records: tuple[Record, ...]
+    features: Tensor
+    labels: Tensor
+    weight: Tensor
+    fold: np.ndarray
+    environments: np.ndarray
+
+    def of_windows(self, features: Tensor, picture: np.ndarray) -> "Problem":
+        """The same pictures, a row a window; the windows of a picture count together as much as the
+        picture.
+
+        features: half [M, D]. picture: [M], whose they are.
+        """
+        count = np.bincount(picture, minlength=len(self.records))
+        weight = self.weight[picture] / torch.from_numpy(count[picture])
+        return Problem(
+            records=tuple(self.records[i] for i in picture),
+            features=features[None],
+            labels=self.labels[picture],
+            weight=weight / weight.mean(),
+            fold=self.fold[picture],
+            environments=self.environments[picture],
+        )
+
+
+def fit_head(
+    head: CausalHead,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    config: TrainConfig,
+    sample_weight: Tensor | None = None,
+    patch_total: Tensor | None = None,
+    environments: Tensor | None = None,
+    start: CausalHead | None = None,
+) -> CausalHead:
+    """Fits the head in place, seeded, and returns it in evaluation mode.
+
+    Args:
+        features: float [N, D] or, with K copies of each picture, [K, N, D]; may be half precision.
+        labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
+        patch_total: see CausalHead.standardise_by.
+        environments: long [N], see training.detector.data.assign_environments; the selection needs
+            them.
+        start: a head with one mask for all pictures, whose verdict is taken in place of the
+            ridge's.
+
+    Raises:
+        ValueError: channels are to be selected without environments.
+        TypeError: channels are to be selected, and the head's mask is another for every picture.
+    """
+    torch.manual_seed(config.seed)
+    copies = features[None] if features.dim() == 2 else features
+    head.standardise_by(copies.flatten(0, 1).float(), patch_total)
+    if config.selection:
+        if environments is None:
+            raise ValueError(
+                "Channels are selected by what environments agree on; none were given."
+            )
+        return fit_selection(
+            head,
+            copies,
+            labels,
+            environments,
+            config.selection,
+            strength=config.ridge,
+            sample_weight=sample_weight,
+        )
+    if start or config.ridge:
+        head.tau.fill_(config.tau_start)
+    if start:
+        start_at_head(head, start)
+    elif config.ridge:
+        start_at_ridge(head, copies, labels, strength=config.ridge, sample_weight=sample_weight)
+    head.tau.fill_(config.tau_end)
+    optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
+    steps = config.epochs * -(-len(labels) // config.batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    average = torch.optim.swa_utils.AveragedModel(head)
+    head.train()
+    batches = in_turn(len(labels), config.batch)
+    for step in range(steps):
+        rows = next(batches)
+        batch = copies[torch.randint(len(copies), (len(rows),)), rows].float()
+        weight = None if sample_weight is None else sample_weight[rows]
+        tau = temperature(config, step / steps)
+        loss = causal_loss(
+            head, batch, labels[rows], weights=config.weights, tau=tau, sample_weight=weight
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step >= (1 - config.average) * steps:
+            average.update_parameters(head)
+    if config.average:
+        head.load_state_dict(average.module.state_dict())
+    return head.eval()
+
+
+def temperature(config: TrainConfig, progress: float) -> float:
+    """Geometric annealing: tau_start at progress 0, tau_end at 1."""
+    return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
+
+
+def in_turn(count: int, batch: int) -> Iterator[Tensor]:
+    """Batches of row numbers, long [batch], without end: every row once before any comes again."""
+    order = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(order) < batch:
+            order = torch.cat([order, torch.randperm(count)])
+        yield order[:batch]
+        order = order[batch:]
+
+
+def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
+    """The verdict, and the rest at its own rate; only matrices decay."""
+    verdict = set(head.verdict.parameters())
+    rest = [p for p in head.parameters() if p not in verdict]
+    for parameters, rate in (
+        (head.verdict.parameters(), config.rate),
+        (rest, config.mask_rate or config.rate),
+    ):
+        for parameter in parameters:
+            yield {
+                "params": [parameter],
+                "lr": rate,
+                "weight_decay": config.decay if parameter.dim() > 1 else 0.0,
+            }
+
+
+@torch.no_grad()
+def start_at_ridge(
+    head: CausalHead,
+    copies: Tensor,
+    labels: Tensor,
+    *,
+    strength: float,
+    sample_weight: Tensor | None = None,
+) -> None:
+    """Sets the verdict's weights to the ridge regression of -1 (real) and 1 (generated) on the
+    standardised embedding.
+
+    A mask that is to be learned lets about the same share of every channel through when training
+    begins; the weights make up for it. A channel that does not pass at all has no weight.
+
+    Args:
+        copies: half [K, N, D]. labels: [N], 1 generated. sample_weight: [N].
+        strength: of the ridge, in units of a standardised channel's variance.
+    """
+    D = copies.shape[2]
+    through = (
+        torch.ones(D) if head.mask is None else head.mask.eval()(torch.zeros(1, D), tau=head.tau)[0]
+    )
+    passing = (through > 0).nonzero()[:, 0]
+    normal = _NormalEquations.empty(len(passing) + 1)
+    weight = torch.ones_like(labels) if sample_weight is None else sample_weight
+    weight = weight / weight.sum() / len(copies)
+    for copy in copies:
+        for x, t, w in zip(copy.split(4096), labels.split(4096), weight.split(4096), strict=True):
+            standard = (x[:, passing].float() - head.shift[passing]) / head.scale[passing]
+            normal.add(torch.cat([standard, torch.ones(len(x), 1)], 1), 2 * t - 1, w)
+    solved = GAIN * normal.solve(strength * torch.cat([torch.ones(len(passing)), torch.zeros(1)]))
+    head.verdict.weight.zero_()
+    head.verdict.weight[0, passing] = solved[:-1] / through[passing]
+    head.verdict.bias.copy_(solved[-1:])
+
+
+@torch.no_grad()
+def start_at_head(head: CausalHead, known: CausalHead) -> None:
+    """Sets the verdict's weights so that the head, with every channel let through alike, judges as
+    `known` does.
+
+    known: with one mask for all pictures.
+    """
+    D = len(head.scale)
+    through, mask = (
+        h.mask.eval()(torch.zeros(1, D), tau=h.tau) if h.mask else torch.ones(1, D)
+        for h in (head, known)
+    )
+    direction = known.direction(mask)[0]
+    head.verdict.weight[0] = direction * head.scale / through[0]
+    head.verdict.bias.copy_(known.offset(mask) + direction @ head.shift)
+
+
+@dataclass(frozen=True, slots=True)
+class _NormalEquations:
+    """Of weighted least squares, summed row by row: gram [D, D], of which the upper half is kept,
+    and pull [D]."""
+
+    gram: Tensor
+    pull: Tensor
+
+    @classmethod
+    def empty(cls, D: int) -> "_NormalEquations":
+        return cls(torch.zeros(D, D), torch.zeros(D))
+
+    def add(self, rows: Tensor, target: Tensor, weight: Tensor) -> None:
+        """rows: [n, D]. target and weight: [n]."""
+        weighted = rows * weight[:, None]
+        # above the diagonal alone: half of the products
+        for at in range(0, rows.shape[1], BLOCK_COLUMNS):
+            self.gram[at : at + BLOCK_COLUMNS, at:].addmm_(
+                weighted[:, at : at + BLOCK_COLUMNS].T, rows[:, at:]
+            )
+        self.pull.add_(weighted.T @ target)
+
+    def solve(self, strength: Tensor) -> Tensor:
+        """[D], with a ridge of strength [D]."""
+        gram = self.gram.triu() + self.gram.triu(1).T + torch.diag(strength)
+        return torch.cholesky_solve(self.pull[:, None], torch.linalg.cholesky(gram))[:, 0]
+
+
+def fit_selection(
+    head: CausalHead,
+    copies: Tensor,
+    labels: Tensor,
+    environments: Tensor,
+    config: SelectionConfig,
+    *,
+    strength: float,
+    sample_weight: Tensor | None = None,
+) -> CausalHead:
+    """Lets the stable channels pass, solves the verdict on them alone, and teaches the adversary
+    what is held back.
+
+    Args:
+        head: standardised already; its mask has one logit a channel.
+        copies: [K, N, D], may be half precision. labels: [N], 1 generated. environments: long [N].
+        strength: of the ridge. sample_weight: [N].
+
+    Raises:
+        TypeError: the head's mask is another for every picture.
+    """
+    if not isinstance(head.mask, SharedMask):
+        raise TypeError(
+            "A selection needs a mask with hidden=0: one that is the same for every picture."
+        )
+    head.tau.fill_(1.0)
+    score = stability(
+        head,
+        copies,
+        labels,
+        environments,
+        halves=config.halves,
+        strength=strength,
+        sample_weight=sample_weight,
+    )
+    passing = torch.zeros(len(score), dtype=torch.bool)
+    passing[score.argsort(descending=True)[: round(config.passing * len(score))]] = True
+    head.mask.select(passing)
+    start_at_ridge(head, copies, labels, strength=strength, sample_weight=sample_weight)
+    _teach_adversary(head, copies, labels, sample_weight)
+    return head.eval()
+
+
+def stability(
+    head: CausalHead,
+    copies: Tensor,
+    labels: Tensor,
+    environments: Tensor,
+    *,
+    halves: int,
+    strength: float,
+    sample_weight: Tensor | None = None,
+) -> Tensor:
+    """[D]: a channel's mean weight over ridge regressions on halves of the environments, in units
+    of its deviation.
+
+    Stability selection (Meinshausen and Buehlmann, 2010) with environments as the draws: the weight
+    must keep its sign and its size. Each half sees one copy of a picture, drawn by lot.
+    """
+    names, found = environments.unique(), []
+    for _ in range(halves):
+        half = names[torch.randperm(len(names))[: len(names) // 2]]
+        rows = torch.isin(environments, half).nonzero()[:, 0]
+        probe = CausalHead(copies.shape[2], masked=False)
+        probe.shift, probe.scale = head.shift, head.scale
+        weight = None if sample_weight is None else sample_weight[rows]
+        seen = copies[torch.randint(len(copies), (len(rows),)), rows]
+        start_at_ridge(probe, seen[None], labels[rows], strength=strength, sample_weight=weight)
+        found.append(probe.verdict.weight[0].detach())
+    weights = torch.stack(found)
+    return weights.mean(0).abs() / weights.std(0).clamp_min(1e-9)
+
+
+def _teach_adversary(
+    head: CausalHead, copies: Tensor, labels: Tensor, weight: Tensor | None
+) -> None:
+    """So that the card can say what the held-back part tells of the label."""
+    steps, batch, rate = PROBING
+    optimiser = torch.optim.Adam(head.adversary.parameters(), lr=rate)
+    head.eval()
+    for _ in range(steps):
+        rows = torch.randint(len(labels), (batch,))
+        with torch.no_grad():
+            held_back = head(copies[torch.randint(len(copies), (batch,)), rows].float()).non_causal
+        guess = head.guess(held_back)
+        loss = F.binary_cross_entropy_with_logits(
+            guess, labels[rows], None if weight is None else weight[rows]
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()

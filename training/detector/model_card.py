@@ -1,0 +1,170 @@
+"""What a training run knows about its model, as numbers (training.json) and as the card shipped
+with it. Offline."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from causalclip.detector import DetectorConfig
+from causalclip.maps.attribution import SHARED_MASK_MEANING, SHARES_THE_LABEL
+from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
+from causalclip.paths import shipped_folder
+from training.detector.data import Record
+from training.detector.evaluation import calibration_error
+
+JUDGED = 4096  # rows of features
+COLLAPSE = "Collapse would show as a density of 0 or 1, or a variance of 0."
+RESIDUE = (
+    "What it holds back tells the label, too: the mask separates no causes, and a verdict "
+    "without one is as good."
+)
+
+
+@torch.inference_mode()
+def mask_report(head: CausalHead, features: Tensor, labels: Tensor) -> dict[str, float]:
+    """Signs of collapse on features [N, D]: mask statistics, dependence, and what the adversary can
+    still tell.
+
+    Of at most JUDGED rows, spread evenly: all of them at once would take gigabytes.
+    """
+    rows = torch.linspace(0, len(features) - 1, min(JUDGED, len(features))).long()
+    features, labels = features[rows], labels[rows]
+    out = head(features.float())
+    guess = head.adversary(out.non_causal).squeeze(1) > 0
+    sample = torch.linspace(0, len(features) - 1, min(512, len(features))).long()
+    return asdict(MaskStatistics.of(out.mask)) | {
+        "nhsic": float(normalised_hsic(out.causal[sample], out.non_causal[sample])),
+        "adversary_accuracy": float((guess == (labels > 0.5)).float().mean()),
+    }
+
+
+def validation_report(
+    records: Sequence[Record],
+    squares: np.ndarray,
+    verdict: np.ndarray,
+    quality: np.ndarray,
+    fold: np.ndarray,
+    config: DetectorConfig,
+) -> dict[str, Any]:
+    """Held-out families and sites: AUC inside each fold and set, and the verdict's calibration.
+
+    Args:
+        squares: [K, N] raw logits of the squares' head; the first is lightly re-encoded.
+        verdict: [C, N] raw logits of all views together. quality: [C, N, Q], estimated compression.
+    """
+    labels = np.array([r.label for r in records])
+    report: dict[str, Any] = {}
+    for name in sorted({r.set for r in records}):
+        inside = np.array([r.set == name for r in records])
+        folds = [inside & (fold == f) for f in sorted(set(fold))]
+        folds = [rows for rows in folds if 0 < labels[rows].sum() < rows.sum()]
+        if not folds:
+            continue  # no fold holds both classes of this set: nothing is known of it
+
+        def auc(copies: np.ndarray, folds: list[np.ndarray] = folds) -> float:
+            return float(
+                np.mean(
+                    [roc_auc_score(labels[rows], copy[rows]) for rows in folds for copy in copies]
+                )
+            )
+
+        report[name] = {"auc": auc(squares[:1]), "auc_verdict": auc(verdict)}
+        if len(squares) > 1:
+            report[name]["auc_delivered"] = auc(squares[1:])
+    calibration = config.calibration
+    logit = (
+        calibration.scale * verdict + calibration.offset + quality @ np.array(calibration.quality)
+    )
+    report["ece"] = calibration_error(
+        np.tile(labels, len(verdict)), 1 / (1 + np.exp(-logit.ravel()))
+    )
+    return report
+
+
+def count_table(records: Sequence[Record]) -> str:
+    """How many pictures of each set and class, and of how many sources, as a Markdown table."""
+    pictures = {(r.set, r.label, r.source, r.picture) for r in records}
+    counts = Counter((name, label) for name, label, _, _ in pictures)
+    sources = Counter((name, label) for name, label, _ in {p[:3] for p in pictures})
+    lines = ["| set | real (sources) | generated (sources) |", "|---|---|---|"]
+    for name in sorted({r.set for r in records}):
+        cells = (f"{counts[name, label]} ({sources[name, label]})" for label in (0, 1))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _image_types(report: Mapping[str, Any]) -> str:
+    """How well photographs and other images are told apart, on held-out owners; nothing where they
+    are not."""
+    if not report:
+        return ""
+    refused = ", ".join(
+        f"{name} {k['share']:.0%} (n = {k['pictures']})" for name, k in report["refused"].items()
+    )
+    return f"""## What is no photograph gets no answer
+A linear classifier on the same embedding tells photographs, real or generated, from other images: on held-out owners
+with an AUC of {report["auc"]:.3f}. It refuses {report["photographs_refused"]:.1%} of their photographs,
+each owner counted once (new owners, with 90% confidence: at most {report["photographs_refused_bound"]:.1%}), and of
+the others: {refused}.
+
+"""
+
+
+def fill_card(name: str, **fields: Any) -> str:
+    """A card's template (assets/training) with its fields filled in."""
+    return (
+        (shipped_folder("assets") / "training" / f"{name}.md")
+        .read_text(encoding="utf-8")
+        .format(**fields)
+    )
+
+
+def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
+    """The README.md of a trained detector: what it is, what it was trained on, what is known and
+    what is not."""
+    masks = "\n".join(
+        f"| {kind} | {m['density']:.2f} | {m['entropy']:.2f} | {m['variance']:.4f} | "
+        f"{m['causal_share']:.2f} | {m['nhsic']:.3f} | {m['adversary_accuracy']:.2f} |"
+        for kind, m in report["masks"].items()
+    )
+    sets = "\n".join(
+        f"| {name} | {v['auc']:.3f} | {v.get('auc_delivered', v['auc']):.3f} | "
+        f"{v['auc_verdict']:.3f} |"
+        for name, v in report["validation"].items()
+        if isinstance(v, dict) and "auc" in v
+    )
+    views = "the whole picture, in squares that cover it"
+    if config.windows:
+        views += f" ({config.share['whole']:.0%} of the verdict), and windows at native scale"
+    start = report["recipe"].get("start", "")
+    if start:
+        start = (
+            f"\nTraining starts at the verdict of [`{start}`](../{start}), which learned from "
+            "more pictures.\n"
+        )
+    shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
+    meaning = SHARED_MASK_MEANING if report["recipe"]["head"]["selection"] else COLLAPSE
+    return fill_card(
+        "causalclip",
+        config=config,
+        parts=len(config.parts),
+        views=views,
+        counts=count_table(records),
+        start=start,
+        sets=sets,
+        ece=report["validation"]["ece"],
+        calibration=config.calibration,
+        bands=report["validation"]["bands"],
+        image_types=_image_types(report["kinds"]),
+        meaning=meaning,
+        masks=masks,
+        residue=RESIDUE
+        if shares
+        else "An adversary finds little of the label in what is held back.",
+    )

@@ -1,0 +1,332 @@
+"""From pictures to a detector: features, held-out folds, calibration, the final head, model card.
+Offline."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import balanced_accuracy_score
+from torch import Tensor
+from tqdm import tqdm
+
+from causalclip.calibration import Calibration, choose_bands, fit_logistic
+from causalclip.clip.backbones import Kind, load_tower
+from causalclip.clip.tower import needs
+from causalclip.detector import Detector, DetectorConfig
+from causalclip.method import CausalHead, LossWeights
+from causalclip.paths import shipped_folder
+from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
+from training.detector.data import LIKE, Record, assign_environments, assign_folds, check_training
+from training.detector.features import (
+    SquareFeatures,
+    compute_features,
+    compute_windows,
+    neutral_patches,
+)
+from training.detector.fitting import Problem, SelectionConfig, TrainConfig, fit_head
+from training.detector.image_types import AUGMENTATIONS, fit_image_types
+from training.detector.model_card import mask_report, model_card, validation_report
+
+# of held-out pictures of like content: real ones accused, generated ones let pass
+FALSE_ALARMS, MISSES = 0.03, 0.08
+SHIPPED = shipped_folder("configs") / "shipped.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of a training run, as the files in training/configs/ hold them.
+
+    parts: of the embedding (causalclip.clip.tower). augmentations: of each picture
+    (training.detector.augmentation).
+    windows: at native scale that are looked at beside the squares, at most; share: of the verdict
+    that is theirs.
+    folds: of held-out groups. broad: how much each class of the set `broad` counts beside the
+    pictures of like content.
+    head: how it is fitted. start: a detector by name, whose verdicts the final heads start from in
+    place of the ridge; those of held-out folds start from a ridge of their own, as it has seen
+    every owner.
+    revision: the detector's name in its card and answers.
+    """
+
+    parts: tuple[str, ...] = ("embedding",)
+    augmentations: tuple[Augmentation, ...] = ("light", "much", "retouched")
+    windows: int = 0
+    share: float = 0.0
+    folds: int = 5
+    broad: float = 0.3
+    head: TrainConfig = field(default_factory=TrainConfig)
+    start: str = ""
+    revision: str = "1"
+
+    def __post_init__(self) -> None:
+        if self.windows and not (
+            {"drawn"} & set(self.augmentations) or set(SHARES) <= set(self.augmentations)
+        ):
+            raise ValueError(
+                f"Windows are of the drawn augmentation: name it, or all of {', '.join(SHARES)}."
+            )
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recipe":
+        """From a JSON file with any of the fields.
+
+        Raises:
+            TypeError: a field that does not exist.
+            ValueError: windows without the augmentation that they are of.
+        """
+        raw = json.loads(Path(path).read_text())
+        head = raw.pop("head", {})
+        if "weights" in head:
+            head["weights"] = LossWeights(**head["weights"])
+        if "selection" in head:
+            head["selection"] = SelectionConfig(**head["selection"])
+        for name in {"parts", "augmentations"} & set(raw):
+            raw[name] = tuple(raw[name])
+        return cls(head=TrainConfig(**head), **raw)
+
+
+def balance(records: Sequence[Record], *, broad: float) -> Tensor:
+    """Weights [N], mean 1: both classes count as much; so do all sites together, and `broad` by its
+    share."""
+    cells = [(r.set in LIKE, r.label) for r in records]
+    share = {cell: cells.count(cell) / (1.0 if cell[0] else broad) for cell in set(cells)}
+    if not any(like for like, _ in share):
+        share = {cell: float(cells.count(cell)) for cell in share}
+    weight = torch.tensor([1.0 / share[c] for c in cells])
+    return weight / weight.mean()
+
+
+def problem(records: Sequence[Record], features: SquareFeatures, recipe: Recipe) -> Problem:
+    """The records with their features, weights and folds."""
+    fold_of = assign_folds(records, folds=recipe.folds)
+    return Problem(
+        records=tuple(records),
+        features=features.take(recipe.parts),
+        labels=torch.tensor([float(r.label) for r in records]),
+        weight=balance(records, broad=recipe.broad),
+        fold=np.array([fold_of[r.group] for r in records]),
+        environments=assign_environments(records),
+    )
+
+
+def fit(
+    data: Problem,
+    config: TrainConfig,
+    *,
+    leave_out: int | None = None,
+    neutral: Tensor | None = None,
+    head: CausalHead | None = None,
+    start: CausalHead | None = None,
+) -> CausalHead:
+    """A head (a new causal one where none is given) on every fold but one, or on all."""
+    rows = (
+        np.flatnonzero(data.fold != leave_out)
+        if leave_out is not None
+        else np.arange(len(data.fold))
+    )
+    torch.manual_seed(config.seed)  # of its first weights, too
+    head = head or config.new_head(data.features.shape[2])
+    weight = data.weight[rows]
+    return fit_head(
+        head,
+        data.features[:, rows],
+        data.labels[rows],
+        config=config,
+        sample_weight=weight / weight.mean(),
+        patch_total=neutral,
+        environments=torch.from_numpy(data.environments[rows]),
+        start=start,
+    )
+
+
+@torch.inference_mode()
+def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = None) -> np.ndarray:
+    """[K, N]: every augmentation by a head that saw neither its family nor its site. Finished folds
+    stay in `keep`."""
+    logits = np.zeros(data.features.shape[:2])
+    for fold in tqdm(sorted(set(data.fold)), desc="held-out folds"):
+        rows = data.fold == fold
+        file = keep / f"fold{fold}.safetensors" if keep else None
+        if file and file.exists():
+            head = config.new_head(data.features.shape[2])
+            head.load_state_dict(load_file(file))
+            head.eval()
+        else:
+            with torch.inference_mode(False):
+                head = fit(data, config, leave_out=int(fold))
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                # a killed run leaves no half file under the name
+                partial = file.with_suffix(".partial")
+                save_file(head.state_dict(), partial)
+                partial.rename(file)
+        for copy, features in enumerate(data.features):
+            logits[copy, rows] = head(features[rows].float()).logit.numpy()
+    return logits
+
+
+def calibrate(
+    records: Sequence[Record], raw: np.ndarray, weight: np.ndarray, quality: np.ndarray
+) -> tuple[Calibration, dict[str, float]]:
+    """From held-out logits: the score, then the bands, their bounds, and the threshold.
+
+    The bands hold over all augmentations, each by itself, owner by owner: together with a
+    confidence, and in the mean in each kind of set by itself, so that none hides behind easier
+    ones. But for what was made anew from a photograph: too little tells the two apart for any
+    useful budget, and the card says how many are missed.
+
+    Args:
+        weight: [N]. raw: [K, N], K augmentations. quality: [K, N, Q], estimated compression of
+            each.
+    """
+    labels = np.tile([r.label for r in records], len(raw))
+    owners = np.tile([r.group for r in records], len(raw))
+    # The originals of edits stand beside other sites' photographs.
+    sets = np.tile(["sites" if r.set == "edits2" else r.set for r in records], len(raw))
+    inside = np.tile([r.set != "edits2" or not r.label for r in records], len(raw))
+    flat, weights = raw.ravel(), np.tile(weight, len(raw))
+    q = quality.reshape(len(flat), -1)
+    scale, offset = fit_logistic(flat[:, None], labels, weight=weights)
+    usual = q.mean(0)
+    # Compression moves the score only as far as it must: the raw logit's scale is kept.
+    shift = fit_logistic(
+        q - usual, labels, weight=weights, ridge=0.02, given=scale * flat + offset
+    )[:-1]
+    offset -= float(shift @ usual)
+    probability = 1 / (1 + np.exp(-(scale * flat + offset + q @ shift)))
+    low, high, bounds = choose_bands(
+        labels[inside],
+        probability[inside],
+        owners[inside],
+        sets=sets[inside],
+        false_alarms=FALSE_ALARMS,
+        misses=MISSES,
+    )
+    grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
+    best = grid[
+        int(
+            np.argmax(
+                [
+                    balanced_accuracy_score(labels, probability >= t, sample_weight=weights)
+                    for t in grid
+                ]
+            )
+        )
+    ]
+    calibration = Calibration(
+        scale=float(scale),
+        offset=float(offset),
+        quality=tuple(float(s) for s in shift),
+        low=low,
+        high=high,
+        threshold=float(np.clip(best, low, high)),
+    )
+    return calibration, bounds
+
+
+def check_tower(backbone: str, recipe: Recipe) -> None:
+    """Raises, before any work:
+    WeightsMissing: the tower is out of reach.
+    ValueError: it is unknown, cannot be decomposed, or has not the recipe's parts.
+    """
+    needs(recipe.parts, load_tower(backbone))
+
+
+def fingerprint(backbone: str, recipe: Recipe, records: Sequence[Record]) -> str:
+    """Of all that a held-out head depends on: a checkpoint of other data or settings must not be
+    taken for this one."""
+    return hashlib.sha256(repr((backbone, recipe, records)).encode()).hexdigest()[:16]
+
+
+def train_detector(
+    records: Sequence[Record],
+    root: str | Path,
+    *,
+    out: str | Path,
+    backbone: str,
+    recipe: Recipe,
+    cache: str | Path,
+) -> Detector:
+    """Trains, calibrates and saves a detector, with its card. Runs again from where a killed run
+    was.
+
+    records: to learn from (training_records of a manifest, or read_originals of the data set);
+    root: of their paths.
+
+    Raises:
+        BadManifest: nothing can be learned from the data; said before anything is computed.
+    """
+    out = Path(out)
+    records, every = [r for r in records if r.kind == "photo"], records
+    check_training(records, folds=recipe.folds)
+    features = compute_features(
+        records, root, backbone=backbone, augmentations=recipe.augmentations, cache=cache
+    )
+    data = problem(records, features, recipe)
+    keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
+    raw = held_out_logits(data, recipe.head, keep=keep)
+    judged, quality = raw, features.compression
+    problems: dict[Kind, Problem] = {"whole": data}
+    if recipe.windows:
+        seen = compute_windows(
+            records, root, backbone=backbone, windows=recipe.windows, cache=cache
+        )
+        problems["window"] = data.of_windows(seen.take(recipe.parts), seen.picture)
+        logits = held_out_logits(problems["window"], recipe.head, keep=keep / "window")[0]
+        rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
+        judged = seen.together(raw[rows], logits, share=recipe.share)[None]
+        quality = features.compression[rows][None]
+    calibration, bounds = calibrate(records, judged, data.weight.numpy(), quality)
+    tower = load_tower(backbone)
+    heads: dict[Kind, CausalHead] = {}
+    known = Detector.from_pretrained(recipe.start).heads if recipe.start else {}
+    for kind, its in problems.items():
+        windows = recipe.windows if kind == "window" else 0
+        usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
+        heads[kind] = fit(its, recipe.head, neutral=usual, start=known.get(kind))
+    config = DetectorConfig(
+        backbone=backbone,
+        parts=recipe.parts,
+        share={"whole": 1 - recipe.share, "window": recipe.share}
+        if recipe.windows
+        else {"whole": 1.0},
+        windows=recipe.windows,
+        calibration=calibration,
+        hidden=recipe.head.hidden,
+        masked=recipe.head.masked,
+        revision=recipe.revision,
+    )
+    detector = Detector(tower, heads, config, name=out.name)
+    others = [r for r in every if r.kind != "photo"]
+    told_apart: dict[str, Any] = {}
+    if others:
+        augmented = compute_features(
+            others,
+            root,
+            backbone=backbone,
+            augmentations=recipe.augmentations[:AUGMENTATIONS],
+            cache=cache,
+        )
+        both = torch.cat([data.features[:AUGMENTATIONS], augmented.take(recipe.parts)], 1)
+        detector.image_types, told_apart = fit_image_types([*records, *others], both)
+    detector.save_pretrained(out)
+    report = {
+        "validation": validation_report(records, raw, judged, quality, data.fold, config)
+        | {"bands": bounds},
+        "masks": {
+            kind: mask_report(heads[kind], its.features[0], its.labels)
+            for kind, its in problems.items()
+        },
+        "kinds": told_apart,
+        "recipe": asdict(recipe),
+        "pictures": len({(r.label, r.source, r.picture) for r in records}),
+    }
+    (out / "training.json").write_text(json.dumps(report, indent=2) + "\n")
+    (out / "README.md").write_text(model_card(report, records, config))
+    return detector

@@ -1,0 +1,409 @@
+"""Trains the LoRA encoder on adversarial pairs and on pictures that nobody attacked: through it the
+model shall see in purified pictures what it sees in clean ones, and say the same. Offline.
+
+Connector and language model are frozen, and so is CLIP but for the update. The model's own view of
+the clean picture is the goal, so that no labels are needed.
+"""
+
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+
+from causalclip.clip.backbones import load_tower
+from causalclip.clip.tower import Tower
+from purifier.attacks.budget import to_levels
+from purifier.denoiser.filters import quantise_at
+from purifier.denoiser.pipeline import PurifierPipeline, towards_reference
+from purifier.vlm.features import clip_features
+from purifier.vlm.interface import CAPTION_PROMPT
+from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
+from purifier.vlm.model import EmbeddedVLM
+from training.purifier.cards import write_encoder_card
+from training.purifier.loop import Loss, learn, trapezoid
+from training.purifier.pairs import (
+    PairMaker,
+    PairsConfig,
+    load_pairs,
+    make_missing,
+    pair_files,
+    question_pool,
+    training_sources,
+)
+
+WEIGHTS = (1.0, 0.3, 0.3)  # in the loss, of visual tokens, patch tokens, embedding
+MOVED = 0.3  # nats, from which on an answer was moved
+Seen = list[Tensor]  # visual tokens [N, V, D], patch tokens [N, P, W], embedding [N, E]
+Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterConfig:
+    """rank: of the update of a matrix. steps, rate: of the optimiser; a step is one batch. norms:
+    the share of the rate for LayerNorms. decay: the last share of the run, over which the rate
+    falls nearly to 0. said: the weight of the divergence. attacked: the share of batches that are
+    of pairs. strengths: of the quantisation, one a step, its quality and short side in px. chance:
+    the share of steps in which pictures are purified by chance, as without the attack detector.
+    guided: the share of the others in which what the network leaves is guided first, by what this
+    encoder sees so far. held: the first so many files of pairs are not learned from. average: of
+    the weights. check: every how many steps it is measured and saved."""
+
+    rank: int = 32
+    steps: int = 1000
+    rate: float = 3e-4
+    norms: float = 0.1
+    decay: float = 0.7
+    said: float = 4.0
+    attacked: float = 0.5
+    strengths: tuple[tuple[int, int], ...] = (
+        (50, 224),
+        (30, 224),
+        (30, 224),
+        (20, 224),
+        (10, 176),
+        (10, 176),
+    )
+    guided: float = 0.5
+    chance: float = 0.1
+    held: int = 5
+    average: float = 0.99
+    check: int = 150
+    seed: int = 0
+
+
+class FeatureDistance:
+    """How far what CLIP and the language model see of pictures is from what they see of others, in
+    units of how far purification moves it.
+
+    Args:
+        clean, purified: batches by which that is measured, each dimension in deviations (a few
+            dimensions of CLIP's tokens are a hundred times as large as the others).
+    """
+
+    def __init__(
+        self, model: EmbeddedVLM, clean: Sequence[Tensor], purified: Sequence[Tensor]
+    ) -> None:
+        self.model = model
+        with torch.no_grad():
+            wanted, moved = (
+                [torch.cat(one) for one in zip(*map(self, x), strict=True)]
+                for x in (clean, purified)
+            )
+        self.deviations = [one.flatten(0, -2).std(0) + 1e-3 for one in wanted]
+        self.units = torch.stack(self._shifts(moved, wanted))
+
+    def __call__(self, pixels: Tensor, *, tower: Tower | None = None) -> Seen:
+        """What is seen of pictures, through the model's tower or another one."""
+        return self.of(
+            *clip_features(tower or self.model.tower, pixels, layers=self.model.config.layers)
+        )
+
+    def of(self, patches: Tensor, embedding: Tensor) -> Seen:
+        """The same from CLIP's features."""
+        return [
+            self.model.connector(patches.float(), embedding.float()),
+            patches.float(),
+            embedding.float(),
+        ]
+
+    def left(self, seen: Seen, wanted: Seen) -> Tensor:
+        """How far apart they are, [3], as shares of what purification does."""
+        return torch.stack(self._shifts(seen, wanted)) / self.units
+
+    def _shifts(self, seen: Seen, wanted: Seen) -> list[Tensor]:
+        return [
+            ((a - b) / deviation).square().mean()
+            for a, b, deviation in zip(seen, wanted, self.deviations, strict=True)
+        ]
+
+
+def divergence(
+    model: EmbeddedVLM,
+    seen: Tensor,
+    wanted: Tensor,
+    asked: Asked,
+    pool: Sequence[str],
+    rng: random.Random,
+) -> Tensor:
+    """Mean KL divergence of the first word that the model would say with visual tokens `wanted` [N,
+    V, D] from that with `seen`: of a caption, and to two questions on each picture, one of them its
+    own if it has any."""
+    rows, prompts = [], []
+    for i, own in enumerate(asked):
+        rows += [i, i, i]
+        prompts += [rng.choice(own or pool), rng.choice(pool), CAPTION_PROMPT]
+    with torch.no_grad():
+        expected = model.logits(wanted[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
+    found = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
+    return nn.functional.kl_div(found, expected, reduction="batchmean")
+
+
+def train_encoder(
+    data: Path,
+    forensics: Path | None,
+    out: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    batches: int = 400,
+    cache: Path = Path(".cache/purifier"),
+    start: Path | None = None,
+    model: EmbeddedVLM | None = None,
+    purifier: PurifierPipeline | None = None,
+) -> dict[str, Any]:
+    """Makes the pairs that are missing, trains, and writes the encoder and its card to `out`;
+    returns its facts.
+
+    Args:
+        data, forensics: as of training_sources; questions are taken from `data`.
+        settings: "pairs": of PairsConfig; "eye": of AdapterConfig.
+        batches: of pairs. cache: of pairs, and in a folder named as `out` of checkpoint and log: a
+            run that was stopped goes on.
+        start: a folder with the LoRA encoder to go on from; without, from none.
+        model, purifier: the shipped ones if None.
+
+    Raises:
+        FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there
+            are too few pairs.
+    """
+    chosen = dict(settings or {})
+    config, pairs = AdapterConfig(**chosen.get("eye", {})), cache / "eye-pairs"
+    model, purifier = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
+    sources, drawn = training_sources(data, forensics), PairsConfig(**chosen.get("pairs", {}))
+    if batches <= config.held:
+        raise ValueError(
+            f"More than {config.held} batches of pairs are needed: so many are held out."
+        )
+    maker = make_missing(sources, drawn, pairs, tower=model.tower, batches=batches)
+    begin = LoraEncoder.from_pretrained(start) if start else None
+    encoder = fit_encoder(
+        model, purifier, maker, pairs, question_pool(data), cache / out.name, config, start=begin
+    )
+    encoder.save_pretrained(out)
+    write_encoder_card(out, encoder)
+    return encoder.facts
+
+
+def fit_encoder(
+    model: EmbeddedVLM,
+    purifier: PurifierPipeline,
+    maker: PairMaker,
+    pairs: Path,
+    pool: Sequence[str],
+    out: Path,
+    config: AdapterConfig,
+    *,
+    start: LoraEncoder | None = None,
+) -> LoraEncoder:
+    """Learns from the pairs in `pairs`, also those added meanwhile, and from the maker's plain
+    pictures.
+
+    The loss: how far what is seen of purified pictures is from what the model's own tower sees of
+    the clean ones, as a share of how far purification guided by CLIP alone moves it; and the
+    divergence of the first words that the model would say.
+
+    Args:
+        pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
+        start: whose update is gone on with.
+    """
+    held = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
+    purified = [to_levels(purifier.forced(one.clean, encoder=model.tower)) for one in held]
+    distance = FeatureDistance(model, [one.clean for one in held], purified)
+    tower, learned = _with_adapter(model.tower, config)
+    if start:
+        for name, parameter in _learned(tower):
+            parameter.data.copy_(start.tensors[_kept_name(name)])
+
+    def loss_at(step: int) -> Loss:
+        rng = random.Random(f"{config.seed}:{step}")
+        wanted, pixels, asked = _batch(
+            maker, pair_files(pairs)[config.held :], step, distance, rng, config
+        )
+        seen = distance(_purified(purifier, pixels, tower, rng, config), tower=tower)
+        left = distance.left(seen, wanted)
+        said = divergence(model, seen[0], wanted[0], asked, pool, rng)
+        loss = (left * left.new_tensor(WEIGHTS)).sum() + config.said * said
+        return loss, {"shift left": left[0].item(), "divergence": said.item()}
+
+    learn(
+        out,
+        learned,
+        _optimizer(tower, config),
+        loss_at,
+        steps=config.steps,
+        rate=lambda step: (
+            config.rate * trapezoid(step, config.steps, warm=60, decay=config.decay, end=0.03)
+        ),
+        decay=config.average,
+        check=config.check,
+    )
+    encoder = LoraEncoder(_tensors(tower), {"config": asdict(config)})
+    counts = {
+        "attacked pictures": sum(
+            len(load_pairs(file).clean) for file in pair_files(pairs)[config.held :]
+        )
+    }
+    found = _measure(model, encoder.applied_to(model), purifier, held)
+    return replace(encoder, facts=encoder.facts | counts | found)
+
+
+@torch.no_grad()
+def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -> list[list[str]]:
+    """Of the questions on each picture the one to which an attack moves the first word most, by KL
+    divergence, where it is moved by more than MOVED: what the attack was after, or nearly. All of
+    them where it is not.
+
+    Args:
+        clean, moved: visual tokens of the picture and of the attacked one, [N, V, D].
+    """
+    found = [list(own) for own in asked]
+    for i, own in enumerate(found):
+        if own:
+            rows = [i] * len(own)
+            p, q = (
+                model.logits(x[rows], own, [""] * len(own))[0][:, -1].log_softmax(-1)
+                for x in (clean, moved)
+            )
+            most, which = (p.exp() * (p - q)).sum(-1).max(0)
+            if most > MOVED:
+                found[i] = [own[int(which)]]
+    return found
+
+
+@torch.no_grad()
+def _batch(
+    maker: PairMaker,
+    files: Sequence[Path],
+    step: int,
+    distance: FeatureDistance,
+    rng: random.Random,
+    config: AdapterConfig,
+) -> tuple[Seen, Tensor, Asked]:
+    """What is seen of clean pictures, the same attacked or not, and questions on them."""
+    if rng.random() < config.attacked:
+        pairs = load_pairs(rng.choice(files))
+        wanted, moved = distance.of(*pairs.clean_seen), distance.of(*pairs.moved_seen)
+        asked = most_moved(distance.model, wanted[0], moved[0], pairs.asked)
+        return wanted, pairs.moved[rng.randrange(len(pairs.moved))].float() / 255, asked
+    pixels, asked = maker.plain(step)
+    return distance(pixels), pixels, asked
+
+
+@torch.no_grad()
+def _purified(
+    purifier: PurifierPipeline,
+    pixels: Tensor,
+    tower: Tower,
+    rng: random.Random,
+    config: AdapterConfig,
+) -> Tensor:
+    """The pictures as the model may be shown them. tower: with the update so far."""
+    if rng.random() < config.chance:
+        return purifier.purify(
+            pixels, always=True, generator=torch.Generator().manual_seed(rng.randrange(1 << 30))
+        )
+    walked = purifier.denoise(pixels)
+    if rng.random() < config.guided:
+        walked, _ = towards_reference(walked, tower)
+    quality, side = rng.choice(config.strengths)
+    return quantise_at(walked, quality, side).clamp(0, 1)
+
+
+def trainable_model() -> EmbeddedVLM:
+    """The shipped model on a tower of float matrices: LoRA does not take those that are kept as
+    int8."""
+    model = EmbeddedVLM.from_pretrained()
+    return model.with_tower(load_tower(model.config.tower))
+
+
+def _with_adapter(tower: Tower, config: AdapterConfig) -> tuple[Tower, nn.ParameterList]:
+    """A copy of the tower with an untrained update, and what it learns."""
+    torch.manual_seed(config.seed)
+    other = copy.deepcopy(tower).requires_grad_(False)
+    names = rf".*resblocks\.\d+\.({'|'.join(MATRICES)})"
+    inject_adapter_in_model(
+        LoraConfig(r=config.rank, lora_alpha=config.rank, target_modules=names), other
+    )
+    for name, parameter in other.named_parameters():
+        if ".lora_" in name or ".ln_" in name:
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(True)
+    return other, nn.ParameterList(p for _, p in _learned(other))
+
+
+def _learned(tower: Tower) -> list[tuple[str, nn.Parameter]]:
+    return [(name, p) for name, p in tower.named_parameters() if p.requires_grad]
+
+
+def _optimizer(tower: Tower, config: AdapterConfig) -> torch.optim.Optimizer:
+    norms, matrices = (
+        [p for name, p in _learned(tower) if (".ln_" in name) is kind] for kind in (True, False)
+    )
+    groups = [
+        {"params": matrices, "share": 1.0},
+        {"params": norms, "share": config.norms, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-2)
+
+
+def _tensors(tower: Tower) -> dict[str, Tensor]:
+    """The LoRA encoder's tensors, by its names."""
+    found = {}
+    for name, value in _learned(tower):
+        found[_kept_name(name)] = value.detach().half().float()  # as it will be written
+    return found
+
+
+def _kept_name(name: str) -> str:
+    return name.replace(".lora_A.default.weight", DOWN).replace(".lora_B.default.weight", UP)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """A batch that is not learned from. clean, moved: as they are and attacked, [N, 3, H, W].
+    prompts, texts: N questions and what the model says of the clean picture."""
+
+    clean: Tensor
+    moved: Tensor
+    prompts: list[str]
+    texts: list[str]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, file: Path, model: EmbeddedVLM, pool: Sequence[str]) -> "_HeldOut":
+        pairs, rng = load_pairs(file), random.Random(file.name)
+        clean, moved = (x.float() / 255 for x in (pairs.clean, pairs.moved[-1]))
+        prompts = [rng.choice(own or pool) for own in pairs.asked]
+        return cls(clean, moved, prompts, [answer.text for answer in model.answer(clean, prompts)])
+
+
+@torch.no_grad()
+def _measure(
+    model: EmbeddedVLM, adapted: EmbeddedVLM, purifier: PurifierPipeline, held: Sequence[_HeldOut]
+) -> dict[str, Any]:
+    """Of held-out batches, attacked and not, each purified by force: shares of answers that are
+    those of the clean picture, and -log p of these, without the LoRA encoder and through it. Of the
+    same pictures, other crops may have been learned from."""
+    report: dict[str, Any] = {}
+    for kind, which in (("attacked", "moved"), ("never attacked", "clean")):
+        report[kind] = {"questions": sum(len(one.texts) for one in held)}
+        for name, speaker in (("before", model), ("after", adapted)):
+            same, surprise = [], []
+            for one in held:
+                visual = speaker.see(
+                    to_levels(purifier.forced(getattr(one, which), encoder=speaker.tower))
+                )
+                given = speaker.answer_seen(visual, one.prompts)
+                same += [
+                    float(answer.text == text)
+                    for answer, text in zip(given, one.texts, strict=True)
+                ]
+                surprise += (-speaker.score(visual, one.prompts, one.texts)).tolist()
+            report[kind] |= {name: round(sum(same) / len(same), 4)}
+            report[kind] |= {f"surprise {name}": round(sum(surprise) / len(surprise), 4)}
+    return report

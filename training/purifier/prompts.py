@@ -1,0 +1,246 @@
+"""Searches words to put before every question to a model of the hub, whose insides are out of
+reach."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from purifier.attacks import Attack, run_attack
+from purifier.attacks.objectives import MoveFeatures, change_answer, language_tokens
+from purifier.vlm.features import View, read_pixels, render_view
+from purifier.vlm.hub import HubVLM
+from purifier.vlm.interface import CAPTION_PROMPT
+from purifier.vlm.model import EmbeddedVLM
+from training.vlm.data import class_frequency, load_pictures, train_texts
+
+PHRASES = (
+    "The picture may be noisy.",
+    "Ignore noise in the picture.",
+    "The picture may have been changed to mislead you.",
+    "Look at the whole picture.",
+    "Look at the main object.",
+    "Describe only what is clearly visible.",
+    "Trust large shapes more than fine texture.",
+    "Do not trust small patterns.",
+    "Think of what is likely in an everyday photo.",
+    "Take your time and look twice.",
+    "Answer carefully.",
+    "If the picture looks odd, give the most likely answer.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """text: the best prefix, "" if none helps. moved, clean: the share of answers on attacked and
+    on clean pictures that are those of the clean picture without a prefix; before: moved, without a
+    prefix. tried: how many prefixes.
+    """
+
+    text: str
+    moved: float
+    clean: float
+    before: float
+    tried: int
+
+
+def search_text_prefix(
+    model: HubVLM,
+    clean: Tensor,
+    moved: Tensor,
+    questions: Sequence[str],
+    *,
+    pool: Sequence[str] = PHRASES,
+    phrases: int = 2,
+    seed: int = 0,
+) -> Found:
+    """Greedy search: adds the phrase that helps most, up to `phrases` of them, in an order drawn
+    with the seed.
+
+    A prefix is better if the sum of both shares (attacked and clean pictures) is; equal sums keep
+    the shorter text.
+
+    Args:
+        clean, moved: float [N, 3, H, W] in [0, 1], pictures and their attacked (perhaps purified)
+        versions.
+        questions: one a picture.
+    """
+    expected = [a.text for a in model.with_prefix("").answer(clean, questions)]
+
+    def measured(text: str) -> Found:
+        return _measure(model, clean, moved, questions, expected, text)
+
+    order = random.Random(seed).sample(list(pool), len(pool))
+    best = measured("")
+    before, tried = best.moved, 1
+    for _ in range(phrases):
+        options = [
+            measured(f"{best.text} {phrase}".strip()) for phrase in order if phrase not in best.text
+        ]
+        tried += len(options)
+        top = max(options, key=lambda found: found.moved + found.clean, default=best)
+        if top.moved + top.clean <= best.moved + best.clean:
+            break
+        best = top
+    return replace(best, before=before, tried=tried)
+
+
+def measure_text_prefix(
+    model: HubVLM, clean: Tensor, moved: Tensor, questions: Sequence[str], text: str
+) -> Found:
+    """What one prefix does, on other pictures than those of the search."""
+    expected = [a.text for a in model.with_prefix("").answer(clean, questions)]
+    plain = _measure(model, clean, moved, questions, expected, "")
+    return replace(_measure(model, clean, moved, questions, expected, text), before=plain.moved)
+
+
+def _measure(
+    model: HubVLM,
+    clean: Tensor,
+    moved: Tensor,
+    questions: Sequence[str],
+    expected: Sequence[str],
+    text: str,
+) -> Found:
+    led = model.with_prefix(text)
+    on_moved, on_clean = (_share(led, pixels, questions, expected) for pixels in (moved, clean))
+    return Found(text, on_moved, on_clean, before=on_moved, tried=1)
+
+
+def _share(
+    model: HubVLM, pixels: Tensor, questions: Sequence[str], expected: Sequence[str]
+) -> float:
+    given = model.answer(pixels, questions)
+    return sum(a.text == text for a, text in zip(given, expected, strict=True)) / len(expected)
+
+
+Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """eps: of the attacks, in 1/255; attack_steps: of each. pictures: how many are attacked to
+    search on; held: how many more to measure on. phrases: at most so many in the text."""
+
+    eps: tuple[float, ...] = (4.0, 6.0, 8.0)
+    attack_steps: int = 6
+    pictures: int = 150
+    held: int = 90
+    phrases: int = 2
+    seed: int = 0
+
+
+def optimise_prompt(
+    data: Path,
+    out: Path,
+    model: HubVLM,
+    *,
+    config: SearchConfig | None = None,
+    purify: Purify | None = None,
+) -> dict[str, Any]:
+    """Searches a text for a model of the hub, and writes it to the file `out`, which `read_prompt`
+    reads.
+
+    The attacks are made through the embedded model, and show on the other one as far as they
+    transfer.
+
+    Args:
+        data: a folder as training.vlm_data describes it; only its training pictures are used, some
+            of them held out.
+        purify: what attacked pictures go through before the model sees them. Those that come back
+            as they were are left out: the prompt is for pictures that were purified.
+
+    Returns:
+        The text; of held-out attacked pictures, the shares of answers that are those of the clean
+        picture, `before` and `after`, without and behind it; `clean`, the share on clean pictures
+        behind it.
+
+    Raises:
+        FileNotFoundError: the data is not there.
+        ValueError: `out` is no .json, or fewer than two pictures were purified, so that there is
+            nothing to search on.
+    """
+    if out.suffix != ".json":
+        raise ValueError(f"Name the file for the prompt .json, not {out.name!r}.")
+    config = config or SearchConfig()
+    clean, questions = _pictures(data, config)
+    moved = _moved(EmbeddedVLM.from_pretrained(), clean, questions, config)
+    if purify is not None:
+        purified = torch.cat([purify(shot) for shot in moved.split(1)])
+        changed = (purified != moved).flatten(1).any(1)
+        clean, moved = clean[changed], purified[changed]
+        questions = [asked for asked, kept in zip(questions, changed.tolist(), strict=True) if kept]
+    if len(clean) < 2:
+        raise ValueError(
+            f"Of the attacked pictures, {len(clean)} were purified; at least 2 are needed, to "
+            "search on and to measure on. Take more pictures (`pictures` in --config) or a larger "
+            "budget (`eps`)."
+        )
+    return _search(model, clean, moved, questions, out, config)
+
+
+def _pictures(data: Path, config: SearchConfig) -> tuple[Tensor, list[str]]:
+    """Training pictures, float [N, 3, 224, 224], and a question on each."""
+    pictures = load_pictures(data)
+    frequency, rng = class_frequency(pictures), random.Random(config.seed)
+    shots: list[Tensor] = []
+    questions: list[str] = []
+    for picture in rng.sample(pictures, len(pictures)):
+        texts = sorted(
+            {t.prompt for t in train_texts(picture, 0, frequency, rng)} - {CAPTION_PROMPT}
+        )
+        if texts and len(shots) < config.pictures + config.held:
+            shots.append(render_view(read_pixels(data / picture.name), View()))
+            questions.append(rng.choice(texts))
+    return torch.stack(shots), questions
+
+
+def _moved(eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: SearchConfig) -> Tensor:
+    """Every picture attacked once: on the answer or, every third one, on CLIP's features; at one of
+    the budgets."""
+    moved = []
+    for i, question in enumerate(questions):
+        here = clean[i : i + 1]
+        attack = Attack(
+            "pgd",
+            eps=config.eps[i % len(config.eps)],
+            steps=config.attack_steps,
+            seed=config.seed + i,
+        )
+        if i % 3:
+            objective: Any = change_answer(eyes, [question], [eyes.answer(here, question)[0].text])
+        else:
+            objective = MoveFeatures(language_tokens(eyes.tower, layers=eyes.config.layers), here)
+        moved.append(run_attack(attack, here, objective))
+    return torch.cat(moved)
+
+
+def _search(
+    model: HubVLM,
+    clean: Tensor,
+    moved: Tensor,
+    questions: list[str],
+    out: Path,
+    config: SearchConfig,
+) -> dict[str, Any]:
+    """Searches on the first pictures and measures on the held-out ones."""
+    split = len(clean) - min(config.held, len(clean) // 2)
+    found = search_text_prefix(
+        model,
+        clean[:split],
+        moved[:split],
+        questions[:split],
+        phrases=config.phrases,
+        seed=config.seed,
+    )
+    held = measure_text_prefix(model, clean[split:], moved[split:], questions[split:], found.text)
+    facts = {"text": found.text, "tried": found.tried, "held pictures": len(questions) - split}
+    facts |= {"before": held.before, "after": held.moved, "clean": held.clean}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(facts, indent=2) + "\n")
+    return facts

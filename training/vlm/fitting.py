@@ -1,0 +1,438 @@
+"""Several texts packed behind one picture, so that training runs through its visual tokens once."""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.training_utils import EMAModel
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from causalclip.clip.backbones import load_tower
+from causalclip.clip.tower import Tower
+from causalclip.clip.weights import fast_dtype
+from purifier.vlm.features import LAYERS
+from purifier.vlm.model import EmbeddedVLM, VLMConfig
+from purifier.vlm.vocabulary import Vocabulary, prune_tokenizer, train_tokenizer
+from training.purifier.loop import averaged, log_row, resume, save_checkpoint
+from training.vlm.data import (
+    CAPTION,
+    FeatureCache,
+    Picture,
+    class_frequency,
+    load_pictures,
+    train_texts,
+)
+from training.vlm.questions import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Several texts behind each picture, so that its visual tokens are computed once.
+
+    ids, segments, positions, labels: [N, T]; segment 0 is padding, texts are numbered from 1;
+    positions count from the last visual token; labels are the next token where it belongs to an
+    answer, -100 elsewhere.
+    """
+
+    ids: Tensor
+    segments: Tensor
+    positions: Tensor
+    labels: Tensor
+
+    def mask(self, visual: int) -> Tensor:
+        """bool [N, 1, V + T, V + T]: causal; a text sees the visual tokens and itself, not its
+        neighbours."""
+        N, T = self.ids.shape
+        segments = torch.cat([self.segments.new_zeros(N, visual), self.segments], 1)
+        same = segments[:, :, None] == segments[:, None, :]
+        same[:, :, :visual] = True
+        causal = torch.ones(visual + T, visual + T, dtype=torch.bool).tril()
+        return (same & causal)[:, None]
+
+
+def pack(
+    texts: Sequence[Sequence[tuple[list[int], list[int]]]], *, pad: int, prompt_labels: bool = False
+) -> Pack:
+    """Packs (prompt ids, answer ids) of each picture one after the other."""
+    rows = [_row(items, prompt_labels=prompt_labels) for items in texts]
+    length = max(len(row[0]) for row in rows)
+    fill = (pad, 0, 0, -100)
+    columns = [
+        torch.tensor([list(row[k]) + [fill[k]] * (length - len(row[k])) for row in rows])
+        for k in range(len(fill))
+    ]
+    return Pack(*columns)
+
+
+def _row(
+    items: Sequence[tuple[list[int], list[int]]], *, prompt_labels: bool
+) -> tuple[list[int], ...]:
+    ids: list[int] = []
+    segments: list[int] = []
+    positions: list[int] = []
+    labels: list[int] = []
+    for number, (prompt, answer) in enumerate(items, start=1):
+        whole = prompt + answer
+        ids += whole[:-1]
+        segments += [number] * (len(whole) - 1)
+        positions += range(len(whole) - 1)
+        labels += (prompt[1:] if prompt_labels else [-100] * (len(prompt) - 1)) + answer
+    return ids, segments, positions, labels
+
+
+PACKED = "packed"
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    *,
+    scaling: float,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """query, key, value [N, heads, T, d], an additive mask [N, 1, T, T] -> [N, T, heads, d]. No
+    dropout inside."""
+    weights = ((query * scaling) @ key.transpose(-1, -2) + attention_mask).softmax(-1)
+    return (weights @ value).transpose(1, 2), None
+
+
+AttentionInterface.register(PACKED, packed_attention)
+
+
+@dataclass(frozen=True, slots=True)
+class VLMTrainConfig:
+    """Chosen on the validation part of `train`.
+
+    blind: the same model without the picture, for the baseline. lr: of the language model; lr_new:
+    of the connector.
+    answer_weight: of an answer's tokens beside a caption's, of which there are many more. texts: at
+    most so many of a picture at a time. average: decay of the moving average of the weights, which
+    is what is kept. stop_after: end after so many epochs, to be gone on with later. layers: of the
+    language model; language: its other settings. vision: the layers of the tower that are seen.
+    """
+
+    seed: int = 0
+    epochs: int = 7
+    batch: int = 16
+    texts: int = 12
+    lr: float = 3e-4
+    lr_new: float = 1e-3
+    decay: float = 0.05
+    smoothing: float = 0.1
+    dropout: float = 0.1
+    feature_dropout: float = 0.2
+    answer_weight: float = 2.0
+    average: float = 0.998
+    views: int = 1
+    blind: bool = False
+    splits: tuple[str, ...] = ("train",)
+    stop_after: int | None = None
+    layers: int = 4
+    vision: tuple[int, ...] = LAYERS
+    language: dict[str, Any] = field(default_factory=dict)
+
+
+def step_loss(
+    model: EmbeddedVLM,
+    rows: Sequence[Picture],
+    features: FeatureCache,
+    frequency: dict[str, int],
+    config: VLMTrainConfig,
+    rng: random.Random,
+) -> Tensor:
+    """The weighted cross-entropy of one batch of pictures, each in a random view, with a random
+    part of its texts."""
+    views = [rng.randrange(config.views) for _ in rows]
+    texts = [
+        train_texts(p, v, frequency, rng, splits=config.splits)
+        for p, v in zip(rows, views, strict=True)
+    ]
+    if config.blind:  # a caption without its picture teaches nothing about answers
+        texts = [[text for text in group if text.kind != CAPTION] for group in texts]
+    texts = [rng.sample(t, min(config.texts, len(t))) for t in texts]
+    full = [(p, v, t) for p, v, t in zip(rows, views, texts, strict=True) if t]
+    if not full:  # crops that leave every box in doubt, and nothing else to ask
+        return model.language.get_input_embeddings().weight.sum() * 0
+    logits, labels, weights = packed_logits(model, full, features, config)
+    losses = F.cross_entropy(
+        logits.float(), labels, reduction="none", label_smoothing=config.smoothing
+    )
+    return (losses * weights).sum() / weights.sum()
+
+
+def packed_logits(
+    model: EmbeddedVLM,
+    rows: Sequence[tuple[Picture, int, list[Text]]],
+    features: FeatureCache,
+    config: VLMTrainConfig,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits [K, vocabulary], labels [K] and weights [K] of the K tokens to be said, in order of
+    pictures and texts."""
+    words = model.vocabulary
+    ids = [
+        [(words.prompt(t.prompt), words.answer(t.answer)) for t in texts] for _, _, texts in rows
+    ]
+    packed = pack(ids, pad=words.pad)
+    weights = [
+        1.0 if text.kind == CAPTION else config.answer_weight
+        for (_, _, texts), pairs in zip(rows, ids, strict=True)
+        for text, (_, answer) in zip(texts, pairs, strict=True)
+        for _ in answer
+    ]
+    picks = [(p.name, v) for p, v, _ in rows]
+    visual = model.unseen(len(rows)) if config.blind else model.connector(*features.take(picks))
+    V = visual.shape[1]
+    embeds = torch.cat([visual, model.language.get_input_embeddings()(packed.ids)], 1)
+    hidden = model.language.base_model(
+        inputs_embeds=embeds,
+        attention_mask=torch.zeros(())
+        .where(packed.mask(V), torch.finfo(torch.bfloat16).min)
+        .to(visual.dtype),
+        position_ids=torch.cat([torch.arange(V).expand(len(rows), V), packed.positions + V], 1),
+        use_cache=False,
+    ).last_hidden_state
+    said = packed.labels != -100
+    return model.head(hidden[:, V:][said]), packed.labels[said], torch.tensor(weights)
+
+
+@torch.no_grad()
+def validate_vlm(
+    model: EmbeddedVLM, pictures: Sequence[Picture], features: FeatureCache, config: VLMTrainConfig
+) -> dict[str, float]:
+    """On the validation part: caption loss in nats a token, and how many answers greedy decoding
+    would get right."""
+    model.eval()
+    frequency, rng = class_frequency(pictures), random.Random(0)
+    known = [(p, 0, train_texts(p, 0, frequency, rng, splits=("val",))) for p in pictures]
+    known = [row for row in known if row[2]]
+    hits: dict[str, list[float]] = {}
+    for start in range(0, len(known), config.batch):
+        rows = known[start : start + config.batch]
+        logits, labels, _ = packed_logits(model, rows, features, config)
+        losses = F.cross_entropy(logits.float(), labels, reduction="none").tolist()
+        right = (logits.argmax(-1) == labels).tolist()
+        at = 0
+        for text in (text for _, _, texts in rows for text in texts):
+            here = slice(at, at + len(model.vocabulary.answer(text.answer)))
+            at = here.stop
+            if text.kind == CAPTION:
+                hits.setdefault("caption loss", []).extend(losses[here])
+            else:
+                group = "human" if text.kind == "human" else "boxes"
+                hits.setdefault(group, []).append(float(all(right[here])))
+                hits.setdefault(group + " loss", []).append(sum(losses[here]))
+    return {key: sum(values) / len(values) for key, values in sorted(hits.items())}
+
+
+def has_texts(picture: Picture, splits: Sequence[str], *, blind: bool = False) -> bool:
+    """Whether there is something to learn from the picture in these splits; for a blind model, a
+    question."""
+    own = bool(picture.boxes or (picture.captions and not blind)) and picture.split in splits
+    return own or any(q.split in splits for q in picture.questions)
+
+
+def batches(pictures: Sequence[Picture], size: int, rng: random.Random) -> Iterator[list[Picture]]:
+    """In random order, but with pictures of like many texts together: less padding."""
+    order = rng.sample(list(pictures), len(pictures))
+    groups = []
+    for start in range(0, len(order), 8 * size):
+        part = sorted(order[start : start + 8 * size], key=_count_words)
+        groups += [part[i : i + size] for i in range(0, len(part), size)]
+    yield from rng.sample(groups, len(groups))
+
+
+def _count_words(picture: Picture) -> float:
+    """About how many words there are to learn from a picture at a time."""
+    asked = sum(len(q.question.split()) + 3 for q in picture.questions)
+    return 15 * len(picture.captions) + asked + 80 * bool(picture.boxes)
+
+
+CACHE = Path(".cache/vlm")
+
+
+def train_vlm(
+    data_root: Path,
+    out: Path,
+    *,
+    config: VLMTrainConfig | None = None,
+    warm_start: Path | None = None,
+    cache: Path = CACHE,
+) -> EmbeddedVLM:
+    """Trains from a data folder (see training.vlm.data) and writes the model to `out`.
+
+    Args:
+        warm_start: a folder with config.json, tokenizer.json and model.safetensors of a BERT-like
+            encoder; without it the tokenizer is learned from the texts and the weights start at
+            random.
+        cache: of the features, the checkpoint and the log (train.jsonl).
+    """
+    config = config or VLMTrainConfig()
+    torch.manual_seed(config.seed)
+    pictures = load_pictures(data_root)
+    tower = load_tower()
+    names = [p.name for p in pictures]
+    features = FeatureCache.build(
+        tower, data_root, names, cache, views=config.views, layers=config.vision
+    )
+    model = build_model(pictures, tower, config, warm_start=warm_start)
+    fit_vlm(model, pictures, features, config, folder=cache / out.name)
+    model.save_pretrained(out)
+    return model
+
+
+def build_model(
+    pictures: Sequence[Picture], tower: Tower, config: VLMTrainConfig, *, warm_start: Path | None
+) -> EmbeddedVLM:
+    """An untrained model: its vocabulary and its known answers are those of the training texts."""
+    texts, answers = _words(pictures, config)
+    if warm_start is None:
+        ids: list[int] = []
+        vocabulary = Vocabulary(train_tokenizer(texts))
+        language: dict[str, Any] = {
+            "model_type": "llama",
+            "hidden_size": 320,
+            "intermediate_size": 1024,
+            "num_attention_heads": 5,
+            "max_position_embeddings": 512,
+            "tie_word_embeddings": True,
+        }
+    else:
+        pruned, ids = prune_tokenizer(
+            Tokenizer.from_file(str(warm_start / "tokenizer.json")), texts
+        )
+        vocabulary = Vocabulary(pruned)
+        theirs = json.loads((warm_start / "config.json").read_text())
+        kept = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
+        language = {"model_type": "bert", "is_decoder": True, **{k: theirs[k] for k in kept}}
+        # no dropout on attention weights: with it PyTorch leaves its fused attention, at twice the
+        # cost here
+        language |= {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": 0.0}
+    language |= {
+        "vocab_size": len(vocabulary),
+        "pad_token_id": vocabulary.pad,
+        "eos_token_id": vocabulary.stop,
+    }
+    language |= {"bos_token_id": None, "num_hidden_layers": config.layers, **config.language}
+    settings = VLMConfig(language=language, layers=config.vision, dropout=config.feature_dropout)
+    model = EmbeddedVLM(settings, vocabulary, tower, answers=answers)
+    if warm_start is not None:
+        _warm(model, load_file(warm_start / "model.safetensors"), ids)
+    return model
+
+
+def _words(pictures: Sequence[Picture], config: VLMTrainConfig) -> tuple[list[str], list[str]]:
+    """Every text of the training split (questions on boxes: a sample of each picture), and every
+    answer."""
+    frequency, rng = class_frequency(pictures), random.Random(config.seed)
+    texts = [t for p in pictures for _ in range(3) for t in train_texts(p, 0, frequency, rng)]
+    answers = (
+        {t.answer for t in texts if t.kind != CAPTION}
+        | {str(n) for n in range(11)}
+        | set(frequency)
+    )
+    return [x for t in texts for x in (t.prompt, t.answer)] + sorted(answers), sorted(answers)
+
+
+def _warm(model: EmbeddedVLM, theirs: dict[str, Tensor], ids: list[int]) -> None:
+    """Copies the encoder's weights into the causal model, the embeddings of the kept words
+    alone."""
+    own = model.language.state_dict()
+    for name, tensor in theirs.items():
+        target = "bert." + name.removeprefix("bert.")
+        if target in own:
+            value = tensor[ids] if "word_embeddings" in name else tensor
+            own[target] = value.float()[: own[target].shape[0]] if value.dim() else value
+    model.language.load_state_dict(own)
+    model.language.tie_weights()
+
+
+def fit_vlm(
+    model: EmbeddedVLM,
+    pictures: Sequence[Picture],
+    features: FeatureCache,
+    config: VLMTrainConfig,
+    *,
+    folder: Path,
+) -> None:
+    """The training loop; leaves the averaged weights in `model`.
+
+    A copy in the processor's fast type runs forwards and backwards, and `model` keeps the weights
+    in float32.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    frequency = class_frequency(pictures)
+    chosen = [p for p in pictures if has_texts(p, config.splits, blind=config.blind)]
+    steps = math.ceil(len(chosen) / config.batch)
+    average, worker = (
+        EMAModel(model.parameters(), decay=config.average),
+        model.twin(dtype=fast_dtype()),
+    )
+    worker.language.set_attn_implementation(PACKED)
+    optimizer = _optimizer(model, config)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: _rate(s, steps * config.epochs)
+    )
+    first = resume(folder, model, average, optimizer, scheduler)
+    _copy(model, worker)
+    for epoch in range(first, config.stop_after or config.epochs):
+        rng = random.Random(f"{config.seed}:{epoch}")
+        torch.manual_seed(config.seed * 1000 + epoch)
+        worker.train()
+        total = 0.0
+        for rows in batches(chosen, config.batch, rng):
+            loss = step_loss(worker, rows, features, frequency, config, rng)
+            loss.backward()
+            _take_gradients(model, worker)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            _copy(model, worker)
+            average.step(model.parameters())
+            total += loss.item()
+        with averaged(model, average):
+            found = validate_vlm(model, pictures, features, config)
+        log_row(folder, {"epoch": epoch, "loss": total / steps} | found)
+        save_checkpoint(folder, epoch + 1, model, average, optimizer, scheduler)
+    average.copy_to(model.parameters())
+    model.eval()
+
+
+def _take_gradients(model: EmbeddedVLM, worker: EmbeddedVLM) -> None:
+    """Moves the worker's gradients to the model, in the model's precision."""
+    for own, theirs in zip(model.parameters(), worker.parameters(), strict=True):
+        own.grad = None if theirs.grad is None else theirs.grad.float()
+        theirs.grad = None
+
+
+@torch.no_grad()
+def _copy(model: EmbeddedVLM, worker: EmbeddedVLM) -> None:
+    torch._foreach_copy_(list(worker.parameters()), list(model.parameters()))
+
+
+def _rate(step: int, total: int) -> float:
+    warm = min(1.0, (step + 1) / max(1, total // 20))
+    return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total)))))
+
+
+def _optimizer(model: EmbeddedVLM, config: VLMTrainConfig) -> torch.optim.Optimizer:
+    groups = []
+    for module, rate in ((model.language, config.lr), (model.connector, config.lr_new)):
+        matrices = [p for p in module.parameters() if p.dim() > 1]
+        vectors = [p for p in module.parameters() if p.dim() <= 1]
+        groups += [
+            {"params": matrices, "lr": rate, "weight_decay": config.decay},
+            {"params": vectors, "lr": rate, "weight_decay": 0.0},
+        ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)

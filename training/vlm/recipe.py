@@ -1,0 +1,381 @@
+"""Makes the embedded model with all that is said of it, or measures one that is there:
+
+    python -m training.vlm.recipe DATA/vlm --out RUN/vlm --warm-start all-MiniLM-L6-v2
+    python -m training.vlm.recipe DATA/vlm --out RUN/vlm --measure
+
+A stopped run goes on where it was, if its options are the same.
+
+Measured is the skill on `test`: the numbers of the card. The blind baseline is the same model
+trained without the picture; the majority answer is the most frequent answer of the training split
+to that type of question. Answers match
+exactly after normalisation: lower case, `_` as a space, the members of a list in any order.
+Captions are measured by the COCO caption challenge's own code (pycocoevalcap): CIDEr-D (Vedantam et
+al., CVPR 2015, arXiv 1411.5726) and BLEU-4 (Papineni et al., ACL 2002, over the corpus), which take
+captions as strings of words with single spaces.
+"""
+
+import argparse
+import json
+import logging
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.cider.cider import Cider
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from purifier.vlm.features import View, read_pixels, render_view
+from purifier.vlm.interface import Answer
+from purifier.vlm.model import EmbeddedVLM
+from training.purifier.cards import write_vlm_card
+from training.vlm.data import (
+    FeatureCache,
+    Picture,
+    Split,
+    Text,
+    class_frequency,
+    fixed_questions,
+    human_kind,
+    load_pictures,
+    normalise_answer,
+    normalise_caption,
+    train_texts,
+)
+from training.vlm.fitting import CACHE, VLMTrainConfig, train_vlm
+from training.vlm.questions import KINDS
+
+WARM_WORDS = (
+    "It started from the first layers of all-MiniLM-L6-v2 (Apache-2.0), a sentence encoder, turned "
+    "causal, with the word pieces that the texts use."
+)
+
+
+def make_vlm(
+    data_root: Path,
+    out: Path,
+    *,
+    config: VLMTrainConfig,
+    warm_start: Path | None = None,
+    cache: Path = CACHE,
+    settings: str = "",
+) -> dict[str, Any]:
+    """All of it: trains the model and its blind baseline, fits the confidence, measures on `test`,
+    writes the card.
+
+    Args:
+        out: the model's folder. The blind baseline stays in the cache.
+        settings: a sentence for the card on how the settings were chosen.
+    """
+    model = train_vlm(data_root, out, config=config, warm_start=warm_start, cache=cache)
+    calibrate(model, data_root, cache=cache).save_pretrained(out)
+    blind_config, blind_folder = replace(config, blind=True), cache / f"{out.name}-blind"
+    blind = train_vlm(
+        data_root, blind_folder, config=blind_config, warm_start=warm_start, cache=cache
+    )
+    shipped = EmbeddedVLM.from_pretrained(out, tower=model.tower)
+    measured = evaluate_vlm(shipped, data_root, blind=blind, cache=cache)
+    write_vlm_card(
+        out, measured, model=shipped, warm=WARM_WORDS if warm_start else "", settings=settings
+    )
+    return measured
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line: see the module's docstring."""
+    default = VLMTrainConfig()
+    parser = argparse.ArgumentParser(
+        description="Train, measure and ship the embedded vision-language model."
+    )
+    parser.add_argument(
+        "data",
+        type=Path,
+        help="folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl and the pictures",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument(
+        "--warm-start", type=Path, help="folder of a BERT-like encoder, such as all-MiniLM-L6-v2"
+    )
+    parser.add_argument("--epochs", type=int, default=default.epochs)
+    parser.add_argument(
+        "--views", type=int, default=default.views, help="augmented views of each picture, 1 to 6"
+    )
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--settings", default="", help="a sentence for the card on how the settings were chosen"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="train nothing: measure the model that is in --out"
+    )
+    parser.add_argument(
+        "--results", type=Path, help="JSON file for the numbers, which are printed, too"
+    )
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(args.threads)
+    if args.measure:
+        measured = evaluate_vlm(EmbeddedVLM.from_pretrained(args.out), args.data, cache=CACHE)
+    else:
+        config = VLMTrainConfig(epochs=args.epochs, views=args.views, seed=args.seed)
+        measured = make_vlm(
+            args.data, args.out, config=config, warm_start=args.warm_start, settings=args.settings
+        )
+    if args.results:
+        args.results.write_text(json.dumps(measured, indent=2) + "\n")
+    print(json.dumps(measured, indent=2))
+
+
+if __name__ == "__main__":
+    main()
+
+
+Keyed = dict[int, list[str]]
+
+
+def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    """CIDEr-D of each candidate against its references, from 0 to 10.
+
+    Raises:
+        ValueError: the two do not match in number, or a candidate has no reference.
+    """
+    _, scores = Cider().compute_score(*_keyed(candidates, references))
+    return [float(score) for score in scores]
+
+
+def bleu4(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Corpus BLEU-4, from 0 to 1; raises as `cider` does."""
+    scores, _ = Bleu(4).compute_score(*_keyed(candidates, references), verbose=0)
+    return float(scores[3])
+
+
+def interval(values: Sequence[float], *, rounds: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a mean."""
+    rng = random.Random(seed)
+    means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(rounds))
+    return means[int(0.025 * rounds)], means[int(0.975 * rounds) - 1]
+
+
+def _keyed(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[Keyed, Keyed]:
+    """(references, candidates) by number, as the library takes them."""
+    if len(candidates) != len(references) or not all(references):
+        raise ValueError(
+            "Every caption needs at least one reference: give as many lists of references as "
+            "captions."
+        )
+    return {i: list(refs) for i, refs in enumerate(references)}, {
+        i: [text] for i, text in enumerate(candidates)
+    }
+
+
+def fit_confidence(scores: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
+    """Fits how sure the model may say that it is to how often answers of such likelihood were right
+    (Platt scaling): confidence = sigmoid(slope * log p + offset).
+
+    Args:
+        scores: log p of each answer.
+        right: whether it was the answer expected.
+
+    Returns:
+        Slope and offset.
+
+    Raises:
+        ValueError: all are right or all are wrong, which fits no curve.
+    """
+    if not any(right) or all(right):
+        raise ValueError("Calibration needs right and wrong answers; give more held-out questions.")
+    fitted = LogisticRegression(C=np.inf).fit(np.array(scores)[:, None], right)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+BATCH = 32
+GROUPS = {"human": "daquar, all", "boxes": "boxes, all"}
+UNSEEN = "daquar, pictures without training questions"
+
+
+def evaluate_vlm(
+    model: EmbeddedVLM,
+    data_root: Path,
+    *,
+    blind: EmbeddedVLM | None = None,
+    split: Split = "test",
+    cache: Path | None = None,
+) -> dict[str, Any]:
+    """Every number of the model card.
+
+    Args:
+        blind: the baseline; without it its columns are missing from the table.
+        cache: a folder of CLIP's features, as training makes it; without it the pictures are seen
+            anew.
+
+    Returns:
+        `captions`: set -> CIDEr, its 95 % interval, BLEU-4, pictures; `answers`: type -> questions,
+        accuracy, its interval, blind, majority; `sure`: the share of questions answered with
+        confidence, and the accuracy there.
+    """
+    pictures = load_pictures(data_root)
+    asked = fixed_questions(pictures, class_frequency(pictures), split=split)
+    asked += [
+        (p.name, Text(q.question, q.answer, UNSEEN))
+        for p in pictures
+        for q in p.questions
+        if q.unseen
+    ]
+    captioned = [p for p in pictures if p.captions and p.split == split]
+    names = sorted({name for name, _ in asked} | {p.name for p in captioned})
+    seen = _see(model, data_root, names, pictures, cache)
+    given = _answers(model, seen, asked)
+    guesses = None if blind is None else _answers(blind, _nothing(blind, names), asked)
+    return {
+        "split": split,
+        "captions": _captions(model, seen, captioned),
+        "answers": _accuracy_table(asked, given, guesses, _majorities(pictures)),
+        "sure": _sure(asked, given),
+    }
+
+
+def calibrate(model: EmbeddedVLM, data_root: Path, *, cache: Path | None = None) -> EmbeddedVLM:
+    """Fits the model's confidence on the validation questions, in place."""
+    pictures = load_pictures(data_root)
+    asked = fixed_questions(pictures, class_frequency(pictures), split="val")
+    seen = _see(model, data_root, sorted({name for name, _ in asked}), pictures, cache)
+    plain = model.with_config(slope=1.0, offset=0.0)
+    given = _answers(plain, seen, asked)
+    # the inverse of the sigmoid: log p
+    scores = [math.log(a.confidence / (1 - a.confidence)) for a in given]
+    slope, offset = fit_confidence(
+        scores, [_same(a, t) for a, (_, t) in zip(given, asked, strict=True)]
+    )
+    return model.with_config(slope=round(slope, 4), offset=round(offset, 4))
+
+
+def _see(
+    model: EmbeddedVLM,
+    root: Path,
+    names: Sequence[str],
+    pictures: Sequence[Picture],
+    cache: Path | None,
+) -> dict[str, Tensor]:
+    """Visual tokens [V, D] of each picture."""
+    kept = None
+    if cache is not None:
+        everything = [p.name for p in pictures]
+        kept = FeatureCache.build(
+            model.tower, root, everything, cache, views=1, layers=model.config.layers
+        )
+    seen: dict[str, Tensor] = {}
+    with torch.inference_mode():
+        for start in range(0, len(names), BATCH):
+            part = names[start : start + BATCH]
+            if kept is not None:
+                visual = model.connector(*kept.take([(name, 0) for name in part]))
+            else:
+                visual = model.see(
+                    torch.stack([render_view(read_pixels(root / name), View()) for name in part])
+                )
+            seen.update(zip(part, visual, strict=True))
+    return seen
+
+
+def _nothing(model: EmbeddedVLM, names: Sequence[str]) -> dict[str, Tensor]:
+    """What a blind model was trained on: no visual tokens at all."""
+    with torch.inference_mode():
+        return dict.fromkeys(names, model.unseen()[0])
+
+
+def _answers(
+    model: EmbeddedVLM, seen: dict[str, Tensor], asked: Sequence[tuple[str, Text]]
+) -> list[Answer]:
+    # like lengths together: less padding
+    order = sorted(range(len(asked)), key=lambda i: len(asked[i][1].prompt))
+    found: dict[int, Answer] = {}
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        visual = torch.stack([seen[asked[i][0]] for i in part])
+        found.update(
+            zip(part, model.answer_seen(visual, [asked[i][1].prompt for i in part]), strict=True)
+        )
+    return [found[i] for i in range(len(asked))]
+
+
+def _captions(
+    model: EmbeddedVLM, seen: dict[str, Tensor], pictures: Sequence[Picture]
+) -> dict[str, Any]:
+    table = {}
+    for source in sorted({p.source for p in pictures}):
+        group = [p for p in pictures if p.source == source]
+        said: list[str] = []
+        for start in range(0, len(group), BATCH):
+            visual = torch.stack([seen[p.name] for p in group[start : start + BATCH]])
+            said += [normalise_caption(c.text) for c in model.caption_seen(visual)]
+        references = [[normalise_caption(c) for c in p.captions] for p in group]
+        scores = cider(said, references)
+        table[source] = {
+            "pictures": len(group),
+            "cider": round(sum(scores) / len(scores), 4),
+            "cider_interval": [round(x, 4) for x in interval(scores)],
+            "bleu4": round(bleu4(said, references), 4),
+        }
+    return table
+
+
+def _majorities(pictures: Sequence[Picture]) -> dict[str, str]:
+    """Type of question -> its most frequent answer in the training split; of people's questions
+    also over all."""
+    frequency, rng = class_frequency(pictures), random.Random(0)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for picture in pictures:
+        for text in train_texts(picture, 0, frequency, rng):
+            if text.kind == "human":
+                counts[human_kind(text.prompt)][text.answer] += 1
+            for group in (text.kind, "human" if text.kind == "human" else "boxes"):
+                counts[group][text.answer] += 1
+    return {kind: count.most_common(1)[0][0] for kind, count in counts.items()}
+
+
+def _accuracy_table(
+    asked: Sequence[tuple[str, Text]],
+    given: Sequence[Answer],
+    guesses: Sequence[Answer] | None,
+    majority: dict[str, str],
+) -> dict[str, Any]:
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, (_, text) in enumerate(asked):
+        members[text.kind].append(i)
+        if text.kind != UNSEEN:
+            members[GROUPS["human" if text.kind.startswith("human") else "boxes"]].append(i)
+    group_key = {title: key for key, title in GROUPS.items()} | {UNSEEN: "human"}
+    table = {}
+    for kind, rows in sorted(members.items()):
+        right = [float(_same(given[i], asked[i][1])) for i in rows]
+        row: dict[str, Any] = {"questions": len(rows), "accuracy": round(sum(right) / len(rows), 4)}
+        row["interval"] = [round(x, 4) for x in interval(right)]
+        if guesses is not None:
+            row["blind"] = round(sum(_same(guesses[i], asked[i][1]) for i in rows) / len(rows), 4)
+        common = majority.get(group_key.get(kind, kind))
+        row["majority"] = round(sum(asked[i][1].answer == common for i in rows) / len(rows), 4)
+        table[kind] = row
+    return table
+
+
+def _sure(asked: Sequence[tuple[str, Text]], given: Sequence[Answer]) -> dict[str, Any]:
+    table = {}
+    humans = {t.kind for _, t in asked if t.kind.startswith("human")}
+    for title, kinds in (("daquar", humans), ("boxes", set(KINDS))):
+        rows = [(a, t) for a, (_, t) in zip(given, asked, strict=True) if t.kind in kinds]
+        sure = [_same(a, t) for a, t in rows if a.sure]
+        if rows:
+            accuracy = round(sum(sure) / len(sure), 4) if sure else None
+            table[title] = {"share": round(len(sure) / len(rows), 4), "accuracy": accuracy}
+    return table
+
+
+def _same(answer: Answer, text: Text) -> bool:
+    return normalise_answer(answer.text) == text.answer

@@ -1,0 +1,381 @@
+"""What Accuracy says: a reader's questions, each with a sentence and a chart or a small table.
+
+Every number is of a benchmark's file. All of them, in English, are in docs/measured.md.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from causalclip.examination.messages import wilson
+from causalclip.languages import N_, _, current, decimal, in_turn, number, speaking
+from causalclip.paths import detector_folder, shipped_folder
+from ui.fields import PRIVATE
+from ui.tabs.charts import (
+    Axis,
+    Mark,
+    Series,
+    bar,
+    fall,
+    key,
+    marks,
+    plot,
+    stack,
+    stack_legend,
+    table,
+)
+
+log = logging.getLogger(__name__)
+
+Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
+# its title, the benchmark that has to be there, what it says
+Question = tuple[str, str, Callable[[Reports], str]]
+BENCHMARKS = shipped_folder("benchmarks")
+NOT_MEASURED = N_("Not measured yet for this model.")
+OTHER_VERSION = N_("This was measured by another version. Run the benchmark again.")
+BANDS = {
+    "likely not generated": N_("likely not generated"),
+    "inconclusive": N_("inconclusive"),
+    "likely generated": N_("likely generated"),
+    "no answer": N_("no answer"),
+}
+SETS = {
+    "broad": N_("many generators"),
+    "alike": N_("content alike"),
+    "fresh": N_("newer, alike"),
+    "sites": N_("sites by lot"),
+    "edits": N_("edited parts"),
+    "all": N_("all"),
+}
+CHANGES = {
+    "as it is": N_("as it is"),
+    "JPEG 50": "JPEG 50",
+    "0.5x": N_("half the size"),
+    "crop 75 %": N_("cropped to 75 %"),
+    "a social network's copy": N_("a social network's copy"),
+}
+ATTACK_COLUMNS = {
+    "clean": N_("no attack"),
+    "PGD 8/255": "PGD, 8/255",
+    "APGD 8/255": "APGD, 8/255",
+    "full-gradient APGD 4/255": N_("attacker knows the purifier"),
+}
+BLOB = "bright in the middle, whatever is there"
+PURIFIED = "ours, 1 step, adapted encoder"
+NETWORK = {"ours without the network": N_("no network"), "the network alone": N_("network alone")}
+FEW = 10  # pictures of a generator that say something
+
+
+def percent(share: float) -> str:
+    """Whole percent; a share that is not 0 or 1 is not shown as if it were."""
+    if 0 < share < 0.005:
+        return _("under 1 %")
+    return _("over 99 %") if 0.995 < share < 1 else f"{number(round(100 * share))} %"
+
+
+def of_100(share: float) -> str:
+    """As whole pictures of 100."""
+    return _("fewer than 1") if 0 < share < 0.005 else number(round(100 * share))
+
+
+def where(read: Reports) -> str:
+    """The headline and its chart: where real and generated pictures fall."""
+    test = read("detection")
+    rows, called = (
+        test["all"]["reliability"],
+        {s: test[s]["bands"]["likely generated"] for s in test["sets"]},
+    )
+    words = _(
+        "{pictures} test pictures, of generators and sites that it has not learned from. Of 100 "
+        "generated ones, {called} are called likely generated: {sites} where sites were drawn by "
+        "lot, {broad} where generators are many, {alike} where content is alike. Of 100 real ones: "
+        "{accused}.",
+        pictures=number(test["all"]["pictures"]),
+        called=of_100(called["all"]["generated"]),
+        sites=of_100(called["sites"]["generated"]),
+        broad=of_100(called["broad"]["generated"]),
+        alike=of_100(called["alike"]["generated"]),
+        accused=of_100(called["all"]["real"]),
+    )
+    counts = (
+        [row["pictures"] - row["generated"] for row in rows],
+        [row["generated"] for row in rows],
+    )
+    drawn = fall(
+        _("Scores of real and of generated test pictures"),
+        {_("real"): counts[0], _("generated"): counts[1]},
+        Axis(_("score")),
+        _bands(test),
+        [_(band) for band in list(BANDS.values())[:3]],
+    )
+    return _p(words) + drawn
+
+
+def _bands(test: Any) -> tuple[float, ...]:
+    """The thresholds of the detector that was measured; none where another revision of it is
+    here."""
+    config = json.loads(
+        (detector_folder(test["model"]) / "config.json").read_text(encoding="utf-8")
+    )
+    if config["revision"] != test["revision"]:
+        return ()
+    return config["calibration"]["low"], config["calibration"]["high"]
+
+
+def answers(read: Reports) -> str:
+    """What is answered, set by set."""
+    test, rows = read("detection"), []
+    for name in _ordered(test["sets"])[:-1]:
+        for kind, title in (("real", _("real")), ("generated", _("generated"))):
+            found = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
+            rows.append([in_turn([_name(SETS, name), title]), stack(found), percent(found[2])])
+    bands = stack_legend([_(band) for band in BANDS.values()])
+    head = [_("pictures"), _("answers"), _("likely generated")]
+    return _p(_("Before the check of copies.")) + table(bands, head, rows)
+
+
+def pairs(read: Reports) -> str:
+    """AUC by set."""
+    test, rows = read("detection"), []
+    for name in _ordered(test["sets"]):
+        found = test[name]
+        drawn = marks(
+            [Mark(found["auc"], "a", _ends(found["auc_interval"]))], Axis("", 0.4, 1), line=0.5
+        )
+        rows.append([_name(SETS, name), drawn, decimal(100 * found["auc"], digits=0)])
+    words = _(
+        "Of 100 pairs of a real and a generated picture, the generated one scores higher in so "
+        "many; a coin gets 50."
+    )
+    return _p(words) + table("", [_("pictures"), "", _("of 100")], rows)
+
+
+def meant(read: Reports) -> str:
+    """What a score has meant: ranges of scores, and how many of them were generated."""
+    ranges = [r for r in read("detection")["meant"] if r["pictures"]]
+    rows, each = [], -(-len(ranges) // 6)
+    for first in range(0, len(ranges), each):
+        some = ranges[first : first + each]
+        share = sum(r["generated"] for r in some) / sum(r["pictures"] for r in some)
+        low, high = decimal(some[0]["low"], digits=2), decimal(some[-1]["high"], digits=2)
+        rows.append([_("{low} to {high}", low=low, high=high), bar(share), percent(share)])
+    generated = sum(r["generated"] for r in ranges) / sum(r["pictures"] for r in ranges)
+    words = _(
+        "Of test pictures with such a score, so many were generated; of all, {base}.",
+        base=percent(generated),
+    )
+    return _p(words) + table("", [_("score"), "", _("generated")], rows)
+
+
+def generators(read: Reports) -> str:
+    """How many pictures of each generator are called generated; those that are not named are left
+    out."""
+    found = read("detection")["groups"]["generators"]
+    rows = [
+        [
+            escape(name),
+            bar(r["called"], wilson(r["called"] * r["pictures"], r["pictures"])),
+            percent(r["called"]),
+        ]
+        for name, r in found.items()
+        if r["pictures"] >= FEW and "not stated" not in name and "several" not in name
+    ]
+    words = _("So many of their pictures are called likely generated.")
+    return _p(words) + table("", [_("generator"), "", ""], rows)
+
+
+def sent(read: Reports) -> str:
+    """AUC after what happens to pictures on their way."""
+    report = read("robustness")
+    found = {name: report["auc"][name]["all"] for name in CHANGES if name in report["auc"]}
+    rows = [
+        [_name(CHANGES, n), marks([Mark(auc)], Axis("", 0.5, 1)), _two(auc)]
+        for n, auc in found.items()
+    ]
+    words = _(
+        "{pictures} test pictures, changed as messengers and sites change them: the AUC (1 is "
+        "perfect, 0.5 a coin).",
+        pictures=number(report["drawn"]["travel"]["pictures"]),
+    )
+    return _p(words) + table("", [_("change"), "", "AUC"], rows)
+
+
+def maps(read: Reports) -> str:
+    """Whether the map or the search for edited parts finds what was changed."""
+    pasted, real, parts = read("splices"), read("edits")["auc"]["a region"], read("parts")
+    rows = []
+    for name, title in (("causal", _("the map")), (BLOB, _("a blob in the middle"))):
+        found = pasted["auc"][name]["mean"], real[name]["mean"]
+        drawn = marks(
+            [Mark(auc, series) for auc, series in zip(found, "ab", strict=True)],
+            Axis("", 0.4, 1),
+            line=0.5,
+        )
+        rows.append([title, drawn, *map(_two, found)])
+    words = _(
+        "No: a blob in the middle finds {pasted} pasted parts and {real} real edits better than "
+        "the map (AUC). The search for edited parts finds {found}, and accuses {flagged} of "
+        "{owners} owners' unedited photographs.",
+        pasted=number(pasted["splices"]),
+        real=number(real["causal"]["n"]),
+        found=percent(parts["edits"]["found"]),
+        flagged=number(parts["owners"]["flagged"]),
+        owners=number(parts["owners"]["n"]),
+    )
+    return _p(words) + table(
+        "", ["", "", key("a", _("pasted parts")), key("b", _("real edits"))], rows
+    )
+
+
+def purification(read: Reports) -> str:
+    """What purifying keeps under attack."""
+    cells = {(c["row"], c["column"]): c for c in read("purification")["cells"]}
+    rows = []
+    for column, title in ATTACK_COLUMNS.items():
+        without, with_it = cells.get(("no defence", column)), cells.get((PURIFIED, column))
+        if without and with_it:
+            drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))
+            parts = [cells.get((row, column)) for row in NETWORK]
+            shares = [
+                percent(cell["agreement"]) if cell else "" for cell in (with_it, *parts, without)
+            ]
+            rows.append([_(title), drawn, *shares])
+    words = _("How often the answer about an attacked picture stays the same.")
+    head = [_("attack"), "", _("purified"), *map(_, NETWORK.values()), _("as it is")]
+    return _p(words) + table("", head, rows)
+
+
+def found_marks(read: Reports) -> str:
+    """Marks of generators."""
+    report = read("marks")
+    wrong = sum(
+        row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"])
+    )
+    rows = []
+    for title, some, of in (
+        (_("marked files of unseen owners: generator named"), report["found"], report["seen"]),
+        (_("real pictures: a mark by mistake"), wrong, report["real pictures"]),
+    ):
+        shares = _("{some} of {all}", some=number(some), all=number(of))
+        rows.append([title, bar(some / of, wilson(some, of)), shares])
+    return table("", ["", "", ""], rows)
+
+
+def price(read: Reports) -> str:
+    """What independence of the two halves costs: a point of the curve for each weight of the
+    losses."""
+    groups: dict[tuple[float, float], list[dict[str, float]]] = {}
+    for row in read("curve")["rows"]:
+        groups.setdefault((row["independence"], row["adversary"]), []).append(row)
+    mean: dict[str, list[float]] = {name: [] for name in ("nhsic", "auc", "linear", "mlp", "knn")}
+    for some in sorted(groups.values(), key=lambda g: sum(r["nhsic"] for r in g) / len(g)):
+        for name, values in mean.items():
+            values.append(sum(row[name] for row in some) / len(some))
+    titles = {
+        "auc": _("the verdict, by what passes"),
+        "mlp": _("a network, by what is held back"),
+        "knn": _("15 neighbours, by what is held back"),
+        "linear": _("a linear probe, by what is held back"),
+    }
+    series = [
+        Series(title, list(zip(mean["nhsic"], mean[n], strict=True)), dots=True)
+        for n, title in titles.items()
+    ]
+    words = _(
+        "The mask parts what the model sees in two. Forced from a dependence of {most} to {least} "
+        "(nHSIC; 0 is independent), the verdict's AUC goes from {before} to {after}.",
+        most=_two(mean["nhsic"][-1]),
+        least=_two(mean["nhsic"][0]),
+        before=_two(mean["auc"][-1]),
+        after=_two(mean["auc"][0]),
+    )
+    x, y = Axis("nHSIC"), Axis("AUC", 0.5, 1, (0.5, 0.6, 0.7, 0.8, 0.9, 1))
+    return _p(words) + plot(words, series, x, y)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (N_("Where do real and generated pictures fall?"), "detection", where),
+    (N_("What does it answer, and how often wrongly?"), "detection", answers),
+    (N_("How well does it tell them apart?"), "detection", pairs),
+    (N_("What has a score meant?"), "detection", meant),
+    (N_("Which generators does it miss?"), "detection", generators),
+    (N_("Does it still work after a picture was sent on?"), "robustness", sent),
+    (N_("Does it find what was changed?"), "splices", maps),
+    (N_("What does purifying keep under attack?"), "purification", purification),
+    (N_("Which marks of generators does it find?"), "marks", found_marks),
+    (N_("What does independence cost?"), "curve", price),
+)
+UNKNOWN = (
+    N_("Generators newer than the test: on these, such detectors get worse."),
+    N_("Pictures by people who set out to fool it."),
+    N_("Whether a picture is true."),
+)
+
+
+def page(folder: Path | None = None) -> str:
+    """All questions as HTML. folder: of the benchmarks' files; None: the app's."""
+
+    def read(name: str) -> Any:
+        return json.loads(((folder or BENCHMARKS) / f"{name}.json").read_text(encoding="utf-8"))
+
+    first, *others = (_section(title, make, read) for title, _name, make in QUESTIONS)
+    unknown = "".join(f"<li>{_(sentence)}</li>" for sentence in UNKNOWN)
+    unknown = (
+        f"<section><h2>{_('What is not known')}</h2><ul class='cc-notes'>{unknown}</ul></section>"
+    )
+    top = f"<div class='cc-top'>{first}{unknown}</div>"
+    return f"<div class='cc-measured'>{top}<div class='cc-questions'>{''.join(others)}</div></div>"
+
+
+def _section(title: str, make: Callable[[Reports], str], read: Reports) -> str:
+    """One question; a file that is not there, or has another form, costs no other."""
+    try:
+        said = make(read)
+    except FileNotFoundError:
+        said = _p(_(NOT_MEASURED))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        log.warning("The answer to %r could not be drawn: %s", title, type(error).__name__)
+        said = _p(_(OTHER_VERSION))
+    return f"<section><h2>{_(title)}</h2>{said}</section>"
+
+
+def _ordered(sets: list[str]) -> list[str]:
+    return [name for name in SETS if name in sets]
+
+
+def _name(names: dict[str, str], name: str) -> str:
+    return escape(_(names[name]) if name in names else name)
+
+
+def _two(value: float) -> str:
+    return decimal(value, digits=2)
+
+
+def _ends(interval: list[float]) -> tuple[float, float]:
+    low, high = interval
+    return low, high
+
+
+def _p(words: str) -> str:
+    return f"<p>{words}</p>"
+
+
+def build_measured_tab(tab: gr.Tab) -> gr.HTML:
+    """Builds the content of `tab` inside the current Blocks."""
+    content = gr.HTML(f"<p>{_('The measurements are being read.')}</p>", elem_id="measured")
+    tab.select(lambda: _page(current()), None, content, queue=False, **PRIVATE)
+    return content
+
+
+@cache
+def _page(language: str) -> str:
+    with speaking(language):
+        return page()

@@ -1,0 +1,309 @@
+"""Judge only a part: the pictures that were found inside one, or a part chosen by its sides.
+
+A part becomes a file of its own that says where it was cut from, and is judged as any other
+picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from causalclip.examination.result import WholePicture, read_claims
+from causalclip.images.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
+from causalclip.images.loading import clip_box, cut, load_image, read_file, words
+from causalclip.images.subimages import find_pictures
+from causalclip.languages import ENGLISH, N_, _, ended, speaking
+from causalclip.report import card
+from causalclip.report.card import DRAWN_SIDE, data_url, draw_boxes, render
+from ui.cancellation import CancellationToken, Panel
+from ui.fields import GONE, KEPT, PRIVATE, RUNS, explain, upload_path
+from ui.server.queue import DECODED, PICTURES, Priority
+from ui.server.storage import new_folder
+
+STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
+MOST = 6  # found pictures that get a button
+ABOUT = N_(
+    "A screenshot, a page or a collage is judged as a whole, which says little about a picture in "
+    "it. Choose a part; its coordinates go into the report. A part of a screenshot is a copy of a "
+    "copy: traces are weaker in it."
+)
+NONE = N_("No picture was found inside this one. Choose a part of it.")
+FIRST = N_("Add a picture first.")
+SIDES = (  # names in ids, in words, and where they are at first
+    ("left", N_("Left, %"), 0),
+    ("top", N_("Top, %"), 0),
+    ("right", N_("Right, %"), 100),
+    ("bottom", N_("Bottom, %"), 100),
+)
+WHOLE = (0.0, 0.0, 100.0, 100.0)
+Updates = dict[Any, Any]
+Box = tuple[float, float, float, float]
+# a picture's path, width and height, and the pictures found inside it
+Shown = tuple[str, int, int, tuple[Box, ...]]
+Choose = Callable[..., Box | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CropSection:
+    """The section's components.
+
+    source: a gr.State with the path of the picture that was judged. cut: of the part that was
+    judged last. whole: the `Shown` that it was cut from, which stays while parts of it are judged.
+    opened: whether the section is open.
+    """
+
+    source: gr.State
+    cut: gr.State
+    whole: gr.State
+    opened: gr.State
+    preview: gr.HTML
+    said: gr.HTML
+    sides: list[gr.Slider]
+    found: list[gr.Button]
+
+    @property
+    def given(self) -> list[Any]:
+        return [self.source, self.cut, self.whole, *self.sides]
+
+    @property
+    def shown(self) -> list[Any]:
+        return [self.whole, self.preview, self.said, *self.sides, *self.found]
+
+    def look(
+        self, source: str | None, cut: str | None, whole: Shown | None, *sides: float
+    ) -> Updates:
+        """What is inside the picture, framed, with a button each."""
+        if whole and source == cut:
+            source = whole[0]
+        else:
+            sides = WHOLE
+        path = upload_path({"path": source}) if source else None
+        if path is None:
+            return self.blank()
+        with PICTURES.enter(Priority.BATCH):
+            pixels = load_image(path).pixels
+            boxes = tuple(found.box for found in find_pictures(pixels)[:MOST])
+            drawn = draw_boxes(pixels, list(boxes))
+        named = zip(self.found, range(1, len(boxes) + 1), strict=False)
+        buttons = {
+            button: gr.update(visible=True, value=_("Judge picture {n}", n=i))
+            for button, i in named
+        }
+        rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
+        said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
+        shown = {
+            self.whole: (path, pixels.shape[1], pixels.shape[0], boxes),
+            self.preview: _chooser(drawn, sides),
+        }
+        return (
+            self.blank()
+            | buttons
+            | dict(zip(self.sides, sides, strict=True))
+            | shown
+            | {self.said: said}
+        )
+
+    def follow(self, opened: bool, source: str | None, cut: str | None, *given: Any) -> Updates:
+        """After another picture: what is inside that one. A part that was judged is not another
+        one."""
+        if source is None or source == cut:
+            return {}
+        return self.look(source, cut, *given) if opened else self.blank()
+
+    def blank(self) -> Updates:
+        """No picture."""
+        hidden = {button: gr.update(visible=False) for button in self.found}
+        none = {self.whole: None, self.preview: "", self.said: _status(_(FIRST))}
+        return hidden | none | dict(zip(self.sides, WHOLE, strict=True))
+
+    def frame(self, whole: Shown | None, *percent: float) -> Updates:
+        """The chosen part, in pixels."""
+        if whole is None:
+            return {self.said: _status(_(FIRST))}
+        _path, width, height, _boxes = whole
+        try:
+            box = clip_box(_pixels(percent, width, height), width, height)
+        except ImageError as error:
+            return {self.said: _status(escape(str(error)))}
+        return {self.said: f"<p class='cc-small'>{ended(words(box, width, height))}</p>"}
+
+
+def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:
+    """The picture with a frame on it, which assets/part.js has people drag, and which moves the
+    sliders."""
+    at = {name: f"{side:g}" for (name, _words, _at), side in zip(SIDES, sides, strict=True)}
+    return render(
+        "chooser", template="detect.html", sides=at, address=data_url(drawn, side=DRAWN_SIDE)
+    )
+
+
+def _status(words: str) -> str:
+    return f"<p class='cc-small' role='status'>{words}</p>"
+
+
+def _sides(number: int, box: tuple[int, int, int, int]) -> str:
+    left, top, right, bottom = box
+    said = N_("{n}: from ({left}, {top}) to ({right}, {bottom})")
+    return _(said, n=number, left=left, top=top, right=right, bottom=bottom)
+
+
+def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
+    """Adds the section to the current Blocks. tab: the Detect tab; judge: the options of its
+    runs."""
+    with gr.Accordion(_("Judge only a part of it"), open=False, elem_id="part") as section:
+        gr.HTML(f"<p class='cc-small'>{_(ABOUT)}</p>")
+        search = gr.Button(_("Find the pictures inside it"), elem_id="part-find")
+        with gr.Row():
+            found = [
+                gr.Button(visible=False, elem_id=f"part-{i}", min_width=120)
+                for i in range(1, MOST + 1)
+            ]
+        said = gr.HTML(elem_id="part-said")
+        preview = gr.HTML(elem_id="part-preview")
+        chosen = gr.Button(_("Judge this part"), elem_id="part-judge")
+        with gr.Row():
+            sides = [
+                gr.Slider(
+                    0,
+                    100,
+                    at,
+                    step=STEP,
+                    label=_(words),
+                    buttons=[],
+                    min_width=120,
+                    elem_id=f"part-{name}",
+                )
+                for name, words, at in SIDES
+            ]
+    states = gr.State(), gr.State(time_to_live=KEPT), gr.State(False)
+    added = CropSection(tab.source, *states, preview, said, sides, found)
+    beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
+    section.expand(lambda: True, None, added.opened, **PRIVATE, queue=False)
+    section.collapse(lambda: False, None, added.opened, **PRIVATE, queue=False)
+    part.beside(
+        [search.click, section.expand],
+        _values(added.look, added.shown),
+        added.given,
+        added.shown,
+        **beside,
+    )
+    followed = _values(added.follow, added.shown)
+    part.beside([tab.source.change], followed, [added.opened, *added.given], added.shown, **beside)
+    tab.picture.clear(_values(added.blank, added.shown), None, added.shown, **PRIVATE, queue=False)
+    framed = _values(added.frame, [said])
+    part.beside([s.change for s in sides], framed, [added.whole, *sides], [said], **beside)
+    judge = judge | {"outputs": [*judge["outputs"], added.cut]}
+
+    def wire(button: gr.Button, choose: Choose, inputs: list[Any]) -> None:
+        judging = CropRun(added, tab, choose)
+        part.on(
+            [button.click], judging.begin, judging.run, given=inputs, **judge | {"inputs": inputs}
+        )
+
+    for number, button in enumerate(found):
+        wire(button, _nth(number), [added.whole])
+    wire(chosen, _by_sides, [added.whole, *sides])
+    return added
+
+
+def _values(work: Callable[..., Updates], outputs: list[Any]) -> Callable[..., list[Any]]:
+    """`work` with its updates in the order of the outputs."""
+
+    def ordered(*given: Any) -> list[Any]:
+        updates = work(*given)
+        return [updates.get(output, gr.skip()) for output in outputs]
+
+    return ordered
+
+
+@dataclass(frozen=True, slots=True)
+class CropRun:
+    """Judges a part, which is cut out in the queue.
+
+    tab: the Detect tab. choose: the part's box, by what the page sends.
+    """
+
+    added: CropSection
+    tab: Any
+    choose: Choose
+
+    def begin(self, event: gr.EventData, whole: Shown | None, *given: float) -> Updates:
+        """What the page shows at once; a part that cannot be judged is refused before anything is
+        decoded."""
+        self._box(whole, given)
+        cleared: Updates = self.tab.cleared(card.looking(_("the part")))
+        return cleared
+
+    def run(
+        self, token: CancellationToken, whole: Shown | None, *given: float
+    ) -> Iterator[Updates]:
+        """Cuts the part out, which takes the picture's place, and examines it."""
+        yield self.begin(gr.EventData(None, None), whole, *given)
+        judged = self._judged(token, *self._box(whole, given))
+        yield from token.guard(
+            judged, lambda error: self.tab.cleared(card.failure(*explain(error)))
+        )
+
+    def _judged(self, token: CancellationToken, path: str, box: Box) -> Iterator[Updates]:
+        with DECODED.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
+                yield {self.tab.status: card.queued(before)}
+            file, known = _cut_out(path, box)
+        yield {self.tab.picture: file, self.added.cut: file}
+        yield from self.tab.run(token, {"path": file}, known)
+
+    def _box(self, whole: Shown | None, given: tuple[float, ...]) -> tuple[str, Box]:
+        """The whole picture's path and the part's box; raises gr.Error where that is no part that
+        could be judged."""
+        path = upload_path({"path": whole[0]}) if whole else None
+        if whole is None or path is None:
+            raise gr.Error(_(GONE), print_exception=False)
+        if (chosen := self.choose(whole, *given)) is None:
+            gone = _("That picture is no longer found. Choose the part by its sides.")
+            raise gr.Error(gone, print_exception=False)
+        try:
+            box = clip_box(chosen, whole[1], whole[2])
+        except ImageError as error:
+            raise gr.Error(
+                str(error), title=_("This part is too small"), print_exception=False
+            ) from None
+        # a PNG of a photograph has more than a byte a pixel
+        if (box[2] - box[0]) * (box[3] - box[1]) > MAX_BYTES:
+            raise gr.Error(str(too_many_bytes()), title=_(TOO_LARGE), print_exception=False)
+        return path, box
+
+
+def _cut_out(path: str, box: Box) -> tuple[str, WholePicture]:
+    """The part's file, and what is known of the whole picture; raises ImageError."""
+    with speaking(ENGLISH):  # the part's file repeats its notes
+        loaded = load_image(path)
+    known = WholePicture.of(loaded, read_claims(read_file(path)))
+    data = cut(loaded, box)
+    del loaded  # a refusal's traceback would hold its pixels
+    if len(data) > MAX_BYTES:
+        raise too_many_bytes()
+    file: Path = new_folder("part") / "part.png"
+    file.write_bytes(data)
+    return str(file), known
+
+
+def _nth(number: int) -> Choose:
+    return lambda whole: whole[3][number] if number < len(whole[3]) else None
+
+
+def _by_sides(whole: Shown, *percent: float) -> Box:
+    return _pixels(percent, whole[1], whole[2])
+
+
+def _pixels(
+    percent: tuple[float, ...], width: int, height: int
+) -> tuple[float, float, float, float]:
+    left, top, right, bottom = percent
+    return left * width / 100, top * height / 100, right * width / 100, bottom * height / 100

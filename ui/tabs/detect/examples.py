@@ -1,0 +1,164 @@
+"""Pictures to try the app with: one of each answer.
+
+They work offline: photographs from scikit-image's wheel, two that image generators made, and one
+drawn by the code here. They show how the app answers, not how good it is. What the shipped detector
+says of each is in assets/examples.json, which scripts/examples.py writes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from causalclip.examination.headline import tone_of
+from causalclip.languages import N_, _
+from causalclip.paths import shipped_folder
+from causalclip.report.card import render
+
+SIZE = 512
+QUALITY = 85  # of the JPEG of a generated picture, as sites store it
+EXPECTED = shipped_folder("assets") / "examples.json"
+PICTURES = shipped_folder("assets") / "pictures"  # by image generators, see README.md there
+THUMB = 192  # px, the long side of a thumbnail
+PHOTOGRAPH, GENERATED, DRAWN = N_("photograph"), N_("generated"), N_("made by code")
+ROCKET, COFFEE, STUDIO = N_("rocket"), N_("coffee"), N_("cat in a studio")
+PRAWNS, RENDERING = N_("prawns on ice"), N_("rendering")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A picture's file, a small JPEG of it, an honest caption, and what the shipped detector says
+    of it.
+
+    expect: an answer in English; empty where it hangs on the machine.
+    """
+
+    path: Path
+    thumbnail: Path
+    caption: str
+    expect: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it shows."""
+        return self.caption.partition(": ")[2]
+
+    @property
+    def title(self) -> str:
+        """The caption in the reader's language."""
+        kind = self.caption.partition(": ")[0]
+        return f"{_(kind)}: {_(self.name)}"
+
+
+def expected() -> dict[str, str]:
+    """What the shipped detector says of each example, by name."""
+    answers: dict[str, str] = json.loads(EXPECTED.read_text(encoding="utf-8"))["answers"]
+    return answers
+
+
+def write_examples(
+    folder: str | os.PathLike[str], answers: Mapping[str, str] | None = None
+) -> list[Example]:
+    """Writes all examples into `folder` and returns them.
+
+    answers: what is to be expected, by name; `expected()` by default.
+    """
+    answers = expected() if answers is None else answers
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    studio, drawn = folder / "studio-cat.jpg", folder / "rendering.png"
+    with Image.open(PICTURES / "studio-cat.png") as picture:
+        picture.convert("RGB").save(studio, quality=QUALITY)
+    Image.fromarray(spheres()).save(drawn)
+    made = [
+        _example(_carried("rocket.jpg", folder), PHOTOGRAPH, ROCKET),
+        _example(studio, GENERATED, STUDIO),
+        _example(_carried("coffee.png", folder), PHOTOGRAPH, COFFEE),
+        _example(Path(shutil.copy(PICTURES / "prawns-on-ice.jpg", folder)), GENERATED, PRAWNS),
+        _example(drawn, DRAWN, RENDERING),
+    ]
+    return [replace(one, expect=answers.get(one.name, "")) for one in made]
+
+
+def spheres(*, size: int = SIZE) -> np.ndarray:
+    """Three shaded balls on a table: uint8 [size, size, 3]."""
+    y, x = np.mgrid[1.0 : -1.0 : size * 1j, -1.0 : 1.0 : size * 1j]
+    wood = 0.5 + 0.06 * np.sin(40 * (y + 0.05 * np.sin(9 * x)))
+    table = wood[..., None] * np.array([1.05, 0.75, 0.5])
+    picture = np.where((y < -0.1)[..., None], table, np.array([0.72, 0.77, 0.8]))
+    for ball in _BALLS:
+        picture = _shade(picture, x, y, *ball)
+    return _to_pixels(picture)
+
+
+# x, y, radius, colour: from back to front
+_BALLS = (
+    (-0.5, -0.1, 0.33, (0.75, 0.2, 0.2)),
+    (0.5, 0.0, 0.4, (0.2, 0.45, 0.7)),
+    (0.02, -0.42, 0.28, (0.9, 0.75, 0.25)),
+)
+_LIGHT = np.array([-0.52, 0.73, -0.45])
+
+
+def _shade(
+    picture: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    cx: float,
+    cy: float,
+    radius: float,
+    colour: tuple[float, ...],
+) -> np.ndarray:
+    """The picture with one ball and its shadow on the table."""
+    away = ((x - cx - 0.2) / (1.2 * radius)) ** 2 + ((y - cy + 0.95 * radius) / (0.3 * radius)) ** 2
+    picture = picture * (1 - 0.6 * np.exp(-1.5 * away) * (y < 0))[..., None]
+    dx, dy = (x - cx) / radius, (y - cy) / radius
+    normal = np.stack([dx, dy, -np.sqrt(np.clip(1 - dx**2 - dy**2, 0, None))], -1)
+    facing = np.clip(normal @ _LIGHT, 0, None)[..., None]
+    ball = np.array(colour) * (0.25 + 0.8 * facing) + 0.7 * facing**40
+    return np.where((dx**2 + dy**2 < 1)[..., None], ball, picture)
+
+
+def _to_pixels(picture: np.ndarray) -> np.ndarray:
+    return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+
+
+def _carried(name: str, folder: Path) -> Path:
+    """A copy of one of the wheel's own files; read as a file, because scikit-image's loaders may
+    ask the network.
+
+    Public domain or CC0 (SpaceX, Rachel Michetti), see skimage.data.
+    """
+    with as_file(files("skimage") / "data" / name) as source:
+        return Path(shutil.copy(source, folder / name))
+
+
+def _example(path: Path, kind: str, what: str) -> Example:
+    thumbnail = path.with_name(f"{path.stem}-small.jpg")
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMB, THUMB))
+        picture.convert("RGB").save(thumbnail, quality=85)
+    return Example(path, thumbnail, f"{kind}: {what}")
+
+
+def shelf(examples: Sequence[Example]) -> str:
+    """The examples as buttons, each with its answer and its index."""
+    shown = [
+        {
+            "address": f"data:image/jpeg;base64,{base64.b64encode(one.thumbnail.read_bytes()).decode()}",
+            "title": one.title,
+            "tone": tone_of(one.expect),
+            "expect": _(one.expect.capitalize()) if one.expect else "",
+        }
+        for one in examples
+    ]
+    return render("shelf", template="detect.html", examples=shown)

@@ -1,0 +1,412 @@
+"""The Detect tab: components and callbacks. The model comes in as a callable, the words from
+ui.tabs.detect.views."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from causalclip.examination.headline import make_headline, next_steps
+from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.regions import NOT_LOOKED_FOR, RegionFinding, find_region
+from causalclip.examination.result import (
+    Examination,
+    WholePicture,
+    assemble_examination,
+    look_closer,
+    mark_boxes,
+    read_claims,
+)
+from causalclip.examination.stability import MILD, STRONG, Stability, checks
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image, read_file
+from causalclip.languages import N_, _, any_of, quoted
+from causalclip.maps.overlay import prepare
+from causalclip.provenance.reading import Provenance
+from causalclip.report import card
+from causalclip.report.document import Label, read_label, save_reports, write_label
+from ui.api import add_endpoints
+from ui.cancellation import CancellationToken, Panel
+from ui.detector import TOGETHER, ChosenDetector, add_head_choice
+from ui.fields import (
+    KEPT,
+    PICK,
+    PRIVATE,
+    PROMISE,
+    RUNS,
+    explain,
+    named,
+    picked,
+    picture_field,
+    shown_copy,
+    upload_path,
+)
+from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
+from ui.server.storage import is_own, new_folder
+from ui.tabs.detect import views as words
+from ui.tabs.detect.crop import add_crop
+from ui.tabs.detect.examples import Example, shelf
+from ui.tabs.detect.views import FirstLook
+
+if TYPE_CHECKING:
+    from causalclip.images.loading import LoadedImage
+
+COPIES = len((*MILD, *STRONG))
+LABEL = N_(
+    "Both go into the report that you download, and nowhere else. The time is shown in your own "
+    "time zone, too."
+)
+ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
+# HTML on the page
+SAID = "status", "chips", "layer", "provenance", "facts", "pixels", "stability", "steps", "quote"
+Payload = dict[str, Any] | None
+Updates = dict[Any, Any]  # component -> its new value or gr.update
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectTab:
+    """The tab's components and callbacks.
+
+    detector: returns the loaded detector; may raise WeightsMissing. source: the path of the picture
+    that was judged.
+    """
+
+    detector: ChosenDetector
+    picture: gr.Image
+    status: gr.HTML
+    chips: gr.HTML
+    layer: gr.HTML
+    provenance: gr.HTML
+    facts: gr.HTML
+    pixels: gr.HTML
+    stability: gr.HTML
+    steps: gr.HTML
+    quote: gr.HTML
+    report_html: gr.DownloadButton
+    report_json: gr.DownloadButton
+    explore: gr.Button
+    purify: gr.Button
+    source: gr.State
+    head: gr.Radio | None
+
+    @property
+    def shown(self) -> list[Any]:
+        """All that a run may change, but the picture."""
+        return [
+            *(getattr(self, name) for name in SAID),
+            self.report_html,
+            self.report_json,
+            self.source,
+        ]
+
+    def begin(self, event: gr.EventData, payload: Payload) -> Updates:
+        """What the page shows at once: nothing of an older picture beside the new one."""
+        path = upload_path(payload)
+        return self.cleared(card.looking(named(path)) if path else None)
+
+    def begin_by(
+        self, event: gr.EventData, payload: Payload, source: str | None, head: str
+    ) -> Updates:
+        """`begin` for the picture that is there, by another head."""
+        self.detector.choose_head(head)
+        return self.begin(event, {"path": source} if source else payload)
+
+    def run_by(
+        self, token: CancellationToken, payload: Payload, source: str | None
+    ) -> Iterator[Updates]:
+        """`run` for the picture that is there."""
+        yield from self.run(token, {"path": source} if source else payload)
+
+    def run(
+        self, token: CancellationToken, payload: Payload, whole: WholePicture | None = None
+    ) -> Iterator[Updates]:
+        """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps,
+        stability, report."""
+        path = upload_path(payload)
+        if path is None:
+            yield self.cleared()
+            return
+        yield self.cleared(card.looking(named(path)))
+        yield from token.guard(self._stages(token, path, whole), self._failed)
+
+    def _failed(self, error: Exception) -> Updates:
+        """Its sentence; what is no picture leaves the field."""
+        said = self.cleared(card.failure(*explain(error)))
+        return said | ({self.picture: None} if isinstance(error, ImageError) else {})
+
+    def _stages(
+        self, token: CancellationToken, path: str, whole: WholePicture | None
+    ) -> Iterator[Updates]:
+        with FILES.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
+                yield {self.status: card.queued(before)}
+            claims = _claims(path, whole)
+        said = make_headline(claims, None)
+        yield {
+            self.provenance: words.claims(claims),
+            self.status: card.looking(named(path), headline=said),
+        }
+        with DECODED.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
+                yield {self.status: card.queued(before, headline=said)}
+            loaded = _load(path, whole)
+            with MODEL.ask(Priority.VERDICT) as turn:
+                for before in token.waits(turn):
+                    yield {self.status: card.queued(before, headline=said)}
+                found, first = self._look(path, whole, loaded, claims)
+            del loaded  # as many may wait for what comes next
+        yield first
+        yield self._final_updates((yield from self._finish_examination(token, path, found, whole)))
+
+    def _look(
+        self, path: str, whole: WholePicture | None, loaded: LoadedImage, claims: Provenance
+    ) -> tuple[FirstLook, Updates]:
+        """The verdict, not yet checked for stability."""
+        provenance, cautions = look_closer(loaded, claims)
+        detection = self.detector().predict(loaded.pixels)
+        found = FirstLook(
+            provenance,
+            cautions,
+            prepare(
+                loaded.pixels, detection, boxes=mark_boxes(provenance, loaded.width, loaded.height)
+            ),
+        )
+        said = make_headline(provenance, detection.band)
+        steps = next_steps(said, detection.band, provenance, cautions, detection.kind)
+        updates = self._answer(found, loaded, judged=(0, COPIES)) | {
+            self.layer: words.layer(found.drawing),
+            self.steps: words.steps_panel(steps),
+            self.facts: words.facts(detection, loaded),
+            self.source: path,
+        }
+        if whole is None and (copy := shown_copy(loaded)):  # a part's own file can be shown
+            updates[self.picture] = copy
+        return found, updates
+
+    def _answer(
+        self,
+        found: FirstLook,
+        loaded: LoadedImage,
+        *,
+        judged: tuple[int, int],
+        parts: RegionFinding = NOT_LOOKED_FOR,
+    ) -> Updates:
+        """The answer as far as it is known, while the copies are judged."""
+        evidence = found.provenance, found.cautions, found.detection
+        x = assemble_examination(self.detector(), loaded, *evidence, stability=False, parts=parts)
+        return self._said(x, judged)
+
+    def _said(self, x: Examination, judged: tuple[int, int] | None = None) -> Updates:
+        """The card, the chips, and what they open."""
+        numbers = words.regions(x.detection) if x.band != NO_ANSWER else ""
+        return {
+            self.status: card.verdict(x, judged=judged),
+            self.chips: card.chips(x, judged=judged),
+            self.provenance: words.claims(x.provenance, x.headline),
+            self.pixels: card.pixels_panel(x) + numbers,
+        }
+
+    def _finish_examination(
+        self, token: CancellationToken, path: str, found: FirstLook, whole: WholePicture | None
+    ) -> Generator[Updates, None, Examination]:
+        """The whole examination: behind the verdicts of all other pictures, and only while this one
+        is wanted."""
+        judged = 0, COPIES
+        with PICTURES.ask(Priority.STABILITY) as place:
+            token.enter(place)
+            loaded, detection = _load(path, whole), found.detection
+            with MODEL.ask(Priority.STABILITY) as turn:  # before stability, which takes longer
+                token.enter(turn)
+                parts = find_region(loaded, found.provenance, detection)
+            if parts.found:
+                yield self._answer(found, loaded, judged=judged, parts=parts) | {
+                    self.layer: words.layer(found.drawing, parts)
+                }
+            rest = found.provenance, found.cautions, detection
+            if detection.band == NO_ANSWER:
+                return assemble_examination(
+                    self.detector(), loaded, *rest, stability=False, parts=parts
+                )
+            stability = yield from self._checked(token, loaded, found, parts)
+            return assemble_examination(
+                self.detector(), loaded, *rest, stability=stability, parts=parts
+            )
+
+    def _checked(
+        self, token: CancellationToken, loaded: LoadedImage, found: FirstLook, parts: RegionFinding
+    ) -> Generator[Updates, None, Stability]:
+        """Whether the answer survives; a few copies at a time, as the model is wanted by others,
+        too."""
+        stages = checks(self.detector(), loaded.pixels, found.detection, together=TOGETHER)
+        while True:
+            with MODEL.ask(Priority.STABILITY) as turn:
+                token.enter(turn)
+                try:
+                    judged = next(stages)
+                except StopIteration as ended:
+                    stability: Stability = ended.value
+                    return stability
+            yield self._answer(found, loaded, judged=judged, parts=parts)
+
+    def _final_updates(self, x: Examination) -> Updates:
+        """The answer that counts, stability, and the report."""
+        html, plain = save_reports(x, new_folder("reports"), f"causalclip-report-{x.sha256[:12]}")
+        return self._said(x) | {
+            self.steps: words.steps_panel(x.steps),
+            self.stability: card.stability_panel(x.stability) if x.stability else "",
+            self.quote: words.sentence(x.quote),
+            self.report_html: str(html),
+            self.report_json: str(plain),
+        }
+
+    def cleared(self, status: str | None = None) -> Updates:
+        """No result: nothing of an older picture may stay beside a newer one."""
+        said = {getattr(self, name): "" for name in SAID} | {
+            self.stability: card.stability_waiting()
+        }
+        none = dict.fromkeys((self.source, self.report_html, self.report_json))
+        return said | {self.status: status or card.waiting()} | none
+
+
+def build_detect_tab(
+    detector: ChosenDetector, examples: Sequence[Example], *, purifies: bool = False
+) -> DetectTab:
+    """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for
+    that, too."""
+    part, built = Panel("detect"), dict[str, Any]()
+    with gr.Row(elem_classes="cc-columns"):
+        with gr.Column(scale=6, min_width=300, elem_id="stage"):
+            built["picture"] = picture_field(
+                "picture", _("Picture"), alt_text=_("The picture to be judged")
+            )
+            built["layer"] = gr.HTML(elem_id="layer")
+            # Shown where there is a touch screen, as long as there is no picture (assets/style.css,
+            # assets/upload.js).
+            camera = (
+                "<button type='button' class='cc-do "
+                f"cc-camera'>{_('Take a picture with the camera')}</button>"
+            )
+            gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
+        with gr.Column(scale=6, min_width=300, elem_id="answer"):
+            built["status"] = gr.HTML(card.waiting(), elem_id="status")
+            chosen = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
+            # assets/evidence.css shows it while there is a verdict: what is hidden and shown at
+            # once may stay hidden.
+            with gr.Column(elem_id="results"):
+                built |= _evidence(detector) | _report(part, built["picture"])
+                built["steps"] = gr.HTML(elem_id="steps")
+                beneath = gr.Column(elem_id="judge-part")
+                with gr.Row(elem_id="further"):
+                    built["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
+                    built["purify"] = gr.Button(
+                        _("Try purifying it"), visible=purifies, elem_id="open-purify"
+                    )
+    built["source"] = gr.State(time_to_live=KEPT)
+    tab = DetectTab(detector=detector, **built)
+
+    def example(event: gr.EventData) -> Updates:
+        one = picked(event, examples)
+        return {tab.picture: str(one.path)} | tab.cleared(card.looking(one.title))
+
+    judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *tab.shown], **RUNS}
+    part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
+    part.on([chosen.click], example, tab.run, given=[], **judge)
+    part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
+    if tab.head:
+        here = [tab.picture, tab.source]
+        part.on(
+            [tab.head.change],
+            tab.begin_by,
+            tab.run_by,
+            given=[*here, tab.head],
+            **judge | {"inputs": here},
+        )
+    with beneath:
+        add_crop(part, tab, judge)
+    add_endpoints(tab.detector, tab.picture)
+    return tab
+
+
+def _evidence(detector: ChosenDetector) -> dict[str, Any]:
+    """The chips, and the panels of which each opens one (assets/answer.js)."""
+    made: dict[str, Any] = {"chips": gr.HTML(elem_id="chips")}
+    with gr.Column(elem_id="panel-file", elem_classes="cc-evidence"):
+        made |= {name: gr.HTML(elem_id=name) for name in ("provenance", "facts")}
+    with gr.Column(elem_id="panel-pixels", elem_classes="cc-evidence"):
+        made["pixels"] = gr.HTML(elem_id="pixels")
+        made["head"] = add_head_choice(detector, "detect")
+    with gr.Column(elem_id="panel-copies", elem_classes="cc-evidence"):
+        made["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")
+    return made
+
+
+def _report(part: Panel, picture: gr.Image) -> dict[str, Any]:
+    """The report's buttons and the sentence, and name and note, which go into its files and are
+    kept nowhere else."""
+    with gr.Row(elem_id="reports"):
+        html = gr.DownloadButton(_("Download the report"), variant="primary", elem_id="report-html")
+        plain = gr.DownloadButton(_("As JSON"), elem_id="report-json")
+    quote = gr.HTML(elem_id="quote")
+    with gr.Accordion(_("Your name and a note in the report"), open=False, elem_id="report-label"):
+        with gr.Row():
+            name = gr.Textbox(
+                label=_("Your name, for the report (optional)"),
+                max_length=120,
+                elem_id="report-name",
+            )
+            note = gr.Textbox(
+                label=_("A note (optional)"), max_length=2000, lines=1, elem_id="report-note"
+            )
+        said, zone = (
+            gr.HTML(_label_words(Label()), elem_id="report-promise"),
+            gr.Textbox(visible=False),
+        )
+    typed: dict[str, Any] = {
+        "js": ZONE,
+        "preprocess": False,
+        "trigger_mode": "multiple",
+        "queue": False,
+        **PRIVATE,
+    }
+    changed = [name.change, note.change, html.change]
+    part.beside(changed, relabel, [html, plain, name, note, zone], [html, plain, said], **typed)
+    gr.on([picture.upload, picture.clear], None, None, note, js="() => ''", queue=False, **PRIVATE)
+    return {"report_html": html, "report_json": plain, "quote": quote}
+
+
+def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:
+    """The paths of the report with what is typed now, and words on it.
+
+    Skipped where it holds that, is not there, or is none that was made for this page.
+    """
+    label = Label(name or "", note or "", zone or "").cleaned()
+    files = [
+        Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)
+    ]
+    if len(files) < 2 or read_label(files[1]) == label:
+        return gr.skip(), gr.skip(), gr.skip()
+    with FILES.enter(Priority.MAP):
+        written = write_label(files[0], files[1], label, new_folder("labelled"))
+    return *(str(path) for path in written), _label_words(label)
+
+
+def _label_words(label: Label) -> str:
+    """What is in the report by now: a download that starts while somebody types would have less."""
+    typed = [quoted(escape(text)) for text in (label.name, label.note) if text]
+    holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
+    spoken = f"<span role='status'>{holds}</span> " if holds else ""
+    return f"<p class='cc-small'>{spoken}{_(LABEL)}</p>"
+
+
+def _claims(path: str, whole: WholePicture | None) -> Provenance:
+    own = read_claims(read_file(path))
+    return whole.provenance_of(own) if whole else own
+
+
+def _load(path: str, whole: WholePicture | None) -> LoadedImage:
+    return whole.image_of(load_image(path)) if whole else load_image(path)

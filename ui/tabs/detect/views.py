@@ -1,0 +1,242 @@
+"""What Detect says: the map over the picture, in words and in numbers, the facts, and what to do
+now.
+
+As HTML it is in assets/detect.html.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+
+from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
+from causalclip.examination.regions import NOT_LOOKED_FOR
+from causalclip.languages import N_, _, any_of, decimal, ngettext, number
+from causalclip.maps.attribution import control, explains, hatched, lay, placed, seen, unplaced
+from causalclip.maps.overlay import draw_layer
+from causalclip.report import card
+from causalclip.report.card import data_url, render
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection, ViewAttribution
+    from causalclip.examination.cautions import Caution
+    from causalclip.examination.headline import Headline, Step
+    from causalclip.examination.regions import RegionFinding
+    from causalclip.images.loading import LoadedImage
+    from causalclip.maps.overlay import Drawing
+    from causalclip.provenance.reading import Provenance
+
+PLACES = (  # of 3 x 3 parts, row by row
+    N_("top left"),
+    N_("top centre"),
+    N_("top right"),
+    N_("middle left"),
+    N_("the centre"),
+    N_("middle right"),
+    N_("bottom left"),
+    N_("bottom centre"),
+    N_("bottom right"),
+)
+
+SITES = {
+    "Google Lens": "https://lens.google.com/",
+    "TinEye": "https://tineye.com/",
+    "Bing Visual Search": "https://www.bing.com/visualsearch",
+    "Yandex Images": "https://yandex.com/images/",
+    "Baidu Images": "https://image.baidu.com/",
+}
+_render = partial(render, template="detect.html")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What is kept of a picture between its verdict and its conclusion."""
+
+    provenance: Provenance
+    cautions: tuple[Caution, ...]
+    drawing: Drawing
+
+    @property
+    def detection(self) -> Detection:
+        return self.drawing.detection
+
+
+def layer(drawing: Drawing, found: RegionFinding = NOT_LOOKED_FOR) -> str:
+    """What is laid over the picture: its map, the outline of a part that differs, and boxes around
+    visible marks.
+
+    Where there is no answer, there is no map.
+    """
+    detection, mapped = drawing.detection, drawing.detection.band != NO_ANSWER
+    outline = found.region.outline if found.region else ()
+    shown = {
+        "map": data_url(draw_layer(drawing)) if mapped else "",
+        "alt": map_words(detection) if mapped else "",
+        "parts": json.dumps(_parts(detection), ensure_ascii=False) if mapped else "",
+        "explains": explains(detection),
+        "hatched": hatched(detection, drawing.unknowable),
+    }
+    boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
+    lines = [" ".join(f"{x:g},{y:g}" for x, y in ring) for ring in outline]
+    return _render(
+        "layer",
+        boxes=boxes,
+        outlines=lines,
+        width=detection.width,
+        height=detection.height,
+        **shown,
+    )
+
+
+def _parts(detection: Detection) -> list[str]:
+    """What each of PLACES says: "top left: +0.4 towards generated"."""
+    said = []
+    for name, value in zip(PLACES, lay(detection, "causal", columns=3, rows=3).flat, strict=True):
+        place, side, odds = _signed(_(name), float(value), digits=1)
+        said.append(
+            f"{place}: {odds} " + _("towards {side}", side=side)
+            if abs(value) >= 0.05
+            else f"{place}: 0"
+        )
+    return said
+
+
+def claims(provenance: Provenance, headline: Headline | None = None) -> str:
+    """What the file says. headline: with what is proved and claimed, once the pixels are judged."""
+    found = card.evidence(headline) if headline and not headline.silent else ""
+    return found + card.provenance_panel(provenance)
+
+
+def facts(detection: Detection, loaded: LoadedImage) -> str:
+    """What was read, what was seen of it, and by which model."""
+    rows = {
+        _("Picture"): _(
+            "{width} × {height} pixels, {format}",
+            width=number(detection.width),
+            height=number(detection.height),
+            format=loaded.format,
+        ),
+        # names the map, which there is none of
+        _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),
+        _("Model"): _(
+            "{model}, revision {revision}", model=detection.model, revision=detection.revision
+        ),
+        _("Judged by"): _(JUDGED_BY[detection.head]),
+        _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
+        _("SHA-256 of the file"): Markup("<code>{}</code>").format(loaded.sha256),
+        _("Note"): " ".join(loaded.notes),
+    }
+    return _render("facts", rows=rows)
+
+
+def regions(detection: Detection, *, shown: int = 5) -> str:
+    """The map in words and numbers: the parts of the picture that push most, and how all adds up to
+    the score."""
+    parts = lay(detection, "causal", columns=3, rows=3)
+    strongest = [
+        (_place(i), float(parts.flat[i])) for i in np.argsort(-np.abs(parts), axis=None)[:shown]
+    ]
+    others = float(parts.sum() - sum(value for _name, value in strongest))
+    rows = [
+        *strongest,
+        (_("the other parts together"), others),
+        (_("tied to no place in the picture"), unplaced(detection)),
+        (_("sum: the score, as log-odds"), detection.logit),
+    ]
+    signed = [_signed(place, value) for place, value in rows]
+    return _render("regions", balance=_balance(detection), rows=signed, caveat=control())
+
+
+def map_words(detection: Detection) -> str:
+    """The causal map in one sentence, for who cannot see it."""
+    parts = lay(detection, "causal", columns=3, rows=3)
+    strongest = int(np.abs(parts).argmax())
+    return _(
+        "Map over the picture, read by arrow keys. The strongest place is {where}, towards {side}.",
+        where=_place(strongest),
+        side=_side(float(parts.flat[strongest])),
+    )
+
+
+def _seen(detection: Detection) -> str:
+    squares = sum(v.kind == "whole" for v in detection.views)
+    windows = [v for v in detection.views if v.kind == "window"]
+    words = ngettext("the whole, in {n} square", "the whole, in {n} squares", squares)
+    if windows:
+        close = _("close up, in {windows}", windows=_windows(windows))
+        words += f"; {close}"
+    missed = 1 - float(seen(detection, columns=200, rows=200).mean())
+    if missed <= 0.005:
+        return words
+    unseen = _(
+        "{percent} % of the picture was not seen (hatched on the map)", percent=round(100 * missed)
+    )
+    return f"{words}. {unseen}"
+
+
+def _windows(views: Sequence[ViewAttribution]) -> str:
+    """How many windows of which size."""
+    sides = Counter(round(view.box[2] - view.box[0]) for view in views)
+    parts = [
+        ngettext(
+            "{n} window of {side} × {side} pixels",
+            "{n} windows of {side} × {side} pixels",
+            n,
+            side=side,
+        )
+        for side, n in sorted(sides.items())
+    ]
+    return any_of(parts, style="standard")
+
+
+def _place(part: int) -> str:
+    return _(PLACES[part])
+
+
+def _side(value: float) -> str:
+    return _("generated") if value > 0 else _("not generated")
+
+
+def _signed(place: str, value: float, *, digits: int = 2) -> tuple[str, str, str]:
+    """A place with the side that it pushes towards, and by how much."""
+    side = _side(value) if abs(value) >= 0.005 else _("neither")
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return place, side, f"{sign}{decimal(abs(value), digits=digits)}"
+
+
+def _balance(detection: Detection) -> str:
+    """Whether the places and the rest agree: a map may point one way and the score the other."""
+    here, rest = placed(detection.views), unplaced(detection)
+    if abs(here) < 0.05:
+        return _(
+            "The marked places nearly cancel out; the score rests on what belongs to no single "
+            "place."
+        )
+    if (here > 0) == (detection.logit > 0):
+        return _(
+            "The marked places together push towards {side}, as the score does.", side=_side(here)
+        )
+    return _(
+        "The marked places together push towards {side}, but what belongs to no single place "
+        "pushes harder towards {other}, so the map and the score point different ways. Be careful "
+        "with both.",
+        side=_side(here),
+        other=_side(rest),
+    )
+
+
+def steps_panel(steps: Sequence[Step]) -> str:
+    """What a person can do now."""
+    return _render("steps", steps=steps, sites=SITES)
+
+
+def sentence(quote: str) -> str:
+    """The sentence to paste, behind a button."""
+    return _render("quote", quote=quote)

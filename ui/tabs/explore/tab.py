@@ -1,0 +1,437 @@
+"""The Explore tab: one or two pictures, the mask of each and how they differ, their maps, channels
+and removal curves.
+
+What is computed is in causalclip.maps.channels, its words in ui.tabs.explore.views, the drawing of
+the mask in ui.tabs.explore.views.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image
+from causalclip.languages import N_, _, figure
+from causalclip.maps.attribution import Which
+from causalclip.maps.channels import CHANNEL_SCALE, arrays, shows_held_back
+from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
+from causalclip.paths import shipped_folder
+from causalclip.report import card
+from causalclip.report.explain import MAX_REMOVED
+from ui.cancellation import CancellationToken, Panel
+from ui.detector import ChosenDetector, add_head_choice
+from ui.fields import (
+    KEPT,
+    OPACITY,
+    PRIVATE,
+    PROMISE,
+    RUNS,
+    Carried,
+    explain,
+    map_output,
+    named,
+    picture_field,
+    save_png,
+    shown_copy,
+    upload_path,
+)
+from ui.server.queue import DECODED, MODEL, Priority
+from ui.server.storage import new_folder
+from ui.tabs.explore import views as words
+from ui.tabs.explore.compare import add_compare
+from ui.tabs.explore.views import mask_figure
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+WAITING = N_(
+    "Add a picture to see which channels its mask lets through, and what they carry. Add a second "
+    "one to compare."
+)
+MAPS = [(N_("What passes"), "causal"), (N_("What the mask holds back"), "non_causal")]
+EVERY = N_("All of them")
+ALL = "all"
+CHANNELS = N_("Channels in the map (one alone: ends of the scale at {alone}, not {all})")
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExploredPicture:
+    """What redrawing needs. path: of the picture, of which the page may show a copy. masked: the
+    detection by the head whose mask is shown."""
+
+    drawing: Drawing
+    path: str
+    masked: Detection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pane:
+    """One picture with all that is said of it. waiting: the answer before there is a picture.
+    explored: a gr.State."""
+
+    name: str
+    waiting: str
+    picture: gr.Image
+    answer: gr.HTML
+    map: gr.Image
+    legend: gr.HTML
+    channel: gr.Dropdown
+    channels: gr.HTML
+    removal: gr.HTML
+    npz: gr.DownloadButton
+    explored: gr.State
+
+    @property
+    def shown(self) -> list[Any]:
+        """Everything that a run may change, but the picture and what is of both."""
+        said = [self.answer, self.legend, self.channels, self.removal]
+        return [*said, self.map, self.channel, self.npz, self.explored]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorerTab:
+    """The callbacks, and what is of both pictures: the settings of their maps (which, opacity,
+    smooth, frame), how many channels are removed, and the figure and words of the mask."""
+
+    detector: ChosenDetector
+    of_map: list[Any]
+    count: gr.Slider
+    masks: gr.HTML
+    mask_words: gr.HTML
+    head: gr.Radio | None
+
+    def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """What the page shows at once: nothing of an older picture beside the new one."""
+        path = upload_path(payload)
+        return self.cleared(pane, card.looking(named(path)) if path else None)
+
+    def carry(
+        self, pane: Pane, carried: Carried, event: gr.EventData, source: str | None
+    ) -> Updates:
+        """`begin` for a picture from another tab."""
+        payload = {"path": source} if source else None
+        return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(
+            pane, event, payload
+        )
+
+    def begin_by(
+        self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None, head: str
+    ) -> Updates:
+        """`begin` for the picture that is there, by another head."""
+        self.detector.choose_head(head)
+        return self.begin(pane, event, payload)
+
+    def explore(
+        self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
+    ) -> Iterator[Updates]:
+        """Judges a picture and yields what is said of it; `settings`: those of the map, then the
+        count."""
+        path = upload_path(payload)
+        if path is None:
+            yield self.cleared(pane)
+            return
+        yield self.cleared(pane, card.looking(named(path)))
+        yield from token.guard(
+            self._stages(pane, token, path, settings), partial(self._failed, pane)
+        )
+
+    def _stages(
+        self, pane: Pane, token: CancellationToken, path: str, settings: Any
+    ) -> Iterator[Updates]:
+        with DECODED.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
+                yield {pane.answer: card.queued(before)}
+            loaded = load_image(path)
+            with MODEL.ask(Priority.VERDICT) as turn:
+                for before in token.waits(turn):
+                    yield {pane.answer: card.queued(before)}
+                explored = self._judged(loaded.pixels, path)
+        copy = shown_copy(loaded)
+        yield self._explored(pane, explored, settings) | ({pane.picture: copy} if copy else {})
+
+    def _failed(self, pane: Pane, error: Exception) -> Updates:
+        """Its sentence; what is no picture leaves the field."""
+        said = self.cleared(pane, card.failure(*explain(error)))
+        return said | ({pane.picture: None} if isinstance(error, ImageError) else {})
+
+    def _judged(self, pixels: np.ndarray, path: str) -> ExploredPicture:
+        """Judged by the head that the page has chosen; the mask is the causal head's, where it is
+        here."""
+        found = self.detector().predict(pixels)
+        other = found.head != "causal" and "causal" in self.detector.heads
+        masked = self.detector.with_mask().predict(pixels) if other else found
+        return ExploredPicture(prepare(pixels, found), path, masked)
+
+    def _explored(self, pane: Pane, explored: ExploredPicture, settings: Any) -> Updates:
+        *of_map, count = settings
+        most = sum(width for _name, width in explored.drawing.detection.parts)
+        drawing, detection, which = explored.drawing, explored.drawing.detection, self.of_map[0]
+        held = shows_held_back(detection)
+        if not held:
+            of_map[0] = "causal"
+        file = (
+            new_folder("maps")
+            / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
+        )
+        np.savez_compressed(file, allow_pickle=False, **arrays(explored.masked))
+        choices = [(_(EVERY), ALL), *words.choices(detection)]
+        return {
+            pane.answer: words.answer(detection, explored.masked),
+            pane.map: _map_file(explored, *of_map),
+            pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
+            pane.legend: words.legend(drawing),
+            pane.channels: words.channels(detection),
+            pane.removal: words.removal(detection, int(count)),
+            self.count: gr.update(maximum=most, value=min(int(count), most)),
+            which: gr.update(visible=held, value=of_map[0]),
+            self.mask_words: words.mask(explored.masked, self.detector.with_mask().masks),
+            pane.npz: str(file),
+            pane.explored: explored,
+        }
+
+    def cleared(self, pane: Pane, answer: str | None = None) -> Updates:
+        """No result."""
+        return {
+            pane.answer: answer or pane.waiting,
+            **dict.fromkeys((pane.legend, pane.channels, pane.removal), ""),
+            **dict.fromkeys((pane.map, pane.npz, pane.explored)),
+            pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
+        }
+
+    def redraw(
+        self, explored: ExploredPicture | None, channel: str, *settings: Any
+    ) -> dict[str, Any] | str:
+        """One pane's map under other settings; the model runs again only for a channel's own
+        map."""
+        if explored is None:
+            return gr.skip()
+        drawing, path = explored.drawing, upload_path({"path": explored.path})
+        if channel == ALL or path is None:
+            return _map_file(explored, *settings)
+        with DECODED.enter(Priority.VERDICT):
+            pixels = load_image(path).pixels
+            with MODEL.enter(Priority.VERDICT):
+                views = self.detector().explain_channel(pixels, int(channel))
+        alone = replace(drawing, detection=replace(drawing.detection, views=views))
+        return _map_file(replace(explored, drawing=alone), *settings, scale=CHANNEL_SCALE)
+
+
+def build_explorer_tab(
+    detector: ChosenDetector, carried: Carried | None = None, *, examples: Sequence[Path] = ()
+) -> ExplorerTab:
+    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come
+    from. examples: pictures of which one is offered to compare with."""
+    with gr.Row(elem_classes="cc-explore-pictures"):
+        with gr.Column():
+            first = _picture("explore-a", _("Picture"))
+            second = _picture("explore-b", _("A second one, to compare (optional)"))
+            words_on_it = _("Compare with an example")
+            example = gr.Button(
+                words_on_it, visible=bool(examples), size="sm", elem_id="explore-example"
+            )
+            head = add_head_choice(detector, "explore")
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
+        with gr.Column():
+            texts = (("explore-a", card.waiting(_(WAITING))), ("explore-b", ""))
+            answers = [
+                gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush")
+                for name, text in texts
+            ]
+    masks = gr.HTML(elem_id="explore-masks", elem_classes="cc-flush")
+    with gr.Row(elem_id="explore-settings"):
+        which = gr.Radio(
+            [(_(name), value) for name, value in MAPS],
+            value="causal",
+            label=_("Map"),
+            visible=False,
+            elem_id="explore-which",
+        )
+        opacity = gr.Slider(
+            0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity"
+        )
+        smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
+        frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
+        count = gr.Slider(
+            0,
+            1000,
+            MAX_REMOVED,
+            step=1,
+            label=_("Remove so many channels"),
+            buttons=[],
+            elem_id="explore-count",
+        )
+    with gr.Row(elem_classes="cc-panes"):
+        panes = [
+            _pane("explore-a", card.waiting(_(WAITING)), first, answers[0]),
+            _pane("explore-b", "", second, answers[1]),
+        ]
+    with gr.Accordion(
+        _("What this mask is, and what it is not"), open=False, elem_id="explore-about"
+    ):
+        about = gr.HTML(elem_id="explore-mask-words", elem_classes="cc-flush")
+        gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
+    add_compare([first, second], [pane.explored for pane in panes])
+    of_map = [which, opacity, smooth, frame]
+    tab = ExplorerTab(
+        detector=detector, of_map=of_map, count=count, masks=masks, mask_words=about, head=head
+    )
+    _wire(tab, panes[0], carried=carried)
+    _wire(tab, panes[1], example=example, examples=examples)
+    drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
+    gr.on(
+        [pane.answer.change for pane in panes],
+        _masks,
+        [pane.explored for pane in panes],
+        masks,
+        **drawn,
+    )
+    return tab
+
+
+def _figure() -> str:
+    """What passes the causal head's mask and what it holds back, of many pictures, as the benchmark
+    drew it."""
+    drawn = base64.b64encode(
+        (shipped_folder("assets") / "figures" / "parts.png").read_bytes()
+    ).decode()
+    caption = _(
+        "What the mask lets through and what it holds back, of pictures that it had not seen, each "
+        "on its two main axes."
+    )
+    picture = f'<img alt="{caption}" src="data:image/png;base64,{drawn}" width="720">'
+    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+
+
+def _picture(name: str, label: str) -> gr.Image:
+    return picture_field(name, label, alt_text=_("The picture to be explored"), height=160)
+
+
+def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML) -> Pane:
+    with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
+        alt = _("The chosen map over the picture; the channels below say the same in numbers")
+        drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt)
+        legend = gr.HTML(elem_id=f"{name}-legend", elem_classes="cc-flush")
+        removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
+        with gr.Accordion(_("The strongest channels"), open=False, elem_id=f"{name}-strongest"):
+            channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
+            channel = gr.Dropdown(
+                [(_(EVERY), ALL)],
+                value=ALL,
+                label=_(CHANNELS, alone=figure(CHANNEL_SCALE), all=figure(SCALE)),
+                interactive=False,
+                elem_id=f"{name}-channel",
+            )
+            npz = gr.DownloadButton(
+                _("Download all maps and channels (npz)"), elem_id=f"{name}-npz"
+            )
+    return Pane(
+        name=name,
+        waiting=waiting,
+        picture=picture,
+        answer=answer,
+        map=drawn,
+        legend=legend,
+        channel=channel,
+        channels=channels,
+        removal=removal,
+        npz=npz,
+        explored=gr.State(time_to_live=KEPT),
+    )
+
+
+def _wire(
+    tab: ExplorerTab,
+    pane: Pane,
+    *,
+    carried: Carried | None = None,
+    example: gr.Button | None = None,
+    examples: Sequence[Path] = (),
+) -> None:
+    part, run = Panel(pane.name), partial(tab.explore, pane)
+    outputs = [pane.picture, *pane.shown, tab.of_map[0], tab.count, tab.mask_words]
+    judge: dict[str, Any] = {
+        "inputs": [pane.picture, *tab.of_map, tab.count],
+        "outputs": outputs,
+        **RUNS,
+    }
+    part.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], **judge)
+    if carried:
+        begin, more = partial(tab.carry, pane, carried), {"outputs": [*outputs, carried.tabs]}
+        part.on([carried.button.click], begin, run, given=[carried.source], **judge | more)
+    if example:
+
+        def begin_example(event: gr.EventData) -> Updates:
+            path = str(examples[0])
+            return {pane.picture: path} | tab.cleared(pane, card.looking(named(path)))
+
+        part.on([example.click], begin_example, run, given=[], **judge)
+    if tab.head:
+        part.on(
+            [tab.head.change],
+            partial(tab.begin_by, pane),
+            run,
+            given=[pane.picture, tab.head],
+            **judge,
+        )
+    part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
+    which, opacity, smooth, frame = tab.of_map
+    part.beside(
+        [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
+        tab.redraw,
+        [pane.explored, pane.channel, *tab.of_map],
+        pane.map,
+        preprocess=False,
+        trigger_mode="always_last",
+        **PRIVATE | {"show_progress": "minimal"},  # a channel's own map takes as long as a verdict
+        **RUNS,
+    )
+    part.beside(
+        [tab.count.release],
+        _removed,
+        [pane.explored, tab.count],
+        pane.removal,
+        trigger_mode="always_last",
+        **PRIVATE,
+    )
+
+
+def _masks(first: ExploredPicture | None, second: ExploredPicture | None) -> str:
+    return mask_figure(first.masked if first else None, second.masked if second else None)
+
+
+def _removed(explored: ExploredPicture | None, count: float) -> str:
+    return words.removal(explored.drawing.detection, int(count)) if explored else ""
+
+
+def _map_file(
+    explored: ExploredPicture,
+    which: Which,
+    opacity: float,
+    smooth: bool,
+    frame: bool,
+    *,
+    scale: float = SCALE,
+) -> str:
+    of = Path(explored.path).parent.name  # each picture's maps are counted for themselves
+    fade = scale == SCALE  # a channel's own map is all of it
+    drawn = draw_map(
+        explored.drawing,
+        which,
+        frame=frame,
+        bar=False,
+        opacity=opacity,
+        smooth=smooth,
+        scale=scale,
+        fade=fade,
+    )
+    return save_png(drawn, "map", few=of)

@@ -1,0 +1,187 @@
+"""The Purify tab for programs: the endpoints purify, attack and ask; and errors in words, for the
+tab, too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from PIL import Image
+
+from causalclip.images.loading import load_image
+from causalclip.languages import _
+from purifier.attacks import ATTACKS, attack_steps, linf
+from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
+from purifier.models import Models
+from purifier.pausing import pausing
+from purifier.vlm.interface import EmptyQuestion
+from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
+from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LONGEST = 200  # characters of a text, as on the page
+
+
+def add_endpoints(models: Models, picture: gr.Image) -> None:
+    """Adds them to the current Blocks; they read the tab's picture field and hidden fields of their
+    own."""
+    hidden: dict[str, Any] = {"visible": False}
+    file = gr.Image(type="filepath", format="png", interactive=False, **hidden)
+    facts = gr.JSON(**hidden)
+    steps, seed = gr.Number(1, label="steps", **hidden), gr.Number(0, label="seed", **hidden)
+    always = gr.Checkbox(False, label="always", **hidden)
+    question = gr.Textbox("", label="question", max_length=LONGEST, **hidden)
+    target = gr.Textbox("", label="target", max_length=LONGEST, **hidden)
+    objective = gr.Dropdown(list(OBJECTIVES), value="caption", label="objective", **hidden)
+    attack = gr.Dropdown(list(ATTACKS), value="pgd", label="attack", **hidden)
+    eps = gr.Number(8, label="eps", **hidden)
+    attack_steps, eye = (
+        gr.Number(20, label="steps", **hidden),
+        gr.Checkbox(False, label="eye", **hidden),
+    )
+    api = PurifyApi(models)
+    attacked = [picture, attack, eps, attack_steps, objective, question, target, seed]
+    add_endpoint(api.purify, [picture, steps, always], [file, facts])
+    add_endpoint(api.attack, attacked, [file, facts])
+    add_endpoint(api.ask, [picture, question, eye], [facts])
+
+
+class PurifyApi:
+    """One method an endpoint. Errors are sentences."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    def purify(
+        self, picture: dict[str, Any] | None, steps: float = 1, always: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        """Takes an attack out of a picture. steps: 1 to 5. always: whether to purify a picture in
+        which no attack is found, too; otherwise it comes back unchanged.
+
+        Returns the purified picture as PNG, and its size and the seconds that it took.
+        """
+        # who waits holds no pixels yet
+        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
+            pixels, taken = _pixels(picture), _steps(steps)
+            with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
+                started = time.perf_counter()
+                purified = self.models.purify(pixels, taken, always=bool(always))
+            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": taken}
+            return _file(purified, "purified"), facts
+
+    def attack(
+        self,
+        picture: dict[str, Any] | None,
+        attack: str = "pgd",
+        eps: float = 8,
+        steps: float = 20,
+        objective: str = "caption",
+        question: str = "",
+        target: str = "",
+        seed: float = 0,
+    ) -> tuple[str, dict[str, Any]]:
+        """Moves a picture inside a budget so that a model is misled.
+
+        attack, objective: their names; an objective "answer" needs a question. eps: the largest
+        change of a value, in 1/255. target: what shall be said; empty is anything else.
+        The same seed gives the same picture, on the page and by `purifier attack`, too. At most 100
+        steps are made, fewer of a picture of more than a million pixels. Returns the attacked
+        picture as PNG; success, before, after, linf, steps done.
+        """
+        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
+            return self._attack(
+                _pixels(picture), attack, eps, steps, objective, question, target, seed
+            )
+
+    def _attack(
+        self, pixels: Tensor, attack: str, eps: float, steps: float, *asked: Any
+    ) -> tuple[str, dict[str, Any]]:
+        from purifier.scenario import limited, make_attack
+
+        objective, question, target, seed = asked
+        chosen = limited(make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels)
+        with MODEL.enter(Priority.ATTACK) as place:
+            goal = make_goal(
+                self.models, pixels, objective, question=question or None, target=target or None
+            )
+            for state in attack_steps(chosen, pixels, goal.objective):
+                place.give_way()
+                moved = state.rounded()
+            after = goal.say(moved)
+        facts = {
+            "success": goal.reached(after),
+            "before": goal.before,
+            "after": after,
+            "steps": state.step,
+        }
+        return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
+
+    def ask(
+        self, picture: dict[str, Any] | None, question: str | None = "", eye: bool = False
+    ) -> dict[str, Any]:
+        """Asks the embedded model about a picture. eye: whether through the encoder that is adapted
+        to purified pictures.
+
+        Returns its caption, and where there is a question its answer, confidence, and whether it is
+        sure.
+        """
+        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
+            pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
+            with MODEL.enter(Priority.ATTACK):
+                said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
+                if question and question.strip():
+                    answer = speaker.answer(pixels, question)[0]
+                    said |= {
+                        "answer": answer.text,
+                        "confidence": round(answer.confidence, 4),
+                        "sure": answer.sure,
+                    }
+            return said
+
+
+def reason(error: Exception) -> tuple[str, str]:
+    """An error as a title and a sentence for the user."""
+    return (
+        (_("This cannot be done"), str(error))
+        if isinstance(error, GoalError | EmptyQuestion)
+        else explain(error)
+    )
+
+
+@contextmanager
+def _sentences(models: Models) -> Iterator[None]:
+    """Errors as sentences, after the models may be used."""
+    models.wait()
+    with errors_as_sentences(reason):
+        yield
+
+
+def _steps(steps: float | None) -> int:
+    from purifier.denoiser.pipeline import MAX_STEPS
+
+    if steps is None or not 1 <= steps <= MAX_STEPS:
+        raise gr.Error(
+            _("The purifier takes 1 to {most} steps.", most=MAX_STEPS), print_exception=False
+        )
+    return int(steps)
+
+
+def _pixels(picture: dict[str, Any] | None) -> Tensor:
+    from purifier.pixels import to_tensor
+
+    path = upload_path(picture)
+    if path is None:
+        raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
+    with PICTURES.enter(Priority.ATTACK):
+        return to_tensor(load_image(path).pixels)
+
+
+def _file(pixels: Tensor, name: str) -> str:
+    from purifier.pixels import to_array
+
+    return save_png(Image.fromarray(to_array(pixels)), name)

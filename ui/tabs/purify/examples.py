@@ -1,0 +1,137 @@
+"""Three photographs with a question each: the embedded model is sure of a right answer, a short
+attack turns it, and purification brings it back. What comes of them is kept in assets/purify, so
+that they are complete at once; a test holds it to what the models do now, and `python -m
+scripts.examples --purify` writes it anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from importlib.resources import as_file, files
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from causalclip.images.loading import load_image
+from causalclip.languages import N_, _
+from causalclip.paths import shipped_folder
+
+if TYPE_CHECKING:
+    from purifier.models import Models
+    from purifier.scenario import DemoRequest, DemoRun
+
+FOLDER = shipped_folder("assets") / "purify"
+THUMB = 192  # px, the long side of a thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """file: of scikit-image's package. what: it shows. answer: the right one. eps (in 1/255),
+    steps: of PGD, whose seed is 0 as of all attacks in the tab."""
+
+    file: str
+    what: str
+    question: str
+    answer: str
+    eps: int = 8
+    steps: int = 10
+
+    def holds(self, run: DemoRun) -> bool:
+        """Whether the model is right and sure, is turned, and comes back right and sure."""
+        clean, moved, purified = (run.said[which] for which in ("clean", "adversarial", "purified"))
+        right = all(said.sure and said.answer == self.answer for said in (clean, purified))
+        return right and moved.answer != self.answer
+
+
+# CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
+PREPARED = (
+    Prepared("chelsea.png", N_("a cat"), "What animal is it?", "cat", steps=5),
+    Prepared("camera.png", N_("a man with a camera"), "What is the main object?", "person"),
+    Prepared("astronaut.png", N_("an astronaut"), "Can you see a person?", "yes"),
+)
+
+
+def write(folder: Path) -> list[Path]:
+    """Copies the photographs into `folder`, in the order of PREPARED; returns their paths."""
+    paths = [folder / f"prepared-{example.file}" for example in PREPARED]
+    for example, path in zip(PREPARED, paths, strict=True):
+        with as_file(files("skimage") / "data" / example.file) as source:
+            shutil.copy(source, path)
+    return paths
+
+
+def run(models: Models, example: Prepared) -> DemoRun:
+    """All that the tab shows of an example, made now."""
+    from purifier.scenario import run_demo  # here, because it brings PyTorch
+
+    *_, last = run_demo(models, _clean(example), _request(example))
+    return last
+
+
+def keep(run: DemoRun, example: Prepared, folder: Path = FOLDER) -> None:
+    """Writes what came of an example: its two pictures, and the rest as JSON. What it took depends
+    on the machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = Path(example.file).stem
+    for which in ("adversarial", "purified"):
+        Image.fromarray(run.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
+    facts = {"steps": run.steps, "change": round(run.change, 3)}
+    said = {which: asdict(said) for which, said in run.said.items()}
+    (folder / f"{stem}.json").write_text(
+        json.dumps(facts | {"said": said}, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def stored(example: Prepared, folder: Path = FOLDER) -> DemoRun:
+    """The same, read."""
+    from purifier.scenario import DemoResponse, DemoRun
+
+    stem = Path(example.file).stem
+    facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+    run = DemoRun(
+        _request(example), step=facts["steps"], steps=facts["steps"], change=facts["change"]
+    )
+    run.pictures["clean"] = _clean(example)
+    for which in ("adversarial", "purified"):
+        run.pictures[which] = np.asarray(Image.open(folder / f"{stem}-{which}.png").convert("RGB"))
+    run.said.update({which: DemoResponse(**said) for which, said in facts["said"].items()})
+    return run
+
+
+def _clean(example: Prepared) -> np.ndarray:
+    with as_file(files("skimage") / "data" / example.file) as source:
+        return load_image(source).pixels
+
+
+def _request(example: Prepared) -> DemoRequest:
+    from purifier.scenario import DemoRequest, make_attack
+
+    return DemoRequest(example.question, attack=make_attack("pgd", example.eps, example.steps))
+
+
+def shelf(paths: Sequence[Path]) -> str:
+    """The examples as buttons with their questions, as HTML; each carries its index."""
+    buttons = "".join(
+        f"<button type='button' data-index='{i}'><img alt='{escape(_(example.what))}' "
+        f"src='{_thumbnail(path)}'><span lang='en' "
+        f"dir='ltr'>{escape(example.question)}</span></button>"
+        for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
+    )
+    title = _("Three to begin with")
+    return f"<h2>{title}</h2><div class='cc-shelf'>{buttons}</div>"
+
+
+def _thumbnail(path: Path) -> str:
+    file = BytesIO()
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMB, THUMB))
+        picture.convert("RGB").save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,207 @@
+"""What the Purify tab is made of, and its choices; tab.py says what it does."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from causalclip.languages import ENGLISH, N_, _, current, number
+from causalclip.paths import shipped_folder
+from purifier.attacks import ATTACKS
+from purifier.attacks.goals import OBJECTIVES
+from purifier.models import Models
+from purifier.vlm.interface import EMBEDDED, OTHER
+from ui.fields import map_output
+from ui.tabs.purify.views import PARTS
+
+if TYPE_CHECKING:
+    from purifier.scenario import Which
+
+FRAMES: dict[Which, str] = {
+    "clean": N_("Original"),
+    "adversarial": N_("Attacked"),
+    "purified": N_("Purified"),
+}
+CHANGES = {
+    "attack-change": N_("What the attack added, x10"),
+    "purifier-change": N_("What purifying changed, x10"),
+}
+COMPARED = "unsupervised"  # the denoiser that stands in the network's place for comparison
+# the column of benchmarks/purification.json that says what each part is worth
+MEASURED = "PGD 8/255"
+WORTH = N_("Keeps {whole} % of {n} attacked answers; without it {without} %.")
+ALONE = N_(
+    "Alone it keeps {alone} %; another, trained without attacks, keeps {other} % in its place."
+)
+QUESTION = "how many people are there?"  # in English, which the model understands alone
+ASKING = N_("{ask}: all pictures shown.")
+NO_PROMPT = N_(
+    "A learned prompt was tried and gained nothing: {after} % of {n} answers kept, {before} % "
+    "without it."
+)
+# held-out questions, with and without it (docs/tried.md)
+PROMPT = {"after": 84, "before": 84, "n": 141}
+IN_ENGLISH = N_("The model understands English only: ask in English.")
+
+
+def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
+    """By name: question, vlm (who answers), offer (why nobody else does) and history (what was
+    asked); and the buttons: both, purify, stop, ask."""
+    with gr.Column(elem_id="purify-asking"):
+        question = gr.Textbox(
+            label=_("Question (optional)"),
+            placeholder=QUESTION,
+            info=_(ASKING, ask=_("Ask")) + ("" if current() == ENGLISH else f" {_(IN_ENGLISH)}"),
+            max_length=200,
+            elem_id="purify-question",
+        )
+        with gr.Row(elem_id="purify-buttons"):
+            both = gr.Button(
+                _("Attack, then purify"),
+                variant="primary",
+                elem_id="purify-attack",
+                min_width=160,
+                scale=2,
+            )
+            purify = gr.Button(_("Purify"), elem_id="purify-run", min_width=80)
+            ask = gr.Button(_("Ask"), elem_id="purify-ask", min_width=60)
+            stop = gr.Button(_("Stop"), elem_id="purify-stop", min_width=60)
+        history = gr.HTML(elem_id="purify-history")
+        choices = [(models.other, OTHER), (_("The embedded model"), EMBEDDED)]
+        vlm = gr.Radio(
+            choices if models.other else choices[1:],
+            value=OTHER if models.other else EMBEDDED,
+            label=_("Who describes and answers"),
+            info=_(
+                "An attack on its words takes its own gradient: without a graphics card, seconds a "
+                "step. An attack on what CLIP sees shows what carries over to it."
+            ),
+            visible=bool(models.other),
+            elem_id="purify-vlm",
+        )
+        offer = gr.HTML(visible=False, elem_id="purify-offer")
+    buttons = {"both": both, "purify": purify, "stop": stop, "ask": ask}
+    return {"question": question, "vlm": vlm, "offer": offer, "history": history}, buttons
+
+
+def settings() -> dict[str, Any]:
+    """By name: steps, always, a switch for each of words.PARTS, attack, eps, attack_steps,
+    objective, target."""
+    with gr.Column(elem_id="purify-settings"):
+        with gr.Accordion(_("The attack"), open=False):
+            aims = [(_(listed.title), name) for name, listed in OBJECTIVES.items()]
+            attacks = [(_(attacker.title), name) for name, attacker in ATTACKS.items()]
+            objective = gr.Dropdown(
+                aims, value="answer", label=_("What shall change"), elem_id="purify-objective"
+            )
+            target = gr.Textbox(
+                label=_("To exactly this (optional)"), placeholder="two", max_length=200
+            )
+            attack = gr.Dropdown(attacks, value="pgd", label=_("Attack"))
+            eps = gr.Slider(
+                1, 16, 8, step=1, label=_("Largest change of a value, of 255"), buttons=[]
+            )
+            attack_steps = gr.Slider(1, 100, 20, step=1, label=_("Steps of the attack"), buttons=[])
+        with gr.Accordion(_("The purifier"), open=False):
+            steps = gr.Slider(
+                1,
+                5,
+                1,
+                step=1,
+                label=_("Steps of the purifier"),
+                info=_(
+                    "Measured without the LoRA encoder: one brings back as many answers as four, "
+                    "or more."
+                ),
+                buttons=[],
+            )
+            always = gr.Checkbox(
+                label=_("Purify even if no attack is found"),
+                info=_(
+                    "With noise, against attacks on the purifier itself; then only the network and "
+                    "the encoder count. Clean pictures lose some answers."
+                ),
+                elem_id="purify-always",
+            )
+            switches = {
+                part: gr.Checkbox(
+                    label=_(name), info=worth(part), value=True, elem_id=f"purify-{part}"
+                )
+                for part, name in PARTS.items()
+            }
+            gr.HTML(
+                f"<p class='cc-small'>{_(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})}</p>"
+            )
+    of_attack = {
+        "attack": attack,
+        "eps": eps,
+        "attack_steps": attack_steps,
+        "objective": objective,
+        "target": target,
+    }
+    return {"steps": steps, "always": always} | switches | of_attack
+
+
+def worth(part: str) -> str:
+    """How many answers the purifier keeps with a part of it, without it, and the network alone; ""
+    where that was not measured."""
+    row = f"ours without the {'LoRA encoder' if part == 'encoder' else part.replace('_', ' ')}"
+    shares = {
+        p["against"]: p
+        for p in _measured()
+        if p["column"] == MEASURED and p["row"].startswith("ours, 1 step")
+    }
+    if row not in shares:
+        return ""
+    whole, without = (
+        number(round(100 * shares[row][key])) for key in ("agreement", "agreement against")
+    )
+    said = _(WORTH, n=number(shares[row]["n"]), whole=whole, without=without)
+    others = "the network alone", f"ours with the {COMPARED} denoiser"
+    if part == "network" and all(row in shares for row in others):
+        alone, other = (number(round(100 * shares[row]["agreement against"])) for row in others)
+        said += " " + _(ALONE, alone=alone, other=other)
+    return said.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+@cache
+def _measured() -> list[dict[str, Any]]:
+    text = (shipped_folder("benchmarks") / "purification.json").read_text(encoding="utf-8")
+    paired: list[dict[str, Any]] = json.loads(text).get("paired", [])
+    return paired
+
+
+def outputs() -> dict[str, Any]:
+    """By name: headline, pictures, said (of each), changes, slider, notes."""
+    pictures: dict[Which, gr.Image] = {}
+    said: dict[Which, gr.HTML] = {}
+    # assets/purify.css shows it while there is a result: what is hidden and shown at once may stay
+    # hidden.
+    with gr.Column(elem_id="purify-results"):
+        headline = gr.HTML(elem_id="purify-headline")
+        with gr.Row(elem_id="purify-row"):
+            for name, label in FRAMES.items():
+                with gr.Column(min_width=100, elem_id=f"purify-frame-{name}"):
+                    pictures[name] = map_output(f"purify-{name}", label=_(label), min_width=100)
+                    said[name] = gr.HTML(elem_id=f"purify-{name}-answer")
+        with gr.Row(elem_id="purify-changes"):
+            changes = {
+                n: map_output(f"purify-{n}", label=_(label), min_width=100)
+                for n, label in CHANGES.items()
+            }
+        # A largest height, not a height: in a lower box, Gradio lays the two pictures over each
+        # other askew.
+        slider = gr.ImageSlider(
+            type="filepath",
+            format="png",
+            interactive=False,
+            max_height=340,
+            elem_id="purify-slider",
+            elem_classes="cc-output",
+        )
+        notes = gr.HTML(elem_id="purify-notes")
+    drawn = {"pictures": pictures, "changes": changes, "slider": slider}
+    return {"headline": headline, "said": said, "notes": notes} | drawn

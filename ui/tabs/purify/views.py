@@ -1,0 +1,428 @@
+"""The Purify tab in words, as HTML. Pure functions; everything that is not written here is
+escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from causalclip.languages import N_, _, any_of, decimal, ended, in_turn, ngettext, number
+from causalclip.paths import shipped_folder
+from causalclip.report.card import elapsed, failure
+from purifier.vlm.interface import EMBEDDED, OTHER
+
+if TYPE_CHECKING:
+    from purifier.scenario import DemoResponse, DemoRun, Which
+
+PURPOSE = N_(
+    "A faint change makes a vision-language model describe another picture. Here you see the "
+    "change, remove it, and measure what that costs. It does not judge whether a picture was "
+    "generated."
+)
+NOTE = N_(
+    "A purified picture is coarser: the faint detail that an attack lives in is thrown away. Where "
+    "an attack was found, a faint pattern is added that steers the model back. So fine detail "
+    "proves nothing, and a purified photo may read as generated to the detector. Judge the file "
+    "that you were given, not the purified one. The attacks here do not know the purifier; one "
+    "that does gets past it. Answers are compared word for word."
+)
+SMALL = N_(
+    "The model is small and often wrong about clean pictures too: compare its answers, do not "
+    "trust them."
+)
+HOW = N_("How this was made, and what it does not prove")
+OTHERS = N_("{name} can be wrong about clean pictures, too: compare.")
+
+
+def speaker(run: DemoRun) -> str:
+    """Of who speaks."""
+    return _(run.model.name)
+
+
+def notes(run: DemoRun) -> str:
+    """What was done, and what to make of it."""
+    trust = _(SMALL) if run.model.key == EMBEDDED else _(OTHERS, name=speaker(run))
+    meant = "" if all(said.alike is None for said in run.said.values()) else f" {_likeness_words()}"
+    note = f"{escape(trust, quote=False)} {_(NOTE)}{meant}"
+    facts = (
+        f"<p class='cc-small'>{escape(_facts(run), quote=False)}</p><p class='cc-small'>{note}</p>"
+    )
+    return f"<details class='cc-fold'><summary>{_(HOW)}</summary>{facts}</details>"
+
+
+def _likeness_words() -> str:
+    from purifier.scenario import ALIKE
+
+    found = json.loads((shipped_folder("benchmarks") / "meaning.json").read_text(encoding="utf-8"))
+    return _(
+        "Captions are compared by meaning, coarsely: the cosine of their mean word vectors, "
+        "{alike} or more counts as the same. Two people's captions of one photograph reach that in "
+        "{same} of 100 cases, captions of two photographs in {other} of 1,000.",
+        alike=decimal(ALIKE, digits=2),
+        same=number(round(100 * found["same"])),
+        other=number(round(1000 * found["other"])),
+    )
+
+
+def _facts(run: DemoRun) -> str:
+    parts = [_attack_facts(run), _purified_facts(run)]
+    parts.append(_("Changes are drawn 10 times amplified; mid-grey is none."))
+    return " ".join(part for part in parts if part)
+
+
+def _purified_facts(run: DemoRun) -> str:
+    took = decimal(run.seconds, digits=2)
+    said = (
+        ngettext(
+            "Purified in {took} s, {n} step.",
+            "Purified in {took} s, {n} steps.",
+            run.request.steps,
+            took=took,
+        )
+        if run.seconds
+        else ngettext("Purified in {n} step.", "Purified in {n} steps.", run.request.steps)
+    )
+    always = _("That was done whether an attack was found or not.") if run.request.always else ""
+    return f"{said} {always}".strip()
+
+
+def _attack_facts(run: DemoRun) -> str:
+    attack = run.request.attack
+    if attack is None:
+        return ""
+    said = ngettext(
+        "The attack made {n} step {by}", "The attack made {n} steps {by}", run.step, by=_by(run)
+    )
+    took = (
+        _("in {took} s", took=decimal(run.attack_seconds, digits=1)) if run.attack_seconds else ""
+    )
+    made = " ".join(filter(None, (said, took)))
+    parts = [ended(in_turn([made, _("seed {seed}", seed=attack.seed)]))]
+    if attack.name != "patch":
+        most = decimal(run.change, digits=0)
+        parts.append(_("It changed values by at most {most} of 255.", most=most))
+    return " ".join(parts)
+
+
+def _by(run: DemoRun) -> str:
+    attack = run.request.attack
+    if attack is not None and attack.name == "square":
+        return _("without a gradient")
+    whose = {"features": "CLIP", "detector": _("the detector")}.get(run.objective, speaker(run))
+    return _("through the gradient of {whose}", whose=whose)
+
+
+PARTS = {  # of the purifier, by the names of its Stages
+    "network": N_("Diffusion network"),
+    "guided_step": N_("Guided step"),
+    "quantisation": N_("Quantisation"),
+    "encoder": N_("LoRA encoder"),
+}
+UNSURE = N_(
+    "The model was not sure of its answer on the clean picture, so nothing can be said about what "
+    "the attack did to it."
+)
+SHORT = 14  # characters of an answer that is set in 28 px
+NAMES = {"caption": N_("the caption"), "answer": N_("the answer")}
+# What the attack changed, and what came back; the second of two where purification changed
+# something else.
+ONLY_CAPTION = (
+    N_("The attack did not change the caption"),
+    N_("The attack did not change the caption, but purification did"),
+)
+NEITHER = (
+    N_("The attack changed neither the caption nor the answer"),
+    N_("The attack changed neither the caption nor the answer, but purification changed {new}"),
+)
+NOT_BACK = (
+    N_("The attack changed {turned}; purification did not bring it back"),
+    N_("The attack changed {turned}; purification did not bring it back, but changed {new}"),
+)
+BACK = (
+    N_("The attack changed {turned}; purification brought {returned} back"),
+    N_("The attack changed {turned}; purification brought {returned} back, but changed {new}"),
+)
+BOTH_BACK = N_("The attack changed {turned}; purification brought both back")
+NONE_BACK = N_("The attack changed {turned}; purification brought neither back")
+PARTLY_BACK = N_("The attack changed {turned}; purification brought {returned} back, not {gone}")
+AGREE = {
+    "caption": {True: N_("caption as before"), False: N_("caption differs")},
+    "answer": {True: N_("answer as before"), False: N_("answer differs")},
+}
+
+
+def waiting() -> str:
+    """The card before there is a picture."""
+    begin = _(
+        "Take one of the three, or add a picture and type a question. Then attack it and see what "
+        "purification does."
+    )
+    return _card(_("No picture yet"), f"<p>{begin}</p>", says=False, empty=True)
+
+
+def loading(name: str) -> str:
+    """The card while the other model is fetched and loaded."""
+    first = _("The first time, its weights may have to be fetched, which can take minutes.")
+    return _card(_("Loading {name}", name=name), f"<p>{first} {elapsed()}</p>", busy=True)
+
+
+def working(run: DemoRun | None = None, *, total: int = 0, before: int = 0) -> str:
+    """The card while the models are at work: which step of how many, and a bar. total: of the
+    steps, where there is no run yet. before: how many others go in first."""
+    waits = (
+        f"{ngettext('Waiting, {n} before you', 'Waiting, {n} before you', before)}. "
+        if before
+        else ""
+    )
+    step, title, left = _step(run) if run else (1, _("Looking at the picture"), "")
+    total = (run.steps + 3 if run.request.attack else 2) if run else total
+    at = f"{_('Step {step} of {steps}.', step=number(step), steps=number(total))} " if total else ""
+    bar = (
+        f"<progress max='{total}' value='{step - 1}' aria-hidden='true'></progress>"
+        if total
+        else ""
+    )
+    return _card(title, f"<p>{waits}{at}{left}{elapsed()}</p>{bar}", busy=True)
+
+
+def _step(run: DemoRun) -> tuple[int, str, str]:
+    """What is done now: its number, its name, and how long the attack still takes."""
+    if "adversarial" in run.said:
+        return (
+            (run.steps + 3 if run.request.attack else 2),
+            _("Purifying the picture, and asking about it"),
+            "",
+        )
+    if "clean" not in run.said:
+        return 1, _("Looking at the picture"), ""
+    if run.step >= run.steps:
+        return run.steps + 2, _("Asking about the attacked picture"), ""
+    return run.step + 2, _("Attacking the picture"), f"{_left(run)} " if run.step else ""
+
+
+def _left(run: DemoRun) -> str:
+    a_step = run.attack_seconds / max(1, run.step)
+    return _(
+        "A step takes {step} s: about {left} s left for them.",
+        step=decimal(a_step, digits=1),
+        left=decimal(a_step * (run.steps - run.step), digits=0),
+    )
+
+
+def stopped() -> str:
+    """The card after the stop button."""
+    kept = _("Nothing of this run was kept. Change what you like and start again.")
+    return _card(_("Stopped"), f"<p>{kept}</p>")
+
+
+# What happened -----------------------------------------------------------------------------------
+
+
+def result(run: DemoRun) -> str:
+    """What happened, by the captions first; then by the answers, where the model was sure of the
+    clean one."""
+    clean, moved, purified = (run.said.get(w) for w in ("clean", "adversarial", "purified"))
+    assert moved is not None
+    assert purified is not None
+    if clean is None:
+        title, more = _given(moved, purified, unchanged=run.unchanged)
+    else:
+        title, more = _attacked(clean, moved, purified)
+    notes = [run.model.problem, more, _switched_off(run), _transfer(run), _unasked(run)]
+    card = _card(title, "".join(f"<p>{escape(note)}</p>" for note in notes if note))
+    return f"<div class='cc-kept'>{card}</div>" if clean is None and run.unchanged else card
+
+
+def _switched_off(run: DemoRun) -> str:
+    off = [_(PARTS[name]) for name in run.request.without]
+    return _("Switched off: {parts}.", parts=in_turn(off)) if off else ""
+
+
+def _given(moved: DemoResponse, purified: DemoResponse, *, unchanged: bool) -> tuple[str, str]:
+    if unchanged:
+        return (
+            _("Taken for clean: the picture comes back unchanged"),
+            _(
+                "No attack was found; weak ones are missed. To purify it all the same, tick "
+                "“{always}”.",
+                always=_("Purify even if no attack is found"),
+            ),
+        )
+    if purified.same_caption(moved):
+        return (
+            _("Purified: the caption stayed the same"),
+            _("If the picture was attacked, the attack either did not matter or is still there."),
+        )
+    return (
+        _("Purified: the caption is another one now"),
+        _(
+            "Something fragile decided it before: an attack, or fine detail that purification "
+            "smooths away."
+        ),
+    )
+
+
+def _attacked(clean: DemoResponse, moved: DemoResponse, purified: DemoResponse) -> tuple[str, str]:
+    """A title of what was changed and what came back, and why nothing is said of the answers."""
+    changed = {"caption": not moved.same_caption(clean)}
+    back = {"caption": purified.same_caption(clean)}
+    if clean.answer and clean.sure:
+        changed["answer"] = not moved.same_answer(clean)
+        back["answer"] = purified.same_answer(clean)
+    return _title(changed, back), _(UNSURE) if clean.answer and not clean.sure else ""
+
+
+def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
+    """changed: whether the attack changed each. back: whether each is the clean picture's after
+    purification."""
+    turned = [what for what in changed if changed[what]]
+    returned, gone = [w for w in turned if back[w]], [w for w in turned if not back[w]]
+    new = [what for what in changed if not changed[what] and not back[what]]
+    if not turned:
+        found = (ONLY_CAPTION if len(changed) == 1 else NEITHER)[bool(new)]
+    elif len(gone) == 2:
+        found = NONE_BACK
+    elif len(returned) == 2:
+        found = BOTH_BACK
+    elif returned and gone:
+        found = PARTLY_BACK
+    else:
+        found = (BACK if returned else NOT_BACK)[bool(new)]
+    return _(found, turned=_all(turned), returned=_all(returned), gone=_all(gone), new=_all(new))
+
+
+def _all(names: list[str]) -> str:
+    return any_of([_(NAMES[name]) for name in names], style="standard") if names else ""
+
+
+def _transfer(run: DemoRun) -> str:
+    """Whose attack it is, where it is not one on the model that speaks."""
+    if (
+        run.request.attack is None
+        or run.model.key != OTHER
+        or run.objective in ("answer", "caption")
+    ):
+        return ""
+    said = {
+        "features": N_(
+            "The attack was made on CLIP alone: what it does to {name} is carried over."
+        ),
+        "detector": N_(
+            "The attack was made on the detector alone: what it does to {name} is carried over."
+        ),
+    }
+    return _(said[run.objective], name=speaker(run))
+
+
+def _unasked(run: DemoRun) -> str:
+    if run.model.asks or not run.request.question.strip():
+        return ""
+    return _("{name} only captions, so the question was not asked.", name=speaker(run))
+
+
+# What the model says ------------------------------------------------------------------------------
+
+
+def said(run: DemoRun, which: Which) -> str:
+    """What the model says of one picture: in large type its answer, or its caption where there is
+    no question; with a sign whether that is what it says of the clean one, and how sure it is."""
+    now, clean = run.said.get(which), run.said.get("clean")
+    if now is None:
+        return ""
+    compared = clean if which != "clean" else None
+    caption = _signed(now.caption, "caption", now.same_caption(compared) if compared else None)
+    told = f"<p class='cc-told cc-long'>{caption}</p>"
+    if now.answer:
+        sure = "" if now.confidence is None else f" <small>{_percent(now.confidence)}</small>"
+        long = " cc-long" if len(spoken(now)) > SHORT else ""
+        same = now.same_answer(compared) if compared and compared.sure else None
+        told = f"<p class='cc-told{long}'>{_signed(spoken(now), 'answer', same)}{sure}</p><p>{caption}</p>"
+    return f"<div class='cc-model-answer' id='purify-{which}-said'>{told}</div>"
+
+
+def _signed(text: str, what: str, same: bool | None) -> str:
+    """The model's words, in English, after a sign whether they are as before; None where that
+    cannot be said."""
+    words = f"<bdi lang='en'>{escape(text)}</bdi>"
+    if same is None:
+        return words
+    icon, tone = ("\N{CHECK MARK}", "cc-agrees") if same else ("\N{BALLOT X}", "cc-differs")
+    aloud = f"<span class='cc-hidden'> ({_(AGREE[what][same])})</span>"
+    return f"<span class='{tone}' aria-hidden='true'>{icon}</span> {words}{aloud}"
+
+
+def spoken(words: DemoResponse) -> str:
+    """The model's answer as it gives it, in English, or that it is not sure, with its guess."""
+    return (
+        words.spoken if words.sure else _("I am not sure (perhaps: {answer})", answer=words.answer)
+    )
+
+
+def _percent(share: float) -> str:
+    """Never a certainty that no model has."""
+    if round(100 * share) == 0:
+        return _("under {least}", least="1 %")
+    return (
+        _("over {most}", most="99 %")
+        if round(100 * share) == 100
+        else f"{number(round(100 * share))} %"
+    )
+
+
+# More questions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A question to the pictures that are there, and what is answered of each."""
+
+    question: str
+    said: dict[Which, DemoResponse]
+
+
+def history(asked: Sequence[FollowUp], failed: str = "") -> str:
+    """All questions about the picture, the newest on top; failed: why the last one was not
+    answered, as HTML."""
+    items = "".join(f"<dt>{escape(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
+    if not items:
+        return failed
+    newest = ". ".join(f"{name}: {answer}" for name, answer in _told(asked[-1]))  # is spoken
+    list_ = f"<dl class='cc-said' data-say='{escape(newest)}'>{items}</dl>"
+    return f"{failed}<h3>{_('Asked about this picture')}</h3>{list_}"
+
+
+def _told(one: FollowUp) -> list[tuple[str, str]]:
+    """Of which picture, and what is answered of it."""
+    given = "adversarial" if "clean" not in one.said else "clean"
+    names = {"adversarial": _("attacked"), "purified": _("purified")} | {given: _("as given")}
+    return [(names[which], spoken(said)) for which, said in one.said.items()]
+
+
+def _answered(one: FollowUp) -> str:
+    return "".join(f"<dd>{name}: <b>{escape(answer)}</b></dd>" for name, answer in _told(one))
+
+
+def _card(
+    title: str, body: str, *, busy: bool = False, says: bool = True, empty: bool = False
+) -> str:
+    """says: whether a screen reader speaks the title when the card is there (assets/upload.js)."""
+    style = f"cc-card cc-waiting{' cc-busy' if busy else ''}{' cc-empty' if empty else ''}"
+    spoken = f" data-say='{escape(title)}'" if says else ""
+    return f"<div class='{style}'{spoken}><h2>{escape(title)}</h2>{body}</div>"
+
+
+__all__ = [
+    "FollowUp",
+    "failure",
+    "history",
+    "loading",
+    "notes",
+    "result",
+    "said",
+    "stopped",
+    "waiting",
+    "working",
+]
