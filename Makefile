@@ -7,10 +7,10 @@ export PYTHONDONTWRITEBYTECODE :=
 export MALLOC_ARENA_MAX ?= 2
 export MALLOC_MMAP_THRESHOLD_ ?= 8388608
 DATA ?= ../shared/data
-# make detector BACKBONE=... OUT=... trains on another tower (docs/training.md); CONFIG=training/configs/paper.json is the paper's head.
+# make detector BACKBONE=... OUT=... trains on another tower (docs/training.md); CONFIG=training/configs/paper.json is the paper's recipe.
 BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
-CONFIG ?= training/configs/linear.json
+CONFIG ?= training/configs/causal.json
 # make benchmark-NAME runs one benchmark (python -m benchmarks --help lists them); PICTURES bounds it. Outcomes of single
 # pictures are kept in .cache: with none kept, benchmark-purification takes days on two cores.
 PICTURES ?= 0
@@ -50,11 +50,11 @@ test-archive: .venv/.dev
 	$(BIN)/pytest -m ray
 
 data: .venv/.dev
-	$(BIN)/python -m causalclip data collect --out $(ORIGINALS) $(if $(MIRRORS),--mirrors $(MIRRORS))
-	$(BIN)/python -m causalclip data check
+	$(BIN)/python -m training data collect --out $(ORIGINALS) $(if $(MIRRORS),--mirrors $(MIRRORS))
+	$(BIN)/python -m training data check
 
 detector: .venv/.dev
-	$(BIN)/python -m causalclip train --originals $(ORIGINALS) \
+	$(BIN)/python -m training detector --originals $(ORIGINALS) \
 		--backbone $(BACKBONE) --config $(CONFIG) --out $(OUT)
 
 benchmark-%: .venv/.dev

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 # of benchmarks the measured numbers
-DATA = {"assets": ("*",), "benchmarks": ("*.json",), "configs": ("*.json",)}
+DATA = {"assets": ("*",), "benchmarks": ("*.json",)}
 
 
 def folders(name: str) -> dict[str, str]:

@@ -27,13 +27,12 @@ from benchmarks.common import TABLE, Options, test_records, write
 from benchmarks.views import SplitFeatures, split_features
 from causalclip.clip.backbones import DEFAULT
 from causalclip.method import CausalHead, HeadOutput, LossWeights
-from causalclip.paths import shipped_folder
 from training.dataset.rules import read_originals
 from training.detector.data import Record
 from training.detector.evaluation import balanced_accuracy, bootstrap
 from training.detector.features import compute_features
 from training.detector.fitting import Problem, TrainConfig
-from training.detector.recipe import Recipe, balance, fit, problem
+from training.detector.recipe import CONFIGS, Recipe, balance, fit, problem
 
 SEEDS = 3
 MIN_FAMILY = 100  # pictures of a family that is learned alone
@@ -41,7 +40,7 @@ P1 = "P1: trained on Stable Diffusion and real pictures only"
 P2 = "P2: trained on all of train"
 SETS = "broad", "alike", "fresh", "sites"
 SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators, in `broad`
-PAPER = Recipe.read(shipped_folder("configs") / "paper.json").head
+PAPER = Recipe.read(CONFIGS / "paper.json").head
 NOTHING = LossWeights(smoothing=PAPER.weights.smoothing)
 
 

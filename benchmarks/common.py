@@ -24,7 +24,7 @@ from training.detector.evaluation import read_split
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-TABLE = ROOT / "data" / "pictures.csv.gz"
+TABLE = ROOT / "training" / "tables" / "pictures.csv.gz"
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
 PORT = 7998  # of the app that is measured
 SIZE = (1024, 768)  # px, of the picture that is timed
@@ -45,7 +45,7 @@ class Options:
     cache: Path = ROOT / ".cache" / "features"
     files: Path = ROOT.parent / "marked"
     victim: Path = ROOT.parent / "vlm-1"
-    recipe: Path = ROOT / "configs" / "shipped.json"
+    recipe: Path = ROOT / "training" / "configs" / "linear.json"
     model: str = HEADS[DEFAULT_HEAD]
     pictures: int = 0
     minutes: float = 5.0

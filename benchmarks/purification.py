@@ -42,8 +42,7 @@ def measure(options: Options) -> dict[str, Any]:
         command = [
             sys.executable,
             "-m",
-            "purifier",
-            "evaluate",
+            "benchmarks.defences",
             "--data",
             str(options.data / "vlm"),
             "--out",

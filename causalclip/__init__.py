@@ -23,7 +23,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "detector": ["Detector"],
-        "evidence.examination": ["examine_file"],
+        "examination.result": ["examine_file"],
         "images.loading": ["load_image"],
     },
 )

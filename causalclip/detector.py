@@ -236,7 +236,7 @@ class Detector:
         runtime: Runtime | None = None,
         beside: "Detector | None" = None,
     ) -> "Detector":
-        """Loads a folder that `python -m causalclip train` wrote, or one of assets/models by name.
+        """Loads a folder that `python -m training detector` wrote, or one of assets/models by name.
 
         runtime: None picks the processor's, see causalclip.clip.weights.
         beside: a detector whose tower it shares, where it is the same one.

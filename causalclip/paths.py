@@ -29,7 +29,7 @@ def measured(benchmark: str) -> dict[str, Any]:
 ASSETS = shipped_folder("assets") / "models"
 # The heads that one can choose, and their folders in assets/models: one mask for all pictures, or
 # one for each.
-HEADS = {"linear": "detector", "causal": "detector-causal"}
+HEADS = {"linear": "detector-linear", "causal": "detector-causal"}
 DEFAULT_HEAD = "causal"
 
 
@@ -38,7 +38,7 @@ class WeightsMissing(FileNotFoundError):
 
 
 def detector_folder(name: str | Path) -> Path:
-    """The folder of a detector: a path that `python -m causalclip train` wrote, or a name in
+    """The folder of a detector: a path that `python -m training detector` wrote, or a name in
     assets/models.
 
     Raises:

@@ -1,8 +1,6 @@
-"""python -m purifier purify | attack | ask | caption
-| data | train | refine | train-eye | refit-gate | evaluate | optimise-prompt"""
+"""python -m purifier purify | attack | ask | caption"""
 
 import json
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.goals import OBJECTIVES, make_goal
-from purifier.models import MODELS, Models
+from purifier.models import Models
 from purifier.pixels import MAX_PIXELS, check_png, save_exact, to_tensor
 from purifier.vlm.interface import EMBEDDED
 
@@ -33,8 +31,6 @@ SIZES = (
     f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least "
     f"{MIN_SIDE} on the shorter side"
 )
-CACHE = Path(".cache/purifier")
-NO_DATA = "Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on."
 
 In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {NAMES}; {SIZES}.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
@@ -50,20 +46,6 @@ Eye = Annotated[
     bool,
     typer.Option(
         help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures."
-    ),
-]
-Data = Annotated[
-    Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
-]
-Forensics = Annotated[
-    Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")
-]
-Batches = Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")]
-Cache = Annotated[
-    Path,
-    typer.Option(
-        help="Of what is made and kept: pairs, checkpoint, log. What was stopped goes on from "
-        "there."
     ),
 ]
 
@@ -99,11 +81,11 @@ def purify(
 ) -> None:
     """Take an attack out of a picture; one that is judged clean is returned unchanged, but with
     --always."""
-    with _sentences():
+    with sentences():
         check_png(out)
         image = load_image(picture)
 
-    with _sentences():
+    with sentences():
         pixels = to_tensor(image.pixels)
         purifier, started = load_models().purifier, time.perf_counter()
         drawn = None if seed is None else torch.Generator().manual_seed(seed)
@@ -152,7 +134,7 @@ def attack(
 ) -> None:
     """Move a picture inside a budget so that a model is misled."""
     chosen = objective or ("answer" if question else "caption")
-    with _sentences():
+    with sentences():
         if kind not in ATTACKS:
             raise ValueError(f"There is no attack {kind!r}; use one of {', '.join(ATTACKS)}.")
         made = Attack(kind, eps, norm, steps or ATTACKS[kind].default_steps, seed=seed)  # type: ignore[arg-type]
@@ -190,7 +172,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
-    with _sentences():
+    with sentences():
         model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
         answer = model.answer(pixels, question)[0]
     row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
@@ -206,7 +188,7 @@ def caption(
     as_json: AsJson = False,
 ) -> None:
     """Say in one sentence what a picture shows."""
-    with _sentences():
+    with sentences():
         model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
         said = model.caption(pixels)[0]
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
@@ -228,270 +210,8 @@ def _speaker_and_pixels(
     return load_vlm(name, prefix=read_prompt(prompt) if prompt else ""), to_tensor(image.pixels)
 
 
-# What needs the data ------------------------------------------------------------------------------
-
-
-@app.command("data")
-def make_data(
-    out: Annotated[
-        Path,
-        typer.Option(
-            file_okay=False, help="Where flickr8k, coco and daquar go, with their originals."
-        ),
-    ],
-    mirrors: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Bare git directories owner+name; without, GitHub is asked.",
-        ),
-    ] = None,
-    coco: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="COCO's archives, unpacked, for what no repository has.",
-        ),
-    ] = None,
-) -> None:
-    """Bring pictures, captions and questions from public repositories, and make the tables that
-    training reads.
-
-    Each file is checked by its hash. Started again, it goes on. Exit code 2 if a file of a
-    repository is missing.
-    """
-    from tqdm import tqdm
-
-    from training.vlm.sources import collect_sources, count_present, read_references, write_tables
-
-    with _sentences():
-        references = read_references()
-        out.mkdir(parents=True, exist_ok=True)
-        total, there = sum(bool(r.repo) for r in references), count_present(references, out)
-        with tqdm(total=total, initial=there, unit="file") as bar:
-            missing = collect_sources(references, out, mirrors=mirrors, tell=bar.update)
-        typer.echo(write_tables(references, out, coco=coco, missing=missing))
-    if missing:
-        raise typer.Exit(REFUSED)
-
-
-@app.command()
-def train(
-    out: Annotated[Path, typer.Option(help="Where the purifier and its card go.")],
-    data: Data = None,
-    forensics: Forensics = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and DenoiserConfig."
-        ),
-    ] = None,
-    batches: Batches = 300,
-    cache: Cache = CACHE,
-) -> None:
-    """Train a purifier on adversarial pairs, made against CLIP, the language model and the
-    detector."""
-    from training.purifier.denoiser import train_purifier
-    from training.purifier.pairs import training_sources
-
-    with _sentences():
-        sources = training_sources(data, forensics)
-        train_purifier(sources, out, settings=_settings(config), batches=batches, cache=cache)
-
-
-@app.command("refit-gate")
-def refit_gate(
-    folder: Annotated[
-        Path,
-        typer.Option(help="Of a trained purifier; its attack detector and card are written anew."),
-    ],
-    data: Data = None,
-    forensics: Forensics = None,
-    config: Annotated[
-        Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")
-    ] = None,
-    batches: Batches = 100,
-    cache: Cache = CACHE,
-) -> None:
-    """Fit the attack detector of a trained purifier anew: what it takes for attacked."""
-    from training.purifier.denoiser import refit_attack_detector
-    from training.purifier.pairs import training_sources
-
-    with _sentences():
-        sources = training_sources(data, forensics)
-        refit_attack_detector(
-            sources, folder, settings=_settings(config), batches=batches, cache=cache
-        )
-
-
-@app.command()
-def refine(
-    folder: Annotated[Path, typer.Option(help="Of a trained purifier; all of it is written anew.")],
-    data: Data = None,
-    forensics: Forensics = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and "
-            "RefiningConfig."
-        ),
-    ] = None,
-    batches: Batches = 100,
-    cache: Cache = CACHE,
-) -> None:
-    """Go on with a trained purifier, on attacks that are made as it learns, guided by the language
-    model."""
-    from training.purifier.denoiser import refine_purifier
-    from training.purifier.pairs import question_pool, training_sources
-
-    with _sentences():
-        sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
-        refine_purifier(
-            sources, pool, folder, settings=_settings(config), batches=batches, cache=cache
-        )
-
-
-@app.command("train-eye")
-def train_eye(
-    out: Annotated[Path, typer.Option(help="Where the adapted encoder and its card go.")],
-    data: Data = None,
-    forensics: Forensics = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and AdapterConfig."
-        ),
-    ] = None,
-    batches: Batches = 400,
-    cache: Cache = CACHE,
-    start: Annotated[
-        Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")
-    ] = None,
-) -> None:
-    """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank
-    update of CLIP."""
-    from training.purifier.adapter import train_encoder
-
-    with _sentences():
-        settings = _settings(config)
-        numbers = train_encoder(
-            _needed(data),
-            forensics,
-            out,
-            settings=settings,
-            batches=batches,
-            cache=cache,
-            start=start,
-        )
-    typer.echo(json.dumps(numbers))
-
-
-@app.command()
-def evaluate(
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="A JSON file; what it holds already stays where nothing new is measured."
-        ),
-    ],
-    data: Data = None,
-    forensics: Forensics = None,
-    pictures: Annotated[
-        int, typer.Option(help="Of each seed; 0 only writes what was measured before.")
-    ] = 200,
-    costly: Annotated[
-        int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")
-    ] = 100,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Repetitions, with other questions and starts.")
-    ] = 3,
-    rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
-    columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
-    compared: Annotated[
-        Path,
-        typer.Option(
-            help="A folder with the compared denoisers, noise and regression; others need another "
-            "--keep."
-        ),
-    ] = CACHE,
-    keep: Annotated[
-        Path,
-        typer.Option(
-            help="A folder for the table of what is measured of each picture; it is gone on with."
-        ),
-    ] = CACHE / "measured",
-    made: Annotated[
-        Path,
-        typer.Option(
-            help="Where attacked pictures are kept; an attack that knows no defence is made once."
-        ),
-    ] = CACHE / "attacked",
-) -> None:
-    """Measure defences against attacks, and what each part of ours is worth: the table of
-    docs/measured.md."""
-    from benchmarks.defences import EvaluationConfig, evaluate_defences
-    from benchmarks.defences.outcomes import fingerprint
-
-    chosen = EvaluationConfig(
-        pictures=pictures,
-        costly=costly,
-        seeds=seeds,
-        rows=_list(rows),
-        columns=_list(columns),
-        compared=str(compared),
-    )
-    with _sentences():
-        report = evaluate_defences(
-            chosen,
-            data=data,
-            forensics=forensics,
-            keep=keep
-            / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv",
-            made=made / fingerprint([MODELS / "vlm"]),
-            earlier=json.loads(out.read_text()) if out.is_file() else None,
-            log=typer.echo,
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=2) + "\n")
-    for cell in report["cells"]:
-        typer.echo(
-            f"{cell['column']}: {cell['row']}: {cell['agreement']:.0%} of {cell['n']} answers stay"
-        )
-
-
-@app.command("optimise-prompt")
-def optimise(
-    out: Annotated[
-        Path,
-        typer.Option(help="A JSON file for the words, which --prompt and CAUSALCLIP_PROMPT take."),
-    ],
-    vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
-    data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="JSON with settings of SearchConfig.")] = None,
-) -> None:
-    """Search a defence prompt for a model of the hub: words before every question."""
-    from purifier.vlm.hub import HubVLM, load_vlm
-    from training.purifier.prompts import SearchConfig, optimise_prompt
-
-    with _sentences():
-        model = None if not _needed(data) or vlm == EMBEDDED else load_vlm(vlm)
-        if not isinstance(model, HubVLM):
-            raise ValueError("Words are for a model of the hub. For the embedded one: train-eye.")
-        purifier = load_models().purifier
-        numbers = optimise_prompt(
-            _needed(data),
-            out,
-            model,
-            config=SearchConfig(**_settings(config)),
-            purify=lambda pixels: purifier(pixels).images,
-        )
-    typer.echo(json.dumps(numbers))
-
-
 @contextmanager
-def _sentences() -> Iterator[None]:
+def sentences() -> Iterator[None]:
     """Errors that are written for users end the command with their sentence: code 2 for refused
     pictures, else 1."""
     try:
@@ -502,22 +222,6 @@ def _sentences() -> Iterator[None]:
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from None
-
-
-def _needed(data: Path | None) -> Path:
-    if data is None:
-        raise FileNotFoundError(NO_DATA)
-    return data
-
-
-def _settings(config: Path | None) -> dict[str, Any]:
-    """What the file says, or nothing; from here on a training's log is shown."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    return dict(json.loads(config.read_text())) if config else {}
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in text.split(";") if one.strip())
 
 
 def _print(row: dict[str, Any], words: str, as_json: bool) -> None:

@@ -118,7 +118,7 @@ class Models:
             if not self.other_tried:
                 try:
                     self._loaded[OTHER] = self._load[OTHER]()
-                except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it
+                except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it  # noqa: E501
                     log.warning(
                         "CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error
                     )

@@ -58,7 +58,7 @@ def note(line):
 
 sys.addaudithook(watch)
 note("watching")
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True)

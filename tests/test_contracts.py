@@ -51,24 +51,8 @@ COMMANDS = {
         "--profile --crop "
         "--lang",
         "explain": "first second --json --model --head --lang",
-        "train": "--out --manifest --root --table --originals --backbone --config --cache",
-        "evaluate": "--manifest --root --out --model --head --split",
-        "data collect": "--out --split --sites --sample --mirrors --workers --table",
-        "data check": "--table --sites --reserved --originals --cache --out",
-        "data gather": "mirror --out --under --match --most --table --reserved",
-        "data add": "drafts --words --table --sites --reserved",
-        "data hash": "--originals --table --sites",
-        "data card": "--page --table --sites",
     },
     "purifier": {
-        "data": "--out --mirrors --coco",
-        "train": "--out --data --forensics --config --batches --cache",
-        "refine": "--folder --data --forensics --config --batches --cache",
-        "train-eye": "--out --data --forensics --config --batches --cache --start",
-        "refit-gate": "--folder --data --forensics --config --batches --cache",
-        "evaluate": "--out --data --forensics --pictures --costly --seeds --rows --columns "
-        "--compared --keep --made",
-        "optimise-prompt": "--out --vlm --data --config",
         "purify": "picture -o --out --steps --noise --seed --always --json",
         "attack": "picture -o --out --attack --eps --norm --steps --objective --question --target "
         "--seed --json",
@@ -79,7 +63,7 @@ COMMANDS = {
 # folder: how many, and the first digits of the SHA-256 of their names, types and shapes
 TENSORS = {
     "clip-vit-b-16": (201, "0cdde801a6496973"),
-    "detector": (19, "459427fb2cb19999"),
+    "detector-linear": (19, "459427fb2cb19999"),
     "detector-causal": (20, "856afdb25ff5d8d1"),
     "parts": (5, "f59dfa49b464da90"),
     "purifier": (144, "956dd07958dc9994"),

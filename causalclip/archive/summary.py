@@ -59,7 +59,7 @@ def _table(title: str, counter: Counter[str], *, translated: bool) -> str:
     if not counter:
         return ""
     rows = "".join(
-        f"<tr><td><bdi>{escape(_(name) if translated else name)}</bdi></td><td>{number(n)}</td></tr>"
+        f"<tr><td><bdi>{escape(_(name) if translated else name)}</bdi></td><td>{number(n)}</td></tr>"  # noqa: E501
         for name, n in counter.most_common(FOLDERS)
     )
     more = (

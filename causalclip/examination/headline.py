@@ -328,7 +328,7 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: b
             if proved
             else _("That it was captured is easily written into a file.")
         )
-        return f"{_('They do not agree: it is said to be captured, and the pixels carry traces of a generator.')} {other}"
+        return f"{_('They do not agree: it is said to be captured, and the pixels carry traces of a generator.')} {other}"  # noqa: E501
     return _(
         "They do not agree. Traces in pixels are easily lost, so do not take the picture for a "
         "photograph on the strength of this score."

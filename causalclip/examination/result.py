@@ -163,7 +163,7 @@ class Examination:
         else:
             known = rates.quoted if rates else _("Its error rates are not measured.")
         part = _(OF_WHOLE) if self.provenance.of_whole else ""
-        return f"{' '.join(filter(None, (said, part, known, _('One clue, not a proof.'))))}\nSHA-256: {self.sha256}"
+        return f"{' '.join(filter(None, (said, part, known, _('One clue, not a proof.'))))}\nSHA-256: {self.sha256}"  # noqa: E501
 
     @property
     def unlike(self) -> tuple[str, ...]:

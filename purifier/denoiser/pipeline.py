@@ -334,7 +334,7 @@ class PurifierPipeline(DiffusionPipeline):
         if not (Path(folder) / "model_index.json").is_file():
             name = Path(folder).name
             raise WeightsMissing(
-                f"There is no purifier {name!r}. Train one: python -m purifier train."
+                f"There is no purifier {name!r}. Train one: python -m training purifier train."
             )
         with _without_progress_bars():
             loaded: PurifierPipeline = super().from_pretrained(

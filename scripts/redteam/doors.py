@@ -58,7 +58,7 @@ def reports_to_others(target: Target) -> tuple[bool, str]:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
-    url = f"data:image/jpeg;base64,{base64.b64encode(picture(1).ljust(19 * 2**20, bytes(1))).decode()}"
+    url = f"data:image/jpeg;base64,{base64.b64encode(picture(1).ljust(19 * 2**20, bytes(1))).decode()}"  # noqa: E501
 
     async def ask() -> str:
         async with (

@@ -27,7 +27,7 @@ COUNT = """() => {
   const walk = document.createTreeWalker(document.querySelector(".gradio-container"), NodeFilter.SHOW_TEXT), found = [];
   while (walk.nextNode()) if (seen(walk.currentNode)) found.push(walk.currentNode.data);
   return found.join(" ").split(/\\s+/).filter((word) => /[\\p{L}\\p{N}]/u.test(word));
-}"""
+}"""  # noqa: E501
 
 
 def give(page: Page, file: Path) -> None:
@@ -64,7 +64,7 @@ def overflow(page: Page) -> int:
           const window = document.documentElement.clientWidth;
           const page = document.documentElement.scrollWidth - window;
           return Math.ceil(Math.max(page, ...right.map((x) => x - window), ...left));
-        }""")
+        }""")  # noqa: E501
     )
 
 

@@ -30,7 +30,7 @@ SMALL = """() => [...document.querySelectorAll("button, select, summary, textare
   .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest(".cc-hidden"))
   .map((e) => [e.id || e.className || e.tagName, e.textContent.trim(), e.getBoundingClientRect()])
   .filter(([, , box]) => box.height && (box.width < 43.5 || box.height < 43.5))
-  .map(([name, text, box]) => `${name} ${text}: ${box.width} x ${box.height}`)"""
+  .map(([name, text, box]) => `${name} ${text}: ${box.width} x ${box.height}`)"""  # noqa: E501
 TARGETS: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}}  # 24 px
 
 

@@ -67,7 +67,7 @@ ESCAPE = """async () => {
     document.body.append(script, frame);
     for (let i = 0; refused.size < 4 && i < 1200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
     return [...refused].sort();
-}"""
+}"""  # noqa: E501
 
 
 def test_the_page_works_within_its_policy(

@@ -193,7 +193,7 @@ def in_sight(page: Page, *names: str) -> list[float]:
 
 # Every picture that is on screen has been drawn.
 WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((image) => image.checkVisibility())
-  .every((image) => image.complete && image.naturalWidth)"""
+  .every((image) => image.complete && image.naturalWidth)"""  # noqa: E501
 
 
 @pytest.mark.full

@@ -22,7 +22,7 @@ WATCH = """() => {
     if (window.seen.at(-1) !== now) window.seen.push(now);
   };
   new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true });
-}"""
+}"""  # noqa: E501
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from ui.server.storage import new_folder
 
 PROCESSOR = """
 import resource, sys
-from {package}.cli import app
+from {package} import app
 try:
     app(sys.argv[1:])
 finally:
@@ -102,15 +102,20 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(
 @pytest.mark.parametrize(
     ("package", "arguments", "words", "code"),
     [
-        ("causalclip", ["detect", "gone.jpg"], "There is no such file", 2),
-        ("causalclip", ["detect", "{here}", "--model", "gone"], "There is no detector 'gone'", 1),
+        ("causalclip.cli", ["detect", "gone.jpg"], "There is no such file", 2),
         (
-            "causalclip",
+            "causalclip.cli",
+            ["detect", "{here}", "--model", "gone"],
+            "There is no detector 'gone'",
+            1,
+        ),
+        (
+            "training.__main__",
             ["evaluate", "--model", "gone", "--manifest", "{here}", "--root", ".", "--out", "o"],
             "gone",
             1,
         ),
-        ("purifier", ["purify", "gone.jpg", "-o", "o.png"], "There is no such file", 2),
+        ("purifier.cli", ["purify", "gone.jpg", "-o", "o.png"], "There is no such file", 2),
     ],
 )
 def test_what_is_typed_is_checked_before_anything_heavy(

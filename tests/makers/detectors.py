@@ -69,7 +69,7 @@ def saved_heads(folder: Path) -> dict[str, str]:
     and one for all."""
     backbone, names = (
         write_tower(folder / "tower"),
-        {"linear": "detector", "causal": "detector-causal"},
+        {"linear": "detector-linear", "causal": "detector-causal"},
     )
     for head, hidden in (("linear", 0), ("causal", 8)):
         tiny = tiny_detector(hidden=hidden)
@@ -265,4 +265,4 @@ def train_words(folder: Path) -> list[str]:
     options = {name: str(folder / path) for name, path in paths.items()} | {
         "backbone": f"local-dir:{folder / 'tower'}"
     }
-    return ["train", *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return ["detector", *(word for name, value in options.items() for word in (f"--{name}", value))]

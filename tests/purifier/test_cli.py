@@ -161,17 +161,3 @@ def test_missing_weights_are_said(
     monkeypatch.setattr(cli, "load_models", lambda: tiny_models(purifier=missing))
     result = run("purify", picture, "-o", tmp_path / "o.png")
     assert (result.exit_code, result.stderr.strip()) == (1, "There is no purifier.")
-
-
-def test_training_and_measuring_say_which_data_they_need(tmp_path: Path) -> None:
-    for arguments in (
-        ["train", "--out", tmp_path / "m"],
-        ["train", "--out", tmp_path / "m", "--data", tmp_path],
-    ):
-        assert run(*arguments).exit_code == 1
-    assert "--data" in run("evaluate", "--out", tmp_path / "r.json").stderr
-    assert "--data" in run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "some/model").stderr
-    assert "--data" in run("train-eye", "--out", tmp_path / "p").stderr
-    assert "--data" in run("refine", "--folder", tmp_path / "p").stderr
-    words = run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "embedded", "--data", tmp_path)
-    assert "train-eye" in words.stderr

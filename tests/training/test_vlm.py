@@ -14,7 +14,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from purifier import cli
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.detectors import tiny_tower
 from tests.makers.models import tiny_vlm, vlm_folder
@@ -22,6 +21,7 @@ from tests.makers.pictures import encode, photo
 from tests.training.dataset.hosting import Host, sha
 from training.dataset.table import as_csv
 from training.purifier.cards import write_vlm_card as write_card
+from training.vlm import command
 from training.vlm import sources as vlm_sources
 from training.vlm.data import FeatureCache, Picture, load_pictures, train_texts
 from training.vlm.fitting import (
@@ -258,7 +258,7 @@ def test_the_tables_are_made_of_checked_files_and_training_reads_them(
     mirrors: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    done = CliRunner().invoke(cli.app, ["data", "--out", str(out), "--mirrors", str(mirrors)])
+    done = CliRunner().invoke(command.app, ["data", "--out", str(out), "--mirrors", str(mirrors)])
     assert done.exit_code == 0, done.output
     assert lines(out, "flickr8k")[0]["captions"] == ["A dog, running .", "A dog"]
     assert {q["split"]: q["answer"] for q in lines(out, "daquar")[0]["qa"]} == {
@@ -280,7 +280,7 @@ def test_a_changed_file_is_left_out_and_said(
     changed = gzip.decompress(table.read_bytes()).decode().replace(sha(PHOTO), sha(b"another"))
     table.write_bytes(gzip.compress(changed.encode()))
     out = tmp_path / "out"
-    done = CliRunner().invoke(cli.app, ["data", "--out", str(out), "--mirrors", str(mirrors)])
+    done = CliRunner().invoke(command.app, ["data", "--out", str(out), "--mirrors", str(mirrors)])
     assert done.exit_code == 2
     assert "2 files of repositories are missing" in done.output
     assert lines(out, "flickr8k") == []
@@ -302,9 +302,9 @@ def test_a_picture_of_the_archives_is_taken_where_its_shrunk_copy_is_the_known_o
         str(tmp_path / "archive"),
     ]
     (archive / "000000000009.jpg").write_bytes(PHOTO)
-    assert "1 of 2 pictures" in CliRunner().invoke(cli.app, call).output
+    assert "1 of 2 pictures" in CliRunner().invoke(command.app, call).output
     (archive / "000000000009.jpg").write_bytes(LARGE)
-    assert "2 of 2 pictures" in CliRunner().invoke(cli.app, call).output
+    assert "2 of 2 pictures" in CliRunner().invoke(command.app, call).output
 
 
 def test_the_table_of_the_shipped_model_names_every_file_once() -> None:

@@ -65,7 +65,7 @@ try:
 except SyntaxError:
     traceback.print_exc()
 fail()
-"""
+"""  # noqa: E501
 
 
 def run(how: str) -> str:

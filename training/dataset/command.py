@@ -1,4 +1,4 @@
-"""python -m causalclip data collect | check | gather | add | hash | card"""
+"""python -m training data collect | check | gather | add | hash | card"""
 
 import json
 import re

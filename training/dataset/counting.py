@@ -21,7 +21,7 @@ from training.dataset.rules import USED, has_clear_licence
 from training.dataset.table import FORMATS, REAL_BY, SPLITS, Picture, Site, place
 
 START, END = (
-    "<!-- counted: written by `python -m causalclip data card` -->",
+    "<!-- counted: written by `python -m training data card` -->",
     "<!-- end of the counted part -->",
 )
 THUMBNAIL_SIDE = 64  # pixels of a thumbnail, squashed to a square

@@ -255,7 +255,7 @@ def read_originals(
     each: int = A_CLASS,
     broad: int = A_GENERATOR,
 ) -> list[Record]:
-    """The table's pictures of a split whose originals lie in the folder (`python -m causalclip data
+    """The table's pictures of a split whose originals lie in the folder (`python -m training data
     collect`).
 
     each: of one source, class and kind, at most; which ones is settled by their hashes. broad: the

@@ -272,7 +272,7 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
 def evaluate_detector(
     detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
 ) -> dict[str, Any]:
-    """What `python -m causalclip evaluate` writes; files that cannot be read are left out, said,
+    """What `python -m training evaluate` writes; files that cannot be read are left out, said,
     and counted."""
     wanted = read_split(manifest, split)
     records = readable(wanted, root, fault=detection_fault)

@@ -4,6 +4,7 @@ with it. Offline."""
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from torch import Tensor
 from causalclip.detector import DetectorConfig
 from causalclip.maps.attribution import SHARED_MASK_MEANING, SHARES_THE_LABEL
 from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
-from causalclip.paths import shipped_folder
 from training.detector.data import Record
 from training.detector.evaluation import calibration_error
 
@@ -113,13 +113,13 @@ with an AUC of {report["auc"]:.3f}. It refuses {report["photographs_refused"]:.1
 each owner counted once (new owners, with 90% confidence: at most {report["photographs_refused_bound"]:.1%}), and of
 the others: {refused}.
 
-"""
+"""  # noqa: E501
 
 
 def fill_card(name: str, **fields: Any) -> str:
-    """A card's template (assets/training) with its fields filled in."""
+    """A card's template (training/templates) with its fields filled in."""
     return (
-        (shipped_folder("assets") / "training" / f"{name}.md")
+        (Path(__file__).resolve().parents[1] / "templates" / f"{name}.md")
         .read_text(encoding="utf-8")
         .format(**fields)
     )

@@ -20,7 +20,6 @@ from causalclip.clip.backbones import Kind, load_tower
 from causalclip.clip.tower import needs
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
-from causalclip.paths import shipped_folder
 from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
 from training.detector.data import LIKE, Record, assign_environments, assign_folds, check_training
 from training.detector.features import (
@@ -35,7 +34,8 @@ from training.detector.model_card import mask_report, model_card, validation_rep
 
 # of held-out pictures of like content: real ones accused, generated ones let pass
 FALSE_ALARMS, MISSES = 0.03, 0.08
-SHIPPED = shipped_folder("configs") / "shipped.json"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+DEFAULT_CONFIG = CONFIGS / "causal.json"  # what `train` makes by itself: the head that ships
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def write_refined_section(
 Then it went on with {pictures:,} pictures of the training splits, {1 - clean:.0%} of them attacked as it learned, in
 {steps[0]} to {steps[1]} steps: by its squared error, by how far what the language model sees behind it is from what it
 sees of the clean picture, and by what it would say (HGD, arXiv 1712.02976).
-"""
+"""  # noqa: E501
     _put(folder / "README.md", REFINED, section)
 
 

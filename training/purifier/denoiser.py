@@ -168,7 +168,7 @@ def fit(
         files, rng = pair_files(folder)[config.held :], random.Random(f"{config.seed}:{step}")
         if not files:
             raise FileNotFoundError(
-                "There are no pairs to train on. Make some: python -m purifier train makes them."
+                "There are no pairs to train on. `python -m training purifier train` makes them."
             )
         pairs = load_pairs(rng.choice(files))
         able = config.kind == "bridge" and step >= config.guide_from * config.steps

@@ -9,9 +9,8 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-from causalclip.paths import shipped_folder
 
 KINDS = (
     "presence",
@@ -25,7 +24,7 @@ KINDS = (
     "category",
 )
 WORDS: dict[str, Any] = json.loads(
-    (shipped_folder("assets") / "training" / "questions.json").read_text(encoding="utf-8")
+    Path(__file__).with_name("questions.json").read_text(encoding="utf-8")
 )
 SMALL = 0.004  # of the picture's area; smaller objects are not asked about
 MOST = 6  # larger counts are not asked for

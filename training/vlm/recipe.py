@@ -14,9 +14,6 @@ al., CVPR 2015, arXiv 1411.5726) and BLEU-4 (Papineni et al., ACL 2002, over the
 captions as strings of words with single spaces.
 """
 
-import argparse
-import json
-import logging
 import math
 import random
 from collections import Counter, defaultdict
@@ -86,55 +83,6 @@ def make_vlm(
         out, measured, model=shipped, warm=WARM_WORDS if warm_start else "", settings=settings
     )
     return measured
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command line: see the module's docstring."""
-    default = VLMTrainConfig()
-    parser = argparse.ArgumentParser(
-        description="Train, measure and ship the embedded vision-language model."
-    )
-    parser.add_argument(
-        "data",
-        type=Path,
-        help="folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl and the pictures",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
-    parser.add_argument(
-        "--warm-start", type=Path, help="folder of a BERT-like encoder, such as all-MiniLM-L6-v2"
-    )
-    parser.add_argument("--epochs", type=int, default=default.epochs)
-    parser.add_argument(
-        "--views", type=int, default=default.views, help="augmented views of each picture, 1 to 6"
-    )
-    parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--settings", default="", help="a sentence for the card on how the settings were chosen"
-    )
-    parser.add_argument(
-        "--measure", action="store_true", help="train nothing: measure the model that is in --out"
-    )
-    parser.add_argument(
-        "--results", type=Path, help="JSON file for the numbers, which are printed, too"
-    )
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(args.threads)
-    if args.measure:
-        measured = evaluate_vlm(EmbeddedVLM.from_pretrained(args.out), args.data, cache=CACHE)
-    else:
-        config = VLMTrainConfig(epochs=args.epochs, views=args.views, seed=args.seed)
-        measured = make_vlm(
-            args.data, args.out, config=config, warm_start=args.warm_start, settings=args.settings
-        )
-    if args.results:
-        args.results.write_text(json.dumps(measured, indent=2) + "\n")
-    print(json.dumps(measured, indent=2))
-
-
-if __name__ == "__main__":
-    main()
 
 
 Keyed = dict[int, list[str]]

@@ -60,7 +60,7 @@ BESIDE = "/gradio_api/run/"  # where the page asks what is not queued
 NO_PAGE = "This page is not open here any more. Open it again."
 NOT_FOUND = "404: Not Found"  # in Gradio's words, whose page knows them
 LOST = {
-    "listen": f"data: {UnexpectedErrorMessage(message=NOT_FOUND, session_not_found=True).model_dump_json()}\n\n",
+    "listen": f"data: {UnexpectedErrorMessage(message=NOT_FOUND, session_not_found=True).model_dump_json()}\n\n",  # noqa: E501
     "answer": f'event: error\ndata: "{NOT_FOUND}"\n\n',
 }
 _KEY = secrets.token_bytes(32)

@@ -230,7 +230,7 @@ def plot(words: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bo
     return (
         f"<figure class='cc-plot'><svg viewBox='0 0 {WIDE} {HIGH}' role='img' "
         f"aria-label='{escape(words)}'>"
-        f"{ticks}{rule}{lines}{names}</svg><figcaption>{legend([s.name for s in series])}</figcaption></figure>"
+        f"{ticks}{rule}{lines}{names}</svg><figcaption>{legend([s.name for s in series])}</figcaption></figure>"  # noqa: E501
     )
 
 

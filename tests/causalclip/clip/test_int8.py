@@ -114,7 +114,7 @@ for low, high in ((0.0, 1.0), (-1.0, 0.0), (-1.0, 1.0), (1e30, 2e30), (-1e-30, 3
     found = quantised(x.float()).double()
     most = 3072 * 127 * max(abs(low), abs(high)) / 127  # half a level is lost of each value; a whole one of zeros
     assert (found - exact).abs().max() <= most, (low, high, found, exact)
-"""
+"""  # noqa: E501
 
 
 def test_the_largest_values_do_not_overflow_on_avx2() -> None:

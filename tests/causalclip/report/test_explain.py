@@ -92,7 +92,7 @@ def test_the_linear_head_has_one_mask_for_all(pictures: list[str]) -> None:
     ("arguments", "code", "words"),
     [
         (["--head", "random"], 1, "choose causal or linear"),
-        (["--head", "causal", "--model", "detector"], 2, "either"),
+        (["--head", "causal", "--model", "detector-linear"], 2, "either"),
     ],
 )
 @pytest.mark.usefixtures("two_heads")

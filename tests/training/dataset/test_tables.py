@@ -176,7 +176,7 @@ def test_the_card_is_as_the_tables_are() -> None:
         read_table(ROOT / "training/tables/pictures.csv.gz"),
         read_sites(ROOT / "training/tables/sites.csv"),
     )
-    assert fill(text, *tables) == text, "Write the counts again: python -m causalclip data card"
+    assert fill(text, *tables) == text, "Write the counts again: python -m training data card"
 
 
 def test_a_card_without_its_place_for_counts_is_refused() -> None:

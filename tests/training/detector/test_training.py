@@ -15,7 +15,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner, Result
 
-from causalclip.cli import app
 from causalclip.detector import Detector
 from causalclip.method import PictureMask, SharedMask
 from tests.makers.detectors import WORKSHOP_CONFIG as CONFIG
@@ -28,6 +27,7 @@ from tests.makers.detectors import (
     workshop_folder,
     write_rows,
 )
+from training.__main__ import app
 from training.detector.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,7 +73,7 @@ def kept(workshop: Path) -> dict[Path, int]:
 def killed_after_the_first_piece(workshop: Path) -> dict[Path, int]:
     """Starts the training, kills it and what it started when something is finished, and returns
     what was."""
-    command = [sys.executable, "-m", "causalclip", *train_words(workshop)]
+    command = [sys.executable, "-m", "training", *train_words(workshop)]
     run = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
     try:
         for _ in range(6000):  # a busy machine takes minutes to start
@@ -170,7 +170,9 @@ def test_the_recipes_train_on_a_small_tower(name: str, mask: type, workshop: Pat
     assert (varies == 0) == selected
 
 
-@pytest.mark.parametrize(("file", "name"), [("shipped", "detector"), ("causal", "detector-causal")])
+@pytest.mark.parametrize(
+    ("file", "name"), [("linear", "detector-linear"), ("causal", "detector-causal")]
+)
 def test_the_shipped_detectors_are_of_their_recipes(file: str, name: str) -> None:
     recipe, config = (
         Recipe.read(ROOT / "configs" / f"{file}.json"),

@@ -66,7 +66,7 @@ BACK = (
     "() => { document.querySelector('#batch-table [data-opened] .cc-open')?.focus(); return ''; }"
 )
 CLOSING = """element.addEventListener("click", (event) => event.target.closest(".cc-close") && trigger("click"));
-element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));"""
+element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));"""  # noqa: E501
 PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
 # seconds from one time that a screen reader says how far it is to the next (assets/upload.js)
 SPOKEN = 20

@@ -154,7 +154,7 @@ def shelf(examples: Sequence[Example]) -> str:
     """The examples as buttons, each with its answer and its index."""
     shown = [
         {
-            "address": f"data:image/jpeg;base64,{base64.b64encode(one.thumbnail.read_bytes()).decode()}",
+            "address": f"data:image/jpeg;base64,{base64.b64encode(one.thumbnail.read_bytes()).decode()}",  # noqa: E501
             "title": one.title,
             "tone": tone_of(one.expect),
             "expect": _(one.expect.capitalize()) if one.expect else "",

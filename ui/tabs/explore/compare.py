@@ -131,7 +131,7 @@ def said(found: Comparison, notes: Sequence[str] = ()) -> str:
     )
     changes = f"<ul class='cc-small'>{rows}</ul>" if rows else ""
     done = "".join(f"<p class='cc-small'>{escape(note)}</p>" for note in notes)
-    return f"<div role='status'><h3>{escape(headline(found))}</h3><p>{escape(found.sentence)}</p>{done}{changes}</div>"
+    return f"<div role='status'><h3>{escape(headline(found))}</h3><p>{escape(found.sentence)}</p>{done}{changes}</div>"  # noqa: E501
 
 
 def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def settings() -> dict[str, Any]:
                 for part, name in PARTS.items()
             }
             gr.HTML(
-                f"<p class='cc-small'>{_(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})}</p>"
+                f"<p class='cc-small'>{_(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})}</p>"  # noqa: E501
             )
     of_attack = {
         "attack": attack,

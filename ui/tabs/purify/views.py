@@ -339,7 +339,7 @@ def said(run: DemoRun, which: Which) -> str:
         sure = "" if now.confidence is None else f" <small>{_percent(now.confidence)}</small>"
         long = " cc-long" if len(spoken(now)) > SHORT else ""
         same = now.same_answer(compared) if compared and compared.sure else None
-        told = f"<p class='cc-told{long}'>{_signed(spoken(now), 'answer', same)}{sure}</p><p>{caption}</p>"
+        told = f"<p class='cc-told{long}'>{_signed(spoken(now), 'answer', same)}{sure}</p><p>{caption}</p>"  # noqa: E501
     return f"<div class='cc-model-answer' id='purify-{which}-said'>{told}</div>"
 
 

@@ -130,7 +130,7 @@ class ArchiveTab:
         if archive is None or not archive.judged:
             return ""
         if archive.real:
-            return f"<section>{archive.calibration(self.detector.own(), share(at_most)).section()}</section>"
+            return f"<section>{archive.calibration(self.detector.own(), share(at_most)).section()}</section>"  # noqa: E501
         from causalclip.calibrate import LEFT_OUT
 
         left_out = (
@@ -329,7 +329,7 @@ def _why() -> str:
 
 def _intro() -> str:
     return escape(
-        f"{_(INTRO, most=number(MOST), formats=names(), sizes=sizes())} {_(KEEPS)} {_tested()}".strip()
+        f"{_(INTRO, most=number(MOST), formats=names(), sizes=sizes())} {_(KEEPS)} {_tested()}".strip()  # noqa: E501
     )
 
 

@@ -1,0 +1,114 @@
+"""python -m training detector | evaluate"""
+
+import json
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from causalclip.cli_helpers import Head, Model, chosen_model, load_detector, told
+from causalclip.paths import WeightsMissing
+
+Manifest = Annotated[
+    Path,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="CSV with path, label, source, split (and set, view, picture, family).",
+    ),
+]
+Root = Annotated[
+    Path, typer.Option(exists=True, file_okay=False, help="The folder of the manifest's paths.")
+]
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Where the detector, its card and its checkpoints go.")],
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="CSV of your own pictures (docs/training.md)."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Of the manifest's paths.")
+    ] = None,
+    table: Annotated[
+        Path, typer.Option(dir_okay=False, help="The data set's table, in place of a manifest.")
+    ] = Path("training/tables/pictures.csv.gz"),
+    originals: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where `data collect` put its pictures."),
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="clip-vit-b-16, local-dir:PATH, or MODEL/TAG of open_clip.")
+    ] = "clip-vit-b-16",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Settings as JSON; by itself those of training/configs/causal.json.",
+        ),
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(
+        ".cache/features"
+    ),
+) -> None:
+    """Train a detector on the data set (--originals), or on pictures of your own (--manifest and
+    --root).
+
+    Frozen features, a causal head, calibration on held-out owners. Started again after a kill, it
+    goes on from there.
+    """
+    with told(ModuleNotFoundError):  # seconds of imports, which a wrong option need not wait for
+        from training.dataset.rules import read_originals
+        from training.dataset.table import BadTable
+        from training.detector.data import (
+            BadManifest,
+            RunStopped,
+            stopped_in_a_sentence,
+            training_records,
+        )
+        from training.detector.recipe import DEFAULT_CONFIG, Recipe, check_tower, train_detector
+    if (manifest is None) == (originals is None) or (manifest is None) != (root is None):
+        raise typer.BadParameter("Give either --originals, or --manifest and --root.")
+    with told(TypeError, ValueError, WeightsMissing):
+        settings = Recipe.read(config or DEFAULT_CONFIG)
+        check_tower(backbone, settings)
+    kept = "What is finished is kept: the same command goes on from there."
+    with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(kept):
+        if manifest and root:
+            records, where = training_records(manifest, root), root
+        else:
+            where = cast(Path, originals)
+            records = read_originals(table, where)
+        train_detector(records, where, out=out, backbone=backbone, recipe=settings, cache=cache)
+
+
+def evaluate(
+    manifest: Manifest,
+    root: Root,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="A JSON file.")],
+    model: Model = "",
+    head: Head = "",
+    split: Annotated[
+        str, typer.Option(help="Rows of the manifest, by their column split.")
+    ] = "test",
+) -> None:
+    """Measure a detector on a split: every picture as it is, by set, by source."""
+    model = chosen_model(model, head)
+    with told(ModuleNotFoundError):
+        from training.detector.data import BadManifest, RunStopped, stopped_in_a_sentence
+        from training.detector.evaluation import evaluate_detector, read_split
+    with told(BadManifest):
+        read_split(manifest, split)
+    with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
+        report = evaluate_detector(load_detector(model), manifest, root, split=split)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=2) + "\n")
+    typer.echo(
+        json.dumps(
+            {name: table for name, table in report.items() if name in report["sets"]}, indent=2
+        )
+    )

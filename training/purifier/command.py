@@ -1,0 +1,186 @@
+"""python -m training purifier train | refine | refit-gate | train-eye | optimise-prompt"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from purifier.cli import load_models, sentences
+from purifier.vlm.interface import EMBEDDED
+
+CACHE = Path(".cache/purifier")
+NO_DATA = "Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on."
+
+Data = Annotated[
+    Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
+]
+Forensics = Annotated[
+    Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")
+]
+Batches = Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")]
+Cache = Annotated[
+    Path,
+    typer.Option(
+        help="Of what is made and kept: pairs, checkpoint, log. What was stopped goes on from "
+        "there."
+    ),
+]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Learn a purifier from adversarial pairs, and what stands beside it.",
+)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Where the purifier and its card go.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and DenoiserConfig."
+        ),
+    ] = None,
+    batches: Batches = 300,
+    cache: Cache = CACHE,
+) -> None:
+    """Train a purifier on adversarial pairs, made against CLIP, the language model and the
+    detector."""
+    from training.purifier.denoiser import train_purifier
+    from training.purifier.pairs import training_sources
+
+    with sentences():
+        sources = training_sources(data, forensics)
+        train_purifier(sources, out, settings=_settings(config), batches=batches, cache=cache)
+
+
+@app.command("refit-gate")
+def refit_gate(
+    folder: Annotated[
+        Path,
+        typer.Option(help="Of a trained purifier; its attack detector and card are written anew."),
+    ],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")
+    ] = None,
+    batches: Batches = 100,
+    cache: Cache = CACHE,
+) -> None:
+    """Fit the attack detector of a trained purifier anew: what it takes for attacked."""
+    from training.purifier.denoiser import refit_attack_detector
+    from training.purifier.pairs import training_sources
+
+    with sentences():
+        sources = training_sources(data, forensics)
+        refit_attack_detector(
+            sources, folder, settings=_settings(config), batches=batches, cache=cache
+        )
+
+
+@app.command()
+def refine(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; all of it is written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and "
+            "RefiningConfig."
+        ),
+    ] = None,
+    batches: Batches = 100,
+    cache: Cache = CACHE,
+) -> None:
+    """Go on with a trained purifier, on attacks that are made as it learns, guided by the language
+    model."""
+    from training.purifier.denoiser import refine_purifier
+    from training.purifier.pairs import question_pool, training_sources
+
+    with sentences():
+        sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
+        refine_purifier(
+            sources, pool, folder, settings=_settings(config), batches=batches, cache=cache
+        )
+
+
+@app.command("train-eye")
+def train_eye(
+    out: Annotated[Path, typer.Option(help="Where the adapted encoder and its card go.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and AdapterConfig."
+        ),
+    ] = None,
+    batches: Batches = 400,
+    cache: Cache = CACHE,
+    start: Annotated[
+        Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")
+    ] = None,
+) -> None:
+    """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank
+    update of CLIP."""
+    from training.purifier.adapter import train_encoder
+
+    with sentences():
+        settings = _settings(config)
+        numbers = train_encoder(
+            _needed(data),
+            forensics,
+            out,
+            settings=settings,
+            batches=batches,
+            cache=cache,
+            start=start,
+        )
+    typer.echo(json.dumps(numbers))
+
+
+@app.command("optimise-prompt")
+def optimise(
+    out: Annotated[
+        Path,
+        typer.Option(help="A JSON file for the words, which --prompt and CAUSALCLIP_PROMPT take."),
+    ],
+    vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="JSON with settings of SearchConfig.")] = None,
+) -> None:
+    """Search a defence prompt for a model of the hub: words before every question."""
+    from purifier.vlm.hub import HubVLM, load_vlm
+    from training.purifier.prompts import SearchConfig, optimise_prompt
+
+    with sentences():
+        model = None if not _needed(data) or vlm == EMBEDDED else load_vlm(vlm)
+        if not isinstance(model, HubVLM):
+            raise ValueError("Words are for a model of the hub. For the embedded one: train-eye.")
+        purifier = load_models().purifier
+        numbers = optimise_prompt(
+            _needed(data),
+            out,
+            model,
+            config=SearchConfig(**_settings(config)),
+            purify=lambda pixels: purifier(pixels).images,
+        )
+    typer.echo(json.dumps(numbers))
+
+
+def _needed(data: Path | None) -> Path:
+    if data is None:
+        raise FileNotFoundError(NO_DATA)
+    return data
+
+
+def _settings(config: Path | None) -> dict[str, Any]:
+    """What the file says, or nothing."""
+    return dict(json.loads(config.read_text())) if config else {}
