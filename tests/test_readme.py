@@ -19,6 +19,7 @@ MARKDOWN = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "benchmarks").rglob("*.md")),
+    *sorted((ROOT / "training" / "tables").glob("*.md")),
     *sorted((ROOT / "assets").rglob("*.md")),
 ]
 

@@ -115,7 +115,6 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(
             "gone",
             1,
         ),
-        ("purifier.cli", ["purify", "gone.jpg", "-o", "o.png"], "There is no such file", 2),
     ],
 )
 def test_what_is_typed_is_checked_before_anything_heavy(

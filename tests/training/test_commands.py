@@ -11,7 +11,7 @@ from training.__main__ import app
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["purifier", "train", "--out", "{folder}/m"], "--data"),
+        (["purifier", "train", "--out", "{folder}/m"], "vlm data"),
         (["purifier", "refine", "--folder", "{folder}/m"], "--data"),
         (["purifier", "train-eye", "--out", "{folder}/m"], "--data"),
         (["purifier", "optimise-prompt", "--out", "{folder}/m", "--vlm", "some/model"], "--data"),

@@ -244,7 +244,7 @@ def test_the_command_prints_what_is_missing_and_why(host: Host, tmp_path: Path) 
         command = [
             sys.executable,
             "-m",
-            "causalclip",
+            "training",
             "data",
             "collect",
             "--table",

@@ -124,7 +124,7 @@ def test_the_command_says_what_it_could_not_compare_and_ends_by_what_it_found(
     tmp_path: Path,
 ) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "causalclip", "data", "check", *arguments]
+        command = [sys.executable, "-m", "training", "data", "check", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     done = run()
@@ -250,7 +250,7 @@ def test_the_command_adds_and_keeps_what_was_seen(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "causalclip",
+        "training",
         "data",
         "add",
         str(tmp_path / "d.csv"),
