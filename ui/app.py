@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from starlette.routing import Route
 
+from causalclip.images import landlock
 from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure, render
@@ -57,6 +58,10 @@ LEADS = {  # by tab
         "What was measured, on pictures that the detector was not trained on, with what it misses."
     ),
 }
+UNGUARDED = (
+    "This system has no Landlock (Linux 5.13): the process that decodes pictures has limits of "
+    "memory and time, but a hole in a decoder could reach files. SECURITY.md says what that means."
+)
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
 
@@ -187,6 +192,8 @@ def main(run: RunFolder) -> None:
         routes=[*routes(detector), *monitoring.routes(page, detector.loaded)],
         sessions=sessions,
     )
+    if not landlock.version():
+        print(UNGUARDED, flush=True)
     print(f"CausalCLIP is ready: open {address}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:

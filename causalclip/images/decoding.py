@@ -1,6 +1,7 @@
 """From the bytes of a picture to upright sRGB pixels, by Pillow, in a sandbox."""
 
 import contextlib
+import importlib
 import io
 import threading
 from collections.abc import Callable, Iterator
@@ -84,6 +85,14 @@ def decode_in_sandbox(data: bytes, name: Format, *, enough: int | None = None) -
             return decoded
     except sandbox.TooCostly:
         raise _too_costly(name) from None
+
+
+def prepare() -> None:
+    """Import what only a signature in the pixels needs (`hidden`), and what that imports at its
+    first use."""
+    importlib.import_module("cryptography.exceptions")
+    importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
+    importlib.import_module("cryptography.hazmat.backends.openssl.backend")
 
 
 def decode(data: bytes, name: Format) -> Decoded:

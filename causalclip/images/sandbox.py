@@ -3,7 +3,8 @@ and time.
 
 On Linux that process is forked, once for each call, from a server that has the decoders imported
 and never reads a
-file: no interpreter is started, and nothing of one file is left for the next. Elsewhere what
+file: no interpreter is started, and nothing of one file is left for the next. What it is sent, it
+is sent as bytes: it gives up opening files and connections before it reads them. Elsewhere what
 libraries hold may not survive a fork, so the same worker process answers one call after the other,
 and a new one is started if it was ended.
 """
@@ -11,6 +12,7 @@ and a new one is started if it was ended.
 from __future__ import annotations
 
 import atexit
+import codecs
 import gc
 import importlib
 import io
@@ -31,9 +33,22 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from causalclip.languages import catalogue, current, speaking
+from causalclip.images import landlock
+from causalclip.languages import catalogue, current, number, speaking
 
 MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.provenance.reading"
+CODECS = (
+    "ascii",
+    "cp437",
+    "latin-1",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-be",
+    "utf-16-le",
+    "utf-32",
+    "utf-32-be",
+    "utf-32-le",
+)
 # bytes that a call may take, beside what the process has at its start; only Linux keeps to it
 MEMORY = 400 * 2**20
 SECONDS = 4.0  # of processor time that a call may take
@@ -291,7 +306,9 @@ def fork_forever() -> None:
         language, passed, _flags, _address = socket.recv_fds(control, 16, 1)
         if not language:
             return
-        catalogue(language.decode())  # read once, and not by each child
+        with speaking(language.decode()):  # read once, and not by the children, which cannot
+            catalogue(current())
+            number(1)
         if not os.fork():
             _run_child(passed[0])
         os.close(passed[0])
@@ -305,6 +322,8 @@ def _run_child(connection: int) -> None:
         for number, end in enumerate((connection, nothing, nothing)):
             os.dup2(end, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the way to ask for more children
+        _open_statm()
+        landlock.restrict()
         with socket.socket(fileno=0) as ours:
             serve(ours.makefile("rb"), ours.makefile("wb"))
     finally:
@@ -322,8 +341,22 @@ def serve_forever() -> None:
 
 
 def _import_modules() -> None:
-    for name in (*MODULES, "c2pa"):
-        importlib.import_module(name)
+    """Have all in memory that a call may need: a child can open no file. `prepare` of a module does
+    what imports do not."""
+    for name in MODULES:
+        module = importlib.import_module(name)
+        if hasattr(module, "prepare"):
+            module.prepare()
+    for codec in CODECS:
+        codecs.lookup(codec)
+
+
+_statm: int | None = None  # a descriptor: what the system says of this process's memory
+
+
+def _open_statm() -> None:
+    global _statm
+    _statm = os.open("/proc/self/statm", os.O_RDONLY)
 
 
 def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
@@ -364,8 +397,10 @@ def limit_memory(size: int) -> None:
     if _inside and sys.platform == "linux":
         import resource
 
-        # data, not shared
-        own = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        if _statm is None:  # of a process that answers several calls
+            _open_statm()
+        assert _statm
+        own = int(os.pread(_statm, 200, 0).split()[5]) * resource.getpagesize()  # data, not shared
         resource.setrlimit(
             resource.RLIMIT_DATA, (own + size, resource.getrlimit(resource.RLIMIT_DATA)[1])
         )

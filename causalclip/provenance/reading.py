@@ -5,6 +5,7 @@ All of it is a claim that can be forged or stripped. None of it is an input of t
 nothing here looks at what the picture shows.
 """
 
+import importlib
 import re
 import threading
 import time
@@ -25,6 +26,7 @@ from causalclip.provenance.credentials import (
     Credentials,
     SourceType,
     read_credentials,
+    trust_list,
     without_claims,
 )
 from causalclip.provenance.metadata import read_metadata
@@ -183,6 +185,12 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
     except sandbox.TooCostly:
         found = replace(found, notes=(*found.notes, _(UNREAD)))
     return replace(found, seconds=time.perf_counter() - started)
+
+
+def prepare() -> None:
+    """Read what `read_stepwise` needs from files: C2PA's library and its trust list."""
+    importlib.import_module("c2pa")
+    trust_list()
 
 
 def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:

@@ -4,20 +4,24 @@ nothing behind."""
 import io
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from causalclip.images import decoding, sandbox, zips
+from causalclip.images import decoding, landlock, sandbox, zips
 from causalclip.images.formats import MAX_PIXELS
+from causalclip.images.loading import load_image
 from causalclip.images.sandbox import TooCostly, ask, call
 from causalclip.languages import speaking
-from causalclip.provenance.reading import read_stepwise
+from causalclip.provenance.reading import read_provenance, read_stepwise
+from tests.makers import takeover
 from tests.makers.cost import slowness
 from tests.makers.metadata_files import empty_boxes, make_authority, sign, swollen
 from tests.makers.pictures import encode, photo
@@ -126,7 +130,12 @@ def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None
             assert until(lambda: set(children()) - before - {child})
             [other] = set(children()) - before - {child}
             for process in (child, other):
-                assert sorted(map(int, os.listdir(f"/proc/{process.pid}/fd"))) == [0, 1, 2]
+                descriptors = f"/proc/{process.pid}/fd"
+                opened = {
+                    int(fd): os.readlink(f"{descriptors}/{fd}") for fd in os.listdir(descriptors)
+                }
+                assert sorted(opened) == [0, 1, 2, 3]
+                assert opened[3].endswith("/statm")  # its own: what it takes of memory
         assert until(lambda: not other.is_running() and child.is_running())
     assert until(lambda: not child.is_running())
 
@@ -152,3 +161,68 @@ def test_it_ends_with_the_process_that_started_it() -> None:
     assert until(
         lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
     )
+
+
+@pytest.fixture
+def taken_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server of its own, whose children also run what somebody who has taken them over would."""
+    code = (
+        "from causalclip.images import sandbox; sandbox.MODULES += 'tests.makers.takeover',; "
+        "sandbox.fork_forever()"
+    )
+
+    def spawn(function: str, **streams: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", code], **streams)
+
+    monkeypatch.setattr(sandbox, "_control", None)
+    monkeypatch.setattr(sandbox, "_spawn", spawn)
+    yield
+    sandbox._control.close()
+
+
+@linux
+def test_a_child_that_is_taken_over_opens_nothing_and_connects_nowhere(
+    taken_over: None, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_bytes(b"another's")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        given = str(tmp_path), listening.getsockname()[1]
+        assert len(takeover.with_a_descriptor(*given)) > 4  # that they can be done at all
+        (tmp_path / "new").unlink()
+        assert not call(takeover.with_a_descriptor, *given)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@pytest.mark.skipif(landlock.version() < 1, reason="this kernel has no Landlock")
+def test_a_child_that_is_taken_over_changes_nothing_by_a_path(
+    taken_over: None, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_bytes(b"another's")
+    assert not call(takeover.by_a_path, str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@pytest.mark.skipif(landlock.version() < 6, reason="this kernel's Landlock leaves signals alone")
+def test_a_child_that_is_taken_over_ends_no_other_process(taken_over: None) -> None:
+    assert not call(takeover.by_a_signal, os.getpid())
+
+
+FORMATS = "JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"
+
+
+@linux
+@pytest.mark.parametrize("language", ["en", "de", "ja"])
+def test_a_child_reads_every_format_without_opening_a_file(language: str) -> None:
+    with speaking(language):
+        for name in FORMATS:
+            assert load_image(encode(PICTURE, name)).pixels.shape == PICTURE.shape
+        # its note holds numbers as the language writes them
+        large = load_image(encode(photo(8200, 8200), "JPEG"))
+        assert large.halved
+
+
+@linux
+def test_a_child_checks_a_signature_without_opening_a_file() -> None:
+    signed = sign(encode(PICTURE, "PNG"), make_authority(), mime="image/png")
+    # the trust list was read before
+    assert read_provenance(signed, "PNG").credentials.state == "unknown signer"

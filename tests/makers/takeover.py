@@ -1,0 +1,59 @@
+"""What code that had taken over the sandbox's child would try first; each try is named if it
+succeeds."""
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+
+def with_a_descriptor(folder: str, port: int) -> list[str]:
+    """Return what could be opened: files of the system, of this folder (it holds "there"), or
+    connections."""
+    tries: dict[str, Callable[[], object]] = {
+        "read a file of the host": lambda: open("/etc/passwd").close(),
+        "read another's upload": lambda: open(f"{folder}/there").close(),
+        "list a folder": lambda: os.listdir(folder),
+        "read the memory of its parent": lambda: open(f"/proc/{os.getppid()}/mem").close(),
+        "write a file": lambda: open(f"{folder}/new", "w").close(),
+        "write into a file in memory": lambda: os.memfd_create("new"),
+        "connect by TCP": lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close(),
+        "send by UDP": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(
+            b"", ("127.0.0.1", port)
+        ),
+        "connect to a local service": lambda: socket.socket(socket.AF_UNIX).connect(
+            "/run/docker.sock"
+        ),
+        "raise its limits": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
+        "start a program": lambda: subprocess.run(["/bin/true"], check=True),
+    }
+    return _done(tries)
+
+
+def by_a_path(folder: str) -> list[str]:
+    """Return what could be done without opening anything."""
+    tries: dict[str, Callable[[], object]] = {
+        "make a folder": lambda: os.mkdir(f"{folder}/made"),
+        "make a link": lambda: os.symlink("/", f"{folder}/link"),
+        "delete another's upload": lambda: Path(f"{folder}/there").unlink(),
+        "become another program": lambda: os.execv("/bin/true", ["true"]),
+    }
+    return _done(tries)
+
+
+def by_a_signal(process: int) -> list[str]:
+    """Return "end another process" if it could."""
+    return _done({"end another process": lambda: os.kill(process, signal.SIGUSR1)})
+
+
+def _done(tries: dict[str, Callable[[], object]]) -> list[str]:
+    done = []
+    for name, attempt in tries.items():
+        with suppress(OSError, ValueError):
+            attempt()
+            done.append(name)
+    return done
