@@ -163,7 +163,7 @@ def _script() -> str:
     """What the page runs once it is there."""
     pieces = (
         (ASSETS / f"{name}.js").read_text(encoding="utf-8").strip()
-        for name in ("upload", "keys", "share", "stale", "part", "answer")
+        for name in ("upload", "keys", "share", "stale", "part", "answer", "mask")
     )
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 

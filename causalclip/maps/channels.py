@@ -166,6 +166,13 @@ def held_back(detection: Detection) -> np.ndarray:
     return np.array([view.held for view in detection.views], np.float64).sum(0)
 
 
+def suppressed_score(detection: Detection) -> float:
+    """The probability that the suppressed half gives alone: with 1 - mask in place of the mask."""
+    from causalclip.calibration import sigmoid  # brings PyTorch
+
+    return float(sigmoid(offset(detection) + float(held_back(detection).sum())))
+
+
 def shows_held_back(detection: Detection) -> bool:
     """Whether a map of what the mask holds back has anything to show: somewhere a tenth of the
     scale at least."""

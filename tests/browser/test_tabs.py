@@ -111,7 +111,12 @@ def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str,
     page.locator("#explore-a-map img").wait_for()
     page.locator("#explore-example").click()
     page.locator("#explore-b-map img").wait_for()
-    expect(page.locator("#explore-masks thead")).to_be_visible()
+    expect(page.locator("#explore-masks .cc-mask")).to_have_count(3)
+    of_second = page.locator("#explore-masks figure").nth(1)
+    of_second.locator(".cc-mask").press("ArrowDown")
+    expect(of_second.locator(".cc-mask-said")).to_contain_text("channel 0: mask 0.")
+    of_second.locator(".cc-mask").press("Shift+ArrowRight")
+    expect(of_second.locator(".cc-mask-said")).to_contain_text("channel 16: mask 0.")
 
 
 EVIL = b"<script>document.title='taken'</script>"

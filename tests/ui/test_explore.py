@@ -2,6 +2,8 @@
 interface."""
 
 import base64
+import html
+import io
 import json
 import re
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
 
@@ -17,13 +20,23 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detector import Detection
 from causalclip.examination.compare import compare
-from causalclip.maps.channels import compare_masks, mean_mask
+from causalclip.maps.channels import (
+    by_part,
+    compare_masks,
+    contributions,
+    mean_mask,
+    offset,
+    suppressed_score,
+)
+from causalclip.maps.figure import save_mask_figure
+from causalclip.maps.overlay import prepare
 from causalclip.report.explain import difference_sentence, mask_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.ui.asking import ask_tools
 from ui.detector import ChosenDetector, forget_choices
-from ui.tabs.explore.views import answer, mask_figure
+from ui.tabs.explore.mask import PUSH_UNIT, Averages, mask_heatmaps
+from ui.tabs.explore.views import answer
 
 
 def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:
@@ -31,34 +44,85 @@ def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:
     return [detector.predict(photo(*size)) for size in sizes]
 
 
-def drawings(figure: str) -> list[str]:
-    return re.findall(r"<svg.*?</svg>", figure)
+def layers(figure: str, name: str = "cc-mask-first") -> list[np.ndarray]:
+    """The values of each row that is drawn with that colour, float [D] in [0, 1]."""
+    addresses = re.findall(
+        rf"class='{name}' style='--cc-alpha:url\(data:image/png;base64,(.*?)\)'", figure
+    )
+    pictures = [Image.open(io.BytesIO(base64.b64decode(one))) for one in addresses]
+    return [np.asarray(picture.getchannel("A"))[0] / 255 for picture in pictures]
+
+
+def told(figure: str) -> list[dict[str, str]]:
+    """What the browser is told of each row."""
+    return [json.loads(html.unescape(one)) for one in re.findall(r"data-row='(.*?)'", figure)]
+
+
+def test_each_channel_is_a_cell_of_its_mask() -> None:
+    [found] = detections((160, 120))
+    figure = mask_heatmaps(found, None)
+    assert np.allclose(np.concatenate(layers(figure)), mean_mask(found), atol=0.5 / 255 + 1e-6)
+    said = np.concatenate(
+        [np.frombuffer(base64.b64decode(row["push"]), "<i2") for row in told(figure)]
+    )
+    assert np.allclose(said * PUSH_UNIT, contributions(found), atol=PUSH_UNIT / 2 + 1e-9)
+    assert mask_heatmaps(None, None) == ""
+
+
+@pytest.mark.parametrize("order", ["mask", "push"])
+def test_columns_are_sorted_within_their_row_and_keep_their_number(order: Any) -> None:
+    [found] = detections((160, 120))
+    values = {"mask": mean_mask(found), "push": contributions(found)}[order]
+    rows = told(mask_heatmaps(found, None, order=order))
+    for (_part, of_part), row in zip(by_part(found, values).items(), rows, strict=True):
+        channels = np.frombuffer(base64.b64decode(row["channel"]), "<u2")
+        assert sorted(channels) == list(range(len(of_part)))
+        assert (np.diff(of_part[channels]) <= 0).all()
 
 
 def test_the_difference_is_drawn_and_said() -> None:
     first, second = detections((160, 120), (90, 100))
-    figure = mask_figure(first, second)
-    assert len(drawings(figure)) == 3 * len(first.parts)
+    figure = mask_heatmaps(first, second)
+    apart = mean_mask(first) - mean_mask(second)
+    count = len(first.parts)
+    more = np.concatenate(layers(figure)[2 * count :])
+    less = np.concatenate(layers(figure, "cc-mask-second"))
+    assert np.allclose(more - less, apart, atol=0.5 / 255 + 1e-6)
     assert difference_sentence(compare_masks(first, second)[0]) in figure
-    equal = mask_figure(*detections((160, 120), (90, 100), hidden=0))
+    equal = mask_heatmaps(*detections((160, 120), (90, 100), hidden=0))
     assert "The two masks are equal." in equal
-    empty = [one for i, one in enumerate(drawings(equal)) if i % 3 == 2]
-    assert all(re.fullmatch(r"<svg[^>]*>(<path class='[^']+' d=''/>)+</svg>", one) for one in empty)
+    assert not np.concatenate(layers(equal, "cc-mask-second")).any()
 
 
-def test_each_channel_is_a_cell_in_its_place() -> None:
-    """The band's stretches cover all cells of a part, and those in colour are those that pass."""
+def test_the_average_pictures_are_ticks_beside_each_row() -> None:
     [found] = detections((160, 120))
-    band = {"on": np.zeros(120, bool), "off": np.zeros(120, bool)}
-    start = 0
-    for one, (_part, width) in zip(drawings(mask_figure(found, None)), found.parts, strict=True):
-        for kind, cells in band.items():
-            [path] = re.findall(rf"class='cc-{kind}' d='(.*?)'", one)
-            for at, length in re.findall(r"M(\d+) \d+h(\d+)", path):
-                cells[start + int(at) // 2 : start + (int(at) + int(length)) // 2] = True
-        start += width
-    assert np.array_equal(band["on"], mean_mask(found) >= 0.5)
-    assert np.array_equal(band["off"], ~band["on"])
+    names = [name for name, _width in found.parts]
+    averages = Averages(dict.fromkeys(names, 0.25), dict.fromkeys(names, 0.75))
+    figure = mask_heatmaps(found, None, averages=averages)
+    assert figure.count("<line class='cc-tick-real' x1='25.0%'") == len(names)
+    assert figure.count("<line class='cc-tick-generated' x1='75.0%'") == len(names)
+    assert "cc-tick" not in mask_heatmaps(found, None)
+
+
+def test_the_suppressed_half_is_what_one_minus_the_mask_says() -> None:
+    """Both halves together are the head without a mask, which is linear."""
+    detector = tiny_detector(hidden=8)
+    pixels = photo(160, 120)
+    found = detector.predict(pixels)
+    for head in detector.heads.values():
+        head.mask = None
+    whole = detector.predict(pixels)
+    suppressed = suppressed_score(found)
+    logit = np.log(suppressed / (1 - suppressed))
+    assert np.isclose(found.logit + logit - offset(found), whole.logit, atol=1e-4)
+
+
+def test_the_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
+    [found] = detections((160, 120))
+    files = [tmp_path / "mask.png", tmp_path / "mask.svg"]
+    save_mask_figure(prepare(photo(160, 120), found), found, files)
+    assert Image.open(files[0]).size[0] > 1000
+    assert files[1].read_text().lstrip().startswith("<?xml")
 
 
 def test_the_answer_says_whose_mask_is_shown() -> None:

@@ -1,8 +1,8 @@
-"""The Explore tab: one or two pictures, the mask of each and how they differ, their maps, channels
-and removal curves.
+"""The Explore tab: the mask of one or two pictures, the maps of both its halves, channels and
+removal curves.
 
-What is computed is in causalclip.maps.channels, its words in ui.tabs.explore.views, the drawing of
-the mask in ui.tabs.explore.views.
+What is computed is in causalclip.maps.channels, its words in ui.tabs.explore.views, the heatmap of
+the mask in ui.tabs.explore.mask.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from causalclip.images.loading import load_image
 from causalclip.languages import N_, _, figure
 from causalclip.maps.attribution import Which
 from causalclip.maps.channels import CHANNEL_SCALE, arrays, shows_held_back
+from causalclip.maps.figure import save_mask_figure
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.paths import shipped_folder
 from causalclip.report import card
@@ -47,7 +48,7 @@ from ui.server.queue import DECODED, MODEL, Priority
 from ui.server.storage import new_folder
 from ui.tabs.explore import views as words
 from ui.tabs.explore.compare import add_compare
-from ui.tabs.explore.views import mask_figure
+from ui.tabs.explore.mask import ORDERS, Averages, Order, mask_heatmaps
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -56,7 +57,7 @@ WAITING = N_(
     "Add a picture to see which channels its mask lets through, and what they carry. Add a second "
     "one to compare."
 )
-MAPS = [(N_("What passes"), "causal"), (N_("What the mask holds back"), "non_causal")]
+PICTURE = 112  # px, so that all of one picture's screen fits 900
 EVERY = N_("All of them")
 ALL = "all"
 CHANNELS = N_("Channels in the map (one alone: ends of the scale at {alone}, not {all})")
@@ -83,31 +84,33 @@ class Pane:
     waiting: str
     picture: gr.Image
     answer: gr.HTML
+    scores: gr.HTML
     map: gr.Image
+    suppressed: gr.Image
     legend: gr.HTML
     channel: gr.Dropdown
     channels: gr.HTML
     removal: gr.HTML
-    npz: gr.DownloadButton
+    files: tuple[gr.DownloadButton, ...]
     explored: gr.State
 
     @property
     def shown(self) -> list[Any]:
         """Everything that a run may change, but the picture and what is of both."""
-        said = [self.answer, self.legend, self.channels, self.removal]
-        return [*said, self.map, self.channel, self.npz, self.explored]
+        said = [self.answer, self.scores, self.legend, self.channels, self.removal]
+        return [*said, self.map, self.suppressed, self.channel, *self.files, self.explored]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplorerTab:
-    """The callbacks, and what is of both pictures: the settings of their maps (which, opacity,
-    smooth, frame), how many channels are removed, and the figure and words of the mask."""
+    """The callbacks, and what is of both pictures: the settings of their maps (opacity, smooth,
+    frame), how many channels are removed, the limits of the mask, and what it is."""
 
     detector: ChosenDetector
     of_map: list[Any]
     count: gr.Slider
-    masks: gr.HTML
-    mask_words: gr.HTML
+    limits: gr.HTML
+    about: gr.HTML
     head: gr.Radio | None
 
     def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
@@ -158,6 +161,7 @@ class ExplorerTab:
                 explored = self._judged(loaded.pixels, path)
         copy = shown_copy(loaded)
         yield self._explored(pane, explored, settings) | ({pane.picture: copy} if copy else {})
+        yield dict(zip(pane.files, _files(pane, explored), strict=True))
 
     def _failed(self, pane: Pane, error: Exception) -> Updates:
         """Its sentence; what is no picture leaves the field."""
@@ -175,55 +179,69 @@ class ExplorerTab:
     def _explored(self, pane: Pane, explored: ExploredPicture, settings: Any) -> Updates:
         *of_map, count = settings
         most = sum(width for _name, width in explored.drawing.detection.parts)
-        drawing, detection, which = explored.drawing, explored.drawing.detection, self.of_map[0]
-        held = shows_held_back(detection)
-        if not held:
-            of_map[0] = "causal"
-        file = (
-            new_folder("maps")
-            / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
-        )
-        np.savez_compressed(file, allow_pickle=False, **arrays(explored.masked))
+        drawing, detection = explored.drawing, explored.drawing.detection
         choices = [(_(EVERY), ALL), *words.choices(detection)]
         return {
             pane.answer: words.answer(detection, explored.masked),
-            pane.map: _map_file(explored, *of_map),
+            pane.scores: words.scores_alone(detection),
+            **self._maps(pane, explored, of_map),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
             pane.legend: words.legend(drawing),
             pane.channels: words.channels(detection),
             pane.removal: words.removal(detection, int(count)),
             self.count: gr.update(maximum=most, value=min(int(count), most)),
-            which: gr.update(visible=held, value=of_map[0]),
-            self.mask_words: words.mask(explored.masked, self.detector.with_mask().masks),
-            pane.npz: str(file),
+            self.limits: words.limits(self.detector.with_mask().masks),
+            self.about: words.about(explored.masked, self.detector.with_mask().masks),
             pane.explored: explored,
+        }
+
+    def _maps(
+        self, pane: Pane, explored: ExploredPicture, of_map: Sequence[Any], **scale: float
+    ) -> Updates:
+        """Both maps; the suppressed one only where it has anything to show."""
+        shown = shows_held_back(explored.drawing.detection)
+        suppressed = _map_file(explored, "non_causal", *of_map, **scale) if shown else None
+        return {
+            pane.map: _map_file(explored, "causal", *of_map, **scale),
+            pane.suppressed: gr.update(value=suppressed, visible=shown),
         }
 
     def cleared(self, pane: Pane, answer: str | None = None) -> Updates:
         """No result."""
         return {
             pane.answer: answer or pane.waiting,
-            **dict.fromkeys((pane.legend, pane.channels, pane.removal), ""),
-            **dict.fromkeys((pane.map, pane.npz, pane.explored)),
+            **dict.fromkeys((pane.scores, pane.legend, pane.channels, pane.removal), ""),
+            **dict.fromkeys((pane.map, pane.suppressed, *pane.files, pane.explored)),
             pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
         }
 
+    def masks(
+        self, order: Order, first: ExploredPicture | None, second: ExploredPicture | None
+    ) -> str:
+        """The heatmaps of the masks that are there."""
+        masked = [explored.masked if explored else None for explored in (first, second)]
+        measured = (
+            self.detector.with_mask().masks.get("whole", {}).get("open") if any(masked) else None
+        )
+        averages = Averages(**measured) if measured else None
+        return mask_heatmaps(*masked, order=order, averages=averages)
+
     def redraw(
-        self, explored: ExploredPicture | None, channel: str, *settings: Any
-    ) -> dict[str, Any] | str:
-        """One pane's map under other settings; the model runs again only for a channel's own
-        map."""
+        self, pane: Pane, explored: ExploredPicture | None, channel: str, *settings: Any
+    ) -> Updates:
+        """One pane's maps under other settings; the model runs again only for a channel's own
+        maps."""
         if explored is None:
-            return gr.skip()
+            return {pane.map: gr.skip()}
         drawing, path = explored.drawing, upload_path({"path": explored.path})
         if channel == ALL or path is None:
-            return _map_file(explored, *settings)
+            return self._maps(pane, explored, settings)
         with DECODED.enter(Priority.VERDICT):
             pixels = load_image(path).pixels
             with MODEL.enter(Priority.VERDICT):
                 views = self.detector().explain_channel(pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
-        return _map_file(replace(explored, drawing=alone), *settings, scale=CHANNEL_SCALE)
+        return self._maps(pane, replace(explored, drawing=alone), settings, scale=CHANNEL_SCALE)
 
 
 def build_explorer_tab(
@@ -232,69 +250,78 @@ def build_explorer_tab(
     """Builds the tab inside the current Blocks and wires it. carried: where a picture may come
     from. examples: pictures of which one is offered to compare with."""
     with gr.Row(elem_classes="cc-explore-pictures"):
-        with gr.Column():
-            first = _picture("explore-a", _("Picture"))
+        first = _picture("explore-a", _("Picture"))
+        with gr.Column(min_width=160):
             second = _picture("explore-b", _("A second one, to compare (optional)"))
             words_on_it = _("Compare with an example")
             example = gr.Button(
                 words_on_it, visible=bool(examples), size="sm", elem_id="explore-example"
             )
-            head = add_head_choice(detector, "explore")
-            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
-        with gr.Column():
+        with gr.Column(scale=3):
             texts = (("explore-a", card.waiting(_(WAITING))), ("explore-b", ""))
             answers = [
                 gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush")
                 for name, text in texts
             ]
-    masks = gr.HTML(elem_id="explore-masks", elem_classes="cc-flush")
-    with gr.Row(elem_id="explore-settings"):
-        which = gr.Radio(
-            [(_(name), value) for name, value in MAPS],
-            value="causal",
-            label=_("Map"),
-            visible=False,
-            elem_id="explore-which",
-        )
+    with gr.Row(elem_classes="cc-mask-screen"):
+        with gr.Column(scale=5, min_width=320):
+            order = gr.Radio(
+                [(_(name), value) for name, value in ORDERS],
+                value="index",
+                label=_("Columns"),
+                show_label=False,
+                container=False,
+                elem_id="explore-order",
+            )
+            masks = gr.HTML(elem_id="explore-masks", elem_classes="cc-flush")
+            with gr.Column(elem_classes="cc-removals"):
+                removals = [_removal(name) for name in ("explore-a", "explore-b")]
+        with gr.Column(scale=4, min_width=320):
+            panes = [
+                _pane("explore-a", card.waiting(_(WAITING)), first, answers[0], removals[0]),
+                _pane("explore-b", "", second, answers[1], removals[1]),
+            ]
+            limits = gr.HTML(elem_id="explore-mask-words", elem_classes="cc-flush")
+            count = gr.Slider(
+                0,
+                1000,
+                MAX_REMOVED,
+                step=1,
+                label=_("Remove so many channels"),
+                buttons=[],
+                elem_id="explore-count",
+            )
+            head = add_head_choice(detector, "explore")
+    with (
+        gr.Accordion(_("The strongest channels"), open=False, elem_id="explore-strongest"),
+        gr.Row(),
+    ):
+        for pane in panes:
+            with gr.Column(min_width=320):
+                pane.channels.render()
+                pane.channel.render()
+    with gr.Accordion(_("Settings of the maps"), open=False, elem_id="explore-settings"), gr.Row():
         opacity = gr.Slider(
             0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity"
         )
         smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
         frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
-        count = gr.Slider(
-            0,
-            1000,
-            MAX_REMOVED,
-            step=1,
-            label=_("Remove so many channels"),
-            buttons=[],
-            elem_id="explore-count",
-        )
-    with gr.Row(elem_classes="cc-panes"):
-        panes = [
-            _pane("explore-a", card.waiting(_(WAITING)), first, answers[0]),
-            _pane("explore-b", "", second, answers[1]),
-        ]
     with gr.Accordion(
         _("What this mask is, and what it is not"), open=False, elem_id="explore-about"
     ):
-        about = gr.HTML(elem_id="explore-mask-words", elem_classes="cc-flush")
+        about = gr.HTML(elem_id="explore-mask-about", elem_classes="cc-flush")
         gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
+    gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
     add_compare([first, second], [pane.explored for pane in panes])
-    of_map = [which, opacity, smooth, frame]
+    of_map = [opacity, smooth, frame]
     tab = ExplorerTab(
-        detector=detector, of_map=of_map, count=count, masks=masks, mask_words=about, head=head
+        detector=detector, of_map=of_map, count=count, limits=limits, about=about, head=head
     )
     _wire(tab, panes[0], carried=carried)
     _wire(tab, panes[1], example=example, examples=examples)
     drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
-    gr.on(
-        [pane.answer.change for pane in panes],
-        _masks,
-        [pane.explored for pane in panes],
-        masks,
-        **drawn,
-    )
+    given = [order, *(pane.explored for pane in panes)]
+    gr.on([order.input, *(pane.answer.change for pane in panes)], tab.masks, given, masks, **drawn)
     return tab
 
 
@@ -313,38 +340,58 @@ def _figure() -> str:
 
 
 def _picture(name: str, label: str) -> gr.Image:
-    return picture_field(name, label, alt_text=_("The picture to be explored"), height=160)
+    return picture_field(name, label, alt_text=_("The picture to be explored"), height=PICTURE)
 
 
-def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML) -> Pane:
+def _removal(name: str) -> gr.HTML:
+    return gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
+
+
+def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: gr.HTML) -> Pane:
+    """One picture's maps and files; its channels are placed elsewhere."""
+    channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush", render=False)
+    channel = gr.Dropdown(
+        [(_(EVERY), ALL)],
+        value=ALL,
+        label=_(CHANNELS, alone=figure(CHANNEL_SCALE), all=figure(SCALE)),
+        interactive=False,
+        elem_id=f"{name}-channel",
+        render=False,
+    )
     with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
-        alt = _("The chosen map over the picture; the channels below say the same in numbers")
-        drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt)
-        legend = gr.HTML(elem_id=f"{name}-legend", elem_classes="cc-flush")
-        removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
-        with gr.Accordion(_("The strongest channels"), open=False, elem_id=f"{name}-strongest"):
-            channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
-            channel = gr.Dropdown(
-                [(_(EVERY), ALL)],
-                value=ALL,
-                label=_(CHANNELS, alone=figure(CHANNEL_SCALE), all=figure(SCALE)),
-                interactive=False,
-                elem_id=f"{name}-channel",
+        scores = gr.HTML(elem_id=f"{name}-scores", elem_classes="cc-flush")
+        with gr.Row(elem_classes="cc-both-maps"):
+            drawn = map_output(
+                f"{name}-map", show_label=False, alt_text=_("What passes the mask, as a map")
             )
-            npz = gr.DownloadButton(
-                _("Download all maps and channels (npz)"), elem_id=f"{name}-npz"
+            suppressed = map_output(
+                f"{name}-suppressed",
+                show_label=False,
+                alt_text=_("What the mask suppresses, as a map"),
+            )
+        legend = gr.HTML(elem_id=f"{name}-legend", elem_classes="cc-flush")
+        with gr.Row(elem_classes="cc-figure-files"):
+            files = tuple(
+                gr.DownloadButton(label, size="sm", elem_id=f"{name}-{kind}", min_width=80)
+                for label, kind in (
+                    (_("Figure (PNG)"), "png"),
+                    (_("Figure (SVG)"), "svg"),
+                    (_("Arrays (npz)"), "npz"),
+                )
             )
     return Pane(
         name=name,
         waiting=waiting,
         picture=picture,
         answer=answer,
+        scores=scores,
         map=drawn,
+        suppressed=suppressed,
         legend=legend,
         channel=channel,
         channels=channels,
         removal=removal,
-        npz=npz,
+        files=files,
         explored=gr.State(time_to_live=KEPT),
     )
 
@@ -358,7 +405,7 @@ def _wire(
     examples: Sequence[Path] = (),
 ) -> None:
     part, run = Panel(pane.name), partial(tab.explore, pane)
-    outputs = [pane.picture, *pane.shown, tab.of_map[0], tab.count, tab.mask_words]
+    outputs = [pane.picture, *pane.shown, tab.count, tab.limits, tab.about]
     judge: dict[str, Any] = {
         "inputs": [pane.picture, *tab.of_map, tab.count],
         "outputs": outputs,
@@ -384,12 +431,12 @@ def _wire(
             **judge,
         )
     part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
-    which, opacity, smooth, frame = tab.of_map
+    opacity, smooth, frame = tab.of_map
     part.beside(
-        [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
-        tab.redraw,
+        [smooth.input, opacity.release, frame.input, pane.channel.input],
+        partial(tab.redraw, pane),
         [pane.explored, pane.channel, *tab.of_map],
-        pane.map,
+        [pane.map, pane.suppressed],
         preprocess=False,
         trigger_mode="always_last",
         **PRIVATE | {"show_progress": "minimal"},  # a channel's own map takes as long as a verdict
@@ -405,8 +452,16 @@ def _wire(
     )
 
 
-def _masks(first: ExploredPicture | None, second: ExploredPicture | None) -> str:
-    return mask_figure(first.masked if first else None, second.masked if second else None)
+def _files(pane: Pane, explored: ExploredPicture) -> tuple[str, str, str]:
+    """The figure as PNG and SVG, and the arrays as npz."""
+    folder, name = (
+        new_folder("maps"),
+        f"causalclip-mask-{'first' if pane.name.endswith('a') else 'second'}",
+    )
+    png, svg, npz = (folder / f"{name}.{ending}" for ending in ("png", "svg", "npz"))
+    save_mask_figure(explored.drawing, explored.masked, [png, svg])
+    np.savez_compressed(npz, allow_pickle=False, **arrays(explored.masked))
+    return str(png), str(svg), str(npz)
 
 
 def _removed(explored: ExploredPicture | None, count: float) -> str:

@@ -1,0 +1,86 @@
+"""One figure of a picture's mask, to be printed: the heatmap of the mask, and both maps with the
+score that each gives.
+
+English, as matplotlib cannot shape every script.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalclip.languages import ENGLISH, speaking
+from causalclip.maps.channels import by_part, mean_mask, part_name, suppressed_score
+from causalclip.maps.overlay import SCALE, draw_map
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+    from causalclip.maps.overlay import Drawing
+
+SIZE = (11.0, 4.2)  # inches
+TEAL = ("#f5f5f4", "#0f766e", "#042f2e")  # from 0 to 1
+
+
+def save_mask_figure(drawing: Drawing, masked: Detection, files: list[Path]) -> None:
+    """Writes the figure to each of `files`, in the format that its ending names (PNG, SVG, PDF).
+
+    Args:
+        drawing: the picture and the detection whose maps are drawn.
+        masked: the detection whose mask is drawn.
+    """
+    # The object interface: pyplot keeps state that threads share.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with speaking(ENGLISH):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        FigureCanvasAgg(figure)
+        left, right = figure.subfigures(1, 2, width_ratios=(5, 4))
+        _draw_mask(left, masked)
+        _draw_maps(right, drawing)
+        for file in files:
+            figure.savefig(
+                file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None
+            )
+
+
+def _draw_mask(figure: Any, masked: Detection) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    parts = by_part(masked, mean_mask(masked))
+    widest = max(map(len, parts.values()))
+    rows = np.full((len(parts), widest), np.nan)
+    for row, mask in zip(rows, parts.values(), strict=True):
+        row[: len(mask)] = mask
+    axes = figure.subplots()
+    colours = LinearSegmentedColormap.from_list("mask", TEAL)
+    drawn = axes.imshow(rows, cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.set_yticks(range(len(parts)), [part_name(part) for part in parts], fontsize=8)
+    axes.set_xlabel("channel", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.set_title("The mask of this picture", fontsize=10, loc="left")
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label("0 suppressed, 1 passed", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _draw_maps(figure: Any, drawing: Drawing) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    from causalclip.maps.overlay import COLOURS
+
+    detection = drawing.detection
+    scores = {"causal": detection.probability, "non_causal": suppressed_score(detection)}
+    names = {"causal": "Passed", "non_causal": "Suppressed"}
+    panels = figure.subplots(1, 2)
+    for axes, which in zip(panels, ("causal", "non_causal"), strict=True):
+        axes.imshow(np.asarray(draw_map(drawing, which, bar=False)))
+        axes.set_title(f"{names[which]}: score {scores[which]:.2f}", fontsize=10, loc="left")
+        axes.set_axis_off()
+    scale = ScalarMappable(Normalize(-SCALE, SCALE), COLOURS)
+    bar = figure.colorbar(scale, ax=list(panels), orientation="horizontal", fraction=0.05, pad=0.03)
+    bar.set_label("log-odds per patch: purple not generated, orange generated", fontsize=8)
+    bar.ax.tick_params(labelsize=8)

@@ -1,0 +1,199 @@
+"""The mask as a heatmap: layers as rows, channels as columns, every cell from 0 (held back) to 1
+(let through).
+
+A row is drawn by the browser in the page's own colour, through a picture of one pixel a channel
+whose alpha is the mask: one fixed scale for all pictures, in light and dark. assets/mask.js says
+what is under the pointer.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
+
+from causalclip.languages import N_, _, decimal, number
+from causalclip.maps.channels import (
+    PASSES,
+    by_part,
+    compare_masks,
+    contributions,
+    mean_mask,
+    part_name,
+    passing,
+)
+from causalclip.report.explain import difference_sentence
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+Order = Literal["index", "mask", "push"]
+ORDERS: tuple[tuple[str, Order], ...] = (
+    (N_("By number"), "index"),
+    (N_("By mask"), "mask"),
+    (N_("By push"), "push"),
+)
+PUSH_UNIT = 1e-4  # log-odds; the pushes of a row are sent as whole numbers of it
+TITLE = N_("The mask: {n} channels, each from 0 to 1")
+HINT = N_("Point at a cell, or use the arrow keys: a cell is one channel.")
+SAYS = N_("{part}, channel {channel}: mask {mask}, adds {push}")
+SAYS_BOTH = N_("{part}, channel {channel}: mask {first} in the first, {second} in the second")
+OPEN = N_("open")
+TICKS = N_("Ticks: the average {real} and {generated}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """The mean share of channels that a mask lets through in each part, by the part's name, in [0,
+    1]."""
+
+    real: Mapping[str, float]
+    generated: Mapping[str, float]
+
+
+def channel_orders(detection: Detection, order: Order) -> dict[str, np.ndarray]:
+    """The channels of each part in the order of their columns: int [D_part] each.
+
+    order: "index" as they are, "mask" the most open first, "push" from generated to not generated.
+    """
+    keys = {
+        "index": np.zeros(sum(width for _name, width in detection.parts)),
+        "mask": -mean_mask(detection),
+        "push": -contributions(detection),
+    }
+    return {
+        part: np.argsort(values, kind="stable")
+        for part, values in by_part(detection, keys[order]).items()
+    }
+
+
+def mask_heatmaps(
+    first: Detection | None,
+    second: Detection | None,
+    *,
+    order: Order = "index",
+    averages: Averages | None = None,
+) -> str:
+    """The heatmap of each picture's mask and, of two, of their difference; "" without a picture.
+
+    All of them have the columns of the first one's `order`, so that a column is one channel.
+    """
+    one = first or second
+    if one is None:
+        return ""
+    orders = channel_orders(one, order)
+    if first is None or second is None:
+        title = _(TITLE, n=number(len(mean_mask(one))))
+        body = [_heatmap(title, one, orders, averages)]
+    else:
+        said = difference_sentence(compare_masks(first, second)[0])
+        body = [
+            _heatmap(_("First picture"), first, orders, averages),
+            _heatmap(_("Second picture"), second, orders, averages),
+            f"<p><b>{said}</b></p>",
+            _difference(first, second, orders),
+        ]
+    return f"<section class='cc-masks'>{''.join(body)}</section>"
+
+
+def _heatmap(
+    name: str, detection: Detection, orders: Mapping[str, np.ndarray], averages: Averages | None
+) -> str:
+    masks = by_part(detection, mean_mask(detection))
+    pushes = by_part(detection, contributions(detection))
+    rows = []
+    for part, columns in orders.items():
+        mask = masks[part][columns]
+        data = {
+            "part": part_name(part),
+            "mask": _encoded(np.round(255 * mask).astype(np.uint8)),
+            "push": _encoded(np.round(pushes[part][columns] / PUSH_UNIT).astype("<i2")),
+            "channel": _encoded(columns.astype("<u2")),
+        }
+        cells = _cells([("cc-mask-first", mask)], data)
+        rows.append(_row(part, cells, passing(masks[part]) / len(mask), averages))
+    low, high = _("0: held back"), _("1: let through")
+    legend = f"<p class='cc-mask-scale'><span>{low}</span><i></i><span>{high}</span>"
+    if averages is not None:
+        real = f"<span class='cc-tick-real'>{_('photograph')}</span>"
+        generated = f"<span class='cc-tick-generated'>{_('generated picture')}</span>"
+        legend += f"<small>{_(TICKS, real=real, generated=generated)}</small>"
+    return _figure(name, rows, f"{legend}</p>", says=_(SAYS))
+
+
+def _difference(first: Detection, second: Detection, orders: Mapping[str, np.ndarray]) -> str:
+    masks = [by_part(one, mean_mask(one)) for one in (first, second)]
+    rows = []
+    for part, columns in orders.items():
+        a, b = (mask[part][columns] for mask in masks)
+        data = {
+            "part": part_name(part),
+            "mask": _encoded(np.round(255 * a).astype(np.uint8)),
+            "second": _encoded(np.round(255 * b).astype(np.uint8)),
+            "channel": _encoded(columns.astype("<u2")),
+        }
+        layers = [
+            ("cc-mask-first", np.clip(a - b, 0, 1)),
+            ("cc-mask-second", np.clip(b - a, 0, 1)),
+        ]
+        apart = float(((a >= PASSES) != (b >= PASSES)).mean())
+        rows.append(_row(part, _cells(layers, data), apart, None))
+    low, high = _("more open in the second"), _("more open in the first")
+    legend = (
+        f"<p class='cc-mask-scale cc-diverging'><span>{low}</span><i></i><span>{high}</span></p>"
+    )
+    return _figure(_("First minus second"), rows, legend, says=_(SAYS_BOTH), open_=_("differ"))
+
+
+def _figure(name: str, rows: list[str], legend: str, *, says: str, open_: str = "") -> str:
+    grid = (
+        f"<div class='cc-mask' role='application' tabindex='0' aria-label='{escape(name)}' "
+        f"data-says='{escape(says)}' data-point='{decimal(0.5, digits=1)[1]}'>{''.join(rows)}</div>"
+    )
+    head = f"<p class='cc-mask-head'><b>{name}</b><span>{open_ or _(OPEN)}</span></p>"
+    readout = f"<p class='cc-mask-said' role='status' data-hint='{_(HINT)}'>{_(HINT)}</p>"
+    return f"<figure class='cc-mask-figure'>{head}{grid}<figcaption>{legend}{readout}</figcaption></figure>"
+
+
+def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:
+    ticks = ""
+    if averages is not None and part in averages.real:
+        for kind, of_part in (("real", averages.real), ("generated", averages.generated)):
+            at = f"{100 * of_part[part]:.1f}%"
+            ticks += f"<line class='cc-tick-{kind}' x1='{at}' x2='{at}' y1='0' y2='100%'/>"
+    bar = f"<rect width='{100 * share:.1f}%' height='100%'/>{ticks}"
+    return (
+        f"<div class='cc-mask-row'><span>{part_name(part)}</span>{cells}"
+        f"<svg class='cc-mask-open' aria-hidden='true'>{bar}</svg>"
+        f"<span>{number(round(100 * share))} %</span></div>"
+    )
+
+
+def _cells(layers: list[tuple[str, np.ndarray]], data: Mapping[str, str]) -> str:
+    """A row's cells, its layers over each other; `data` is what assets/mask.js reads."""
+    drawn = "".join(
+        f"<i class='{name}' style='--cc-alpha:url({_alpha(values)})'></i>"
+        for name, values in layers
+    )
+    told = escape(json.dumps(data))
+    return f"<div class='cc-mask-cells' data-row='{told}'>{drawn}<b hidden></b></div>"
+
+
+def _alpha(values: np.ndarray) -> str:
+    """[D] in [0, 1] -> the data address of a PNG of D x 1 pixels with that alpha."""
+    levels = np.round(255 * values).astype(np.uint8)[None]
+    picture = Image.merge("LA", [Image.new("L", levels.shape[::-1]), Image.fromarray(levels)])
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=False)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _encoded(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode()
