@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -213,7 +213,7 @@ class Detector:
         config: DetectorConfig,
         *,
         name: str = DEFAULT,
-        masks: dict[Kind, dict[str, float]] | None = None,
+        masks: dict[Kind, dict[str, Any]] | None = None,
     ) -> None:
         self.tower, self.heads, self.config, self.name, self.masks = (
             tower,

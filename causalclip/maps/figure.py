@@ -17,6 +17,7 @@ from causalclip.maps.overlay import SCALE, draw_map
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
+    from causalclip.maps.attribution import Which
     from causalclip.maps.overlay import Drawing
 
 SIZE = (11.0, 4.2)  # inches
@@ -37,7 +38,7 @@ def save_mask_figure(drawing: Drawing, masked: Detection, files: list[Path]) -> 
     with speaking(ENGLISH):
         figure = Figure(figsize=SIZE, layout="constrained")
         FigureCanvasAgg(figure)
-        left, right = figure.subfigures(1, 2, width_ratios=(5, 4))
+        left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(5, 4))[0]
         _draw_mask(left, masked)
         _draw_maps(right, drawing)
         for file in files:
@@ -73,12 +74,14 @@ def _draw_maps(figure: Any, drawing: Drawing) -> None:
     from causalclip.maps.overlay import COLOURS
 
     detection = drawing.detection
-    scores = {"causal": detection.probability, "non_causal": suppressed_score(detection)}
-    names = {"causal": "Passed", "non_causal": "Suppressed"}
+    halves: tuple[tuple[Which, str, float], ...] = (
+        ("causal", "Passed", detection.probability),
+        ("non_causal", "Suppressed", suppressed_score(detection)),
+    )
     panels = figure.subplots(1, 2)
-    for axes, which in zip(panels, ("causal", "non_causal"), strict=True):
+    for axes, (which, name, score) in zip(panels, halves, strict=True):
         axes.imshow(np.asarray(draw_map(drawing, which, bar=False)))
-        axes.set_title(f"{names[which]}: score {scores[which]:.2f}", fontsize=10, loc="left")
+        axes.set_title(f"{name}: score {score:.2f}", fontsize=10, loc="left")
         axes.set_axis_off()
     scale = ScalarMappable(Normalize(-SCALE, SCALE), COLOURS)
     bar = figure.colorbar(scale, ax=list(panels), orientation="horizontal", fraction=0.05, pad=0.03)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from causalclip.detector import DetectorConfig
 from causalclip.maps.attribution import SHARED_MASK_MEANING, SHARES_THE_LABEL
+from causalclip.maps.channels import PASSES
 from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
 from training.detector.data import Record
 from training.detector.evaluation import calibration_error
@@ -27,11 +28,16 @@ RESIDUE = (
 
 
 @torch.inference_mode()
-def mask_report(head: CausalHead, features: Tensor, labels: Tensor) -> dict[str, float]:
+def mask_report(
+    head: CausalHead, features: Tensor, labels: Tensor, parts: Mapping[str, int]
+) -> dict[str, Any]:
     """Signs of collapse on features [N, D]: mask statistics, dependence, and what the adversary can
-    still tell.
+    still tell; and the mean share of channels that pass, by class and part of the embedding.
 
     Of at most JUDGED rows, spread evenly: all of them at once would take gigabytes.
+
+    Args:
+        parts: the width of each part of the embedding, by its name.
     """
     rows = torch.linspace(0, len(features) - 1, min(JUDGED, len(features))).long()
     features, labels = features[rows], labels[rows]
@@ -41,7 +47,17 @@ def mask_report(head: CausalHead, features: Tensor, labels: Tensor) -> dict[str,
     return asdict(MaskStatistics.of(out.mask)) | {
         "nhsic": float(normalised_hsic(out.causal[sample], out.non_causal[sample])),
         "adversary_accuracy": float((guess == (labels > 0.5)).float().mean()),
+        "open": {
+            name: open_shares(out.mask[(labels > 0.5) == bool(label)], parts)
+            for label, name in enumerate(("real", "generated"))
+        },
     }
+
+
+def open_shares(masks: Tensor, parts: Mapping[str, int]) -> dict[str, float]:
+    """The mean share of channels that masks [N, D] let through, by part of the embedding."""
+    shares = [(one >= PASSES).float().mean() for one in masks.split(list(parts.values()), 1)]
+    return {part: round(float(share), 3) for part, share in zip(parts, shares, strict=True)}
 
 
 def validation_report(

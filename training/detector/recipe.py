@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
 from causalclip.clip.backbones import Kind, load_tower
-from causalclip.clip.tower import needs
+from causalclip.clip.tower import needs, part_widths
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
 from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
@@ -316,11 +316,12 @@ def train_detector(
         both = torch.cat([data.features[:AUGMENTATIONS], augmented.take(recipe.parts)], 1)
         detector.image_types, told_apart = fit_image_types([*records, *others], both)
     detector.save_pretrained(out)
+    widths = dict(zip(recipe.parts, part_widths(recipe.parts, tower), strict=True))
     report = {
         "validation": validation_report(records, raw, judged, quality, data.fold, config)
         | {"bands": bounds},
         "masks": {
-            kind: mask_report(heads[kind], its.features[0], its.labels)
+            kind: mask_report(heads[kind], its.features[0], its.labels, widths)
             for kind, its in problems.items()
         },
         "kinds": told_apart,

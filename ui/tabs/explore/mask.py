@@ -159,7 +159,8 @@ def _figure(name: str, rows: list[str], legend: str, *, says: str, open_: str = 
     )
     head = f"<p class='cc-mask-head'><b>{name}</b><span>{open_ or _(OPEN)}</span></p>"
     readout = f"<p class='cc-mask-said' role='status' data-hint='{_(HINT)}'>{_(HINT)}</p>"
-    return f"<figure class='cc-mask-figure'>{head}{grid}<figcaption>{legend}{readout}</figcaption></figure>"
+    caption = f"<figcaption>{legend}{readout}</figcaption>"
+    return f"<figure class='cc-mask-figure'>{head}{grid}{caption}</figure>"
 
 
 def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:

@@ -196,13 +196,14 @@ class ExplorerTab:
         }
 
     def _maps(
-        self, pane: Pane, explored: ExploredPicture, of_map: Sequence[Any], **scale: float
+        self, pane: Pane, explored: ExploredPicture, of_map: Sequence[Any], scale: float = SCALE
     ) -> Updates:
         """Both maps; the suppressed one only where it has anything to show."""
+        draw = partial(_map_file, explored, *of_map, scale=scale)
         shown = shows_held_back(explored.drawing.detection)
-        suppressed = _map_file(explored, "non_causal", *of_map, **scale) if shown else None
+        suppressed = draw(which="non_causal") if shown else None
         return {
-            pane.map: _map_file(explored, "causal", *of_map, **scale),
+            pane.map: draw(which="causal"),
             pane.suppressed: gr.update(value=suppressed, visible=shown),
         }
 
@@ -470,23 +471,15 @@ def _removed(explored: ExploredPicture | None, count: float) -> str:
 
 def _map_file(
     explored: ExploredPicture,
-    which: Which,
     opacity: float,
     smooth: bool,
     frame: bool,
     *,
-    scale: float = SCALE,
+    which: Which,
+    scale: float,
 ) -> str:
     of = Path(explored.path).parent.name  # each picture's maps are counted for themselves
     fade = scale == SCALE  # a channel's own map is all of it
-    drawn = draw_map(
-        explored.drawing,
-        which,
-        frame=frame,
-        bar=False,
-        opacity=opacity,
-        smooth=smooth,
-        scale=scale,
-        fade=fade,
-    )
+    look: dict[str, Any] = {"opacity": opacity, "smooth": smooth, "scale": scale, "fade": fade}
+    drawn = draw_map(explored.drawing, which, frame=frame, bar=False, **look)
     return save_png(drawn, "map", few=of)
