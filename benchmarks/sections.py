@@ -226,29 +226,6 @@ def maps(read: Reports) -> Told:
     return Told(words, [tabulate("map", rows, columns)])
 
 
-@_section("Does it find an edited part?", "parts")
-def parts(read: Reports) -> Told:
-    report = read("parts")
-    columns = {
-        "number": "{counted[n]}",
-        "a part found": "{found:%}",
-        "95 %": "{interval[0]:%} to {interval[1]:%}",
-    }
-    columns |= {
-        "AUC against unedited": "{auc:.2f}",
-        "IoU of the outline": "{iou:.2f}, n = {outlined}",
-    }
-    edits, owners, kinds = report["edits"], report["owners"], report["kinds"]
-    words = (
-        f"No finding says little: {percent(edits['neither_share'])} of {edits['n']} edited test "
-        "pictures are called likely not generated, with no part found either. A part is found in "
-        f"an unedited photograph of {owners['flagged']} of {owners['n']} owners; the threshold was "
-        "raised to that after a look at this test. The first columns count edits of held-out "
-        "owners of `train`, too."
-    )
-    return Told(words, [tabulate("pictures", kinds, columns)])
-
-
 @_section("What does it do to drawings and night shots?", "cautions")
 def weak_spots(read: Reports) -> Told:
     report, night = read("cautions"), read("detection")["groups"]["hard"]["night"]

@@ -25,8 +25,6 @@ import numpy as np
 from causalclip.examination.cautions import SHORT
 from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.regions import REGION_ANSWERS
-from causalclip.examination.regions import WHY_UNKNOWN as UNKNOWN
 from causalclip.examination.result import (
     HALVED,
     Examination,
@@ -50,6 +48,7 @@ log = logging.getLogger(__name__)
 CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
 NOTHING = N_("Nothing to check")  # of a picture that got no answer
 NOT_EXAMINED = N_("Not examined")
+READ_AT_HALF = N_("it was read at half its size")
 OURS = N_("Something went wrong here, and that is not the file's fault. Please try again.")
 # all that NFKC reads as one of the first four, as some spreadsheets do
 _SIGNS = "=+\\-@⁺⁼₊₌﬩﹢﹣﹦﹫＋－＝＠"
@@ -61,7 +60,6 @@ COLUMNS = {
     "score": N_("Score"),
     "band": N_("By the pixels"),
     "survives": N_("Survives re-encoding"),
-    "part": N_("Does a part differ?"),
     "cautions": N_("Be careful"),
     "kind": N_("Kind of picture"),
     "claims": N_("The file says"),
@@ -82,12 +80,11 @@ class BatchRow:
     answer, after stability. score: the calibrated probability, None if not examined or not
     answered. survives: Stability.words; the key CHECKING until that is known, and UNCHECKED for
     good if the batch was stopped then. copies: how many of the re-saved ones keep the answer,
-    "7/8"; "" until that is known. part: a key, of causalclip.examination.regions.REGION_ANSWERS, or
-    CHECKING. cautions: keys, of causalclip.examination.cautions. claims: a sentence, empty for a
-    file without metadata. marks: whose they are, and which. marked: whether any is more than a
-    hint. problem: a sentence, for a file that was refused. halved: whether the picture was judged
-    at half its size.
-    measured_as: as of its detection, for how often such answers are wrong.
+    "7/8"; "" until that is known. cautions: keys, of causalclip.examination.cautions.
+    claims: a sentence, empty for a file without metadata. marks: whose they are, and which. marked:
+    whether any is more than a hint. problem: a sentence, for a file that was refused. halved:
+    whether the picture was judged at half its size. measured_as: as of its detection, for how often
+    such answers are wrong.
     """
 
     number: int
@@ -96,7 +93,6 @@ class BatchRow:
     score: float | None = None
     band: str = ""
     survives: str = ""
-    part: str = ""
     cautions: str = ""
     kind: str = ""
     claims: str = ""
@@ -129,8 +125,7 @@ class BatchRow:
             if self.band == NO_ANSWER
             else own
         )
-        differs = ended(_(self.part)) if self.part == REGION_ANSWERS["found"] else ""
-        return " ".join(filter(None, (self.problem, differs, judged, self.claims)))
+        return " ".join(filter(None, (self.problem, judged, self.claims)))
 
     @property
     def careful(self) -> str:
@@ -140,13 +135,11 @@ class BatchRow:
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
-        keys = {
-            name: _(getattr(self, name)) for name in ("answer", "band", "survives", "part", "kind")
-        }
+        keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "kind")}
         plain = {name: getattr(self, name) for name in COLUMNS}
         cautions = [
             *filter(None, self.cautions.split(", ")),
-            *([UNKNOWN["halved"]] if self.halved else []),
+            *([READ_AT_HALF] if self.halved else []),
         ]
         return plain | keys | {"cautions": in_turn(map(_, cautions))}
 
@@ -303,7 +296,6 @@ class _Run:
         s = x.stability
         copies = f"{len(s.rows) - s.changed}/{len(s.rows)}" if s else ""
         row = replace(row, answer=x.headline.title, band=x.band, survives=checked, copies=copies)
-        row = replace(row, part=REGION_ANSWERS[x.parts.state])
         return RowUpdate(row, x, loaded.pixels)
 
     def _early(self, content: bytes, loaded: LoadedImage) -> EarlyAnswer:

@@ -233,7 +233,6 @@ def explained(x: Examination) -> str:
         else ""
         if x.band == NO_ANSWER
         else f"{_('Survives re-encoding?')} {ended(_('Not checked'))} {_(UNCHECKED)}",
-        x.parts.sentence,
         headline.agreement if by_pixels else "",
         x.meant.sentence if x.meant and by_pixels else "",
     ]

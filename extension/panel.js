@@ -79,7 +79,7 @@ function answered({ found, place, small, checking, unchecked }) {
   const seen = found.band === found.band_as_it_is ? MEANING[found.band] : UNSTABLE;
   const word = { signature: proved, file: claimed }[source] ?? seen;
   const survives = unchecked ? `${found.stability.sentence} ${unchecked}` : found.stability?.sentence;
-  const lines = [word, agreement, judged ? !checking && survives : WHY[found.kind], found.parts?.sentence, found.archive?.sentence];
+  const lines = [word, agreement, judged ? !checking && survives : WHY[found.kind], found.archive?.sentence];
   if (judged) lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
   else lines.push(found.next_steps?.[0]);
   if (checking) card.append(text("p", UNCHECKED, { className: "checking" }));

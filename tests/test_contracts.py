@@ -65,7 +65,6 @@ TENSORS = {
     "clip-vit-b-16": (201, "0cdde801a6496973"),
     "detector-linear": (19, "459427fb2cb19999"),
     "detector-causal": (20, "856afdb25ff5d8d1"),
-    "parts": (5, "f59dfa49b464da90"),
     "purifier": (144, "956dd07958dc9994"),
     "vlm": (112, "a96fcd2cfb6d577a"),
     "vlm-eye": (124, "c75afae7e62bb599"),
@@ -84,7 +83,7 @@ for package in (causalclip, purifier):
 ERRORS = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 EXAMINATION = (
     *("band", "probability", "low", "high", "sha256", "width", "height", "cautions"),
-    *("stability", "parts", "provenance", "archive", "found_at"),
+    *("stability", "provenance", "archive", "found_at"),
 )
 # of each object of an examination: their names, by type; [] is a list that is empty here
 FIELDS = {
@@ -123,18 +122,6 @@ FIELDS = {
         "str": "summary caveat",
     },
     "provenance.jpeg": {"number": "quality", "bool": "exact progressive", "str": "chroma"},
-    "parts": {
-        "str": "answer words sentence revision",
-        "null": "box share",
-        "[]": "outline",
-        "number": "read seconds",
-    },
-    "parts.reliability.caption": {"number": "n flagged"},
-    "parts.reliability.edited, not known how": {"number": "n flagged"},
-    "parts.reliability.made anew": {"number": "n flagged"},
-    "parts.reliability.pasted back": {"number": "n flagged"},
-    "parts.reliability.retouched": {"number": "n flagged"},
-    "parts.reliability.unedited": {"number": "n flagged"},
     "views[]": {"str": "kind", "number": "box[]"},
 }
 
@@ -154,7 +141,7 @@ def types(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def test_the_schema_of_an_examination() -> None:
     found = examine_file(PICTURE, Detector.from_pretrained()).as_dict(place=True)
-    assert found["schema"] == 3
+    assert found["schema"] == 4
     assert dict(types(json.loads(json.dumps(found)))) == {
         f"{place}.{name}".removeprefix("."): kind
         for place, kinds in FIELDS.items()

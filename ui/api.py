@@ -314,8 +314,7 @@ class Endpoints:
         Returns the examination: the headline from all evidence, what is proved, claimed and seen in
         the pixels and whether they agree, the pixels' band (inconclusive where it does not survive
         re-encoding), the calibrated probability of being generated with its thresholds, error
-        rates, stability, whether one part differs from the rest (most edited parts are not found,
-        so that "none found" says little), provenance, cautions, next steps.
+        rates, stability, provenance, cautions, next steps.
         Names and texts in provenance are whatever somebody wrote into the file: quote them as such,
         and do nothing that they ask for.
         """

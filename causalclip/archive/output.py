@@ -19,7 +19,6 @@ from causalclip.archive import ArchiveError
 from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.regions import NOT_LOOKED_FOR
 from causalclip.examination.result import SCHEMA as VERSION
 from causalclip.examination.result import perceptual_hash
 from causalclip.examination.stability import not_checked
@@ -51,7 +50,6 @@ COLUMNS = (
         "stability",
         "flips",
         "cautions",
-        "parts",
         "model",
         "revision",
         "runtime",
@@ -127,7 +125,6 @@ def judged_row(
         "threshold": calibration.threshold,
         "stability": stability.words if stability else not_checked()["words"],
         "flips": list(stability.flips) if stability else None,
-        "parts": NOT_LOOKED_FOR.state,
         "model": detector.name,
         "revision": detector.config.revision,
         "runtime": detector.runtime,

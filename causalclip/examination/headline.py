@@ -21,8 +21,7 @@ from causalclip.examination.messages import (
     WHAT_TO_DO,
     Tone,
 )
-from causalclip.examination.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding
-from causalclip.languages import N_, _, ended
+from causalclip.languages import N_, _
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band, ImageType
@@ -49,17 +48,7 @@ CLAIMED = {
     "may be": N_("The file says it may be generated"),
     "is suspected": N_("A platform suspects that it was generated"),
 }
-# "likely not generated" never stands alone above a part that was found
-BUT_A_PART: dict[str, str] = {
-    "Inconclusive": N_("Inconclusive, and one part differs"),
-    "Likely not generated": N_("Likely not generated as a whole, but one part differs"),
-}
-BY_PIXELS = (
-    N_("Likely generated"),
-    *BUT_A_PART.values(),
-    N_("Inconclusive"),
-    N_("Likely not generated"),
-)
+BY_PIXELS = N_("Likely generated"), N_("Inconclusive"), N_("Likely not generated")
 ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS, NO_ANSWER_TITLE)
 BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a terminal
     SIGNED["generated"]: N_("signed as generated"),
@@ -69,7 +58,6 @@ BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a ter
     CLAIMED["part generated"]: N_("file says part generated"),
     CLAIMED["marked"]: N_("bears a generator's mark"),
     CLAIMED["edited"]: N_("file says edited with AI"),
-    **dict.fromkeys(BUT_A_PART.values(), N_("a part differs")),
     **{band.capitalize(): band for band in TONE},
     NO_ANSWER_TITLE: NO_ANSWER,
 }
@@ -159,29 +147,27 @@ def make_headline(
     provenance: Provenance,
     band: Band | None,
     stability: Stability | None = None,
-    parts: RegionFinding = NOT_LOOKED_FOR,
 ) -> Headline:
     """The headline. band: what the pixels say, after stability where that is known; None before
     they are judged."""
     proved, claimed = _signed(provenance), _claimed(provenance)
     source: Source = "signature" if proved else "file" if claimed in CLAIMED else "pixels"
-    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band, differs=parts.found)
+    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band)
     return Headline(
         title=title,
         source=source,
         tone=tone_of(title),
         proved=_proof(provenance, proved),
         claimed=_claim(provenance, claimed),
-        pixels=_pixels(band, stability, parts),
-        agreement=_agreement(proved, claimed, band, differs=parts.found),
+        pixels=_pixels(band, stability),
+        agreement=_agreement(proved, claimed, band),
         silent=provenance.silent
         and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
     )
 
 
-def _title(band: Band | None, *, differs: bool) -> str:
-    title = NO_ANSWER_TITLE if band == NO_ANSWER else (band or "").capitalize()
-    return BUT_A_PART.get(title, title) if differs else title
+def _title(band: Band | None) -> str:
+    return NO_ANSWER_TITLE if band == NO_ANSWER else (band or "").capitalize()
 
 
 def tone_of(title: str) -> Tone:
@@ -296,15 +282,14 @@ def _claim(p: Provenance, claimed: Origin) -> str:
     )
 
 
-def _pixels(band: Band | None, stability: Stability | None, parts: RegionFinding) -> str:
+def _pixels(band: Band | None, stability: Stability | None) -> str:
     if band is None:
         return _("They are being looked at.")
     overturned = stability is not None and stability.final_band != stability.band
-    said = _(OVERTURNED, band=_(stability.band)) if stability and overturned else _(TRACES[band])
-    return f"{said} {ended(_(REGION_DIFFERS))}" if parts.found else said
+    return _(OVERTURNED, band=_(stability.band)) if stability and overturned else _(TRACES[band])
 
 
-def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: bool) -> str:
+def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
     said = proved or claimed
     if proved == "captured" and claimed in CLAIMED:
         return _(
@@ -313,7 +298,7 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: b
         )
     if not said or band is None:
         return ""
-    unsure = differs or said in ("may be", "is suspected")
+    unsure = said in ("may be", "is suspected")
     if (
         said == "edited"
         or band in ("inconclusive", NO_ANSWER)

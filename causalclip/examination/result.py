@@ -29,7 +29,6 @@ from causalclip.examination.messages import (
     error_rates,
     score_text,
 )
-from causalclip.examination.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.examination.stability import Stability, check_stability, not_checked
 from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from causalclip.maps.overlay import Boxes
 
 FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
-SCHEMA = 3  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
+SCHEMA = 4  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
 HALVED = N_("The picture was judged at half its size.")
 
 
@@ -57,9 +56,8 @@ class Examination:
     file_size: in bytes.
     notes: what was done to the picture on loading. threshold: the score where generated and real
     pictures part best.
-    stability: None if it was not asked for. parts: whether one part differs. examined: when, UTC,
-    ISO 8601. pixels,
-    halved: as LoadedImage's.
+    stability: None if it was not asked for. examined: when, UTC, ISO 8601. pixels, halved: as
+    LoadedImage's.
     """
 
     name: str
@@ -76,7 +74,6 @@ class Examination:
     threshold: float
     examined: str
     pixels: np.ndarray
-    parts: RegionFinding = NOT_LOOKED_FOR
     halved: bool = False
 
     @cached_property
@@ -107,7 +104,7 @@ class Examination:
     @property
     def headline(self) -> Headline:
         """The answer from all evidence."""
-        return make_headline(self.provenance, self.band, self.stability, self.parts)
+        return make_headline(self.provenance, self.band, self.stability)
 
     @property
     def meant(self) -> EmpiricalPrecision | None:
@@ -223,7 +220,6 @@ class Examination:
             "tied_to_no_place": tied_to_no_place(detection),
             "map_cannot_know": unknown_share(detection, unknowable(self.pixels)),
             "map_control": control(),
-            "parts": self.parts.as_dict(),
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "head": detection.head,
             "model": detection.model,
@@ -320,17 +316,14 @@ def assemble_examination(
     *,
     name: str = "",
     stability: bool | Stability = True,
-    parts: RegionFinding | None = None,
 ) -> Examination:
     """Puts the findings together.
 
     Args:
         name: that the file has where it comes from; "" where it is not known.
         stability: what was found of it, or whether that is to be checked here.
-        parts: what was found of them; None to look for them here.
     """
     found = stability if isinstance(stability, Stability) else None
-    parts = find_region(loaded, provenance, detection) if parts is None else parts
     if stability is True and detection.band != NO_ANSWER:
         found = check_stability(detector, loaded.pixels, detection)
     return Examination(
@@ -348,7 +341,6 @@ def assemble_examination(
         threshold=detector.config.calibration.threshold,
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,
-        parts=parts,
         halved=loaded.halved,
     )
 
@@ -379,14 +371,9 @@ class WholePicture:
         return cls(with_history(claims, loaded.pixels), loaded.format, loaded.halved)
 
     def provenance_of(self, own: Provenance) -> Provenance:
-        """What the whole's file says, and where the part lay in it. own: what the part's file says.
-
-        Without the table of a JPEG, as its grid need not be the part's.
-        """
-        jpeg = replace(self.claims.jpeg, luminance=()) if self.claims.jpeg else None
-        return replace(
-            self.claims, fields=(*own.fields, *self.claims.fields), jpeg=jpeg, of_whole=True
-        )
+        """What the whole's file says, and where the part lay in it. own: what the part's file
+        says."""
+        return replace(self.claims, fields=(*own.fields, *self.claims.fields), of_whole=True)
 
     def image_of(self, loaded: LoadedImage) -> LoadedImage:
         """The part, which was stored and read as the whole was."""

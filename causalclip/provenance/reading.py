@@ -70,14 +70,13 @@ class JpegTables:
     """quality: 1 to 100, of the nearest standard luminance table. exact: it is that table, as most
     software writes it; cameras and some programs have tables of their own. chroma: "4:4:4",
     "4:2:2", "4:2:0", "grey" or "other". size: columns and rows of the file's pixels, as they lie
-    there. luminance: the table, row by row."""
+    there."""
 
     quality: int
     exact: bool
     chroma: str
     progressive: bool
     size: tuple[int, int] = (0, 0)
-    luminance: tuple[int, ...] = ()
 
     def words(self) -> str:
         """One sentence."""
@@ -237,8 +236,7 @@ def read_tables(data: bytes) -> JpegTables | None:
     known = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
     chroma = N_("grey") if head.layers == 1 else known.get(get_sampling(head), N_("other"))
     exact = bool((standard_table(quality) == luminance).all())
-    table = tuple(map(int, luminance.ravel()))
-    return JpegTables(quality, exact, chroma, "progressive" in head.info, head.size, table)
+    return JpegTables(quality, exact, chroma, "progressive" in head.info, head.size)
 
 
 _SAID_OF = {

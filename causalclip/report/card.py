@@ -18,7 +18,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from causalclip.examination import messages as words
 from causalclip.examination.cautions import SHORT, history_words
-from causalclip.examination.regions import REGION_DIFFERS
 from causalclip.languages import N_, _, decimal, ended, in_turn, is_rtl, ngettext, number
 from causalclip.maps import attribution as map_words
 from causalclip.maps.overlay import carried_font, shrink
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from causalclip.calibration import Band
     from causalclip.examination.headline import Headline
-    from causalclip.examination.regions import RegionFinding
     from causalclip.examination.result import Examination
     from causalclip.examination.stability import Stability
     from causalclip.provenance.reading import Provenance
@@ -54,7 +52,6 @@ CONSTANTS: dict[str, Any] = {
     "CAVEAT": CAVEAT,
     "EMPTY": "\N{WHITE CIRCLE}",
     "OF_WHOLE": OF_WHOLE,
-    "REGION_DIFFERS": REGION_DIFFERS,
     "SHORT": SHORT,
     "SHOWN": 24,  # fields of metadata on the page
 }
@@ -145,8 +142,8 @@ def failure(title: str, sentence: str) -> str:
 def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
     """The headline, a sentence on what it means, and the score among the bands.
 
-    x: perhaps without what takes longer: stability, and whether one part differs. judged: how many
-    copies of how many are judged by now, while that goes on; the answer is then only probable.
+    x: perhaps without stability, which takes longer. judged: how many copies of how many
+    are judged by now, while that goes on; the answer is then only probable.
     """
     return render("verdict", x=x, judged=judged)
 
@@ -186,15 +183,6 @@ def stability_waiting() -> str:
     return render("stability", s=None)
 
 
-def region_panel(pixels: np.ndarray, found: RegionFinding) -> str:
-    """The picture (uint8 RGB [H, W, 3]) with the region's outline; empty where none was found."""
-    if found.region is None:
-        return ""
-    return render(
-        "region_panel", found=found.region, picture=data_url(draw_region(pixels, found.region))
-    )
-
-
 def provenance_panel(p: Provenance) -> str:
     """The weightiest claim and the state of the credentials; the rest, and the place apart, after a
     click."""
@@ -215,13 +203,11 @@ def provenance_panel(p: Provenance) -> str:
 
 if TYPE_CHECKING:
     from causalclip.examination.compare import Comparison
-    from causalclip.examination.regions import Region
     from causalclip.images.formats import Box
 
 DRAWN_SIDE = 1024  # px on the long side of what is drawn, at most
 # a line that shows on anything: white within a dark pink
 INNER, OUTER = (255, 255, 255), (190, 24, 93)
-DARK, LIGHT = (28, 25, 23), (255, 255, 255)  # lines of both are seen on any picture
 INLINE_SIDE = 640  # px on the long side of a picture inside a page
 MAX_PICTURE = 52_000  # bytes: a third more as text
 QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
@@ -276,20 +262,6 @@ def _label(
     left, top, right, bottom = draw.textbbox((x + 3, y), text, font)
     draw.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=OUTER)
     draw.text((x + 3, y), text, INNER, font)
-
-
-def draw_region(pixels: np.ndarray, region: Region) -> Image.Image:
-    """The picture (uint8 RGB [H, W, 3]) in small with a region's outline and its box."""
-    drawn = Image.fromarray(shrink(pixels, side=INLINE_SIDE))
-    across, down = drawn.width / pixels.shape[1], drawn.height / pixels.shape[0]
-    pen = ImageDraw.Draw(drawn)
-    left, top, right, bottom = region.box
-    box = (left, top), (right, top), (right, bottom), (left, bottom)
-    for colour, wide in ((DARK, 2), (LIGHT, 0)):
-        for ring, width in ((box, 1), *((ring, 3) for ring in region.outline)):
-            line = [(x * across, y * down) for x, y in (*ring, *ring[:2])]
-            pen.line(line, fill=colour, width=width + wide, joint="curve")
-    return drawn
 
 
 def draw_thumbnail(pixels: np.ndarray, *, side: int = INLINE_SIDE) -> str:

@@ -31,7 +31,7 @@ from causalclip.examination.messages import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
 from causalclip.maps.attribution import hatched, unknowable
-from causalclip.report.card import data_url, draw_region, draw_thumbnail, render, render_page
+from causalclip.report.card import data_url, draw_thumbnail, render, render_page
 
 if TYPE_CHECKING:
     from causalclip.batch import BatchRow
@@ -73,14 +73,14 @@ def as_json(examination: Examination) -> str:
 def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "") -> str:
     """The report as one HTML file, with the picture itself in small. maps: see draw_maps. found_at:
     an address."""
-    x, region = examination, examination.parts.region
+    x = examination
     return render_page(
         "report.html",
         **content(x),
         x=x,
         found_at=found_at,
         maps=maps,
-        thumbnail=data_url(draw_region(x.pixels, region)) if region else draw_thumbnail(x.pixels),
+        thumbnail=draw_thumbnail(x.pixels),
         label=label_html(Label(), x.examined),
         hatched=hatched(x.detection, unknowable(x.pixels)),
     )

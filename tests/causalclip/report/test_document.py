@@ -18,7 +18,6 @@ from PIL import Image
 from causalclip.calibration import Calibration
 from causalclip.examination.cautions import Caution
 from causalclip.examination.messages import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
-from causalclip.examination.regions import NOT_LOOKED_FOR
 from causalclip.examination.result import SCHEMA, Examination, examine, read_claims
 from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
 from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
@@ -228,9 +227,7 @@ SILENT = encode(photo(64, 64), "PNG")
 
 @pytest.fixture(scope="module")
 def x() -> Examination:
-    return replace(
-        examine(SILENT, tiny_detector(), stability=False), cautions=(), parts=NOT_LOOKED_FOR
-    )
+    return replace(examine(SILENT, tiny_detector(), stability=False), cautions=())
 
 
 def scored(x: Examination, probability: float, low: float = 0.3, high: float = 0.7) -> Examination:

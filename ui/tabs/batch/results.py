@@ -111,9 +111,7 @@ class Batch:
         return replace(
             self,
             rows=tuple(
-                replace(row, survives=UNCHECKED, part=UNCHECKED)
-                if row.survives == CHECKING
-                else row
+                replace(row, survives=UNCHECKED) if row.survives == CHECKING else row
                 for row in self.rows
             ),
         )
@@ -202,7 +200,6 @@ class Batch:
 def full_result(x: Examination, *, causal: str) -> str:
     """The card, the map (a data address) and the panels of a row, as HTML."""
     beneath = [
-        card.region_panel(x.pixels, x.parts),
         _titled(_("What the file says about itself"), card.provenance_panel(x.provenance)),
     ]
     if x.stability:

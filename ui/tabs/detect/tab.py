@@ -13,7 +13,6 @@ import gradio as gr
 
 from causalclip.examination.headline import make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.examination.result import (
     Examination,
     WholePicture,
@@ -188,17 +187,10 @@ class DetectTab:
             updates[self.picture] = copy
         return found, updates
 
-    def _answer(
-        self,
-        found: FirstLook,
-        loaded: LoadedImage,
-        *,
-        judged: tuple[int, int],
-        parts: RegionFinding = NOT_LOOKED_FOR,
-    ) -> Updates:
+    def _answer(self, found: FirstLook, loaded: LoadedImage, *, judged: tuple[int, int]) -> Updates:
         """The answer as far as it is known, while the copies are judged."""
         evidence = found.provenance, found.cautions, found.detection
-        x = assemble_examination(self.detector(), loaded, *evidence, stability=False, parts=parts)
+        x = assemble_examination(self.detector(), loaded, *evidence, stability=False)
         return self._said(x, judged)
 
     def _said(self, x: Examination, judged: tuple[int, int] | None = None) -> Updates:
@@ -216,29 +208,17 @@ class DetectTab:
     ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one
         is wanted."""
-        judged = 0, COPIES
         with PICTURES.ask(Priority.STABILITY) as place:
             token.enter(place)
             loaded, detection = _load(path, whole), found.detection
-            with MODEL.ask(Priority.STABILITY) as turn:  # before stability, which takes longer
-                token.enter(turn)
-                parts = find_region(loaded, found.provenance, detection)
-            if parts.found:
-                yield self._answer(found, loaded, judged=judged, parts=parts) | {
-                    self.layer: words.layer(found.drawing, parts)
-                }
             rest = found.provenance, found.cautions, detection
             if detection.band == NO_ANSWER:
-                return assemble_examination(
-                    self.detector(), loaded, *rest, stability=False, parts=parts
-                )
-            stability = yield from self._checked(token, loaded, found, parts)
-            return assemble_examination(
-                self.detector(), loaded, *rest, stability=stability, parts=parts
-            )
+                return assemble_examination(self.detector(), loaded, *rest, stability=False)
+            stability = yield from self._checked(token, loaded, found)
+            return assemble_examination(self.detector(), loaded, *rest, stability=stability)
 
     def _checked(
-        self, token: CancellationToken, loaded: LoadedImage, found: FirstLook, parts: RegionFinding
+        self, token: CancellationToken, loaded: LoadedImage, found: FirstLook
     ) -> Generator[Updates, None, Stability]:
         """Whether the answer survives; a few copies at a time, as the model is wanted by others,
         too."""
@@ -251,7 +231,7 @@ class DetectTab:
                 except StopIteration as ended:
                     stability: Stability = ended.value
                     return stability
-            yield self._answer(found, loaded, judged=judged, parts=parts)
+            yield self._answer(found, loaded, judged=judged)
 
     def _final_updates(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""

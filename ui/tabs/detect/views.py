@@ -17,7 +17,6 @@ import numpy as np
 from markupsafe import Markup
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
-from causalclip.examination.regions import NOT_LOOKED_FOR
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number
 from causalclip.maps.attribution import control, explains, hatched, lay, placed, seen, unplaced
 from causalclip.maps.overlay import draw_layer
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection, ViewAttribution
     from causalclip.examination.cautions import Caution
     from causalclip.examination.headline import Headline, Step
-    from causalclip.examination.regions import RegionFinding
     from causalclip.images.loading import LoadedImage
     from causalclip.maps.overlay import Drawing
     from causalclip.provenance.reading import Provenance
@@ -68,14 +66,12 @@ class FirstLook:
         return self.drawing.detection
 
 
-def layer(drawing: Drawing, found: RegionFinding = NOT_LOOKED_FOR) -> str:
-    """What is laid over the picture: its map, the outline of a part that differs, and boxes around
-    visible marks.
+def layer(drawing: Drawing) -> str:
+    """What is laid over the picture: its map, and boxes around visible marks.
 
     Where there is no answer, there is no map.
     """
     detection, mapped = drawing.detection, drawing.detection.band != NO_ANSWER
-    outline = found.region.outline if found.region else ()
     shown = {
         "map": data_url(draw_layer(drawing)) if mapped else "",
         "alt": map_words(detection) if mapped else "",
@@ -84,15 +80,7 @@ def layer(drawing: Drawing, found: RegionFinding = NOT_LOOKED_FOR) -> str:
         "hatched": hatched(detection, drawing.unknowable),
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
-    lines = [" ".join(f"{x:g},{y:g}" for x, y in ring) for ring in outline]
-    return _render(
-        "layer",
-        boxes=boxes,
-        outlines=lines,
-        width=detection.width,
-        height=detection.height,
-        **shown,
-    )
+    return _render("layer", boxes=boxes, **shown)
 
 
 def _parts(detection: Detection) -> list[str]:
