@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from causalclip.calibration import Band, compression
+from causalclip.calibration import Band
 from causalclip.clip.backbones import load_tower, plan_views, render
 from causalclip.clip.tower import Tower, embed
 from causalclip.detector import Detector
+from causalclip.images.jpeg import compression
 from training.detector.augmentation import on_white
 from training.detector.data import Record
 from training.detector.evaluation import Scores

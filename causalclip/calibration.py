@@ -1,16 +1,10 @@
-"""From logit and embedding to the answer: a probability that means what it says, a band in words,
-the type of image.
-
-What is no photograph gets no answer: a linear classifier on the verdict's own embedding tells.
-"""
+"""From a raw logit to a probability that means what it says, and to a band in words; how the bands
+are chosen."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor, nn
 
 Band = Literal["likely generated", "inconclusive", "likely not generated", "no answer"]
 MIN_OWNERS = 5  # owners: the mean over fewer says nothing of others
@@ -22,8 +16,8 @@ class Calibration:
     """logit = scale * raw + offset + quality . q, fitted on families and sites that the heads had
     not seen.
 
-    quality: weights of the estimated compression (see `compression`); never of width, height or
-    aspect.
+    quality: weights of the estimated compression (causalclip.images.jpeg.compression); never of
+    width, height or aspect.
     low, high: the bands' thresholds, as probabilities: likely not generated at or below `low`,
     likely generated at or above `high`, inconclusive between them.
     threshold: where balanced accuracy was best on the same held-out pictures.
@@ -178,90 +172,3 @@ def threshold_within(
         else:
             first = middle + 1
     return beyond if first == len(candidates) else float(candidates[first])
-
-
-WINDOW = 512  # px; the middle of the picture, so that large pictures cost no more than small ones
-
-
-def compression(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] -> [2]: how visible a grid of 8 px blocks is, and how much fine detail is
-    left.
-
-    blocking: log ratio of the mean step across block borders to the mean step elsewhere; 0 for an
-    uncompressed picture.
-    detail: log of the mean absolute second difference, in grey levels; falls with blur, upscaling
-    and compression.
-    """
-    grey = _middle(pixels).astype(np.float32).mean(2)
-    blocking, detail = [], []
-    for plane in (grey, grey.T):
-        step = np.abs(np.diff(plane, axis=1)).mean(0)
-        border = step[7::8].mean()
-        inner = np.delete(step, np.s_[7::8]).mean()
-        blocking.append(np.log((border + 0.05) / (inner + 0.05)))
-        detail.append(np.abs(np.diff(plane, n=2, axis=1)).mean())
-    return np.array([np.mean(blocking), np.log(np.mean(detail) + 0.05)])
-
-
-def _middle(pixels: np.ndarray) -> np.ndarray:
-    """The middle WINDOW x WINDOW px, cut on the 8 px grid that a JPEG starts at the top left."""
-    top = max(0, (pixels.shape[0] - WINDOW) // 2) // 8 * 8
-    left = max(0, (pixels.shape[1] - WINDOW) // 2) // 8 * 8
-    return pixels[top : top + WINDOW, left : left + WINDOW]
-
-
-ImageType = Literal["photograph", "drawing", "page", "blank"]
-
-GRID = 16  # cells across and down
-LOOKED_SIDE = 1024  # px on the long side of what is looked at; rows and columns are dropped before
-# Of the variance of grey, between the cells: 1,200 pictures had 0.14 to 0.99, close-ups of gravel,
-# brick and grass 0.03 to 0.05, noise 0.001.
-MIN_SPREAD = 0.01
-MIN_DEVIATION = 1.0  # grey levels of standard deviation, at least; the same pictures had 11 or more
-
-
-class ImageTypeClassifier(nn.Module):
-    """Two scores, linear in the standardised embedding: not a photograph; and, if so, rather a page
-    than a drawing.
-
-    A photograph here is also a generated picture that looks like one. A drawing is drawn, painted
-    or rendered; a page is a screenshot, a chart, a scan, a meme or a collage with text. The pixels
-    tell before whether a picture is blank.
-
-    Args:
-        width: D, dimensions of the embedding.
-    """
-
-    shift: Tensor
-    scale: Tensor
-    threshold: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.scores = nn.Linear(width, 2)
-        self.register_buffer("shift", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        # of the first score; above it no verdict is given
-        self.register_buffer("threshold", torch.zeros(()))
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """[B, D] -> [B, 2]."""
-        scores: Tensor = self.scores((embedding - self.shift) / self.scale)
-        return scores
-
-    def classify(self, views: Tensor) -> ImageType:
-        """The type of one image, from the embeddings of the views that cover it, [V, D]."""
-        other, page = self(views).mean(0)
-        if other <= self.threshold:
-            return "photograph"
-        return "page" if page > 0 else "drawing"
-
-
-def is_blank(pixels: np.ndarray) -> bool:
-    """Whether all parts of a picture (uint8 RGB [H, W, 3]) are equally bright on average, so that
-    nothing is in it: one colour, even noise or an even pattern."""
-    step = max(1, max(pixels.shape[:2]) // LOOKED_SIDE)
-    grey = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
-    variance = float(np.asarray(grey, np.float32).var())
-    cells = np.asarray(grey.resize((GRID, GRID), Image.Resampling.BOX), np.float32)
-    return variance < MIN_DEVIATION**2 or float(cells.var()) < MIN_SPREAD * variance

@@ -16,15 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.calibration import (
-    Band,
-    Calibration,
-    ImageType,
-    ImageTypeClassifier,
-    compression,
-    is_blank,
-    sigmoid,
-)
+from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.clip.backbones import (
     MAX_SQUARES,
     Kind,
@@ -36,6 +28,8 @@ from causalclip.clip.backbones import (
 )
 from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
 from causalclip.clip.weights import Runtime
+from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
+from causalclip.images.jpeg import compression
 from causalclip.method import CausalHead
 from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder
 from causalclip.reference import Profile, Standing
@@ -82,8 +76,8 @@ class Detection:
     band: in words, by the thresholds low and high (probabilities) that are stored with the model.
     views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is the
     logit.
-    rest: the calibration's own offset. compression: estimated from the pixels, see
-    causalclip.calibration.
+    rest: the calibration's own offset. compression: estimated from the pixels
+    (causalclip.images.jpeg).
     parts: names of the embedding's parts, and how many dimensions each has.
     model, revision: which model judged. runtime: in which numbers (causalclip.clip.weights).
     seconds: the time it took.

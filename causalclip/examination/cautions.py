@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from causalclip.images.formats import Box
+from causalclip.images.jpeg import earlier_quality
 from causalclip.images.subimages import find_pictures
 from causalclip.languages import N_, _, ngettext, number
-from causalclip.provenance.reading import Provenance, standard_table
+from causalclip.provenance.reading import Provenance
 
 Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
 KINDS = (
@@ -220,24 +221,11 @@ def _shrunk(
     )
 
 
-# An earlier compression ---------------------------------------------------------------------------
-# A block's DCT coefficients, once rounded to multiples of a step, stay near them through a later,
-# finer compression (double quantisation: Lukas and Fridrich, 2003). Scaling, turning or a crop off
-# the 8 px grid erase the sign, so that its absence means nothing.
-
-WINDOW = 512  # px, from the middle, on the grid that starts at the top left
-MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
-QUALITIES = tuple(range(20, 96))
-# mean agreement from which an earlier compression is reported; see benchmarks/cautions.json
-MIN_AGREEMENT = 0.35
-MIN_COUNT = 400  # coefficients that are not zero: fewer say too little
-
-
 def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
     """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3]); of
     two the coarser."""
     last = provenance.jpeg.quality if provenance.jpeg else None
-    found = find_earlier_quality(pixels, last=last), provenance.earlier_quality
+    found = earlier_quality(pixels, last=last), provenance.earlier_quality
     return replace(
         provenance, earlier_quality=min((q for q in found if q is not None), default=None)
     )
@@ -259,64 +247,3 @@ def history_words(provenance: Provenance) -> str:
         )
     )
     return _(said, quality=provenance.earlier_quality)
-
-
-def find_earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
-    """The quality, roughly, of a JPEG compression before the last one; None if none was found.
-
-    Args:
-        pixels: uint8 RGB [H, W, 3], not turned or scaled since decoding.
-        last: quality of the file's own compression; None for a file that is no JPEG.
-    """
-    coefficients = _coefficients(pixels)
-    own = standard_table(last) if last else np.ones((8, 8), int)
-    known: dict[tuple[int, int], tuple[float, int]] = {}
-    agreement = [_agreement(coefficients, standard_table(q), own, known) for q in QUALITIES]
-    best = int(np.argmax(agreement))
-    return QUALITIES[best] if agreement[best] >= MIN_AGREEMENT else None
-
-
-def _coefficients(pixels: np.ndarray) -> np.ndarray:
-    """float32 [modes, blocks]: the DCT coefficients of the luminance, in JPEG's scale."""
-    height, width = pixels.shape[:2]
-    top, left = (max(0, (side - WINDOW) // 2) // 8 * 8 for side in (height, width))
-    cut = pixels[top : top + WINDOW, left : left + WINDOW].astype(np.float32)
-    rows, columns = cut.shape[0] // 8, cut.shape[1] // 8
-    grey = (cut @ np.array([0.299, 0.587, 0.114], np.float32))[: rows * 8, : columns * 8] - 128
-    basis = _basis()
-    along = grey.reshape(-1, 8) @ basis.T  # every row of every block
-    spectrum = (basis @ along.reshape(rows, 8, -1)).reshape(rows, len(basis), columns, -1)
-    return np.stack([spectrum[:, u, :, v].ravel() for u, v in MODES])
-
-
-@lru_cache(maxsize=1)
-def _basis() -> np.ndarray:
-    """float32 [frequencies of MODES, 8]: the orthonormal DCT of a row of 8."""
-    frequency = np.arange(1 + max(max(mode) for mode in MODES))[:, None]
-    waves = np.cos(np.pi / 16 * frequency * (2 * np.arange(8) + 1)) / 2
-    return np.where(frequency == 0, np.sqrt(1 / 8), waves).astype(np.float32)
-
-
-def _agreement(
-    coefficients: np.ndarray,
-    table: np.ndarray,
-    own: np.ndarray,
-    known: dict[tuple[int, int], tuple[float, int]],
-) -> float:
-    """How well the coefficients keep to the table's steps: the mean of cos(2 pi c / step) over the
-    large ones.
-
-    known: sum and count of those of a mode with a step, which many tables have; filled here.
-    """
-    total = count = 0.0
-    for mode, (u, v) in enumerate(MODES):
-        step, last = int(table[u, v]), int(own[u, v])
-        if step <= max(1.5 * last, 3):
-            continue  # finer than the last compression: whatever was there before is gone
-        if (mode, step) not in known:
-            values = coefficients[mode]
-            large = values[np.abs(values) > 0.5 * step]
-            known[mode, step] = float(np.cos(2 * np.pi / step * large).sum()), len(large)
-        total += known[mode, step][0]
-        count += known[mode, step][1]
-    return total / count if count >= MIN_COUNT else -1.0

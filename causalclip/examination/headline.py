@@ -24,9 +24,10 @@ from causalclip.examination.messages import (
 from causalclip.languages import N_, _
 
 if TYPE_CHECKING:
-    from causalclip.calibration import Band, ImageType
+    from causalclip.calibration import Band
     from causalclip.examination.cautions import Caution
     from causalclip.examination.stability import Stability
+    from causalclip.image_type import ImageType
     from causalclip.provenance.credentials import Credentials, SourceType
     from causalclip.provenance.reading import Provenance
 

@@ -18,7 +18,8 @@ from causalclip.languages import N_, _, decimal, number
 from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
-    from causalclip.calibration import Band, ImageType
+    from causalclip.calibration import Band
+    from causalclip.image_type import ImageType
     from causalclip.provenance.credentials import State
 
 Tone = Literal["generated", "inconclusive", "not-generated", "signed"]

@@ -25,9 +25,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import cv2
 import numpy as np
 
+from causalclip.images.jpeg import BLOCK, block_grid, luminance
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
 from causalclip.paths import measured
 
@@ -208,10 +208,8 @@ READ = 24
 QUIET = 0.9
 BRIGHT, DARK = 250, 5  # levels of luminance from which, and up to which, nothing is left of a pixel
 LOST = 0.5  # of a cell's pixels that are at an end of the scale
-BLOCK = 8  # px of a JPEG's block
-# the steps across the best grid of blocks against all others, from which a picture has a grid
-GRID = 1.15
-# the same of a place and its neighbours, from which compression has left nothing but blocks
+# the steps across the borders of blocks against all others, of a place and its neighbours, from
+# which compression has left nothing but blocks
 BLOCKED = 2.0
 
 
@@ -231,7 +229,7 @@ def unknown_share(detection: Detection, grid: np.ndarray) -> float:
 def reasons(pixels: np.ndarray) -> dict[Reason, np.ndarray]:
     """Each reason's places in a picture (uint8 RGB [H, W, 3]): bool [rows, columns] each."""
     down, across = (_edges(side, max(pixels.shape[:2])) for side in pixels.shape[:2])
-    phase = _grid(pixels)
+    phase = block_grid(pixels)
     rows = [_strip(pixels, top, bottom, across, phase) for top, bottom in itertools.pairwise(down)]
     quiet, bright, dark, border, inner = np.moveaxis(np.array(rows), 1, 0)
     blocked = (_around(border) + 0.25) / (_around(inner) + 0.25) >= BLOCKED
@@ -255,7 +253,7 @@ def _strip(
 ) -> np.ndarray:
     """Of a row of cells, [5, columns]: the shares that are quiet, bright and dark; the mean step
     across the borders of blocks, and elsewhere."""
-    strip = _luminance(pixels[top : min(bottom, top + READ)]).astype(np.int16)
+    strip = luminance(pixels[top : min(bottom, top + READ)]).astype(np.int16)
     curved = np.ones(strip.shape, bool)
     curved[:, 1:-1] = np.abs(np.diff(strip, n=2, axis=1)) > 1
     curved[1:-1] |= np.abs(np.diff(strip, n=2, axis=0)) > 1
@@ -273,28 +271,6 @@ def _mean(values: np.ndarray, across: np.ndarray, weights: np.ndarray) -> np.nda
     weight = weights.astype(float)
     total = np.add.reduceat(values * weight, across[:-1])
     return np.asarray(total / np.maximum(np.add.reduceat(weight, across[:-1]), 1e-9))
-
-
-def _grid(pixels: np.ndarray) -> tuple[int, int] | None:
-    """The last row and column of the first block, by the middle of the picture; None where no grid
-    is to be seen."""
-    height, width = pixels.shape[:2]
-    top, left = (max(0, (side - 512) // 2) for side in (height, width))
-    grey = _luminance(pixels[top : top + 512, left : left + 512]).astype(np.int16)
-    found = []
-    for axis, start in ((0, top), (1, left)):
-        steps = np.abs(np.diff(grey, axis=axis)).mean(1 - axis)
-        phases = np.array([steps[i::BLOCK].mean() for i in range(BLOCK)])
-        best = int(phases.argmax())
-        if (phases[best] + 0.05) / (np.delete(phases, best).mean() + 0.05) < GRID:
-            return None
-        found.append((start + best) % BLOCK)
-    return found[0], found[1]
-
-
-def _luminance(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [h, w], rounded, so that a grey picture stays what it is."""
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
 
 
 def _around(values: np.ndarray) -> np.ndarray:

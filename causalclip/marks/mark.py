@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from causalclip.images.formats import Box
+from causalclip.images.jpeg import LUMA
 from causalclip.languages import N_
 
 Kind = Literal[
@@ -65,7 +66,6 @@ class Mark:
         return self.kind in ("visible mark", "invisible mark")
 
 
-GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 AT_ONCE = 1_000_000  # pixels: as float32 their three channels take 12 bytes each
 NOWHERE: Box = (0, 0, 0, 0)
 LOOK_RADIUS = 2  # px around the best place of the grey values, where it is looked closely
@@ -85,7 +85,7 @@ def grey_of(pixels: np.ndarray) -> np.ndarray:
     grey = np.empty(pixels.shape[:2], np.float32)
     rows = max(1, AT_ONCE // max(1, pixels.shape[1]))
     for top in range(0, len(grey), rows):
-        grey[top : top + rows] = pixels[top : top + rows].astype(np.float32) @ GREY
+        grey[top : top + rows] = pixels[top : top + rows].astype(np.float32) @ LUMA
     return grey
 
 

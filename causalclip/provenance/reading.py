@@ -18,6 +18,7 @@ from PIL.JpegImagePlugin import get_sampling
 
 from causalclip.images import sandbox
 from causalclip.images.formats import Format
+from causalclip.images.jpeg import nearest_quality
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
@@ -48,21 +49,6 @@ NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Creden
 PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
 # files that are read at once, as each may take a sandbox's memory
 _PLACES = threading.BoundedSemaphore(2)
-
-
-# ITU-T T.81, table K.1, row by row.
-LUMINANCE = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +202,15 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     yield replace(found, credentials=read_credentials(data, name))
 
 
-def standard_table(quality: int) -> np.ndarray:
-    """Integer [8, 8]: the luminance table at a quality of 1 to 100, by the rule of the Independent
-    JPEG Group."""
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((LUMINANCE * scale + 50) // 100, 1, 255)
-
-
 def read_tables(data: bytes) -> JpegTables | None:
     """From a JPEG file; None if it has no tables that can be read."""
     head = open_head(data)
     if head is None or 0 not in head.quantization:
         return None
     luminance = np.array(head.quantization[0]).reshape(8, 8)
-    logs = np.log(np.clip(luminance, 1, None))
-    quality = min(
-        range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean())
-    )
+    quality, exact = nearest_quality(luminance)
     known = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
     chroma = N_("grey") if head.layers == 1 else known.get(get_sampling(head), N_("other"))
-    exact = bool((standard_table(quality) == luminance).all())
     return JpegTables(quality, exact, chroma, "progressive" in head.info, head.size)
 
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.calibration import compression
 from causalclip.clip.backbones import View, plan_views
 from causalclip.clip.tower import Tower, embed, needs
+from causalclip.images.jpeg import compression
 from purifier.pixels import to_array
 from purifier.vlm.features import LAYERS, at_tower_size, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, VisionLanguageModel

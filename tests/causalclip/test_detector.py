@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from causalclip.calibration import is_blank
 from causalclip.clip.weights import Runtime
 from causalclip.detector import Detection, Detector
 from causalclip.examination.stability import REENCODINGS
+from causalclip.image_type import is_blank
 from causalclip.paths import WeightsMissing
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector
 from tests.makers.pictures import photo

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from causalclip.calibration import Calibration, ImageTypeClassifier
+from causalclip.calibration import Calibration
 from causalclip.clip.backbones import Kind, empty_visual
 from causalclip.clip.int8_towers import OUTLIERS
 from causalclip.clip.tower import Tower, part_widths
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 from causalclip.detector import Detector, DetectorConfig
+from causalclip.image_type import ImageTypeClassifier
 from causalclip.method import CausalHead
 from causalclip.reference import Profile
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageFilter, ImageOps
 from pillow_heif import register_heif_opener
 from torch import Tensor
 
-from causalclip.calibration import compression
 from causalclip.clip.backbones import plan_views, render
 from causalclip.examination.stability import encode, rescale
+from causalclip.images.jpeg import compression
 from training.detector.data import Record
 
 register_heif_opener()  # phones write HEIC

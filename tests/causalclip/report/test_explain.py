@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from causalclip.calibration import ImageTypeClassifier
 from causalclip.cli import app
 from causalclip.detector import Detector
+from causalclip.image_type import ImageTypeClassifier
 from causalclip.maps.channels import MaskDifference, by_part, compare_masks, mean_mask
 from causalclip.paths import HEADS, head_folder
 from tests.makers.detectors import saved_heads, tiny_detector
