@@ -25,7 +25,7 @@ from PIL import Image
 
 from benchmarks.common import ROOT, Options
 from causalclip.detector import Detector, Verdict
-from causalclip.examination.result import look_closer, read_claims
+from causalclip.examination.stages import look_closer, read_claims
 from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
 from causalclip.marks.mark import Mark

@@ -11,7 +11,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.examination.result import examine_file
+    from causalclip.examination.stages import examine_file
     from causalclip.images.loading import load_image
 
 __all__ = ["Detector", "examine_file", "load_image"]
@@ -23,7 +23,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "detector": ["Detector"],
-        "examination.result": ["examine_file"],
+        "examination.stages": ["examine_file"],
         "images.loading": ["load_image"],
     },
 )

@@ -1,8 +1,8 @@
 """Many pictures: first every one's answer, then whether each survives; a bad file costs its row
 only.
 
-What is found is kept by the file's hash, so that a batch that was stopped, or has grown, goes on
-where it was.
+Rows are known by the file's hash, so that a batch that was stopped, or has grown, goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -11,37 +11,25 @@ import csv
 import hashlib
 import io
 import logging
-import pickle
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from causalclip.examination.cautions import SHORT
-from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import (
-    HALVED,
-    Examination,
-    assemble_examination,
-    look_closer,
-    read_claims,
-    with_hints,
-)
+from causalclip.examination.result import HALVED, Stage
+from causalclip.examination.stages import examine_file
 from causalclip.images.formats import ImageError, clean
-from causalclip.images.loading import LoadedImage, load_image, read_file
+from causalclip.images.loading import read_file
 from causalclip.images.zips import MAX_PICTURES, Member, ZipError, count_zip, is_zip, read_zip
 from causalclip.languages import N_, _, ended, in_turn, number
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection, Detector
-    from causalclip.examination.cautions import Caution
-    from causalclip.provenance.reading import Provenance
+    from causalclip.detector import Detector
+    from causalclip.examination.result import Examination
 
 log = logging.getLogger(__name__)
 
@@ -145,26 +133,15 @@ class BatchRow:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyAnswer:
-    """What is known of a picture between its answer and the check whether it survives."""
-
-    provenance: Provenance
-    cautions: tuple[Caution, ...]
-    detection: Detection
-
-
-@dataclass(frozen=True, slots=True)
 class RowUpdate:
     """A row with what it rests on.
 
-    examination: None for a file that was refused, and for a row whose stability is still being
-    checked: the same row comes again with it. pixels: of the picture, uint8 RGB [H, W, 3]; None for
-    a file that was refused, and for one that was known already.
+    examination: up to its verdict or, where the row is final, whole; None for a file that was
+    refused, and for one that was known already.
     """
 
     row: BatchRow
     examination: Examination | None = None
-    pixels: np.ndarray | None = None
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
@@ -221,42 +198,46 @@ def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
 def examine_all(
     read: Callable[[], Iterable[Member]],
     detector: Detector,
-    folder: Path | None = None,
     finished: Mapping[tuple[str, str], BatchRow] | None = None,
 ) -> Iterator[RowUpdate]:
-    """Examines all files; never raises on a file's account.
+    """Examine all files; never raise on a file's account.
 
-    Yields each row twice: when there is an answer, and, once all have theirs, when its stability is
-    known; a refused file's and a finished one's once.
+    Yields each row twice: with its verdict and, once all have theirs, with its stability. A refused
+    file's, a finished one's, and one without an answer come once.
 
     Args:
         read: gives all members, each time it is called; it is called twice.
-        folder: keeps answers on disk, as their arrays are large, so that no picture is judged
-            twice. Nobody else may write to it: they are pickled.
+        detector: judges them.
         finished: rows of an earlier run that will not change, by `BatchRow.key`.
     """
-    run = _Run(detector, folder, finished or {})
-    left = set()
+    known, unchecked = finished or {}, set()
     for place, (name, content) in enumerate(read(), 1):
-        update = _guarded(run.answer, place, clean(name, limit=120), content)
+        update = _examined(place, clean(name, limit=120), content, detector, known, Stage.VERDICT)
         if update.row.survives == CHECKING:
-            left.add(place)
+            unchecked.add(place)
         yield update
     for place, (name, content) in enumerate(read(), 1):
-        if place in left:
-            yield _guarded(run.check, place, clean(name, limit=120), content)
+        if place in unchecked:
+            yield _examined(place, clean(name, limit=120), content, detector, {}, Stage.DONE)
 
 
-def _guarded(
-    look: Callable[[int, str, bytes], RowUpdate],
+def _examined(
     number: int,
     name: str,
     content: bytes | ImageError,
+    detector: Detector,
+    known: Mapping[tuple[str, str], BatchRow],
+    until: Stage,
 ) -> RowUpdate:
+    """One row, whatever its file is."""
     try:
         if isinstance(content, ImageError):
             raise content
-        return look(number, name, content)
+        key = hashlib.sha256(content).hexdigest(), name
+        if key in known:
+            return RowUpdate(replace(known[key], number=number))
+        found = examine_file(content, detector, until=until, name=name)
+        return RowUpdate(row_of(number, found), found)
     except ImageError as error:
         return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=str(error)))
     except Exception as error:  # ours, not the file's: said in its row, logged without its name
@@ -264,87 +245,36 @@ def _guarded(
         return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=_(OURS)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Both looks at a picture."""
-
-    detector: Detector
-    folder: Path | None
-    finished: Mapping[tuple[str, str], BatchRow]
-
-    def answer(self, number: int, name: str, content: bytes) -> RowUpdate:
-        """The first look: its answer."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        if (sha256, name) in self.finished:
-            return RowUpdate(replace(self.finished[sha256, name], number=number))
-        loaded = load_image(content)
-        return RowUpdate(
-            _row(number, name, loaded, self._early(content, loaded)), pixels=loaded.pixels
-        )
-
-    def check(self, number: int, name: str, content: bytes) -> RowUpdate:
-        """The second look: the same row with its stability."""
-        loaded = load_image(content)
-        early = self._early(content, loaded)
-        x = assemble_examination(
-            self.detector, loaded, early.provenance, early.cautions, early.detection, name=name
-        )
-        checked = (
-            x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
-        )
-        row = _row(number, name, loaded, early)
-        s = x.stability
-        copies = f"{len(s.rows) - s.changed}/{len(s.rows)}" if s else ""
-        row = replace(row, answer=x.headline.title, band=x.band, survives=checked, copies=copies)
-        return RowUpdate(row, x, loaded.pixels)
-
-    def _early(self, content: bytes, loaded: LoadedImage) -> EarlyAnswer:
-        if self.folder and (kept := early_answer(self.folder, loaded.sha256)):
-            return kept
-        found = EarlyAnswer(
-            *look_closer(loaded, read_claims(content)), self.detector.predict(loaded.pixels)
-        )
-        if self.folder:
-            # the folder went with its page; the detector ends the run
-            with suppress(FileNotFoundError):
-                (self.folder / f"{loaded.sha256}.answer").write_bytes(pickle.dumps(found))
-        return found
-
-
-def early_answer(folder: Path, sha256: str) -> EarlyAnswer | None:
-    """What `examine_all` has kept in its folder of a picture; None where there is nothing."""
-    path = folder / f"{sha256}.answer"
-    if not path.is_file():
-        return None
-    kept: EarlyAnswer = pickle.loads(path.read_bytes())
-    return kept
-
-
-def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> BatchRow:
-    provenance = with_hints(found.provenance, loaded, name)
-    headline = make_headline(provenance, found.detection.band)
+def row_of(number: int, x: Examination) -> BatchRow:
+    """Return the table's row for an examination, at VERDICT or DONE."""
+    detection, provenance, headline = x.detection, x.provenance, x.headline
+    answered = x.band != NO_ANSWER
+    if x.stability:
+        survives, copies = x.stability.words, x.stability.fraction
+    else:
+        survives, copies = CHECKING if answered else NOTHING, ""
+    if headline.source == "signature":
+        claims = headline.proved
+    else:
+        claims = "" if provenance.silent else provenance.summary()
     return BatchRow(
-        number,
-        name,
-        headline.title,
-        None if found.detection.band == NO_ANSWER else round(found.detection.probability, 4),
-        found.detection.band,
-        CHECKING,
-        CHECKING,
-        ", ".join(caution.kind for caution in found.cautions),
-        found.detection.kind,
-        headline.proved
-        if headline.source == "signature"
-        else ""
-        if provenance.silent
-        else provenance.summary(),
-        ", ".join(provenance.mark_names),
-        f"{loaded.width} x {loaded.height}",
-        loaded.format,
-        loaded.sha256,
-        halved=loaded.halved,
-        measured_as=found.detection.measured_as,
+        number=number,
+        name=x.name,
+        answer=headline.title,
+        score=round(detection.probability, 4) if answered else None,
+        band=x.band,
+        survives=survives,
+        cautions=", ".join(caution.kind for caution in x.cautions),
+        kind=detection.kind,
+        claims=claims,
+        marks=", ".join(provenance.mark_names),
+        size=f"{x.width} x {x.height}",
+        format=x.format,
+        sha256=x.sha256,
+        halved=x.halved,
+        measured_as=detection.measured_as,
         marked=bool(provenance.claimed_marks or provenance.proof),
+        copies=copies,
     )
 
 

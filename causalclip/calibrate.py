@@ -35,7 +35,8 @@ from causalclip.cli_helpers import (
     walk,
 )
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import look_closer, perceptual_hash, read_claims
+from causalclip.examination.result import perceptual_hash
+from causalclip.examination.stages import look_closer, read_claims
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.images.hashes import group_near
 from causalclip.images.loading import LoadedImage, load_image, read_file

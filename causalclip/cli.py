@@ -32,7 +32,7 @@ from causalclip.cli_helpers import (
     walk,
 )
 from causalclip.images.formats import ACCEPTED, ImageError, sniff, spelt
-from causalclip.images.loading import read_box
+from causalclip.images.loading import read_box, read_file
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.reference import BadProfile
 
@@ -165,24 +165,17 @@ def _judge(
 ) -> Examination | str:
     """A picture's examination, or that of a part of it, or the sentence that says why there is
     none."""
-    from causalclip.images.loading import cut, in_loaded, load_image, read_file
     from causalclip.images.sandbox import warm_up
 
     warm_up()  # beside the model's own seconds
     try:
-        data = read_file(path)
-        sniff(data)
-        loaded = load_image(data) if crop else None
-        # the part's file repeats them, and stays what it is whoever asks
-        if loaded and loaded.notes:
-            with speaking(ENGLISH):
-                loaded = load_image(data)
-        part = cut(loaded, in_loaded(crop, loaded)) if loaded and crop else data
+        sniff(read_file(path))  # what is no picture is refused before the model is loaded
         detector = load()
-        from causalclip.examination.result import WholePicture, examine, read_claims
+        from causalclip.examination.result import Stage
+        from causalclip.examination.stages import examine_file
 
-        whole = WholePicture.of(loaded, read_claims(data)) if loaded else None
-        return examine(part, detector, name=path.name, stability=stability, whole=whole)
+        until = Stage.DONE if stability else Stage.VERDICT
+        return examine_file(path, detector, until=until, part=crop)
     except ImageError as error:
         return str(error)
 
@@ -203,13 +196,13 @@ def _print(
 
 
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:
-    stem = f"{path.stem}-{x.sha256[:8]}"
+    place = "".join(f"-{at}" for at in x.part.box) if x.part else ""
+    stem = f"{path.stem}-{x.sha256[:8]}{place}"
     if heatmap_dir:
         from causalclip.maps.attribution import face
-        from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
+        from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
 
-        drawing = prepare(x.pixels, x.detection, boxes=x.mark_boxes)
-        draw_map(drawing, beside=face(drawing)).save(heatmap_dir / f"{stem}.png")
+        draw_map(x.drawing, beside=face(x.drawing)).save(heatmap_dir / f"{stem}.png")
     if report_dir:
         from causalclip.report.document import save_reports
 

@@ -26,12 +26,10 @@ if TYPE_CHECKING:
 def ask(detector: Detector) -> dict[str, str]:
     """The answer about every example, after stability, by the example's name: a signature's word,
     or the pixels'."""
-    from causalclip.examination.result import examine
+    from causalclip.examination.stages import examine_file
 
     with tempfile.TemporaryDirectory() as folder:
-        answers = {
-            one.name: examine(one.path.read_bytes(), detector) for one in write_examples(folder, {})
-        }
+        answers = {one.name: examine_file(one.path, detector) for one in write_examples(folder, {})}
     return {
         name: x.band if x.headline.source == "pixels" else x.headline.title
         for name, x in answers.items()

@@ -94,7 +94,7 @@ FIELDS = {
         "str": "language answer band band_as_it_is kind next_steps[] quote name sha256 "
         "perceptual_hash format "
         "notes[] map_control head model revision runtime examined",
-        "null": "archive",
+        "null": "archive part",
         "[]": "cautions",
     },
     "headline": {"str": "title source tone proved claimed pixels agreement", "bool": "silent"},

@@ -21,7 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from causalclip.examination.result import Examination, examine, read_claims
+from causalclip.examination.result import Examination, Stage
+from causalclip.examination.stages import examine_file, read_claims
 from causalclip.images.formats import (
     MAX_BYTES,
     SMALLER,
@@ -126,11 +127,10 @@ class Examine:
             raise Refused(_status(error), explain(error)[1]) from None
 
     def _examined(self, form: Form) -> Examination:
-        from causalclip.examination.result import examine
-
+        until = Stage.DONE if form.stability else Stage.VERDICT
         with PICTURES.enter(Priority.VERDICT):
             detector = queue_detector(with_head(self._detector, form.head))
-            return examine(form.picture, detector, name=form.name, stability=form.stability)
+            return examine_file(form.picture, detector, until=until, name=form.name)
 
 
 def wants_report(accept: str) -> bool:
@@ -345,7 +345,7 @@ class Endpoints:
 
     def _examined(self, picture: Upload, head: str) -> Examination:
         with errors_as_sentences(), PICTURES.enter(Priority.VERDICT):
-            return examine(_read(picture), queue_detector(with_head(self.detector, head)))
+            return examine_file(_read(picture), queue_detector(with_head(self.detector, head)))
 
 
 def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:

@@ -88,12 +88,12 @@ class LazyDetector:
     def warm_up(self) -> None:
         """Loads the detector and examines a picture once: the first examination of a process is
         slow."""
-        from causalclip.examination.result import examine
+        from causalclip.examination.stages import examine_file
 
         try:
             file = BytesIO()
             Image.new("RGB", (400, 300)).save(file, "PNG")
-            examine(file.getvalue(), self())
+            examine_file(file.getvalue(), self())
             self._problem = None
         except Exception as error:  # shown on the page; the app goes on without the model
             self._problem = error
@@ -179,6 +179,16 @@ def forget_choices(session: str) -> None:
     """Of a page that was closed."""
     _chosen.pop(session, None)
     _heads.pop(session, None)
+
+
+class DeferredDetector:
+    """A detector that is loaded when it is first used, so that what a file says need not wait."""
+
+    def __init__(self, load: Callable[[], Detector]) -> None:
+        self._load = load
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._load(), name)
 
 
 class _QueuedDetector:

@@ -33,7 +33,7 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from causalclip.archive import ArchiveError
 from causalclip.archive.output import Row, failed_row, judged_row, small_row
-from causalclip.examination.result import look_closer, read_claims, with_pixel_marks
+from causalclip.examination.stages import look_closer, read_claims, with_pixel_marks
 from causalclip.images.formats import MAX_BYTES, ImageError
 from causalclip.images.loading import load_image
 from causalclip.reference import Profile

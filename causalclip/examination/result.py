@@ -1,5 +1,5 @@
-"""Everything that is found out about one picture, in one schema: what the page, API, MCP, CLI,
-batch and report show.
+"""Everything that is found out about one picture, in one schema that page, command line, HTTP and
+report show.
 
 Plain numbers and words alone: arrays (patches, masks, channels) are in `detection`, and are stored
 apart.
@@ -7,16 +7,16 @@ apart.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import IntEnum
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from causalclip.examination.cautions import Caution, find_cautions, with_history
+from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import Headline, Step, make_headline, next_steps
 from causalclip.examination.messages import (
     JUDGED_BY,
@@ -29,63 +29,99 @@ from causalclip.examination.messages import (
     error_rates,
     score_text,
 )
-from causalclip.examination.stability import Stability, check_stability, not_checked
-from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
-from causalclip.images.loading import LoadedImage, load_image, read_file
+from causalclip.examination.stability import COPIES, Stability, not_checked
 from causalclip.languages import N_, _, any_of, current, day
-from causalclip.marks.pixels import find_marks
-from causalclip.marks.texts import find_hidden_marks, find_hints
-from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance
+from causalclip.provenance.reading import OF_WHOLE, Provenance
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
-    from causalclip.detector import Detection, Detector
+    from causalclip.detector import Detection
     from causalclip.images.formats import Format
-    from causalclip.maps.overlay import Boxes
+    from causalclip.images.loading import Part
+    from causalclip.maps.overlay import Boxes, Drawing
 
 FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
 SCHEMA = 4  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
 HALVED = N_("The picture was judged at half its size.")
 
 
+class Stage(IntEnum):
+    """How far an examination has come; each stage holds what the ones before it found."""
+
+    CLAIMS = 1  # what the file says
+    VERDICT = 2  # marks and weak spots, the pixels' answer, the map
+    COPY = 3  # the answers for some of the re-encoded copies
+    DONE = 4
+
+
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """One picture, examined.
+    """All that is found out about one picture, up to a stage.
 
-    name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes.
-    file_size: in bytes.
-    notes: what was done to the picture on loading. threshold: the score where generated and real
-    pictures part best.
-    stability: None if it was not asked for. examined: when, UTC, ISO 8601. pixels, halved: as
-    LoadedImage's.
+    Attributes:
+        stage: how far it has come.
+        name: of the file where it is known, cleaned; empty otherwise.
+        sha256, format, file_size (bytes): of the file that was given, also where a part is judged.
+        provenance: what the file says and, from VERDICT on, what is on its pixels.
+        examined: when, UTC, ISO 8601.
+        width, height: in pixels, as the picture was read; 0 before VERDICT.
+        notes: sentences on what was done to the picture on loading.
+        halved: whether it was read at half its size.
+        cautions: weak spots that were recognised.
+        drawn: the picture in small with its detection and its map's limits; None before VERDICT.
+        threshold: the score where generated and real pictures part best.
+        stability: the answers for the copies, at COPY for some of them; None where they were not
+            judged.
+        part: where a part lies that is judged alone; None for the whole picture.
     """
 
+    stage: Stage
     name: str
     sha256: str
-    format: str
-    width: int
-    height: int
+    format: Format
     file_size: int
-    notes: tuple[str, ...]
     provenance: Provenance
-    detection: Detection
-    cautions: tuple[Caution, ...]
-    stability: Stability | None
-    threshold: float
     examined: str
-    pixels: np.ndarray
+    width: int = 0
+    height: int = 0
+    notes: tuple[str, ...] = ()
     halved: bool = False
+    cautions: tuple[Caution, ...] = ()
+    drawn: Drawing | None = None
+    threshold: float = 0.5
+    stability: Stability | None = None
+    part: Part | None = None
+
+    @property
+    def drawing(self) -> Drawing:
+        """The picture in small, as its map is drawn; there is one from VERDICT on."""
+        assert self.drawn is not None, "There is no drawing before the stage VERDICT."
+        return self.drawn
+
+    @property
+    def detection(self) -> Detection:
+        """What the detector found; there is one from VERDICT on."""
+        return self.drawing.detection
 
     @cached_property
     def perceptual_hash(self) -> str:
         """64 bits in hexadecimal (imagehash.phash), near for copies of the same picture."""
-        return perceptual_hash(self.pixels)
+        return perceptual_hash(self.drawing.picture)
+
+    @property
+    def judged(self) -> tuple[int, int] | None:
+        """How many copies of how many are judged, while that goes on; None before and after."""
+        if self.stage in (Stage.CLAIMS, Stage.DONE) or self.band == NO_ANSWER:
+            return None
+        return (self.stability.judged if self.stability else 0), COPIES
 
     @property
     def band(self) -> Band:
         """What the pixels say: the detection's band, or "inconclusive" where that does not survive
         re-encoding."""
-        return self.stability.final_band if self.stability else self.detection.band
+        if self.stability and self.stage == Stage.DONE:
+            return self.stability.final_band
+        return self.detection.band
 
     @property
     def overturned(self) -> bool:
@@ -98,13 +134,18 @@ class Examination:
         if self.band == NO_ANSWER:
             return _(WHY_NO_ANSWER[self.detection.kind])
         if self.stability and self.overturned:
-            return _(UNSTABLE, copies=any_of(list(map(_, self.stability.flips)), style="standard"))
+            return _(
+                UNSTABLE, copies=any_of(list(map(_, self.stability.lost_to)), style="standard")
+            )
         return _(MEANING[self.band])
 
-    @property
+    @cached_property
     def headline(self) -> Headline:
-        """The answer from all evidence."""
-        return make_headline(self.provenance, self.band, self.stability)
+        """The answer from all evidence so far."""
+        if self.drawn is None:
+            return make_headline(self.provenance, None)
+        checked = self.stability if self.stage == Stage.DONE else None
+        return make_headline(self.provenance, self.band, checked)
 
     @property
     def meant(self) -> EmpiricalPrecision | None:
@@ -188,7 +229,6 @@ class Examination:
         from causalclip.maps.attribution import (
             control,
             tied_to_no_place,  # maps are of no use to a line on a terminal
-            unknowable,
             unknown_share,
         )
 
@@ -216,9 +256,10 @@ class Examination:
             "quote": self.quote,
             "provenance": self.provenance.as_dict(place=place),
             **{name: getattr(self, name) for name in FILE},
+            "part": asdict(self.part) if self.part else None,
             "notes": list(self.notes),
             "tied_to_no_place": tied_to_no_place(detection),
-            "map_cannot_know": unknown_share(detection, unknowable(self.pixels)),
+            "map_cannot_know": unknown_share(detection, self.drawing.unknowable),
             "map_control": control(),
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "head": detection.head,
@@ -230,119 +271,11 @@ class Examination:
         }
 
 
-def examine_file(path: str | Path, detector: Detector, *, stability: bool = True) -> Examination:
-    """Examines a picture's file by its path; raises as `examine` does."""
-    return examine(read_file(path), detector, name=Path(path).name, stability=stability)
-
-
-def examine(
-    data: bytes,
-    detector: Detector,
-    *,
-    name: str = "",
-    stability: bool = True,
-    whole: WholePicture | None = None,
-) -> Examination:
-    """Examines a picture's file, all at once; the four steps are for who shows each when it is
-    ready.
-
-    stability: whether to check that the answer survives re-encoding, which takes several times as
-    long.
-    whole: of which the picture is a part that was cut out.
-
-    Raises an ImageError for a file that is no picture, is damaged, or is too large or too small.
-    """
-    provenance = read_claims(data)
-    loaded = load_image(data)
-    if whole:
-        loaded, provenance = whole.image_of(loaded), whole.provenance_of(provenance)
-    provenance, cautions = look_closer(loaded, provenance)
-    detection = detector.predict(loaded.pixels)
-    return assemble_examination(
-        detector, loaded, provenance, cautions, detection, name=name, stability=stability
-    )
-
-
-def read_claims(data: bytes) -> Provenance:
-    """What the file says about itself, before it is decoded; raises as `examine` does, but not on
-    what is damaged."""
-    if len(data) > MAX_BYTES:  # before anything looks into it
-        raise too_many_bytes()
-    return read_provenance(data, sniff(data))
-
-
-def look_closer(
-    loaded: LoadedImage, provenance: Provenance
-) -> tuple[Provenance, tuple[Caution, ...]]:
-    """The provenance with what the pixels say of an earlier compression and of generators' marks,
-    and the weak spots that are recognised."""
-    provenance = with_history(provenance, loaded.pixels)
-    cautions = find_cautions(loaded.pixels, provenance)
-    inside = next((caution.boxes for caution in cautions if caution.kind == "inside"), ())
-    return with_pixel_marks(provenance, loaded, inside=inside), cautions
-
-
-def with_pixel_marks(
-    provenance: Provenance, loaded: LoadedImage, *, inside: tuple[Box, ...] = ()
-) -> Provenance:
-    """Adds the marks on the pixels, also of pictures inside; their boxes are in pixels of the
-    picture as it was read."""
-    hidden = find_hidden_marks(loaded.hidden[0], signed=loaded.hidden[1]) if loaded.hidden else ()
-    return replace(
-        provenance, marks=(*provenance.marks, *hidden, *find_marks(loaded.pixels, inside=inside))
-    )
-
-
-def with_hints(provenance: Provenance, loaded: LoadedImage, name: str) -> Provenance:
-    """Adds what the file's own name and the picture's size hint at; nothing where no name is
-    known."""
-    hints = find_hints(clean(name, limit=120), loaded.width, loaded.height) if name else ()
-    return replace(provenance, marks=(*provenance.marks, *hints))
-
-
 def mark_boxes(provenance: Provenance, width: int, height: int) -> Boxes:
     """Where the picture bears visible marks, as shares of its width and height."""
     sides = width, height, width, height
     boxes = (mark.box for mark in provenance.marks if mark.box)
     return tuple(tuple(at / side for at, side in zip(box, sides, strict=True)) for box in boxes)  # type: ignore[misc]
-
-
-def assemble_examination(
-    detector: Detector,
-    loaded: LoadedImage,
-    provenance: Provenance,
-    cautions: tuple[Caution, ...],
-    detection: Detection,
-    *,
-    name: str = "",
-    stability: bool | Stability = True,
-) -> Examination:
-    """Puts the findings together.
-
-    Args:
-        name: that the file has where it comes from; "" where it is not known.
-        stability: what was found of it, or whether that is to be checked here.
-    """
-    found = stability if isinstance(stability, Stability) else None
-    if stability is True and detection.band != NO_ANSWER:
-        found = check_stability(detector, loaded.pixels, detection)
-    return Examination(
-        name=clean(name, limit=120),
-        sha256=loaded.sha256,
-        format=loaded.format,
-        width=loaded.width,
-        height=loaded.height,
-        file_size=loaded.file_size,
-        notes=loaded.notes,
-        provenance=with_hints(provenance, loaded, name),
-        detection=detection,
-        cautions=cautions,
-        stability=found,
-        threshold=detector.config.calibration.threshold,
-        examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
-        pixels=loaded.pixels,
-        halved=loaded.halved,
-    )
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
@@ -352,31 +285,3 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     from causalclip.maps.overlay import shrink
 
     return str(imagehash.phash(Image.fromarray(shrink(pixels))))
-
-
-@dataclass(frozen=True, slots=True)
-class WholePicture:
-    """A picture of which a part is judged: the part's own file says nothing of how that was stored.
-
-    claims: of its file, with the sign of an earlier compression. format, halved: as LoadedImage's.
-    """
-
-    claims: Provenance
-    format: Format
-    halved: bool
-
-    @classmethod
-    def of(cls, loaded: LoadedImage, claims: Provenance) -> WholePicture:
-        """claims: as the file makes them, before its pixels are looked at."""
-        return cls(with_history(claims, loaded.pixels), loaded.format, loaded.halved)
-
-    def provenance_of(self, own: Provenance) -> Provenance:
-        """What the whole's file says, and where the part lay in it. own: what the part's file
-        says."""
-        return replace(self.claims, fields=(*own.fields, *self.claims.fields), of_whole=True)
-
-    def image_of(self, loaded: LoadedImage) -> LoadedImage:
-        """The part, which was stored and read as the whole was."""
-        return replace(
-            loaded, format=self.format, halved=self.halved, notes=(_(OF_WHOLE), *loaded.notes)
-        )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
 # what most sites do to a picture; an answer must survive these
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")
 STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), N_("shown at another size"))
+COPIES = len((*MILD, *STRONG))
+TOGETHER = 3  # pictures that are judged before the model is given back
 WINDOWS, SQUARES = 1, 1  # per copy: close-up windows of each scale, and squares of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
 MAX_WEBP, MAX_JPEG = 16_383, 65_500  # px of a side that they can have
@@ -76,8 +78,7 @@ class Stability:
 
     threshold: the dividing score, where generated and real pictures part best, as stored with the
     model. low, high: the bands' thresholds.
-    band: of the picture as it is. final_band: "inconclusive" if a mild delivery flips the answer,
-    else `band`.
+    band: of the picture as it is.
     part: whether only the centre of a large picture was re-encoded.
     skipped: names of the deliveries that cannot be made of a picture of this shape, and have no
     row.
@@ -85,7 +86,6 @@ class Stability:
 
     probability: float
     band: Band
-    final_band: Band
     low: float
     high: float
     threshold: float
@@ -93,6 +93,11 @@ class Stability:
     part: bool
     seconds: float
     skipped: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> int:
+        """How many copies are judged so far; those that cannot be made count as judged."""
+        return len(self.rows) + len(self.skipped)
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -105,11 +110,26 @@ class Stability:
         return sum(row.band != self.band for row in self.rows)
 
     @property
+    def lost_to(self) -> tuple[str, ...]:
+        """Names of the mild deliveries that cost the answer; none where it survives.
+
+        It is lost where one of them puts the score across the threshold or into the opposite band,
+        and where most of them get another answer in words (benchmarks/copies.json says how often
+        such answers are right).
+        """
+        changed = tuple(row.name for row in self.rows if row.mild and row.band != self.band)
+        mild = sum(row.mild for row in self.rows)
+        return self.flips or (changed if 2 * len(changed) > mild else ())
+
+    @property
+    def final_band(self) -> Band:
+        """The answer that is shown: `band`, or "inconclusive" where that is lost."""
+        return "inconclusive" if self.lost_to else self.band
+
+    @property
     def answer(self) -> Answer:
-        """To the question whether the answer survives: not where most copies that count get another
-        one."""
-        turned, mild, *_strong = self.counted
-        if 2 * turned > mild or self.final_band != self.band:
+        """Whether the answer survives re-encoding; "only just" where some copy has another one."""
+        if self.lost_to:
             return "no"
         return "only just" if self.changed else "yes"
 
@@ -135,6 +155,11 @@ class Stability:
         return sum(mild), len(mild), sum(strong), len(strong)
 
     @property
+    def fraction(self) -> str:
+        """How many copies keep the answer, such as "7/8"."""
+        return f"{len(self.rows) - self.changed}/{len(self.rows)}"
+
+    @property
     def kept(self) -> str:
         """How many copies, of all, have the same answer in words."""
         return _(
@@ -152,12 +177,12 @@ class Stability:
         return f"{self._sentence()} {left_out}"
 
     def _sentence(self) -> str:
-        if self.answer == "no" and self.flips:
+        if self.lost_to and self.band != "inconclusive":
             return _(
                 "The answer changes when the picture is {changed}, as most sites do to pictures. "
                 "As it is, it would be {band}; an answer that does not survive that is "
                 "inconclusive.",
-                changed=_changes(self.flips),
+                changed=_changes(self.lost_to),
                 band=_(self.band),
             )
         changed = [row.name for row in self.rows if row.band != self.band]
@@ -181,7 +206,8 @@ class Stability:
             "changed": self.changed,
             "sentence": self.sentence,
         }
-        return said | asdict(self) | {"flips": list(self.flips)}
+        counted = {"final_band": self.final_band, "flips": list(self.flips)}
+        return said | asdict(self) | counted
 
 
 def not_checked() -> dict[str, str]:
@@ -234,61 +260,67 @@ REENCODINGS: dict[str, Transform] = {
 def check_stability(
     detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None
 ) -> Stability:
-    """Judges the picture (uint8 RGB [H, W, 3]) after all re-encodings; `detection` saves judging it
-    as it is."""
-    stages = checks(detector, pixels, detection)
-    while True:
-        try:
-            next(stages)
-        except StopIteration as end:
-            found: Stability = end.value
-            return found
+    """Return the answers for a picture (uint8 RGB [H, W, 3]) after all re-encodings.
+
+    detection: of the picture as it is, where it has been judged already.
+    """
+    verdict = detector.judge(pixels) if detection is None else detection
+    centre = copy_source(pixels)
+    is_centre = centre.size < pixels.size
+    copies = judge_copies(detector, centre, verdict, is_centre=is_centre, together=COPIES + 1)
+    return next(copies)
 
 
-def checks(
+def copy_source(pixels: np.ndarray) -> np.ndarray:
+    """Return what is re-encoded of a picture (uint8 [H, W, 3]): all of it, or of a large one the
+    centre of at most MAX_PIXELS pixels, as an array of its own."""
+    left, top, right, bottom = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=MAX_JPEG)
+    return pixels[top:bottom, left:right].copy()
+
+
+def judge_copies(
     detector: Detector,
-    pixels: np.ndarray,
-    detection: Detection | Verdict | None = None,
+    centre: np.ndarray,
+    verdict: Detection | Verdict,
     *,
-    together: int | None = None,
-) -> Generator[tuple[int, int], None, Stability]:
-    """The same step by step: yields how many copies are judged, of how many, and returns what was
-    found.
+    is_centre: bool = False,
+    together: int = TOGETHER,
+) -> Iterator[Stability]:
+    """Yield the stability after every few copies, the last time with all of them.
 
-    together: how many pictures are judged in a step; all of them by default.
+    Args:
+        detector: judges the copies, by fewer views than the verdict.
+        centre: what is re-encoded, uint8 RGB [H, W, 3] (`copy_source`).
+        verdict: of the whole picture as it is.
+        is_centre: whether that is only the centre of a larger picture.
+        together: pictures that are judged at once.
     """
     started, calibration = time.perf_counter(), detector.config.calibration
-    base = detector.judge(pixels) if detection is None else detection
-    left, top, right, bottom = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=MAX_JPEG)
-    centre = np.ascontiguousarray(pixels[top:bottom, left:right])
     skipped = ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
     picture = Image.fromarray(centre)
-    # each made when it is judged
+    # The picture as it is comes first; each copy is made when it is judged.
     copies = chain([centre], (np.asarray(REENCODINGS[name](picture)) for name in names))
     logits = list[float]()
-    while len(logits) <= len(names):  # the first is the picture as it is
-        yield max(0, len(logits) - 1), len(names)
-        few = list(islice(copies, together)) if together else copies
-        logits += [v.logit for v in detector.judge_all(few, windows=WINDOWS, squares=SQUARES)]
-    moved = (base.logit + logit - logits[0] for logit in logits[1:])
-    rows = tuple(
-        _answer(calibration, name, base.logit, logit)
-        for name, logit in zip(names, moved, strict=True)
-    )
-    flipped = any(row.mild and row.flips for row in rows)
-    return Stability(
-        probability=base.probability,
-        band=base.band,
-        final_band="inconclusive" if flipped else base.band,
-        low=calibration.low,
-        high=calibration.high,
-        threshold=calibration.threshold,
-        rows=rows,
-        part=centre.size < pixels.size,
-        seconds=time.perf_counter() - started,
-        skipped=skipped,
-    )
+    while len(logits) <= len(names):
+        few = list(islice(copies, together))
+        scores = detector.judge_all(few, windows=WINDOWS, squares=SQUARES)
+        logits += [score.logit for score in scores]
+        moved = [verdict.logit + logit - logits[0] for logit in logits[1:]]
+        yield Stability(
+            probability=verdict.probability,
+            band=verdict.band,
+            low=calibration.low,
+            high=calibration.high,
+            threshold=calibration.threshold,
+            rows=tuple(
+                _answer(calibration, name, verdict.logit, logit)
+                for name, logit in zip(names, moved, strict=False)
+            ),
+            part=is_centre,
+            seconds=time.perf_counter() - started,
+            skipped=skipped,
+        )
 
 
 def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -> ReencodedAnswer:

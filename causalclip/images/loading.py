@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -31,6 +31,23 @@ from causalclip.images.formats import (
 from causalclip.languages import ENGLISH, N_, _, number, speaking
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a part lay in the picture that it was cut out of.
+
+    box: left, top, right, bottom. width, height: of the whole. All in pixels of its file.
+    """
+
+    box: Box
+    width: int
+    height: int
+
+    @property
+    def words(self) -> str:
+        """The same for a person."""
+        return words(self.box, self.width, self.height)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedImage:
     """A picture as every model here sees it.
@@ -43,6 +60,7 @@ class LoadedImage:
     halved: whether it was read at half its size; the notes say why.
     hidden: a text in the file's lowest bits, and whether NovelAI signed it with the pixels; None
     for none.
+    part: where the pixels were cut out of the file's picture; None for all of it.
     """
 
     pixels: np.ndarray
@@ -52,6 +70,7 @@ class LoadedImage:
     file_size: int
     halved: bool = False
     hidden: Hidden | None = None
+    part: Part | None = None
 
     @property
     def width(self) -> int:
@@ -210,3 +229,16 @@ def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
     part = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
     Image.fromarray(part).save(file, "PNG", exif=exif, compress_level=1)
     return file.getvalue()
+
+
+def cut_part(loaded: LoadedImage, box: tuple[float, float, float, float]) -> LoadedImage:
+    """Return a part of a picture, with the file's facts and where it lay.
+
+    box: left, top, right, bottom, in pixels of the file. Raises as clip_box.
+    """
+    scale = 2 if loaded.halved else 1
+    left, top, right, bottom = clip_box(in_loaded(box, loaded), loaded.width, loaded.height)
+    place = (scale * left, scale * top, scale * right, scale * bottom)
+    part = Part(place, scale * loaded.width, scale * loaded.height)
+    pixels = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
+    return replace(loaded, pixels=pixels, hidden=None, part=part)

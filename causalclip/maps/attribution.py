@@ -219,9 +219,11 @@ def unknowable(pixels: np.ndarray) -> np.ndarray:
     return np.any(list(reasons(pixels).values()), axis=0)
 
 
-def unknown_share(detection: Detection, grid: np.ndarray) -> float:
-    """The share of the picture, in [0, 1], that is `unknowable` (its grid) or outside every
-    view."""
+def unknown_share(detection: Detection, grid: np.ndarray | None) -> float:
+    """The share of the picture, in [0, 1], that is `unknowable` (its grid) or outside every view;
+    0 where nobody looked."""
+    if grid is None:
+        return 0.0
     rows, columns = grid.shape
     return float((grid | ~seen(detection, columns=columns, rows=rows)).mean())
 
@@ -312,7 +314,7 @@ def hatched(detection: Detection, unknowable: np.ndarray | None) -> str:
 
     unknowable: the picture's grid, of the function of that name.
     """
-    percent = 0 if unknowable is None else round(100 * unknown_share(detection, unknowable))
+    percent = round(100 * unknown_share(detection, unknowable))
     return (
         _("Hatched ({percent} %): too flat or dark to judge.", percent=percent) if percent else ""
     )

@@ -30,7 +30,7 @@ from causalclip.examination.headline import tone_of
 from causalclip.examination.messages import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
-from causalclip.maps.attribution import hatched, unknowable
+from causalclip.maps.attribution import hatched
 from causalclip.report.card import data_url, draw_thumbnail, render, render_page
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         x=x,
         found_at=found_at,
         maps=maps,
-        thumbnail=draw_thumbnail(x.pixels),
+        thumbnail=draw_thumbnail(x.drawing.picture),
         label=label_html(Label(), x.examined),
-        hatched=hatched(x.detection, unknowable(x.pixels)),
+        hatched=hatched(x.detection, x.drawing.unknowable),
     )
 
 
@@ -113,10 +113,9 @@ def save_reports(
 
 def draw_maps(examination: Examination) -> dict[str, str]:
     """{"causal": data URL of a small picture}, over the picture."""
-    from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
+    from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
 
-    drawing = prepare(examination.pixels, examination.detection, boxes=examination.mark_boxes)
-    return {"causal": data_url(draw_map(drawing, frame=False, bar=False))}
+    return {"causal": data_url(draw_map(examination.drawing, frame=False, bar=False))}
 
 
 @lru_cache(maxsize=1)

@@ -191,7 +191,7 @@ def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None
     running = tab.run(new_token("batch"), upload(a_png=encode(photo(), "PNG")))
     batch = next(u[tab.batch] for u in running if u.get(tab.table))
     opened = tab.open(batch, click(1))
-    assert "Testing 8 re-saved copies" in opened
+    assert "testing copies 0 of 8" in opened
     assert "<bdi>a.png</bdi>" in opened
     assert "<img src='data:image" in opened
     running.close()

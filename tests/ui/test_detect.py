@@ -15,7 +15,7 @@ import pytest
 from causalclip.detector import Detector
 from causalclip.examination.headline import Step, make_headline
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import examine
+from causalclip.examination.stages import examine_file
 from causalclip.images.loading import load_image
 from causalclip.maps.overlay import prepare
 from causalclip.provenance.reading import read_provenance
@@ -76,7 +76,9 @@ def payload(path: object) -> dict[str, str]:
 
 def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:
     answer("label")
-    html, plain = save_reports(examine(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x")
+    html, plain = save_reports(
+        examine_file(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x"
+    )
     drawn, said, words = relabel(payload(html), payload(plain), "Ada <b>", "", "Europe/Paris")
     assert "Ada &lt;b&gt;" in Path(drawn).read_text(encoding="utf-8")
     assert (

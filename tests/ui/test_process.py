@@ -229,7 +229,7 @@ from causalclip.examination.result import (examine)
 page = app.build(lambda: None)
 print(lacking())
 print(lacking() in str(page.config))
-print(examine(encode(photo(200, 160), "PNG"), tiny_detector()).band)
+print(examine_file(encode(photo(200, 160), "PNG"), tiny_detector()).band)
 """
 
 

@@ -10,8 +10,9 @@ import skimage.data
 from PIL import Image
 
 from causalclip.examination.headline import make_headline
-from causalclip.examination.result import examine
+from causalclip.examination.result import Stage
 from causalclip.examination.stability import encode as reencode
+from causalclip.examination.stages import examine_file
 from causalclip.marks.mark import Mark
 from causalclip.marks.pixels import BAR, LOGOS, Logo, find_marks, payloads, star, template_at
 from causalclip.provenance.credentials import without_claims
@@ -180,7 +181,7 @@ def test_tiny_flat_and_narrow_pictures_bear_no_mark() -> None:
 def test_a_star_on_a_picture_inside_a_page_leads_the_headline() -> None:
     page = np.full((1400, 1900, 3), 250, dtype=np.uint8)
     page[300:1132, 200:1448] = starred(photograph(), 48, 32)
-    found = examine(encode(Image.fromarray(page), "PNG"), tiny_detector(), stability=False)
+    found = examine_file(encode(Image.fromarray(page), "PNG"), tiny_detector(), until=Stage.VERDICT)
     assert found.headline.title == "It bears the mark of a generator"
     (box,) = found.mark_boxes
     assert abs(box[0] - (200 + 1248 - 80) / 1900) < 0.005

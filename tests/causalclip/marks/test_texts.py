@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 from causalclip.examination.headline import make_headline
-from causalclip.examination.result import read_claims, with_pixel_marks
+from causalclip.examination.stages import read_claims, with_pixel_marks
 from causalclip.images import steganography as hidden_text
 from causalclip.images.decoding import decode
 from causalclip.images.loading import load_image

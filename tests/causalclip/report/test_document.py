@@ -18,8 +18,9 @@ from PIL import Image
 from causalclip.calibration import Calibration
 from causalclip.examination.cautions import Caution
 from causalclip.examination.messages import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
-from causalclip.examination.result import SCHEMA, Examination, examine, read_claims
+from causalclip.examination.result import SCHEMA, Examination, Stage
 from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
+from causalclip.examination.stages import examine_file, read_claims
 from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
 from causalclip.report.card import brief, failure, looking, pixels_panel, verdict
 from causalclip.report.document import (
@@ -60,7 +61,7 @@ class Page(HTMLParser):
 
 def reports(data: bytes, name: str = "") -> Reports:
     detector = tiny_detector()
-    x = examine(data, detector, name=name)
+    x = examine_file(data, detector, name=name)
     maps = draw_maps(x)
     return x, as_html(x, maps=maps), json.loads(as_json(x))
 
@@ -119,7 +120,7 @@ def test_a_report_is_read_in_two_minutes(plain: Reports) -> None:
 def test_a_report_can_be_mailed(plain: Reports) -> None:
     """Also that of a picture that compresses badly."""
     noise = np.random.default_rng(0).integers(-60, 60, (900, 1200, 3))
-    x = examine(
+    x = examine_file(
         encode(np.clip(photo(1200, 900) + noise, 0, 255).astype(np.uint8), "PNG"), tiny_detector()
     )
     drawn = as_html(x, maps=draw_maps(x))
@@ -181,8 +182,8 @@ def test_claims_are_read_before_anything_is_decoded() -> None:
     damaged[-30] ^= 1  # among the pixels
     assert read_claims(bytes(damaged)).marks == read_claims(whole).marks != ()
     with pytest.raises(BrokenImage):
-        examine(bytes(damaged), tiny_detector())
-    for reader in (read_claims, lambda data: examine(data, tiny_detector())):
+        examine_file(bytes(damaged), tiny_detector())
+    for reader in (read_claims, lambda data: examine_file(data, tiny_detector())):
         with pytest.raises(UnsupportedImage):
             reader(b"no picture")
         with pytest.raises(ImageTooLarge):
@@ -192,7 +193,7 @@ def test_claims_are_read_before_anything_is_decoded() -> None:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("report")
-    return save_reports(examine(encode(photo(), "PNG"), tiny_detector()), folder, "x")
+    return save_reports(examine_file(encode(photo(), "PNG"), tiny_detector()), folder, "x")
 
 
 def test_what_is_typed_is_in_both_files(saved: tuple[Path, Path], tmp_path: Path) -> None:
@@ -227,14 +228,13 @@ SILENT = encode(photo(64, 64), "PNG")
 
 @pytest.fixture(scope="module")
 def x() -> Examination:
-    return replace(examine(SILENT, tiny_detector(), stability=False), cautions=())
+    return replace(examine_file(SILENT, tiny_detector(), until=Stage.VERDICT), cautions=())
 
 
 def scored(x: Examination, probability: float, low: float = 0.3, high: float = 0.7) -> Examination:
     band = Calibration(low=low, high=high).band(probability)
-    return replace(
-        x, detection=replace(x.detection, probability=probability, band=band, low=low, high=high)
-    )
+    detection = replace(x.detection, probability=probability, band=band, low=low, high=high)
+    return replace(x, drawn=replace(x.drawing, detection=detection))
 
 
 def text(html: str) -> str:
@@ -285,8 +285,8 @@ def test_a_change_by_the_copies_is_explained(x: Examination) -> None:
         ReencodedAnswer(name, 0.2, -1.0, "likely not generated", True, name == "WebP 80")
         for name in MILD
     )
-    stability = Stability(0.9, "likely generated", "inconclusive", 0.3, 0.7, 0.5, rows, False, 0.1)
-    card = verdict(replace(scored(x, 0.9), stability=stability))
+    stability = Stability(0.9, "likely generated", 0.3, 0.7, 0.5, rows, False, 0.1)
+    card = verdict(replace(scored(x, 0.9), stage=Stage.DONE, stability=stability))
     assert text(card).index("Inconclusive") < text(card).index("(WebP 80) changes the answer")
     assert card.count("class='cc-copy'") == len(MILD)
     assert stability.answer == "no"

@@ -17,9 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from causalclip.batch import (
     CHECKING,
@@ -29,7 +27,6 @@ from causalclip.batch import (
     BatchRow,
     RowUpdate,
     as_csv,
-    early_answer,
     report_stem,
     zip_reports,
 )
@@ -38,7 +35,7 @@ from causalclip.examination.messages import NO_ANSWER, SIGN, score_text
 from causalclip.images.formats import shortened
 from causalclip.languages import N_, _, in_turn, number
 from causalclip.report import card
-from causalclip.report.card import data_url, render
+from causalclip.report.card import render
 from ui.fields import script
 
 if TYPE_CHECKING:
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
 
 SMALL = 64  # px, the long side of a row's picture
 GONE = N_("This row's result is no longer kept.")
-TESTING = N_("Testing 8 re-saved copies…")
 Download = Literal["csv", "html", "zip"]
 DOWNLOADS: dict[Download, str] = {
     "csv": N_("Table (CSV)"),
@@ -91,19 +87,16 @@ class Batch:
 
     def plus(self, update: RowUpdate) -> Batch:
         """With another row, or with the same one as it is now."""
-        row = update.row
-        if update.pixels is not None and update.examination is None:
-            from causalclip.maps.overlay import shrink
-
-            with suppress(FileNotFoundError):  # the folder went with its page
-                Image.fromarray(shrink(update.pixels)).save(self._small(row), quality=90)
+        row, found = update.row, update.examination
         rows = (*(other for other in self.rows if other.number != row.number), row)
-        finished = {**self.finished, row.key: row} if update.examination else self.finished
+        is_final = found is not None and row.survives != CHECKING
+        finished = {**self.finished, row.key: row} if is_final else self.finished
         thumbnails = self.thumbnails
-        if update.pixels is not None and row.sha256 not in thumbnails:
+        if found is not None and row.sha256 not in thumbnails:
             from causalclip.report.card import draw_thumbnail
 
-            thumbnails = {**thumbnails, row.sha256: draw_thumbnail(update.pixels, side=SMALL)}
+            small = draw_thumbnail(found.drawing.picture, side=SMALL)
+            thumbnails = {**thumbnails, row.sha256: small}
         return replace(self, rows=rows, finished=finished, thumbnails=thumbnails)
 
     def ended(self) -> Batch:
@@ -117,49 +110,25 @@ class Batch:
         )
 
     def write(self, x: Examination, row: BatchRow) -> None:
-        """A row's report as HTML and JSON, and what opens on a click."""
+        """Write what opens on a click and, once all is known, the reports."""
         from causalclip.report.document import draw_maps, save_reports
 
-        reports, maps = self.folder / "reports", draw_maps(x)
-        reports.mkdir(exist_ok=True)
-        save_reports(x, reports, _stem(row), maps=maps)
-        self._opened(row).write_text(full_result(x, causal=maps["causal"]), encoding="utf-8")
+        maps = draw_maps(x)
+        with suppress(FileNotFoundError):  # the folder went with its page
+            self._opened(row).write_text(result(x, causal=maps["causal"]), encoding="utf-8")
+            if row.survives != CHECKING:
+                reports = self.folder / "reports"
+                reports.mkdir(exist_ok=True)
+                save_reports(x, reports, _stem(row), maps=maps)
 
     def open(self, number: int) -> str:
-        """A row's full result as HTML; while its copies are tested, its answer and its map."""
+        """A row's result as HTML, as far as it is known."""
         row = next((row for row in self.rows if row.number == number), None)
         if row is None:
             return gone()
-        if self._opened(row).is_file():
-            return self._opened(row).read_text(encoding="utf-8")
-        early = early_answer(self.folder, row.sha256)
-        if early is None or not self._small(row).is_file():
+        if not self._opened(row).is_file():
             return gone(row.name)
-        from causalclip.maps.overlay import draw_map, prepare
-
-        with Image.open(self._small(row)) as picture:
-            drawing = prepare(np.asarray(picture.convert("RGB")), early.detection)
-        title = {
-            "tone": tone_of(row.answer),
-            "answer": _(row.answer),
-            "score": score_text(row.score or 0, *self.edges),
-        }
-        pending = render(
-            "pending",
-            template="batch.html",
-            testing=_(TESTING),
-            judged=row.score is not None,
-            **title,
-        )
-        causal = data_url(draw_map(drawing)) if row.score is not None else ""
-        return render(
-            "result",
-            template="batch.html",
-            name=row.name,
-            card=Markup(pending),
-            causal=causal,
-            panels=[],
-        )
+        return self._opened(row).read_text(encoding="utf-8")
 
     def download(self, kind: Download) -> Path:
         """Writes it of what is done by now; returns its path."""
@@ -188,16 +157,12 @@ class Batch:
                     path.read_text(encoding="utf-8"),
                 )
 
-    def _small(self, row: BatchRow) -> Path:
-        return self.folder / f"{row.sha256}.jpg"
-
     def _opened(self, row: BatchRow) -> Path:
-        """Written when the row is done and read when somebody opens it, so that nothing of it is
-        kept in memory."""
+        """Read when somebody opens the row, so that nothing of it is kept in memory."""
         return self.folder / f"row-{_stem(row)}.html"
 
 
-def full_result(x: Examination, *, causal: str) -> str:
+def result(x: Examination, *, causal: str) -> str:
     """The card, the map (a data address) and the panels of a row, as HTML."""
     beneath = [
         _titled(_("What the file says about itself"), card.provenance_panel(x.provenance)),
@@ -206,7 +171,7 @@ def full_result(x: Examination, *, causal: str) -> str:
         beneath.append(
             _titled(_("Does the answer survive re-encoding?"), card.stability_panel(x.stability))
         )
-    shown = {"card": Markup(card.verdict(x)), "panels": map(Markup, beneath)}
+    shown = {"card": Markup(card.verdict(x, judged=x.judged)), "panels": map(Markup, beneath)}
     return render(
         "result",
         template="batch.html",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.batch import RowUpdate, collect, count, examine_all
+from causalclip.examination.result import Stage
 from causalclip.images.formats import ENDINGS, UnsupportedImage, names, sizes
 from causalclip.images.zips import MAX_PICTURES
 from causalclip.languages import N_, _, ended, ngettext, number
@@ -119,9 +120,7 @@ class BatchTab:
             detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=token.check)
             batch = _held(batch, detector)
             lost = [(Path(path).name, UnsupportedImage(_(GONE))) for path in gone_ones]
-            updates = examine_all(
-                lambda: chain(collect(paths), lost), detector, batch.folder, batch.finished
-            )
+            updates = examine_all(lambda: chain(collect(paths), lost), detector, batch.finished)
             for update in _one_by_one(updates):
                 if isinstance(update, int):
                     waits = (
@@ -136,6 +135,7 @@ class BatchTab:
                 batch = batch.plus(update)
                 if update.examination:
                     batch.write(update.examination, update.row)
+                if update.examination and update.examination.stage == Stage.DONE:
                     clock.count_check()
                 if clock.due(PAUSE):
                     said = _say(clock.words(batch), bar=batch.steps)

@@ -15,9 +15,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from causalclip.examination.result import WholePicture, read_claims
 from causalclip.images.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
-from causalclip.images.loading import clip_box, cut, load_image, read_file, words
+from causalclip.images.loading import clip_box, cut, load_image, words
 from causalclip.images.subimages import find_pictures
 from causalclip.languages import ENGLISH, N_, _, ended, speaking
 from causalclip.report import card
@@ -255,9 +254,9 @@ class CropRun:
         with DECODED.ask(Priority.VERDICT) as place:
             for before in token.waits(place):
                 yield {self.tab.status: card.queued(before)}
-            file, known = _cut_out(path, box)
+            file = _cut_out(path, box)
         yield {self.tab.picture: file, self.added.cut: file}
-        yield from self.tab.run(token, {"path": file}, known)
+        yield from self.tab.run(token, {"path": file}, (path, box))
 
     def _box(self, whole: Shown | None, given: tuple[float, ...]) -> tuple[str, Box]:
         """The whole picture's path and the part's box; raises gr.Error where that is no part that
@@ -280,18 +279,17 @@ class CropRun:
         return path, box
 
 
-def _cut_out(path: str, box: Box) -> tuple[str, WholePicture]:
-    """The part's file, and what is known of the whole picture; raises ImageError."""
+def _cut_out(path: str, box: Box) -> str:
+    """Write the part as a file of its own, which page and other tabs show; raises ImageError."""
     with speaking(ENGLISH):  # the part's file repeats its notes
         loaded = load_image(path)
-    known = WholePicture.of(loaded, read_claims(read_file(path)))
     data = cut(loaded, box)
     del loaded  # a refusal's traceback would hold its pixels
     if len(data) > MAX_BYTES:
         raise too_many_bytes()
     file: Path = new_folder("part") / "part.png"
     file.write_bytes(data)
-    return str(file), known
+    return str(file)
 
 
 def _nth(number: int) -> Choose:

@@ -3,59 +3,49 @@ ui.tabs.detect.views."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
+from PIL import Image
 
-from causalclip.examination.headline import make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import (
-    Examination,
-    WholePicture,
-    assemble_examination,
-    look_closer,
-    mark_boxes,
-    read_claims,
-)
-from causalclip.examination.stability import MILD, STRONG, Stability, checks
+from causalclip.examination.result import Examination, Stage
+from causalclip.examination.stages import examine
 from causalclip.images.formats import ImageError
-from causalclip.images.loading import load_image, read_file
 from causalclip.languages import N_, _, any_of, quoted
-from causalclip.maps.overlay import prepare
-from causalclip.provenance.reading import Provenance
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
 from ui.api import add_endpoints
 from ui.cancellation import CancellationToken, Panel
-from ui.detector import TOGETHER, ChosenDetector, add_head_choice
+from ui.detector import ChosenDetector, DeferredDetector, add_head_choice
+from ui.fairness import run_fairly
 from ui.fields import (
     KEPT,
     PICK,
     PRIVATE,
     PROMISE,
     RUNS,
+    UNSHOWN,
     explain,
     named,
     picked,
     picture_field,
-    shown_copy,
+    save_png,
     upload_path,
 )
-from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
+from ui.server.queue import FILES, Priority
 from ui.server.storage import is_own, new_folder
-from ui.tabs.detect import views as words
+from ui.tabs.detect import views
 from ui.tabs.detect.crop import add_crop
 from ui.tabs.detect.examples import Example, shelf
-from ui.tabs.detect.views import FirstLook
 
 if TYPE_CHECKING:
-    from causalclip.images.loading import LoadedImage
+    from causalclip.detector import Detector
 
-COPIES = len((*MILD, *STRONG))
 LABEL = N_(
     "Both go into the report that you download, and nowhere else. The time is shown in your own "
     "time zone, too."
@@ -64,6 +54,7 @@ ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOpt
 # HTML on the page
 SAID = "status", "chips", "layer", "provenance", "facts", "pixels", "stability", "steps", "quote"
 Payload = dict[str, Any] | None
+Box = tuple[float, float, float, float]
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 
@@ -122,16 +113,18 @@ class DetectTab:
         yield from self.run(token, {"path": source} if source else payload)
 
     def run(
-        self, token: CancellationToken, payload: Payload, whole: WholePicture | None = None
+        self, token: CancellationToken, payload: Payload, part: tuple[str, Box] | None = None
     ) -> Iterator[Updates]:
-        """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps,
-        stability, report."""
+        """Examine a picture; yield what is ready: claims, verdict and map, copies, report.
+
+        part: the path of the whole picture, and where in it the part lies that is judged alone.
+        """
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
         yield self.cleared(card.looking(named(path)))
-        yield from token.guard(self._stages(token, path, whole), self._failed)
+        yield from token.guard(self._stages(token, path, part), self._failed)
 
     def _failed(self, error: Exception) -> Updates:
         """Its sentence; what is no picture leaves the field."""
@@ -139,107 +132,55 @@ class DetectTab:
         return said | ({self.picture: None} if isinstance(error, ImageError) else {})
 
     def _stages(
-        self, token: CancellationToken, path: str, whole: WholePicture | None
+        self, token: CancellationToken, path: str, part: tuple[str, Box] | None
     ) -> Iterator[Updates]:
-        with FILES.ask(Priority.VERDICT) as place:
-            for before in token.waits(place):
-                yield {self.status: card.queued(before)}
-            claims = _claims(path, whole)
-        said = make_headline(claims, None)
-        yield {
-            self.provenance: words.claims(claims),
-            self.status: card.looking(named(path), headline=said),
-        }
-        with DECODED.ask(Priority.VERDICT) as place:
-            for before in token.waits(place):
-                yield {self.status: card.queued(before, headline=said)}
-            loaded = _load(path, whole)
-            with MODEL.ask(Priority.VERDICT) as turn:
-                for before in token.waits(turn):
-                    yield {self.status: card.queued(before, headline=said)}
-                found, first = self._look(path, whole, loaded, claims)
-            del loaded  # as many may wait for what comes next
-        yield first
-        yield self._final_updates((yield from self._finish_examination(token, path, found, whole)))
+        source, box = part or (path, None)
+        detector = cast("Detector", DeferredDetector(self.detector))
+        claimed = None
+        for found in run_fairly(examine(Path(source), detector, part=box), token):
+            if isinstance(found, int):
+                yield {self.status: card.queued(found, headline=claimed)}
+            elif found.stage == Stage.CLAIMS:
+                claimed = found.headline
+                looking = card.looking(named(path), headline=claimed)
+                yield {self.provenance: views.claims(found.provenance), self.status: looking}
+            elif found.stage == Stage.VERDICT:
+                yield self._answer(found) | self._verdict(found, path)
+            elif found.stage == Stage.COPY:
+                yield self._answer(found)
+            else:
+                yield self._answer(found) | self._report(found)
 
-    def _look(
-        self, path: str, whole: WholePicture | None, loaded: LoadedImage, claims: Provenance
-    ) -> tuple[FirstLook, Updates]:
-        """The verdict, not yet checked for stability."""
-        provenance, cautions = look_closer(loaded, claims)
-        detection = self.detector().predict(loaded.pixels)
-        found = FirstLook(
-            provenance,
-            cautions,
-            prepare(
-                loaded.pixels, detection, boxes=mark_boxes(provenance, loaded.width, loaded.height)
-            ),
-        )
-        said = make_headline(provenance, detection.band)
-        steps = next_steps(said, detection.band, provenance, cautions, detection.kind)
-        updates = self._answer(found, loaded, judged=(0, COPIES)) | {
-            self.layer: words.layer(found.drawing),
-            self.steps: words.steps_panel(steps),
-            self.facts: words.facts(detection, loaded),
+    def _answer(self, x: Examination) -> Updates:
+        """The card, the chips, and what they open."""
+        numbers = views.regions(x.detection) if x.band != NO_ANSWER else ""
+        return {
+            self.status: card.verdict(x, judged=x.judged),
+            self.chips: card.chips(x, judged=x.judged),
+            self.provenance: views.claims(x.provenance, x.headline),
+            self.pixels: card.pixels_panel(x) + numbers,
+            self.steps: views.steps_panel(x.steps),
+        }
+
+    def _verdict(self, x: Examination, path: str) -> Updates:
+        """What does not change after the verdict: the map, the facts, and the picture itself where
+        browsers do not show its format."""
+        updates = {
+            self.layer: views.layer(x.drawing),
+            self.facts: views.facts(x),
             self.source: path,
         }
-        if whole is None and (copy := shown_copy(loaded)):  # a part's own file can be shown
-            updates[self.picture] = copy
-        return found, updates
+        if x.part is None and x.format in UNSHOWN:
+            updates[self.picture] = save_png(Image.fromarray(x.drawing.picture), "decoded")
+        return updates
 
-    def _answer(self, found: FirstLook, loaded: LoadedImage, *, judged: tuple[int, int]) -> Updates:
-        """The answer as far as it is known, while the copies are judged."""
-        evidence = found.provenance, found.cautions, found.detection
-        x = assemble_examination(self.detector(), loaded, *evidence, stability=False)
-        return self._said(x, judged)
-
-    def _said(self, x: Examination, judged: tuple[int, int] | None = None) -> Updates:
-        """The card, the chips, and what they open."""
-        numbers = words.regions(x.detection) if x.band != NO_ANSWER else ""
+    def _report(self, x: Examination) -> Updates:
+        """What is offered once everything is known."""
+        name = f"causalclip-report-{x.sha256[:12]}"
+        html, plain = save_reports(x, new_folder("reports"), name)
         return {
-            self.status: card.verdict(x, judged=judged),
-            self.chips: card.chips(x, judged=judged),
-            self.provenance: words.claims(x.provenance, x.headline),
-            self.pixels: card.pixels_panel(x) + numbers,
-        }
-
-    def _finish_examination(
-        self, token: CancellationToken, path: str, found: FirstLook, whole: WholePicture | None
-    ) -> Generator[Updates, None, Examination]:
-        """The whole examination: behind the verdicts of all other pictures, and only while this one
-        is wanted."""
-        with PICTURES.ask(Priority.STABILITY) as place:
-            token.enter(place)
-            loaded, detection = _load(path, whole), found.detection
-            rest = found.provenance, found.cautions, detection
-            if detection.band == NO_ANSWER:
-                return assemble_examination(self.detector(), loaded, *rest, stability=False)
-            stability = yield from self._checked(token, loaded, found)
-            return assemble_examination(self.detector(), loaded, *rest, stability=stability)
-
-    def _checked(
-        self, token: CancellationToken, loaded: LoadedImage, found: FirstLook
-    ) -> Generator[Updates, None, Stability]:
-        """Whether the answer survives; a few copies at a time, as the model is wanted by others,
-        too."""
-        stages = checks(self.detector(), loaded.pixels, found.detection, together=TOGETHER)
-        while True:
-            with MODEL.ask(Priority.STABILITY) as turn:
-                token.enter(turn)
-                try:
-                    judged = next(stages)
-                except StopIteration as ended:
-                    stability: Stability = ended.value
-                    return stability
-            yield self._answer(found, loaded, judged=judged)
-
-    def _final_updates(self, x: Examination) -> Updates:
-        """The answer that counts, stability, and the report."""
-        html, plain = save_reports(x, new_folder("reports"), f"causalclip-report-{x.sha256[:12]}")
-        return self._said(x) | {
-            self.steps: words.steps_panel(x.steps),
             self.stability: card.stability_panel(x.stability) if x.stability else "",
-            self.quote: words.sentence(x.quote),
+            self.quote: views.sentence(x.quote),
             self.report_html: str(html),
             self.report_json: str(plain),
         }
@@ -381,12 +322,3 @@ def _label_words(label: Label) -> str:
     holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
     spoken = f"<span role='status'>{holds}</span> " if holds else ""
     return f"<p class='cc-small'>{spoken}{_(LABEL)}</p>"
-
-
-def _claims(path: str, whole: WholePicture | None) -> Provenance:
-    own = read_claims(read_file(path))
-    return whole.provenance_of(own) if whole else own
-
-
-def _load(path: str, whole: WholePicture | None) -> LoadedImage:
-    return whole.image_of(load_image(path)) if whole else load_image(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,9 +24,8 @@ from causalclip.report.card import data_url, render
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, ViewAttribution
-    from causalclip.examination.cautions import Caution
     from causalclip.examination.headline import Headline, Step
-    from causalclip.images.loading import LoadedImage
+    from causalclip.examination.result import Examination
     from causalclip.maps.overlay import Drawing
     from causalclip.provenance.reading import Provenance
 
@@ -51,19 +49,6 @@ SITES = {
     "Baidu Images": "https://image.baidu.com/",
 }
 _render = partial(render, template="detect.html")
-
-
-@dataclass(frozen=True, slots=True)
-class FirstLook:
-    """What is kept of a picture between its verdict and its conclusion."""
-
-    provenance: Provenance
-    cautions: tuple[Caution, ...]
-    drawing: Drawing
-
-    @property
-    def detection(self) -> Detection:
-        return self.drawing.detection
 
 
 def layer(drawing: Drawing) -> str:
@@ -102,14 +87,15 @@ def claims(provenance: Provenance, headline: Headline | None = None) -> str:
     return found + card.provenance_panel(provenance)
 
 
-def facts(detection: Detection, loaded: LoadedImage) -> str:
+def facts(x: Examination) -> str:
     """What was read, what was seen of it, and by which model."""
+    detection = x.detection
     rows = {
         _("Picture"): _(
             "{width} × {height} pixels, {format}",
             width=number(detection.width),
             height=number(detection.height),
-            format=loaded.format,
+            format=x.format,
         ),
         # names the map, which there is none of
         _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),
@@ -118,8 +104,8 @@ def facts(detection: Detection, loaded: LoadedImage) -> str:
         ),
         _("Judged by"): _(JUDGED_BY[detection.head]),
         _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
-        _("SHA-256 of the file"): Markup("<code>{}</code>").format(loaded.sha256),
-        _("Note"): " ".join(loaded.notes),
+        _("SHA-256 of the file"): Markup("<code>{}</code>").format(x.sha256),
+        _("Note"): " ".join(x.notes),
     }
     return _render("facts", rows=rows)
 

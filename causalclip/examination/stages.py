@@ -1,0 +1,169 @@
+"""One examination, in stages: what the file says, the verdict, the copies.
+
+`examine` is the only place where the stages follow each other; page, batch, command line and HTTP
+take as much of it as they need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from causalclip.examination.cautions import Caution, find_cautions, with_history
+from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.result import Examination, Stage, mark_boxes
+from causalclip.examination.stability import copy_source, judge_copies
+from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
+from causalclip.images.loading import LoadedImage, cut_part, load_image, read_file
+from causalclip.marks.pixels import find_marks
+from causalclip.marks.texts import find_hidden_marks, find_hints
+from causalclip.provenance.reading import Provenance, read_provenance
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+
+
+def examine(
+    source: bytes | Path,
+    detector: Detector,
+    *,
+    until: Stage = Stage.DONE,
+    name: str = "",
+    part: tuple[float, float, float, float] | None = None,
+) -> Iterator[Examination]:
+    """Yield the examination after each stage; the file is read once and decoded once.
+
+    Args:
+        source: a picture's file, or its path.
+        detector: judges the picture and its copies.
+        until: the last stage that is wanted.
+        name: that the file has where it comes from; "" where it is not known.
+        part: left, top, right, bottom of the part that is judged alone, in pixels of the file.
+
+    Yields:
+        CLAIMS, VERDICT, COPY after every few re-encoded copies, and DONE. A picture that gets no
+        answer has no copies.
+
+    Raises:
+        ImageError: the file is no picture, is damaged, or is too large or too small. Damage to the
+            pixels is found after CLAIMS.
+    """
+    # 1. What the file says
+    data = source if isinstance(source, bytes) else read_file(source)
+    found = Examination(
+        stage=Stage.CLAIMS,
+        name=clean(name, limit=120),
+        sha256=hashlib.sha256(data).hexdigest(),
+        format=sniff(data),
+        file_size=len(data),
+        provenance=read_claims(data),
+        examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
+    )
+    yield found
+    if until == Stage.CLAIMS:
+        return
+
+    # 2. The pixels: marks, weak spots, verdict
+    loaded, provenance = load_image(data), found.provenance
+    if part:
+        provenance = with_history(provenance, loaded.pixels)
+        loaded = cut_part(loaded, part)
+        provenance = replace(provenance, of_whole=True)
+    provenance, cautions = look_closer(loaded, provenance)
+    provenance = with_hints(provenance, loaded, name)
+    detection = detector.predict(loaded.pixels)
+
+    # 3. What is drawn and re-encoded later; the pixels themselves, up to 150 MB, are let go
+    from causalclip.maps.overlay import prepare
+
+    boxes = mark_boxes(provenance, loaded.width, loaded.height)
+    drawn = prepare(loaded.pixels, detection, boxes=boxes)
+    centre = copy_source(loaded.pixels)
+    found = replace(
+        found,
+        stage=Stage.VERDICT,
+        provenance=provenance,
+        width=loaded.width,
+        height=loaded.height,
+        notes=loaded.notes,
+        halved=loaded.halved,
+        cautions=cautions,
+        drawn=drawn,
+        threshold=detector.config.calibration.threshold,
+        part=loaded.part,
+    )
+    is_centre = centre.size < loaded.pixels.size
+    del loaded
+    yield found
+    if until == Stage.VERDICT:
+        return
+
+    # 4. Whether the answer survives re-encoding
+    if detection.band != NO_ANSWER:
+        for stability in judge_copies(detector, centre, detection, is_centre=is_centre):
+            found = replace(found, stage=Stage.COPY, stability=stability)
+            yield found
+    if until == Stage.DONE:
+        yield replace(found, stage=Stage.DONE)
+
+
+def examine_file(
+    source: bytes | Path | str,
+    detector: Detector,
+    *,
+    until: Stage = Stage.DONE,
+    name: str = "",
+    part: tuple[float, float, float, float] | None = None,
+) -> Examination:
+    """Examine a picture's file, or the file at a path, all at once; raises as `examine` does."""
+    path = Path(source) if isinstance(source, str) else source
+    if isinstance(path, Path) and not name:
+        name = path.name
+    for found in examine(path, detector, until=until, name=name, part=part):
+        last = found
+    return last
+
+
+def read_claims(data: bytes) -> Provenance:
+    """Return what a file says about itself, before it is decoded.
+
+    Raises:
+        ImageError: it is no picture, or too large. What is damaged still says what it can.
+    """
+    if len(data) > MAX_BYTES:  # before anything looks into it
+        raise too_many_bytes()
+    return read_provenance(data, sniff(data))
+
+
+def look_closer(
+    loaded: LoadedImage, provenance: Provenance
+) -> tuple[Provenance, tuple[Caution, ...]]:
+    """Return the provenance with what the pixels say of an earlier compression and of generators'
+    marks, and the weak spots that are recognised."""
+    provenance = with_history(provenance, loaded.pixels)
+    cautions = find_cautions(loaded.pixels, provenance)
+    inside = next((caution.boxes for caution in cautions if caution.kind == "inside"), ())
+    return with_pixel_marks(provenance, loaded, inside=inside), cautions
+
+
+def with_pixel_marks(
+    provenance: Provenance, loaded: LoadedImage, *, inside: tuple[Box, ...] = ()
+) -> Provenance:
+    """Add the marks on the pixels, also of pictures inside.
+
+    Their boxes are in pixels of the picture as it was read.
+    """
+    hidden = find_hidden_marks(loaded.hidden[0], signed=loaded.hidden[1]) if loaded.hidden else ()
+    visible = find_marks(loaded.pixels, inside=inside)
+    return replace(provenance, marks=(*provenance.marks, *hidden, *visible))
+
+
+def with_hints(provenance: Provenance, loaded: LoadedImage, name: str) -> Provenance:
+    """Add what the file's own name and the picture's size hint at; nothing where no name is
+    known."""
+    hints = find_hints(clean(name, limit=120), loaded.width, loaded.height) if name else ()
+    return replace(provenance, marks=(*provenance.marks, *hints))
