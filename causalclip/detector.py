@@ -31,11 +31,12 @@ from causalclip.clip.weights import Runtime
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.method import CausalHead
-from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder
+from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, detector_folder
 from causalclip.reference import Profile, Standing
 
 DEFAULT = HEADS[DEFAULT_HEAD]
-IMAGE_TYPES = "kinds.safetensors"
+IMAGE_TYPES = "image-type.safetensors"
+SHIPPED_IMAGE_TYPES = ASSETS / "image-type"  # for both heads, and any other on their embedding
 ADVERSARY = "adversary."  # weights of training alone, which older folders hold
 Head = Literal["causal", "linear"]
 # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
@@ -263,13 +264,7 @@ class Detector:
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
-        kinds = folder / IMAGE_TYPES
-        if folder.name == Path(HEADS["causal"]).name and not kinds.is_file():  # one for both heads
-            kinds = detector_folder(HEADS["linear"]) / IMAGE_TYPES
-        if kinds.is_file():
-            types = ImageTypeClassifier(width).eval().requires_grad_(False)
-            types.load_state_dict({k: v.float() for k, v in load_file(kinds).items()})
-            detector.image_types = types
+        detector.image_types = _load_image_types(folder, config, width)
         return detector
 
     def with_profile(self, profile: Profile) -> "Detector":
@@ -305,7 +300,7 @@ class Detector:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json, head.safetensors (half precision) and, where it tells image types,
-        kinds.safetensors."""
+        image-type.safetensors."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
@@ -520,3 +515,19 @@ class Detector:
             )
             for i, view in enumerate(views)
         )
+
+
+def _load_image_types(
+    folder: Path, config: DetectorConfig, width: int
+) -> ImageTypeClassifier | None:
+    """The classifier of image types: a detector's own, or else the shipped one where that reads the
+    same embedding; None where there is neither."""
+    weights = folder / IMAGE_TYPES
+    if not weights.is_file():
+        weights = SHIPPED_IMAGE_TYPES / IMAGE_TYPES
+        about = json.loads((SHIPPED_IMAGE_TYPES / "config.json").read_text(encoding="utf-8"))
+        if (about["backbone"], tuple(about["parts"])) != (config.backbone, config.parts):
+            return None
+    types = ImageTypeClassifier(width).eval().requires_grad_(False)
+    types.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+    return types

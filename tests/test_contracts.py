@@ -63,8 +63,9 @@ COMMANDS = {
 # folder: how many, and the first digits of the SHA-256 of their names, types and shapes
 TENSORS = {
     "clip-vit-b-16": (201, "0cdde801a6496973"),
-    "detector-linear": (19, "459427fb2cb19999"),
     "detector-causal": (20, "856afdb25ff5d8d1"),
+    "detector-linear": (14, "51a993cb1d0a2e0a"),
+    "image-type": (5, "d5d833d4251b3176"),
     "purifier": (144, "956dd07958dc9994"),
     "vlm": (112, "a96fcd2cfb6d577a"),
     "vlm-eye": (124, "c75afae7e62bb599"),

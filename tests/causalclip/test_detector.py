@@ -1,6 +1,7 @@
 """The detector: every share adds up to the logit, files keep everything, and what is no photograph
 gets no answer."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from causalclip.clip.weights import Runtime
 from causalclip.detector import Detection, Detector
 from causalclip.examination.stability import REENCODINGS
 from causalclip.image_type import is_blank
-from causalclip.paths import WeightsMissing
+from causalclip.paths import HEADS, WeightsMissing, head_folder
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector
 from tests.makers.pictures import photo
 from training.detector.data import Record
@@ -211,6 +212,13 @@ def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
     saved.image_types = refusing_detector().image_types
     saved.save_pretrained(tmp_path / "model")
     assert Detector.from_pretrained(tmp_path / "model").judge(photo(96, 64)).kind == "page"
+
+
+@pytest.mark.parametrize("head", sorted(HEADS))
+def test_a_head_tells_image_types_whatever_its_folder_is_called(head: str, tmp_path: Path) -> None:
+    shutil.copytree(head_folder(head), tmp_path / "mine")
+    moved = Detector.from_pretrained(tmp_path / "mine")
+    assert moved.image_types is not None
 
 
 # Blank pictures
