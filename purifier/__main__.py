@@ -1,4 +1,8 @@
-from purifier.cli import app
+from causalclip.cores import limit_threads
+
+limit_threads()  # before PyTorch comes
+
+from purifier.cli import app  # noqa: E402
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from causalclip.cores import limit_threads
+
 PREFIX = "causalclip-run-"
 
 
@@ -97,6 +99,7 @@ def _ours(folder: Path) -> bool:
 
 def main() -> None:
     """Claims a private folder, builds the page and serves it until it is stopped."""
+    limit_threads()  # before PyTorch is imported
     run = claim()  # before Gradio is imported: parts of it read only then where to write
     from ui.app import main as serve
 

@@ -19,6 +19,7 @@ from gradio import http_server, processing_utils
 
 import app
 from tests.conftest import HANGS, ROOT
+from ui.server import hosts
 from ui.server.hosts import OfflineError, online, stay_offline
 from ui.serving import refuse_exposure
 from ui.start import PREFIX, RunFolder, clean
@@ -141,6 +142,19 @@ def test_no_name_is_looked_up() -> None:
     assert socket.getaddrinfo("localhost", 80)
     with online(), pytest.raises(OSError, match=r"(?i)^(?!this app)"):
         socket.getaddrinfo("no-such-name.invalid", 80)
+
+
+def test_only_who_lends_a_card_is_reached_beside_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosts, "_reachable", set())
+    monkeypatch.setenv(hosts.LENDER, "http://192.0.2.7:8080")
+    stay_offline()
+    with socket.socket() as one:
+        one.setblocking(False)
+        one.connect_ex(("192.0.2.7", 9))  # is not refused; nobody answers there
+    with socket.socket() as one, pytest.raises(OfflineError):
+        one.connect(("192.0.2.8", 9))
 
 
 @pytest.fixture
