@@ -89,6 +89,33 @@ def collect(
 
 
 @data.command()
+def folder(
+    root: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder of pictures.")
+    ],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The manifest that is written.")],
+    layout: Annotated[
+        str, typer.Option(help="genimage, universalfakedetect, or flat: real/ and fake/SERIES/.")
+    ] = "flat",
+    series: Annotated[
+        list[str] | None,
+        typer.Option("--train", help="Learn from this series alone; may be given again."),
+    ] = None,
+) -> None:
+    """Write a manifest of a folder that is laid out as GenImage, UniversalFakeDetect, or real/
+    beside fake/."""
+    from training.dataset.folders import LAYOUTS, BadFolder, read_folder, summary, write_manifest
+
+    layouts = {name: name for name in LAYOUTS}
+    if layout not in layouts:
+        raise typer.BadParameter(f"{layout!r} is none of {', '.join(LAYOUTS)}.")
+    with told(BadFolder):
+        rows = read_folder(root, layouts[layout], train=series or ())
+    write_manifest(rows, out)
+    typer.echo(summary(rows))
+
+
+@data.command()
 def check(
     table: Table = PICTURES,
     sites: Sites = SITES,

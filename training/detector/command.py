@@ -95,20 +95,34 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Rows of the manifest, by their column split.")
     ] = "test",
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table", help="Print accuracy and AP for each generator, and write them beside --out."
+        ),
+    ] = False,
 ) -> None:
-    """Measure a detector on a split: every picture as it is, by set, by source."""
+    """Measure a detector on a split: every picture as it is, by set, by source.
+
+    With --table, also as papers do: a row a generator (a set of the manifest) and their mean, in
+    Markdown and CSV.
+    """
     model = chosen_model(model, head)
     with told(ModuleNotFoundError):
         from training.detector.data import BadManifest, RunStopped, stopped_in_a_sentence
         from training.detector.evaluation import evaluate_detector, read_split
+        from training.detector.generator_table import as_csv, as_markdown, generator_table
     with told(BadManifest):
         read_split(manifest, split)
     with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
-        report = evaluate_detector(load_detector(model), manifest, root, split=split)
+        report, scores = evaluate_detector(load_detector(model), manifest, root, split=split)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
-    typer.echo(
-        json.dumps(
-            {name: table for name, table in report.items() if name in report["sets"]}, indent=2
-        )
-    )
+    if not table:
+        measured = {name: found for name, found in report.items() if name in report["sets"]}
+        typer.echo(json.dumps(measured, indent=2))
+        return
+    rows = generator_table(scores)
+    out.with_suffix(".md").write_text(as_markdown(rows) + "\n")
+    out.with_suffix(".csv").write_text(as_csv(rows))
+    typer.echo(as_markdown(rows))

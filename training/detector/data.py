@@ -1,12 +1,13 @@
 """Records of pictures, from a manifest; folds of held-out groups, environments. Offline."""
 
 import csv
+import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,32 @@ def assign_folds(records: Iterable[Record], *, folds: int = 5, seed: int = 0) ->
         fold_of[name] = int(np.argmin(spread))
         load[fold_of[name]] += counts[name]
     return fold_of
+
+
+def divide_lone_groups(records: Sequence[Record], *, folds: int) -> list[Record]:
+    """Draws the pictures of a class that has one group alone into `folds` groups, by a hash.
+
+    So that folds can be held out where one generator is learned from, the protocol of GenImage and
+    UniversalFakeDetect. What is measured of them is of pictures that were not learned from, not of
+    generators that were not; a sentence says so.
+    """
+    groups = {label: {r.group for r in records if r.label == label} for label in (0, 1)}
+    shared = groups[0] & groups[1]  # a site of both classes has to stay whole
+    lone = {label for label, names in groups.items() if len(names) == 1 and not names & shared}
+    if lone:
+        named = " and ".join(f"{CLASSES[label]} pictures" for label in sorted(lone))
+        say(
+            f"All {named} are of one source, so a hash draws the folds: thresholds hold for this "
+            "source alone."
+        )
+    return [_with_hashed_group(r, folds) if r.label in lone else r for r in records]
+
+
+def _with_hashed_group(record: Record, folds: int) -> Record:
+    number = int(hashlib.sha256(record.picture.encode()).hexdigest()[:8], 16) % folds
+    if record.label:
+        return replace(record, family=f"{record.family} {number}")
+    return replace(record, source=f"{record.source} {number}")
 
 
 def assign_environments(records: Sequence[Record], *, seed: int = 0) -> np.ndarray:

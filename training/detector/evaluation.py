@@ -215,8 +215,11 @@ def read_split(manifest: str | Path, split: str) -> list[Record]:
 def score_split(detector: Detector, records: Sequence[Record], root: str | Path) -> Scores:
     """Judges every record's picture, as detection reads it (causalclip.load_image), with a progress
     bar."""
-    paths = (Path(root) / record.path for record in tqdm(records, desc="detect", unit="picture"))
-    judged = [detector.judge(load_image(path).pixels) for path in paths]
+    paths = dict.fromkeys(record.path for record in records)  # generators may share a real picture
+    verdicts = {}
+    for path in tqdm(paths, desc="detect", unit="picture"):
+        verdicts[path] = detector.judge(load_image(Path(root) / path).pixels)
+    judged = [verdicts[record.path] for record in records]
     return Scores(
         tuple(records), np.array([v.probability for v in judged]), tuple(v.band for v in judged)
     )
@@ -271,9 +274,11 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
 
 def evaluate_detector(
     detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
-) -> dict[str, Any]:
-    """What `python -m training evaluate` writes; files that cannot be read are left out, said,
-    and counted."""
+) -> tuple[dict[str, Any], Scores]:
+    """What `python -m training evaluate` writes, and the scores behind it.
+
+    Files that cannot be read are left out, said, and counted.
+    """
     wanted = read_split(manifest, split)
     records = readable(wanted, root, fault=detection_fault)
     need_both(records, f"What can be read of the split {split!r}")
@@ -281,4 +286,4 @@ def evaluate_detector(
     scores = score_split(detector, records, root)
     report = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
     about = {"model": detector.name, "revision": detector.config.revision, "split": split}
-    return about | {"files_left_out": len(wanted) - len(records)} | report
+    return about | {"files_left_out": len(wanted) - len(records)} | report, scores

@@ -21,7 +21,14 @@ from causalclip.clip.tower import needs, part_widths
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
 from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
-from training.detector.data import LIKE, Record, assign_environments, assign_folds, check_training
+from training.detector.data import (
+    LIKE,
+    Record,
+    assign_environments,
+    assign_folds,
+    check_training,
+    divide_lone_groups,
+)
 from training.detector.features import (
     SquareFeatures,
     compute_features,
@@ -264,6 +271,8 @@ def train_detector(
     """
     out = Path(out)
     records, every = [r for r in records if r.kind == "photo"], records
+    original = records
+    records = divide_lone_groups(records, folds=recipe.folds)
     check_training(records, folds=recipe.folds)
     features = compute_features(
         records, root, backbone=backbone, augmentations=recipe.augmentations, cache=cache
@@ -326,8 +335,8 @@ def train_detector(
         },
         "kinds": told_apart,
         "recipe": asdict(recipe),
-        "pictures": len({(r.label, r.source, r.picture) for r in records}),
+        "pictures": len({(r.label, r.source, r.picture) for r in original}),
     }
     (out / "training.json").write_text(json.dumps(report, indent=2) + "\n")
-    (out / "README.md").write_text(model_card(report, records, config))
+    (out / "README.md").write_text(model_card(report, original, config))
     return detector
