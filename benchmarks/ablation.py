@@ -188,17 +188,21 @@ def measure(options: Options) -> dict[str, Any]:
     recipe, originals, cache = Recipe.read(options.recipe), options.originals, options.cache
     test = test_records(options)
     train = [r for r in read_originals(TABLE, originals) if r.kind == "photo"]
-    features = compute_features(
-        train, originals, backbone=DEFAULT, augmentations=("drawn",), cache=cache
-    )
+    parts = {"embedding": ("embedding",), "layers": recipe.parts}
+    features = {
+        on: compute_features(
+            train, originals, backbone=DEFAULT, parts=own, augmentations=("drawn",), cache=cache
+        )
+        for on, own in parts.items()
+    }
     views = split_features(
         test, options.forensics, backbone=DEFAULT, cache=cache, windows=recipe.windows
     )
     keep = cache / f"ablation-{recipe.revision}-{len(train)}-{len(test)}"
     keep.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"data": "forensics, test split", "pictures": {}}
-    for on, parts in (("embedding", ("embedding",)), ("layers", recipe.parts)):
-        data = problem(train, features, replace(recipe, parts=parts))
+    for on, own in parts.items():
+        data = problem(train, features[on], replace(recipe, parts=own))
         for number, (protocol, (learned, judged)) in enumerate(protocols(train, test).items()):
             name, some = f"{protocol}; {on}", restrict(data, learned, broad=recipe.broad)
             whole, layers = protocol in (P1, P2), on == "layers"
@@ -217,7 +221,7 @@ def measure(options: Options) -> dict[str, Any]:
                     if not file.exists():
                         config = replace(rung.config, seed=seed)
                         head = fit(some, config, head=build(rung, data.features.shape[2], config))
-                        np.save(file, judge(head, views, parts))
+                        np.save(file, judge(head, views, own))
                     raws.append(np.load(file)[judged])
                 report[name].append(summary(rung.name, [test[i] for i in judged.tolist()], raws))
             write("ablation", report)

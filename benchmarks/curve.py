@@ -135,6 +135,7 @@ def training_problem(options: Options, recipe: Recipe) -> Problem:
         records,
         options.originals,
         backbone=DEFAULT,
+        parts=recipe.parts,
         augmentations=recipe.augmentations,
         cache=options.cache,
     )

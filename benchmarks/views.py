@@ -7,39 +7,49 @@ the same views.
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import cpu_count, get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from torch import Tensor
+from tqdm import tqdm
 
 from causalclip.calibration import Band
 from causalclip.clip.backbones import load_tower, plan_views, render
-from causalclip.clip.tower import Tower, embed
+from causalclip.clip.tower import EMBEDDING, Tower, embed, part_widths
 from causalclip.detector import Detector
 from causalclip.images.jpeg import compression
 from training.detector.augmentation import on_white
 from training.detector.data import Record
 from training.detector.evaluation import Scores
-from training.detector.features import (
-    VERSION,
-    CachedFeatures,
-    all_parts,
-    in_processes,
-    process_tower,
-)
+from training.detector.features import VERSION
 
 
-class SplitFeatures(CachedFeatures):
-    """[V, D] of every view. picture: [V], its record. window: bool [V]. quality: [N, Q], of every
-    picture."""
+class SplitFeatures:
+    """Half [V, D] of every view, all parts.
+
+    picture: [V], its record. window: bool [V]. quality: [N, Q], of every picture.
+    """
 
     def __init__(self, files: Sequence[Path], tower: Tower) -> None:
         kept = [np.load(file) for file in files]
-        super().__init__(np.concatenate([each["features"] for each in kept]), tower)
+        parts = all_parts(tower.layers)
+        ends = np.cumsum(part_widths(parts, tower))
+        self.columns = {
+            p: np.arange(a, b) for p, a, b in zip(parts, [0, *ends[:-1]], ends, strict=True)
+        }
+        self.values = np.concatenate([each["features"] for each in kept])
         self.picture = np.repeat(np.arange(len(kept)), [len(each["window"]) for each in kept])
         self.window = np.concatenate([each["window"] for each in kept])
         self.quality = np.stack([each["quality"] for each in kept])
+
+    def take(self, parts: Sequence[str]) -> Tensor:
+        """The parts side by side, [V, D]."""
+        return torch.from_numpy(self.values[..., np.concatenate([self.columns[p] for p in parts])])
 
     def pool(self, whole: np.ndarray, window: np.ndarray, *, share: float) -> np.ndarray:
         """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then
@@ -53,6 +63,14 @@ class SplitFeatures(CachedFeatures):
         (w, nw), (n, nn) = means
         squares = w / nw
         return np.where(nn > 0, (1 - share) * squares + share * n / np.maximum(nn, 1), squares)
+
+
+def all_parts(layers: int) -> tuple[str, ...]:
+    """Every part that a tower of so many layers has."""
+    return (
+        EMBEDDING,
+        *(f"{kind}:{layer}" for kind in ("cls", "patch") for layer in range(1, layers + 1)),
+    )
 
 
 @torch.inference_mode()
@@ -87,6 +105,13 @@ def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
     )
 
 
+@cache
+def process_tower(backbone: str) -> Tower:
+    """The tower of a worker process, on one thread."""
+    torch.set_num_threads(1)
+    return load_tower(backbone)
+
+
 def _one(job: tuple[str, Path, Path, int]) -> None:
     """Features of one picture's views, written to their target."""
     backbone, source, target, windows = job
@@ -114,7 +139,10 @@ def split_features(
     files = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
     missing = [(r, file) for r, file in zip(records, files, strict=True) if not file.exists()]
     jobs = [(backbone, root / r.path, file, windows) for r, file in missing]
-    in_processes(_one, jobs, label="views", unit="picture")
+    if jobs:
+        # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
+        with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
+            list(tqdm(pool.map(_one, jobs), total=len(jobs), desc="views", unit="picture"))
     return SplitFeatures(files, load_tower(backbone))
 
 

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,13 +194,6 @@ WORKSHOP_CONFIG = {
     "revision": "of a test",
     "head": {"epochs": 8, "batch": 32, "hidden": 8, "rate": 0.01},
 }
-
-
-class Inside(ThreadPoolExecutor):
-    """A pool in this process, in place of one whose processes are slow to start."""
-
-    def __init__(self, workers: int, mp_context: object) -> None:
-        super().__init__(1)
 
 
 def gridded(label: int, seed: int) -> Image.Image:

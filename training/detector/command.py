@@ -20,6 +20,9 @@ Manifest = Annotated[
 Root = Annotated[
     Path, typer.Option(exists=True, file_okay=False, help="The folder of the manifest's paths.")
 ]
+Device = Annotated[
+    str, typer.Option(help="auto (a graphics card where there is one), cpu or cuda.")
+]
 
 
 def train(
@@ -54,6 +57,7 @@ def train(
     cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(
         ".cache/features"
     ),
+    device: Device = "auto",
 ) -> None:
     """Train a detector on the data set (--originals), or on pictures of your own (--manifest and
     --root).
@@ -62,6 +66,7 @@ def train(
     goes on from there.
     """
     with told(ModuleNotFoundError):  # seconds of imports, which a wrong option need not wait for
+        from causalclip.device import choose_device
         from training.dataset.rules import read_originals
         from training.dataset.table import BadTable
         from training.detector.data import (
@@ -76,6 +81,7 @@ def train(
     with told(TypeError, ValueError, WeightsMissing):
         settings = Recipe.read(config or DEFAULT_CONFIG)
         check_tower(backbone, settings)
+        computes = choose_device(device)
     kept = "What is finished is kept: the same command goes on from there."
     with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(kept):
         if manifest and root:
@@ -83,7 +89,15 @@ def train(
         else:
             where = cast(Path, originals)
             records = read_originals(table, where)
-        train_detector(records, where, out=out, backbone=backbone, recipe=settings, cache=cache)
+        train_detector(
+            records,
+            where,
+            out=out,
+            backbone=backbone,
+            recipe=settings,
+            cache=cache,
+            device=computes,
+        )
 
 
 def evaluate(

@@ -5,7 +5,6 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,7 +200,10 @@ def stopped_in_a_sentence(kept: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise RunStopped(f"Stopped. {kept}") from None
-    except BrokenProcessPool:
+    except RuntimeError as error:
+        # PyTorch has no class of its own for one that was killed
+        if "DataLoader worker" not in str(error):
+            raise
         raise RunStopped(
             f"A worker process was killed, most likely for want of memory. {kept}"
         ) from None

@@ -1,23 +1,24 @@
-"""Frozen features of augmented pictures, computed once and kept: every part of every layer.
+"""Frozen features of augmented pictures: the parts that a recipe names, computed once and kept.
 Offline."""
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import cpu_count, get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import EMBEDDING, Tower, embed, needs, part_widths, patch_total
+from causalclip.clip.tower import Tower, embed, needs, part_widths, patch_total
+from causalclip.device import mixed_precision
 from training.detector.augmentation import (
     Augmentation,
     augment_to_square,
@@ -26,65 +27,33 @@ from training.detector.augmentation import (
 )
 from training.detector.data import Record
 
-CHUNK = 32  # pictures; what a worker is given at once
+BATCH = 32  # pictures
+FEW = 4 * BATCH  # that are not worth the start of other processes
+QUALITY = 2  # columns after a row's features: the compression of the augmented picture
 # of the augmentations: change it when training.detector.augmentation or what it calls changes
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureJob:
-    """One chunk of pictures: each with the number of its augmentation, and the file that its
-    features go to.
+class SquareFeatures:
+    """Of K augmentations of N pictures, one square each.
 
-    windows: 0 for one square of each; else its windows, at most so many at native scale.
+    values: half [K, N, D], the parts side by side. compression: [K, N, 2].
     """
 
-    backbone: str
-    root: str
-    pictures: tuple[tuple[Record, int, Path], ...]
-    windows: int = 0
+    values: Tensor
+    compression: np.ndarray
 
 
-def all_parts(layers: int) -> tuple[str, ...]:
-    """Every part that a tower of so many layers has."""
-    return (
-        EMBEDDING,
-        *(f"{kind}:{layer}" for kind in ("cls", "patch") for layer in range(1, layers + 1)),
-    )
+@dataclass(frozen=True, slots=True)
+class WindowFeatures:
+    """Of M windows.
 
+    values: half [M, D], the parts side by side. picture: [M], whose they are.
+    """
 
-class CachedFeatures:
-    """Rows of features in half precision, [..., D] of all parts, and the columns where each part
-    stands."""
-
-    def __init__(self, values: np.ndarray, tower: Tower) -> None:
-        parts = all_parts(tower.layers)
-        ends = np.cumsum(part_widths(parts, tower))
-        starts = [0, *ends[:-1]]
-        self.values = values
-        self.columns = {p: np.arange(a, b) for p, a, b in zip(parts, starts, ends, strict=True)}
-
-    def take(self, parts: Sequence[str]) -> Tensor:
-        """The parts side by side, [..., D]."""
-        return torch.from_numpy(self.values[..., np.concatenate([self.columns[p] for p in parts])])
-
-
-class SquareFeatures(CachedFeatures):
-    """[K, N, D] of K augmentations of N pictures, one square each; `compression` [K, N, 2]."""
-
-    def __init__(self, files: Sequence[Sequence[Path]], tower: Tower) -> None:
-        rows = np.stack([np.stack([np.load(file) for file in each]) for each in files])
-        super().__init__(rows[..., :-2], tower)
-        self.compression = rows[..., -2:].astype(float)
-
-
-class WindowFeatures(CachedFeatures):
-    """[M, D] of M windows; `picture`, [M], whose they are."""
-
-    def __init__(self, files: Sequence[Path], tower: Tower) -> None:
-        rows = [np.load(file) for file in files]
-        super().__init__(np.concatenate([row for row in rows if len(row)]), tower)
-        self.picture = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    values: Tensor
+    picture: np.ndarray
 
     def together(self, squares: np.ndarray, windows: np.ndarray, *, share: float) -> np.ndarray:
         """Raw logits of the verdict, [N], as Detector.view_weights weighs its views.
@@ -96,128 +65,232 @@ class WindowFeatures(CachedFeatures):
         return np.where(count > 0, (1 - share) * squares + share * mean, squares)
 
 
-def compute_features(
-    records: Sequence[Record],
-    root: str | Path,
-    *,
-    backbone: str,
-    augmentations: Sequence[Augmentation],
-    cache: str | Path,
-) -> SquareFeatures:
-    """Features of those augmentations of every record, from the cache where they are there,
-    computed and kept where not.
+class FeatureFile:
+    """Rows of features in one file in half precision, which grows as pictures are computed.
 
-    A file a picture, so that a picture that is added costs no other one. A process a processor,
-    with one thread each: faster than one process of many threads, and it can be stopped at any
-    time.
+    `values.f16` holds the rows one after the other, `keys.txt` a line for each picture: its key and
+    how many rows are its own. Rows are written before their key, so that a killed run leaves none
+    that count; `open` cuts them off.
     """
-    files = [
-        _compute(records, root, backbone=backbone, name=name, cache=cache) for name in augmentations
-    ]
-    return SquareFeatures(files, load_tower(backbone))
+
+    def __init__(self, folder: Path, width: int) -> None:
+        """width: columns of a row."""
+        self._values, self._names, self._width = folder / "values.f16", folder / "keys.txt", width
+        self._place: dict[str, tuple[int, int]] = {}  # key -> first row, how many
+        self._rows = 0
+        text = self._names.read_text() if self._names.exists() else ""
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            key, count = line.split()
+            self._place[key] = (self._rows, int(count))
+            self._rows += int(count)
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, width: int) -> Iterator["FeatureFile"]:
+        """To add to it: no other process does until it is closed. Cuts off what a killed run
+        left."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            file = cls(folder, width)
+            kept = "".join(f"{key} {count}\n" for key, (_, count) in file._place.items())
+            for path, size in ((file._values, 2 * width * file._rows), (file._names, len(kept))):
+                path.touch()
+                os.truncate(path, size)
+            yield file
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._place
+
+    def append(self, keys: Sequence[str], rows: Sequence[np.ndarray]) -> None:
+        """Adds the rows of each picture, half [W, width]."""
+        with self._values.open("ab") as file:
+            for own in rows:
+                file.write(np.ascontiguousarray(own, np.float16).tobytes())
+        with self._names.open("a") as file:
+            for key, own in zip(keys, rows, strict=True):
+                file.write(f"{key} {len(own)}\n")
+                self._place[key] = (self._rows, len(own))
+                self._rows += len(own)
+
+    def read(self, keys: Sequence[str]) -> tuple[Tensor, np.ndarray]:
+        """Returns the rows of the keys, half [M, width], and how many each key has.
+
+        Where they lie in the file in this order, they stay there: the system brings into memory
+        what is used. Else they are copied.
+        """
+        counts = np.array([self._place[key][1] for key in keys], int)
+        if not counts.sum():
+            return torch.zeros(0, self._width, dtype=torch.half), counts
+        # Copy on write: PyTorch wants what it may change, and the file stays as it is.
+        mapped = np.memmap(self._values, np.float16, "c", shape=(self._rows, self._width))
+        rows = np.concatenate(
+            [np.arange(first, first + count) for first, count in (self._place[key] for key in keys)]
+        )
+        in_order = (np.diff(rows) == 1).all()
+        return torch.from_numpy(
+            mapped[rows[0] : rows[-1] + 1] if in_order else mapped[rows]
+        ), counts
 
 
-def compute_windows(
-    records: Sequence[Record], root: str | Path, *, backbone: str, windows: int, cache: str | Path
-) -> WindowFeatures:
-    """Features of the windows of each record's drawn augmentation, kept as those of squares are.
+class AugmentedViews(Dataset[tuple[Tensor, np.ndarray]]):
+    """What of each picture's augmentation is looked at: [V, 3, size, size], and its compression
+    [2]."""
 
-    windows: at native scale, at most (causalclip.clip.backbones.plan_views).
-    """
-    files = _compute(records, root, backbone=backbone, name="drawn", cache=cache, windows=windows)
-    return WindowFeatures(files, load_tower(backbone))
+    def __init__(
+        self, pictures: Sequence[tuple[Record, int]], root: str | Path, *, size: int, windows: int
+    ) -> None:
+        """pictures: each with the number of its augmentation. windows: 0 for one square of each."""
+        self._pictures, self._root, self._size, self._windows = pictures, root, size, windows
 
+    def __len__(self) -> int:
+        return len(self._pictures)
 
-def _compute(
-    records: Sequence[Record],
-    root: str | Path,
-    *,
-    backbone: str,
-    name: Augmentation,
-    cache: str | Path,
-    windows: int = 0,
-) -> list[Path]:
-    """The file of every record's augmentation, written where it was not there."""
-    folder = Path(cache) / f"{re.sub('[^A-Za-z0-9@._-]+', '+', backbone)}-{VERSION}"
-    numbers = [augmentation_number(record, name) for record in records]
-    files = [_file(folder, r, n, windows) for r, n in zip(records, numbers, strict=True)]
-    missing = [each for each in zip(records, numbers, files, strict=True) if not each[2].exists()]
-    chunks = (missing[first : first + CHUNK] for first in range(0, len(missing), CHUNK))
-    jobs = [FeatureJob(backbone, str(root), tuple(chunk), windows) for chunk in chunks]
-    in_processes(run_job, jobs, label=f"features, {name}", unit=f"x{CHUNK}")
-    return files
+    def __getitem__(self, index: int) -> tuple[Tensor, np.ndarray]:
+        record, number = self._pictures[index]
+        return augmented_views(record, self._root, number, size=self._size, windows=self._windows)
 
 
-def _file(folder: Path, record: Record, number: int, windows: int) -> Path:
-    """Where a picture's features are kept: by its hash where it has one, and by what is used of
-    it."""
-    part = f"{record.crop}{record.grid}"
-    hashed = len(record.picture) == 64 and not part
-    name = (
-        record.picture if hashed else hashlib.sha256(f"{record.path} {part}".encode()).hexdigest()
-    )
-    kind = f"windows{windows}-copy{number}" if windows else f"copy{number}"
-    return folder / kind / name[:2] / f"{name}.npy"
-
-
-def in_processes(
-    work: Callable[[Any], None], jobs: Sequence[Any], *, label: str, unit: str
-) -> None:
-    """Does the jobs, a process a processor; each writes its own result."""
-    if jobs:
-        # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
-        with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
-            list(tqdm(pool.map(work, jobs), total=len(jobs), desc=label, unit=unit))
-
-
-@cache
-def process_tower(backbone: str) -> Tower:
-    """The tower of a worker process, on one thread."""
-    torch.set_num_threads(1)
-    return load_tower(backbone)
-
-
-def run_job(job: FeatureJob) -> None:
-    """Computes one chunk and writes it: all parts of every view, then its compression, in half
-    precision.
-
-    A file holds [D + 2] of a square, or [W, D + 2] of W windows.
-    """
-    tower = process_tower(job.backbone)
-    for some in (job.pictures[at : at + 8] for at in range(0, len(job.pictures), 8)):
-        seen = [
-            _shots(r, job.root, number, size=tower.image_size, windows=job.windows)
-            for r, number, _ in some
-        ]
-        ends = np.cumsum([len(shots) for shots, _ in seen])[:-1]
-        features = np.split(_embed(torch.cat([shots for shots, _ in seen]), tower), ends)
-        for (_, _, target), rows, (_, quality) in zip(some, features, seen, strict=True):
-            whole = np.concatenate([rows, np.tile(quality.astype(np.float16), (len(rows), 1))], 1)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # a killed run leaves no half file under the name
-            partial = target.with_suffix(".partial.npy")
-            np.save(partial, whole if job.windows else whole[0])
-            partial.rename(target)
-
-
-def _shots(
+def augmented_views(
     record: Record, root: str | Path, number: int, *, size: int, windows: int
 ) -> tuple[Tensor, np.ndarray]:
-    """What of the record's augmentation is looked at, [V, 3, size, size], and its compression."""
+    """One square of an augmentation, or its windows, [V, 3, size, size], and its compression
+    [2]."""
     if windows:
         return augment_to_windows(record, root, number, size=size, windows=windows)
     view, quality = augment_to_square(record, root, number, size=size)
     return view[None], quality
 
 
+def compute_features(
+    records: Sequence[Record],
+    root: str | Path,
+    *,
+    backbone: str,
+    parts: Sequence[str],
+    augmentations: Sequence[Augmentation],
+    cache: str | Path,
+    device: torch.device | None = None,
+) -> SquareFeatures:
+    """Features of those augmentations of every record: read where they are kept, else computed and
+    kept.
+
+    Args:
+        records: N pictures; root: of their paths.
+        parts: of the embedding (causalclip.clip.tower); each choice of them has a file of its own
+            in `cache`.
+        device: that computes; None for the processor.
+    """
+    file = _compute(
+        records, root, backbone, parts, augmentations, cache, 0, device or torch.device("cpu")
+    )
+    values, _ = file.read(
+        [_key(r, augmentation_number(r, name)) for name in augmentations for r in records]
+    )
+    values = values.view(len(augmentations), len(records), values.shape[1])
+    return SquareFeatures(values[..., :-QUALITY], values[..., -QUALITY:].double().numpy())
+
+
+def compute_windows(
+    records: Sequence[Record],
+    root: str | Path,
+    *,
+    backbone: str,
+    parts: Sequence[str],
+    windows: int,
+    cache: str | Path,
+    device: torch.device | None = None,
+) -> WindowFeatures:
+    """Features of the windows of each record's drawn augmentation, kept as those of squares are.
+
+    windows: at native scale, at most (causalclip.clip.backbones.plan_views).
+    """
+    file = _compute(
+        records, root, backbone, parts, ("drawn",), cache, windows, device or torch.device("cpu")
+    )
+    values, counts = file.read([_key(r, augmentation_number(r, "drawn")) for r in records])
+    return WindowFeatures(values[:, :-QUALITY], np.repeat(np.arange(len(records)), counts))
+
+
+def _compute(
+    records: Sequence[Record],
+    root: str | Path,
+    backbone: str,
+    parts: Sequence[str],
+    augmentations: Sequence[Augmentation],
+    cache: str | Path,
+    windows: int,
+    device: torch.device,
+) -> FeatureFile:
+    """The file of these parts, with every record's augmentations in it."""
+    name = re.sub("[^A-Za-z0-9@._-]+", "+", backbone)
+    own = hashlib.sha256(repr((backbone, tuple(parts), windows)).encode()).hexdigest()[:8]
+    folder = (
+        Path(cache)
+        / f"{name}-{VERSION}"
+        / (f"windows{windows}-{own}" if windows else f"squares-{own}")
+    )
+    tower = load_tower(backbone)
+    width = sum(part_widths(parts, tower)) + QUALITY
+    with FeatureFile.open(folder, width) as file:
+        wanted = [(r, augmentation_number(r, name)) for name in augmentations for r in records]
+        missing = list({_key(*each): each for each in wanted if _key(*each) not in file}.values())
+        if missing:
+            _fill(file, missing, root, tower.to(device), parts, windows=windows, device=device)
+    return file
+
+
+def _fill(
+    file: FeatureFile,
+    pictures: Sequence[tuple[Record, int]],
+    root: str | Path,
+    tower: Tower,
+    parts: Sequence[str],
+    *,
+    windows: int,
+    device: torch.device,
+) -> None:
+    """Computes the pictures' rows and adds them, a batch at a time: other processes augment, this
+    one embeds."""
+    loader = DataLoader(
+        AugmentedViews(pictures, root, size=tower.image_size, windows=windows),
+        batch_size=BATCH,
+        collate_fn=list,  # pictures differ in their number of windows
+        num_workers=(os.cpu_count() or 1) if len(pictures) > FEW else 0,
+        # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
+        multiprocessing_context="spawn" if len(pictures) > FEW else None,
+    )
+    with tqdm(total=len(pictures), desc="features", unit="picture", smoothing=0.05) as bar:
+        first = 0
+        for batch in loader:
+            counts = [len(shots) for shots, _ in batch]
+            embedded = _embed(torch.cat([shots for shots, _ in batch]), tower, parts, device)
+            quality = np.repeat(np.stack([quality for _, quality in batch]), counts, axis=0)
+            rows = np.concatenate([embedded, quality.astype(np.float16)], 1)
+            keys = [_key(*each) for each in pictures[first : first + len(batch)]]
+            file.append(keys, np.split(rows, np.cumsum(counts)[:-1]))
+            first += len(batch)
+            bar.update(len(batch))
+
+
 @torch.inference_mode()
-def _embed(shots: Tensor, tower: Tower) -> np.ndarray:
-    """[B, 3, size, size] -> half [B, D], all parts."""
-    parts = all_parts(tower.layers)
+def _embed(shots: Tensor, tower: Tower, parts: Sequence[str], device: torch.device) -> np.ndarray:
+    """[B, 3, size, size] -> half [B, D], the parts side by side."""
     if not len(shots):
         return np.zeros((0, sum(part_widths(parts, tower))), np.float16)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        return np.asarray(embed(tower(shots), parts, tower).half().numpy())
+    with mixed_precision(device):
+        embedded = embed(tower(shots.to(device), **needs(parts, tower)), parts, tower)
+    return np.asarray(embedded.half().cpu().numpy())
+
+
+def _key(record: Record, number: int) -> str:
+    """What a picture's augmentation is kept under: its hash where it has one, and what is used of
+    it."""
+    part = f"{record.crop}{record.grid}"
+    hashed = len(record.picture) == 64 and not part
+    name = (
+        record.picture if hashed else hashlib.sha256(f"{record.path} {part}".encode()).hexdigest()
+    )
+    return f"{number}-{name}"
 
 
 @torch.inference_mode()
@@ -239,7 +312,9 @@ def neutral_patches(
     for label in (0, 1):
         rows = [i for i, r in enumerate(records) if r.label == label]
         for i in np.linspace(0, len(rows) - 1, min(count // 2, len(rows))).astype(int):
-            shots, _ = _shots(records[rows[i]], root, 0, size=tower.image_size, windows=windows)
+            shots, _ = augmented_views(
+                records[rows[i]], root, 0, size=tower.image_size, windows=windows
+            )
             if len(shots):
                 trace = tower(shots[:1], attributions=True, **needs(parts, tower))
                 totals.append(patch_total(trace, parts, tower))

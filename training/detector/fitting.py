@@ -20,6 +20,7 @@ from training.detector.data import Record
 BLOCK_COLUMNS = 768  # columns of a matrix product
 # log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
 GAIN = 3.0
+STANDARDISED = 100_000  # rows that the mean and deviation of a channel are taken from, at most
 # steps, pictures a step, rate: of the adversary that reads what is held back
 PROBING = 300, 256, 1e-3
 
@@ -113,6 +114,7 @@ def fit_head(
     patch_total: Tensor | None = None,
     environments: Tensor | None = None,
     start: CausalHead | None = None,
+    device: torch.device | None = None,
 ) -> CausalHead:
     """Fits the head in place, seeded, and returns it in evaluation mode.
 
@@ -124,6 +126,8 @@ def fit_head(
             them.
         start: a head with one mask for all pictures, whose verdict is taken in place of the
             ridge's.
+        device: that takes the steps, in float32; None for the processor, where the head ends in any
+            case.
 
     Raises:
         ValueError: channels are to be selected without environments.
@@ -131,7 +135,7 @@ def fit_head(
     """
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
-    head.standardise_by(copies.flatten(0, 1).float(), patch_total)
+    head.standardise_by(_spread(copies).float(), patch_total)
     if config.selection:
         if environments is None:
             raise ValueError(
@@ -153,6 +157,8 @@ def fit_head(
     elif config.ridge:
         start_at_ridge(head, copies, labels, strength=config.ridge, sample_weight=sample_weight)
     head.tau.fill_(config.tau_end)
+    device = device or torch.device("cpu")
+    head.to(device)
     optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
     steps = config.epochs * -(-len(labels) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -161,11 +167,16 @@ def fit_head(
     batches = in_turn(len(labels), config.batch)
     for step in range(steps):
         rows = next(batches)
-        batch = copies[torch.randint(len(copies), (len(rows),)), rows].float()
-        weight = None if sample_weight is None else sample_weight[rows]
+        batch = copies[torch.randint(len(copies), (len(rows),)), rows].to(device).float()
+        weight = None if sample_weight is None else sample_weight[rows].to(device)
         tau = temperature(config, step / steps)
         loss = causal_loss(
-            head, batch, labels[rows], weights=config.weights, tau=tau, sample_weight=weight
+            head,
+            batch,
+            labels[rows].to(device),
+            weights=config.weights,
+            tau=tau,
+            sample_weight=weight,
         )
         optimiser.zero_grad()
         loss.backward()
@@ -175,7 +186,19 @@ def fit_head(
             average.update_parameters(head)
     if config.average:
         head.load_state_dict(average.module.state_dict())
-    return head.eval()
+    return head.cpu().eval()
+
+
+def _spread(copies: Tensor) -> Tensor:
+    """At most STANDARDISED rows of [K, N, D], spread evenly: all of a large set would not fit into
+    memory."""
+    count = copies.shape[0] * copies.shape[1]
+    rows = (
+        torch.arange(count)
+        if count <= STANDARDISED
+        else torch.linspace(0, count - 1, STANDARDISED).long()
+    )
+    return copies[rows // copies.shape[1], rows % copies.shape[1]]
 
 
 def temperature(config: TrainConfig, progress: float) -> float:

@@ -114,7 +114,7 @@ def problem(records: Sequence[Record], features: SquareFeatures, recipe: Recipe)
     fold_of = assign_folds(records, folds=recipe.folds)
     return Problem(
         records=tuple(records),
-        features=features.take(recipe.parts),
+        features=features.values,
         labels=torch.tensor([float(r.label) for r in records]),
         weight=balance(records, broad=recipe.broad),
         fold=np.array([fold_of[r.group] for r in records]),
@@ -130,13 +130,10 @@ def fit(
     neutral: Tensor | None = None,
     head: CausalHead | None = None,
     start: CausalHead | None = None,
+    device: torch.device | None = None,
 ) -> CausalHead:
     """A head (a new causal one where none is given) on every fold but one, or on all."""
-    rows = (
-        np.flatnonzero(data.fold != leave_out)
-        if leave_out is not None
-        else np.arange(len(data.fold))
-    )
+    rows = slice(None) if leave_out is None else np.flatnonzero(data.fold != leave_out)
     torch.manual_seed(config.seed)  # of its first weights, too
     head = head or config.new_head(data.features.shape[2])
     weight = data.weight[rows]
@@ -149,11 +146,18 @@ def fit(
         patch_total=neutral,
         environments=torch.from_numpy(data.environments[rows]),
         start=start,
+        device=device,
     )
 
 
 @torch.inference_mode()
-def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = None) -> np.ndarray:
+def held_out_logits(
+    data: Problem,
+    config: TrainConfig,
+    *,
+    keep: Path | None = None,
+    device: torch.device | None = None,
+) -> np.ndarray:
     """[K, N]: every augmentation by a head that saw neither its family nor its site. Finished folds
     stay in `keep`."""
     logits = np.zeros(data.features.shape[:2])
@@ -166,7 +170,7 @@ def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = N
             head.eval()
         else:
             with torch.inference_mode(False):
-                head = fit(data, config, leave_out=int(fold))
+                head = fit(data, config, leave_out=int(fold), device=device)
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 # a killed run leaves no half file under the name
@@ -174,7 +178,9 @@ def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = N
                 save_file(head.state_dict(), partial)
                 partial.rename(file)
         for copy, features in enumerate(data.features):
-            logits[copy, rows] = head(features[rows].float()).logit.numpy()
+            logits[copy, rows] = torch.cat(
+                [head(some.float()).logit for some in features[rows].split(4096)]
+            ).numpy()
     return logits
 
 
@@ -259,12 +265,14 @@ def train_detector(
     backbone: str,
     recipe: Recipe,
     cache: str | Path,
+    device: torch.device | None = None,
 ) -> Detector:
     """Trains, calibrates and saves a detector, with its card. Runs again from where a killed run
     was.
 
     records: to learn from (training_records of a manifest, or read_originals of the data set);
     root: of their paths.
+    device: that computes; None for the processor.
 
     Raises:
         BadManifest: nothing can be learned from the data; said before anything is computed.
@@ -274,20 +282,24 @@ def train_detector(
     original = records
     records = divide_lone_groups(records, folds=recipe.folds)
     check_training(records, folds=recipe.folds)
-    features = compute_features(
-        records, root, backbone=backbone, augmentations=recipe.augmentations, cache=cache
-    )
+    computed: dict[str, Any] = {
+        "backbone": backbone,
+        "parts": recipe.parts,
+        "cache": cache,
+        "device": device,
+    }
+    features = compute_features(records, root, augmentations=recipe.augmentations, **computed)
     data = problem(records, features, recipe)
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
-    raw = held_out_logits(data, recipe.head, keep=keep)
+    raw = held_out_logits(data, recipe.head, keep=keep, device=device)
     judged, quality = raw, features.compression
     problems: dict[Kind, Problem] = {"whole": data}
     if recipe.windows:
-        seen = compute_windows(
-            records, root, backbone=backbone, windows=recipe.windows, cache=cache
-        )
-        problems["window"] = data.of_windows(seen.take(recipe.parts), seen.picture)
-        logits = held_out_logits(problems["window"], recipe.head, keep=keep / "window")[0]
+        seen = compute_windows(records, root, windows=recipe.windows, **computed)
+        problems["window"] = data.of_windows(seen.values, seen.picture)
+        logits = held_out_logits(
+            problems["window"], recipe.head, keep=keep / "window", device=device
+        )[0]
         rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
         judged = seen.together(raw[rows], logits, share=recipe.share)[None]
         quality = features.compression[rows][None]
@@ -298,7 +310,7 @@ def train_detector(
     for kind, its in problems.items():
         windows = recipe.windows if kind == "window" else 0
         usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
-        heads[kind] = fit(its, recipe.head, neutral=usual, start=known.get(kind))
+        heads[kind] = fit(its, recipe.head, neutral=usual, start=known.get(kind), device=device)
     config = DetectorConfig(
         backbone=backbone,
         parts=recipe.parts,
@@ -316,13 +328,9 @@ def train_detector(
     told_apart: dict[str, Any] = {}
     if others:
         augmented = compute_features(
-            others,
-            root,
-            backbone=backbone,
-            augmentations=recipe.augmentations[:AUGMENTATIONS],
-            cache=cache,
+            others, root, augmentations=recipe.augmentations[:AUGMENTATIONS], **computed
         )
-        both = torch.cat([data.features[:AUGMENTATIONS], augmented.take(recipe.parts)], 1)
+        both = torch.cat([data.features[:AUGMENTATIONS], augmented.values], 1)
         detector.image_types, told_apart = fit_image_types([*records, *others], both)
     detector.save_pretrained(out)
     widths = dict(zip(recipe.parts, part_widths(recipe.parts, tower), strict=True))

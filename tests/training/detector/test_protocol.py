@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
-from tests.makers.detectors import Inside, gridded, write_tower
+from tests.makers.detectors import gridded, write_tower
 from training.__main__ import app
 from training.dataset.folders import BadFolder, Row, read_folder
 from training.detector.data import Record, assign_folds, check_training, divide_lone_groups
@@ -46,11 +46,10 @@ def genimage(tmp_path: Path) -> Path:
 
 
 def test_one_series_is_learned_from_and_every_one_is_in_the_table(
-    genimage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    genimage: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("training.detector.features.ProcessPoolExecutor", Inside)
     manifest, model = tmp_path / "manifest.csv", tmp_path / "model"
-    config = json.loads((ROOT / "configs" / "paper.json").read_text())
+    config = json.loads((ROOT / "training" / "configs" / "paper.json").read_text())
     config["head"] |= {"batch": 8, "hidden": 8}
     (tmp_path / "config.json").write_text(json.dumps(config | {"folds": 3}))
     where = ("--manifest", manifest, "--root", genimage)
@@ -63,7 +62,14 @@ def test_one_series_is_learned_from_and_every_one_is_in_the_table(
 
     tower = write_tower(tmp_path / "tower")
     invoke(
-        "train", *where, "--backbone", tower, "--config", tmp_path / "config.json", "--out", model
+        "detector",
+        *where,
+        "--backbone",
+        tower,
+        "--config",
+        tmp_path / "config.json",
+        "--out",
+        model,
     )
     printed = invoke(
         "evaluate", *where, "--model", model, "--out", tmp_path / "report.json", "--table"

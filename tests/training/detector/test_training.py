@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from causalclip.detector import Detector
 from causalclip.method import PictureMask, SharedMask
 from tests.makers.detectors import WORKSHOP_CONFIG as CONFIG
 from tests.makers.detectors import (
-    Inside,
     gridded,
     read_rows,
     saved_detector,
@@ -52,8 +50,7 @@ def evaluate(workshop: Path) -> Result:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("training.detector.features.ProcessPoolExecutor", Inside)
+def workshop(tmp_path: Path) -> Path:
     return workshop_folder(tmp_path)
 
 
@@ -61,16 +58,20 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --------------------------------------------------------------------------------------------------
 
 
-def kept(workshop: Path) -> dict[Path, int]:
-    """Finished pieces of work and when they were written."""
-    files = [
-        *(workshop / "cache").rglob("*.np[yz]"),
-        *(workshop / "model").rglob("checkpoints/**/*.safetensors"),
+def kept(workshop: Path) -> dict[str, int]:
+    """Finished pieces of work: pictures and where their features lie, heads and when they were
+    written."""
+    lines = [
+        line
+        for file in (workshop / "cache").rglob("keys.txt")
+        for line in file.read_text().splitlines()
     ]
-    return {f: f.stat().st_mtime_ns for f in files if "partial" not in f.name}
+    files = (workshop / "model").rglob("checkpoints/**/*.safetensors")
+    heads = {str(f): f.stat().st_mtime_ns for f in files if "partial" not in f.name}
+    return {line: number for number, line in enumerate(lines)} | heads
 
 
-def killed_after_the_first_piece(workshop: Path) -> dict[Path, int]:
+def killed_after_the_first_piece(workshop: Path) -> dict[str, int]:
     """Starts the training, kills it and what it started when something is finished, and returns
     what was."""
     command = [sys.executable, "-m", "training", *train_words(workshop)]
@@ -93,9 +94,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = killed_after_the_first_piece(workshop)
     assert before
     assert not (workshop / "model" / "config.json").exists()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.detector.features.ProcessPoolExecutor", Inside)
-        assert train(workshop).exit_code == 0
+    assert train(workshop).exit_code == 0
     after = kept(workshop)
     assert len(after) > len(before)
     assert all(after[file] == written for file, written in before.items())  # not computed again
@@ -241,7 +240,7 @@ def test_training_goes_on_without_what_cannot_be_read(workshop: Path) -> None:
             "Stopped. What is finished is kept: the same command goes on from there.",
         ),
         (
-            BrokenProcessPool("gone"),
+            RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
             "A worker process was killed, most likely for want of memory. What is finished",
         ),
     ],
@@ -252,7 +251,7 @@ def test_a_stopped_run_says_what_is_kept(
     def stop(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("training.detector.features.in_processes", stop)
+    monkeypatch.setattr("training.detector.features._embed", stop)
     refused(train(workshop), words)
     (workshop / "report.json").write_text("the old one")
     monkeypatch.setattr("training.detector.evaluation.score_split", stop)

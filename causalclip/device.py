@@ -1,0 +1,37 @@
+"""Where models compute: on a graphics card where there is one, else on the processor."""
+
+import os
+from contextlib import AbstractContextManager
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+VARIABLE = "CAUSALCLIP_DEVICE"
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """Returns the device of a name.
+
+    Args:
+        name: "auto" (a card if PyTorch sees one), "cpu" or "cuda"; None for what CAUSALCLIP_DEVICE
+            says, or "auto".
+
+    Raises:
+        ValueError: it is none of these, or PyTorch sees no card.
+    """
+    name = name or os.environ.get(VARIABLE) or "auto"
+    if name not in DEVICES:
+        raise ValueError(f"The device {name!r} is none of {', '.join(DEVICES)}.")
+    seen = torch.cuda.is_available()
+    if name == "cuda" and not seen:
+        raise ValueError(
+            "PyTorch sees no graphics card: its build has no CUDA, or the driver is missing. Use "
+            "--device cpu, or auto."
+        )
+    return torch.device("cuda" if seen and name != "cpu" else "cpu")
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[None]:
+    """Has matrix products computed in bfloat16, what needs it in float32."""
+    context: AbstractContextManager[None] = torch.autocast(device.type, dtype=torch.bfloat16)
+    return context
