@@ -22,7 +22,7 @@ MIRRORS ?=
 WORKERS ?= 3
 SUITE ?= not ray and not full
 
-.PHONY: app test test-all types suite test-archive data detector screenshot space redteam lock
+.PHONY: app test test-all types suite test-archive data detector screenshot space space-rehearsal redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -68,6 +68,9 @@ lock: .venv/.dev
 
 space:
 	$(PYTHON) -m scripts.space $(if $(GPU),--gpu)
+
+space-rehearsal: .venv/.dev
+	$(BIN)/python -m scripts.space_rehearsal $(if $(GPU),--gpu)
 
 screenshot: .venv/.dev
 	$(BIN)/python scripts/screenshot.py

@@ -66,6 +66,9 @@ def main() -> None:
     )
     parser.add_argument("--gpu", action="store_true", help="as a Space with ZeroGPU")
     parser.add_argument("--python", help="another Python than README.md names, such as 3.11")
+    parser.add_argument(
+        "--built", action="store_true", help="start what was installed the last time"
+    )
     options = parser.parse_args()
     space, python = options.out / "space", options.out / "venv" / "bin" / "python"
 
@@ -78,14 +81,11 @@ def main() -> None:
     )
 
     # 2. Install
-    begun = time.monotonic()
-    build_environment(
-        python,
-        options.python or front_matter["python_version"],
-        space,
-        sdk=front_matter["sdk_version"],
-    )
-    print(f"installed in {time.monotonic() - begun:.0f} s", flush=True)
+    version = options.python or front_matter["python_version"]
+    if not options.built:
+        begun = time.monotonic()
+        build_environment(python, version, space, sdk=front_matter["sdk_version"])
+        print(f"installed in {time.monotonic() - begun:.0f} s", flush=True)
 
     # 3. Start, and judge a picture
     with TemporaryDirectory() as folder, lender(options.gpu) as (asked, lent_by):
@@ -159,7 +159,11 @@ def started(
     """Starts the Space's app with Spaces' variables and nothing of this shell's; yields its process
     and port."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    environment = {**kept, **VARIABLES, **variables, "HOME": str(log.parent)}
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])  # Spaces has 7860, which may be taken here
+    own = {"HOME": str(log.parent), "GRADIO_SERVER_PORT": port}
+    environment = {**kept, **VARIABLES, **variables, **own}
     with log.open("w") as output:
         process = psutil.Popen(
             [python, "app.py"], cwd=space, env=environment, stdout=output, stderr=subprocess.STDOUT
@@ -172,8 +176,9 @@ def started(
             time.sleep(0.1)
         yield process, int(said[1])
     finally:
-        process.terminate()
-        process.wait()
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
         print(log.read_text(), end="", flush=True)
 
 
