@@ -58,7 +58,9 @@ def main() -> None:
         parser.error(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(known)}.")
     for name in names:
         if name != "pages":
-            write(name, import_module(f"benchmarks.{name}").measure(options))
+            report = import_module(f"benchmarks.{name}").measure(options)
+            if report is not None:
+                write(name, report)
     pages.write_all()
 
 

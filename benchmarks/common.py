@@ -37,6 +37,8 @@ class Options:
 
     files: the marked files of training/tables/marks.csv, as SHA256.EXT. victim: another embedded
     vision-language model.
+    vlm: the vision-language model that is attacked and asked. prompt: a file with a defence prompt
+    for it. device: auto, cpu or cuda, of what can use a graphics card.
     pictures: how many are judged, where judging is slow; 0 for as many as the published table has.
     """
 
@@ -47,6 +49,9 @@ class Options:
     victim: Path = ROOT.parent / "vlm-1"
     recipe: Path = ROOT / "training" / "configs" / "linear.json"
     model: str = HEADS[DEFAULT_HEAD]
+    vlm: str = "embedded"
+    prompt: str = ""
+    device: str = "auto"
     pictures: int = 0
     minutes: float = 5.0
     clients: int = 32

@@ -135,9 +135,9 @@ def time_purifier(width: int, height: int) -> dict[str, Any]:
 
     torch.set_num_threads(2)
     purifier = PurifierPipeline.from_pretrained()
-    if gate := purifier.config["gate"]:
-        *weight, bias = gate["weight"]
-        purifier.register_to_config(gate=gate | {"weight": (*weight, bias + 1e9)})  # type: ignore[attr-defined]
+    if detector := purifier.config["attack_detector"]:
+        *weight, bias = detector["weight"]
+        purifier.register_to_config(attack_detector=detector | {"weight": (*weight, bias + 1e9)})  # type: ignore[attr-defined]
     pixels = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     purifier(pixels)
     walls, cpus = [], []

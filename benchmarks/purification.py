@@ -1,11 +1,14 @@
-"""What defences keep of a vision-language model's answers under attack: `python -m purifier
-evaluate`, in days.
+"""What defences keep of a vision-language model's answers under attack, in days.
+
+    python -m benchmarks purification                              the embedded model
+    python -m benchmarks purification --vlm NAME --data FOLDER     another one, on VQAv2's form
 
 The outcome of every picture is kept in .cache/purifier/measured, by the fingerprint of the weights,
 and is not measured again. The tables of docs/measured.md are made here, too.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,135 +17,167 @@ from typing import Any
 
 from benchmarks.common import HERE, ROOT, Options
 from benchmarks.tables import Report, Table, tabulate
+from purifier.vlm.interface import EMBEDDED
 
 PICTURES = 100  # a seed
-WHOLE = "ours, 1 step, adapted encoder"
-# how rows of what does not ship begin
+WHOLE, BY_OTHER = (
+    "ours, 1 step, adapted encoder",
+    "ours, 1 step",
+)  # of the embedded model, of others
+AS_THE_PAPER = "the network alone, adapted encoder"
+# How rows of what does not ship begin.
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"
 ANSWERS = "likely not generated", "inconclusive", "likely generated"  # of the detector
-# defences that are shown against an attacker who wants one sentence
-TARGETED = "no defence", "JPEG 10", WHOLE
-LEFT_OUT = (
-    "ours, 1 step",
-    "ours, 4 steps",
-    "ours, ungated",
-    "median blur",
-    "low pass, 40 px",
-)  # much as their neighbours
+LEFT_OUT = "ours, 4 steps", "ours, ungated", "median blur", "low pass, 40 px"  # as their neighbours
+SIDE_BY_SIDE = "clean", "PGD 8/255", "APGD 8/255"  # columns of which all is shown
+MOST_DB = 60.0  # the PSNR of equal pictures, as outcomes have it
 FEW = 50  # questions, below which two rows are not compared
+KEPT = (
+    "answers that stay as for the clean picture, with 95 % intervals, and answers that are "
+    "correct, in percent"
+)
 
 
-def measure(options: Options) -> dict[str, Any]:
-    """Cells of compared recipes whose models are not here are taken over from the report that is
-    there."""
+def measure(options: Options) -> dict[str, Any] | None:
+    """The report of the embedded model; None for another model, whose report is written to runs/.
+
+    Cells of compared recipes whose models are not here are taken over from the report that is
+    there.
+    """
+    data = options.data / "vlm" if (options.data / "vlm").is_dir() else options.data
+    command = [sys.executable, "-m", "benchmarks.defences", "--data", str(data)]
+    command += ["--pictures", str(options.pictures or PICTURES), "--device", options.device]
+    command += ["--keep", str(ROOT / ".cache" / "purifier" / "measured")]
+    if options.vlm != EMBEDDED:
+        name = re.sub(r"\W+", "-", options.vlm).strip("-")
+        command += ["--vlm", options.vlm, "--out", str(ROOT / "runs" / f"purification-{name}.json")]
+        command += ["--prompt", options.prompt] if options.prompt else []
+        subprocess.run(command, cwd=ROOT, check=True)
+        return None
+
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "report.json"
         if (earlier := HERE / "purification.json").is_file():
             out.write_bytes(earlier.read_bytes())
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.defences",
-            "--data",
-            str(options.data / "vlm"),
-            "--out",
-            str(out),
-        ]
-        command += [
-            "--forensics",
-            str(options.forensics),
-            "--pictures",
-            str(options.pictures or PICTURES),
-        ]
-        command += ["--keep", str(ROOT / ".cache" / "purifier" / "measured")]
+        command += ["--out", str(out), "--forensics", str(options.forensics)]
         subprocess.run(command, cwd=ROOT, check=True)
         report: dict[str, Any] = json.loads(out.read_text())
     return report
 
 
-def defence_tables(report: Report, victim: Report) -> list[Table]:
-    """What is kept under each threat model, what each part is worth, a second victim, the
-    detector's answers."""
+def defence_tables(report: Report, victim: Report | None) -> list[Table]:
+    """The tables of a report.
+
+    What is kept under each threat model, everything side by side, what each part is worth, an
+    attacker's sentence, a second victim, and the detector's answers. Empty ones are left out.
+    """
     cells = {(c["row"], c["column"]): c for c in report["cells"]}
+    whole = WHOLE if any(row == WHOLE for row, _ in cells) else BY_OTHER
+    left_out = LEFT_OUT if whole == BY_OTHER else (*LEFT_OUT, BY_OTHER)
+    shown = {key: cell for key, cell in cells.items() if key[0] not in left_out}
+
+    # 1. Columns by what the attacker knows
     grey: list[str] = []
     knowing: list[str] = []
     for column, about in report["threats"].items():
-        weaker = column.startswith("full-gradient") or about["threat"].startswith(
-            "budget by budget, adaptive"
-        )
-        if (WHOLE, column) in cells and not weaker:
-            (grey if about["threat"].startswith(("grey", "no attack")) else knowing).append(column)
+        threat = about["threat"]
+        weaker = column.startswith("full-gradient")
+        weaker = weaker or threat.startswith("budget by budget, adaptive")
+        if (whole, column) in cells and not weaker:
+            (grey if threat.startswith(("grey", "no attack")) else knowing).append(column)
+
+    # 2. Who wanted one sentence said
+    targeted = ("no defence", "JPEG 10", whole)
+    said = {
+        cell["row"].replace(whole, "all"): cell
+        for cell in report["cells"]
+        if "said" in cell and cell["row"] in targeted
+    }
+    wanted = "an attacker who wants one sentence said as the caption (PGD 8/255)"
+    columns = {"questions": "{n}", "the sentence is said": "{said:%}"}
+
+    # 3. What the detector says
     verdicts = {
         f"{'generated' if label == 'fake' else label}, {when}": found
         for label, by_time in (report["detector"] or {}).items()
         for when, found in by_time.items()
         if isinstance(found, dict)
     }
-    said = {
-        c["row"].replace(WHOLE, "all"): c
-        for c in report["cells"]
-        if "said" in c and c["row"] in TARGETED
-    }
-    wanted = "an attacker who wants one sentence said as the caption (PGD 8/255)"
+    answers = {answer: f"{{{answer}:%}}" for answer in ANSWERS}
     judged = "what the detector says of them; the rest gets no answer"
+
     tables = [
-        _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
-        _kept(
-            cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"
-        ),
-        _worth(report),
-        tabulate("defence", said, {"questions": "{n}", "the sentence is said": "{said:%}"}, wanted),
-        _transfer(victim),
-        tabulate("pictures", verdicts, {answer: f"{{{answer}:%}}" for answer in ANSWERS}, judged),
+        _kept(shown, grey, f"{KEPT}; the attacker knows the model, not the defence"),
+        _kept(shown, knowing, f"{KEPT}; the attacker knows both, or asks the defended model"),
+        _side_by_side(shown),
+        _worth(report, cells),
+        tabulate("defence", said, columns, wanted),
+        *([_transfer(victim)] if victim else []),
+        tabulate("pictures", verdicts, answers, judged),
     ]
     return [table for table in tables if table.rows]
 
 
 def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str) -> Table:
-    """One threat model: a row for each defence that was asked; n stands where a cell rests on fewer
-    questions."""
+    """One threat model: a row for each defence that was asked; n stands where a cell rests on
+    fewer questions."""
     usual = {
         column: max(c["n"] for (_, name), c in cells.items() if name == column)
         for column in columns
     }
     rows: dict[str, dict[str, str]] = {}
     for (row, column), cell in cells.items():
-        if column in columns and not row.startswith(COMPARED) and row not in LEFT_OUT:
+        if column in columns and not row.startswith(COMPARED):
             low, high = cell["agreement_interval"]
-            fewer = f", n = {cell['n']}" if cell["n"] != usual[column] else ""
-            shares = f"{100 * cell['agreement']:.0f} ({100 * low:.0f} to {100 * high:.0f})"
-            rows.setdefault(row, {})[column] = shares + fewer
+            text = f"{100 * cell['agreement']:.0f} ({100 * low:.0f} to {100 * high:.0f})"
+            text += f", {100 * cell['accuracy']:.0f} correct"
+            text += f", n = {cell['n']}" if cell["n"] != usual[column] else ""
+            rows.setdefault(row, {})[column] = text
+    names = [name.removesuffix(", white-box adaptive") for name in usual]
     head = [
         "defence",
-        *(f"{name.removesuffix(', white-box adaptive')}, n = {n}" for name, n in usual.items()),
+        *(f"{name}, n = {usual[key]}" for name, key in zip(names, usual, strict=True)),
     ]
-    return Table(
-        head,
-        [[row, *(kept.get(name, "") for name in usual)] for row, kept in rows.items()],
-        caption,
+    lines = [[row, *(kept.get(name, "") for name in usual)] for row, kept in rows.items()]
+    return Table(head, lines, caption)
+
+
+def _side_by_side(cells: dict[tuple[str, str], Report]) -> Table:
+    """Of each defence: answers, captions, and how near the picture is to the clean one."""
+    head = ["attack", "defence", "questions", "stay", "correct", "CIDEr (captions)"]
+    head += ["PSNR, dB", "SSIM"]
+    rows = []
+    for (row, column), cell in cells.items():
+        if column not in SIDE_BY_SIDE:
+            continue
+        name = f"as the paper: {row}" if row == AS_THE_PAPER else row
+        shares = f"{cell['agreement']:.0%}", f"{cell['accuracy']:.0%}"
+        captions = f"{cell['cider']:.2f} ({cell['captions']})" if cell["captions"] else ""
+        psnr = "equal" if cell["psnr"] >= MOST_DB else f"{cell['psnr']:.1f}"
+        rows.append([column, name, str(cell["n"]), *shares, captions, psnr, f"{cell['ssim']:.3f}"])
+    rows.sort(key=lambda row: SIDE_BY_SIDE.index(row[0]))
+    caption = (
+        "all that was measured, side by side; PSNR and SSIM are those of the picture behind the "
+        "defence to the clean one, CIDEr of captions to people's"
     )
+    return Table(head, rows, caption)
 
 
-def _worth(report: Report) -> Table:
+def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
     """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact
     test."""
-    head = [
-        "attack",
-        "the whole against",
-        "questions",
-        "kept",
-        "kept against",
-        "won",
-        "lost",
-        "p (McNemar)",
-    ]
+    head = ["attack", "the whole against", "questions", "kept", "kept against"]
+    head += ["correct", "correct against", "won", "lost", "p (McNemar)"]
     rows = []
     for p in report.get("paired", []):
         if p["row"] != WHOLE or p["column"] == "clean" or p["n"] < FEW:
             continue
+        both = [cells[name, p["column"]] for name in (p["row"], p["against"])]
+        correct = [f"{cell['accuracy']:.0%}" if cell["n"] == p["n"] else "" for cell in both]
         shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
-        against, counts = p["against"].removeprefix("ours "), (str(p["won"]), str(p["lost"]))
-        rows.append([p["column"], against, str(p["n"]), *shares, *counts, f"{p['p']:.2g}"])
+        counts = str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"
+        against = p["against"].removeprefix("ours ")
+        rows.append([p["column"], against, str(p["n"]), *shares, *correct, *counts])
     caption = (
         "answers that stay, on the same attacked pictures; the unsupervised denoiser and the "
         "regression learned the 1,400 steps with which ours began"
@@ -156,17 +191,13 @@ def _transfer(report: Report) -> Table:
     kept: dict[str, dict[str, str]] = {}
     for cell in report["cells"]:
         pair = f"{cell['attacked']}, read by {cell['read by']}"
-        kept.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = (
-            f"{cell['agreement']:.0%}"
-        )
+        share = f"{cell['agreement']:.0%}"
+        kept.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = share
     columns = list(next(iter(kept.values())))
     caption = (
         f"answers that stay where another model reads (PGD 8/255, {report['cells'][0]['n']} "
         "questions); it learned from another seed, has another kind of decoder, and sees through "
         "the same tower"
     )
-    return Table(
-        ["attacked", *columns],
-        [[pair, *(of[name] for name in columns)] for pair, of in kept.items()],
-        caption,
-    )
+    lines = [[pair, *(of[name] for name in columns)] for pair, of in kept.items()]
+    return Table(["attacked", *columns], lines, caption)

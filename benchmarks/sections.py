@@ -377,10 +377,14 @@ def purification(read: Reports) -> Told:
     report = read("purification")
     words = (
         "How often a vision-language model answers behind a defence as it does for the clean "
-        "picture, in percent, with 95 % intervals. Against an attacker who knows the purifier "
-        "nothing holds. JPEG has no gradient, so its attacker goes around it, which is weaker. "
-        "Rows with “adapted encoder” are what the Purify tab shows; “ungated” purifies every "
-        "picture, by a quantisation that is drawn anew. A purifier leaves traces of its own: "
+        "picture, and how often correctly: of clean pictures, it is right about 43 %. Counted in "
+        "correct answers, JPEG of quality 10 is as good as the whole purifier, and so is the whole "
+        "with an unsupervised denoiser in the network's place. Alone, the network keeps more "
+        "answers than the unsupervised denoiser alone, and more of the picture (PSNR, SSIM). "
+        "Against an attacker who knows the purifier nothing holds. JPEG has no gradient, so its "
+        "attacker goes around it, which is weaker. Rows with “adapted encoder” are what the Purify "
+        "tab shows; “ungated” purifies every picture, by a quantisation that is drawn anew. A "
+        "purifier leaves traces of its own: "
         f"judge the file that you were given, not the purified one. {report.get('note', '')}"
     ).strip()
     return Told(words, defence_tables(report, read("victim")))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import Options
-from benchmarks.defences.outcomes import load_samples
+from benchmarks.defences.samples import load_samples
 from benchmarks.defences.table import WHOLE, build_rows
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.budget import to_levels
@@ -32,7 +32,8 @@ def measure(options: Options) -> dict[str, Any]:
         "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim)),
     }
     rows = {
-        name: {r.name: r for r in build_rows(its, compared=None)} for name, its in models.items()
+        name: {r.name: r for r in build_rows(its, its.vlm, compared=None)}
+        for name, its in models.items()
     }
     kept: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for sample in load_samples(options.data / "vlm", count=options.pictures or PICTURES, seed=0):

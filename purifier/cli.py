@@ -11,6 +11,7 @@ import torch
 import typer
 
 from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
+from causalclip.device import DEVICES, choose_device
 from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES, ImageError
 from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
@@ -18,6 +19,7 @@ from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.goals import OBJECTIVES, make_goal
 from purifier.models import Models
 from purifier.pixels import MAX_PIXELS, check_png, save_exact, to_tensor
+from purifier.request import Request
 from purifier.vlm.interface import EMBEDDED
 
 app = typer.Typer(
@@ -42,12 +44,11 @@ Prompt = Annotated[
         help="A file of optimise-prompt: words before every prompt of a model of the hub."
     ),
 ]
-Eye = Annotated[
+LoraEncoder = Annotated[
     bool,
-    typer.Option(
-        help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures."
-    ),
+    typer.Option("--lora-encoder", help="By the LoRA encoder: CLIP, adapted to purified pictures."),
 ]
+Device = Annotated[str, typer.Option(help=f"Where models run: {', '.join(DEVICES)}.")]
 
 
 def load_models() -> Models:
@@ -77,6 +78,7 @@ def purify(
     always: Annotated[
         bool, typer.Option("--always", help="Purify what the attack detector judges clean, too.")
     ] = False,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Take an attack out of a picture; one that is judged clean is returned unchanged, but with
@@ -86,8 +88,9 @@ def purify(
         image = load_image(picture)
 
     with sentences():
-        pixels = to_tensor(image.pixels)
-        purifier, started = load_models().purifier, time.perf_counter()
+        chosen = choose_device(device)
+        pixels = to_tensor(image.pixels).to(chosen)
+        purifier, started = load_models().to(chosen).purifier, time.perf_counter()
         drawn = None if seed is None else torch.Generator().manual_seed(seed)
         cleaned = purifier(pixels, steps, noise, drawn, always).images
         seconds = time.perf_counter() - started
@@ -130,6 +133,7 @@ def attack(
         str | None, typer.Option(help="What shall be said instead; without it, anything else.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Move a picture inside a budget so that a model is misled."""
@@ -139,8 +143,10 @@ def attack(
             raise ValueError(f"There is no attack {kind!r}; use one of {', '.join(ATTACKS)}.")
         made = Attack(kind, eps, norm, steps or ATTACKS[kind].default_steps, seed=seed)  # type: ignore[arg-type]
         check_png(out)
-        clean = to_tensor(load_image(picture).pixels)
-        goal = make_goal(load_models(), clean, chosen, question=question, target=target)
+        on = choose_device(device)
+        clean = to_tensor(load_image(picture).pixels).to(on)
+        request = Request(attack=made, objective=chosen, question=question or "", target=target)
+        goal = make_goal(load_models().to(on), clean, request)
         started = time.perf_counter()
         moved = run_attack(made, clean, goal.objective)
         seconds = time.perf_counter() - started
@@ -168,12 +174,13 @@ def ask(
     question: Annotated[str, typer.Argument(help="What to ask about it.")],
     vlm: Vlm = EMBEDDED,
     prompt: Prompt = None,
-    eye: Eye = False,
+    lora_encoder: LoraEncoder = False,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
     with sentences():
-        model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
+        model, pixels = _speaker_and_pixels(picture, vlm, prompt, device, lora_encoder=lora_encoder)
         answer = model.answer(pixels, question)[0]
     row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
     _print(row, answer.spoken, as_json)
@@ -184,30 +191,33 @@ def caption(
     picture: In,
     vlm: Vlm = EMBEDDED,
     prompt: Prompt = None,
-    eye: Eye = False,
+    lora_encoder: LoraEncoder = False,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Say in one sentence what a picture shows."""
     with sentences():
-        model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
+        model, pixels = _speaker_and_pixels(picture, vlm, prompt, device, lora_encoder=lora_encoder)
         said = model.caption(pixels)[0]
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
 
 
 def _speaker_and_pixels(
-    picture: Path, name: str, prompt: Path | None, *, eye: bool
+    picture: Path, name: str, prompt: Path | None, device: str, *, lora_encoder: bool
 ) -> tuple[Any, Any]:
     image = load_image(picture)
 
     from purifier.vlm.hub import load_vlm, read_prompt  # imports transformers: seconds
 
-    if eye and name != EMBEDDED:
+    if lora_encoder and name != EMBEDDED:
         raise ValueError(
-            "The adapted encoder is for the embedded model. Leave out --eye, or --vlm."
+            "The LoRA encoder is for the embedded model. Leave out --lora-encoder, or --vlm."
         )
+    chosen, pixels = choose_device(device), to_tensor(image.pixels)
     if name == EMBEDDED and prompt is None:
-        return load_models().speaker(eye=eye), to_tensor(image.pixels)
-    return load_vlm(name, prefix=read_prompt(prompt) if prompt else ""), to_tensor(image.pixels)
+        return load_models().to(chosen).speaker(lora_encoder=lora_encoder), pixels.to(chosen)
+    model: Any = load_vlm(name, prefix=read_prompt(prompt) if prompt else "")
+    return model.to(chosen), pixels.to(chosen)
 
 
 @contextmanager

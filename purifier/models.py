@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from causalclip.detector import Detector
     from purifier.denoiser.pipeline import PurifierPipeline
+    from purifier.request import Request
     from purifier.vlm.interface import VisionLanguageModel
     from purifier.vlm.model import EmbeddedVLM
 
@@ -28,6 +29,8 @@ LOADERS = {  # what loads each shipped model; by name, as these bring seconds of
     "purifier": "purifier.denoiser.pipeline:PurifierPipeline.from_pretrained",
     "detector": "causalclip.detector:Detector.from_pretrained",
 }
+
+ON_DEVICE = {"vlm", "lora_vlm", "purifier"}  # what Models.to moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Models:
         prompt: a file with a defence prompt for it, see `vlm.hub.read_prompt`; "" for none.
         wait: returns once other threads have imported what they need: libraries that import lazily
             fail where two threads import them at once.
-        loaders: what loads vlm, purifier, adapted or detector, in place of the shipped one.
+        loaders: what loads vlm, purifier, lora_vlm or detector, in place of the shipped one.
     """
 
     def __init__(
@@ -65,9 +68,10 @@ class Models:
     ) -> None:
         self.wait = wait
         self.other = "" if other == EMBEDDED else other.rstrip("/").rpartition("/")[2]
-        self._load: dict[str, Any] = {"adapted": self._load_adapted, **loaders}
+        self._load: dict[str, Any] = {"lora_vlm": self._load_lora_vlm, **loaders}
         self._load.setdefault(OTHER, lambda: _load_other(other, prompt))
         self._loaded: dict[str, Any] = {}
+        self.device: Any = None  # where embedded models are put; None for where they are loaded
         self._other_failed = False
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
         self._purify, self._once, self._stepwise = (
@@ -85,28 +89,32 @@ class Models:
         return self._get("purifier")
 
     @property
-    def adapted(self) -> "EmbeddedVLM":
+    def lora_vlm(self) -> "EmbeddedVLM":
         """The embedded model with the LoRA encoder for purified pictures."""
-        return self._get("adapted")
+        return self._get("lora_vlm")
 
     @property
     def detector(self) -> "Detector":
         """The detector of generated pictures."""
         return self._get("detector")
 
-    def speaker(self, *, eye: bool) -> "EmbeddedVLM":
+    def speaker(self, *, lora_encoder: bool) -> "EmbeddedVLM":
         """The embedded model, with the LoRA encoder or as it is."""
-        return self.adapted if eye else self.vlm
+        return self.lora_vlm if lora_encoder else self.vlm
 
-    def purify(
-        self, pixels: "Tensor", steps: int, *, always: bool = False, without: tuple[str, ...] = ()
-    ) -> "Tensor":
+    def to(self, device: Any) -> "Models":
+        """Put the embedded models and the purifier there: those that are loaded, and others once
+        they are."""
+        with self._lock:
+            self.device = device
+            for name in ON_DEVICE & set(self._loaded):
+                self._loaded[name].to(device)
+        return self
+
+    def purify(self, pixels: "Tensor", request: "Request") -> "Tensor":
         """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where
-        the host lends one.
-
-        without: fields of its Stages that are switched off.
-        """
-        return self._purify(pixels, steps, always, without)
+        the host lends one."""
+        return self._purify(pixels, request)
 
     def info(self, key: str = EMBEDDED) -> ModelInfo:
         """Which model answers if `key` is asked for: the embedded one, too, where the other cannot
@@ -118,7 +126,7 @@ class Models:
             if not self.other_tried:
                 try:
                     self._loaded[OTHER] = self._load[OTHER]()
-                except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it  # noqa: E501
+                except Exception as error:  # a model from elsewhere may fail in any way
                     log.warning(
                         "CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error
                     )
@@ -160,20 +168,20 @@ class Models:
         """The same for what yields."""
         return self._stepwise(work, *given)
 
-    def _purify_here(
-        self, pixels: "Tensor", steps: int, always: bool, without: tuple[str, ...]
-    ) -> "Tensor":
+    def _purify_here(self, pixels: "Tensor", request: "Request") -> "Tensor":
         import torch  # seconds of imports, when a model is first used
 
         from purifier.denoiser.pipeline import Stages
 
-        stages = Stages(**dict.fromkeys(without, False))
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         pipeline: Any = self.purifier  # diffusers' own methods are not typed
         purified: Tensor = pipeline.to(device)(
-            pixels.to(device), steps, always=always, stages=stages
-        ).images.cpu()
-        return purified
+            pixels.to(device),
+            request.steps,
+            always=request.always,
+            stages=Stages(**dict.fromkeys(request.without, False)),
+        ).images
+        return purified.cpu()
 
     def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:
         self._move_other()
@@ -193,9 +201,11 @@ class Models:
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = (self._load.get(name) or resolve_name(LOADERS[name]))()
+                if self.device is not None and name in ON_DEVICE:
+                    self._loaded[name].to(self.device)
             return self._loaded[name]
 
-    def _load_adapted(self) -> "EmbeddedVLM":
+    def _load_lora_vlm(self) -> "EmbeddedVLM":
         from purifier.vlm.lora import shared_encoder
 
         return self.vlm.with_tower(shared_encoder(self.vlm.config.tower))
@@ -241,5 +251,5 @@ def _is_there(name: str) -> bool:
 def shipped() -> bool:
     """Whether the weights of everything that the Purify tab needs are in assets/models; loads
     nothing."""
-    needed = ("purifier/model_index.json", "vlm/config.json", "vlm-eye/config.json")
+    needed = ("purifier/model_index.json", "vlm/config.json", "lora-encoder/config.json")
     return all((MODELS / name).is_file() for name in needed)

@@ -1,65 +1,46 @@
-"""One picture attacked, purified and asked about: everything that the Purify tab shows, stage by
-stage."""
+"""One picture attacked, purified and asked about: what the Purify tab shows, as it grows.
+
+for scenario in run(request, pixels, models):
+    show(scenario)
+"""
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from causalclip.languages import _
 from purifier.attacks import Attack, State, attack_steps
 from purifier.attacks.goals import GoalError, make_goal
+from purifier.likeness import ALIKE, likeness
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
+from purifier.request import Request
 from purifier.vlm.interface import EMBEDDED, OTHER
-
-if TYPE_CHECKING:
-    from purifier.vlm.model import EmbeddedVLM
 
 Which = Literal["clean", "adversarial", "purified"]
 OWN_WORDS = "answer", "caption"  # objectives that are of the model that answers
-AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two of them can be compared
-# of an attack here, on a picture of a million pixels or less; of a larger one, fewer
-MOST_STEPS = 100
-# the same through another model than the embedded one, which takes seconds a step on a processor
-MOST_STEPS_OTHER = 10
-ALIKE = 0.75  # from which cosine on two captions count as saying the same
-STOP_WORDS = {"a", "an", "the", "his", "her", "its", "their", "and", "is", "are"}
-STOP_WORDS |= {"of", "in", "on", "at", "to", "with", "by", "for"}
+AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two can be compared
+MOST_STEPS = 100  # of an attack, on a picture of a million pixels or less; of a larger one, fewer
+MOST_STEPS_OTHER = 10  # through another model, which takes seconds a step on a processor
 
 
-@dataclass(frozen=True, slots=True)
-class DemoRequest:
-    """What is to be done with a picture.
+class Response(BaseModel):
+    """What a model says of one picture.
 
-    question: "" asks for captions alone. steps: of the purifier. always: whether it purifies what
-    it takes for clean, too. without: fields of denoiser.pipeline.Stages that are off; without
-    "encoder", the model does not see a purified picture by the LoRA encoder either. attack: None
-    takes the picture as it is. objective, target: of the attack (see attacks.objectives). vlm:
-    which model answers, EMBEDDED or OTHER.
+    Attributes:
+        caption: one sentence.
+        spoken, answer: the answer as it is shown and as it was said; "" without a question.
+        sure: whether the model is sure of it. confidence: in [0, 1]; None without a question.
+        alike: how near the caption is in meaning to the first picture's, see `likeness`.
     """
 
-    question: str = ""
-    steps: int = 1
-    always: bool = False
-    without: tuple[str, ...] = ()
-    attack: Attack | None = None
-    objective: str = "answer"
-    target: str | None = None
-    vlm: str = EMBEDDED
-
-
-@dataclass(frozen=True, slots=True)
-class DemoResponse:
-    """What the model says of one picture: its caption; its answer as it is shown and as it was
-    said, "" without a question; whether it is sure of that, and how confident, in [0, 1]; None
-    without a question. alike: how near its caption is in meaning to the clean picture's, or where
-    there is none to that of the picture as given; see `likeness`."""
+    model_config = ConfigDict(frozen=True)
 
     caption: str
     spoken: str = ""
@@ -68,34 +49,35 @@ class DemoResponse:
     confidence: float | None = None
     alike: float | None = None
 
-    def same_caption(self, clean: "DemoResponse") -> bool:
-        """Whether the caption says what the clean picture's does: by meaning, where that was
-        compared."""
-        return _plain(self.caption) == _plain(clean.caption) or (
-            self.alike is not None and self.alike >= ALIKE
-        )
+    def same_caption(self, clean: "Response") -> bool:
+        """Whether the caption says what the clean picture's does: by meaning, where compared."""
+        alike = self.alike is not None and self.alike >= ALIKE
+        return alike or _plain(self.caption) == _plain(clean.caption)
 
-    def same_answer(self, clean: "DemoResponse") -> bool:
-        """Whether the answer is the clean picture's, and as sure; case and full stops do not
-        count."""
+    def same_answer(self, clean: "Response") -> bool:
+        """Whether the answer is the clean picture's, and as sure; case and full stops aside."""
         return self.sure == clean.sure and _plain(self.answer) == _plain(clean.answer)
 
 
-def _plain(text: str) -> str:
-    return text.lower().strip(" .!")
+class Scenario(BaseModel):
+    """What is known so far. Each stage yields a new one with more in it.
 
-
-@dataclass(slots=True)
-class DemoRun:
-    """pictures: uint8 [H, W, 3]; "clean" is there only if the attack was made here. said: of the
-    same, by `model`. step, steps, attack_seconds: of the attack. change: its largest, in 1/255.
-    seconds: of the purification.
+    Attributes:
+        model: which model answers.
+        pictures: uint8 [H, W, 3]; "clean" is there only if the attack was made here. They are
+            left out of a dump.
+        said: of each picture, by `model`.
+        step, steps: of the attack, done and planned. attack_seconds: so far. change: the
+            largest change of a value by the attack, in 1/255.
+        seconds: of the purification.
     """
 
-    request: DemoRequest
-    model: ModelInfo = field(default_factory=ModelInfo)
-    pictures: dict[Which, np.ndarray] = field(default_factory=dict)
-    said: dict[Which, DemoResponse] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    request: Request
+    model: ModelInfo = ModelInfo()
+    pictures: dict[Which, np.ndarray] = Field(default_factory=dict, exclude=True)
+    said: dict[Which, Response] = Field(default_factory=dict)
     step: int = 0
     steps: int = 0
     attack_seconds: float = 0.0
@@ -110,12 +92,13 @@ class DemoRun:
 
     @property
     def complete(self) -> bool:
+        """Whether the purified picture was asked about: there is nothing more to come."""
         return "purified" in self.said
 
     @property
     def question(self) -> str:
         """What is asked: nothing of a model that only captions."""
-        return self.request.question.strip() if self.model.asks else ""
+        return self.request.question if self.model.asks else ""
 
     @property
     def objective(self) -> str:
@@ -129,157 +112,64 @@ class DemoRun:
         return self.model.key if self.objective in OWN_WORDS else EMBEDDED
 
 
-def run_demo(models: Models, pixels: np.ndarray, request: DemoRequest) -> Iterator[DemoRun]:
-    """Yields the same object after every stage: each step of the attack, what is said before and
-    after, the purified.
+def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenario]:
+    """Yield the scenario after every step of the attack, and after each picture was asked about.
 
     Args:
         pixels: uint8 [H, W, 3].
 
     Raises:
-        GoalError: the attack cannot be made as asked. ImageTooLarge, WeightsMissing: as they say.
+        GoalError: the attack cannot be made as asked.
+        ImageTooLarge, WeightsMissing: as they say.
     """
-    run, given = DemoRun(request, models.info(request.vlm)), to_tensor(pixels)
+    # 1. Who answers
+    given = to_tensor(pixels)
+    scenario = Scenario(request=request, model=models.info(request.vlm))
     moved = given
+
+    # 2. Attack
     if request.attack:
-        run.steps = limited(request.attack, given, run.attacked).steps
-        _add(run, "clean", given, models)
-        yield run
-        for state in _attack(models, given, request.attack, run):
-            moved = state.rounded()
-            yield run
-        run.change = float((moved - given).abs().max() * 255)
-    _add(run, "adversarial", moved, models)
-    yield run
-    started = time.perf_counter()
-    purified = models.purify(moved, request.steps, always=request.always, without=request.without)
-    run.seconds = time.perf_counter() - started
-    _add(run, "purified", purified, models)
-    yield run
-
-
-def _attack(models: Models, given: Tensor, attack: Attack, run: DemoRun) -> Iterator[State]:
-    model = run.model
-    key = run.attacked
-    if key == OTHER and not model.differentiable and attack.attacker.needs_gradient:
-        raise GoalError(
-            _(
-                "{name} lets no gradient through to the picture. Take the attack Square, which "
-                "needs none, or attack what CLIP sees and look how far that carries over.",
-                name=model.name,
-            )
+        attack = limited(request.attack, given, scenario.attacked)
+        scenario = _asked(
+            scenario.model_copy(update={"steps": attack.steps}), "clean", given, models
         )
-    goal = (run.objective, run.question or None, run.request.target)
-    asked = (key, given, limited(attack, given, key), goal)
-    states = (
-        models.steps_on_card(attack_states, *asked)
-        if key == OTHER
-        else attack_states(models, *asked)
-    )
+        yield scenario
+        started = time.perf_counter()
+        for state in _attack(scenario, given, attack, models):
+            moved = state.rounded()
+            seconds = time.perf_counter() - started
+            progress = {"step": state.step, "steps": state.steps, "attack_seconds": seconds}
+            scenario = scenario.model_copy(update=progress)
+            yield scenario
+        change = float((moved - given).abs().max() * 255)
+        scenario = scenario.model_copy(update={"change": change})
+
+    # 3. Ask about the picture as it arrives
+    scenario = _asked(scenario, "adversarial", moved, models)
+    yield scenario
+
+    # 4. Purify
     started = time.perf_counter()
-    for state in states:
-        run.step, run.steps = state.step, state.steps
-        run.attack_seconds = time.perf_counter() - started
-        yield state
+    purified = models.purify(moved, request)
+    scenario = scenario.model_copy(update={"seconds": time.perf_counter() - started})
 
-
-def attack_states(
-    models: Models,
-    key: str,
-    given: Tensor,
-    attack: Attack,
-    goal: tuple[str, str | None, str | None],
-) -> Iterator[State]:
-    """An attack's states. key: of the model that is attacked. goal: objective, question, target,
-    see `make_goal`."""
-    objective, question, target = goal
-    raised = make_goal(
-        models, given, objective, question=question, target=target, vlm=key
-    ).objective
-    yield from attack_steps(attack, given, raised)
+    # 5. Ask about the purified picture
+    yield _asked(scenario, "purified", purified, models)
 
 
 def limited(attack: Attack, pixels: Tensor, key: str = EMBEDDED) -> Attack:
-    """The same attack with as many steps as are made here at most: a number that no load of the
-    server changes, so that the same seed gives the same picture. pixels: [N, 3, H, W]. key: of the
-    model that is attacked."""
-    most = MOST_STEPS_OTHER if key == OTHER and not torch.cuda.is_available() else MOST_STEPS
-    fewer = int(most * min(1.0, 1e6 / (pixels.shape[-2] * pixels.shape[-1])))
-    return replace(attack, steps=max(1, min(attack.steps, fewer)))
+    """The same attack with at most as many steps as are made here.
 
+    The number does not depend on the server's load, so that a seed always gives one picture.
 
-def ask_again(models: Models, run: DemoRun, question: str) -> dict[Which, DemoResponse]:
-    """What the same model says to another question about each of the pictures; nothing is attacked
-    or purified."""
-    return {
-        which: _response(models, run, which, to_tensor(pixels), question.strip())
-        for which, pixels in run.pictures.items()
-    }
-
-
-def _add(run: DemoRun, which: Which, pixels: Tensor, models: Models) -> None:
-    run.pictures[which] = to_array(pixels)
-    said = _response(models, run, which, pixels, run.question)
-    first = run.said.get("clean") or run.said.get("adversarial")
-    alike = likeness(models.vlm, said.caption, first.caption) if first else None
-    run.said[which] = replace(said, alike=alike)
-
-
-def _response(
-    models: Models, run: DemoRun, which: Which, pixels: Tensor, question: str
-) -> DemoResponse:
-    adapted = "encoder" not in run.request.without and which == "purified" and not run.unchanged
-    given = (run.model.key, adapted, pixels, question)
-    said: DemoResponse = (
-        models.on_card(respond, *given) if run.model.key == OTHER else respond(models, *given)
-    )
-    return said
-
-
-@torch.no_grad()
-def respond(models: Models, key: str, adapted: bool, pixels: Tensor, question: str) -> DemoResponse:
-    """What a model says of a picture [1, 3, H, W]. adapted: whether the embedded one sees by the
-    LoRA encoder."""
-    speaker = models.vlm_of(key) if key == OTHER else models.speaker(eye=adapted)
-    visual = speaker.see(pixels)
-    caption = speaker.caption_seen(visual)[0].text
-    answer = speaker.answer_seen(visual, [question])[0] if question else None
-    if answer is None:
-        return DemoResponse(caption)
-    return DemoResponse(
-        caption, answer.spoken, answer.text, answer.sure, round(answer.confidence, 4)
-    )
-
-
-@torch.no_grad()
-def likeness(model: "EmbeddedVLM", one: str, other: str) -> float:
-    """Whether two captions mean about the same: the cosine in [-1, 1] of their mean word vectors; 1
-    for the same text, 0 where one has no word of its own.
-
-    The vectors are those of the embedded model's word pieces, which began as all-MiniLM-L6-v2's. It
-    is a coarse
-    measure: it hears which things are named, not their order, nor a "not", and one other word in a
-    long caption moves it little. benchmarks/meaning.json says how often it errs.
+    Args:
+        pixels: float [N, 3, H, W].
+        key: of the model that is attacked.
     """
-    if one == other:
-        return 1.0
-    vectors = model.language.get_input_embeddings().weight
-    centre = vectors.mean(0)
-    means = []
-    for text in (one, other):
-        words = [word.strip(".,!?") for word in text.lower().split()]
-        told = " ".join(word for word in words if word and word not in STOP_WORDS)
-        ids = model.vocabulary.tokenizer.encode(told, add_special_tokens=False).ids
-        if not ids:
-            return 0.0
-        means.append((vectors[ids] - centre).mean(0))
-    return float(F.cosine_similarity(means[0], means[1], dim=0))
-
-
-def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """ours - theirs, AMPLIFIED times, around mid-grey: uint8 [H, W, 3]."""
-    change = ours.astype(np.int16) - theirs.astype(np.int16)
-    return (128 + AMPLIFIED * change).clip(0, 255).astype(np.uint8)
+    slow = key == OTHER and not torch.cuda.is_available()
+    share = min(1.0, 1e6 / (pixels.shape[-2] * pixels.shape[-1]))
+    most = int((MOST_STEPS_OTHER if slow else MOST_STEPS) * share)
+    return replace(attack, steps=max(1, min(attack.steps, most)))
 
 
 def make_attack(name: str, eps: float, steps: int, seed: int = 0) -> Attack:
@@ -289,10 +179,99 @@ def make_attack(name: str, eps: float, steps: int, seed: int = 0) -> Attack:
         GoalError: a setting is outside.
     """
     if not 0 < eps <= 32 or not 1 <= steps <= 200:
-        raise GoalError(
-            _("The budget must be above 0 and at most 32 (of 255), and the steps 1 to 200.")
-        )
+        said = _("The budget must be above 0 and at most 32 (of 255), and the steps 1 to 200.")
+        raise GoalError(said)
     try:
         return Attack(name, eps=float(eps), steps=int(steps), seed=int(seed))
     except ValueError as error:
         raise GoalError(str(error)) from None
+
+
+def attack_states(
+    models: Models, key: str, given: Tensor, attack: Attack, request: Request
+) -> Iterator[State]:
+    """An attack's states, for a request whose objective is one of the model `key`."""
+    goal = make_goal(models, given, request, vlm=key)
+    yield from attack_steps(attack, given, goal.objective)
+
+
+def ask_again(models: Models, scenario: Scenario, question: str) -> dict[Which, Response]:
+    """What the same model says to another question about each picture; nothing else is done."""
+    asked = question.strip()
+    return {
+        which: _response(models, scenario, which, to_tensor(pixels), asked)
+        for which, pixels in scenario.pictures.items()
+    }
+
+
+@torch.no_grad()
+def respond(models: Models, key: str, by_lora: bool, pixels: Tensor, question: str) -> Response:
+    """What a model says of a picture [1, 3, H, W].
+
+    Args:
+        key: EMBEDDED or OTHER. by_lora: whether the embedded one sees by the LoRA encoder.
+        question: "" asks for a caption alone.
+    """
+    speaker = models.vlm_of(key) if key == OTHER else models.speaker(lora_encoder=by_lora)
+    visual = speaker.see(pixels)
+    caption = speaker.caption_seen(visual)[0].text
+    if not question:
+        return Response(caption=caption)
+    answer = speaker.answer_seen(visual, [question])[0]
+    return Response(
+        caption=caption,
+        spoken=answer.spoken,
+        answer=answer.text,
+        sure=answer.sure,
+        confidence=round(answer.confidence, 4),
+    )
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """ours - theirs, AMPLIFIED times, around mid-grey: uint8 [H, W, 3]."""
+    change = ours.astype(np.int16) - theirs.astype(np.int16)
+    return (128 + AMPLIFIED * change).clip(0, 255).astype(np.uint8)
+
+
+def _attack(scenario: Scenario, given: Tensor, attack: Attack, models: Models) -> Iterator[State]:
+    key = scenario.attacked
+    if key == OTHER and not scenario.model.differentiable and attack.attacker.needs_gradient:
+        raise GoalError(
+            _(
+                "{name} lets no gradient through to the picture. Take the attack Square, which "
+                "needs none, or attack what CLIP sees and look how far that carries over.",
+                name=scenario.model.name,
+            )
+        )
+    asked = {"objective": scenario.objective, "question": scenario.question}
+    given_to = (key, given, attack, scenario.request.model_copy(update=asked))
+    if key == OTHER:
+        return models.steps_on_card(attack_states, *given_to)
+    return attack_states(models, *given_to)
+
+
+def _asked(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:
+    """The same after the model was asked about one more picture [1, 3, H, W]."""
+    shown = scenario.model_copy(update={"pictures": scenario.pictures | {which: to_array(pixels)}})
+    said = _response(models, shown, which, pixels, shown.question)
+    first = shown.said.get("clean") or shown.said.get("adversarial")
+    if first:
+        alike = likeness(models.vlm, said.caption, first.caption)
+        said = said.model_copy(update={"alike": alike})
+    return shown.model_copy(update={"said": shown.said | {which: said}})
+
+
+def _response(
+    models: Models, scenario: Scenario, which: Which, pixels: Tensor, question: str
+) -> Response:
+    changed = which == "purified" and not scenario.unchanged
+    by_lora = changed and "lora_encoder" not in scenario.request.without
+    asked = (scenario.model.key, by_lora, pixels, question)
+    if scenario.model.key == OTHER:
+        said: Response = models.on_card(respond, *asked)
+        return said
+    return respond(models, *asked)
+
+
+def _plain(text: str) -> str:
+    return text.lower().strip(" .!")

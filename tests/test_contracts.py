@@ -53,11 +53,11 @@ COMMANDS = {
         "explain": "first second --json --model --head --lang",
     },
     "purifier": {
-        "purify": "picture -o --out --steps --noise --seed --always --json",
+        "purify": "picture -o --out --steps --noise --seed --always --device --json",
         "attack": "picture -o --out --attack --eps --norm --steps --objective --question --target "
-        "--seed --json",
-        "ask": "picture question --vlm --prompt --eye --no-eye --json",
-        "caption": "picture --vlm --prompt --eye --no-eye --json",
+        "--seed --device --json",
+        "ask": "picture question --vlm --prompt --lora-encoder --device --json",
+        "caption": "picture --vlm --prompt --lora-encoder --device --json",
     },
 }
 # folder: how many, and the first digits of the SHA-256 of their names, types and shapes
@@ -68,7 +68,7 @@ TENSORS = {
     "image-type": (5, "d5d833d4251b3176"),
     "purifier": (144, "956dd07958dc9994"),
     "vlm": (112, "a96fcd2cfb6d577a"),
-    "vlm-eye": (124, "c75afae7e62bb599"),
+    "lora-encoder": (124, "c75afae7e62bb599"),
 }
 WITHOUT_GRADIO = """
 import gc, importlib, pkgutil, sys

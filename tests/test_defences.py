@@ -11,6 +11,7 @@ from PIL import Image
 
 from benchmarks.defences import EvaluationConfig, evaluate_defences, run
 from benchmarks.defences.outcomes import Outcome, OutcomeTable, paired
+from benchmarks.defences.samples import load_captions, load_samples
 from benchmarks.defences.table import (
     COLUMNS,
     COMPARISONS,
@@ -19,11 +20,19 @@ from benchmarks.defences.table import (
     Row,
     attacker_objective,
     jpeg,
+    with_denoiser,
 )
+from benchmarks.defences.vqa import normalise_vqa, vqa_accuracy
 from purifier.attacks import Objective
 from purifier.attacks.adaptive import Averaged
 from purifier.models import Models
-from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
+from tests.makers.models import (
+    fixed_attack_detector,
+    hub_folders,
+    tiny_clip,
+    tiny_models,
+    tiny_purifier,
+)
 from tests.makers.pictures import photo
 
 HELD = Outcome(True, False, 'a dog, "one", by the sea', psnr=37.25, ssim=0.9885)
@@ -78,7 +87,9 @@ def report(data: Path, forensics: Path, tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         tiny_clip(patch)
         patch.setattr(run, "COLUMNS", short)
-        attacked = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(50.0)))
+        attacked = tiny_models(
+            purifier=lambda: tiny_purifier(attack_detector=fixed_attack_detector(50.0))
+        )
         return evaluate_defences(config, data=data, forensics=forensics, models=attacked)
 
 
@@ -86,7 +97,7 @@ def report(data: Path, forensics: Path, tmp_path_factory: pytest.TempPathFactory
 def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
     cells = {(c["row"], c["column"]): c for c in report["cells"]}
     rows = {row for pair in COMPARISONS for row in pair}
-    assert len(rows) == 11
+    assert len(rows) == 14
     assert len(cells) == len(rows) * 4
     assert cells[WHOLE, "Square 8/255"]["n"] == 1
     for cell in cells.values():
@@ -102,6 +113,18 @@ def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
         report["detector"]["real"]
     )
     json.dumps(report)
+
+
+def test_our_detector_decides_whatever_denoiser_takes_the_network_s_place(monkeypatch) -> None:
+    tiny_clip(monkeypatch)
+    x = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    clean, attacked = (
+        tiny_purifier(attack_detector=fixed_attack_detector(odds)) for odds in (-50.0, 50.0)
+    )
+    with torch.no_grad():
+        assert torch.equal(with_denoiser(clean, lambda given: given * 0.9)(x), x)
+        purified = with_denoiser(attacked, lambda given: given * 0.9)(x)
+        assert torch.allclose(purified, attacked.restore(x * 0.9).clamp(0, 1), atol=1e-6)
 
 
 def test_the_paired_test_counts_what_only_one_of_two_keeps() -> None:
@@ -197,3 +220,89 @@ def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
     }
     assert torch.equal(slopes[around], torch.ones_like(x))
     assert (slopes[full] < 0.3).all()
+
+
+def test_ten_people_s_answers_count_as_the_challenge_counts_them() -> None:
+    people = ["two"] * 3 + ["three"] * 7
+    assert vqa_accuracy("2", people) == pytest.approx((3 * 2 / 3 + 7 * 1) / 10)
+    assert vqa_accuracy("Three.", people) == 1.0
+    assert vqa_accuracy("dog", people) == 0.0
+    assert vqa_accuracy("a dog", ["dog", *["cat"] * 9]) == pytest.approx(9 * (1 / 3) / 10)
+    assert normalise_vqa("The  dog, and 1,000 cats!") == "dog and 1000 cats"
+    assert normalise_vqa("at 2.5 p.m.") == "at 2.5 pm"
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures in the form of VQAv2 and COCO captions, one of them without a question."""
+    root = tmp_path_factory.mktemp("vqav2")
+    (root / "val2014").mkdir()
+    images, captions = [], []
+    for number in (7, 42):
+        name = f"COCO_val2014_{number:012d}.jpg"
+        Image.fromarray(photo(64, 48)).save(root / "val2014" / name)
+        images.append({"id": number, "file_name": name})
+        captions.append({"image_id": number, "caption": "A dog runs ."})
+    asked = [{"question_id": 70, "image_id": 7, "question": "How many dogs are there?"}]
+    answers = [{"answer": "2"}] * 8 + [{"answer": "3"}] * 2
+    told = [{"question_id": 70, "image_id": 7, "answers": answers}]
+    files = {
+        "v2_OpenEnded_mscoco_val2014_questions.json": {"questions": asked},
+        "v2_mscoco_val2014_annotations.json": {"annotations": told},
+        "captions_val2014.json": {"images": images, "annotations": captions},
+    }
+    for name, content in files.items():
+        (root / name).write_text(json.dumps(content))
+    return root
+
+
+def test_vqav2_and_coco_captions_are_read(public: Path, tmp_path: Path) -> None:
+    (sample,) = load_samples(public, count=9, seed=0)
+    assert sample.name == "val2014/COCO_val2014_000000000007.jpg"
+    assert sample.question == "How many dogs are there?"
+    assert sample.pixels.shape == (1, 3, 48, 64)
+    assert sample.captions == ("a dog runs",)
+    assert sample.accuracy("two") == 1.0
+    assert sample.accuracy("3") == pytest.approx((2 * (1 / 3) + 8 * (2 / 3)) / 10)
+    assert len(load_captions(public)) == 2
+    with pytest.raises(FileNotFoundError, match="captions"):
+        load_samples(tmp_path, count=1, seed=0)
+
+
+def test_of_captions_alone_the_caption_is_attacked_and_compared(
+    public: Path, models: Models, tmp_path: Path
+) -> None:
+    for path in [*public.rglob("*.jpg"), public / "captions_val2014.json"]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    columns = ("clean", "PGD 8/255")
+    config = EvaluationConfig(2, seeds=1, columns=columns, rows=("no defence",), verdicts=0)
+    report = evaluate_defences(config, data=tmp_path, models=models)
+    cells = {cell["column"]: cell for cell in report["cells"]}
+    assert cells["clean"]["n"] == cells["clean"]["captions"] == 2
+    assert cells["clean"]["agreement"] == 1.0
+
+
+@pytest.mark.parametrize("name", ["chat", "blip-2", "instructblip", "caption"])
+def test_models_of_the_hub_are_attacked_and_asked(
+    name: str, public: Path, models: Models, tmp_path: Path
+) -> None:
+    folder = hub_folders(tmp_path, only=name)[name]
+    columns = ("clean", "PGD 8/255")
+    rows = ("no defence", "JPEG 10", "ours, 1 step")
+    config = EvaluationConfig(1, seeds=1, columns=columns, rows=rows, verdicts=0, vlm=folder)
+    report = evaluate_defences(config, data=public, models=models)
+    assert report["model"] == folder
+    cells = {(cell["row"], cell["column"]): cell for cell in report["cells"]}
+    assert set(cells) == {(row, column) for row in rows for column in columns}
+    assert cells["no defence", "clean"]["agreement"] == 1.0
+    assert all(cell["captions"] == 1 and cell["cider"] is not None for cell in cells.values())
+    by_lora = replace(config, rows=(WHOLE,))
+    with pytest.raises(ValueError, match="adapted encoder"):
+        evaluate_defences(by_lora, data=public, models=models)
+
+
+def test_captions_of_a_new_run_are_taken_over_into_a_report_that_has_none() -> None:
+    earlier = [{"row": "a", "column": "clean", "n": 300, "captions": 0, "cider": None}]
+    new = [{"row": "a", "column": "clean", "n": 40, "captions": 40, "cider": 0.7}]
+    (cell,) = run._with_captions(run._merged(new, earlier, by=("row", "column")), new)
+    assert cell == {"row": "a", "column": "clean", "n": 300, "captions": 40, "cider": 0.7}

@@ -1,6 +1,7 @@
 """python -m benchmarks.defences: measure defences of a vision-language model against attacks."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +10,9 @@ import typer
 from causalclip.cli_helpers import told
 from purifier.cli import sentences
 from purifier.models import MODELS
+from purifier.vlm.interface import EMBEDDED
 
 CACHE = Path(".cache/purifier")
-
-Data = Annotated[
-    Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
-]
-Forensics = Annotated[
-    Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")
-]
-Batches = Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")]
 
 
 def evaluate(
@@ -28,8 +22,25 @@ def evaluate(
             help="A JSON file; what it holds already stays where nothing new is measured."
         ),
     ],
-    data: Data = None,
-    forensics: Forensics = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with coco.jsonl and daquar.jsonl, or with *questions*.json and "
+            "*annotations*.json of VQAv2's form, *captions*.json of COCO's, and their pictures."
+        ),
+    ] = None,
+    forensics: Annotated[
+        Path | None,
+        typer.Option(help="A folder with manifest.csv, of real and generated pictures."),
+    ] = None,
+    vlm: Annotated[
+        str, typer.Option(help="Which model: embedded, a model of the hub, or a folder.")
+    ] = EMBEDDED,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(help="A file of optimise-prompt, for a model of the hub."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     pictures: Annotated[
         int, typer.Option(help="Of each seed; 0 only writes what was measured before.")
     ] = 200,
@@ -61,37 +72,49 @@ def evaluate(
         ),
     ] = CACHE / "attacked",
 ) -> None:
-    """Measure defences against attacks, and what each part of ours is worth: the table of
-    docs/measured.md."""
+    """Measure defences against attacks, and what each part of ours is worth."""
     with told(ModuleNotFoundError):
         from benchmarks.defences import EvaluationConfig, evaluate_defences
         from benchmarks.defences.outcomes import fingerprint
+        from benchmarks.purification import defence_tables
+        from benchmarks.tables import markdown
 
-    chosen = EvaluationConfig(
+    # 1. Where what was made and measured is kept: a place for each model and its weights
+    parts = ("vlm", "lora-encoder", "purifier") if vlm == EMBEDDED else ("purifier",)
+    table = fingerprint(MODELS / name for name in parts)
+    attacked = fingerprint([MODELS / "vlm"])
+    if vlm != EMBEDDED:
+        attacked = re.sub(r"\W+", "-", f"{vlm} {prompt or ''}").strip("-")
+        table = f"{attacked}-{table}"
+
+    # 2. Measure
+    config = EvaluationConfig(
         pictures=pictures,
         costly=costly,
         seeds=seeds,
         rows=_list(rows),
         columns=_list(columns),
         compared=str(compared),
+        vlm=vlm,
+        prompt=str(prompt or ""),
+        device=device,
     )
     with sentences():
         report = evaluate_defences(
-            chosen,
+            config,
             data=data,
-            forensics=forensics,
-            keep=keep
-            / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv",
-            made=made / fingerprint([MODELS / "vlm"]),
+            forensics=forensics if vlm == EMBEDDED else None,
+            keep=keep / f"{table}.csv",
+            made=made / attacked,
             earlier=json.loads(out.read_text()) if out.is_file() else None,
             log=typer.echo,
         )
+
+    # 3. Write and show
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
-    for cell in report["cells"]:
-        typer.echo(
-            f"{cell['column']}: {cell['row']}: {cell['agreement']:.0%} of {cell['n']} answers stay"
-        )
+    for shown in defence_tables(report, None):
+        typer.echo(markdown(shown) + "\n")
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ the pictures but their names, so that it can be published.
 import csv
 import hashlib
 import os
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy.stats import binomtest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -27,7 +25,7 @@ from purifier.attacks.objectives import MoveFeatures, language_tokens
 from purifier.models import Models
 from purifier.pixels import save_exact, to_array, to_tensor
 from purifier.vlm.features import read_pixels
-from training.vlm.data import class_frequency, fixed_questions, load_pictures, normalise_caption
+from training.vlm.data import normalise_caption
 from training.vlm.recipe import cider, interval
 
 MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
@@ -38,13 +36,17 @@ NONE = "-"  # in place of a caption, where people have captioned none
 class Outcome:
     """One picture behind one defence.
 
-    agrees: the answer is that of the clean, undefended picture. right: it is the true one. caption:
-    where people have captioned the picture, too. shown, clean: what the model saw and the clean
-    picture, [1, 3, H, W], dropped once they are measured.
+    Attributes:
+        agrees: the answer is that of the clean, undefended picture; where nothing is asked, the
+            caption is.
+        right: how far the answer is the true one, in [0, 1].
+        caption: where people have captioned the picture, too.
+        shown, clean: what the model saw and the clean picture, [1, 3, H, W], dropped once they
+            are measured.
     """
 
     agrees: bool
-    right: bool
+    right: float
     caption: str | None
     shown: Tensor | None = None
     clean: Tensor | None = None
@@ -102,7 +104,7 @@ class OutcomeTable:
         with self.path.open("a", newline="") as file:
             for row, o in outcomes.items():
                 said = NONE if o.caption is None else " ".join(o.caption.split())
-                values = (int(o.agrees), int(o.right), said, o.psnr, o.ssim)
+                values = (int(o.agrees), f"{o.right:g}", said, o.psnr, o.ssim)
                 csv.writer(file, lineterminator="\n").writerow(
                     (column, seed, picture, row, *values)
                 )
@@ -114,7 +116,7 @@ class OutcomeTable:
 def _parsed(values: list[str]) -> Outcome:
     agrees, right, caption, psnr, ssim = values
     said = None if caption == NONE else caption
-    return Outcome(agrees == "1", right == "1", said, psnr=float(psnr), ssim=float(ssim))
+    return Outcome(agrees == "1", float(right), said, psnr=float(psnr), ssim=float(ssim))
 
 
 def summarise(
@@ -139,7 +141,7 @@ def summarise(
     row: dict[str, Any] = {"n": len(outcomes), "seeds": seeds}
     for name, values in (
         ("agreement", [float(o.agrees) for o in outcomes]),
-        ("accuracy", [float(o.right) for o in outcomes]),
+        ("accuracy", [o.right for o in outcomes]),
     ):
         row[name] = round(fmean(values), 4)
         row[f"{name}_interval"] = [round(x, 4) for x in interval(values)]
@@ -210,65 +212,6 @@ def fingerprint(folders: Iterable[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """pixels: float [1, 3, H, W] on 8-bit levels, the file's own size. question, answer: one on it,
-    with the true answer. captions: people's, normalised; may be none."""
-
-    name: str
-    pixels: Tensor
-    question: str
-    answer: str
-    captions: tuple[str, ...]
-
-
-def load_samples(root: Path, *, count: int, seed: int) -> list[Sample]:
-    """`count` pictures with one question each, drawn by the seed: as many of each collection as
-    there are, in turns.
-
-    Raises:
-        FileNotFoundError: the data is not there, or has no questions in its test split.
-    """
-    pictures = {p.name: p for p in load_pictures(root)}
-    asked = defaultdict(list)
-    for name, text in fixed_questions(
-        pictures.values(), class_frequency(pictures.values()), split="test"
-    ):
-        asked[name].append(text)
-    if not asked:
-        raise FileNotFoundError("There are no questions in the test split of this data.")
-    captions, rng = load_captions(root), random.Random(seed)
-    samples = []
-    for name in _in_turns(sorted(asked), rng)[:count]:
-        text = rng.choice(asked[name])
-        pixels = (
-            torch.from_numpy(np.array(read_pixels(root / name))).permute(2, 0, 1).float()[None]
-            / 255
-        )
-        samples.append(Sample(name, pixels, text.prompt, text.answer, captions[name]))
-    return samples
-
-
-def load_captions(root: Path) -> dict[str, tuple[str, ...]]:
-    """People's captions of each picture by its name, normalised; none outside the test split."""
-    return {
-        p.name: tuple(normalise_caption(c) for c in p.captions) if p.split == "test" else ()
-        for p in load_pictures(root)
-    }
-
-
-def _in_turns(names: list[str], rng: random.Random) -> list[str]:
-    """Shuffled inside each collection (the first folder of the name), then one of each by turns."""
-    groups = defaultdict(list)
-    for name in names:
-        groups[name.split("/")[0]].append(name)
-    for group in groups.values():
-        rng.shuffle(group)
-    longest = max(map(len, groups.values()))
-    return [group[i] for i in range(longest) for group in groups.values() if i < len(group)]
-
-
-# on what the language model sees: it moves whatever else looks through CLIP
 ATTACK = Attack("pgd", eps=8, steps=10)
 WHEN = {
     "before": "before purification",
@@ -297,7 +240,7 @@ def detector_on_purified(
         for i, row in enumerate(chosen):
             with Image.open(forensics / row["path"]) as file:
                 pixels = np.array(file.convert("RGB"))
-            given = to_tensor(pixels)
+            given = to_tensor(pixels).to(models.device or "cpu")
             _judge(models, given, found, "before", "after")
             if i < attacked:
                 see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)

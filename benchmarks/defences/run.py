@@ -1,7 +1,7 @@
 """Runs the table: every row against every column, on the same pictures."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,28 +14,29 @@ from torch import Tensor
 from benchmarks.defences.outcomes import (
     Outcome,
     OutcomeTable,
-    Sample,
     detector_on_purified,
     kept_picture,
-    load_captions,
-    load_samples,
     paired,
     summarise,
 )
+from benchmarks.defences.samples import Sample, load_captions, load_samples
 from benchmarks.defences.table import (
     COLUMNS,
     COMPARISONS,
     Column,
+    Raises,
     Row,
     attacker_objective,
     build_rows,
     jpeg,
 )
-from purifier.attacks import Attack, Objective, attack_steps, run_attack
+from causalclip.device import choose_device
+from purifier.attacks import Attack, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
-from purifier.attacks.objectives import change_answer, force_caption
+from purifier.attacks.objectives import change_answer, change_caption, force_caption
 from purifier.models import Models
-from training.vlm.data import normalise_answer
+from purifier.vlm.hub import load_vlm, read_prompt
+from purifier.vlm.interface import EMBEDDED
 
 Log = Callable[[str], Any]
 CHECK = 5  # steps, after which an adaptive attacker looks at what he has
@@ -45,12 +46,19 @@ SURE = 8  # draws of a random defence that must all give another answer before h
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """pictures: of cheap columns. costly: of adaptive ones. seeds: repetitions, each with other
-    questions and starts; adaptive columns take the first alone. rows, columns: names; empty for
-    all. captions: whether to caption too.
-    compared: the folder of the compared recipes' models. verdicts: pictures, of each kind, shown to
-    the detector;
-    attacked: of those, also attacked.
+    """What is measured.
+
+    Attributes:
+        pictures: of cheap columns, a seed. costly: of adaptive ones.
+        seeds: repetitions, each with other questions and starts; adaptive columns take the first
+            alone.
+        rows, columns: names; empty for all.
+        captions: whether to caption too.
+        compared: the folder of the compared recipes' models.
+        verdicts: pictures, of each kind, shown to the detector. attacked: of those, also attacked.
+        vlm: which model is attacked and asked: "embedded", a model of the hub, or a folder.
+        prompt: a file with a defence prompt for a model of the hub; "" for none.
+        device: where all of it runs: "auto", "cpu" or "cuda".
     """
 
     pictures: int = 200
@@ -62,6 +70,9 @@ class EvaluationConfig:
     compared: str = ".cache/purifier"
     verdicts: int = 100
     attacked: int = 50
+    vlm: str = EMBEDDED
+    prompt: str = ""
+    device: str = "cpu"
 
 
 def evaluate_defences(
@@ -75,15 +86,19 @@ def evaluate_defences(
     earlier: dict[str, Any] | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
-    """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `paired`
-    (see `outcomes.paired`), `detector` (None without `forensics` and `earlier`). What is measured
-    stays in `keep`, a table NAME.csv, and is not measured again; the report is of all that is
-    there.
+    """Measure every row against every column.
+
+    What is measured stays in `keep`, a table NAME.csv, and is not measured again; the report is of
+    all that is there.
 
     Args:
-        made: a folder of attacked pictures, which are taken from it or added.
+        data: see `samples`. made: a folder of attacked pictures, which are taken from it or added.
         earlier: a report, of which is taken over what is not measured now, or rests on more
             questions, and `detector` without `forensics`.
+
+    Returns:
+        `date`, `data`, `model`, `threats`, `cells` (a list, one a row and column), `paired` (see
+        `outcomes.paired`), `detector` (None without `forensics` and `earlier`).
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -91,47 +106,31 @@ def evaluate_defences(
     """
     if data is None:
         raise FileNotFoundError(
-            "Give the pictures to measure on: --data, a folder with coco.jsonl and daquar.jsonl."
+            "Give the pictures to measure on: --data, a folder with coco.jsonl and daquar.jsonl, "
+            "or with VQAv2's and COCO's files."
         )
-    models = models or Models()
-    rows = _chosen(build_rows(models, compared=Path(config.compared)), config.rows, "row")
+    # 1. The model, the rows and the columns
+    device = choose_device(config.device)
+    models = (models or Models()).to(device)
+    vlm = _model(config, models).to(device)
+    rows = _chosen(build_rows(models, vlm, compared=Path(config.compared)), config.rows, "row")
     columns = _chosen(COLUMNS, config.columns, "column")
+    if not vlm.differentiable:
+        log("This model lets no gradient through: only attacks that need none are made.")
+        columns = [c for c in columns if not c.attack or not c.attack.attacker.needs_gradient]
+
+    # 2. Every picture
     kept = OutcomeTable(keep)
     for seed in range(config.seeds):
         samples = load_samples(data, count=config.pictures, seed=seed)
         for i, sample in enumerate(samples):
             log(f"seed {seed}, picture {i + 1} of {len(samples)}")
-            answer = ""
+            asked = Asked.of(sample, vlm, device)
             for column in columns:
-                if column.adaptive and (seed > 0 or i >= config.costly):
-                    continue
-                known = kept.get(column.name, seed, sample.name)
-                missing = [row for row in rows if row.name not in known]
-                found = {}
-                if column.after:
-                    before = kept.get(column.after, seed, sample.name)
-                    found = {
-                        r.name: before[r.name]
-                        for r in missing
-                        if r.name in before and not before[r.name].agrees
-                    }
-                    missing = [
-                        row for row in missing if row.name in before and before[row.name].agrees
-                    ]
-                if missing:
-                    answer = answer or models.vlm.answer(sample.pixels, sample.question)[0].text
-                    found |= _column(
-                        models,
-                        sample,
-                        answer,
-                        column,
-                        missing,
-                        seed,
-                        made,
-                        captions=config.captions,
-                    )
-                if found:
-                    kept.put(column.name, seed, sample.name, found)
+                if not column.adaptive or (seed == 0 and i < config.costly):
+                    _measure(asked, column, rows, seed, kept, made, captions=config.captions)
+
+    # 3. Means and comparisons
     captions = load_captions(data)
     cells = [cell for column in columns for cell in _cells(column, rows, kept, captions)]
     pairs = [
@@ -139,10 +138,12 @@ def evaluate_defences(
         for column in columns
         for pair in paired(column.name, kept.all(column.name), COMPARISONS)
     ]
-    if earlier:
-        cells = _merged(cells, earlier["cells"], by=("row", "column"))
-        pairs = _merged(pairs, earlier.get("paired", []), by=("row", "against", "column"))
     verdicts = (earlier or {}).get("detector")
+    if earlier:
+        cells = _with_captions(_merged(cells, earlier["cells"], by=("row", "column")), cells)
+        pairs = _merged(pairs, earlier.get("paired", []), by=("row", "against", "column"))
+
+    # 4. The detector on what was purified
     if forensics and config.verdicts:
         verdicts = detector_on_purified(models, forensics, config.verdicts, config.attacked)
     threats = {
@@ -152,6 +153,7 @@ def evaluate_defences(
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"{data.name}, test splits",
+        "model": config.vlm,
         "threats": threats,
         "cells": cells,
         "paired": pairs,
@@ -159,10 +161,92 @@ def evaluate_defences(
     }
 
 
+def _model(config: EvaluationConfig, models: Models) -> Any:
+    """The model that is attacked and asked."""
+    if config.vlm == EMBEDDED:
+        return models.vlm
+    return load_vlm(config.vlm, prefix=read_prompt(config.prompt) if config.prompt else "")
+
+
+@dataclass(slots=True)
+class Asked:
+    """A picture, and what the model says of it when nobody attacks.
+
+    Attributes:
+        vlm: the model without a defence.
+        question: "" where the picture has none, or the model only captions.
+    """
+
+    sample: Sample
+    vlm: Any
+    pixels: Tensor
+    question: str
+    _said: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sample: Sample, vlm: Any, device: torch.device) -> "Asked":
+        return cls(sample, vlm, sample.pixels.to(device), sample.question if vlm.asks else "")
+
+    @property
+    def answer(self) -> str:
+        """To the question, about the clean picture; the caption where nothing is asked."""
+        return self._once(self.question)
+
+    @property
+    def caption(self) -> str:
+        """Of the clean picture."""
+        return self._once("")
+
+    def _once(self, question: str) -> str:
+        if question not in self._said:
+            self._said[question] = said_of(self.vlm, self.pixels, question)
+        return self._said[question]
+
+    def aim(self, column: Column) -> Raises:
+        """What an attacker of the column raises of a model."""
+        if column.sentence:
+            return lambda speaker: force_caption(speaker, [column.sentence])
+        if column.on_caption or not self.question:
+            return lambda speaker: change_caption(speaker, [self.caption])
+        return lambda speaker: change_answer(speaker, [self.question], [self.answer])
+
+
+@torch.no_grad()
+def said_of(vlm: Any, pixels: Tensor, question: str) -> str:
+    """A model's answer about a picture [1, 3, H, W], or its caption without a question."""
+    said = vlm.answer(pixels, question) if question else vlm.caption(pixels)
+    return str(said[0].text)
+
+
+def _measure(
+    asked: Asked,
+    column: Column,
+    rows: list[Row],
+    seed: int,
+    kept: OutcomeTable,
+    made: Path | None,
+    *,
+    captions: bool,
+) -> None:
+    """Put the outcomes of a column's rows that are not known yet into the table."""
+    name = asked.sample.name
+    known = kept.get(column.name, seed, name)
+    missing = [row for row in rows if row.name not in known]
+    found = {}
+    if column.after:
+        before = kept.get(column.after, seed, name)
+        missing = [row for row in missing if row.name in before]
+        fallen = [row for row in missing if not before[row.name].agrees]
+        found = {row.name: before[row.name] for row in fallen}
+        missing = [row for row in missing if before[row.name].agrees]
+    if missing:
+        found |= _column(asked, column, missing, seed, made, captions=captions)
+    if found:
+        kept.put(column.name, seed, name, found)
+
+
 def _column(
-    models: Models,
-    sample: Sample,
-    answer: str,
+    asked: Asked,
     column: Column,
     rows: list[Row],
     seed: int,
@@ -170,41 +254,39 @@ def _column(
     *,
     captions: bool,
 ) -> dict[str, Outcome]:
-    """The outcome of every row to which the column applies, by name. answer: to the clean
-    picture."""
+    """The outcome of every row to which the column applies, by name."""
+    raises = asked.aim(column)
     moved = None
     behind: list[tuple[Row, Tensor]] = []
-
-    def raises(speaker: Any) -> Objective:
-        if column.sentence:
-            return force_caption(speaker, [column.sentence])
-        return change_answer(speaker, [sample.question], [answer])
-
     for row in rows:
         seen = attacker_objective(column, row, raises)
         if seen is None:
             continue
         if column.attack is None:
-            moved = sample.pixels
+            moved = asked.pixels
         elif column.adaptive:
-            attack, said = (
-                replace(column.attack, seed=seed),
-                AnswerBehind(row, sample.question, answer),
-            )
-            starts = 1 if row.random else column.starts
-            moved = attacked_until(attack, sample.pixels, seen, said.changed, starts=starts)
-        elif moved is None:
             attack = replace(column.attack, seed=seed)
-            aim = column.sentence or f"{sample.question} {answer}"
-            what = f"{attack} {sample.name} {aim}"
-            moved = kept_picture(
-                made, what, partial(run_attack, attack, sample.pixels, raises(models.vlm))
-            )
-            moved = jpeg(moved, column.saved) if column.saved else moved
+            answer = AnswerBehind(row, asked.question, asked.answer)
+            starts = 1 if row.random else column.starts
+            moved = attacked_until(attack, asked.pixels, seen, answer.changed, starts=starts)
+        elif moved is None:
+            moved = _attacked(asked, column, seed, made)
         behind.append((row, moved))
-    return _outcomes(
-        behind, sample, answer, captions=bool(column.sentence or (captions and sample.captions))
-    )
+    captioned = column.sentence or column.on_caption or (captions and asked.sample.captions)
+    return _outcomes(behind, asked, captions=bool(captioned))
+
+
+def _attacked(asked: Asked, column: Column, seed: int, made: Path | None) -> Tensor:
+    """The picture attacked without knowing a defence, made once for all of them."""
+    assert column.attack is not None
+    attack = replace(column.attack, seed=seed)
+    if column.on_caption or not asked.question:
+        aim = f"caption {asked.caption}"
+    else:
+        aim = column.sentence or f"{asked.question} {asked.answer}"
+    make = partial(run_attack, attack, asked.pixels, asked.aim(column)(asked.vlm))
+    moved = kept_picture(made, f"{attack} {asked.sample.name} {aim}", make).to(asked.pixels)
+    return jpeg(moved, column.saved) if column.saved else moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +305,7 @@ class AnswerBehind:
 
     def _told(self, moved: Tensor) -> str:
         shown = to_levels(self.row.defend(moved))
-        return str(self.row.speaks_of(shown, moved).answer(shown, self.question)[0].text)
+        return said_of(self.row.speaks_of(shown, moved), shown, self.question)
 
 
 def attacked_until(
@@ -252,15 +334,18 @@ def attacked_until(
 
 @torch.no_grad()
 def _outcomes(
-    behind: list[tuple[Row, Tensor]], sample: Sample, clean_answer: str, *, captions: bool
+    behind: list[tuple[Row, Tensor]], asked: Asked, *, captions: bool
 ) -> dict[str, Outcome]:
-    """Defends each row's picture, and lets each model speak once about all that it is shown."""
+    """Defend each row's picture, and let each model speak once about all that it is shown."""
+    # 1. Defend
     shown, speakers = {}, {}
-    seen: dict[str, Tensor] = {}
     for row, moved in behind:
         shown[row.name] = to_levels(row.defend(moved))
         speakers[row.name] = row.speaks_of(shown[row.name], moved)
-    for name, picture in shown.items():  # most of the cost; many rows show the same
+
+    # 2. See, which is most of the cost; many rows show the same
+    seen: dict[str, Tensor] = {}
+    for name, picture in shown.items():
         same = (
             seen[n]
             for n in seen
@@ -268,19 +353,26 @@ def _outcomes(
         )
         known = next(same, None)
         seen[name] = speakers[name].see(picture) if known is None else known
+
+    # 3. Ask
     outcomes = {}
     for speaker in {id(s): s for s in speakers.values()}.values():
         names = [name for name, its in speakers.items() if its is speaker]
         visual = torch.cat([seen[name] for name in names])
-        answers = [a.text for a in speaker.answer_seen(visual, [sample.question] * len(names))]
-        told = [c.text for c in speaker.caption_seen(visual)] if captions else [None] * len(names)
+        told: list[str | None] = [None] * len(names)
+        if captions or not asked.question:
+            told = [caption.text for caption in speaker.caption_seen(visual)]
+        answers = told
+        if asked.question:
+            questions = [asked.question] * len(names)
+            answers = [answer.text for answer in speaker.answer_seen(visual, questions)]
         for name, said, caption in zip(names, answers, told, strict=True):
             outcomes[name] = Outcome(
-                agrees=said == clean_answer,
-                right=normalise_answer(said) == normalise_answer(sample.answer),
+                agrees=said == asked.answer,
+                right=asked.sample.accuracy(said or "") if asked.question else 0.0,
                 caption=caption,
                 shown=shown[name],
-                clean=sample.pixels,
+                clean=asked.pixels,
             ).measured()
     return outcomes
 
@@ -315,6 +407,18 @@ def _merged(
         if key not in found or one["n"] >= found[key]["n"]:
             found[key] = one
     return list(found.values())
+
+
+def _with_captions(
+    cells: list[dict[str, Any]], measured: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The same cells; captions are those of what was measured now, where these are more."""
+    captions = {(cell["row"], cell["column"]): cell for cell in measured}
+    for cell in cells:
+        new = captions.get((cell["row"], cell["column"]), cell)
+        if new["captions"] > cell["captions"]:
+            cell |= {"captions": new["captions"], "cider": new["cider"]}
+    return cells
 
 
 def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:

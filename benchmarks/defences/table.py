@@ -17,18 +17,21 @@ from purifier.attacks import Attack, Objective
 from purifier.attacks.adaptive import Averaged, bpda
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
-from purifier.denoiser.pipeline import ALONE, Denoise, PurifierPipeline, Stages
+from purifier.denoiser.pipeline import PurifierPipeline, Stages, mixed
 from purifier.models import Models
 from purifier.pixels import to_array
+
+Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 # Rows ---------------------------------------------------------------------------------------------
 
 WHOLE, NETWORK = "ours, 1 step, adapted encoder", "the network alone"
+AS_THE_PAPER = f"{NETWORK}, adapted encoder"  # CoDefend: a denoiser and an encoder, nothing behind
 WITHOUT = {
     "ours without the network": Stages(network=False),
     "ours without the guided step": Stages(guided_step=False),
     "ours without the quantisation": Stages(quantisation=False),
-    "ours without the LoRA encoder": Stages(encoder=False),
+    "ours without the LoRA encoder": Stages(lora_encoder=False),
 }
 # the same network, other recipes: name -> folder
 DENOISERS = {"unsupervised": "noise", "regression": "regression"}
@@ -36,6 +39,7 @@ COMPARISONS = (  # of which two the answers are compared one by one
     *((WHOLE, row) for row in WITHOUT),
     *((WHOLE, f"ours with the {name} denoiser") for name in DENOISERS),
     *((NETWORK, f"the {name} denoiser alone") for name in DENOISERS),
+    *((AS_THE_PAPER, f"the {name} denoiser alone, adapted encoder") for name in DENOISERS),
     (WHOLE, NETWORK),
     (WHOLE, f"JPEG {QUALITY}"),
     ("ours without the network", f"JPEG {QUALITY}"),
@@ -46,28 +50,39 @@ NOISE = 12.0  # of the unsupervised denoiser, in 1/255: what hides a perturbatio
 @dataclass(frozen=True, slots=True)
 class Row:
     """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. speaker: the model that
-    answers behind it. adapted: the one with the LoRA encoder, where the row has it; it answers
+    answers behind it. lora_vlm: the one with the LoRA encoder, where the row has it; it answers
     about pictures that the defence changed.
     smooth: whether it has a gradient of its own. random: whether it draws noise.
     """
 
     name: str
-    defend: Denoise
+    defend: Defence
     speaker: Any
-    adapted: Any = None
+    lora_vlm: Any = None
     smooth: bool = True
     random: bool = False
 
     def speaks_of(self, shown: Tensor, given: Tensor) -> Any:
         """Who answers about `shown`, [1, 3, H, W], which the defence made of `given`."""
-        return self.adapted if self.adapted and not torch.equal(shown, given) else self.speaker
+        return self.lora_vlm if self.lora_vlm and not torch.equal(shown, given) else self.speaker
 
 
-def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
-    """Every row whose models are here: other denoisers are left out where `compared` does not hold
-    them."""
-    vlm, adapted, ours = models.vlm, models.adapted, models.purifier
+def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
+    """Every row whose models are here.
+
+    Other denoisers are left out where `compared` does not hold them, and rows of the LoRA encoder
+    where another model than the embedded one is asked: it has none.
+
+    Args:
+        vlm: which model is attacked and asked.
+    """
+    ours = models.purifier
+    lora_vlm = models.lora_vlm if vlm is models.vlm else None
     by_chance = partial(ours.purify, always=True)
+
+    def alone(pixels: Tensor) -> Tensor:
+        return ours.denoise(pixels).clamp(0, 1)
+
     rows = [
         Row("no defence", lambda x: x, vlm),
         Row("JPEG 75", jpeg, vlm, smooth=False),
@@ -77,27 +92,47 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
         Row("ours, 1 step", ours.purify, vlm),
         Row("ours, 4 steps", partial(ours.purify, steps=4), vlm),
         Row("ours, ungated", by_chance, vlm, random=True),
-        Row(WHOLE, ours.purify, vlm, adapted),
-        Row("ours, ungated, adapted encoder", by_chance, vlm, adapted, random=True),
+        Row(WHOLE, ours.purify, vlm, lora_vlm),
+        Row("ours, ungated, adapted encoder", by_chance, vlm, lora_vlm, random=True),
         *(
-            Row(name, partial(ours.purify, stages=stages), vlm, adapted if stages.encoder else None)
+            Row(
+                name,
+                partial(ours.purify, stages=stages),
+                vlm,
+                lora_vlm if stages.lora_encoder else None,
+            )
             for name, stages in WITHOUT.items()
         ),
-        Row(NETWORK, partial(ours.purify, stages=ALONE), vlm),
-        Row(f"{NETWORK}, adapted encoder", partial(ours.purify, stages=ALONE), vlm, adapted),
+        Row(NETWORK, alone, vlm),
+        Row(AS_THE_PAPER, alone, vlm, lora_vlm),
     ]
     for name, denoise in _denoisers(compared).items():
         random = name == "unsupervised"
-        whole = partial(ours.purify, denoise=denoise)
-        rows.append(Row(f"ours with the {name} denoiser", whole, vlm, adapted, random=random))
+        whole = with_denoiser(ours, denoise)
+        rows.append(Row(f"ours with the {name} denoiser", whole, vlm, lora_vlm, random=random))
         rows.append(Row(f"the {name} denoiser alone", denoise, vlm, random=random))
-    return rows
+        by_lora = f"the {name} denoiser alone, adapted encoder"
+        rows.append(Row(by_lora, denoise, vlm, lora_vlm, random=random))
+    return [row for row in rows if lora_vlm or not row.name.endswith("adapted encoder")]
 
 
-def _denoisers(compared: Path | None) -> dict[str, Denoise]:
+def with_denoiser(ours: PurifierPipeline, denoise: Defence) -> Defence:
+    """Ours with another denoiser in its network's place. The attack detector goes on looking by
+    our network, so that another denoiser gets the very same pictures."""
+
+    def purify(pixels: Tensor) -> Tensor:
+        odds = ours.attack_odds(pixels)
+        if not torch.is_grad_enabled() and bool((odds <= 0).all()):
+            return pixels.clamp(0, 1)
+        return mixed(pixels, ours.restore(denoise(pixels)), odds)
+
+    return purify
+
+
+def _denoisers(compared: Path | None) -> dict[str, Defence]:
     """Those of DENOISERS that are here: DiffPure's recipe (Gaussian noise is added, then taken
     away, and no attack was ever seen), and one step of regression on adversarial pairs."""
-    found: dict[str, Denoise] = {}
+    found: dict[str, Defence] = {}
     for name, folder in DENOISERS.items():
         if compared is not None and (compared / folder / "model_index.json").is_file():
             pipeline = PurifierPipeline.from_pretrained(compared / folder)
@@ -164,7 +199,7 @@ class Column:
     attacked by this one, as AutoAttack does (arXiv 2003.01690), and a row that was not asked there
     is not asked here. backward: "bpda", the defence's gradient is taken as the identity; "either",
     only where it has none. sentence: the caption that the attacker wants said, in place of another
-    answer; then every picture is captioned.
+    answer; then every picture is captioned. on_caption: another caption is wanted instead.
     """
 
     name: str
@@ -177,6 +212,7 @@ class Column:
     starts: int = 1
     after: str = ""
     sentence: str = ""
+    on_caption: bool = False
 
 
 COLUMNS = (
@@ -195,6 +231,13 @@ COLUMNS = (
     Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10), seen=True),
     Column("DI-FGSM 8/255", GREY, Attack("di-fgsm", eps=8, steps=10)),
     Column("CW l2 4.0", GREY, Attack("cw", eps=4, norm="l2", steps=20)),
+    Column(
+        "PGD 8/255, the caption",
+        f"{GREY}; changes the caption",
+        Attack("pgd", eps=8, steps=10),
+        seen=True,
+        on_caption=True,
+    ),
     Column(
         "PGD 8/255, a sentence",
         GREY + "; wants one sentence said",
@@ -240,7 +283,7 @@ class DefendedObjective:
     which model that is may depend on whether the defence changed the picture."""
 
     row: Row
-    defence: Denoise
+    defence: Defence
     raises: Raises
 
     def __call__(self, pixels: Tensor) -> Tensor:

@@ -26,13 +26,14 @@ from purifier.vlm.interface import EMBEDDED
 
 if TYPE_CHECKING:
     from purifier.models import Models
+    from purifier.request import Request
 
-MakeGoal = Callable[["Models", Tensor, str | None, str | None, str], "Goal"]
+MakeGoal = Callable[["Models", Tensor, "Request", str], "Goal"]
 
 
 class Listed(NamedTuple):
-    """title: in the page's list, a message to translate. make: of models, picture, question,
-    target, model's key."""
+    """title: in the page's list, a message to translate. make: of models, picture, request, and
+    the key of the model that is asked."""
 
     title: str
     make: MakeGoal
@@ -71,44 +72,33 @@ class Goal:
         return now == self.target if self.target is not None else now != self.before
 
 
-def make_goal(
-    models: "Models",
-    clean: Tensor,
-    objective: str,
-    *,
-    question: str | None = None,
-    target: str | None = None,
-    vlm: str = EMBEDDED,
-) -> Goal:
-    """The goal of an attack on a picture [1, 3, H, W].
+def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str = EMBEDDED) -> Goal:
+    """The goal of a request's attack on a picture [1, 3, H, W].
 
     Args:
-        objective: "answer" (needs a question), "caption", "features" (of CLIP, whoever answers) or
-            "detector".
-        target: what shall be said instead; None is anything else.
+        request: its objective, question and target are read.
         vlm: which model is asked, EMBEDDED or OTHER.
 
     Raises:
         GoalError: the question or the target is missing or cannot be.
     """
-    if objective not in OBJECTIVES:
+    if request.objective not in OBJECTIVES:
         said = N_("There is no objective “{objective}”; use one of {known}.")
-        raise GoalError(_(said, objective=objective, known=", ".join(OBJECTIVES)))
-    return OBJECTIVES[objective].make(models, clean, question, target, vlm)
+        raise GoalError(_(said, objective=request.objective, known=", ".join(OBJECTIVES)))
+    return OBJECTIVES[request.objective].make(models, clean, request, vlm)
 
 
 @_objective("answer", N_("The answer to the question"))
-def _answer_goal(
-    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
-) -> Goal:
-    if not question or not question.strip():
+def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
+    asked, target = request.question, request.target
+    if not asked:
         raise GoalError(
             _(
                 "An attack on an answer needs a question. Type one, such as: how many people are "
                 "there?"
             )
         )
-    asked, vlm = question.strip(), models.vlm_of(name)
+    vlm = models.vlm_of(vlm_key)
 
     def say(pixels: Tensor) -> str:
         return vlm.answer(pixels, asked)[0].text
@@ -133,10 +123,8 @@ def _answer_goal(
 
 
 @_objective("caption", N_("The caption"))
-def _caption_goal(
-    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
-) -> Goal:
-    vlm = models.vlm_of(name)
+def _caption_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
+    vlm, target = models.vlm_of(vlm_key), request.target
 
     def say(pixels: Tensor) -> str:
         return vlm.caption(pixels)[0].text
@@ -149,28 +137,24 @@ def _caption_goal(
 
 
 @_objective("features", N_("What CLIP sees"))
-def _features_goal(
-    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
-) -> Goal:
+def _features_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
     """CLIP's features have no words: what the model says of the picture tells whether they moved
     far enough."""
-    if target is not None:
+    if request.target is not None:
         said = N_(
             "An attack on the features moves them anywhere: leave the target out, or attack the "
             "caption."
         )
         raise GoalError(_(said))
-    told = _answer_goal if question else _caption_goal
-    goal = told(models, clean, question, None, name)
+    told = _answer_goal if request.question else _caption_goal
+    goal = told(models, clean, request, vlm_key)
     see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
     return Goal(MoveFeatures(see, clean), goal.say, goal.before)
 
 
 @_objective("detector", N_("The detector's verdict"))
-def _detector_goal(
-    models: "Models", clean: Tensor, question: str | None, target: str | None, name: str
-) -> Goal:
-    detector = models.detector
+def _detector_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
+    detector, target = models.detector, request.target
     if target not in {None, GENERATED, NOT_GENERATED}:
         said = N_("The detector's verdict can be “{one}” or “{other}”, not “{target}”.")
         raise GoalError(_(said, one=GENERATED, other=NOT_GENERATED, target=target))

@@ -114,6 +114,7 @@ def layer_tokens(tower: Tower, layers: Sequence[int]) -> See:
     computed."""
 
     def see(pixels: Tensor) -> list[Tensor]:
+        pixels = pixels.to(tower.mean.device)
         trace = tower(at_tower_size(tower, pixels), until=max(layers))
         return [torch.cat([trace.cls[i][:, None], trace.patches[i]], 1) for i in layers]
 
@@ -131,11 +132,13 @@ def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     config, tower = detector.config, detector.differentiable
     views = plan_views(width, height, size=tower.image_size, windows=config.windows)
     shots = torch.cat([_render(pixels, view, tower) for view in views])  # (V N, 3, S, S)
-    trace = tower(shots, **needs(config.parts, tower))
+    trace = tower(shots.to(tower.mean.device), **needs(config.parts, tower))
     embedding = embed(trace, config.parts, tower).unflatten(0, (len(views), -1))  # (V, N, D)
+    embedding = embedding.cpu()  # where the heads are
     logit = torch.stack([_shift(detector, picture) for picture in pixels])
     for view, weight, seen in zip(views, detector.view_weights(views), embedding, strict=True):
-        logit = logit + weight * config.calibration.scale * detector.heads[view.kind](seen).logit
+        own = detector.heads[view.kind](seen).logit.to(logit)
+        logit = logit + weight * config.calibration.scale * own
     return logit
 
 

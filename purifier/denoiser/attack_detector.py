@@ -148,7 +148,7 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
         embedding,
     )
 
-    seen = at_tower_size(tower, pixels.cpu()).clamp(0, 1)
+    seen = at_tower_size(tower, pixels.to(tower.mean.device)).clamp(0, 1)
     views = torch.cat([seen, *(quantise(seen, quality) for quality in MILD)])
     trace = tower(views)
     found = [_distances(embedding(tower, trace), len(pixels))]

@@ -107,8 +107,7 @@ def guided(
 
     Args:
         pixels, reference: float [N, 3, H, W] in [0, 1]; each picture is moved as if it were alone.
-        tower, encoder: CLIP and the LoRA encoder, both on the processor. size: of the step, in
-        1/255.
+        tower, encoder: CLIP and the LoRA encoder. size: of the step, in 1/255.
 
     Returns:
         The pictures, moved by `size` in every value, clipped to [0, 1]. Its gradient is that of the
@@ -121,12 +120,13 @@ def guided(
     # as the language model is given: for places, and for meaning
     layers = (2 * tower.layers // 3, tower.layers - 1)
     with torch.inference_mode(False), torch.no_grad():
-        patches, embedding = clip_features(encoder, reference.cpu(), layers=layers)
+        wanted = clip_features(encoder, reference, layers=layers)
+        patches, embedding = (features.to(tower.mean.device) for features in wanted)
         spread = patches.std(1, keepdim=True)
         spread = spread + EVEN * spread.mean((1, 2), keepdim=True)
     with torch.inference_mode(False), torch.enable_grad():
         # a clone, which is no inference tensor
-        here = pixels.detach().cpu().clone().requires_grad_(True)
+        here = pixels.detach().to(tower.mean.device).clone().requires_grad_(True)
         found = clip_features(tower, here, layers=layers)
         terms = ((found[0] - patches) / spread, (found[1] - embedding) * embedding.shape[1] ** 0.5)
         loss = torch.stack([term.float().square().flatten(1).mean(1) for term in terms]).sum()

@@ -11,7 +11,7 @@ a low-quality JPEG reference (guidance); the result is quantised (filters). `Sta
 of them off. What each is worth stands in the card of the weights.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,6 @@ from purifier.denoiser.filters import (
 )
 
 DEFAULT = ASSETS / "purifier"
-Denoise = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 STEPS, MAX_STEPS = 1, 5
 SHARD = "8MB"
 FINE, APART = 8.0, 4.0  # by which the network's further views of a picture are enlarged
@@ -55,28 +54,23 @@ ALWAYS = 4.0  # 1/255, of the noise that is added where the attack detector is n
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Which parts of the purifier are on, so that each can be measured, and shown, without the
-    others.
+    """Which parts of the purifier are on, so that a visitor can see what each of them does.
 
-    detector: a picture that the attack detector takes for clean comes back unchanged; off, every
-    picture is purified.
-    network: the diffusion network takes out what it finds. The detector looks at that whether it is
-    taken out or not.
-    guided_step: the picture is moved towards the features of its low-quality JPEG reference.
-    encoder: those features are the LoRA encoder's; off, CLIP's own.
-    quantisation: the result is quantised as a JPEG of quality FINER.
+    Attributes:
+        network: the diffusion network takes out what it finds. The attack detector looks at that
+            whether it is taken out or not.
+        guided_step: the picture is moved towards the features of its low-quality JPEG reference.
+        lora_encoder: those features are the LoRA encoder's; off, CLIP's own.
+        quantisation: the result is quantised as a JPEG of quality FINER.
     """
 
-    detector: bool = True
     network: bool = True
     guided_step: bool = True
-    encoder: bool = True
+    lora_encoder: bool = True
     quantisation: bool = True
 
 
 ALL = Stages()
-# the network and nothing else
-ALONE = Stages(detector=False, guided_step=False, quantisation=False)
 
 
 @dataclass
@@ -93,7 +87,8 @@ class PurifierPipeline(DiffusionPipeline):
         unet: finds the perturbation; takes the picture, its fine detail FINE times enlarged, and,
             if it has 9 fold^2 channels and not 6, APART times what its low-quality reference adds;
             its output, 3 fold^2 channels, times `scale` is the velocity.
-        gate: settings of an AttackDetector. Without them the network's walk is the answer.
+        attack_detector: settings of an AttackDetector. Without them the network's walk is the
+            answer.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this
             short side, and the correction is enlarged: an attack made at the size that CLIP sees is
@@ -109,7 +104,7 @@ class PurifierPipeline(DiffusionPipeline):
         self,
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
-        gate: dict[str, Any] | None = None,
+        attack_detector: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
         tile: int = 512,
@@ -119,7 +114,7 @@ class PurifierPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
         sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
-        sizes |= {"gate": gate, "fold": fold, "scale": scale}
+        sizes |= {"attack_detector": attack_detector, "fold": fold, "scale": scale}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -170,59 +165,66 @@ class PurifierPipeline(DiffusionPipeline):
         *,
         always: bool = False,
         stages: Stages = ALL,
-        denoise: Denoise | None = None,
     ) -> Tensor:
-        """The same without rounding, and differentiable: what an adaptive attacker has.
-
-        Args:
-            denoise: another denoiser in the network's place. The attack detector goes on looking at
-                this one's network, so that another denoiser gets the very same pictures.
-        """
+        """The same without rounding, and differentiable: what an adaptive attacker has."""
         _check(pixels, steps, noise)
+
+        # 1. Add noise
         noise = max(noise, ALWAYS) if always else noise
         if noise:
             generator = generator or _unforeseen()
             drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
+
+        # 2. Look for a perturbation
         looked, found = self.look(pixels)
-        if self.config["gate"] is None:
+        if self.config["attack_detector"] is None:
             return self._walked(pixels, found, steps).clamp(0, 1)
         if always:
-            walked = (
-                looked
-                if not stages.network
-                else looked - found
-                if steps == 1
-                else self._walk(looked, steps)
-            )
-            size = pixels.shape[-2], pixels.shape[-1]
-            return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
-        if stages.detector:
-            odds = AttackDetector(**self.config["gate"])(_evidence(pixels, looked, found))
-            if not torch.is_grad_enabled() and bool((odds <= 0).all()):
-                return pixels.clamp(0, 1)
-        if denoise is not None:
-            walked = denoise(pixels)
+            return self._purified_by_chance(pixels, looked, found, steps, generator, stages)
+
+        # 3. Leave clean pictures as they are
+        odds = self._odds(pixels, looked, found)
+        if not torch.is_grad_enabled() and bool((odds <= 0).all()):
+            return pixels.clamp(0, 1)
+
+        # 4. Denoise
+        walked = self._walked(pixels, found, steps) if stages.network else pixels
+
+        # 5. Guide and quantise
+        return mixed(pixels, self.restore(walked, stages), odds)
+
+    def attack_odds(self, pixels: Tensor) -> Tensor:
+        """Log-odds [N] that each of the pictures [N, 3, H, W] was attacked, by the detector."""
+        return self._odds(pixels, *self.look(pixels))
+
+    def _odds(self, pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
+        detector = AttackDetector(**self.config["attack_detector"])
+        return detector(_evidence(pixels, looked, found))
+
+    def _purified_by_chance(
+        self,
+        pixels: Tensor,
+        looked: Tensor,
+        found: Tensor,
+        steps: int,
+        generator: torch.Generator | None,
+        stages: Stages,
+    ) -> Tensor:
+        """Without the detector's answer: denoised, then quantised in a way that is drawn anew."""
+        if not stages.network:
+            walked = looked
+        elif steps == 1:
+            walked = looked - found
         else:
-            walked = self._walked(pixels, found, steps) if stages.network else pixels
-        purified = self._guided(walked, stages)
-        if not stages.detector:
-            return purified.clamp(0, 1)
-        return (pixels + decided(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
+            walked = self._walk(looked, steps)
+        size = pixels.shape[-2], pixels.shape[-1]
+        return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
 
     def evidence(self, pixels: Tensor) -> Tensor:
         """What the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and
         `clip_moves`, [N, D]."""
         return _evidence(pixels, *self.look(pixels))
-
-    @torch.no_grad()
-    def forced(self, pixels: Tensor, *, steps: int = STEPS, encoder: Tower | None = None) -> Tensor:
-        """The pictures as they are purified where the detector finds an attack; not rounded,
-        without a gradient.
-
-        encoder: in place of the shipped LoRA encoder.
-        """
-        return self._guided(self.denoise(pixels, steps), ALL, encoder).clamp(0, 1)
 
     def denoise(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
@@ -282,35 +284,47 @@ class PurifierPipeline(DiffusionPipeline):
             pixels = torch.cat([pixels, low_quality_reference(pixels)], 1)
         return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
 
-    def _guided(self, walked: Tensor, stages: Stages, encoder: Tower | None = None) -> Tensor:
-        """The pictures behind the network without what it leaves of an attack: guided and
-        quantised; it may leave [0, 1] a little.
+    def restore(
+        self, walked: Tensor, stages: Stages = ALL, *, lora_encoder: Tower | None = None
+    ) -> Tensor:
+        """Take out what the network leaves of an attack: guide and quantise.
 
         The gradient goes straight through the step and the rounding: to the pictures that are
         moved, and to what they are moved towards. Of a picture larger than SIDE the part that CLIP
         sees is exchanged; finer detail stays.
+
+        Args:
+            walked: float [N, 3, H, W], the pictures behind the network.
+            lora_encoder: in place of the shipped one.
+
+        Returns:
+            float [N, 3, H, W], which may leave [0, 1] a little.
         """
         if not stages.guided_step and not stages.quantisation:
             return walked
+
+        # 1. Guide, at the size that CLIP sees
         if stages.guided_step:
-            moved, reference = towards_reference(
-                walked, encoder if stages.encoder else shared_tower(TOWER)
-            )
+            encoder = lora_encoder if stages.lora_encoder else shared_tower(TOWER)
+            moved, reference = towards_reference(walked, encoder)
             straight_through = reference - reference.detach()
         else:
-            moved, straight_through = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1), torch.zeros(())
-        restored = (quantise(moved, FINER) if stages.quantisation else moved) + straight_through.to(
-            moved
-        )
+            moved = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
+            straight_through = torch.zeros(())
+
+        # 2. Quantise
+        restored = quantise(moved, FINER) if stages.quantisation else moved
+        restored = restored + straight_through.to(moved)
         if restored.shape == walked.shape:
             return restored
-        detailed = (
-            quantise_at(walked, FINER, min(walked.shape[-2:])) if stages.quantisation else walked
-        )
+
+        # 3. Enlarge the change to the picture's own size
+        detailed = walked
+        if stages.quantisation:
+            detailed = quantise_at(walked, FINER, min(walked.shape[-2:]))
         change = restored - coarser(detailed, SIDE)
-        return detailed + F.interpolate(
-            change, walked.shape[-2:], mode="bicubic", align_corners=False
-        )
+        size = walked.shape[-2:]
+        return detailed + F.interpolate(change, size, mode="bicubic", align_corners=False)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Writes model_index.json, the scheduler's config and the network, in half precision, in
@@ -379,6 +393,11 @@ def new_pipeline(
     torch.nn.init.zeros_(unet.conv_out.weight)
     torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def mixed(pixels: Tensor, purified: Tensor, odds: Tensor) -> Tensor:
+    """The purified picture where the log-odds [N] say that it was attacked, else the given one."""
+    return (pixels + decided(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
 
 def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:

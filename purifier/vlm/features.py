@@ -46,6 +46,7 @@ def clip_features(
         Patch tokens after `layers`, averaged to GRID x GRID, [N, 49, len(layers) * W], and the
         normalised embedding, [N, E].
     """
+    pixels = pixels.to(tower.mean.device)
     trace = tower(at_tower_size(tower, pixels), patches=max(layers) == tower.layers)
     kept = torch.cat([trace.patches[layer] for layer in layers], -1)  # (N, 196, 1536)
     grid = kept.transpose(1, 2).unflatten(2, (tower.grid, tower.grid))

@@ -3,15 +3,15 @@ are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from causalclip.languages import _
 
 CAPTION_PROMPT = "describe the picture"
-# keys of the model that is shipped, and of one that a host has added
-EMBEDDED, OTHER = "embedded", "other"
+EMBEDDED: Final = "embedded"  # key of the model that is shipped
+OTHER: Final = "other"  # key of one that a host has added
 NOT_SURE = "I am not sure"
 
 

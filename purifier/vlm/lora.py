@@ -25,7 +25,7 @@ from causalclip.clip.tower import Tower
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 
-FOLDER = ASSETS / "vlm-eye"
+FOLDER = ASSETS / "lora-encoder"
 UP, DOWN = ".up", ".down"
 # of each layer: the output of attention, both of the MLP
 MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")
@@ -64,7 +64,7 @@ class LoraEncoder:
         }:
             raise ValueError(
                 "This LoRA encoder is for another tower than the model's. Train it again: python "
-                "-m purifier train-eye."
+                "-m training purifier train-encoder."
             )
         shared = {name: p for name, p in own.items() if name not in updated} | dict(
             original.named_buffers()
@@ -120,8 +120,8 @@ class LoraEncoder:
         folder = Path(folder)
         if not (folder / "model.safetensors").is_file():
             raise WeightsMissing(
-                f"There is no LoRA encoder in {folder.name!r}. Train one: python -m purifier "
-                "train-eye."
+                f"There is no LoRA encoder in {folder.name!r}. Train one: python -m training "
+                "purifier train-encoder."
             )
         facts = json.loads((folder / "config.json").read_text())["facts"]
         return cls(load_file(folder / "model.safetensors"), facts)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -164,6 +164,12 @@ class EmbeddedVLM(nn.Module):
         visual: Tensor = self.connector(patches, embedding)
         return visual
 
+    def to(self, *args: Any, **options: Any) -> Self:
+        """Moves the model, and its tower to the same device."""
+        super().to(*args, **options)
+        self.tower.to(self.connector.row.device)
+        return self
+
     def with_tower(self, tower: Tower) -> "EmbeddedVLM":
         """The same model, with the same weights, that sees by another tower."""
         other = copy.copy(self)
@@ -283,7 +289,9 @@ class EmbeddedVLM(nn.Module):
     def _fast(self) -> torch.autocast:
         """The tower's fast type for the language model too, if it has one."""
         return torch.autocast(
-            "cpu", dtype=torch.bfloat16, enabled=self.tower.dtype == torch.bfloat16
+            self.connector.row.device.type,
+            dtype=torch.bfloat16,
+            enabled=self.tower.dtype == torch.bfloat16,
         )
 
     def _inputs(self, visual: Tensor, texts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:

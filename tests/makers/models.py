@@ -123,18 +123,19 @@ def _enlarged(model: torch.nn.Module, scale: float) -> Any:
     return model.eval()
 
 
-def hub_folders(root: Path) -> dict[str, str]:
+def hub_folders(root: Path, *, only: str = "") -> dict[str, str]:
     """Folders that `load_vlm` loads: "vqa" and "caption" are BLIP, "chat" is SmolVLM, "blip-2"
-    speaks by OPT, "blip-2-t5" by T5, and "instructblip" by OPT, too."""
-    torch.manual_seed(0)
-    return {
-        "blip-2": _blip2(root / "tiny-blip-2", OPT),
-        "blip-2-t5": _blip2(root / "tiny-blip-2-t5", T5),
-        "instructblip": _blip2(root / "tiny-instructblip", OPT, instruct=True),
-        "vqa": _blip(root / "tiny-vqa", BlipForQuestionAnswering),
-        "caption": _blip(root / "tiny-captioner", BlipForConditionalGeneration),
-        "chat": _smol(root / "tiny-chat"),
+    speaks by OPT, "blip-2-t5" by T5, and "instructblip" by OPT, too. only: makes one of them."""
+    makers = {
+        "blip-2": lambda: _blip2(root / "tiny-blip-2", OPT),
+        "blip-2-t5": lambda: _blip2(root / "tiny-blip-2-t5", T5),
+        "instructblip": lambda: _blip2(root / "tiny-instructblip", OPT, instruct=True),
+        "vqa": lambda: _blip(root / "tiny-vqa", BlipForQuestionAnswering),
+        "caption": lambda: _blip(root / "tiny-captioner", BlipForConditionalGeneration),
+        "chat": lambda: _smol(root / "tiny-chat"),
     }
+    torch.manual_seed(0)
+    return {name: make() for name, make in makers.items() if only in ("", name)}
 
 
 def _blip(folder: Path, kind: type) -> str:
@@ -307,7 +308,7 @@ def tiny_models(**replaced: Any) -> Models:
     loaders: dict[str, Any] = {
         "vlm": lambda: vlm,
         "purifier": tiny_purifier,
-        "adapted": lambda: tiny_lora(vlm.tower).applied_to(vlm),
+        "lora_vlm": lambda: tiny_lora(vlm.tower).applied_to(vlm),
         "detector": tiny_detector,
     }
     return Models(**loaders | replaced)

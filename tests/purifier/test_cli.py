@@ -61,7 +61,7 @@ def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_clip(monkeypatch)
-    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
+    shut = tiny_models(purifier=lambda: tiny_purifier(attack_detector=fixed_attack_detector(-1.0)))
     monkeypatch.setattr(cli, "load_models", lambda: shut)
 
     def purified(*options: object) -> np.ndarray:
@@ -109,9 +109,13 @@ def test_ask_and_caption(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert 0 <= said["confidence"] <= 1
     asked, speaker = [], Models.speaker
     monkeypatch.setattr(
-        Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye)
+        Models,
+        "speaker",
+        lambda models, *, lora_encoder: (
+            asked.append(lora_encoder) or speaker(models, lora_encoder=lora_encoder)
+        ),
     )
-    assert set(row(run("ask", picture, "Is there a dog?", "--eye", "--json"))) == set(said)
+    assert set(row(run("ask", picture, "Is there a dog?", "--lora-encoder", "--json"))) == set(said)
     assert asked == [True]
     assert row(run("caption", picture, "--json"))["caption"]
     assert (
@@ -141,7 +145,7 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
             ["purify", "-o", "no-such-folder/o.png"],
             "There is no folder 'no-such-folder' for the result.",
         ),
-        (["ask", "what?", "--eye", "--vlm", "some/model"], "for the embedded model"),
+        (["ask", "what?", "--lora-encoder", "--vlm", "some/model"], "for the embedded model"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_code_1(

@@ -15,7 +15,7 @@ from purifier.attacks.budget import to_levels
 from purifier.denoiser.attack_detector import AttackDetector, decided
 from purifier.denoiser.bridge import bridge_point, clean_estimate, guided
 from purifier.denoiser.filters import LARGEST, apply_tiled, coarser, quantise
-from purifier.denoiser.pipeline import ALONE, FINER, PurifierPipeline, Stages, towards_reference
+from purifier.denoiser.pipeline import FINER, PurifierPipeline, Stages, towards_reference
 from purifier.pixels import to_tensor
 from purifier.vlm.features import clip_features
 from tests.makers.detectors import tiny_tower, views
@@ -48,7 +48,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def detecting(odds: float) -> PurifierPipeline:
-    return tiny_purifier(gate=fixed_attack_detector(odds))
+    return tiny_purifier(attack_detector=fixed_attack_detector(odds))
 
 
 @pytest.fixture
@@ -162,12 +162,14 @@ def test_it_is_deterministic_and_differentiable(steps: int, odds: float | None) 
     assert (gradient != 0).float().mean() > 0.99
 
 
-def test_what_is_taken_for_clean_stays_to_the_bit_unless_it_is_forced() -> None:
+def test_what_is_taken_for_clean_stays_to_the_bit_and_the_rest_is_restored() -> None:
     x = pixels()
     assert torch.equal(detecting(CLEAN)(x).images, x)
-    assert torch.allclose(detecting(ATTACKED).purify(x), detecting(CLEAN).forced(x), atol=1e-6)
+    with torch.no_grad():
+        restored = detecting(CLEAN).restore(walked(x)).clamp(0, 1)
+    assert torch.allclose(detecting(ATTACKED).purify(x), restored, atol=1e-6)
     with torch.inference_mode():
-        assert torch.equal(detecting(ATTACKED)(x).images, to_levels(detecting(CLEAN).forced(x)))
+        assert torch.equal(detecting(ATTACKED)(x).images, to_levels(restored))
 
 
 def walked(x: Tensor) -> Tensor:
@@ -177,37 +179,24 @@ def walked(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("stages", "expected"),
     [
-        (ALONE, lambda x: walked(x)),
-        (Stages(detector=False, quantisation=False), lambda x: towards_reference(walked(x))[0]),
+        (Stages(guided_step=False, quantisation=False), lambda x: walked(x)),
+        (Stages(quantisation=False), lambda x: towards_reference(walked(x))[0]),
+        (Stages(guided_step=False), lambda x: quantise(walked(x).clamp(0, 1), FINER)),
+        (Stages(network=False), lambda x: quantise(towards_reference(x)[0], FINER)),
         (
-            Stages(detector=False, guided_step=False),
-            lambda x: quantise(walked(x).clamp(0, 1), FINER),
-        ),
-        (Stages(detector=False, network=False), lambda x: quantise(towards_reference(x)[0], FINER)),
-        (
-            Stages(detector=False, encoder=False, quantisation=False),
+            Stages(lora_encoder=False, quantisation=False),
             lambda x: towards_reference(walked(x), tiny_tower())[0],
         ),
     ],
 )
 def test_each_part_can_be_switched_off(stages: Stages, expected) -> None:
     x = pixels(224, 224)  # the size that CLIP sees, at which nothing is enlarged
+    purifier = detecting(ATTACKED)
     with torch.no_grad():
-        found = detecting(CLEAN).purify(x, stages=stages)
+        found = purifier.purify(x, stages=stages)
         assert torch.allclose(found, expected(x).clamp(0, 1), atol=1e-5)
-        assert not torch.allclose(
-            found, detecting(CLEAN).purify(x, stages=Stages(detector=False)), atol=1e-3
-        )
-
-
-def test_the_detector_decides_whatever_takes_the_network_s_place() -> None:
-    x = pixels(224, 224)
-    for options in ({"stages": Stages(network=False)}, {"denoise": lambda given: given * 0.9}):
-        assert torch.equal(detecting(CLEAN).purify(x, **options), x)
-        with torch.no_grad():
-            given = x if "stages" in options else x * 0.9
-            restored = quantise(towards_reference(given)[0], FINER).clamp(0, 1)
-            assert torch.allclose(detecting(ATTACKED).purify(x, **options), restored, atol=1e-5)
+        assert not torch.allclose(found, purifier.purify(x), atol=1e-3)
+    assert torch.equal(detecting(CLEAN).purify(x, stages=stages), x)
 
 
 def test_ungated_it_is_purified_by_chance() -> None:
@@ -232,7 +221,8 @@ def test_saving_and_loading_keeps_the_result(tmp_path: Path) -> None:
     for name in ("fold", "scale", "tile", "overlap", "coarse"):
         assert again.config[name] == purifier.config[name]
     assert (
-        tuple(AttackDetector(**again.config["gate"]).weight) == fixed_attack_detector(0.3)["weight"]
+        tuple(AttackDetector(**again.config["attack_detector"]).weight)
+        == fixed_attack_detector(0.3)["weight"]
     )
     # half precision
     assert (again(pixels(40, 40)).images - purifier(pixels(40, 40)).images).abs().mean() < 1 / 255

@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from purifier import scenario as demo
+from purifier import scenario
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
-from purifier.scenario import DemoRequest, DemoRun, make_attack, run_demo
+from purifier.request import Request
+from purifier.scenario import Scenario, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_models
@@ -40,15 +41,12 @@ def chatty(folders: dict[str, str]) -> Models:
     return tiny_models(other=folders["chat"])
 
 
-def stages(models: Models | None = None, **request: Any) -> list[DemoRun]:
-    return list(
-        run_demo(
-            models or tiny_models(), photo(64, 48), DemoRequest(**{"question": QUESTION} | request)
-        )
-    )
+def stages(models: Models | None = None, **settings: Any) -> list[Scenario]:
+    request = Request(**{"question": QUESTION} | settings)
+    return list(scenario.run(request, photo(64, 48), models or tiny_models()))
 
 
-def run(models: Models | None = None, **request: Any) -> DemoRun:
+def run(models: Models | None = None, **request: Any) -> Scenario:
     return stages(models, **request)[-1]
 
 
@@ -65,12 +63,12 @@ def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
 
 
 def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
-    looked, adapted = [], tiny_models().adapted
-    models = tiny_models(adapted=lambda: looked.append(1) or adapted)
-    plain, led = (run(models, without=without) for without in (("encoder",), ()))
+    looked, lora_vlm = [], tiny_models().lora_vlm
+    models = tiny_models(lora_vlm=lambda: looked.append(1) or lora_vlm)
+    plain, led = (run(models, without=without) for without in (("lora_encoder",), ()))
     assert looked == [1]
     assert led.said["adversarial"] == plain.said["adversarial"]
-    untouched = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=pytest.fail)
+    untouched = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), lora_vlm=pytest.fail)
     assert run(untouched).unchanged
 
 
@@ -136,7 +134,7 @@ def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_ther
     assert asked == ["respond", "attack_states", "respond", "purify", "respond"]
     assert shown.complete
     assert shown.step == 2
-    given = demo.to_tensor(shown.pictures["adversarial"])
+    given = to_tensor(shown.pictures["adversarial"])
     assert np.array_equal(to_array(models.purifier(given, 1).images), shown.pictures["purified"])
 
 

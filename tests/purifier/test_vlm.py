@@ -134,9 +134,9 @@ def test_of_another_tower_or_missing_it_says_how_to_train_one(
         {name: value for name, value in eye.tensors.items() if ".0." not in name}, {}
     )
     for wrong in (wider, unknown, fewer):
-        with pytest.raises(ValueError, match="train-eye"):
+        with pytest.raises(ValueError, match="train-encoder"):
             wrong.applied_to(model)
-    with pytest.raises(WeightsMissing, match="train-eye"):
+    with pytest.raises(WeightsMissing, match="train-encoder"):
         LoraEncoder.from_pretrained(tmp_path)
 
 

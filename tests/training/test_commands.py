@@ -13,7 +13,7 @@ from training.__main__ import app
     [
         (["purifier", "train", "--out", "{folder}/m"], "vlm data"),
         (["purifier", "refine", "--folder", "{folder}/m"], "--data"),
-        (["purifier", "train-eye", "--out", "{folder}/m"], "--data"),
+        (["purifier", "train-encoder", "--out", "{folder}/m"], "--data"),
         (["purifier", "optimise-prompt", "--out", "{folder}/m", "--vlm", "some/model"], "--data"),
         (["detector", "--out", "{folder}/m"], "--originals"),
     ],

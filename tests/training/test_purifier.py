@@ -190,14 +190,14 @@ def test_the_purifier_and_its_card_are_written_with_a_new_attack_detector(
     before = PurifierPipeline.from_pretrained(out).unet.state_dict()
     drawn = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2)}
     detector = [drawn | {"layers": LAYERS, "seed": n} for n in (0, 1)]
-    settings = {"pairs": drawn, "refine": {"steps": 2, "units": 1}, "gate": detector}
+    settings = {"pairs": drawn, "refine": {"steps": 2, "units": 1}, "attack_detector": detector}
     options = {"settings": settings, "batches": 5, "cache": tmp_path / "cache"}
     refine_purifier(training_sources(data, None), question_pool(data), out, **options)
     again = PurifierPipeline.from_pretrained(out)
     assert any(
         not torch.equal(value, before[name]) for name, value in again.unet.state_dict().items()
     )
-    assert again.config["gate"]
+    assert again.config["attack_detector"]
     card = (out / "README.md").read_text()
     headings = [line for line in card.splitlines() if line.startswith("## ")]
     assert headings == ["## Refined", "## The attack detector", "## Limits"]
@@ -262,7 +262,7 @@ def adapted(
 ) -> dict[str, Any]:
     model = model or tiny_vlm().eval()
     drawn = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
-    settings = {"pairs": drawn, "eye": ADAPT | {"guided": 0} | changed}
+    settings = {"pairs": drawn, "lora_encoder": ADAPT | {"guided": 0} | changed}
     models: dict[str, Any] = {"model": model, "purifier": tiny_purifier()}
     return train_encoder(
         data, None, out, settings=settings, batches=3, cache=cache, start=start, **models

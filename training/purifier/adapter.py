@@ -161,7 +161,7 @@ def train_encoder(
 
     Args:
         data, forensics: as of training_sources; questions are taken from `data`.
-        settings: "pairs": of PairsConfig; "eye": of AdapterConfig.
+        settings: "pairs": of PairsConfig; "lora_encoder": of AdapterConfig.
         batches: of pairs. cache: of pairs, and in a folder named as `out` of checkpoint and log: a
             run that was stopped goes on.
         start: a folder with the LoRA encoder to go on from; without, from none.
@@ -172,7 +172,7 @@ def train_encoder(
             are too few pairs.
     """
     chosen = dict(settings or {})
-    config, pairs = AdapterConfig(**chosen.get("eye", {})), cache / "eye-pairs"
+    config, pairs = AdapterConfig(**chosen.get("lora_encoder", {})), cache / "encoder-pairs"
     model, purifier = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
     sources, drawn = training_sources(data, forensics), PairsConfig(**chosen.get("pairs", {}))
     if batches <= config.held:
@@ -212,7 +212,7 @@ def fit_encoder(
         start: whose update is gone on with.
     """
     held = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
-    purified = [to_levels(purifier.forced(one.clean, encoder=model.tower)) for one in held]
+    purified = [_forced(purifier, one.clean, model.tower) for one in held]
     distance = FeatureDistance(model, [one.clean for one in held], purified)
     tower, learned = _with_adapter(model.tower, config)
     if start:
@@ -383,6 +383,13 @@ class _HeldOut:
 
 
 @torch.no_grad()
+def _forced(purifier: PurifierPipeline, pixels: Tensor, lora_encoder: Tower) -> Tensor:
+    """The pictures as they are purified where the detector finds an attack, on 8-bit levels."""
+    walked = purifier.denoise(pixels)
+    return to_levels(purifier.restore(walked, lora_encoder=lora_encoder).clamp(0, 1))
+
+
+@torch.no_grad()
 def _measure(
     model: EmbeddedVLM, adapted: EmbeddedVLM, purifier: PurifierPipeline, held: Sequence[_HeldOut]
 ) -> dict[str, Any]:
@@ -395,9 +402,7 @@ def _measure(
         for name, speaker in (("before", model), ("after", adapted)):
             same, surprise = [], []
             for one in held:
-                visual = speaker.see(
-                    to_levels(purifier.forced(getattr(one, which), encoder=speaker.tower))
-                )
+                visual = speaker.see(_forced(purifier, getattr(one, which), speaker.tower))
                 given = speaker.answer_seen(visual, one.prompts)
                 same += [
                     float(answer.text == text)

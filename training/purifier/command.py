@@ -1,4 +1,4 @@
-"""python -m training purifier train | refine | refit-gate | train-eye | optimise-prompt"""
+"""python -m training purifier train | refine | refit-detector | train-encoder | optimise-prompt"""
 
 import json
 from pathlib import Path
@@ -59,8 +59,8 @@ def train(
         train_purifier(sources, out, settings=_settings(config), batches=batches, cache=cache)
 
 
-@app.command("refit-gate")
-def refit_gate(
+@app.command("refit-detector")
+def refit_detector(
     folder: Annotated[
         Path,
         typer.Option(help="Of a trained purifier; its attack detector and card are written anew."),
@@ -68,7 +68,7 @@ def refit_gate(
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
-        Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")
+        Path | None, typer.Option(help="JSON: {attack_detector: ...}, settings of PairsConfig.")
     ] = None,
     batches: Batches = 100,
     cache: Cache = CACHE,
@@ -92,8 +92,8 @@ def refine(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and "
-            "RefiningConfig."
+            help="JSON: {pairs: ..., refine: ..., attack_detector: ...}, settings of PairsConfig "
+            "and RefiningConfig."
         ),
     ] = None,
     batches: Batches = 100,
@@ -111,15 +111,15 @@ def refine(
         )
 
 
-@app.command("train-eye")
-def train_eye(
-    out: Annotated[Path, typer.Option(help="Where the adapted encoder and its card go.")],
+@app.command("train-encoder")
+def train_encoder_command(
+    out: Annotated[Path, typer.Option(help="Where the LoRA encoder and its card go.")],
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
         Path | None,
         typer.Option(
-            help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and AdapterConfig."
+            help="JSON: {pairs: ..., lora_encoder: ...}, settings of PairsConfig and AdapterConfig."
         ),
     ] = None,
     batches: Batches = 400,
@@ -163,7 +163,9 @@ def optimise(
     with sentences():
         model = None if not _needed(data) or vlm == EMBEDDED else load_vlm(vlm)
         if not isinstance(model, HubVLM):
-            raise ValueError("Words are for a model of the hub. For the embedded one: train-eye.")
+            raise ValueError(
+                "Words are for a model of the hub. For the embedded one: train-encoder."
+            )
         purifier = load_models().purifier
         numbers = optimise_prompt(
             _needed(data),

@@ -98,7 +98,7 @@ def train_purifier(
 
     Args:
         settings: "pairs": of PairsConfig, "train": of DenoiserConfig, "network": of new_pipeline,
-            "gate": a list, each of PairsConfig and `batches`, of the attack detector's own pairs.
+            "attack_detector": a list, each of PairsConfig and `batches`, of its own pairs.
         batches: of pairs, where the detector's do not say it. cache: of pairs, and in a folder
             named as `out` of the checkpoint and the log.
     """
@@ -132,8 +132,8 @@ def refit_attack_detector(
         settings, batches, cache: as of train_purifier.
     """
     pipeline, folders = PurifierPipeline.from_pretrained(folder), []
-    for number, chosen in enumerate((settings or {}).get("gate", [{}])):
-        folders.append(cache / f"gate-pairs-{number}")
+    for number, chosen in enumerate((settings or {}).get("attack_detector", [{}])):
+        folders.append(cache / f"detector-pairs-{number}")
         config, count = (
             {k: v for k, v in chosen.items() if k != "batches"},
             chosen.get("batches", batches),
@@ -142,7 +142,7 @@ def refit_attack_detector(
             sources, PairsConfig(**config), folders[-1], tower=tower or load_tower(), batches=count
         )
     detector, found, unseen = fit_attack_detector(pipeline, folders, sources)
-    pipeline.register_to_config(gate=asdict(detector))  # type: ignore[attr-defined]
+    pipeline.register_to_config(attack_detector=asdict(detector))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)
     write_detector_section(folder, found, unseen, folders)
     return pipeline
@@ -338,8 +338,8 @@ def refine_purifier(
 
     Args:
         pool: questions to ask beside the sources' own. settings: "pairs": of PairsConfig, "refine":
-            of RefiningConfig, "gate": as of train_purifier. batches: of the detector's pairs.
-            cache: as of train_purifier.
+            of RefiningConfig, "attack_detector": as of train_purifier. batches: of the detector's
+            pairs. cache: as of train_purifier.
 
     Raises:
         WeightsMissing: the purifier, or what guides it, is not here.

@@ -55,7 +55,11 @@ def test_attack_then_purify_then_ask(
     assert facts["steps"] == 2
     assert np.array(Image.open(purified)).shape == (72, 96, 3)
     monkeypatch.setattr(
-        Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye)
+        Models,
+        "speaker",
+        lambda models, *, lora_encoder: (
+            asked.append(lora_encoder) or speaker(models, lora_encoder=lora_encoder)
+        ),
     )
     said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
     assert set(said) == {"caption", "answer", "confidence", "sure"}

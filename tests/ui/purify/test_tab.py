@@ -3,7 +3,6 @@ examples."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 from PIL import Image
 
 from purifier.models import ModelInfo, Models
-from purifier.scenario import DemoRequest, DemoResponse, DemoRun, make_attack
+from purifier.request import Request
+from purifier.scenario import Response, Scenario, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
@@ -136,7 +136,9 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(
     inside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_clip(monkeypatch)
-    page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
+    page_models = tiny_models(
+        purifier=lambda: tiny_purifier(attack_detector=fixed_attack_detector(-1.0))
+    )
     with gr.Blocks():
         untouched = build_tab(page_models)
     last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings()))
@@ -156,7 +158,7 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
     models, given = tiny_models(), []
     purify = models.purify
     models.purify = lambda *args, **options: (
-        given.append(options["without"]) or purify(*args, **options)
+        given.append(args[1].without) or purify(*args, **options)
     )  # type: ignore[method-assign]
     with gr.Blocks():
         tab = build_tab(models)
@@ -262,13 +264,18 @@ def shown(
     """By captions; answers of the three pictures, if any."""
     captions = {"clean": clean, "adversarial": moved, "purified": purified}
     said = {
-        name: DemoResponse(f"a <b>{caption}</b>", spoken, spoken, sure, 0.5 if spoken else None)
+        name: Response(
+            caption=f"a <b>{caption}</b>",
+            spoken=spoken,
+            answer=spoken,
+            sure=sure,
+            confidence=0.5 if spoken else None,
+        )
         for (name, caption), spoken in zip(captions.items(), answers or ("", "", ""), strict=True)
         if caption
     }
-    return DemoRun(
-        DemoRequest(ASKED, attack=make_attack("pgd", 8, 5) if clean else None), said=said
-    )
+    attack = make_attack("pgd", 8, 5) if clean else None
+    return Scenario(request=Request(question=ASKED, attack=attack), said=said)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +313,8 @@ def test_the_card_says_what_happened_first(captions: Any, answers: str | None, t
 
 def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
-    made.said["purified"] = replace(made.said["purified"], sure=False)
+    unsure = made.said["purified"].model_copy(update={"sure": False})
+    made = made.model_copy(update={"said": made.said | {"purified": unsure}})
     assert "purification brought the caption back, not the answer" in words.result(made)
     assert "(answer differs)" in words.said(made, "purified")
 
@@ -323,20 +331,25 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
 def test_who_speaks_is_named_and_why() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
     assert "made 5 steps through the gradient of the embedded model" in words.notes(
-        DemoRun(made.request, step=5)
+        Scenario(request=made.request, step=5)
     )
-    made.model = ModelInfo(
-        problem="smol could not be loaded, so the embedded model speaks in its place."
+    made = made.model_copy(
+        update={
+            "model": ModelInfo(
+                problem="smol could not be loaded, so the embedded model speaks in its place."
+            )
+        }
     )
     assert "<p>smol could not be loaded" in words.result(made)
-    made.model = ModelInfo(OTHER, "smol<")
+    made = made.model_copy(update={"model": ModelInfo(OTHER, "smol<")})
     assert "smol&lt; can be wrong" in words.notes(made)
     assert "through the gradient of smol&lt;" in words.notes(made)
     assert "carried over" not in words.result(made)
-    made.request = replace(made.request, objective="features")
+    request = made.request.model_copy(update={"objective": "features"})
+    made = made.model_copy(update={"request": request})
     assert (
         "The attack was made on CLIP alone: what it does to smol&lt; is carried over."
         in words.result(made)
     )
-    made.model = ModelInfo(OTHER, "smol", asks=False)
+    made = made.model_copy(update={"model": ModelInfo(OTHER, "smol", asks=False)})
     assert "smol only captions, so the question was not asked." in words.result(made)

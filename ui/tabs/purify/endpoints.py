@@ -17,6 +17,7 @@ from purifier.attacks import ATTACKS, attack_steps, linf
 from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
 from purifier.models import Models
 from purifier.pausing import pausing
+from purifier.request import Request
 from purifier.vlm.interface import EmptyQuestion
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
@@ -40,15 +41,15 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     objective = gr.Dropdown(list(OBJECTIVES), value="caption", label="objective", **hidden)
     attack = gr.Dropdown(list(ATTACKS), value="pgd", label="attack", **hidden)
     eps = gr.Number(8, label="eps", **hidden)
-    attack_steps, eye = (
+    attack_steps, lora_encoder = (
         gr.Number(20, label="steps", **hidden),
-        gr.Checkbox(False, label="eye", **hidden),
+        gr.Checkbox(False, label="lora_encoder", **hidden),
     )
     api = PurifyApi(models)
     attacked = [picture, attack, eps, attack_steps, objective, question, target, seed]
     add_endpoint(api.purify, [picture, steps, always], [file, facts])
     add_endpoint(api.attack, attacked, [file, facts])
-    add_endpoint(api.ask, [picture, question, eye], [facts])
+    add_endpoint(api.ask, [picture, question, lora_encoder], [facts])
 
 
 class PurifyApi:
@@ -67,11 +68,12 @@ class PurifyApi:
         """
         # who waits holds no pixels yet
         with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
-            pixels, taken = _pixels(picture), _steps(steps)
+            pixels = _pixels(picture)
+            request = Request(steps=_steps(steps), always=bool(always))
             with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
                 started = time.perf_counter()
-                purified = self.models.purify(pixels, taken, always=bool(always))
-            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": taken}
+                purified = self.models.purify(pixels, request)
+            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": request.steps}
             return _file(purified, "purified"), facts
 
     def attack(
@@ -105,10 +107,11 @@ class PurifyApi:
 
         objective, question, target, seed = asked
         chosen = limited(make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels)
+        request = Request(
+            attack=chosen, objective=objective, question=question or "", target=target
+        )
         with MODEL.enter(Priority.ATTACK) as place:
-            goal = make_goal(
-                self.models, pixels, objective, question=question or None, target=target or None
-            )
+            goal = make_goal(self.models, pixels, request)
             for state in attack_steps(chosen, pixels, goal.objective):
                 place.give_way()
                 moved = state.rounded()
@@ -122,16 +125,16 @@ class PurifyApi:
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
     def ask(
-        self, picture: dict[str, Any] | None, question: str | None = "", eye: bool = False
+        self, picture: dict[str, Any] | None, question: str | None = "", lora_encoder: bool = False
     ) -> dict[str, Any]:
-        """Asks the embedded model about a picture. eye: whether through the encoder that is adapted
-        to purified pictures.
+        """Asks the embedded model about a picture. lora_encoder: whether through the encoder that
+        is adapted to purified pictures.
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is
         sure.
         """
         with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
-            pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
+            pixels, speaker = _pixels(picture), self.models.speaker(lora_encoder=bool(lora_encoder))
             with MODEL.enter(Priority.ATTACK):
                 said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
                 if question and question.strip():

@@ -10,7 +10,7 @@ import base64
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import as_file, files
 from io import BytesIO
@@ -26,7 +26,8 @@ from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
     from purifier.models import Models
-    from purifier.scenario import DemoRequest, DemoRun
+    from purifier.request import Request
+    from purifier.scenario import Scenario, Which
 
 FOLDER = shipped_folder("assets") / "purify"
 THUMB = 192  # px, the long side of a thumbnail
@@ -44,7 +45,7 @@ class Prepared:
     eps: int = 8
     steps: int = 10
 
-    def holds(self, run: DemoRun) -> bool:
+    def holds(self, run: Scenario) -> bool:
         """Whether the model is right and sure, is turned, and comes back right and sure."""
         clean, moved, purified = (run.said[which] for which in ("clean", "adversarial", "purified"))
         right = all(said.sure and said.answer == self.answer for said in (clean, purified))
@@ -68,15 +69,15 @@ def write(folder: Path) -> list[Path]:
     return paths
 
 
-def run(models: Models, example: Prepared) -> DemoRun:
+def run(models: Models, example: Prepared) -> Scenario:
     """All that the tab shows of an example, made now."""
-    from purifier.scenario import run_demo  # here, because it brings PyTorch
+    from purifier import scenario
 
-    *_, last = run_demo(models, _clean(example), _request(example))
+    *_, last = scenario.run(_request(example), _clean(example), models)
     return last
 
 
-def keep(run: DemoRun, example: Prepared, folder: Path = FOLDER) -> None:
+def keep(run: Scenario, example: Prepared, folder: Path = FOLDER) -> None:
     """Writes what came of an example: its two pictures, and the rest as JSON. What it took depends
     on the machine."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,26 +85,31 @@ def keep(run: DemoRun, example: Prepared, folder: Path = FOLDER) -> None:
     for which in ("adversarial", "purified"):
         Image.fromarray(run.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
     facts = {"steps": run.steps, "change": round(run.change, 3)}
-    said = {which: asdict(said) for which, said in run.said.items()}
+    said = {which: said.model_dump() for which, said in run.said.items()}
     (folder / f"{stem}.json").write_text(
         json.dumps(facts | {"said": said}, indent=1) + "\n", encoding="utf-8"
     )
 
 
-def stored(example: Prepared, folder: Path = FOLDER) -> DemoRun:
+def stored(example: Prepared, folder: Path = FOLDER) -> Scenario:
     """The same, read."""
-    from purifier.scenario import DemoResponse, DemoRun
+    from purifier.scenario import Scenario
 
     stem = Path(example.file).stem
     facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-    run = DemoRun(
-        _request(example), step=facts["steps"], steps=facts["steps"], change=facts["change"]
+    pictures: dict[Which, np.ndarray] = {"clean": _clean(example)}
+    changed: tuple[Which, ...] = ("adversarial", "purified")
+    for which in changed:
+        picture = Image.open(folder / f"{stem}-{which}.png").convert("RGB")
+        pictures[which] = np.asarray(picture)
+    return Scenario(
+        request=_request(example),
+        pictures=pictures,
+        said=facts["said"],
+        step=facts["steps"],
+        steps=facts["steps"],
+        change=facts["change"],
     )
-    run.pictures["clean"] = _clean(example)
-    for which in ("adversarial", "purified"):
-        run.pictures[which] = np.asarray(Image.open(folder / f"{stem}-{which}.png").convert("RGB"))
-    run.said.update({which: DemoResponse(**said) for which, said in facts["said"].items()})
-    return run
 
 
 def _clean(example: Prepared) -> np.ndarray:
@@ -111,10 +117,12 @@ def _clean(example: Prepared) -> np.ndarray:
         return load_image(source).pixels
 
 
-def _request(example: Prepared) -> DemoRequest:
-    from purifier.scenario import DemoRequest, make_attack
+def _request(example: Prepared) -> Request:
+    from purifier.request import Request
+    from purifier.scenario import make_attack
 
-    return DemoRequest(example.question, attack=make_attack("pgd", example.eps, example.steps))
+    attack = make_attack("pgd", example.eps, example.steps)
+    return Request(question=example.question, attack=attack)
 
 
 def shelf(paths: Sequence[Path]) -> str:

@@ -148,7 +148,7 @@ def settings() -> dict[str, Any]:
 def worth(part: str) -> str:
     """How many answers the purifier keeps with a part of it, without it, and the network alone; ""
     where that was not measured."""
-    row = f"ours without the {'LoRA encoder' if part == 'encoder' else part.replace('_', ' ')}"
+    row = f"ours without the {'LoRA encoder' if part == 'lora_encoder' else part.replace('_', ' ')}"
     shares = {
         p["against"]: p
         for p in _measured()

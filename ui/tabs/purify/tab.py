@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -40,10 +40,11 @@ from ui.tabs.purify import views as words
 from ui.tabs.purify.endpoints import add_endpoints, reason
 
 if TYPE_CHECKING:
-    from purifier.scenario import DemoRequest, DemoRun, Which
+    from purifier.request import Request
+    from purifier.scenario import Scenario, Which
 
     # what was found, and the files of its pictures, too large for memory
-    Kept = tuple[DemoRun, dict[Which, str]]
+    Kept = tuple[Scenario, dict[Which, str]]
 
 OPEN = """() => {
   if (!window.ccTurns?.purify) document.querySelector("#purify-open")?.click();
@@ -174,7 +175,9 @@ class PurifyTab:
                         name: load_image(path).pixels for name, path in found.items() if path
                     }
                 with MODEL.enter(Priority.ATTACK):
-                    said = ask_again(self.models, replace(run, pictures=pictures), question)
+                    said = ask_again(
+                        self.models, run.model_copy(update={"pictures": pictures}), question
+                    )
             asked = (*asked, words.FollowUp(question.strip(), said))
         except Exception as error:
             return words.history(asked, words.failure(*reason(error))), asked
@@ -244,10 +247,10 @@ class PurifyTab:
     def _stages(
         self, token: CancellationToken, pixels: np.ndarray, settings: Settings, *, attacked: bool
     ) -> Iterator[Updates]:
-        from purifier.scenario import run_demo
+        from purifier.scenario import run
 
-        stages = run_demo(self.models, pixels, _request(settings, attacked=attacked))
-        last: DemoRun | None = None
+        stages = run(_request(settings, attacked=attacked), pixels, self.models)
+        last: Scenario | None = None
         while True:
             token.check()
             with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
@@ -263,7 +266,7 @@ class PurifyTab:
         assert last is not None
         yield self._result_of(last)
 
-    def _result_of(self, shown: DemoRun) -> Updates:
+    def _result_of(self, shown: Scenario) -> Updates:
         """All of it at once, so that nothing of an older result stands beside it."""
         from purifier.scenario import difference
 
@@ -284,7 +287,7 @@ class PurifyTab:
         return {
             self.status: "",
             self.kept: (
-                replace(shown, pictures={}),
+                shown.model_copy(update={"pictures": {}}),
                 {name: files[name] for name in shown.pictures},
             ),
             self.headline: words.result(shown),
@@ -301,7 +304,7 @@ class PurifyTab:
         }
 
     @staticmethod
-    def _frame(shown: DemoRun, name: Which, label: str, file: str | None) -> Any:
+    def _frame(shown: Scenario, name: Which, label: str, file: str | None) -> Any:
         if file is None:
             return None
         says = _(
@@ -342,24 +345,24 @@ def _give_way(token: CancellationToken, place: Place) -> None:
     place.give_way()
 
 
-def _request(settings: Settings, *, attacked: bool) -> DemoRequest:
-    from purifier.scenario import DemoRequest, make_attack
+def _request(settings: Settings, *, attacked: bool) -> Request:
+    from purifier.request import Request
+    from purifier.scenario import make_attack
 
-    made = (
-        make_attack(settings["attack"], settings["eps"], settings["attack_steps"])
-        if attacked
-        else None
-    )
-    return DemoRequest(
-        str(settings["question"] or "").strip(),
-        steps=int(settings["steps"]),
-        always=bool(settings["always"]),
-        without=tuple(part for part in words.PARTS if not settings[part]),
-        attack=made,
-        objective=settings["objective"],
-        target=str(settings["target"] or "").strip() or None,
-        vlm=OTHER if settings["vlm"] == OTHER else EMBEDDED,
-    )
+    attack = None
+    if attacked:
+        attack = make_attack(settings["attack"], settings["eps"], settings["attack_steps"])
+    chosen = {
+        "question": settings["question"] or "",
+        "steps": settings["steps"],
+        "always": settings["always"],
+        "without": [part for part in words.PARTS if not settings[part]],
+        "attack": attack,
+        "objective": settings["objective"],
+        "target": settings["target"],
+        "vlm": settings["vlm"] or EMBEDDED,
+    }
+    return Request.model_validate(chosen)
 
 
 def build_tab(

@@ -15,7 +15,7 @@ from causalclip.report.card import elapsed, failure
 from purifier.vlm.interface import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
-    from purifier.scenario import DemoResponse, DemoRun, Which
+    from purifier.scenario import Response, Scenario, Which
 
 PURPOSE = N_(
     "A faint change makes a vision-language model describe another picture. Here you see the "
@@ -37,12 +37,12 @@ HOW = N_("How this was made, and what it does not prove")
 OTHERS = N_("{name} can be wrong about clean pictures, too: compare.")
 
 
-def speaker(run: DemoRun) -> str:
+def speaker(run: Scenario) -> str:
     """Of who speaks."""
     return _(run.model.name)
 
 
-def notes(run: DemoRun) -> str:
+def notes(run: Scenario) -> str:
     """What was done, and what to make of it."""
     trust = _(SMALL) if run.model.key == EMBEDDED else _(OTHERS, name=speaker(run))
     meant = "" if all(said.alike is None for said in run.said.values()) else f" {_likeness_words()}"
@@ -54,7 +54,7 @@ def notes(run: DemoRun) -> str:
 
 
 def _likeness_words() -> str:
-    from purifier.scenario import ALIKE
+    from purifier.likeness import ALIKE
 
     found = json.loads((shipped_folder("benchmarks") / "meaning.json").read_text(encoding="utf-8"))
     return _(
@@ -67,13 +67,13 @@ def _likeness_words() -> str:
     )
 
 
-def _facts(run: DemoRun) -> str:
+def _facts(run: Scenario) -> str:
     parts = [_attack_facts(run), _purified_facts(run)]
     parts.append(_("Changes are drawn 10 times amplified; mid-grey is none."))
     return " ".join(part for part in parts if part)
 
 
-def _purified_facts(run: DemoRun) -> str:
+def _purified_facts(run: Scenario) -> str:
     took = decimal(run.seconds, digits=2)
     said = (
         ngettext(
@@ -89,7 +89,7 @@ def _purified_facts(run: DemoRun) -> str:
     return f"{said} {always}".strip()
 
 
-def _attack_facts(run: DemoRun) -> str:
+def _attack_facts(run: Scenario) -> str:
     attack = run.request.attack
     if attack is None:
         return ""
@@ -107,7 +107,7 @@ def _attack_facts(run: DemoRun) -> str:
     return " ".join(parts)
 
 
-def _by(run: DemoRun) -> str:
+def _by(run: Scenario) -> str:
     attack = run.request.attack
     if attack is not None and attack.name == "square":
         return _("without a gradient")
@@ -119,7 +119,7 @@ PARTS = {  # of the purifier, by the names of its Stages
     "network": N_("Diffusion network"),
     "guided_step": N_("Guided step"),
     "quantisation": N_("Quantisation"),
-    "encoder": N_("LoRA encoder"),
+    "lora_encoder": N_("LoRA encoder"),
 }
 UNSURE = N_(
     "The model was not sure of its answer on the clean picture, so nothing can be said about what "
@@ -169,7 +169,7 @@ def loading(name: str) -> str:
     return _card(_("Loading {name}", name=name), f"<p>{first} {elapsed()}</p>", busy=True)
 
 
-def working(run: DemoRun | None = None, *, total: int = 0, before: int = 0) -> str:
+def working(run: Scenario | None = None, *, total: int = 0, before: int = 0) -> str:
     """The card while the models are at work: which step of how many, and a bar. total: of the
     steps, where there is no run yet. before: how many others go in first."""
     waits = (
@@ -188,7 +188,7 @@ def working(run: DemoRun | None = None, *, total: int = 0, before: int = 0) -> s
     return _card(title, f"<p>{waits}{at}{left}{elapsed()}</p>{bar}", busy=True)
 
 
-def _step(run: DemoRun) -> tuple[int, str, str]:
+def _step(run: Scenario) -> tuple[int, str, str]:
     """What is done now: its number, its name, and how long the attack still takes."""
     if "adversarial" in run.said:
         return (
@@ -203,7 +203,7 @@ def _step(run: DemoRun) -> tuple[int, str, str]:
     return run.step + 2, _("Attacking the picture"), f"{_left(run)} " if run.step else ""
 
 
-def _left(run: DemoRun) -> str:
+def _left(run: Scenario) -> str:
     a_step = run.attack_seconds / max(1, run.step)
     return _(
         "A step takes {step} s: about {left} s left for them.",
@@ -221,7 +221,7 @@ def stopped() -> str:
 # What happened -----------------------------------------------------------------------------------
 
 
-def result(run: DemoRun) -> str:
+def result(run: Scenario) -> str:
     """What happened, by the captions first; then by the answers, where the model was sure of the
     clean one."""
     clean, moved, purified = (run.said.get(w) for w in ("clean", "adversarial", "purified"))
@@ -236,12 +236,12 @@ def result(run: DemoRun) -> str:
     return f"<div class='cc-kept'>{card}</div>" if clean is None and run.unchanged else card
 
 
-def _switched_off(run: DemoRun) -> str:
+def _switched_off(run: Scenario) -> str:
     off = [_(PARTS[name]) for name in run.request.without]
     return _("Switched off: {parts}.", parts=in_turn(off)) if off else ""
 
 
-def _given(moved: DemoResponse, purified: DemoResponse, *, unchanged: bool) -> tuple[str, str]:
+def _given(moved: Response, purified: Response, *, unchanged: bool) -> tuple[str, str]:
     if unchanged:
         return (
             _("Taken for clean: the picture comes back unchanged"),
@@ -265,7 +265,7 @@ def _given(moved: DemoResponse, purified: DemoResponse, *, unchanged: bool) -> t
     )
 
 
-def _attacked(clean: DemoResponse, moved: DemoResponse, purified: DemoResponse) -> tuple[str, str]:
+def _attacked(clean: Response, moved: Response, purified: Response) -> tuple[str, str]:
     """A title of what was changed and what came back, and why nothing is said of the answers."""
     changed = {"caption": not moved.same_caption(clean)}
     back = {"caption": purified.same_caption(clean)}
@@ -298,7 +298,7 @@ def _all(names: list[str]) -> str:
     return any_of([_(NAMES[name]) for name in names], style="standard") if names else ""
 
 
-def _transfer(run: DemoRun) -> str:
+def _transfer(run: Scenario) -> str:
     """Whose attack it is, where it is not one on the model that speaks."""
     if (
         run.request.attack is None
@@ -317,8 +317,8 @@ def _transfer(run: DemoRun) -> str:
     return _(said[run.objective], name=speaker(run))
 
 
-def _unasked(run: DemoRun) -> str:
-    if run.model.asks or not run.request.question.strip():
+def _unasked(run: Scenario) -> str:
+    if run.model.asks or not run.request.question:
         return ""
     return _("{name} only captions, so the question was not asked.", name=speaker(run))
 
@@ -326,7 +326,7 @@ def _unasked(run: DemoRun) -> str:
 # What the model says ------------------------------------------------------------------------------
 
 
-def said(run: DemoRun, which: Which) -> str:
+def said(run: Scenario, which: Which) -> str:
     """What the model says of one picture: in large type its answer, or its caption where there is
     no question; with a sign whether that is what it says of the clean one, and how sure it is."""
     now, clean = run.said.get(which), run.said.get("clean")
@@ -354,7 +354,7 @@ def _signed(text: str, what: str, same: bool | None) -> str:
     return f"<span class='{tone}' aria-hidden='true'>{icon}</span> {words}{aloud}"
 
 
-def spoken(words: DemoResponse) -> str:
+def spoken(words: Response) -> str:
     """The model's answer as it gives it, in English, or that it is not sure, with its guess."""
     return (
         words.spoken if words.sure else _("I am not sure (perhaps: {answer})", answer=words.answer)
@@ -380,7 +380,7 @@ class FollowUp:
     """A question to the pictures that are there, and what is answered of each."""
 
     question: str
-    said: dict[Which, DemoResponse]
+    said: dict[Which, Response]
 
 
 def history(asked: Sequence[FollowUp], failed: str = "") -> str:
