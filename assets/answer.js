@@ -39,7 +39,7 @@
     find("#layer .cc-cell").hidden = true;
   };
   const over = ({ target, clientX, clientY }) => {
-    const shown = within(target, ".cc-layer[data-parts]");
+    const shown = within(target, ".cc-layer[data-parts]:not(.cc-withheld)");
     if (!shown) return;
     const { left, top, width, height } = shown.getBoundingClientRect();
     read(shown, clamp((PLACES * (clientX - left)) / width), clamp((PLACES * (clientY - top)) / height));
@@ -49,7 +49,7 @@
   document.addEventListener("pointerout", ({ target, pointerType }) => pointerType === "mouse" && within(target, ".cc-layer") && leave());
   document.addEventListener("focusout", ({ target }) => within(target, ".cc-layer") && leave());
   document.addEventListener("keydown", (event) => {
-    const step = KEYS[event.key], shown = step && within(event.target, ".cc-layer[data-parts]");
+    const step = KEYS[event.key], shown = step && within(event.target, ".cc-layer[data-parts]:not(.cc-withheld)");
     if (!shown) return;
     event.preventDefault();
     const at = Number(shown.dataset.at ?? 4);
@@ -58,6 +58,11 @@
 
   // How much of the map is shown, and the picture without it while a button is held.
   document.addEventListener("input", ({ target }) => within(target, ".cc-opacity") && layer().style.setProperty("--cc-shown", target.value / 100));
+  document.addEventListener("click", ({ target }) => {
+    if (!within(target, ".cc-show-map")) return;
+    layer().classList.remove("cc-withheld");
+    layer().focus({ preventScroll: true });
+  });
   const hold = (on) => layer()?.classList.toggle("cc-without", on);
   document.addEventListener("pointerdown", ({ target }) => within(target, ".cc-hold") && hold(true));
   document.addEventListener("keydown", ({ target, key }) => within(target, ".cc-hold") && [" ", "Enter"].includes(key) && hold(true));

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causalclip.examination.cautions import SHORT
+from causalclip.examination.headline import name_answer
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.result import HALVED, Stage
 from causalclip.examination.stages import examine_file
@@ -64,15 +65,15 @@ class BatchRow:
     """One picture's line in the table. Its sentences are in the language of who asked, its keys in
     English.
 
-    answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own
-    answer, after stability. score: the calibrated probability, None if not examined or not
-    answered. survives: Stability.words; the key CHECKING until that is known, and UNCHECKED for
-    good if the batch was stopped then. copies: how many of the re-saved ones keep the answer,
-    "7/8"; "" until that is known. cautions: keys, of causalclip.examination.cautions.
-    claims: a sentence, empty for a file without metadata. marks: whose they are, and which. marked:
-    whether any is more than a hint. problem: a sentence, for a file that was refused. halved:
-    whether the picture was judged at half its size. measured_as: as of its detection, for how often
-    such answers are wrong.
+    answer: a key, the headline from all evidence, or NOT_EXAMINED. whose: who signed, or whose mark
+    that rests on; "" for nobody. band: a key, the pixels' own answer, after stability. score: the
+    calibrated probability, None if not examined or not answered. survives: Stability.words; the key
+    CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. copies: how
+    many of the re-saved ones keep the answer, "7/8"; "" until that is known. cautions: keys, of
+    causalclip.examination.cautions. claims: a sentence, empty for a file without metadata. marks:
+    whose they are, and which. marked: whether any is more than a hint. problem: a sentence, for a
+    file that was refused. halved: whether the picture was judged at half its size. measured_as: as
+    of its detection, for how often such answers are wrong.
     """
 
     number: int
@@ -93,6 +94,12 @@ class BatchRow:
     measured_as: str | None = None
     marked: bool = False
     copies: str = ""
+    whose: str = ""
+
+    @property
+    def named_answer(self) -> str:
+        """The answer in the reader's language, with the name of who signed or whose mark it is."""
+        return name_answer(self.answer, self.whose)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -123,7 +130,8 @@ class BatchRow:
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
-        keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "kind")}
+        keys = {name: _(getattr(self, name)) for name in ("band", "survives", "kind")}
+        keys["answer"] = self.named_answer
         plain = {name: getattr(self, name) for name in COLUMNS}
         cautions = [
             *filter(None, self.cautions.split(", ")),
@@ -275,6 +283,7 @@ def row_of(number: int, x: Examination) -> BatchRow:
         measured_as=detection.measured_as,
         marked=bool(provenance.claimed_marks or provenance.proof),
         copies=copies,
+        whose=headline.name,
     )
 
 

@@ -136,9 +136,7 @@ BY_PIXELS, COPIES = N_("{band} pixels"), N_("copies {kept}/{all}")
 SCORE = N_(
     "Score {score}: at or above {high} likely generated, at or below {low} likely not generated."
 )
-UNCHECKED = N_(
-    "Where mild re-encoding takes the score across the middle, the answer is inconclusive."
-)
+UNCHECKED = N_("Where mild re-encoding changes the answer, it is inconclusive.")
 
 
 class Lines:
@@ -209,8 +207,6 @@ def _score(x: Examination) -> str:
 def explained(x: Examination) -> str:
     """The headline first, then the pixels' score against the thresholds, then what else is known of
     the answer."""
-    from causalclip.provenance.reading import OF_WHOLE
-
     score, low, high = score_texts(x.detection.probability, x.detection.low, x.detection.high)
     headline, by_pixels = x.headline, x.headline.source == "pixels"
     word = (
@@ -220,7 +216,7 @@ def explained(x: Examination) -> str:
         ended(headline.answer),
         word,
         _marks(x),
-        _(OF_WHOLE) if x.provenance.of_whole else "",
+        ended(x.part.words) if x.part else "",
         ""
         if by_pixels
         else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),

@@ -98,7 +98,7 @@ FIELDS = {
         "null": "archive part",
         "[]": "cautions",
     },
-    "headline": {"str": "title source tone proved claimed pixels agreement", "bool": "silent"},
+    "headline": {"str": "title source tone proved claimed pixels agreement name", "bool": "silent"},
     "meant": {"number": "pictures generated base hardest interval[]", "str": "sentence"},
     "error_rates": {
         "number": "recognised accused missed undecided[] generated real",
@@ -112,7 +112,7 @@ FIELDS = {
     },
     "stability.rows[]": {"str": "name band", "number": "probability logit", "bool": "mild flips"},
     "provenance.credentials": {
-        "str": "state sentence signer generator signed",
+        "str": "state sentence signer organisation generator signed",
         "[]": "actions source_types problems",
     },
     "provenance": {

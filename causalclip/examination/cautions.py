@@ -164,11 +164,11 @@ def _inside(boxes: tuple[Box, ...]) -> str:
     left, top, right, bottom = boxes[0]
     return ngettext(
         "This looks like a screenshot, a page or a picture with margins: a picture was found "
-        "inside this one, from ({left}, {top}) to ({right}, {bottom}). The answer is about the "
-        "whole, and says little about what is inside. Judge the part alone.",
+        "inside this one, from ({left}, {top}) to ({right}, {bottom}). What is said of the whole "
+        "says little about what is inside. Judge the part alone.",
         "This looks like a screenshot, a page or a picture with margins: {n} pictures were found "
-        "inside this one, the largest from ({left}, {top}) to ({right}, {bottom}). The answer is "
-        "about the whole, and says little about what is inside. Judge the part alone.",
+        "inside this one, the largest from ({left}, {top}) to ({right}, {bottom}). What is said of "
+        "the whole says little about what is inside. Judge the part alone.",
         len(boxes),
         left=left,
         top=top,

@@ -22,18 +22,27 @@ from causalclip.examination.messages import (
     Tone,
 )
 from causalclip.languages import N_, _
+from causalclip.provenance.reading import mark_sentence
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.examination.cautions import Caution
     from causalclip.examination.stability import Stability
     from causalclip.image_type import ImageType
-    from causalclip.provenance.credentials import Credentials, SourceType
+    from causalclip.provenance.credentials import SourceType
     from causalclip.provenance.reading import Provenance
 
-Source = Literal["signature", "file", "pixels"]
+Source = Literal["signature", "file", "mark", "pixels"]
 Origin = Literal[
-    "generated", "part generated", "marked", "edited", "may be", "is suspected", "captured", ""
+    "generated",
+    "part generated",
+    "marked",
+    "marked edited",
+    "edited",
+    "may be",
+    "is suspected",
+    "captured",
+    "",
 ]
 StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify"]
 SIGNED = {
@@ -45,9 +54,21 @@ CLAIMED = {
     "generated": N_("The file says it was generated"),
     "part generated": N_("The file says it was partly generated"),
     "marked": N_("It bears the mark of a generator"),
+    "marked edited": N_("It bears the mark of an editor with generative AI"),
     "edited": N_("Says that it was edited with generative AI"),
     "may be": N_("The file says it may be generated"),
     "is suspected": N_("A platform suspects that it was generated"),
+}
+# what is stamped on the picture, and so is not the file's word
+ON_PIXELS = "marked", "marked edited"
+NAMED: dict[str, str] = {  # the same where it is known who signed, or whose mark it is
+    SIGNED["generated"]: N_("{name} signed that it was generated"),
+    SIGNED["part generated"]: N_("{name} signed that a part of it was generated"),
+    SIGNED["captured"]: N_("{name} signed that it was captured"),
+    CLAIMED["generated"]: N_("The file says that it was made with {name}"),
+    CLAIMED["marked"]: N_("{name}'s mark is on it"),
+    CLAIMED["marked edited"]: N_("{name}'s mark is on it"),
+    CLAIMED["edited"]: N_("The file says that it was edited with {name}"),
 }
 BY_PIXELS = N_("Likely generated"), N_("Inconclusive"), N_("Likely not generated")
 ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS, NO_ANSWER_TITLE)
@@ -58,6 +79,7 @@ BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a ter
     CLAIMED["generated"]: N_("file says generated"),
     CLAIMED["part generated"]: N_("file says part generated"),
     CLAIMED["marked"]: N_("bears a generator's mark"),
+    CLAIMED["marked edited"]: N_("bears an AI editor's mark"),
     CLAIMED["edited"]: N_("file says edited with AI"),
     **{band.capitalize(): band for band in TONE},
     NO_ANSWER_TITLE: NO_ANSWER,
@@ -94,6 +116,8 @@ ORIGINAL: dict[str, str] = {
         "Ask for the original file, and for others that were taken before and after it."
     ),
 }
+FORGED = N_("That can be forged, also to discredit a true picture.")
+NOT_JUDGED = N_("Its pixels were not judged.")
 OVERTURNED = N_(
     "As the picture is, its pixels would say {band}; that does not survive mild re-encoding, so it "
     "counts for nothing."
@@ -105,7 +129,9 @@ class Headline:
     """The answer in large print, and a sentence each for what it rests on.
 
     title: one of ANSWERS, in English; `answer` is the same in the reader's language. source: whose
-    word it is. tone: which colour it has.
+    word it is; a mark is on the picture, what the file says is beside it. tone: which colour it
+    has. name: who signed, or whose mark it is; "" where that is not known or not what the headline
+    rests on.
     proved, claimed, pixels: what each kind of evidence says. agreement: whether they agree; empty
     where there is only one to be heard. silent: whether signature and file say nothing of how the
     picture was made.
@@ -119,11 +145,17 @@ class Headline:
     pixels: str
     agreement: str
     silent: bool
+    name: str = ""
 
     @property
     def answer(self) -> str:
-        """The title in the reader's language."""
-        return _(self.title)
+        """The title in the reader's language, with the name of who signed or whose mark it is."""
+        return name_answer(self.title, self.name)
+
+    @property
+    def short_name(self) -> str:
+        """The name without what stands behind it in brackets."""
+        return short_name(self.name)
 
     @property
     def provisional(self) -> str:
@@ -152,7 +184,7 @@ def make_headline(
     """The headline. band: what the pixels say, after stability where that is known; None before
     they are judged."""
     proved, claimed = _signed(provenance), _claimed(provenance)
-    source: Source = "signature" if proved else "file" if claimed in CLAIMED else "pixels"
+    source = _source(proved, claimed)
     title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band)
     return Headline(
         title=title,
@@ -164,7 +196,43 @@ def make_headline(
         agreement=_agreement(proved, claimed, band),
         silent=provenance.silent
         and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
+        name=_name(provenance, proved, claimed),
     )
+
+
+def name_answer(title: str, name: str) -> str:
+    """One of ANSWERS in the reader's language, with a name where there is one."""
+    return _(NAMED[title], name=short_name(name)) if name and title in NAMED else _(title)
+
+
+def short_name(name: str) -> str:
+    """A name in the reader's language, without what stands behind it in brackets."""
+    return _(name).partition(" (")[0]
+
+
+def _source(proved: Origin, claimed: Origin) -> Source:
+    if proved:
+        return "signature"
+    if claimed in ON_PIXELS:
+        return "mark"
+    return "file" if claimed in CLAIMED else "pixels"
+
+
+def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
+    """Who signed, or whose mark the headline rests on; "" where nobody is named."""
+    if p.proof:
+        return p.proof.generator
+    if proved:
+        return p.credentials.organisation or p.credentials.signer
+    if claimed not in ("generated", "edited", *ON_PIXELS):
+        return ""
+    edited, on_pixels = claimed in ("edited", "marked edited"), claimed in ON_PIXELS
+    named = [
+        mark
+        for mark in p.claimed_marks
+        if mark.named and mark.says == "is" and mark.edited == edited
+    ]
+    return next((mark.generator for mark in named if mark.on_pixels == on_pixels), "")
 
 
 def _title(band: Band | None) -> str:
@@ -219,8 +287,9 @@ def _claimed(p: Provenance) -> Origin:
     made = [mark for mark in p.claimed_marks if not mark.edited and mark.says == "is"]
     if made:
         return "marked" if all(mark.on_pixels for mark in made) else "generated"
-    if any(mark.edited for mark in p.claimed_marks):
-        return "edited"
+    edited = [mark for mark in p.claimed_marks if mark.edited]
+    if edited:
+        return "marked edited" if all(mark.on_pixels for mark in edited) else "edited"
     return next((mark.says for mark in p.claimed_marks if mark.says != "is"), said)
 
 
@@ -269,18 +338,11 @@ def _claim(p: Provenance, claimed: Origin) -> str:
     said = p.summary()
     if p.proof or p.credentials.state in ("trusted", "invalid"):  # the summary is the signature's
         said = (
-            _(
-                "It carries a mark of an image generator: {generator}.",
-                generator=_(p.claimed_marks[0].generator),
-            )
+            mark_sentence(p.claimed_marks[0])
             if p.claimed_marks
             else _("Its metadata say that the picture was {made}.", made=_(p.source_types[0].words))
         )
-    return (
-        f"{said} {_('That can be forged, also to discredit a true picture.')}"
-        if claimed in CLAIMED
-        else said
-    )
+    return f"{said} {_(FORGED)}" if claimed in CLAIMED else said
 
 
 def _pixels(band: Band | None, stability: Stability | None) -> str:
@@ -300,9 +362,11 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
     if not said or band is None:
         return ""
     unsure = said in ("may be", "is suspected")
+    if band == NO_ANSWER:
+        return _(NOT_JUDGED)
     if (
-        said == "edited"
-        or band in ("inconclusive", NO_ANSWER)
+        said in ("edited", "marked edited")
+        or band == "inconclusive"
         or (unsure and band == "likely not generated")
     ):
         return _("The pixels neither support nor contradict that.")
@@ -329,15 +393,13 @@ def next_steps(
     kind: ImageType = "photograph",
 ) -> tuple[Step, ...]:
     """What a person can do now: at most three steps, the most telling first."""
-    return tuple(
-        islice(_steps(headline, band, provenance.credentials, {c.kind for c in cautions}, kind), 3)
-    )
+    return tuple(islice(_steps(headline, band, provenance, {c.kind for c in cautions}, kind), 3))
 
 
 def _steps(
-    headline: Headline, band: Band, credentials: Credentials, cautions: set[str], kind: ImageType
+    headline: Headline, band: Band, provenance: Provenance, cautions: set[str], kind: ImageType
 ) -> Iterator[Step]:
-    by_pixels = headline.source == "pixels"
+    by_pixels, credentials = headline.source == "pixels", provenance.credentials
     if credentials.state == "trusted" and credentials.signer:
         said = N_(
             "Ask the signer, {signer}, whether the signature is theirs, and when they signed."
@@ -352,10 +414,16 @@ def _steps(
             "signer",
             _("Ask who sent it for the file as it was signed: this one was changed afterwards."),
         )
-    if headline.source == "file":
+    seen = (
+        [mark for mark in provenance.claimed_marks if mark.box] if headline.source == "mark" else []
+    )
+    if seen:
         yield Step(
-            "sender", _("Ask who sent it whether they made it with a generator, as the file says.")
+            "magnify",
+            _("Look at the mark closely: {where}. Anybody can stamp one.", where=_(seen[0].where)),
         )
+    if headline.source in ("file", "mark"):
+        yield Step("sender", _ask_sender(headline))
     if kind != "photograph":
         yield Step("crop" if kind == "page" else "sender", _(WHAT_TO_DO[kind]))
     elif cautions & {"small", "recompressed"}:
@@ -376,3 +444,9 @@ def _steps(
                 "text."
             )
             yield Step("magnify", said)
+
+
+def _ask_sender(headline: Headline) -> str:
+    if headline.name:
+        return _("Ask who sent it whether they made it with {name}.", name=headline.short_name)
+    return _("Ask who sent it whether they made it with a generator, as the file says.")

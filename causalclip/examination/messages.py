@@ -247,34 +247,16 @@ class ErrorRates:
     @property
     def sentence(self) -> str:
         """The numbers that matter, for a person: an error of either kind is as bad as the other."""
-        return self._sentence(
-            N_(
-                "On {pictures} test pictures, it calls {found} of 100 generated ones likely "
-                "generated and {missed} likely not generated; of 100 real ones, it wrongly calls "
-                "{accused} likely generated."
-            )
-        )
-
-    @property
-    def quoted(self) -> str:
-        """The same in short."""
-        return self._sentence(
-            N_(
-                "In tests, it calls {found} of 100 generated pictures and {accused} of 100 real "
-                "ones likely generated."
-            )
-        )
-
-    def _sentence(self, message: str) -> str:
         accused, missed = (
             _("fewer than 1") if 100 * x < 0.5 else f"{round(100 * x)}"
             for x in (self.accused, self.missed)
         )
-        found = round(100 * self.recognised)
         return _(
-            message,
+            "On {pictures} test pictures, it calls {found} of 100 generated ones likely generated "
+            "and {missed} likely not generated; of 100 real ones, it wrongly calls {accused} "
+            "likely generated.",
             pictures=number(self.generated + self.real),
-            found=found,
+            found=round(100 * self.recognised),
             accused=accused,
             missed=missed,
         )

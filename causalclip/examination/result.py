@@ -7,6 +7,7 @@ apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -17,7 +18,14 @@ import numpy as np
 from PIL import Image
 
 from causalclip.examination.cautions import Caution
-from causalclip.examination.headline import Headline, Step, make_headline, next_steps
+from causalclip.examination.headline import (
+    FORGED,
+    NOT_JUDGED,
+    Headline,
+    Step,
+    make_headline,
+    next_steps,
+)
 from causalclip.examination.messages import (
     JUDGED_BY,
     MEANING,
@@ -30,8 +38,8 @@ from causalclip.examination.messages import (
     score_text,
 )
 from causalclip.examination.stability import COPIES, Stability, not_checked
-from causalclip.languages import N_, _, any_of, current, day
-from causalclip.provenance.reading import OF_WHOLE, Provenance
+from causalclip.languages import N_, _, any_of, current, day, ended
+from causalclip.provenance.reading import Provenance
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -175,13 +183,13 @@ class Examination:
 
     @property
     def quote(self) -> str:
-        """A sentence or two that can stand without the page, and in a second line which file it is
-        about."""
-        rates, headline, detection = (
-            error_rates(self.detection.measured_as),
-            self.headline,
-            self.detection,
-        )
+        """A few sentences that can stand without the page, and in a second line which file they are
+        about.
+
+        What they rest on is what the headline rests on: a signature, the file's word, a mark, or
+        the pixels.
+        """
+        headline, detection = self.headline, self.detection
         values = {
             "day": day(datetime.fromisoformat(self.examined)),
             "revision": detection.revision,
@@ -196,12 +204,33 @@ class Examination:
                 "1.",
                 **values,
             )
-        if self.band == NO_ANSWER:
-            known = _("That counts neither for nor against the picture.")
-        else:
-            known = rates.quoted if rates else _("Its error rates are not measured.")
-        part = _(OF_WHOLE) if self.provenance.of_whole else ""
-        return f"{' '.join(filter(None, (said, part, known, _('One clue, not a proof.'))))}\nSHA-256: {self.sha256}"  # noqa: E501
+        place = ended(self.part.words) if self.part else ""
+        sentences = " ".join(filter(None, (said, place, *self._grounds())))
+        return f"{sentences}\nSHA-256: {self.sha256}"
+
+    def _grounds(self) -> Iterator[str]:
+        """What the headline rests on, for a person who has not seen the page."""
+        headline, clue = self.headline, _("One clue, not a proof.")
+        unanswered = self.band == NO_ANSWER
+        if headline.source != "pixels":
+            yield headline.proved if headline.source == "signature" else _(FORGED)
+            judged = _("By the pixels: {answer}.", answer=_(self.band))
+            yield _(NOT_JUDGED) if unanswered else judged
+            yield clue
+            return
+        if unanswered:
+            yield _("Treat this as no answer.")
+            return
+        standing = self.detection.standing
+        if standing:
+            yield standing.sentence
+        if self.overturned:
+            yield self.meaning
+        elif self.meant:
+            yield self.meant.sentence
+        elif not standing:
+            yield _("Its error rates are not measured.")
+        yield clue
 
     @property
     def unlike(self) -> tuple[str, ...]:

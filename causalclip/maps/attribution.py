@@ -38,6 +38,7 @@ Which = Literal["causal", "non_causal"]
 Unit = Literal["area", "patch"]
 # of the long side; chosen on splices of training pictures, where it gives the map 0.08 more AUC
 SPREAD = 0.08
+LEAST_PLACED = 0.2  # of the score, that has a place in the picture: a map of less misleads
 MAX_SEAM = 0.1  # of a square's side, that a seam is wide at most
 # cells on the long side of a map, so that a large picture costs no more than a small one
 MAP_SIDE = 512
@@ -177,6 +178,11 @@ def tied_to_no_place(detection: Detection) -> float:
     return rest / (rest + here) if rest + here else 0.0
 
 
+def is_telling(detection: Detection) -> bool:
+    """Whether enough of the score has a place for its map to be shown unasked."""
+    return 1 - tied_to_no_place(detection) >= LEAST_PLACED
+
+
 def _axis(start: float, stop: float, cells: int, patches: int, unit: Unit) -> np.ndarray:
     """[cells, patches]: how much of each patch between start and stop (in cells) each cell takes.
 
@@ -306,6 +312,17 @@ def explains(detection: Detection) -> str:
     return _(
         "The map explains {percent} % of the score.",
         percent=round(100 * (1 - tied_to_no_place(detection))),
+    )
+
+
+def too_little(detection: Detection) -> str:
+    """Why the map is not shown unasked; empty where it is."""
+    if is_telling(detection):
+        return ""
+    percent = round(100 * (1 - tied_to_no_place(detection)))
+    return _(
+        "Only {percent} % of the score has a place in the picture, too little for a map.",
+        percent=percent,
     )
 
 

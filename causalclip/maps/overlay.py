@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -37,6 +38,8 @@ COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below
 CELLS, SMOOTH = 512, 128
 DRAWN_SIDES = 1024, 512  # the drawn picture's long side at most and at least, in pixels
 OPACITY = 0.6  # of the strongest colour: the picture stays to be seen
+STRONG = 0.5  # of the scale, from which a place has a line around it
+LINE = 200  # alpha of that line
 STRIPED, VEILED = 130, 56  # alpha of the stripes where a map cannot know, and between them
 PAPER, INK = (250, 250, 249), (28, 25, 23)
 DARK, LIGHT = (64, 64, 64), (245, 245, 245)  # the stripes: on bright places, on dark ones
@@ -100,15 +103,16 @@ def draw_layer(
     """The map alone, to be laid over its picture: RGBA, as large as `drawing.picture`.
 
     How much a colour covers follows the evidence: nothing where there is none, `opacity` from half
-    of the scale on.
+    of the scale on. A thin line, dark beside light, goes around the strong places of a smooth map,
+    so that orange is seen on a fire.
 
     Args:
         which: "causal" or "non_causal"; both on the same scale.
         opacity: of the strongest colour, in [0, 1].
         smooth: averaged over the neighbourhood, or patch by patch.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
-        fade: let the colours pale where much of the score is tied to no place, so that no map shows
-            more than it has.
+        fade: let all that is drawn pale where much of the score is tied to no place, so that no map
+            shows more than it has.
     """
     detection = drawing.detection
     rows, columns = drawing.picture.shape[:2]
@@ -123,11 +127,12 @@ def draw_layer(
     colour = index.copy()
     colour.putpalette(_palette().tobytes())
     layer = colour.convert("RGB")
-    if fade:
-        # a root: a tenth that has a place is still seen
-        opacity *= math.sqrt(1 - tied_to_no_place(detection))
-    layer.putalpha(index.point(_alpha(round(opacity, 3))))
-    _hatch(layer, drawing)
+    # a root: a tenth that has a place is seen
+    strength = math.sqrt(1 - tied_to_no_place(detection)) if fade else 1.0
+    layer.putalpha(index.point(_alpha(round(opacity * strength, 3))))
+    _hatch(layer, drawing, strength)
+    if smooth:
+        _outline(layer, index, strength)
     return layer
 
 
@@ -177,8 +182,30 @@ def _alpha(opacity: float) -> list[int]:
     return [round(255 * opacity * min(1.0, 2 * s)) for s in strength]
 
 
-def _hatch(layer: Image.Image, drawing: Drawing) -> None:
-    """Thin stripes without colour where the map cannot know, and where no view was; in place."""
+def _outline(layer: Image.Image, index: Image.Image, strength: float) -> None:
+    """A line around the places from STRONG of the scale on, dark with a light core; in place.
+
+    index: levels as grey values, 0 to 255 for both ends of the scale. strength: of the line, in [0,
+    1].
+    """
+    strong = np.abs(np.asarray(index, np.float32) - 127.5) >= STRONG * 127.5
+    contours, _hierarchy = cv2.findContours(
+        strong.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+    )
+    pen = max(1, max(layer.size) // 500)
+    drawn = np.array(layer)
+    for colour, width in ((INK, 3 * pen), (LIGHT, pen)):
+        cv2.drawContours(drawn, contours, -1, (*colour, round(LINE * strength)), width)
+    border = np.zeros_like(strong)  # a place that the picture's edge cuts off has no line there
+    border[2 * pen : -2 * pen, 2 * pen : -2 * pen] = True
+    layer.paste(Image.fromarray(np.where(border[..., None], drawn, np.asarray(layer))))
+
+
+def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
+    """Thin stripes without colour where the map cannot know, and where no view was; in place.
+
+    strength: of the stripes, in [0, 1].
+    """
     hatched = _unseen(layer.size, drawing.detection)
     if drawing.unknowable is not None:
         place = Image.fromarray(drawing.unknowable.astype(np.uint8) * 255).resize(
@@ -193,8 +220,8 @@ def _hatch(layer: Image.Image, drawing: Drawing) -> None:
     around = Image.fromarray(drawing.picture).convert("L").resize((32, 32), Image.Resampling.BOX)
     dark = np.asarray(around.resize(layer.size, Image.Resampling.BILINEAR)) < 128
     for colour, there in ((LIGHT, hatched & dark), (DARK, hatched & ~dark)):
-        layer.paste((*colour, VEILED), mask=Image.fromarray(there))
-        layer.paste((*colour, STRIPED), mask=Image.fromarray(there & striped))
+        layer.paste((*colour, round(VEILED * strength)), mask=Image.fromarray(there))
+        layer.paste((*colour, round(STRIPED * strength)), mask=Image.fromarray(there & striped))
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:

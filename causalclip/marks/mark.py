@@ -28,6 +28,10 @@ KINDS = (
 )
 
 
+UNNAMED = N_("an image generator")
+UNKNOWN_SERVICE = N_("a service that is labelled by Chinese law")
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A text of a file. where: "EXIF", "XMP", "IPTC", "PNG text". name: its key there, such as
@@ -58,6 +62,11 @@ class Mark:
     box: Box | None = None
     edited: bool = False
     says: Says = "is"
+
+    @property
+    def named(self) -> bool:
+        """Whether it is known whose mark it is."""
+        return self.generator not in (UNNAMED, UNKNOWN_SERVICE)
 
     @property
     def on_pixels(self) -> bool:

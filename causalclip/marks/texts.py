@@ -15,7 +15,7 @@ from typing import Any
 
 from causalclip.images.formats import clean
 from causalclip.languages import N_
-from causalclip.marks.mark import Certainty, Field, Mark, Says
+from causalclip.marks.mark import UNKNOWN_SERVICE, UNNAMED, Certainty, Field, Mark, Says
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ RULES = (
     Rule("Civitai", COMMENT, lambda value: "Civitai resources: [{" in value),
     Rule("Reve", (*PROGRAM, "creatortool"), _matches(r"(?:https?://)?(?:www\.)?reve\.com\b")),
     Rule("Aphrodite AI", PROGRAM, _matches(r"aphrodite ai\b")),
-    Rule(N_("an image generator"), PROGRAM, _matches(r"ai generated\b")),
+    Rule(UNNAMED, PROGRAM, _matches(r"ai generated\b")),
     Rule("Recraft", ("crft",), lambda value: "recraft" in value[:400].lower()),
     Rule(
-        N_("an image generator"),
+        UNNAMED,
         ("description",),
         lambda value: '"EnhancedPrompt"' in value and '"ModelId"' in value,
     ),
@@ -106,10 +106,11 @@ _NAMES = (
     (re.compile(r"\bfirefly\b", re.I), "Adobe Firefly"),
     (re.compile(r"\bmade with google ai\b|\bgoogle (?:imagen|gemini)\b", re.I), "Google AI"),
     (re.compile(r"\bimagined with ai\b|\bmeta ai\b", re.I), "Meta AI"),
-    (
-        re.compile(r"\b(?:leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I),
-        N_("an image generator"),
-    ),
+    (re.compile(r"\bleonardo\.ai\b", re.I), "Leonardo"),
+    (re.compile(r"\bdraw things\b", re.I), "Draw Things"),
+    (re.compile(r"\bfooocus\b", re.I), "Fooocus"),
+    (re.compile(r"\bswarmui\b", re.I), "SwarmUI"),
+    (re.compile(r"\bgrok\b", re.I), "Grok"),
 )
 # Names count only where a program signs: a caption about Midjourney is no mark of it, and OpenAI is
 # credited for the photographs that it hands out. Where an owner signs, only the phrases count that
@@ -220,7 +221,6 @@ COMPANIES = {
     "91110105MACJ6K1C8A": "LibLib",
     "91340100MAEB4N8H76": "RunningHub",
 }
-UNKNOWN = N_("a service that is labelled by Chinese law")
 
 
 def read_label(text: str) -> tuple[str, Says] | None:
@@ -282,7 +282,7 @@ def _producer_name(producer: str) -> str:
     if producer[4:22] in COMPANIES:
         return COMPANIES[producer[4:22]]
     words = producer.strip()
-    return words[:60] if words and not any(digit.isdigit() for digit in words) else UNKNOWN
+    return words[:60] if words and not any(digit.isdigit() for digit in words) else UNKNOWN_SERVICE
 
 
 # Samsung's trailer behind a picture's end, little-endian: blocks, then "SEFH", u32 version, u32

@@ -135,16 +135,16 @@ class Credentials:
 
     state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed
     otherwise.
-    signer: the name in the certificate. generator: the program that wrote the claim. signed: when,
-    by a time stamp.
-    source_types: of the active manifest first, then of earlier versions and parts. actions: of the
-    active manifest.
-    problems: codes of what failed.
+    signer: the names in the certificate. organisation: the one that it was issued to. generator:
+    the program that wrote the claim. signed: when, by a time stamp. source_types: of the active
+    manifest first, then of earlier versions and parts. actions: of the active manifest. problems:
+    codes of what failed.
     """
 
     state: State
     sentence: str
     signer: str = ""
+    organisation: str = ""
     generator: str = ""
     signed: str = ""
     actions: tuple[str, ...] = ()
@@ -216,6 +216,7 @@ def _understand(report: dict[str, Any]) -> Credentials:
         state,
         _(SENTENCES[state]),
         signer=clean(", ".join(str(n) for n in names if n), limit=120),
+        organisation=clean(str(signature.get("issuer") or ""), limit=60),
         generator=_generator(active),
         signed=clean(str(signature.get("time") or ""), limit=40),
         actions=tuple(

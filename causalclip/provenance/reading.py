@@ -20,7 +20,7 @@ from causalclip.images import sandbox
 from causalclip.images.formats import Format
 from causalclip.images.jpeg import nearest_quality
 from causalclip.languages import N_, _
-from causalclip.marks.mark import Field, Mark
+from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
 from causalclip.provenance.containers import open_head, read_blocks
 from causalclip.provenance.credentials import (
@@ -35,6 +35,11 @@ from causalclip.provenance.metadata import read_metadata
 CAVEAT = N_(
     "These are claims that are stored in the file. Anybody can remove them, and anybody can write "
     "or copy most. They are not part of the score."
+)
+MARK_CAVEAT = N_(
+    "Anybody can stamp a mark on a picture, cut it off or paint it over. What is stored in the "
+    "file, anybody can remove, and most of it anybody can write or copy. None of that is part of "
+    "the score."
 )
 NOTHING = N_(
     "The file says nothing about how the picture was made. That is usual: most sites strip such "
@@ -141,13 +146,19 @@ class Provenance:
         )
         return next((digits for digits in taken if len(digits) == 8 and digits > "18"), "")
 
+    @property
+    def caveat(self) -> str:
+        """What the marks and the file's own words are worth."""
+        on_pixels = any(mark.on_pixels for mark in self.claimed_marks)
+        return _(MARK_CAVEAT if on_pixels else CAVEAT)
+
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""
         return _summary(self) or _(UNREAD if _(UNREAD) in self.notes else NOTHING)
 
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types, for the API and the report; the place only where it is asked for."""
-        plain = asdict(self) | {"summary": self.summary(), "caveat": _(CAVEAT)}
+        plain = asdict(self) | {"summary": self.summary(), "caveat": self.caveat}
         plain["place"] = list(self.place) if self.place and place else None
         plain["has_place"] = self.place is not None
         if self.jpeg:  # what only other parts of the program read
@@ -223,6 +234,7 @@ _SAID_OF = {
         "The file is labelled as one that a platform suspects to have been generated: {generator}."
     ),
     "generated": N_("The file carries a mark of an image generator: {generator}."),
+    "unnamed": N_("The file carries a mark of an image generator, which it does not name."),
     "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
     "marked edited": N_(
         "The picture bears the mark of an editor with generative AI: {generator}. Anybody can "
@@ -252,9 +264,7 @@ def _summary(p: Provenance) -> str | None:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
     for mark in sorted(p.claimed_marks, key=lambda mark: (mark.says != "is", mark.edited)):
-        on_pixels, of_file = ("marked edited", "edited") if mark.edited else ("marked", "generated")
-        said = on_pixels if mark.on_pixels else of_file
-        return _(_SAID_OF[said if mark.says == "is" else mark.says], generator=_(mark.generator))
+        return mark_sentence(mark)
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _(
             "A signer on the trust list says that the picture was {made}.", made=_(told[0].words)
@@ -274,6 +284,19 @@ def _summary(p: Provenance) -> str | None:
             "copy that."
         )
     return None
+
+
+def mark_sentence(mark: Mark) -> str:
+    """What a mark that is more than a hint says, and whose it is where that is known."""
+    if mark.says != "is":
+        said = _SAID_OF[mark.says]
+    elif mark.on_pixels:
+        said = _SAID_OF["marked edited" if mark.edited else "marked"]
+    elif mark.edited:
+        said = _SAID_OF["edited"]
+    else:
+        said = _SAID_OF["generated" if mark.generator != UNNAMED else "unnamed"]
+    return _(said, generator=_(mark.generator))
 
 
 def _rank(told: SourceType) -> tuple[bool, bool, bool]:

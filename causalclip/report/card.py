@@ -18,11 +18,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from causalclip.examination import messages as words
 from causalclip.examination.cautions import SHORT, history_words
+from causalclip.examination.headline import CLAIMED
 from causalclip.languages import N_, _, decimal, ended, in_turn, is_rtl, ngettext, number
 from causalclip.maps import attribution as map_words
 from causalclip.maps.overlay import carried_font, shrink
 from causalclip.paths import shipped_folder
-from causalclip.provenance.reading import CAVEAT, OF_WHOLE
+from causalclip.provenance.reading import OF_WHOLE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from causalclip.examination.stability import Stability
     from causalclip.provenance.reading import Provenance
 
+CHIPS = {  # what the file says, in a word, where it does not say that the picture was generated
+    CLAIMED["edited"]: N_("says edited with AI"),
+    CLAIMED["may be"]: N_("says perhaps generated"),
+    CLAIMED["is suspected"]: N_("says perhaps generated"),
+}
 SAID = (
     _,
     decimal,
@@ -49,7 +55,6 @@ SAID = (
 CONSTANTS: dict[str, Any] = {
     "words": words,
     "map_words": map_words,
-    "CAVEAT": CAVEAT,
     "EMPTY": "\N{WHITE CIRCLE}",
     "OF_WHOLE": OF_WHOLE,
     "SHORT": SHORT,
@@ -150,7 +155,16 @@ def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
 
 def chips(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
     """The kinds of evidence with what each says in a word; judged: as in `verdict`."""
-    return render("chips", x=x, file=_(_file_says(x.headline, x.provenance)), judged=judged)
+    return render("chips", x=x, file=_file_chip(x.headline, x.provenance), judged=judged)
+
+
+def _file_chip(headline: Headline, p: Provenance) -> tuple[str, str]:
+    """The first chip's name and word: whose mark is on the picture, or what the file says of it."""
+    if headline.source == "mark":
+        return _("Mark"), headline.short_name or _("of a generator")
+    said = _(_file_says(headline, p))
+    named = headline.source == "file" and headline.name
+    return _("File"), f"{said} ({headline.short_name})" if named else said
 
 
 def _file_says(headline: Headline, p: Provenance) -> str:
@@ -159,7 +173,7 @@ def _file_says(headline: Headline, p: Provenance) -> str:
     if p.credentials.state == "invalid":
         return N_("changed after signing")
     if headline.source == "file":
-        return N_("says generated")
+        return CHIPS.get(headline.title, N_("says generated"))
     return N_("says nothing") if headline.silent else N_("details")
 
 

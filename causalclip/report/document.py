@@ -30,7 +30,7 @@ from causalclip.examination.headline import tone_of
 from causalclip.examination.messages import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
-from causalclip.maps.attribution import hatched
+from causalclip.maps.attribution import hatched, is_telling
 from causalclip.report.card import data_url, draw_thumbnail, render, render_page
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ def save_reports(
 
 
 def draw_maps(examination: Examination) -> dict[str, str]:
-    """{"causal": data URL of a small picture}, over the picture."""
+    """{"causal": data URL of a small picture}, over the picture; "" where too little of the score
+    has a place."""
+    if not is_telling(examination.detection):
+        return {"causal": ""}
     from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
 
     return {"causal": data_url(draw_map(examination.drawing, frame=False, bar=False))}

@@ -14,7 +14,17 @@ from causalclip.calibration import sigmoid
 from causalclip.clip.backbones import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import channels as explorer
-from causalclip.maps.attribution import Reason, lay, picture_map, placed, reasons, seen, unknowable
+from causalclip.maps.attribution import (
+    Reason,
+    is_telling,
+    lay,
+    picture_map,
+    placed,
+    reasons,
+    seen,
+    too_little,
+    unknowable,
+)
 from causalclip.maps.channels import mean_mask
 from causalclip.maps.overlay import (
     OPACITY,
@@ -157,9 +167,39 @@ def test_a_layer_covers_as_much_as_there_is_evidence() -> None:
 
 
 def test_unseen_parts_are_hatched_without_colour() -> None:
-    hatch = np.asarray(draw_layer(prepare(photo(1000, 150), planned(1000, 150))))[70, 200:400]
+    drawing = prepare(photo(1000, 150), planned(1000, 150))
+    hatch = np.asarray(draw_layer(drawing, smooth=False, fade=False))[70, 200:400]
     assert set(np.unique(hatch[:, 3])) == {VEILED, STRIPED}
     assert np.all(np.ptp(hatch[:, :3].astype(int), axis=1) == 0)
+
+
+def test_where_little_of_the_score_has_a_place_the_hatching_is_as_pale_as_the_colours() -> None:
+    drawing = prepare(photo(1000, 150), planned(1000, 150))
+    placed_in_it = float(placed(drawing.detection.views))
+    # 4 % has a place
+    little = replace(drawing, detection=replace(drawing.detection, logit=placed_in_it * 25))
+    full, pale = (
+        np.asarray(draw_layer(one, smooth=False))[70, 200:400, 3] for one in (drawing, little)
+    )
+    assert 0 < pale.max() < 0.4 * full.max()
+    assert not is_telling(little.detection)
+    assert "Only 4 %" in too_little(little.detection)
+    assert is_telling(drawing.detection)
+    assert too_little(drawing.detection) == ""
+
+
+@pytest.mark.parametrize("ground", [(250, 130, 20), (90, 60, 150)], ids=["fire", "jacaranda"])
+def test_a_strong_place_is_seen_on_a_picture_of_its_own_colour(
+    ground: tuple[int, int, int],
+) -> None:
+    """By a line, dark beside light, around it."""
+    patches = np.zeros((8, 8))
+    patches[2:6, 2:6] = 0.1 if ground[0] > ground[2] else -0.1
+    picture = np.full((400, 400, 3), ground, np.uint8)
+    drawing = Drawing(picture, made(view(patches, (0, 0, 400, 400))))
+    grey = np.asarray(draw_map(drawing, frame=False, bar=False)).mean(-1)[200]
+    steps = np.abs(np.diff(grey))
+    assert (steps > 60).sum() >= 4  # into and out of the line, at either side
 
 
 def test_a_drawing_is_small_whatever_the_picture_is() -> None:
@@ -310,9 +350,8 @@ def drawing() -> Drawing:
 
 
 def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
-    plain, drawn = (
-        np.asarray(draw_layer(one)) for one in (replace(drawing, unknowable=None), drawing)
-    )
+    both = replace(drawing, unknowable=None), drawing
+    plain, drawn = (np.asarray(draw_layer(one, smooth=False, fade=False)) for one in both)
     rows = len(drawn)
     assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])
     hatch = drawn[: rows * 4 // 10]
@@ -324,7 +363,8 @@ def test_the_stripes_are_seen_on_any_picture_and_leave_it_to_be_seen(
     drawing: Drawing, level: int
 ) -> None:
     flat = np.full_like(drawing.picture, level)
-    drawn = np.asarray(draw_map(replace(drawing, picture=flat), frame=False, bar=False)).astype(int)
+    options = {"frame": False, "bar": False, "smooth": False, "fade": False}
+    drawn = np.asarray(draw_map(replace(drawing, picture=flat), **options)).astype(int)
     levels = np.unique(drawn[: len(drawn) * 4 // 10], axis=0).mean(axis=-1)
     assert np.ptp(levels) > 25  # a stripe beside what is between two
     assert np.abs(levels - level).min() < 60  # which is still much as the picture is

@@ -52,9 +52,10 @@ def test_a_part_has_the_claims_of_its_file_and_says_whose_they_are() -> None:
     assert part.format == "JPEG"
     assert "of a picture of 512 x 512 pixels" in part.part.words
     assert part.sha256 == whole.sha256
-    assert OF_WHOLE in part.quote
+    assert "from (60, 60) to (460, 460) of a picture of 512 x 512 pixels" in part.quote
+    assert part.quote.splitlines()[-1] == whole.quote.splitlines()[-1]
     assert OF_WHOLE in provenance_panel(part.provenance).replace("&#39;", "'")
-    assert OF_WHOLE not in whole.quote
+    assert "The part from" not in whole.quote
 
 
 def test_a_name_is_a_hint_that_changes_no_headline() -> None:

@@ -137,7 +137,7 @@ def visible(generator: str = "Gemini", *, edited: bool = False) -> Mark:
         ),
         (
             (visible("Samsung Galaxy AI", edited=True),),
-            "Says that it was edited with generative AI",
+            "It bears the mark of an editor with generative AI",
         ),
         (
             (Mark("Doubao", "XMP, AIGC", kind="label", says="may be"),),

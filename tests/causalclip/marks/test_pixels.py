@@ -132,7 +132,7 @@ def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
     claims = Provenance(without_claims("none"), marks=marks)
     headline = make_headline(claims, "likely not generated")
     assert {mark.certainty for mark in marks} == {"claim"}
-    assert headline.source == "file"
+    assert headline.source == "mark"
     assert "Anybody can stamp it." in headline.claimed
     assert headline.proved.startswith("Nothing")
     assert headline.agreement

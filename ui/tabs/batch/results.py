@@ -30,7 +30,7 @@ from causalclip.batch import (
     report_stem,
     zip_reports,
 )
-from causalclip.examination.headline import ANSWERS, BRIEF, tone_of
+from causalclip.examination.headline import ANSWERS, BRIEF, short_name, tone_of
 from causalclip.examination.messages import NO_ANSWER, SIGN, score_text
 from causalclip.images.formats import shortened
 from causalclip.languages import N_, _, in_turn, number
@@ -265,6 +265,12 @@ def brief(row: BatchRow) -> str:
     return BRIEF.get(row.answer, FAILED)
 
 
+def _brief_with_name(row: BatchRow) -> str:
+    """The row's answer in brief, in the reader's language, with who signed or whose mark it is."""
+    named = f" ({short_name(row.whose)})" if row.whose else ""
+    return f"{_(brief(row))}{named}"
+
+
 def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:
     """A row as the template draws it; without a number it cannot be opened."""
     return {
@@ -274,7 +280,7 @@ def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str,
         "chips": [brief(row), *([MARKED] if row.marked else [])],
         "thumbnail": thumbnail,
         "tone": tone_of(row.answer),
-        "answer": brief(row),
+        "answer": _brief_with_name(row),
         "problem": row.problem,
         "score": row.score,
         "said": "" if row.score is None else score_text(row.score, *edges),

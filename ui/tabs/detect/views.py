@@ -17,7 +17,16 @@ from markupsafe import Markup
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number
-from causalclip.maps.attribution import control, explains, hatched, lay, placed, seen, unplaced
+from causalclip.maps.attribution import (
+    control,
+    explains,
+    hatched,
+    lay,
+    placed,
+    seen,
+    too_little,
+    unplaced,
+)
 from causalclip.maps.overlay import draw_layer
 from causalclip.report import card
 from causalclip.report.card import data_url, render
@@ -63,6 +72,7 @@ def layer(drawing: Drawing) -> str:
         "parts": json.dumps(_parts(detection), ensure_ascii=False) if mapped else "",
         "explains": explains(detection),
         "hatched": hatched(detection, drawing.unknowable),
+        "too_little": too_little(detection) if mapped else "",
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
     return _render("layer", boxes=boxes, **shown)
