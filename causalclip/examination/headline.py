@@ -157,12 +157,6 @@ class Headline:
         """The name without what stands behind it in brackets."""
         return short_name(self.name)
 
-    @property
-    def provisional(self) -> str:
-        """The answer while copies are judged, which may overturn what the pixels say."""
-        band = self.title.lower()
-        return _("Probably {answer}", answer=_(band)) if band in TONE else self.answer
-
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)

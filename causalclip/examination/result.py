@@ -230,6 +230,8 @@ class Examination:
             yield self.meant.sentence
         elif not standing:
             yield _("Its error rates are not measured.")
+        if self.stage != Stage.DONE or not self.stability:
+            yield _("Re-encoded copies are not checked.")
         yield clue
 
     @property

@@ -276,12 +276,14 @@ def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
 def test_nothing_jumps_when_the_copies_are_judged(
     open_page: Open, serve: Serve, files: dict[str, Path]
 ) -> None:
-    """The answer is outlined and only probable until then; what is below it stays where it is."""
+    """The answer is outlined until then, its report says so, and what is below it stays there."""
     detector = LateCheck()
     page = open_page(serve(detector))
     give(page, files["photo.jpg"])
     page.locator("#status .cc-provisional .cc-scale").wait_for()
-    expect(page.locator("#status h2")).to_contain_text("Probably")
+    expect(page.locator("#status h2")).to_contain_text(re.compile("|".join(VERDICTS)))
+    expect(page.locator("#report-html")).to_be_visible()
+    expect(page.locator("#quote blockquote")).to_contain_text("copies are not checked")
     expect(page.locator("#status")).to_contain_text("testing copies 0 of 8")
     places = ("#status .cc-scale", "#chips", "#steps", "#layer")
     before = [page.locator(place).bounding_box() for place in places]

@@ -146,10 +146,12 @@ class DetectTab:
                 yield {self.provenance: views.claims(found.provenance), self.status: looking}
             elif found.stage == Stage.VERDICT:
                 yield self._answer(found) | self._verdict(found, path)
+                yield self._report(found)  # says that copies are not checked
             elif found.stage == Stage.COPY:
                 yield self._answer(found)
             else:
-                yield self._answer(found) | self._report(found)
+                copies = card.stability_panel(found.stability) if found.stability else ""
+                yield self._answer(found) | self._report(found) | {self.stability: copies}
 
     def _answer(self, x: Examination) -> Updates:
         """The card, the chips, and what they open."""
@@ -175,11 +177,10 @@ class DetectTab:
         return updates
 
     def _report(self, x: Examination) -> Updates:
-        """What is offered once everything is known."""
+        """The report and the sentence to paste: with the verdict, and again with the copies."""
         name = f"causalclip-report-{x.sha256[:12]}"
         html, plain = save_reports(x, new_folder("reports"), name)
         return {
-            self.stability: card.stability_panel(x.stability) if x.stability else "",
             self.quote: views.sentence(x.quote),
             self.report_html: str(html),
             self.report_json: str(plain),
