@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wai
 
 # commands whose modules are imported only for them: name -> module, function, --help's last lines
 ELSEWHERE = {
-    "archive": ("causalclip.archive.command", "archive", None),
+    "archive": ("causalclip.archive", "archive", None),
     "calibrate": ("causalclip.calibrate", "calibrate", TABLE),
     "explain": ("causalclip.report.explain", "explain", TABLE),
     "compare": ("causalclip.report.comparison", "compare", TABLE),

@@ -42,9 +42,7 @@ VARIABLES = {
 }
 COMMANDS = {
     "causalclip": {
-        "archive": "source --out --model --head --workers --address --stability --dry-run "
-        "--duplicates --marks-only "
-        "--profile --lang",
+        "archive": "source --out --model --head --workers --address --profile --lang",
         "calibrate": "photos --fakes --at-most --out --model --head --lang",
         "compare": "a b --json --out-dir --lang",
         "detect": "paths --json --stability --explain --model --head --heatmap-dir --report-dir "

@@ -17,7 +17,6 @@ Training, attacks and purification are PyTorch's, whichever it is.
 """
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,15 +288,3 @@ def _unlimited() -> bool:
 
 def _limit() -> str:
     return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-
-
-def print_runtime() -> None:
-    """Says which, for a process that is to do without PyTorch (causalclip.archive.workers)."""
-    try:
-        print(choose_runtime())
-    except UnknownRuntime as problem:
-        sys.exit(str(problem))
-
-
-if __name__ == "__main__":
-    print_runtime()

@@ -50,7 +50,6 @@ _SECONDS: tuple[Try, ...] = (
     fairness.crowded_pairing,
     fairness.log_volume,
     uploads.bad_members_of_a_zip,
-    uploads.paths_of_an_archive,
 )
 MEANWHILE: tuple[Try, ...] = (
     *_SECONDS,

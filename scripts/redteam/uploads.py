@@ -4,22 +4,17 @@ deleted of them."""
 from __future__ import annotations
 
 import io
-import os
 import random
 import stat
 import struct
-import tempfile
 import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from gradio_client import Client
 from PIL import Image
 
-from causalclip.archive.workers import list_pictures, read_bytes
 from scripts.redteam.connections import OTHER, others_are_served
 from scripts.redteam.target import HEADERS, KIND, PART, Target, at_once, heard, picture
 from tests.makers.metadata_files import (
@@ -148,29 +143,6 @@ def bad_members_of_a_zip(target: Target) -> tuple[bool, str]:
     judged, damaged = "good.jpg" in said, "damaged in the archive" in said
     held = begun and judged and damaged and '"success":true' in said and "root:" not in said
     return held, f"the picture was {'' if judged else 'not '}judged, the others told"
-
-
-def paths_of_an_archive(target: Target) -> tuple[bool, str]:
-    """Has an archive read a pipe, /dev/zero, a link out of its folder and names with ::"""
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(1) as pool:
-        folder = Path(name)
-        (folder / "good.jpg").write_bytes(picture(9))
-        os.mkfifo(folder / "pipe.jpg")
-        (folder / "link.jpg").symlink_to("/etc/hostname")
-        listed = pool.submit(list_pictures, name).result(10)
-        places = (str(folder / "pipe.jpg"), "/dev/zero", *CHAINS)
-        refused = sum(pool.submit(_refused, place).result(10) for place in places)
-    return listed == [f"{name}/good.jpg"] and refused == len(
-        places
-    ), f"{refused} refused, one picture listed"
-
-
-def _refused(place: str) -> bool:
-    try:
-        read_bytes(place, limit=1000)
-    except OSError:
-        return True
-    return False
 
 
 def _zip() -> bytes:

@@ -202,7 +202,6 @@ PACKAGES = (
     "ui",
 )
 FILES = (
-    "causalclip/archive/summary.py",
     "causalclip/reference.py",
     "purifier/scenario.py",
     "purifier/models.py",
