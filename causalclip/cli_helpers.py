@@ -27,6 +27,8 @@ from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, detector_folde
 from causalclip.reference import BadProfile, Profile, read_profile
 
 if TYPE_CHECKING:
+    import torch
+
     from causalclip.detector import Detector
 
 PROFILE = "CAUSALCLIP_PROFILE"  # the variable that names a profile's file
@@ -95,15 +97,18 @@ def chosen_model(model: str, head: str) -> str:
         return str(head_folder(head) if head else detector_folder(model or HEADS[DEFAULT_HEAD]))
 
 
-def load_detector(model: str, *, profile: Path | None = None) -> Detector:
+def load_detector(
+    model: str, *, profile: Path | None = None, device: torch.device | None = None
+) -> Detector:
     """The detector, held to a profile's archive if there is one."""
     from causalclip.clip.weights import UnknownRuntime
     from causalclip.detector import (
         Detector,  # seconds of imports, which a wrong name or path need not wait for
     )
+    from causalclip.device import NoDevice
 
-    with told(WeightsMissing, UnknownRuntime, BadProfile):
-        detector, archive = Detector.from_pretrained(model), held_to(profile)
+    with told(WeightsMissing, UnknownRuntime, NoDevice, BadProfile):
+        detector, archive = Detector.from_pretrained(model, device=device), held_to(profile)
         return detector.with_profile(archive) if archive else detector
 
 

@@ -3,6 +3,7 @@ show."""
 
 import copy
 import json
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -22,12 +23,15 @@ from causalclip.clip.backbones import (
     Kind,
     View,
     load_judge,
+    load_tower,
     plan_views,
     render,
     shared_tower,
 )
 from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
 from causalclip.clip.weights import Runtime
+from causalclip.device import VARIABLE as DEVICE_VARIABLE
+from causalclip.device import choose_device
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.method import CausalHead
@@ -230,15 +234,19 @@ class Detector:
         *,
         runtime: Runtime | None = None,
         beside: "Detector | None" = None,
+        device: torch.device | None = None,
     ) -> "Detector":
         """Loads a folder that `python -m training detector` wrote, or one of assets/models by name.
 
         runtime: None picks the processor's, see causalclip.clip.weights.
         beside: a detector whose tower it shares, where it is the same one.
+        device: that the tower computes on; None for what CAUSALCLIP_DEVICE says, or the processor.
+            On a card, products are in bfloat16 and `runtime` has no say.
 
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.
             UnknownRuntime: CAUSALCLIP_RUNTIME names none.
+            NoDevice: CAUSALCLIP_DEVICE names none that is there.
         """
         folder = detector_folder(path)
         raw = json.loads((folder / "config.json").read_text())
@@ -247,7 +255,13 @@ class Detector:
         )
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
         shared = beside is not None and beside.config.backbone == config.backbone
-        tower = beside.tower if beside and shared else load_judge(config.backbone, runtime=runtime)
+        device = device or choose_device(os.environ.get(DEVICE_VARIABLE) or "cpu")
+        if beside and shared:
+            tower = beside.tower
+        elif device.type == "cpu":
+            tower = load_judge(config.backbone, runtime=runtime)
+        else:
+            tower = load_tower(config.backbone, dtype=torch.bfloat16).to(device)
         width = sum(part_widths(config.parts, tower))
         heads = {
             k: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
@@ -294,7 +308,7 @@ class Detector:
         runtime judges."""
         return (
             shared_tower(self.config.backbone)
-            if self.tower.runtime in ("int8", "int8-avx2")
+            if self.tower.runtime in ("int8", "int8-avx2") or self.tower.device.type != "cpu"
             else self.tower
         )
 
@@ -384,7 +398,10 @@ class Detector:
             torch.stack(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)
         )
         seen = torch.cat(
-            [embed(self.tower(batch, **needed), parts, self.tower) for batch in batches]
+            [
+                embed(self.tower(batch.to(self.tower.device), **needed), parts, self.tower).cpu()
+                for batch in batches
+            ]
         )
         row = {key: i for i, key in enumerate(once)}
         each = [seen[[row[key] for key in own]] for own in keys]
@@ -438,8 +455,12 @@ class Detector:
     ) -> tuple[Judgement, Tensor, tuple[ViewAttribution, ...]]:
         """The same of a few views, whose trace is let go of before the next: it takes 14 MB a
         view."""
-        trace = self.tower(shots, attributions=True, **needs(self.config.parts, self.tower))
-        embedding = embed(trace, self.config.parts, self.tower)
+        trace = self.tower(
+            shots.to(self.tower.device),
+            attributions=True,
+            **needs(self.config.parts, self.tower),
+        )
+        embedding = embed(trace, self.config.parts, self.tower).cpu()
         judged = self._judge(views, embedding, weight)
         explained = judged if channel is None else judged.alone(channel, embedding)
         return judged, embedding, self._explain(trace, views, explained)
@@ -494,8 +515,12 @@ class Detector:
         self, trace: Trace, views: Sequence[View], judged: Judgement
     ) -> tuple[ViewAttribution, ...]:
         parts, g = self.config.parts, self.tower.grid
-        causal, rest = contributions(trace, parts, self.tower, judged.causal)
-        non_causal, _ = contributions(trace, parts, self.tower, judged.non_causal)
+        device = self.tower.device
+        causal, rest = (
+            found.cpu()
+            for found in contributions(trace, parts, self.tower, judged.causal.to(device))
+        )
+        non_causal = contributions(trace, parts, self.tower, judged.non_causal.to(device))[0].cpu()
         # what the patches of the average picture add
         usual = (judged.causal * judged.neutral).sum(1)
         causal = causal - usual[:, None] / g**2

@@ -1,6 +1,5 @@
 """Where models compute: on a graphics card where there is one, else on the processor."""
 
-import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -9,22 +8,24 @@ DEVICES = ("auto", "cpu", "cuda")
 VARIABLE = "CAUSALCLIP_DEVICE"
 
 
-def choose_device(name: str | None = None) -> torch.device:
+class NoDevice(ValueError):
+    """A device was asked for that is not there; the message says which could be."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
     """Returns the device of a name.
 
     Args:
-        name: "auto" (a card if PyTorch sees one), "cpu" or "cuda"; None for what CAUSALCLIP_DEVICE
-            says, or "auto".
+        name: "auto" (a card if PyTorch sees one), "cpu" or "cuda".
 
     Raises:
-        ValueError: it is none of these, or PyTorch sees no card.
+        NoDevice: it is none of these, or PyTorch sees no card.
     """
-    name = name or os.environ.get(VARIABLE) or "auto"
     if name not in DEVICES:
-        raise ValueError(f"The device {name!r} is none of {', '.join(DEVICES)}.")
+        raise NoDevice(f"The device {name!r} is none of {', '.join(DEVICES)}.")
     seen = torch.cuda.is_available()
     if name == "cuda" and not seen:
-        raise ValueError(
+        raise NoDevice(
             "PyTorch sees no graphics card: its build has no CUDA, or the driver is missing. Use "
             "--device cpu, or auto."
         )

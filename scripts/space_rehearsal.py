@@ -102,8 +102,7 @@ def main() -> None:
                 )
                 if options.gpu:
                     print(
-                        f"without a card, Purify says {purify(page)!r}; asked of the lender: "
-                        f"{asked}",
+                        f"without a card, Purify says {purify(page, asked)!r}; lender: {asked}",
                         flush=True,
                     )
         if options.gpu and "/startup-report" not in asked:
@@ -216,14 +215,21 @@ def headline(page: Page) -> str:
     return " ".join(page.locator("#status h2").inner_text().split())
 
 
-def purify(page: Page) -> str:
-    """Runs the first example of the Purify tab; returns what the page says when that ends."""
+def purify(page: Page, asked: list[str]) -> str:
+    """Purifies an example once the lender was asked for a card; returns what the page then says.
+
+    asked: what the lender is asked, which another thread adds to.
+    """
     page.get_by_role("tab", name="Purify").click()
     page.locator("#purify-examples button").first.click()
-    page.locator("#purify-purified-said, .toast-body.error").first.wait_for()
-    return " ".join(
-        page.locator("#purify-purified-said, .toast-body.error").first.inner_text().split()
-    )
+    page.locator("#purify-purified-said").wait_for()
+    page.locator("#purify-run").click()
+    end = time.monotonic() + PATIENCE
+    while "/schedule" not in asked and time.monotonic() < end:
+        page.wait_for_timeout(200)
+    page.wait_for_timeout(3000)  # until the page has heard of it
+    told = page.locator("#purify-status, .toast-body").all_inner_texts()
+    return " ".join(" ".join(told).split())
 
 
 def memory(process: psutil.Process) -> str:

@@ -144,6 +144,11 @@ class Tower(nn.Module):
         return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes; pixels must be there."""
+        return self.mean.device
+
+    @property
     def layers(self) -> int:
         return len(self.blocks)
 

@@ -115,6 +115,7 @@ def evaluate(
             "--table", help="Print accuracy and AP for each generator, and write them beside --out."
         ),
     ] = False,
+    device: Device = "auto",
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source.
 
@@ -123,13 +124,17 @@ def evaluate(
     """
     model = chosen_model(model, head)
     with told(ModuleNotFoundError):
+        from causalclip.device import NoDevice, choose_device
         from training.detector.data import BadManifest, RunStopped, stopped_in_a_sentence
         from training.detector.evaluation import evaluate_detector, read_split
         from training.detector.generator_table import as_csv, as_markdown, generator_table
-    with told(BadManifest):
+    with told(BadManifest, NoDevice):
+        computes = choose_device(device)
         read_split(manifest, split)
     with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
-        report, scores = evaluate_detector(load_detector(model), manifest, root, split=split)
+        report, scores = evaluate_detector(
+            load_detector(model, device=computes), manifest, root, split=split
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
     if not table:

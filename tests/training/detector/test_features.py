@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from causalclip.clip.tower import embed, needs
-from causalclip.device import choose_device
+from causalclip.clip.tower import contributions, embed, needs
+from causalclip.detector import Detector
+from causalclip.device import NoDevice, choose_device
 from causalclip.method import LossWeights, causal_loss
-from tests.makers.detectors import gridded, tiny_tower, write_tower
+from tests.makers.detectors import gridded, saved_detector, tiny_tower, write_tower
 from training.detector.data import Record
 from training.detector.features import FeatureFile, compute_features, compute_windows
 from training.detector.fitting import TrainConfig
@@ -130,8 +131,18 @@ def test_a_card_is_taken_where_there_is_one_unless_told_otherwise(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device().type == "cuda"
     assert choose_device("cpu").type == "cpu"
+
+
+def test_a_detector_is_asked_for_a_card_by_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_detector(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CAUSALCLIP_DEVICE", "cuda")
+    with pytest.raises(NoDevice, match="sees no graphics card"):
+        Detector.from_pretrained(tmp_path / "model")
     monkeypatch.setenv("CAUSALCLIP_DEVICE", "cpu")
-    assert choose_device().type == "cpu"
+    assert Detector.from_pretrained(tmp_path / "model").tower.device.type == "cpu"
 
 
 def pretend(module: torch.nn.Module, card: torch.device) -> None:
@@ -151,8 +162,11 @@ def test_all_of_a_step_happens_on_the_card() -> None:
     with FakeTensorMode(allow_non_fake_inputs=True):
         card = torch.device("cuda")
         pretend(tower, card)
-        trace = tower(torch.rand(2, 3, 32, 32, device=card), **needs(PARTS, tower))
+        pixels = torch.rand(2, 3, 32, 32, device=card)
+        trace = tower(pixels, attributions=True, **needs(PARTS, tower))
         embedded = embed(trace, PARTS, tower)
+        patches, rest = contributions(trace, PARTS, tower, torch.ones_like(embedded))
+        assert patches.device.type == rest.device.type == "cuda"
         head = TrainConfig(hidden=8).new_head(embedded.shape[1])
         pretend(head, card)
         loss = causal_loss(
