@@ -144,11 +144,11 @@ def test_evaluate_reports_every_measure_by_set_and_source(trained: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "mask"), [("paper", PictureMask), ("causal", PictureMask), ("shipped", SharedMask)]
+    ("name", "mask"), [("paper", PictureMask), ("causal", PictureMask), ("linear", SharedMask)]
 )
 def test_the_recipes_train_on_a_small_tower(name: str, mask: type, workshop: Path) -> None:
-    config = json.loads((ROOT / "configs" / f"{name}.json").read_text())
-    layers, selected = name != "paper", name == "shipped"
+    config = json.loads((ROOT / "training" / "configs" / f"{name}.json").read_text())
+    layers, selected = name != "paper", name == "linear"
     # The small tower's channels are not those of the detector that the causal head starts from.
     config |= {
         "parts": ["cls:2", "patch:1"] if layers else config["parts"],
@@ -174,7 +174,7 @@ def test_the_recipes_train_on_a_small_tower(name: str, mask: type, workshop: Pat
 )
 def test_the_shipped_detectors_are_of_their_recipes(file: str, name: str) -> None:
     recipe, config = (
-        Recipe.read(ROOT / "configs" / f"{file}.json"),
+        Recipe.read(ROOT / "training" / "configs" / f"{file}.json"),
         Detector.from_pretrained(name).config,
     )
     assert (recipe.parts, recipe.windows, recipe.revision) == (
@@ -251,7 +251,7 @@ def test_a_stopped_run_says_what_is_kept(
     def stop(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("training.detector.features._embed", stop)
+    monkeypatch.setattr("training.detector.features._fill", stop)
     refused(train(workshop), words)
     (workshop / "report.json").write_text("the old one")
     monkeypatch.setattr("training.detector.evaluation.score_split", stop)
