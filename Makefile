@@ -22,7 +22,7 @@ MIRRORS ?=
 WORKERS ?= 3
 SUITE ?= not ray and not full
 
-.PHONY: app test test-all types suite test-archive data detector screenshot space space-rehearsal redteam lock
+.PHONY: app test test-all types suite test-archive data detector screenshot space space-rehearsal lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -59,9 +59,6 @@ detector: .venv/.dev
 
 benchmark-%: .venv/.dev
 	$(BIN)/python -m benchmarks $* --data $(DATA) --originals $(ORIGINALS) --pictures $(PICTURES)
-
-redteam: .venv/.dev
-	$(BIN)/python -m scripts.redteam
 
 lock: .venv/.dev
 	$(BIN)/python -m scripts.lock

@@ -8,9 +8,7 @@ check.example.org. GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT 
 seconds.
 """
 
-from ui.start import main as start
+from ui.start import main
 
 if __name__ == "__main__":
-    start()
-else:  # for tests and scripts; they need no private room
-    from ui.app import *  # noqa: F403
+    main()

@@ -1,4 +1,4 @@
-"""python -m causalclip detect | explain | compare | archive | calibrate | train | evaluate |
+"""python -m causalclip detect | mcp | explain | compare | archive | calibrate | train | evaluate |
 data"""
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ ELSEWHERE = {
     "calibrate": ("causalclip.calibrate", "calibrate", TABLE),
     "explain": ("causalclip.report.explain", "explain", TABLE),
     "compare": ("causalclip.report.comparison", "compare", TABLE),
+    "mcp": ("causalclip.mcp", "mcp", None),
 }
 
 

@@ -9,7 +9,7 @@ export async function settings() {
   return { address: kept.address.replace(/\/+$/, ""), token: kept.token };
 }
 
-// The examination, or { error, unpaired }: a sentence, and whether a pairing would help.
+// The examination, or { error, setup }: a sentence, and whether another address or token would help.
 // check: whether the answer survives re-encoding, which takes most of the time. url: the picture's own, whose last part
 // may hint at a generator.
 export async function examine(blob, { foundAt = "", url = "" }, { report = false, check = true } = {}) {
@@ -26,14 +26,14 @@ export async function examine(blob, { foundAt = "", url = "" }, { report = false
   return report ? { html: await answer.ok.text() } : { found: await answer.ok.json() };
 }
 
-// Trades the code that the app's page shows for a token, and keeps it.
-export async function pair(address, code) {
-  const body = JSON.stringify({ code: code.replace(/\D/g, "") });
-  const headers = { "Content-Type": "application/json" };
-  const answer = await post(`${address.replace(/\/+$/, "")}/api/v1/pair`, { headers, body });
-  if (answer.error) return answer;
-  const { token } = await answer.ok.json();
-  await api.storage.local.set({ address, token });
+// Keeps where the app is, and its token. The browser asks once whether the extension may reach that address; another app
+// gets no token of this one.
+export async function keep(given, token) {
+  const before = await settings();
+  const address = given.replace(/\/+$/, "");
+  const origins = [`${new URL(address).origin}/*`];
+  if (!(await api.permissions.request({ origins }))) return { error: "Without that permission, the app cannot be asked." };
+  await api.storage.local.set({ address, token: token.trim() || (address === before.address ? before.token : "") });
   return {};
 }
 
@@ -44,9 +44,9 @@ async function post(url, options) {
     answer = await fetch(url, { method: "POST", credentials: "omit", ...options, headers });
   } catch {
     const { origin } = new URL(url);
-    return { error: `No CausalCLIP answers this extension at ${origin}. Start it, or pair with it.`, unpaired: true };
+    return { error: `No CausalCLIP answers this extension at ${origin}. Start it, or change its address below.`, setup: true };
   }
   if (answer.ok) return { ok: answer };
   const said = await answer.json().catch(() => ({}));
-  return { error: said.error ?? `The app answered with ${answer.status}.`, unpaired: answer.status === 401 };
+  return { error: said.error ?? `The app answered with ${answer.status}.`, setup: answer.status === 401 };
 }

@@ -30,7 +30,9 @@ api.action.onClicked.addListener((tab) => {
   return choose({ tab: tab.id, frame: 0, window: tab.windowId, foundAt: tab.url ?? "" });
 });
 
-api.runtime.onMessage.addListener((message, _sender, answer) => {
+api.runtime.onMessage.addListener((message, sender, answer) => {
+  const ours = sender.id === api.runtime.id && sender.url?.startsWith(api.runtime.getURL(""));
+  if (!ours) return false; // a page's own scripts, or another extension
   const work = { check, choose, screenshot, report }[message.work];
   if (!work) return false;
   work(message.given).then(answer, (error) => answer({ error: String(error.message ?? error) }));
@@ -67,9 +69,11 @@ async function check(place) {
   return begun.tell({ step: "out of reach", place: { ...place, url, rect: found?.rect ?? null }, host });
 }
 
+// The worker, which may reach more than the page, asks only for what the visitor has pointed at: what a page offers
+// beside it may be any address.
 async function read(place, url) {
   if (url.startsWith("data:")) return fromData(url);
-  return (await inPage(place, readHere, [url], fromData)) ?? (await readInWorker(url));
+  return (await inPage(place, readHere, [url], fromData)) ?? (url === place.url ? await readInWorker(url) : null);
 }
 
 // As the visitor, where the host was allowed; as a stranger, where the host lets all read.

@@ -1,5 +1,5 @@
 // What the panel shows: each step, the answer, and what to do where a picture is out of reach. Text is never read as HTML.
-import { HOME, pair, settings } from "./app.js";
+import { HOME, keep, settings } from "./app.js";
 
 const api = globalThis.browser ?? chrome;
 const MEANING = {
@@ -132,7 +132,7 @@ function show(state) {
   else said.replaceChildren(...steps);
   said.dataset.step = state?.step ?? "";
   said.dataset.checking = state?.checking ? state.found.sha256 : "";
-  if (state?.unpaired) document.querySelector("#setup").open = true;
+  if (state?.setup) document.querySelector("#setup").open = true;
 }
 
 // The same answer, now checked: what has not changed stays, with the focus in it, and is not read out again.
@@ -143,18 +143,10 @@ function refresh(steps) {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { address, code, token } = Object.fromEntries(new FormData(form));
-  const kept = form.querySelector("#kept");
-  if (code) {
-    const { error } = await pair(address, code);
-    kept.textContent = error ?? "Paired. Check a picture.";
-  } else {
-    const before = await settings(); // another app gets no token of this one
-    const same = address.replace(/\/+$/, "") === before.address;
-    await api.storage.local.set({ address, token: token || (same ? before.token : "") });
-    kept.textContent = "Kept.";
-  }
-  form.elements.code.value = form.elements.token.value = "";
+  const { address, token } = Object.fromEntries(new FormData(form));
+  const { error } = await keep(address, token);
+  form.querySelector("#kept").textContent = error ?? "Kept. Check a picture.";
+  form.elements.token.value = "";
 });
 
 api.storage.session.onChanged.addListener(({ state }) => state && show(state.newValue));

@@ -17,8 +17,8 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from purifier.models import Models, shipped  # noqa: E402
+from ui.app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from ui.tabs.detect.examples import write_examples  # noqa: E402
 
 COLOURS = 256  # with fewer, purple turns grey

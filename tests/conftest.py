@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -48,9 +47,7 @@ MISSING = {
     "deploy": "" if NGINX else "nginx",
 }
 # use real_app
-SHIPPED = {
-    f"tests/{name}.py" for name in ("browser/test_tabs", "deploy/test_redteam", "ui/test_app")
-}
+SHIPPED = {f"tests/{name}.py" for name in ("browser/test_tabs", "ui/test_app")}
 collect_ignore = [folder for folder, missing in MISSING.items() if missing]
 
 
@@ -87,14 +84,15 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("uploads")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        patch.setenv("CAUSALCLIP_TOKEN_FILE", str(folder.parent / "token"))
         yield folder
 
 
 @pytest.fixture(scope="session")
 def tiny_page(uploads: Path) -> Iterator[tuple[Any, str]]:
     """The app in this process, with a small random detector: its page, and its address."""
-    import app
     from tests.makers.detectors import tiny_detector
+    from ui import app
 
     detector = tiny_detector()
     page = app.build(lambda: detector)
@@ -112,9 +110,9 @@ def tiny_app(tiny_page: tuple[Any, str]) -> str:
 def whole_page(uploads: Path) -> Iterator[tuple[Any, Any, str]]:
     """With the Purify tab, too; every model small and random: the page, its models, and its
     address."""
-    import app
     from tests.makers.detectors import tiny_detector
     from tests.makers.models import tiny_models
+    from ui import app
 
     detector, models = tiny_detector(), tiny_models()
     page = app.build(lambda: detector, models=models)
@@ -148,11 +146,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def answer() -> Iterator[Any]:
     """Says whose event is being answered."""
-    from gradio.context import LocalContext
+    from ui.server.turns import Client, asking
 
     def start(session: str | None, address: str = "") -> None:
-        request = SimpleNamespace(session_hash=session, client=SimpleNamespace(host=address))
-        LocalContext.request.set(request if session else None)  # type: ignore[arg-type]
+        asking.set(Client(address, session) if session else Client())
 
     yield start
-    LocalContext.request.set(None)
+    asking.set(Client())

@@ -25,7 +25,7 @@ READY = re.compile(r"is ready: open (\S+)")
 WATCH = """
 import os, sys
 
-NAMED = "/etc/hostname"  # that scripts/redteam/doors.py has the app open
+NAMED = "/etc/hostname"  # that hostile calls name
 OWN = (os.environ["TRAFFIC"], os.environ.get("GRADIO_TEMP_DIR", "/"))  # where the app may write
 LOOPBACK = {"localhost", "127.0.0.1", "0.0.0.0", "::1", "::", "", None}
 
@@ -104,7 +104,7 @@ def served(folder: Path) -> Iterator[Served]:
     (folder / "sitecustomize.py").write_text(WATCH)
     output, traffic, kept = folder / "output.txt", folder / "traffic.txt", folder / "kept"
     environment = {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(kept)}
-    environment |= {"CAUSALCLIP_PAIRED": str(kept / "paired.json")}
+    environment |= {"CAUSALCLIP_TOKEN_FILE": str(kept / "token")}
     # reports nothing even so
     environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}
     with started(output, environment) as (process, address):

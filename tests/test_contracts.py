@@ -30,11 +30,11 @@ VARIABLES = {
     "CAUSALCLIP_HOSTS",
     "CAUSALCLIP_KEPT",
     "CAUSALCLIP_MODEL",
-    "CAUSALCLIP_PAIRED",
     "CAUSALCLIP_PROFILE",
     "CAUSALCLIP_PROMPT",
     "CAUSALCLIP_RUNTIME",
     "CAUSALCLIP_TOKEN",
+    "CAUSALCLIP_TOKEN_FILE",
     "CAUSALCLIP_VLM",
     "GRADIO_ANALYTICS_ENABLED",
     "GRADIO_SERVER_NAME",
@@ -49,6 +49,7 @@ COMMANDS = {
         "--profile --crop "
         "--lang",
         "explain": "first second --json --model --head --lang",
+        "mcp": "--app",
     },
     "purifier": {
         "purify": "picture -o --out --steps --noise --seed --always --device --json",
@@ -207,8 +208,7 @@ def test_environment_variables() -> None:
 def test_the_api(tiny_app: str) -> None:
     document = httpx.get(f"{tiny_app}api/v1/openapi.json").json()
     assert {path: list(methods) for path, methods in document["paths"].items()} == {
-        "/api/v1/examine": ["post"],
-        "/api/v1/pair": ["post"],
+        "/api/v1/examine": ["post"]
     }
     examine = document["paths"]["/api/v1/examine"]["post"]
     form = examine["requestBody"]["content"]["multipart/form-data"]["schema"]

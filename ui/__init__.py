@@ -4,5 +4,5 @@ is imported."""
 import os
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-# Gradio's own client, which answers MCP, heeds only this one
+# Gradio's own client heeds only this one
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

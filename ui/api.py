@@ -8,8 +8,9 @@ host.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -36,17 +37,16 @@ from causalclip.languages import _
 from causalclip.paths import shipped_folder
 from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, upload_path
-from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop
-from ui.server.hosts import is_extension
-from ui.server.middleware import EXAMINE, OPENAPI, PAIR, Places, Refused, client_of
-from ui.server.queue import FILES, PICTURES, Client, Priority, asking
-from ui.server.storage import new_folder
+from ui.server.gate import EXAMINE, OPENAPI
+from ui.server.senders import Refused, client_of
+from ui.server.turns import FILES, FULL, PICTURES, YOURS, Client, Priority, asking
+from ui.server.uploads import new_folder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.examination.result import Examination
 
-IN_WORK = Places(4, 16)
+EACH, ALL = 4, 16  # pictures in memory, of one address and of all
 FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD = (
     "picture",
     "found_at",
@@ -57,7 +57,6 @@ FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD = (
 CHOICES = {"yes": True, "no": False}  # whether the answer is to be checked
 ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
 LONGEST = 2000  # characters of an address
-LONGEST_CODE = 200  # bytes of a body that holds a code
 PATIENCE = 60.0  # seconds that a body may take
 NO_FORM = f"Send a form: multipart/form-data, with the picture's file in the field {FIELD}."
 BROKEN = f"The form cannot be read. Send one file in the field {FIELD}, as multipart/form-data."
@@ -68,26 +67,12 @@ NO_ADDRESS = (
     f"most {LONGEST:,} characters."
 )
 NO_CHOICE = f"{STABILITY} is yes or no: whether it is checked that the answer survives re-encoding."
-NO_CODE = (
-    f'Send {{"code": "..."}} as application/json, with the {DIGITS} digits that the app\'s '
-    "page shows."
-)
-WRONG = "This code is wrong, old, or used. Have the app's page show a new one."
-NO_EXTENSION = (
-    "Only a browser extension is paired. A program needs no pairing, but the host's "
-    "token, if there is one."
-)
 
 
-def routes(detector: Callable[..., Detector], *, pairings: Pairings = PAIRINGS) -> list[Route]:
+def routes(detector: Callable[..., Detector]) -> list[Route]:
     """All of them. detector: returns the loaded detector; may raise WeightsMissing."""
-
-    async def pair(request: Request) -> Response:
-        return await _pair(request, pairings)
-
     return [
         Route(EXAMINE, Examine(detector).answer, methods=["POST"]),
-        Route(PAIR, pair, methods=["POST"]),
         Route(OPENAPI, _described, methods=["GET"]),
     ]
 
@@ -104,11 +89,25 @@ class Examine:
 
     def __init__(self, detector: Callable[..., Detector]) -> None:
         self._detector = detector
+        self._in_work: Counter[str] = Counter()  # by address
+
+    @contextmanager
+    def _place(self, address: str) -> Iterator[None]:
+        """A place for one picture; raises Refused where there is none."""
+        if self._in_work[address] >= EACH:
+            raise Refused(429, _(YOURS))
+        if self._in_work.total() >= ALL:
+            raise Refused(503, _(FULL))
+        self._in_work[address] += 1
+        try:
+            yield
+        finally:
+            self._in_work -= Counter({address: 1})
 
     async def answer(self, request: Request) -> Response:
         address = client_of(request.scope)
         asking.set(Client(address))
-        with IN_WORK.hold(address):
+        with self._place(address):
             form = await read_form(request)
             if form.head and form.head not in getattr(self._detector, "heads", ()):
                 raise Refused(400, NO_HEAD)
@@ -257,43 +256,6 @@ def _choice(value: object) -> bool:
     return CHOICES[value]
 
 
-# Pairing ------------------------------------------------------------------------------------------
-
-
-async def _pair(request: Request, pairings: Pairings) -> Response:
-    origin = request.headers.get("origin", "")
-    if not is_extension(origin):
-        raise Refused(403, NO_EXTENSION)
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        != "application/json"
-    ):
-        raise Refused(415, NO_CODE)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LONGEST_CODE:
-                raise Refused(413, NO_CODE)
-        code = json.loads(body)["code"]
-    except (ClientDisconnect, ValueError, TypeError, KeyError, RecursionError):
-        raise Refused(400, NO_CODE) from None
-    if (
-        not isinstance(code, str)
-        or not code.isascii()
-        or not code.isdecimal()
-        or len(code) != DIGITS
-    ):
-        raise Refused(400, NO_CODE)
-    token = pairings.redeem(code, origin, last_hop(request.headers, client_of(request.scope)))
-    if not token:
-        raise Refused(403, WRONG)
-    return JSONResponse({"token": token})
-
-
-if TYPE_CHECKING:
-    from causalclip.detector import Detector
-
 Upload = dict[str, Any] | None
 
 
@@ -308,8 +270,7 @@ class Endpoints:
         """Examines one picture file (JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF; at most 20 MB and 50
         million pixels).
 
-        picture: over MCP a data URL (data:image/jpeg;base64,...) or the address of what was
-        uploaded to this app; nothing is fetched from anywhere else. head: causal (a mask for each
+        picture: an upload; nothing is fetched from anywhere else. head: causal (a mask for each
         picture) or linear (one mask for all), where the app has both; by itself the app's own.
         Returns the examination: the headline from all evidence, what is proved, claimed and seen in
         the pixels and whether they agree, the pixels' band (inconclusive where it does not survive

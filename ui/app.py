@@ -21,16 +21,15 @@ from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure, render
 from purifier.models import Models, lacking, shipped
-from ui import api, monitoring
+from ui import api
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.fields import KEPT, PRIVATE, PROMPT, VLM, Carried, explain, script, sending_cards
 from ui.languages import Page
-from ui.pairing import build_pairing
-from ui.server.hosts import online
-from ui.server.sessions import Sessions
-from ui.server.storage import repeat, sweep
-from ui.serving import launch, make_sessions
-from ui.sharing import webapp_routes
+from ui.server import monitoring
+from ui.server.offline import online
+from ui.server.token import build_extension_section
+from ui.server.uploads import repeat, sweep
+from ui.serving import UNGUARDED, close_page, launch
 from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
 from ui.tabs.detect.examples import Example, expected, write_examples
@@ -58,10 +57,6 @@ LEADS = {  # by tab
         "What was measured, on pictures that the detector was not trained on, with what it misses."
     ),
 }
-UNGUARDED = (
-    "This system has no Landlock (Linux 5.13): the process that decodes pictures has limits of "
-    "memory and time, but a hole in a decoder could reach files. SECURITY.md says what that means."
-)
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
 
@@ -155,7 +150,8 @@ def _lay_out(
             gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
         link_heads(judged.head, explored.head)
-        build_pairing()
+        build_extension_section()
+        page.unload(close_page)
         page.load(
             notice,
             None,
@@ -171,9 +167,8 @@ def _lay_out(
 
 
 def routes(detector: Callable[[], Detector]) -> list[Route]:
-    """What is served beside the page: /api/v1, and the page as a web app. detector: as in
-    `build`."""
-    return [*api.routes(detector), *webapp_routes()]
+    """What is served beside the page: /api/v1. detector: as in `build`."""
+    return api.routes(detector)
 
 
 def main(run: RunFolder) -> None:
@@ -185,13 +180,8 @@ def main(run: RunFolder) -> None:
         Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem) if able else None
     )
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
-    sessions = make_sessions(page)
-    keep(sessions, run).start()
-    address = launch(
-        page,
-        routes=[*routes(detector), *monitoring.routes(page, detector.loaded)],
-        sessions=sessions,
-    )
+    keep(run).start()
+    address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
     if not landlock.version():
         print(UNGUARDED, flush=True)
     print(f"CausalCLIP is ready: open {address}", flush=True)
@@ -207,15 +197,11 @@ def _load(models: Models) -> None:
         models.warm_up()
 
 
-def keep(sessions: Sessions, run: RunFolder) -> threading.Thread:
-    """Deletes uploads, and what is derived from them, within an hour of being made (README,
-    Privacy); to be started."""
+def keep(run: RunFolder) -> threading.Thread:
+    """Delete uploads and what is derived within an hour of being made; to be started."""
     limit, period = lifetime()
-    chores = (
-        partial(sessions.tidy, idle=limit),
-        partial(sweep, run.folder, older_than=limit, spare=run.examples),
-    )
-    return threading.Thread(target=repeat, args=(period, *chores), name="sweeper", daemon=True)
+    chore = partial(sweep, run.folder, older_than=limit, spare=run.examples)
+    return threading.Thread(target=repeat, args=(period, chore), name="sweeper", daemon=True)
 
 
 def lifetime() -> tuple[float, float]:

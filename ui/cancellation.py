@@ -18,7 +18,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.server.queue import Place, current_session
+from ui.server.turns import Turn, current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in.
 # The page keeps each panel's newest one: an answer that comes late would put an older one into the
@@ -36,6 +36,7 @@ _STEP: dict[str, Any] = {
     "show_progress": "hidden",
 }
 # seconds that a new token waits at most for what the older run has on its way to the page
+_MOST = 10_000  # sessions that are remembered; anybody may invent them
 _SETTLED = 2.0
 _REPEATED = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
 _tokens: dict[str, dict[str, CancellationToken]] = {}  # session -> panel -> the newest
@@ -76,14 +77,14 @@ class CancellationToken:
         if not self.newest:
             raise Superseded
 
-    def waits(self, place: Place) -> Iterator[int]:
-        """As Place.waits, for as long as the answer is wanted; raises as `check` does."""
+    def waits(self, place: Turn) -> Iterator[int]:
+        """As Turn.waits, for as long as the answer is wanted; raises as `check` does."""
         for before in place.waits():
             self.check()
             yield before
         self.check()
 
-    def enter(self, place: Place) -> None:
+    def enter(self, place: Turn) -> None:
         """Waits until it is in; raises as `check` does."""
         for _before in self.waits(place):
             pass
@@ -258,6 +259,8 @@ def new_token(part: str, number: str = "", wish: object = None) -> CancellationT
         if old is not None and token.number < old.number:
             return token
         _tokens.setdefault(key[0], {})[part] = token
+        if len(_tokens) > _MOST:
+            del _tokens[next(iter(_tokens))]
     if old is not None:
         old.settle()
     return token

@@ -18,7 +18,7 @@ from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.reference import BadProfile, Profile, read_profile
 from ui.fields import PRIVATE
-from ui.server.queue import MODEL, Priority, current_client, current_session
+from ui.server.turns import MODEL, Priority, current_client, current_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TOGETHER = 3  # copies of a picture that are judged before the model is given back
 # pages, and of one address, with a profile of their own; a large one takes some MB
 MOST_CHOSEN, AN_ADDRESS = 32, 4
+REMEMBERED = 10_000  # pages with a head of their own; anybody may invent them
 FULL = N_("Too many pages use a profile of their own right now. Try again later.")
 NO_HEAD = N_(
     "There is no such head here: choose causal or linear where the page offers both, or leave it "
@@ -149,6 +150,8 @@ class ChosenDetector:
         changes nothing."""
         if head in self.heads:
             _heads[current_session()] = head
+            if len(_heads) > REMEMBERED:
+                del _heads[next(iter(_heads))]
 
     def with_mask(self) -> Detector:
         """The detector whose mask is shown: with the causal head where it is offered, whichever

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from causalclip.examination.result import Stage
-from ui.server.queue import FILES, MODEL, Priority
+from ui.server.turns import DECODED, FILES, MODEL, Priority
 
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination
@@ -21,13 +20,22 @@ def run_fairly(
     What a file says waits for no model; a verdict goes in before the copies of other pictures.
     Raises Superseded once the answer is no longer wanted.
     """
-    queue, priority = FILES, Priority.VERDICT
-    while True:
-        with queue.ask(priority) as place:
-            yield from token.waits(place)
-            found = next(stages, None)
-        if found is None:
-            return
-        yield found
-        queue = MODEL
-        priority = Priority.VERDICT if found.stage == Stage.CLAIMS else Priority.STABILITY
+    # 1. What the file says.
+    with FILES.ask(Priority.VERDICT) as turn:
+        yield from token.waits(turn)
+        claims = next(stages, None)
+    if claims is None:
+        return
+    yield claims
+    # 2. From here on the picture's pixels are in memory, so not too many are at this point at once.
+    priority = Priority.VERDICT
+    with DECODED.ask(Priority.VERDICT) as kept:
+        yield from token.waits(kept)
+        while True:
+            with MODEL.ask(priority) as turn:
+                yield from token.waits(turn)
+                found = next(stages, None)
+            if found is None:
+                return
+            yield found
+            priority = Priority.STABILITY

@@ -40,8 +40,8 @@ from causalclip.maps.overlay import shrink
 from causalclip.paths import shipped_folder
 from causalclip.reference import BadProfile
 from causalclip.report.card import coming, failure, on_its_way
-from ui.server.requests import NOT_UPLOADED
-from ui.server.storage import file_in, is_upload, new_folder
+from ui.server.calls import NOT_UPLOADED
+from ui.server.uploads import file_in, is_upload, new_folder
 
 T = TypeVar("T")
 UNREADABLE = N_("This file could not be read")
@@ -55,7 +55,7 @@ OPACITY = 0.5
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()
 PROMPT = os.environ.get("CAUSALCLIP_PROMPT", "").strip()  # a file with a defence prompt for it
 PROMISE = N_("Kept on this server, deleted within an hour.")
-# Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of
+# Whatever works with a picture waits in ui.server.turns, which is fair; Gradio's queue lets all of
 # them in.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}
 # Of an HTML part: a click on one of its buttons, with the button's number.

@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import ENGLISH, N_, _, best, current, is_rtl, speaking
 from causalclip.paths import shipped_folder
-from ui.server.middleware import header
+from ui.fields import explain
+from ui.server.senders import header
+from ui.server.turns import Client, asking
 
 SCRIPT = shipped_folder("assets") / "languages.js"
 PARAMETER = "lang"  # of an address
@@ -33,7 +35,7 @@ LITERALS = (  # in Gradio's own parts, which translate only what is not among th
     N_("Paste from clipboard"),
     N_("Remove Image"),
     N_("Upload file"),
-    N_("Use via API or MCP"),
+    N_("Use via API"),
 )
 TAP = N_("Tap to choose a picture")  # what an empty field says where there is a finger and no mouse
 
@@ -115,11 +117,27 @@ class Page(gr.Blocks):
         self._config = _Spoken(config, self)
 
     async def call_function(self, *given: Any, **options: Any) -> Any:
-        """Gradio's, in the language of the request that is answered: a queue works for many."""
+        """Gradio's, in the language of whoever asks, and knowing who that is."""
         requests = options.get("requests") or (given[3] if len(given) > 3 else None)
-        request = requests[0] if isinstance(requests, list) and requests else requests
-        with speaking(_language_of(request) or current()):
-            return await super().call_function(*given, **options)
+        request: Any = requests[0] if isinstance(requests, list) and requests else requests
+        client = request.client if request is not None else None
+        told = asking.set(Client(client.host, request.session_hash or "") if client else Client())
+        try:
+            with speaking(_language_of(request) or current()):
+                return await super().call_function(*given, **options)
+        finally:
+            asking.reset(told)
+
+    async def process_api(self, *given: Any, **options: Any) -> Any:
+        """Gradio's, of whose errors nothing is printed: a message may hold a file's name."""
+        try:
+            return await super().process_api(*given, **options)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            title, sentence = explain(error)
+            raise gr.Error(sentence, title=title, print_exception=False) from None
 
     def words(self, language: str) -> list[dict[str, Any]]:
         """What is read of every component in a language, in the page's order."""

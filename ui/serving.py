@@ -4,125 +4,93 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
-from gradio import http_server
-from gradio.routes import App, ORJSONResponse
+from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import shipped_folder
-from ui.agents import Agents
 from ui.cancellation import cancel_runs
 from ui.detector import forget_choices
 from ui.languages import Languages
-from ui.pairing import PAIRINGS
-from ui.server import requests
-from ui.server.hosts import is_this_machine, stay_offline
-from ui.server.middleware import Middleware, Refused, refuse
-from ui.server.sessions import Sessions
+from ui.server import uploads
+from ui.server.gate import Gate, Refused, refuse
+from ui.server.offline import stay_offline
+from ui.server.senders import is_this_machine
+from ui.server.token import check_sender
 
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
-SESSIONS = 10_000  # that Gradio remembers: ui.server.sessions lets in far fewer, and forgets them
+SCRIPTS = "upload", "keys", "stale", "part", "answer", "mask"
+SESSIONS = 1000  # whose state Gradio keeps in memory; the one that was used longest ago goes first
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
     "The app does not listen on {address}: others could reach it there, and it is not made for "
     "slow and many clients. Put a proxy before it (docs/hosting.md) and name that one in "
-    "FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if "
-    "whoever can reach that address is meant to, such as inside a container of your own."
+    "FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if whoever can reach that address is meant to, "
+    "such as inside a container of your own."
+)
+UNGUARDED = (
+    "This system has no Landlock (Linux 5.13): the process that decodes pictures has limits of "
+    "memory and time, but a hole in a decoder could reach files. SECURITY.md says what that means."
 )
 CONNECTIONS = 16_384
-# for the page's functions, many of which wait; files and uploads have 40 of their own
-THREADS = 100
-_RUN = http_server.Server.run_in_thread
+THREADS = 100  # for the page's functions, many of which wait; files and uploads have 40 more
 
 
-def launch(
-    page: gr.Blocks,
-    *,
-    routes: Sequence[Route] = (),
-    sessions: Sessions | None = None,
-    **options: Any,
-) -> str:
-    """Serves the page in the background and returns its address.
+def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> str:
+    """Serve the page in the background and return its address.
 
-    routes: beside Gradio's own, which come after them. sessions: of the page. options: of
-    gr.Blocks.launch. Where others could reach it, and nobody has said that they may, the program
-    ends.
+    Where others could reach it, and nobody has said that they may, the program ends. Never mount
+    the page into another app (gr.mount_gradio_app): Gradio 6.31 then serves any file of the host.
+
+    Args:
+        routes: beside Gradio's own, which come after them.
+        options: of gr.Blocks.launch.
     """
     refuse_exposure(options.get("server_name"))
     stay_offline()
     open_many()
-    http_server.Server.run_in_thread = _run  # type: ignore[method-assign]
-    page.mcp_server = True  # as the page's description says; the endpoint is ours
-    sessions = sessions or make_sessions(page)
-    own = [*requests.ROUTES, *Agents(page).routes, *routes]
-    app = GuardedApp(
-        sessions,
-        routes=own,
-        exception_handlers={Refused: refuse},
-        default_response_class=ORJSONResponse,
-    )
-    _, address, _ = page.launch(
+    _app, address, _shared = page.launch(
         prevent_thread_lock=True,
         quiet=True,
         share=False,
         ssr_mode=False,
         run_history=False,
         mcp_server=False,
-        _app=app,
+        app_kwargs={
+            "routes": [*uploads.ROUTES, *routes],
+            "exception_handlers": {Refused: refuse},
+            "middleware": [
+                Middleware(Languages),
+                Middleware(Gate, page=page, check_api=check_sender),
+            ],
+        },
         state_session_capacity=SESSIONS,
         max_threads=THREADS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
-        _frontend=False,  # no page is asked for, to see within three seconds whether one comes
         footer_links=["api"],
         theme=_theme(),
         css_paths=[ASSETS / f"{name}.css" for name in STYLES],
         js=_script(),
         **options,
     )
-    return address
+    return str(address)
 
 
-def make_sessions(page: gr.Blocks) -> Sessions:
-    """The page's sessions, which end runs and forget choices with it."""
-    return Sessions(page, cancel_runs=cancel_runs, forget_choices=forget_choices)
-
-
-class GuardedApp(App):
-    """Gradio's app behind our middleware, which is outermost: Gradio puts its own around what
-    launch is given."""
-
-    def __init__(self, sessions: Sessions, **options: Any) -> None:
-        super().__init__(**options)
-        self._sessions = sessions
-
-    def build_middleware_stack(self) -> ASGIApp:
-        return Languages(
-            Middleware(super().build_middleware_stack(), sessions=self._sessions, pairings=PAIRINGS)
-        )
-
-
-def _run(server: http_server.Server) -> None:
-    """Waits until a server has started, or has ended without: on a busy machine that takes more
-    than Gradio's five seconds, after which it would start the same page on the next port."""
-    try:
-        _RUN(server)
-    except http_server.ServerFailedToStartError:
-        while server.thread.is_alive() and not server.started:
-            time.sleep(0.01)
-        if not server.started:
-            raise
+def close_page(request: gr.Request) -> None:
+    """Forget a page that says that it closes: its runs, its choices and its files."""
+    session = request.session_hash or ""
+    cancel_runs(session)
+    forget_choices(session)
+    uploads.close(session)
 
 
 def refuse_exposure(listens_on: str | None) -> None:
-    """Ends the program with a sentence where others could reach it, and nobody has said that they
-    may.
+    """End the program with a sentence where others could reach it, and nobody has said they may.
 
     On a Space, and where FORWARDED_ALLOW_IPS names a proxy (as in a network of containers), there
     is one before it.
@@ -131,26 +99,20 @@ def refuse_exposure(listens_on: str | None) -> None:
         listens_on: an address; None for what GRADIO_SERVER_NAME says, or else 127.0.0.1.
     """
     listens_on = listens_on or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    proxies = {name.strip() for name in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")} - {
-        "",
-        "*",
-    }
-    named = not all(map(is_this_machine, proxies))
-    if not (
-        is_this_machine(listens_on)
-        or named
-        or os.environ.get("SPACE_ID")
-        or os.environ.get(VARIABLE) == "1"
-    ):
+    named = os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")
+    proxies = {name.strip() for name in named} - {"", "*"}
+    behind_a_proxy = not all(map(is_this_machine, proxies)) or "SPACE_ID" in os.environ
+    allowed = os.environ.get(VARIABLE) == "1"
+    if not (is_this_machine(listens_on) or behind_a_proxy or allowed):
         raise SystemExit(REFUSED.format(address=listens_on))
 
 
 def open_many() -> None:
-    """Lets this process have as many connections as the system allows it.
+    """Let this process have as many connections as the system allows it.
 
     1,024 is usual, and where none is left, nobody gets in and asyncio logs that without end.
     """
-    # not on Windows; elsewhere the system may have its own
+    # Not on Windows; elsewhere the system may have its own rule.
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -161,22 +123,20 @@ def open_many() -> None:
 
 def _script() -> str:
     """What the page runs once it is there."""
-    pieces = (
-        (ASSETS / f"{name}.js").read_text(encoding="utf-8").strip()
-        for name in ("upload", "keys", "share", "stale", "part", "answer", "mask")
-    )
+    pieces = [(ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in SCRIPTS]
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 
 
 def _theme() -> gr.themes.Base:
-    """Colours apart from the maps' two, four sizes of type (assets/style.css); Gradio's own font
-    files, in whole weights (its semi-bold is a subset)."""
+    """Colours apart from the maps' two, and four sizes of type (assets/style.css).
+
+    Gradio's own font files, in whole weights: its semi-bold is a subset.
+    """
     font = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
-    # xxs to xxl
-    type_sizes = gr.themes.Size(*("12px",) * 3, *("14px",) * 2, "18px", "28px", name="cc")
+    sizes = gr.themes.Size(*("12px",) * 3, *("14px",) * 2, "18px", "28px", name="cc")  # xxs to xxl
     return gr.themes.Default(
         primary_hue="teal",
         neutral_hue="stone",
         font=[font, "system-ui", "sans-serif"],
-        text_size=type_sizes,
+        text_size=sizes,
     )

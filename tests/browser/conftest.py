@@ -18,11 +18,11 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-import app
 from tests.conftest import CHROMIUM
 from tests.makers.detectors import BlockedDetector
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
+from ui import app
 
 PATIENCE = 1000 * HANGS  # ms
 MOMENT = 5_000  # ms after which a click is aimed anew

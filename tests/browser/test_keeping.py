@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
 from tests.serving import HANGS, Keeper, keeper, until
-from ui.server.storage import STORE, folder_of
 
 
 @pytest.fixture(scope="module")
@@ -57,35 +56,24 @@ def test_all_goes_when_the_server_is_stopped(
 def test_closing_the_page_deletes_at_once(
     open_page: Open, files: dict[str, Path], uploads: Path
 ) -> None:
-    """In an app that keeps files for long: what goes, goes because the page was closed. Other pages
-    lose nothing."""
-    before = set(uploads.glob("session-*"))
-    first, second = open_page(), open_page()
-    for page, name in ((first, "photo.jpg"), (second, "long.png")):
-        give(page, files[name])
-        verdict(page)
-    pages = [kept_of(session) for session in set(uploads.glob("session-*")) - before]
-    ours, theirs = (
-        kept for name in ("picture.jpg", "picture.png") for kept in pages if name in names(kept)
-    )
-    for kept in (ours, theirs):
-        assert any(name.startswith("causalclip-report") for name in names(kept))
+    """In an app that keeps files for long, and other pages lose nothing."""
+    before = kept_in(uploads)
+    first = open_page()
+    give(first, files["photo.jpg"])
+    verdict(first)
+    ours = kept_in(uploads) - before
+    second = open_page()
+    give(second, files["long.png"])
+    verdict(second)
+    theirs = kept_in(uploads) - before - ours
+    for kept, name in ((ours, "picture.jpg"), (theirs, "picture.png")):
+        assert any(path.name == name for path in kept)
+        assert any(path.name.startswith("causalclip-report") for path in kept)
     first.close()
     assert until(lambda: not any(path.exists() for path in ours)), ours
     assert all(path.exists() for path in theirs)
 
 
-def kept_of(session: Path) -> set[Path]:
-    """What is kept for an open page, given its folder: this, the files in it, and the uploads that
-    it uses."""
-    used = {
-        name
-        for name, kept in STORE._rows.items()
-        if any(folder_of(page) == session.name for page in kept.users)
-    }
-    uploads = {path for name in used for path in (session.parent / name).rglob("*")}
-    return {session, *uploads, *(path for path in session.rglob("*") if path.is_file())}
-
-
-def names(paths: set[Path]) -> set[str]:
-    return {path.name for path in paths}
+def kept_in(uploads: Path) -> set[Path]:
+    """The files of visitors that are kept now."""
+    return {path for path in uploads.glob("*-*-*-*/*") if path.is_file()}

@@ -10,13 +10,13 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-import app
 from causalclip.paths import DEFAULT_HEAD
 from tests.browser.conftest import Open, open_tab, serious
 from tests.browser.test_detect import give, overflow, verdict
 from tests.conftest import Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import created, exif_block, jpeg_exif, make_authority, sign
+from ui import app
 from ui.tabs.purify.examples import PREPARED
 
 

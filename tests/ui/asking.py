@@ -1,15 +1,10 @@
 """What tests ask of a served app as a program or a page does: without a client, so that any call
 can be made."""
 
-import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
-from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
 
 from tests.conftest import HANGS
 
@@ -57,19 +52,3 @@ def opened(address: str, *sessions: str, **headers: str) -> Iterator[httpx.Clien
         finally:
             for beat in beats:
                 beat.__exit__(None, None, None)
-
-
-def ask_tools(address: str, *calls: tuple[str, dict[str, str]]) -> tuple[set[str], list[Any]]:
-    """The names of the tools of MCP, and what each call (tool, arguments) returns."""
-
-    async def ask() -> tuple[set[str], list[Any]]:
-        async with (
-            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            tools = {tool.name for tool in (await session.list_tools()).tools}
-            return tools, [await session.call_tool(tool, given) for tool, given in calls]
-
-    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this thread
-        return pool.submit(asyncio.run, ask()).result()

@@ -21,7 +21,7 @@ from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.cancellation import new_token
-from ui.server.storage import new_folder
+from ui.server.uploads import new_folder
 from ui.tabs.batch.results import Batch, draw_table
 from ui.tabs.batch.tab import BatchTab, build_batch_tab
 
@@ -113,7 +113,7 @@ def test_a_batch_grows_only_while_there_is_room(
 ) -> None:
     payload = upload(a_png=encode(photo(), "PNG"))
     batch = run(tab, payload)[-1][tab.batch]
-    monkeypatch.setattr("ui.server.storage.A_CLIENT", (0, 0))
+    monkeypatch.setattr("ui.server.uploads.A_CLIENT", (0, 0))
     assert any(
         "of your pictures are kept" in str(update.get(tab.status))
         for update in run(tab, payload, batch)

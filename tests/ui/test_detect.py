@@ -23,7 +23,7 @@ from causalclip.report.document import save_reports
 from scripts import examples as script
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.server.storage import new_folder
+from ui.server.uploads import new_folder
 from ui.tabs.detect.crop import CropRun, _by_sides
 from ui.tabs.detect.examples import EXPECTED, PICTURES, Example, write_examples
 from ui.tabs.detect.tab import relabel

@@ -6,30 +6,25 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
-from gradio import http_server, processing_utils
+from gradio import processing_utils
 
-import app
 from tests.conftest import HANGS, ROOT
-from ui.server import hosts
-from ui.server.hosts import OfflineError, online, stay_offline
+from ui.server import offline
+from ui.server.offline import OfflineError, online, stay_offline
 from ui.serving import refuse_exposure
 from ui.start import PREFIX, RunFolder, clean
 
 SECRET = "a-name-that-must-not-be-logged"
 SCRIPT = f"""
-import asyncio, logging, sys, threading, traceback, warnings
+import asyncio, logging, sys, threading, warnings
 logging.basicConfig(level=logging.WARNING)
 if sys.argv[1] == "kept":
-    from ui.monitoring import drop_messages
+    from ui.server.monitoring import drop_messages
     drop_messages()
 
 def fail(name="{SECRET}"):
@@ -45,15 +40,13 @@ def caught(tell):
 
 class Group(Exception): pass
 
-caught(lambda e: traceback.print_exc())
-caught(lambda e: print(traceback.format_exc(), file=sys.stderr))
 caught(lambda e: logging.getLogger("gradio").exception("it was %s", e))
 caught(lambda e: logging.getLogger("uvicorn.error").error(f"it was {{e}}"))
 caught(lambda e: logging.getLogger("uvicorn.error").error("it was", exc_info=ExceptionGroup("{SECRET}", [e])))
 caught(lambda e: logging.getLogger("ui.server").exception("A picture was not judged"))
 warnings.warn("{SECRET}")
 print("before", file=sys.stderr)
-for name in ("uvicorn.error", "mcp.server.lowlevel.server", None):
+for name in ("uvicorn.error", None):
     logging.getLogger(name).warning("a request that cannot be read")
 print("after", file=sys.stderr)
 thread = threading.Thread(target=fail); thread.start(); thread.join()
@@ -61,10 +54,6 @@ async def main():
     asyncio.get_running_loop().create_task(asyncio.to_thread(fail))
     await asyncio.sleep(0.5)
 asyncio.run(main())
-try:
-    compile("{SECRET} =", "{SECRET}", "exec")
-except SyntaxError:
-    traceback.print_exc()
 fail()
 """  # noqa: E501
 
@@ -78,10 +67,9 @@ def run(how: str) -> str:
 def test_type_and_place_are_logged_and_messages_are_not() -> None:
     log = run("kept")
     assert SECRET not in log
-    assert log.count("ValueError") >= 8
+    assert log.count("ValueError") >= 5
     assert ", in fail" in log
     assert "A picture was not judged" in log
-    assert "SyntaxError" in log
     assert "before\nafter\n" in log  # what anybody can send at any rate is not logged
 
 
@@ -147,31 +135,14 @@ def test_no_name_is_looked_up() -> None:
 def test_only_who_lends_a_card_is_reached_beside_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hosts, "_reachable", set())
-    monkeypatch.setenv(hosts.LENDER, "http://192.0.2.7:8080")
+    monkeypatch.setattr(offline, "_reachable", set())
+    monkeypatch.setenv(offline.LENDER, "http://192.0.2.7:8080")
     stay_offline()
     with socket.socket() as one:
         one.setblocking(False)
         one.connect_ex(("192.0.2.7", 9))  # is not refused; nobody answers there
     with socket.socket() as one, pytest.raises(OfflineError):
         one.connect(("192.0.2.8", 9))
-
-
-@pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradio's five seconds are over as soon as it looks."""
-    seconds = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(
-        http_server, "time", SimpleNamespace(time=lambda: next(seconds), sleep=time.sleep)
-    )
-
-
-def test_a_page_may_take_long_to_start(late: None, uploads: Any) -> None:
-    with gr.Blocks() as page:
-        gr.Textbox()
-    address = app.launch(page)
-    assert httpx.get(address).status_code == 200
-    page.close(verbose=False)
 
 
 CODE = """
@@ -234,11 +205,11 @@ def test_only_folders_are_cleaned(tmp_path: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules["transformers"] = sys.modules["diffusers"] = None  # as if neither were installed
-import app
+from ui import app
 from purifier.models import lacking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from causalclip.examination.result import (examine)
+from causalclip.examination.stages import examine_file
 
 page = app.build(lambda: None)
 print(lacking())

@@ -4,6 +4,7 @@ comes of them."""
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
-from ui.server.storage import STORE, uploads
+from ui.server.uploads import keep
 from ui.tabs.reference.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.tabs.reference.tab import ArchiveTab, build_archive_tab
 
@@ -44,13 +45,8 @@ def noise(seed: int) -> bytes:
 
 def upload(**files: bytes) -> list[dict[str, str]]:
     """As the server keeps them: each in a folder of its own, by somebody's page."""
-    paths = []
-    for name, data in files.items():
-        folder = uploads() / STORE.add("from-somebody", len(data), brief=True)
-        folder.mkdir(parents=True)
-        (folder / name.replace("_", ".")).write_bytes(data)
-        paths.append(str(folder / name.replace("_", ".")))
-    STORE.claim("", paths)
+    named = {name.replace("_", "."): data for name, data in files.items()}
+    paths = [keep(BytesIO(data), name, "somebody", len(data)) for name, data in named.items()]
     return [{"path": path} for path in paths]
 
 

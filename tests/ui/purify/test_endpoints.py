@@ -13,14 +13,14 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-import app
 from causalclip import load_image
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
 from tests.conftest import HANGS
 from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
-from ui.server.queue import MODEL, PURIFY_QUEUE, Priority
+from ui import app
+from ui.server.turns import MODEL, PURIFY_QUEUE, Priority
 from ui.tabs.purify import endpoints
 from ui.tabs.purify.tab import build_tab
 

@@ -36,9 +36,8 @@ from ui.fields import (
     sending_script,
     sending_words,
 )
-from ui.server.queue import PICTURES, Priority
-from ui.server.requests import A_REQUEST, FILES
-from ui.server.storage import new_folder, own_folder
+from ui.server.turns import PICTURES, Priority
+from ui.server.uploads import A_REQUEST, FILES, new_folder
 from ui.tabs.batch.results import DOWNLOADS, Batch, Download, draw_table, gone, table_script
 
 if TYPE_CHECKING:
@@ -375,7 +374,6 @@ def _begun(before: Batch | None, total: int) -> Batch:
     """The batch of another run, with what was found so far; its folder may have been deleted since
     the last one."""
     if before and before.folder.is_dir():
-        own_folder()  # raises where there is no room: a batch can be added to for hours
         return replace(before, total=total, rows=())
     folder = new_folder()
     return replace(before or Batch(folder), folder=folder, total=total, rows=())

@@ -23,8 +23,8 @@ from causalclip.report import card
 from causalclip.report.card import DRAWN_SIDE, data_url, draw_boxes, render
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import GONE, KEPT, PRIVATE, RUNS, explain, upload_path
-from ui.server.queue import DECODED, PICTURES, Priority
-from ui.server.storage import new_folder
+from ui.server.turns import DECODED, PICTURES, Priority
+from ui.server.uploads import new_folder
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MOST = 6  # found pictures that get a button

@@ -37,8 +37,8 @@ from ui.fields import (
     save_png,
     upload_path,
 )
-from ui.server.queue import FILES, Priority
-from ui.server.storage import is_own, new_folder
+from ui.server.turns import FILES, Priority
+from ui.server.uploads import is_own, new_folder
 from ui.tabs.detect import views
 from ui.tabs.detect.crop import add_crop
 from ui.tabs.detect.examples import Example, shelf

@@ -27,8 +27,8 @@ from ui.fields import (
     save_png,
     upload_path,
 )
-from ui.server.queue import PICTURES, Priority
-from ui.server.storage import new_folder
+from ui.server.turns import PICTURES, Priority
+from ui.server.uploads import new_folder
 
 if TYPE_CHECKING:
     from causalclip.examination.compare import Comparison

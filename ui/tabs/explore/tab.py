@@ -44,8 +44,8 @@ from ui.fields import (
     shown_copy,
     upload_path,
 )
-from ui.server.queue import DECODED, MODEL, Priority
-from ui.server.storage import new_folder
+from ui.server.turns import DECODED, MODEL, Priority
+from ui.server.uploads import new_folder
 from ui.tabs.explore import views as words
 from ui.tabs.explore.compare import add_compare
 from ui.tabs.explore.mask import ORDERS, Averages, Order, mask_heatmaps

@@ -20,7 +20,7 @@ from purifier.pausing import pausing
 from purifier.request import Request
 from purifier.vlm.interface import EmptyQuestion
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
-from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
+from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -34,7 +34,7 @@ from ui.fields import (
     save_png,
     upload_path,
 )
-from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Place, Priority
+from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority, Turn
 from ui.tabs.purify import examples, parts
 from ui.tabs.purify import views as words
 from ui.tabs.purify.endpoints import add_endpoints, reason
@@ -339,7 +339,7 @@ class PurifyTab:
         }
 
 
-def _give_way(token: CancellationToken, place: Place) -> None:
+def _give_way(token: CancellationToken, place: Turn) -> None:
     """Between two tiles: ends a run that nobody waits for any more, and lets others in."""
     token.check()
     place.give_way()

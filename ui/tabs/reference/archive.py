@@ -12,8 +12,8 @@ from causalclip.languages import N_, _, day, number
 from causalclip.reference import BadProfile, Profile, parse_profile
 from ui.detector import ChosenDetector
 from ui.fields import explain, upload_paths
-from ui.server.queue import FILES, Priority, current_session
-from ui.server.storage import STORE
+from ui.server import uploads
+from ui.server.turns import FILES, Priority
 
 if TYPE_CHECKING:
     from causalclip.calibrate import CalibrationReport
@@ -131,7 +131,7 @@ class ProfileChoice:
         except BadProfile as error:
             return _status(str(error)), None
         finally:
-            STORE.drop(current_session(), paths)
+            uploads.delete(paths)
 
     def release(self) -> str:
         """Holds the page to none of its own."""

@@ -29,8 +29,9 @@ from ui.fields import (
     sending_words,
     upload_paths,
 )
-from ui.server.queue import FILES, PICTURES, Priority, current_session
-from ui.server.storage import STORE, new_folder
+from ui.server import uploads
+from ui.server.turns import FILES, PICTURES, Priority
+from ui.server.uploads import new_folder
 from ui.tabs.reference.archive import MOST, Archive, ProfileChoice
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class ArchiveTab:
         generated: bool,
     ) -> Iterator[Updates]:
         """Judges a portion, deletes its files, and yields how far it is."""
-        paths, archive, session = upload_paths(payload), archive or Archive(), current_session()
+        paths, archive = upload_paths(payload), archive or Archive()
         try:
             detector = self.detector.own()
             high = detector.config.calibration.high
@@ -107,7 +108,7 @@ class ArchiveTab:
             token.check()  # of a page that was closed, the files are gone: that is no error
             failed = {self.status: _status(archive, explain(error)[1], halt=True)}
         finally:
-            STORE.drop(session, paths)
+            uploads.delete(paths)
         yield failed or self.drawn(archive.with_portion(), at_most)
 
     def stopped(

@@ -1,0 +1,371 @@
+"""The attacks that the server has to hold, as SECURITY.md numbers them; 8 is in test_sandbox.py.
+
+Each says what the attacker wants, and what they get.
+"""
+
+import contextlib
+import io
+import json
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.acceptance import attacker
+from tests.acceptance.attacker import Target, answer_to, ask, functions, picture, send
+from tests.conftest import ROOT
+from tests.makers.pictures import encode, photo
+from tests.serving import until
+
+JPEG = encode(photo(96, 90), "JPEG")
+NAMED = "/etc/hostname"  # the app's process reports it if it opens that
+NAME = "a-name-that-must-not-be-logged"
+
+
+def test_1_nobody_reads_anothers_upload_or_a_file_of_the_host(target: Target) -> None:
+    """From equal bytes, or by a name that leads out of the folder."""
+    with target.browser() as theirs, target.elsewhere(2).browser() as mine:
+        kept, guess = send(theirs, JPEG, "theirs.jpg"), send(mine, JPEG, "mine.jpg")
+        guessed = guess.replace("mine.jpg", "theirs.jpg")
+        assert kept != guessed
+        assert mine.get(f"gradio_api/file={guessed}").status_code in {403, 404}
+        assert mine.get(f"gradio_api/file={kept.rpartition('/')[0]}").status_code in {403, 404}
+    for spelt in attacker.spellings(NAMED):
+        for route in ("/gradio_api/file=", "/static/", "/assets/"):
+            assert 400 <= target.raw("GET", f"{route}{spelt}") < 500, (route, spelt)
+    assert target.noted() == []
+
+
+def test_2_no_file_of_the_host_is_an_input(target: Target) -> None:
+    """Named as a picture, marked as a file or not, alone or inside of something."""
+    forged = [
+        {"path": NAMED},
+        picture(NAMED),
+        [picture(NAMED)],
+        {"value": picture(NAMED)},
+        {"path": "x", "url": f"file://{NAMED}", "meta": {"_type": "gradio.FileData"}},
+    ]
+    session = uuid4().hex
+    with target.browser() as http:
+        assert ask(http, "detect", NAMED).status_code == 422
+        for value in forged:
+            assert ask(http, "detect", value).status_code == 422
+            for number, count in [(one["id"], len(one["inputs"])) for one in functions(http)][:20]:
+                data = [value, *[None] * (count - 1)]
+                body = {"data": data, "fn_index": number, "session_hash": session}
+                http.post("gradio_api/queue/join", json=body)
+                assert http.post("gradio_api/run/predict", json=body).status_code != 500
+    assert target.noted() == []
+
+
+def test_3_no_address_is_fetched(target: Target) -> None:
+    """By a route, by a field of any function, or named within a file."""
+    heard: list[object] = []
+    with contextlib.closing(_listener(heard)) as listening, target.browser() as http:
+        here = f"http://127.0.0.1:{listening.getsockname()[1]}/x.png"
+        for address in (here, "http://192.0.2.1/x", "//192.0.2.1/x", "http%3A%2F%2Fexample.org/x"):
+            for route in ("file=", "file/", "proxy=", "stream/"):
+                assert 400 <= target.raw("GET", f"/gradio_api/{route}{address}") < 500
+            for value in (picture(address), {"path": address}, {"url": address}, address):
+                assert ask(http, "detect", value).status_code == 422
+        xmp = f'<x xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{here}"/>'
+        info, file = PngImagePlugin.PngInfo(), io.BytesIO()
+        info.add_itxt("XML:com.adobe.xmp", xmp)
+        Image.fromarray(photo(96, 90)).save(file, "PNG", pnginfo=info)
+        path = send(http, file.getvalue(), "x.png")
+        assert answer_to(http, "provenance", picture(path))[0]
+        svg = f"<svg xmlns='http://www.w3.org/2000/svg'><image href='{here}'/></svg>".encode()
+        assert not answer_to(http, "detect", picture(send(http, svg, "x.svg")), "")[0]
+    assert heard == []
+    assert target.noted() == []
+
+
+def _listener(heard: list[object]) -> object:
+    import socket
+
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def listen() -> None:
+        with contextlib.suppress(OSError):  # it is closed at the end
+            while True:
+                heard.append(listening.accept())
+
+    threading.Thread(target=listen, daemon=True).start()
+    return listening
+
+
+def test_4_other_sites_and_other_names_get_nothing(target: Target) -> None:
+    """Another site's page in the visitor's browser, and a name that was made to lead here."""
+    for host in (
+        "evil.example",
+        "127.0.0.1.nip.io",
+        "localhost@evil.example",
+        "evil.example#localhost",
+    ):
+        assert target.raw("GET", "/", Host=host) in {400, 421}
+    for origin in ("https://evil.example", "null", "http://localhost:8888", "file://"):
+        for route in ("upload", "queue/join", "call/detect", "run/predict"):
+            assert target.raw("POST", f"/gradio_api/{route}", Origin=origin) == 403
+        assert target.raw("POST", "/api/v1/examine", Origin=origin) == 403
+        assert target.raw("GET", "/config", Origin=origin) == 403
+    for path in ("heartbeat/x", "queue/data?session_hash=x"):
+        status = target.raw("GET", f"/gradio_api/{path}", **{"Sec-Fetch-Site": "cross-site"})
+        assert status == 403
+    extension = "chrome-extension://abcdefghijklmnop"
+    assert target.raw("POST", "/api/v1/examine", Origin=extension) == 401
+    with target.http() as http:
+        evil = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+        answer = http.post("gradio_api/call/detect", content=b'{"data": [null]}', headers=evil)
+        assert answer.status_code == 403
+        page = http.get("/")
+        assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+        assert page.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_5_only_listed_routes_are_open(target: Target) -> None:
+    """Every route that this Gradio has is asked for; a new one would be, too."""
+    from gradio.routes import App
+
+    open_to_all = re.compile(
+        r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json)/?|/(static|assets|svelte)/.*"
+        r"|/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events|upload_progress)/?"
+        r"|/gradio_api/(heartbeat/.*|queue/data|file=.*|call/[^/]+/[^/]+/?)"
+        r"|/gradio_api/(queue/join|run/[^/]+/?|call/[^/]+/?|upload)"
+    )
+    with target.browser() as http:
+        import gradio as gr
+
+        with gr.Blocks() as page:
+            gr.Textbox()
+        app = App.create_app(page)
+        routes = [one for route in app.routes for one in _inside(route)]
+        known = {(method, route.path) for route in routes
+                 for method in getattr(route, "methods", None) or ()}  # fmt: skip
+        assert len(known) > 60
+        for method, path in sorted(known):
+            spelt = re.sub(r"\{[^}]*\}", "x", path)
+            if not open_to_all.fullmatch(spelt):
+                assert http.request(method, spelt).status_code in {403, 404, 405}, spelt
+        detect = next(one["id"] for one in functions(http) if one["api_name"] == "detect")
+        around = {"data": [None, ""], "fn_index": detect, "session_hash": uuid4().hex}
+        assert http.post("gradio_api/run/detect", json=around).status_code == 404
+        assert http.post("gradio_api/run/predict", json=around).status_code == 404
+
+
+def _inside(route: object) -> list[object]:
+    """A route, or those of the router that it stands for."""
+    router = getattr(route, "original_router", None)
+    return list(router.routes) if router else [route]
+
+
+def test_6_nobody_listens_or_asks_as_another(target: Target) -> None:
+    """Whose name somebody has learned."""
+    session = uuid4().hex
+    with target.browser() as theirs, target.elsewhere(2).browser() as mine:
+        path = send(theirs, JPEG)
+        detect = next(one["id"] for one in functions(theirs) if one["api_name"] == "detect")
+        call = {"data": [picture(path), ""], "fn_index": detect, "session_hash": session}
+        assert theirs.post("gradio_api/queue/join", json=call).status_code == 200
+        assert mine.get(f"gradio_api/queue/data?session_hash={session}").status_code == 403
+        assert mine.post("gradio_api/queue/join", json=call).status_code == 403
+        with mine.stream("GET", f"gradio_api/heartbeat/{session}") as beat:
+            assert beat.status_code == 403
+        with theirs.stream("GET", f"gradio_api/queue/data?session_hash={session}") as events:
+            assert any("process_completed" in line for line in events.iter_lines())
+
+
+def test_9_too_many_or_too_large_files_are_refused(target: Target) -> None:
+    """51 at once, 202 MB that do not say so, and one of 21 MB."""
+    before = target.files()
+    with target.http() as http:
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        many = attacker.form(*[("x.jpg", b"x")] * 51)
+        assert 400 <= http.post("gradio_api/upload", content=many, headers=kind).status_code < 500
+        one = attacker.form(("x.jpg", bytes(21 * 2**20)))
+        assert 400 <= http.post("gradio_api/upload", content=one, headers=kind).status_code < 500
+        pieces = (bytes(2**20) for _ in range(202))
+        with contextlib.suppress(httpx.HTTPError):  # it may hang up before all is sent
+            answer = http.post("gradio_api/upload", content=pieces, headers=kind)
+            assert 400 <= answer.status_code < 500
+    assert target.files() == before
+
+
+def test_12_the_log_holds_no_name_and_stays_short(target: Target) -> None:
+    """Names in paths, uploads deleted in mid-call, forms that break off, odd requests."""
+    before = target.output.stat().st_size
+    with target.browser() as http:
+        path = send(http, JPEG, f"{NAME}.jpg")
+        for value in (f"/srv/{NAME}.jpg", f"../{NAME}", f"data:{NAME}", f"\0{NAME}"):
+            assert ask(http, "detect", picture(value)).status_code == 422
+            assert ask(http, "detect", value).status_code == 422
+        for gone in target.files():
+            gone.unlink(missing_ok=True)
+        assert not answer_to(http, "detect", picture(path), "")[0]
+        assert http.get(f"gradio_api/file={path}").status_code in {403, 404}
+        for _ in range(40):
+            for odd in (
+                f"gradio_api/call/detect/{NAME}",
+                f"?page={NAME}",
+                f"gradio_api/queue/data?session_hash={uuid4().hex}",
+            ):
+                with contextlib.suppress(httpx.HTTPError):  # Gradio breaks such an answer off
+                    http.get(odd)
+    with target.connect() as connection:
+        connection.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\n"
+                           b"Content-Type: multipart/form-data; boundary=b\r\n"
+                           b"Content-Length: 900\r\n\r\n--b\r\n" + NAME.encode())  # fmt: skip
+    log = target.output.read_text()
+    assert NAME not in log
+    assert len(log) - before < 10_000, log[-3000:]
+
+
+def test_15_odd_values_get_a_sentence(target: Target) -> None:
+    """NaN, lists, a megabyte of text, paths for choices, in every field of every function."""
+    odd = [float("nan"), 1e308, [["x"]], {"a": 1}, "x" * 900_000, "../../x", True, -1]
+    before, bad, session = target.files(), [], uuid4().hex
+    with target.browser() as http:
+        for function in functions(http):
+            if not function["inputs"]:
+                continue
+            for number, value in enumerate(odd):
+                data: list[object] = [None] * len(function["inputs"])
+                data[number % len(data)] = value
+                route = "queue/join" if function["queue"] is not False else "run/predict"
+                call = {"data": data, "fn_index": function["id"], "session_hash": session}
+                body = json.dumps(call)
+                sent = {"Content-Type": "application/json"}
+                answer = http.post(f"gradio_api/{route}", content=body, headers=sent)
+                if answer.status_code >= 500:
+                    bad.append((function["api_name"], number, answer.text[:100]))
+    assert bad == []
+    assert target.files() == before
+
+
+def test_13_what_a_page_has_used_goes_when_it_closes(target: Target) -> None:
+    """And nothing of another page."""
+    closing, other = uuid4().hex, uuid4().hex
+    with target.browser() as http:
+        detect = next(one["id"] for one in functions(http) if one["api_name"] == "detect")
+        paths = {}
+        with http.stream("GET", f"gradio_api/heartbeat/{closing}") as beat:
+            assert beat.status_code == 200
+            for session in (closing, other):
+                paths[session] = send(http, JPEG, f"{session}.jpg")
+                data = [picture(paths[session]), ""]
+                call = {"data": data, "fn_index": detect, "session_hash": session}
+                assert http.post("gradio_api/queue/join", json=call).status_code == 200
+    assert until(lambda: not Path(paths[closing]).exists(), seconds=30)
+    assert Path(paths[other]).exists()
+
+
+# Those that take long -----------------------------------------------------------------------------
+
+
+@pytest.mark.full
+def test_7_twelve_large_pictures_at_once_fit_in_memory(target: Target) -> None:
+    """Of 50 megapixels: each an answer or a sentence."""
+    data = attacker.large()
+    with target.watched() as most, ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda i: _examined(target.elsewhere(20 + i), data), range(12)))
+    assert set(answers) <= {200, 422, 429, 503}
+    assert answers.count(200) >= 2
+    assert most[0] < 1800, most
+    print(f"\n12 x 50 MP: {answers.count(200)} answered, {most[0]:.0f} MB")
+
+
+def _examined(target: Target, data: bytes) -> int:
+    with target.http() as http:
+        sent = {"files": {"picture": ("x.jpg", data)}, "data": {"stability": "no"}}
+        return int(http.post("api/v1/examine", **sent).status_code)  # type: ignore[arg-type]
+
+
+@pytest.mark.full
+def test_10_one_client_does_not_keep_others_from_their_verdict(target: Target) -> None:
+    """Eighty calls of one address for pictures of 49 megapixels, while another asks."""
+    data = attacker.large()
+    crowd, other = target.elsewhere(30), target.elsewhere(31)
+    with crowd.browser() as http, other.browser() as theirs, ThreadPoolExecutor(80) as pool:
+        path, mine = send(http, data), send(theirs, JPEG)
+        calls = [pool.submit(answer_to, http, "detect", picture(path), "") for _ in range(80)]
+        time.sleep(3)
+        begun = time.monotonic()
+        assert answer_to(theirs, "provenance", picture(mine))[0]
+        claims = time.monotonic() - begun
+        assert answer_to(theirs, "detect", picture(mine), "")[0]
+        verdict = time.monotonic() - begun
+        told = [call.result() for call in calls]
+    assert any(done for done, _said in told)
+    assert verdict < 10 * _slowness(), verdict
+    print(f"\nbeside 80 calls: claims {claims:.1f} s, verdict {verdict:.1f} s")
+
+
+@pytest.mark.full
+def test_11_slow_clients_do_not_keep_others_from_an_answer(target: Target) -> None:
+    """1,050 connections that send half a request, and 300 uploads that stall."""
+    crowd, head = target.elsewhere(40), b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\n"
+    kind = b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9000000\r\n\r\n"
+    grown = []
+    with contextlib.ExitStack() as opened:
+        for body in (b"", *[kind + b"--b\r\n" + bytes(60_000)] * 2):
+            before = target.memory()
+            for _ in range(300 if body else 1050):
+                with contextlib.suppress(OSError):  # nginx takes fewer
+                    connection = opened.enter_context(crowd.connect())
+                    connection.sendall(head + body)
+            begun = time.monotonic()
+            with target.elsewhere(41).http() as http:
+                assert http.get("healthz").status_code == 200
+            assert time.monotonic() - begun < 10 * _slowness()
+            grown.append(target.memory() - before)
+    assert grown[-1] < 50, grown
+
+
+@pytest.mark.full
+def test_13_nothing_outlives_its_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A page that closes, one that falls silent, and the app's end."""
+    folder = tmp_path_factory.mktemp("brief")
+    with attacker.attacked(folder, CAUSALCLIP_KEPT="20") as target:
+        http = target.http()
+        http.get("/")
+        with http:
+            closing, silent = send(http, JPEG, "closing.jpg"), send(http, JPEG, "silent.jpg")
+            detect = next(one["id"] for one in functions(http) if one["api_name"] == "detect")
+            streams = {}
+            for session, path in (("closing", closing), ("silent", silent)):
+                beat = http.stream("GET", f"gradio_api/heartbeat/{session}")
+                assert beat.__enter__().status_code == 200
+                streams[session] = beat
+                call = {"data": [picture(path), ""], "fn_index": detect, "session_hash": session}
+                assert http.post("gradio_api/queue/join", json=call).status_code == 200
+            begun = time.monotonic()
+            streams["closing"].__exit__(None, None, None)
+            gone = lambda name: all(name not in path.name for path in target.files())  # noqa: E731
+            assert until(lambda: gone("closing"), seconds=15)
+            assert until(lambda: gone("silent"), seconds=90)
+            print(f"\nsilent page: {time.monotonic() - begun:.0f} s of 20")
+            streams["silent"].__exit__(None, None, None)
+            send(http, JPEG)
+    assert not list(target.folder.rglob("*.jpg"))
+
+
+def _slowness() -> float:
+    from tests.makers.cost import slowness
+
+    return max(1.0, slowness())
+
+
+def test_the_app_is_never_mounted_and_depends_on_no_private_part_of_gradio() -> None:
+    """Mounted into another app, Gradio 6.31 checks no path: it gives out every file of its host."""
+    private = re.compile(
+        r"mount_gradio_app\s*\(|\b_queue\b|state_holder|\b_app=|LocalContext"
+        r"|gradio\.(routes|http_server|server_messages)"
+    )
+    for path in [ROOT / "app.py", *(ROOT / "ui").rglob("*.py")]:
+        found = private.search(path.read_text(encoding="utf-8"))
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"

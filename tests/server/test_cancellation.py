@@ -1,0 +1,80 @@
+"""Runs that were overtaken show nothing more."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from ui.cancellation import Panel, cancel_runs, new_token
+
+
+def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
+    answer("one")
+    first, elsewhere = new_token("detect"), new_token("explore")
+    answer("two")
+    other = new_token("detect")
+    answer("one")
+    assert first.newest
+    second = new_token("detect")
+    assert not first.newest
+    assert all(token.newest for token in (second, elsewhere, other))
+    cancel_runs("one")
+    assert (second.newest, elsewhere.newest, other.newest) == (False, False, True)
+
+
+def test_a_request_that_was_overtaken_takes_no_turn(answer: Any) -> None:
+    answer("late")
+    newer, older = new_token("detect", "200.5"), new_token("detect", "100.5")
+    assert newer.newest
+    assert not older.newest
+    assert new_token("detect", "no number").newest
+    assert new_token("detect", "inf").newest
+
+
+def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> None:
+    answer("closed")
+    ended = []
+
+    def updates() -> Iterator[dict[Any, Any]]:
+        try:
+            yield {"a": 1}
+            yield {"a": 2}
+        finally:
+            ended.append(True)
+
+    token = new_token("detect")
+    shown = token.shows(updates())
+    assert next(shown) == {"a": 1}
+    threading.Timer(
+        0.2, lambda: next(shown, None)
+    ).start()  # Gradio comes back once it has sent that
+    new_token("detect")
+    assert list(shown) in ([], [gr.skip()])
+    assert ended == [True]
+
+
+def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer: Any) -> None:
+    """The page calls the run of a first step that was overtaken, with the newest number."""
+    answer("overtaken")
+    with gr.Blocks() as page:
+        part, field = Panel("detect"), gr.Textbox()
+        part.off([field.change], lambda: {field: "blank"}, outputs=[field])
+        part.on(
+            [field.submit],
+            lambda event: {field: "looking"},
+            lambda token: iter([{field: "the answer"}]),
+            given=[],
+            inputs=[],
+            outputs=[field],
+        )
+    first_clear, clear, first_upload, upload = (f.fn for f in page.fns.values())
+    event = gr.EventData(None, None)
+    assert first_upload(event, "200")[field] == "looking"
+    assert first_clear(event, "100") == gr.skip()
+    assert list(clear("200")) == [gr.skip()]
+    ((answered, mark),) = (dict(update).items() for update in upload("200"))
+    assert answered == (field, "the answer")
+    assert mark == (part.answered, "<i data-turn='200.0'></i>")  # whose answer it is, for the page
+    assert list(upload("200")) == [gr.skip()]  # nor is anything answered twice
+    assert list(upload("no number")) == [gr.skip()]

@@ -1,0 +1,95 @@
+"""Where files of visitors lie, who loses them for room, and when they go."""
+
+import os
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from ui.server import uploads
+from ui.server.uploads import file_in, is_own, is_upload, keep, make_room, new_folder, sweep
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return tmp_path / "uploads"
+
+
+def kept(owner: str, size: int = 10, name: str = "x.jpg") -> Path:
+    return Path(keep(BytesIO(bytes(size)), name, owner, size))
+
+
+def test_equal_files_lie_apart_and_names_lead_nowhere(folder: Path) -> None:
+    first, second = kept("a"), kept("a")
+    assert first.parent != second.parent
+    for name in (
+        "../../x.jpg",
+        "/etc/passwd",
+        "..",
+        "",
+        "a/b\\c\0.jpg",
+        "\N{RIGHT-TO-LEFT OVERRIDE}x",
+    ):
+        assert kept("a", name=name).parents[1] == folder
+    with pytest.raises(ValueError, match="no name of a file"):
+        file_in(folder, "../x")
+
+
+def test_only_what_lies_in_the_folder_is_an_upload(folder: Path) -> None:
+    path = kept("a")
+    assert is_upload(str(path))
+    (folder / "link").symlink_to("/etc")
+    for other in ("/etc/hostname", f"{folder}/../x", f"{folder}/link/hostname", "\0", "x" * 9999):
+        assert not is_upload(other)
+
+
+def test_what_the_app_made_is_told_from_uploads(folder: Path) -> None:
+    made = new_folder("reports") / "report.html"
+    made.write_text("x")
+    assert is_own(str(made))
+    assert not is_own(str(kept("a")))
+
+
+def test_for_room_the_oldest_of_whoever_has_most_go(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "COUNTED", 0.0)
+    small = [kept("few", 50_000) for _ in range(3)]
+    large = [kept("many", 100_000) for _ in range(10)]
+    make_room(100_000, room=1_000_000)
+    left = [path.exists() for path in large]
+    assert left == sorted(left)  # the oldest first
+    assert 0 < sum(left) < 9
+    assert all(path.exists() for path in small)
+
+
+def test_a_page_takes_its_files_with_it_and_no_others(folder: Path) -> None:
+    mine, shared, other = kept("a"), kept("a"), kept("a")
+    uploads.use("first", [str(mine), str(shared)])
+    uploads.use("second", [str(shared), str(other)])
+    uploads.close("first")
+    assert [path.exists() for path in (mine, shared, other)] == [False, True, True]
+    uploads.close("second")
+    assert not any(path.exists() for path in (mine, shared, other))
+
+
+def test_what_is_old_goes_at_any_depth_and_links_are_not_followed(tmp_path: Path) -> None:
+    room, target = tmp_path / "room", tmp_path / "target"
+    for path in (room / "a" / "b" / "old.png", room / "spare" / "old.png", target / "old.png"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (room / "link").symlink_to(target)
+    time.sleep(0.3)
+    (room / "new.png").touch()
+    sweep(room, older_than=0.2, spare=room / "spare")
+    for _ in range(2):  # a folder is as new as its last deletion
+        time.sleep(0.3)
+        sweep(room, older_than=0.2, spare=room / "spare")
+    assert not (room / "a").exists()
+    assert not os.path.lexists(room / "link")
+    assert (room / "spare" / "old.png").exists()
+    assert (target / "old.png").exists()

@@ -1,0 +1,115 @@
+"""The MCP server as an agent starts it: beside a running app, over standard input and output."""
+
+import asyncio
+import hashlib
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.conftest import ROOT
+from tests.makers.pictures import encode, photo
+from ui.server import token
+
+
+def agent(app: str, *calls: tuple[str, dict[str, str]]) -> tuple[set[str], list[Any]]:
+    """The names of the tools, and what each call (tool, arguments) returns."""
+
+    async def ask() -> tuple[set[str], list[Any]]:
+        given = ["-m", "causalclip", "mcp", "--app", app]
+        server = StdioServerParameters(command=sys.executable, args=given, cwd=str(ROOT))
+        async with (
+            stdio_client(server) as (read, write),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name for tool in (await session.list_tools()).tools}
+            return tools, [await session.call_tool(tool, given) for tool, given in calls]
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, ask()).result()
+
+
+def test_an_agent_asks_about_a_file_and_writes_a_report(tiny_app: str, tmp_path: Path) -> None:
+    """What is wrong comes back as a sentence, and nothing is overwritten."""
+    picture, broken, page = (tmp_path / name for name in ("a.jpg", "broken.jpg", "report.html"))
+    picture.write_bytes(encode(photo(200, 160), "JPEG"))
+    broken.write_bytes(picture.read_bytes()[:900])
+    written = {"picture": str(picture), "to": str(page)}
+    names, answers = agent(
+        tiny_app,
+        ("detect", {"picture": str(picture)}),
+        ("report", written),
+        ("report", written),
+        ("detect", {"picture": str(broken)}),
+        ("detect", {"picture": str(tmp_path / "none.jpg")}),
+    )
+    said = [answer.content[0].text for answer in answers]
+    assert names == {"detect", "report"}
+    assert json.loads(said[0])["sha256"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [answer.isError for answer in answers] == [False, False, True, True, True]
+    assert "cut short" in said[3]
+    assert "no file" in said[4]
+
+
+def test_without_an_app_the_agent_is_told_how_to_start_one(tmp_path: Path) -> None:
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(b"x")
+    [answer] = agent("http://127.0.0.1:9/", ("detect", {"picture": str(picture)}))[1]
+    assert answer.isError
+    assert "python app.py" in answer.content[0].text
+
+
+# The token of extensions --------------------------------------------------------------------------
+
+
+def test_an_extension_needs_the_token_and_a_program_does_not(tiny_app: str) -> None:
+    sent = {"picture": ("a.jpg", encode(photo(96, 90), "JPEG"))}
+    origin = {"Origin": "chrome-extension://abcdefghijklmnop"}
+
+    def ask(**headers: str) -> int:
+        form = {"stability": "no"}
+        url = f"{tiny_app}api/v1/examine"
+        return httpx.post(url, files=sent, data=form, headers=headers).status_code
+
+    assert ask() == 200
+    assert ask(**origin) == 401
+    assert ask(**origin, Authorization="Bearer guessed") == 401
+    assert ask(**origin, Authorization=f"Bearer {token.token()}") == 200
+    assert ask(Origin="https://evil.example", Authorization=f"Bearer {token.token()}") == 403
+
+
+def test_the_token_is_made_once_and_only_its_owner_can_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(token.VARIABLE, raising=False)
+    file = tmp_path / "settings" / "token"
+    made = token.own(file)
+    token.own.cache_clear()
+    assert token.own(file) == made
+    assert len(made) >= 32
+    assert file.stat().st_mode & 0o077 == 0
+    assert token.own(Path("/proc/nowhere/token"))  # for this run
+
+
+def test_the_page_shows_it_on_the_apps_own_machine_alone(tiny_app: str) -> None:
+    shows = next(
+        one["id"]
+        for one in httpx.get(f"{tiny_app}config").json()["dependencies"]
+        if one["api_name"].startswith("show") and not one["inputs"]
+    )
+    call = {"data": [], "fn_index": shows, "session_hash": "token"}
+
+    def shown(**headers: str) -> str:
+        return httpx.post(f"{tiny_app}gradio_api/run/predict", json=call, headers=headers).text
+
+    assert token.token() in shown()
+    assert token.token() not in shown(**{"X-Forwarded-For": "192.0.2.1"})
+    assert token.token() not in shown(**{"X-Forwarded-For": "127.0.0.1"})

@@ -1,0 +1,264 @@
+"""The one gate before Gradio: which requests are let in, how large, and what every answer says.
+
+Gradio brings routes that nobody needs here, and some that fetch whatever address they are given, so
+what is open is listed; everything else is closed, also what a later Gradio may add.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from causalclip.languages import N_, _
+from ui.server.calls import Call, Calls
+from ui.server.senders import (
+    HOSTS,
+    SPACE,
+    Refused,
+    Sessions,
+    allowed_hosts,
+    client_of,
+    header,
+    is_extension,
+    is_known,
+    is_own_page,
+    new_cookie,
+    visitor_of,
+)
+from ui.server.uploads import A_REQUEST, UPLOAD, is_upload, use
+
+FILE, API = "/gradio_api/file=", "/api/v1/"
+EXAMINE, OPENAPI = f"{API}examine", f"{API}openapi.json"
+CALL, FORM, FILES = 2**20, 21 * 2**20, A_REQUEST + 2**20  # bytes of a body
+LONGEST = 4096  # bytes of an address: names of sessions and files
+LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
+ROUTES = tuple(  # methods, path, and bytes of a body
+    (methods, re.compile(path, re.ASCII), most)
+    for methods, path, most in (
+        (LOOKING, r"/", 0),
+        (LOOKING, r"/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|healthz)/?", 0),
+        (LOOKING, r"/(static|assets|svelte)/.{1,200}", 0),
+        (LOOKING, r"/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events)/?", 0),
+        (LOOKING, r"/gradio_api/(file=.+|upload_progress)", 0),
+        (LOOKING, r"/gradio_api/heartbeat/(?P<session>[\w-]{1,100})", 0),
+        (LOOKING, r"/gradio_api/queue/data", 0),
+        (LOOKING, r"/gradio_api/call/[^/]+/[^/]+/?", 0),
+        (SENDING, r"/gradio_api/(queue/join|run/predict/?|call/(?P<name>[^/]+)/?)", CALL),
+        (SENDING, UPLOAD, FILES),
+        (SENDING, EXAMINE, FORM),
+        (LOOKING, OPENAPI, 0),
+    )
+)
+# Where another site's page must not even ask: each takes work, or gives an answer to somebody.
+OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"
+CLOSED = "There is nothing here."
+UNKNOWN = f"This app does not answer under that name. Whoever runs it can add the name to {HOSTS}."
+FOREIGN = N_("This was sent by a page of another site. Open the app itself.")
+NO_PAGE = "This page is not open here any more. Open it again."
+TOO_LONG = "This is too long. Upload the picture, and send its path."
+BY_POST = "Send the picture as a form, with POST. /api/v1/openapi.json describes it."
+FRAMES = "'self' https://huggingface.co https://*.hf.space" if SPACE else "'self'"
+# Gradio's page holds scripts and styles, so those are not forbidden. But no script loads anything
+# from elsewhere, or sends it there. What visitors made runs nothing.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "media-src 'self' data: blob:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
+    f"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors {FRAMES}"
+)
+FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",  # a page of another site shows no picture
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
+}
+if not SPACE:
+    HEADERS |= {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"}
+# What Gradio would believe, from anybody, of where the app is; and parts of a file.
+UNREAD = {b"x-forwarded-host", b"x-gradio-server", b"forwarded", b"range"}
+if SPACE:
+    UNREAD -= {b"x-forwarded-host"}
+
+
+class Gate:
+    """Lets a request in to `app`, or answers it with a sentence.
+
+    page: whose functions are called. check_api: raises Refused for what may not ask /api/v1; it is
+    given the scope, and the Origin of an extension or "".
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, page: gr.Blocks, check_api: Callable[[Scope, str], None]
+    ) -> None:
+        self.app, self.check_api = app, check_api
+        self.calls, self.sessions, self.hosts = Calls(page), Sessions(), allowed_hosts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        if scope["type"] != "http":  # the page needs no WebSocket
+            return
+        sent = _Answer(scope, send)
+        try:
+            await self._let_in(scope, receive, sent)
+        except Refused as refused:
+            if not sent.started:
+                await _refusal(refused, scope)(scope, receive, sent)
+        except ClientDisconnect:
+            return  # nobody is there to be told
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # 1. Who asks, and for what.
+        self._check_sender(scope)
+        most, named = _route(scope)
+        receive = _limited(receive, most)
+        scope = {
+            **scope,
+            "client": (client_of(scope), 0),
+            "headers": [pair for pair in scope["headers"] if pair[0] not in UNREAD],
+        }
+        # 2. A session belongs to whoever named it first.
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
+        for session in filter(None, (named.get("session"), *asked)):
+            self._check_session(scope, session)
+        # 3. Of a call, only what its function takes goes on.
+        if most == CALL:
+            body = await Request(scope, receive).body()
+            call = self.calls.read(body, named.get("name") or "")
+            if call.session_hash:
+                self._check_session(scope, call.session_hash)
+                use(call.session_hash, call.files())
+            scope, receive = _with_body(scope, receive, call)
+        if scope["path"] == "/" and scope["method"] == "HEAD":  # Gradio asks so whether it runs
+            await Response(media_type="text/html")(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _check_sender(self, scope: Scope) -> None:
+        host, origin = header(scope, "host"), header(scope, "origin")
+        if not is_known(host, self.hosts):
+            raise Refused(421, UNKNOWN)
+        own = is_own_page(origin, host, header(scope, "sec-fetch-site"), self.hosts)
+        if scope["path"] == EXAMINE:
+            extension = origin if is_extension(origin) else ""
+            self.check_api(scope, extension)
+            own = own or bool(extension)
+        looks = scope["method"] in LOOKING and not origin
+        if not own and not (looks and not scope["path"].startswith(OF_A_PAGE)):
+            raise Refused(403, FOREIGN)
+
+    def _check_session(self, scope: Scope, session: str) -> None:
+        if len(session) > 100 or not self.sessions.holds(scope, session):
+            raise Refused(403, NO_PAGE)
+
+
+def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
+    """Return bytes of a body at most, and what the address names; raises Refused."""
+    method, path, query = scope["method"], scope["path"], scope["query_string"]
+    length = header(scope, "content-length")
+    if header(scope, "transfer-encoding") and length:
+        # For a proxy before us it may be two requests.
+        close = {"Connection": "close"}
+        raise Refused(400, "This request says twice how long it is.", headers=close)
+    if len(path) + len(query) > LONGEST:
+        raise Refused(414, "This address is too long.")
+    if path == EXAMINE and method in LOOKING:  # what somebody tries first who has read of it
+        raise Refused(405, BY_POST, headers={"Allow": "POST"})
+    found = [
+        (most, match.groupdict())
+        for methods, route, most in ROUTES
+        if method in methods and (match := route.fullmatch(path))
+    ]
+    hidden = path.startswith(FILE) and not is_upload(path.removeprefix(FILE))
+    if not found or hidden:
+        raise Refused(404, CLOSED)
+    if path == "/" and {"page", "deep_link"} & parse_qs(query.decode("latin-1")).keys():
+        raise Refused(404, CLOSED)  # pages of Gradio's, of which there is one
+    [(most, named)] = found
+    if length.isdecimal() and int(length[:16]) > most:
+        raise Refused(413, TOO_LONG)
+    return most, named
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    """What is read of a body at most, by whatever reads it."""
+    come = 0
+
+    async def receive_some() -> Message:
+        nonlocal come
+        message = await receive()
+        come += len(message.get("body", b""))
+        if come > most:
+            raise Refused(413, TOO_LONG)
+        return message
+
+    return receive_some
+
+
+def _with_body(scope: Scope, receive: Receive, call: Call) -> tuple[Scope, Receive]:
+    """The request with this call, in place of what has been read."""
+    body = call.model_dump_json().encode()
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    told = {b"content-length": b"%d" % len(body), b"content-type": b"application/json"}
+    kept = [pair for pair in scope["headers"] if pair[0] not in {*told, b"transfer-encoding"}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return {**scope, "headers": [*kept, *told.items()]}, receive_again
+
+
+class _Answer:
+    """Sends an answer with our headers; a new browser gets its cookie with the page."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send, self.started = scope, send, False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            message = {**message, "headers": list(message["headers"])}
+            path = self._scope["path"]
+            MutableHeaders(scope=message).update(HEADERS)
+            if path.startswith(FILE):  # of a visitor's: gone with the page, also from caches
+                own = {"Content-Security-Policy": FILE_POLICY, "Cache-Control": "no-store"}
+                MutableHeaders(scope=message).update(own)
+            if path == "/" and not visitor_of(self._scope):
+                message["headers"].append((b"set-cookie", new_cookie(self._scope)))
+            if path.startswith("/gradio_api/run/") and message["status"] == 500:
+                message["status"] = 422  # Gradio says 500 where it has a sentence, too
+        await self._send(message)
+
+
+def _refusal(refused: Refused, scope: Scope) -> Response:
+    """As JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
+
+    A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in
+    their form.
+    """
+    sentence = _(refused.sentence)
+    headers = {"Retry-After": "30"} if refused.status in (429, 503) else {}
+    headers |= refused.headers
+    if scope["method"] in LOOKING or scope["path"] == UPLOAD:
+        return PlainTextResponse(sentence, refused.status, headers)
+    said: dict[str, Any] = {"error": sentence}
+    if not scope["path"].startswith(API):
+        form = {"__type__": "validate", "is_valid": False, "parameter_name": "picture"}
+        said["detail"] = [form | {"message": sentence}] if refused.status == 422 else sentence
+    return JSONResponse(said, refused.status, headers)
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Answer for an endpoint of ours that has refused; for starlette."""
+    assert isinstance(error, Refused)
+    return _refusal(error, request.scope)

@@ -1,0 +1,70 @@
+"""No library of this process reaches another machine, whatever it was told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from ui.server.senders import is_this_machine
+
+THIS_MACHINE = {"", "localhost", "0.0.0.0", "::"}  # 0.0.0.0 and :: connect to it, too
+LENDER = "SPACES_ZERO_DEVICE_API_URL"  # a variable of Spaces: who lends a graphics card (ZeroGPU)
+_guard = {"installed": 0, "online": 0, "refused": 0}
+_reachable: set[str] = set()
+
+
+class OfflineError(PermissionError):
+    """Something wanted to reach another machine; the message names nothing of it."""
+
+
+def stay_offline() -> None:
+    """Have every socket that would reach another machine raise OfflineError, for good.
+
+    Where Spaces lends a graphics card, the lender is let through: a name, and the addresses that it
+    has now.
+    """
+    if lender := urlsplit(os.environ.get(LENDER, "")).hostname:
+        _reachable.add(lender)
+        # Asked for a card, the package `spaces` says what is wrong.
+        with suppress(OSError):
+            _reachable.update(str(found[4][0]) for found in socket.getaddrinfo(lender, None))
+    if not _guard["installed"]:
+        _guard["installed"] = 1
+        sys.addaudithook(_refuse)
+
+
+@contextmanager
+def online() -> Iterator[None]:
+    """Allow it meanwhile: a model that the host has named comes from the hub at start."""
+    _guard["online"] += 1
+    try:
+        yield
+    finally:
+        _guard["online"] -= 1
+
+
+def refused() -> int:
+    """Return how often it was refused."""
+    return _guard["refused"]
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        if not isinstance(arguments[1], tuple):
+            return  # a socket of this machine, named by a path
+        host = arguments[1][0]
+    else:
+        return
+    name = host.decode("latin-1") if isinstance(host, bytes) else str(host or "")
+    allowed = _guard["online"] or name in THIS_MACHINE or name in _reachable
+    if allowed or is_this_machine(name.partition("%")[0]):
+        return
+    _guard["refused"] += 1
+    raise OfflineError("This app reaches no other machine.")

@@ -1,0 +1,163 @@
+"""Who sends a request: under which name the app was asked, from which page, and which visitor.
+
+A page of somebody else's, open in a visitor's browser, can have its own name resolve to this
+machine (DNS rebinding): its requests then carry that name. So names that are not ours are refused;
+a bare address cannot be rebound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+HOSTS = "CAUSALCLIP_HOSTS"  # a variable
+OWN_NAMES = ("localhost", "*.localhost", "*.hf.space")
+EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # no page's origin
+SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
+COOKIE = "visitor"
+MOST_SESSIONS = 10_000  # whose holders are remembered; the oldest is forgotten first
+_KEY = secrets.token_bytes(32)
+_SIGNED = re.compile(rf"(?:^|[;, ]){COOKIE}=([\w-]{{22}})\.([0-9a-f]{{64}})(?=[;, ]|$)")
+
+
+class Refused(Exception):
+    """A request that is not answered; the gate tells the sender why.
+
+    status: of HTTP. sentence: for the sender; it repeats nothing of what was sent. headers: of the
+    answer.
+    """
+
+    def __init__(
+        self, status: int, sentence: str, *, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence, self.headers = status, sentence, headers or {}
+
+
+def header(scope: Scope, name: str) -> str:
+    """Return a header's value, "" without one; several of that name are joined by commas."""
+    wanted = name.encode()
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == wanted)
+
+
+# Names and origins --------------------------------------------------------------------------------
+
+
+def allowed_hosts() -> tuple[str, ...]:
+    """Return patterns of names: our own, and those in CAUSALCLIP_HOSTS, separated by commas."""
+    more = os.environ.get(HOSTS, "").lower().split(",")
+    return (*OWN_NAMES, *(name.strip() for name in more if name.strip()))
+
+
+def is_known(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a Host header is one of the names, or a bare address."""
+    # What stands before an @ is not looked up.
+    name = None if set(host) & set("@/\\?#") else _name(f"//{host}")
+    if name is None:
+        return False
+    return _address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed)
+
+
+def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a request comes from the app's own page, or from no page at all.
+
+    Args:
+        origin, host: the headers, "" where there is none.
+        site: the header Sec-Fetch-Site, which browsers set and no page can.
+        allowed: as `allowed_hosts` returns them.
+    """
+    if not origin:
+        return site not in {"cross-site", "same-site"}
+    # Some proxies name the port that the scheme implies.
+    here = host.lower().removesuffix(":80").removesuffix(":443")
+    if origin in {f"http://{here}", f"https://{here}"}:
+        return True
+    # A page at a name that the host has listed may send, too. Others' pages are at *.hf.space.
+    name = _name(origin)
+    listed = [pattern for pattern in allowed if pattern not in OWN_NAMES]
+    return name is not None and any(fnmatchcase(name, pattern) for pattern in listed)
+
+
+def is_this_machine(name: str) -> bool:
+    """Whether a name or an address is that of the app's own machine."""
+    bare = _address(name)
+    return bare.is_loopback if bare else name == "localhost"
+
+
+def is_extension(origin: str) -> bool:
+    """Whether an Origin header is a browser extension's."""
+    return bool(EXTENSION.fullmatch(origin))
+
+
+def _name(address: str) -> str | None:
+    try:
+        name = urlsplit(address).hostname
+    except ValueError:
+        return None
+    return name.rstrip(".").lower() if name else None
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(name.strip("[]"))
+    except ValueError:
+        return None
+
+
+# Visitors -----------------------------------------------------------------------------------------
+
+
+def visitor_of(scope: Scope) -> str:
+    """Return whose cookie came along, "" where there is none that this process has signed."""
+    found = _SIGNED.search(header(scope, "cookie"))
+    return found[1] if found and hmac.compare_digest(_sign(found[1]), found[2]) else ""
+
+
+def new_cookie(scope: Scope) -> bytes:
+    """Return a Set-Cookie header for a new browser; it lasts until the browser is closed."""
+    visitor = secrets.token_urlsafe(16)
+    inside = "SameSite=None; Secure; Partitioned" if SPACE else "SameSite=Lax"  # in a frame there
+    secure = "; Secure" if scope.get("scheme") == "https" and not SPACE else ""
+    return f"{COOKIE}={visitor}.{_sign(visitor)}; Path=/; HttpOnly; {inside}{secure}".encode()
+
+
+def _sign(visitor: str) -> str:
+    return hmac.new(_KEY, visitor.encode(), hashlib.sha256).hexdigest()
+
+
+def client_of(scope: Scope) -> str:
+    """Return what a request counts for.
+
+    Its address, of IPv6 the network of 64 bits that one customer has all of. On a Space everybody
+    comes from a few proxies, so there it is the visitor: nobody waits for all others, but whoever
+    drops the cookie counts as somebody new (SECURITY.md says so).
+    """
+    visitor = visitor_of(scope) if SPACE else ""
+    host = str(scope["client"][0]) if scope.get("client") else ""
+    bare = _address(host)
+    if isinstance(bare, IPv6Address) and not bare.is_loopback:
+        network = ip_network((int(bare), 64), strict=False).network_address
+        host = str(bare.ipv4_mapped or network)
+    return f"visitor {visitor}" if visitor else host
+
+
+class Sessions:
+    """Whose each session is: of whoever named it first, by its cookie or else its address."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, str] = {}  # session -> visitor or address
+
+    def holds(self, scope: Scope, session: str) -> bool:
+        """Whether the session is the sender's; a new one is from now on."""
+        sender = visitor_of(scope) or client_of(scope)
+        if session not in self._holders and len(self._holders) >= MOST_SESSIONS:
+            del self._holders[next(iter(self._holders))]
+        return hmac.compare_digest(self._holders.setdefault(session, sender), sender)

@@ -1,0 +1,303 @@
+"""Files of visitors: uploads, and what is derived from them, each in a folder of its own.
+
+A folder's name cannot be guessed and says whose it is, as a hash of the address that asked. A
+folder is deleted when the page that used it says that it closes, by `sweep` when it is old, or for
+room: then the oldest of whoever has most goes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import gradio as gr
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from causalclip.images.formats import MAX_BYTES, too_many_bytes
+from causalclip.languages import N_, _
+from ui.server.senders import Refused, client_of
+from ui.server.turns import current_client
+
+UPLOAD = "/gradio_api/upload"
+SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or what was derived
+FILES = 50  # of a request
+A_REQUEST = 200 * 2**20  # bytes
+LONGEST_TEXT = 4096  # bytes of a field that is no file
+LEAST = 64 * 2**10  # bytes that a folder counts for at least, so that there are not too many
+ROOM = 4 * 2**30  # bytes for all
+COUNTED = 5.0  # seconds for which it is known how much there is
+DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
+NO_FILE = "A file is expected in files, not a text."
+NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
+TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
+_SECRET = secrets.token_bytes(32)
+_lock = threading.Lock()
+_taken = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
+_used: defaultdict[str, set[str]] = defaultdict(set)  # session -> folders that its page has used
+log = logging.getLogger(__name__)
+# Of a form that cannot be read its sender is told.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+def uploads() -> Path:
+    """Return the folder where Gradio keeps and serves files."""
+    return Path(gr.utils.get_upload_folder())
+
+
+def is_upload(path: str) -> bool:
+    """Whether a path lies in that folder, however it is spelt; one that no system takes does not.
+
+    By its words first: of what lies elsewhere, such as on another machine, the disk is not asked.
+    """
+    try:
+        named, roots = Path(os.path.abspath(path)), (uploads(), uploads().resolve())
+        near = len(named.parts) <= DEEPEST and any(named.is_relative_to(root) for root in roots)
+        return near and named.resolve().is_relative_to(roots[1])
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def is_own(path: str) -> bool:
+    """Whether the app has made a file, for whoever knows its name; it is no upload."""
+    folder = folder_of(path)
+    return folder is not None and folder.name.startswith(f"{MADE}-")
+
+
+def folder_of(path: str) -> Path | None:
+    """Return the folder that a file was kept in; None for what is none of `uploads`."""
+    if not is_upload(path):
+        return None
+    inside = Path(os.path.realpath(path)).relative_to(uploads().resolve())
+    return uploads() / inside.parts[0] if len(inside.parts) > 1 else None
+
+
+def new_folder(kind: str = "") -> Path:
+    """Return an empty folder, which Gradio serves, for what is derived for who asks now.
+
+    kind: of what is made, for whoever reads the code.
+    """
+    client = current_client()
+    folder = _make(MADE, client.address)
+    if client.session:
+        use(client.session, [folder])
+    return folder
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """Return the path of a file of that name in a folder. Every name of a visitor's passes here.
+
+    Raises:
+        ValueError: it is no name of a file, or leads elsewhere.
+    """
+    path = folder / name
+    if path.name != name or name == "..":
+        raise ValueError("That is no name of a file.")
+    return path
+
+
+# Who uses them ------------------------------------------------------------------------------------
+
+
+def use(session: str, paths: Iterable[str | Path]) -> None:
+    """Note that a page uses these files or folders: they go with it."""
+    for path in paths:
+        folder = folder_of(str(path)) or (Path(path) if Path(path).parent == uploads() else None)
+        if folder:
+            with _lock:
+                _used[session].add(folder.name)
+
+
+def close(session: str) -> None:
+    """Delete what a page has used and no other page does."""
+    with _lock:
+        names = _used.pop(session, set())
+        others = set().union(*_used.values())
+    for name in names - others:
+        shutil.rmtree(uploads() / name, ignore_errors=True)
+
+
+def delete(paths: Iterable[str]) -> None:
+    """Delete uploads at once, whose work is done."""
+    for folder in filter(None, map(folder_of, paths)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path, *, older_than: float, spare: Path | None = None) -> None:
+    """Delete what lies in a folder, at any depth, and was last changed so many seconds ago.
+
+    Empty folders go by the same rule. A link is deleted itself and never followed; `spare` and what
+    is in it stays. What cannot be deleted now is left to the next call.
+    """
+    found, now = list[str](), time.time()
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if os.path.join(root, name) != str(spare)]
+        found += (os.path.join(root, name) for name in (*folders, *files))
+    # The ages of all first, as a deletion changes its folder's. What is in a folder goes before it.
+    for path in reversed([path for path in found if _age(path, now) > older_than]):
+        try:
+            is_folder = os.path.isdir(path) and not os.path.islink(path)
+            (os.rmdir if is_folder else os.unlink)(path)
+        except OSError as error:
+            log.debug("Not deleted yet: %s", type(error).__name__)  # it is in use, or not empty
+    with _lock:
+        for session, names in list(_used.items()):
+            names.intersection_update(name for name in names if (uploads() / name).exists())
+            if not names:
+                del _used[session]
+
+
+def _age(path: str, now: float) -> float:
+    """Seconds since the last change of content or name; 0 where it is gone.
+
+    Both times, because a copy may carry its source's mtime, and ctime is the day of creation on
+    Windows. A file from the future, after the clock was set back, counts by its distance.
+    """
+    try:
+        stat = os.lstat(path)
+    except OSError:
+        return 0.0
+    return abs(now - max(stat.st_mtime, stat.st_ctime))
+
+
+def repeat(period: float, chore: Callable[[], None]) -> None:
+    """Do a chore every so many seconds, for as long as the process lives."""
+    while True:
+        time.sleep(period)
+        try:
+            chore()
+        except Exception as error:  # the next round must come; a message may hold a file's name
+            log.error("Sweeping failed: %s", type(error).__name__)
+
+
+# Room ---------------------------------------------------------------------------------------------
+
+
+def _make(kind: str, owner: str, size: int = 0) -> Path:
+    """Make a new folder of an owner's, after there is room for so many bytes more."""
+    make_room(size)
+    whose = hmac.digest(_SECRET, owner.encode(), hashlib.sha256).hex()[:16]
+    folder = uploads() / f"{kind}-{whose}-{time.time_ns()}-{secrets.token_hex(16)}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def make_room(size: int, *, room: int | None = None) -> None:
+    """Delete folders until there is room for so many bytes: the oldest of whoever has most."""
+    room, size = ROOM if room is None else room, max(size, LEAST)
+    with _lock:
+        # 1. As a rule there is room; the disk is asked only now and then.
+        _taken["bytes"] += size
+        recent = time.monotonic() - _taken["since"] < COUNTED
+        if recent and _taken["bytes"] <= room:
+            return
+        # 2. What each owner has, the oldest first.
+        sizes = {folder: _size(folder) for folder in uploads().glob("*-*-*-*")}
+        _taken.update(bytes=size + sum(sizes.values()), since=time.monotonic())
+        left = room - int(_taken["bytes"])
+        if left >= 0:
+            return
+        taken, theirs = Counter[str](), defaultdict[str, list[Path]](list)
+        for folder in sorted(sizes, key=lambda folder: folder.name.split("-")[2], reverse=True):
+            owner = folder.name.split("-")[1]
+            taken[owner] += sizes[folder]
+            theirs[owner].append(folder)
+        # 3. One by one, as whoever has most may be another one then.
+        while left < 0 and taken:
+            [(owner, _most)] = taken.most_common(1)
+            if not theirs[owner]:
+                del taken[owner]
+                continue
+            folder = theirs[owner].pop()
+            taken[owner] -= sizes[folder]
+            left += sizes[folder]
+            _taken["bytes"] -= sizes[folder]
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    """Bytes that a folder counts for; 0 where it has just gone."""
+    try:
+        with os.scandir(folder) as entries:
+            return max(LEAST, sum(entry.stat(follow_symlinks=False).st_size for entry in entries))
+    except OSError:
+        return 0
+
+
+# The route ----------------------------------------------------------------------------------------
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, which keeps nothing in memory. Its files have no name, and go when closed."""
+
+    spool_max_size = 1
+
+
+async def upload(request: Request) -> Response:
+    """Keep the files of the field `files`, and answer with their paths; raises Refused."""
+    limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
+    try:
+        parser = _Parser(request.headers, _counted(request), **limits)
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:  # without a boundary, say
+        said = error.message if isinstance(error, MultiPartException) else NO_FORM
+        raise Refused(400, said) from None
+    try:
+        files = form.getlist("files")
+        return JSONResponse(await run_in_threadpool(_keep_all, files, client_of(request.scope)))
+    finally:
+        await form.close()
+
+
+async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
+    """What comes of a request; raises Refused where it is too much."""
+    come = 0
+    async for piece in request.stream():
+        come += len(piece)
+        if come > A_REQUEST:
+            raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
+        yield piece
+
+
+def _keep_all(files: list[Any], owner: str) -> list[str]:
+    if not all(isinstance(file, UploadFile) for file in files):
+        raise Refused(400, NO_FILE)
+    if any((file.size or 0) > MAX_BYTES for file in files):
+        raise Refused(413, str(too_many_bytes()))
+    return [keep(file.file, file.filename or "", owner, file.size or 0) for file in files]
+
+
+def keep(file: BinaryIO, name: str, owner: str, size: int) -> str:
+    """Copy an upload into a new folder, under that name or a similar one; return its path."""
+    folder = _make(SENT, owner, size)
+    kept = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-100:]
+    path = file_in(folder, kept or "picture")
+    with path.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
+    return str(path)
+
+
+async def _progress(request: Request) -> Response:
+    """Of an upload: none. A proxy collects it first, and Gradio would remember who has asked."""
+    return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+
+
+ROUTES = [
+    Route(UPLOAD, upload, methods=["POST"]),
+    Route("/gradio_api/upload_progress", _progress),
+]
