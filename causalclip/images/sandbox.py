@@ -15,25 +15,20 @@ import atexit
 import codecs
 import gc
 import importlib
-import io
 import os
-import pickle
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
-import numpy as np
-
-from causalclip.images import landlock
+from causalclip.images import landlock, messages
 from causalclip.languages import catalogue, current, number, speaking
 
 MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.provenance.reading"
@@ -56,8 +51,6 @@ PATIENCE = 60.0  # seconds until an item of an answer is given up, on a machine 
 FORKS = sys.platform == "linux"
 
 _NEXT = b"+"  # asks for the next item
-_COUNT, _SIZE = struct.Struct(">I"), struct.Struct(">Q")
-_MOST, _LARGEST = 8, 2**30  # parts of a message, and bytes of one
 
 
 class TooCostly(Exception):
@@ -84,9 +77,8 @@ def ask(
     worker = _start()
     worker.patience = PATIENCE if patience is None else patience
     call = f"{function.__module__}:{function.__qualname__}", current(), memory, seconds
-    given = [pickle.PickleBuffer(arg) if isinstance(arg, bytes) else arg for arg in args]
     try:
-        yield _items(worker, (*call, given))
+        yield _items(worker, (*call, list(args)))
     finally:
         worker.close()
 
@@ -101,12 +93,12 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
 
 def _items(worker: _Worker, request: tuple[Any, ...]) -> Iterator[Any]:
     with worker.watched(), suppress(OSError):  # of a worker that has ended: reading says so
-        _send(worker.writer, request)
+        messages.send(worker.writer, request)
     while True:
         try:
             with worker.watched():
-                kind, value = _receive(worker.reader)
-        except (OSError, EOFError, pickle.UnpicklingError):
+                kind, value = messages.receive(worker.reader)
+        except (OSError, EOFError, ValueError):
             raise TooCostly from None
         if kind != "item":
             break
@@ -231,62 +223,6 @@ def _spawn(function: str, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]
     )
 
 
-# Messages: a count, sizes, a pickle, and the large parts of it as they are ------------------------
-
-
-def _send(stream: IO[bytes], message: Any) -> None:
-    buffers: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(message, 5, buffer_callback=buffers.append)
-    parts = [memoryview(body), *(buffer.raw() for buffer in buffers)]
-    stream.write(_COUNT.pack(len(parts)) + b"".join(_SIZE.pack(part.nbytes) for part in parts))
-    for part in parts:
-        stream.write(part)
-    stream.flush()
-
-
-def _receive(stream: IO[bytes]) -> Any:
-    """A message, whose large parts come straight to where they stay: pixels take much. EOFError if
-    it breaks off."""
-    body, *parts = _parts(stream, _room)
-    return _Known(io.BytesIO(body), buffers=parts).load()
-
-
-def _parts(stream: IO[bytes], read: Callable[[IO[bytes], int], Any]) -> list[Any]:
-    (count,) = _COUNT.unpack(_exactly(stream, _COUNT.size))
-    sizes = [_SIZE.unpack(_exactly(stream, _SIZE.size))[0] for _part in range(min(count, _MOST))]
-    if max(sizes, default=_LARGEST) >= _LARGEST:
-        raise EOFError
-    return [read(stream, size) for size in sizes]
-
-
-def _exactly(stream: IO[bytes], size: int) -> bytes:
-    part = stream.read(size)
-    if len(part) != size:
-        raise EOFError
-    return part
-
-
-def _room(stream: IO[bytes], size: int) -> np.ndarray:
-    part = np.empty(size, np.uint8)
-    if cast(io.BufferedReader, stream).readinto(part.data) != size:
-        raise EOFError
-    return part
-
-
-class _Known(pickle.Unpickler):
-    """Makes nothing but this project's own data classes and errors, and arrays: a process that was
-    taken over by a file cannot make this one run anything."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "numpy" and name in ("_frombuffer", "dtype"):
-            return super().find_class(module, name)
-        if module.partition(".")[0] == "causalclip" and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Exception)):
-                return found
-        raise pickle.UnpicklingError(f"{module}.{name}")
-
-
 # In the other process -----------------------------------------------------------------------------
 
 
@@ -364,8 +300,7 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
     global _inside
     _inside = True
     with suppress(OSError, EOFError):
-        body, *parts = _parts(reader, _exactly)
-        name, language, memory, seconds, args = pickle.loads(body, buffers=parts)
+        name, language, memory, seconds, args = messages.receive(reader)
         module, _colon, function = name.partition(":")
         try:
             if module not in MODULES:
@@ -375,18 +310,20 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
             with speaking(language):
                 found = getattr(sys.modules[module], function)(*args)
                 for item in found if isinstance(found, Iterator) else [found]:
-                    _send(writer, ("item", item))
-                    _exactly(reader, len(_NEXT))
-            _send(writer, ("end", None))
+                    messages.send(writer, ("item", item))
+                    messages.exactly(reader, len(_NEXT))
+            messages.send(writer, ("end", None))
         except MemoryError:
-            _send(writer, ("costly", None))
+            messages.send(writer, ("costly", None))
         except (OSError, EOFError):
             raise
         except Exception as error:
             ours = isinstance(error, ValueError) and type(error).__module__.startswith(
                 "causalclip."
             )
-            _send(writer, ("error", error) if ours else ("bug", traceback.format_exc()[-2000:]))
+            messages.send(
+                writer, ("error", error) if ours else ("bug", traceback.format_exc()[-2000:])
+            )
         limit_time(0)
         return True
     return False

@@ -2,20 +2,22 @@
 nothing behind."""
 
 import io
+import json
 import os
-import pickle
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from causalclip.images import decoding, landlock, sandbox, zips
+from causalclip.images import decoding, landlock, messages, sandbox, zips
 from causalclip.images.formats import MAX_PIXELS
 from causalclip.images.loading import load_image
 from causalclip.images.sandbox import TooCostly, ask, call
@@ -95,10 +97,42 @@ def test_a_limit_of_time_ends_it(way: bool) -> None:
     assert np.array_equal(decoded(), PICTURE)
 
 
-def test_nothing_but_results_is_made_of_what_comes_back() -> None:
-    for evil in (os.system, subprocess.Popen, sandbox.warm_up, sandbox._Worker.close):
-        with pytest.raises(pickle.UnpicklingError):
-            sandbox._Known(io.BytesIO(pickle.dumps(evil))).load()
+def sent(value: Any, *parts: bytes) -> io.BytesIO:
+    """A message as whoever has taken a sandbox over can write it."""
+    whole = [json.dumps(value).encode(), *parts]
+    sizes = b"".join(struct.pack(">Q", len(part)) for part in whole)
+    return io.BytesIO(struct.pack(">I", len(whole)) + sizes + b"".join(whole))
+
+
+HOSTILE = (
+    {"is": "data", "module": "subprocess", "name": "Popen", "of": {"args": ["true"]}},
+    {"is": "error", "module": "os", "name": "system", "sentence": "true"},
+    {"is": "data", "module": "causalclip.images.sandbox", "name": "_Worker", "of": {}},
+    {"is": "error", "module": "causalclip.images.sandbox", "name": "warm_up", "sentence": ""},
+    {"is": "data", "module": "causalclip.images.messages", "name": "np.memmap", "of": {}},
+    {"is": "large", "number": 9, "shape": [1]},
+    {"is": "large", "number": 0, "shape": [-5, 7]},
+    {"is": "eval"},
+    {"path": "/etc/passwd"},
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=str)
+def test_nothing_but_results_is_made_of_what_comes_back(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"no message|reshape"):
+        messages.receive(sent(value, b"abc"))
+
+
+def test_what_goes_and_what_comes_are_the_same() -> None:
+    signed = sign(encode(PICTURE, "PNG"), make_authority(), mime="image/png")
+    found = read_provenance(signed, "PNG")
+    for value in (found, (None, 1.5, "x", True, b"\0" * 9), [("a", zips.ZipError("It is empty."))]):
+        stream = io.BytesIO()
+        messages.send(stream, value)
+        stream.seek(0)
+        assert repr(messages.receive(stream)) == repr(value)
+    with pytest.raises(TypeError, match="sends no set"):
+        messages.send(io.BytesIO(), {1})
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
