@@ -20,6 +20,7 @@ BENCHMARKS = {
     "detection": "AUC, answers, generators and sources on the test pictures",
     "robustness": "the same pictures re-encoded, cut to other shapes, retouched",
     "stability": "the stability check, as the app makes it",
+    "copies": "how often answers are right that re-encoded copies change",
     "splices": "maps against regions that were pasted in",
     "edits": "maps against what real edits changed",
     "ablation": "what each piece of the method adds",

@@ -29,8 +29,10 @@ from causalclip.images.formats import (
     MAX_BYTES,
     SMALLER,
     TOO_LARGE,
+    TOO_SMALL,
     ImageError,
     ImageTooLarge,
+    ImageTooSmall,
     sniff,
     too_many_bytes,
 )
@@ -187,6 +189,8 @@ def explain(error: Exception) -> tuple[str, str]:
         return error.title, str(error.message)
     if isinstance(error, ImageTooLarge):
         return _(TOO_LARGE), str(error)
+    if isinstance(error, ImageTooSmall):
+        return _(TOO_SMALL), str(error)
     if isinstance(error, ImageError):
         return _(UNREADABLE), str(error)
     if isinstance(error, UnknownRuntime | BadProfile):

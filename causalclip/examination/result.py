@@ -170,6 +170,18 @@ class Examination:
         return _(JUDGED_BY[self.detection.head])
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels of the file, upright, also where it was read at half its
+        size."""
+        if self.part:
+            left, top, right, bottom = self.part.box
+            return right - left, bottom - top
+        if not self.halved or self.provenance.jpeg is None:
+            return self.width, self.height
+        short, long = sorted(self.provenance.jpeg.size)
+        return (long, short) if self.width >= self.height else (short, long)
+
+    @property
     def mark_boxes(self) -> Boxes:
         """Where the picture bears visible marks, as shares of its width and height."""
         return mark_boxes(self.provenance, self.width, self.height)

@@ -25,6 +25,7 @@ SIZES = (
 ACCEPTED = f"{NAMES}; {SIZES}."  # what every door for programs says
 EXPORT = N_("Save or export it as JPEG or PNG and try again.")
 TOO_LARGE = N_("This picture is too large")
+TOO_SMALL = N_("This picture is too small")
 SMALLER = N_(
     "Save a copy as a JPEG of high quality, or cut out the part that matters. Do not scale it "
     "down: that removes what is looked for."

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from causalclip.examination.stability import Stability
     from causalclip.provenance.reading import Provenance
 
+MARK_ZOOM = 3
 CHIPS = {  # what the file says, in a word, where it does not say that the picture was generated
     CLAIMED["edited"]: N_("says edited with AI"),
     CLAIMED["may be"]: N_("says perhaps generated"),
@@ -150,7 +151,26 @@ def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
     x: perhaps without stability, which takes longer. judged: how many copies of how many
     are judged by now, while that goes on; the answer is then only probable.
     """
-    return render("verdict", x=x, judged=judged)
+    return render("verdict", x=x, judged=judged, mark=enlarge_mark(x))
+
+
+def enlarge_mark(x: Examination) -> str:
+    """A data URL of the visible mark that the headline rests on, MARK_ZOOM times its size and with
+    as much again around it; "" where there is none."""
+    if x.headline.source != "mark" or not x.mark_boxes:
+        return ""
+    picture = Image.fromarray(x.drawing.picture)
+    left, top, right, bottom = x.mark_boxes[0]
+    around = (right - left) * picture.width / 2, (bottom - top) * picture.height / 2
+    box = (
+        max(0, round(left * picture.width - around[0])),
+        max(0, round(top * picture.height - around[1])),
+        min(picture.width, round(right * picture.width + around[0])),
+        min(picture.height, round(bottom * picture.height + around[1])),
+    )
+    cut = picture.crop(box)
+    size = MARK_ZOOM * cut.width, MARK_ZOOM * cut.height
+    return data_url(cut.resize(size, Image.Resampling.LANCZOS))
 
 
 def chips(x: Examination, *, judged: tuple[int, int] | None = None) -> str:

@@ -17,9 +17,9 @@ from causalclip.examination.stages import examine_file
 from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import find_text_marks
 from causalclip.provenance.credentials import Credentials, source_type
-from causalclip.provenance.reading import Provenance
+from causalclip.provenance.reading import JpegTables, Provenance
 from causalclip.reference import Profile
-from causalclip.report.card import chips
+from causalclip.report.card import chips, verdict
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 
@@ -189,3 +189,16 @@ def test_a_mark_without_a_name_is_not_called_its_own_name() -> None:
     (mark,) = find_text_marks([Field("EXIF", "Software", "AI generated")])
     assert not mark.named
     assert marked(mark).summary().count("image generator") == 1
+
+
+def test_the_mark_is_shown_enlarged_beside_the_headline(examined: Examination) -> None:
+    assert "class='cc-mark'" in verdict(found(examined, "bears a mark", "inconclusive"))
+    assert "class='cc-mark'" not in verdict(found(examined, "pixels", "inconclusive"))
+
+
+def test_a_picture_that_was_judged_at_half_its_size_is_said_as_it_is(examined: Examination) -> None:
+    tables = JpegTables(90, True, "4:2:0", False, size=(5774, 8660))  # as it lies in the file
+    claims = Provenance(NOBODY, jpeg=tables)
+    halved = replace(examined, halved=True, width=4330, height=2887, provenance=claims)
+    assert halved.size == (8660, 5774)
+    assert examined.size == (examined.width, examined.height)

@@ -150,6 +150,10 @@ def _example(path: Path, kind: str, what: str) -> Example:
     return Example(path, thumbnail, f"{kind}: {what}")
 
 
+def _capitalised(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def shelf(examples: Sequence[Example]) -> str:
     """The examples as buttons, each with its answer and its index."""
     shown = [
@@ -157,7 +161,7 @@ def shelf(examples: Sequence[Example]) -> str:
             "address": f"data:image/jpeg;base64,{base64.b64encode(one.thumbnail.read_bytes()).decode()}",  # noqa: E501
             "title": one.title,
             "tone": tone_of(one.expect),
-            "expect": _(one.expect.capitalize()) if one.expect else "",
+            "expect": _capitalised(_(one.expect)),
         }
         for one in examples
     ]

@@ -103,8 +103,8 @@ def facts(x: Examination) -> str:
     rows = {
         _("Picture"): _(
             "{width} × {height} pixels, {format}",
-            width=number(detection.width),
-            height=number(detection.height),
+            width=number(x.size[0]),
+            height=number(x.size[1]),
             format=x.format,
         ),
         # names the map, which there is none of
