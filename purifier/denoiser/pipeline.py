@@ -273,9 +273,8 @@ class PurifierPipeline(DiffusionPipeline):
                 *(APART * (other - picture) for other in reference),
             ]
             folded = F.pixel_unshuffle(torch.cat(views, 1), self.config["fold"])
-            with torch.autocast(
-                part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16
-            ):
+            fast = part.is_cuda or fast_dtype() is torch.bfloat16
+            with torch.autocast(part.device.type, torch.bfloat16, enabled=fast):
                 out = self.unet(folded, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 

@@ -146,6 +146,7 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
             "There is no folder 'no-such-folder' for the result.",
         ),
         (["ask", "what?", "--lora-encoder", "--vlm", "some/model"], "for the embedded model"),
+        (["caption", "--device", "tpu"], "'tpu' is none of auto, cpu, cuda"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_code_1(

@@ -87,6 +87,14 @@ def test_who_is_asked_answers_and_is_attacked(chatty: Models) -> None:
     assert after < before
 
 
+def test_models_go_to_a_device_those_that_are_loaded_and_those_to_come() -> None:
+    models = tiny_models()
+    loaded = models.vlm
+    models.to("meta")  # stands for a card
+    assert loaded.connector.row.device.type == loaded.tower.mean.device.type == "meta"
+    assert models.purifier.unet.device.type == "meta"
+
+
 @pytest.mark.parametrize("broken", ["not there", "no model"])
 def test_where_it_cannot_be_had_the_embedded_one_answers_and_says_so(
     tmp_path: Path, broken: str

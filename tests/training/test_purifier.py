@@ -284,7 +284,7 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     encoder, left = LoraEncoder.from_pretrained(out), []
     for speaker in (encoder.applied_to(model), model):
         shifts = []
-        for pairs in map(load_pairs, pair_files(cache / "eye-pairs")):
+        for pairs in map(load_pairs, pair_files(cache / "encoder-pairs")):
             purified = quantise_at(tiny_purifier().denoise(pairs.moved[-1].float() / 255), 10, 32)
             shifts.append(speaker.see(purified) - model.see(pairs.clean.float() / 255))
         left.append(float(torch.cat(shifts).square().mean()))

@@ -155,6 +155,7 @@ def train_encoder(
     start: Path | None = None,
     model: EmbeddedVLM | None = None,
     purifier: PurifierPipeline | None = None,
+    device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Makes the pairs that are missing, trains, and writes the encoder and its card to `out`;
     returns its facts.
@@ -165,7 +166,7 @@ def train_encoder(
         batches: of pairs. cache: of pairs, and in a folder named as `out` of checkpoint and log: a
             run that was stopped goes on.
         start: a folder with the LoRA encoder to go on from; without, from none.
-        model, purifier: the shipped ones if None.
+        model, purifier: the shipped ones if None. device: where all of it runs.
 
     Raises:
         FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there
@@ -173,7 +174,9 @@ def train_encoder(
     """
     chosen = dict(settings or {})
     config, pairs = AdapterConfig(**chosen.get("lora_encoder", {})), cache / "encoder-pairs"
-    model, purifier = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
+    model, denoiser = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
+    model.to(device)
+    denoiser.to(device)  # type: ignore[attr-defined]
     sources, drawn = training_sources(data, forensics), PairsConfig(**chosen.get("pairs", {}))
     if batches <= config.held:
         raise ValueError(
@@ -182,7 +185,7 @@ def train_encoder(
     maker = make_missing(sources, drawn, pairs, tower=model.tower, batches=batches)
     begin = LoraEncoder.from_pretrained(start) if start else None
     encoder = fit_encoder(
-        model, purifier, maker, pairs, question_pool(data), cache / out.name, config, start=begin
+        model, denoiser, maker, pairs, question_pool(data), cache / out.name, config, start=begin
     )
     encoder.save_pretrained(out)
     write_encoder_card(out, encoder)
@@ -286,7 +289,7 @@ def _batch(
 ) -> tuple[Seen, Tensor, Asked]:
     """What is seen of clean pictures, the same attacked or not, and questions on them."""
     if rng.random() < config.attacked:
-        pairs = load_pairs(rng.choice(files))
+        pairs = load_pairs(rng.choice(files)).to(maker.device)
         wanted, moved = distance.of(*pairs.clean_seen), distance.of(*pairs.moved_seen)
         asked = most_moved(distance.model, wanted[0], moved[0], pairs.asked)
         return wanted, pairs.moved[rng.randrange(len(pairs.moved))].float() / 255, asked
@@ -376,7 +379,8 @@ class _HeldOut:
     @classmethod
     @torch.no_grad()
     def of(cls, file: Path, model: EmbeddedVLM, pool: Sequence[str]) -> "_HeldOut":
-        pairs, rng = load_pairs(file), random.Random(file.name)
+        pairs = load_pairs(file).to(model.tower.mean.device)
+        rng = random.Random(file.name)
         clean, moved = (x.float() / 255 for x in (pairs.clean, pairs.moved[-1]))
         prompts = [rng.choice(own or pool) for own in pairs.asked]
         return cls(clean, moved, prompts, [answer.text for answer in model.answer(clean, prompts)])

@@ -153,7 +153,7 @@ def _measure(
     groups: list[str] = []
 
     def add(pixels: Tensor, *, kind: str, group: str) -> None:
-        rows.append(pipeline.evidence(pixels))
+        rows.append(pipeline.evidence(pixels.to(pipeline.unet.device)).cpu())
         kinds.extend([kind] * len(pixels))
         groups.extend([group] * len(pixels))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from causalclip.device import DEVICES, choose_device
 from purifier.cli import load_models, sentences
 from purifier.vlm.interface import EMBEDDED
 
@@ -26,6 +27,8 @@ Cache = Annotated[
         "there."
     ),
 ]
+
+Device = Annotated[str, typer.Option(help=f"Where it runs: {', '.join(DEVICES)}.")]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,6 +51,7 @@ def train(
     ] = None,
     batches: Batches = 300,
     cache: Cache = CACHE,
+    device: Device = "auto",
 ) -> None:
     """Train a purifier on adversarial pairs, made against CLIP, the language model and the
     detector."""
@@ -56,7 +60,14 @@ def train(
 
     with sentences():
         sources = training_sources(data, forensics)
-        train_purifier(sources, out, settings=_settings(config), batches=batches, cache=cache)
+        train_purifier(
+            sources,
+            out,
+            settings=_settings(config),
+            batches=batches,
+            cache=cache,
+            device=choose_device(device),
+        )
 
 
 @app.command("refit-detector")
@@ -72,6 +83,7 @@ def refit_detector(
     ] = None,
     batches: Batches = 100,
     cache: Cache = CACHE,
+    device: Device = "auto",
 ) -> None:
     """Fit the attack detector of a trained purifier anew: what it takes for attacked."""
     from training.purifier.denoiser import refit_attack_detector
@@ -80,7 +92,12 @@ def refit_detector(
     with sentences():
         sources = training_sources(data, forensics)
         refit_attack_detector(
-            sources, folder, settings=_settings(config), batches=batches, cache=cache
+            sources,
+            folder,
+            settings=_settings(config),
+            batches=batches,
+            cache=cache,
+            device=choose_device(device),
         )
 
 
@@ -98,6 +115,7 @@ def refine(
     ] = None,
     batches: Batches = 100,
     cache: Cache = CACHE,
+    device: Device = "auto",
 ) -> None:
     """Go on with a trained purifier, on attacks that are made as it learns, guided by the language
     model."""
@@ -107,7 +125,13 @@ def refine(
     with sentences():
         sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
         refine_purifier(
-            sources, pool, folder, settings=_settings(config), batches=batches, cache=cache
+            sources,
+            pool,
+            folder,
+            settings=_settings(config),
+            batches=batches,
+            cache=cache,
+            device=choose_device(device),
         )
 
 
@@ -124,6 +148,7 @@ def train_encoder_command(
     ] = None,
     batches: Batches = 400,
     cache: Cache = CACHE,
+    device: Device = "auto",
     start: Annotated[
         Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")
     ] = None,
@@ -142,6 +167,7 @@ def train_encoder_command(
             batches=batches,
             cache=cache,
             start=start,
+            device=choose_device(device),
         )
     typer.echo(json.dumps(numbers))
 

@@ -43,7 +43,7 @@ from training.purifier.pairs import (
     pair_files,
 )
 
-CACHE = Path(".cache/purifier")
+CACHE, CPU = Path(".cache/purifier"), torch.device("cpu")
 Settings = Mapping[str, Any]
 
 
@@ -93,6 +93,7 @@ def train_purifier(
     settings: Settings | None = None,
     batches: int = 300,
     cache: Path = CACHE,
+    device: torch.device = CPU,
 ) -> PurifierPipeline:
     """Makes the pairs that are missing, trains, and writes the pipeline with its card to `out`.
 
@@ -101,18 +102,21 @@ def train_purifier(
             "attack_detector": a list, each of PairsConfig and `batches`, of its own pairs.
         batches: of pairs, where the detector's do not say it. cache: of pairs, and in a folder
             named as `out` of the checkpoint and the log.
+        device: where all of it runs; on a graphics card, products are made in bfloat16.
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
-    tower, config, pairs = load_tower(), DenoiserConfig(**chosen["train"]), cache / "pairs"
+    tower, config = load_tower().to(device), DenoiserConfig(**chosen["train"])
+    pairs = cache / "pairs"
     make_missing(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
-    pipeline = new_pipeline(**chosen["network"])
+    pipeline: Any = new_pipeline(**chosen["network"])
+    pipeline.to(device)
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
     write_card(out, pipeline, pairs, asdict(config))
     if config.kind != "bridge":
         return pipeline
     return refit_attack_detector(
-        sources, out, settings=settings, batches=batches, cache=cache, tower=tower
+        sources, out, settings=settings, batches=batches, cache=cache, tower=tower, device=device
     )
 
 
@@ -124,6 +128,7 @@ def refit_attack_detector(
     batches: int = 100,
     cache: Path = CACHE,
     tower: Tower | None = None,
+    device: torch.device = CPU,
 ) -> PurifierPipeline:
     """Fits the attack detector of the trained network in `folder` anew, and writes it and its part
     of the card there.
@@ -131,16 +136,16 @@ def refit_attack_detector(
     Args:
         settings, batches, cache: as of train_purifier.
     """
-    pipeline, folders = PurifierPipeline.from_pretrained(folder), []
+    pipeline: Any = PurifierPipeline.from_pretrained(folder)
+    pipeline.to(device)
+    tower, folders = tower or load_tower().to(device), []
     for number, chosen in enumerate((settings or {}).get("attack_detector", [{}])):
         folders.append(cache / f"detector-pairs-{number}")
         config, count = (
             {k: v for k, v in chosen.items() if k != "batches"},
             chosen.get("batches", batches),
         )
-        make_missing(
-            sources, PairsConfig(**config), folders[-1], tower=tower or load_tower(), batches=count
-        )
+        make_missing(sources, PairsConfig(**config), folders[-1], tower=tower, batches=count)
     detector, found, unseen = fit_attack_detector(pipeline, folders, sources)
     pipeline.register_to_config(attack_detector=asdict(detector))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)
@@ -170,7 +175,7 @@ def fit(
             raise FileNotFoundError(
                 "There are no pairs to train on. `python -m training purifier train` makes them."
             )
-        pairs = load_pairs(rng.choice(files))
+        pairs = load_pairs(rng.choice(files)).to(tower.mean.device)
         able = config.kind == "bridge" and step >= config.guide_from * config.steps
         if not able or rng.random() >= config.guided:
             loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
@@ -202,23 +207,24 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> En
     generator = torch.Generator().manual_seed(rng.randrange(1 << 40))
 
     def uniform() -> Tensor:
-        return torch.rand(config.batch, 1, 1, 1, generator=generator)
+        return torch.rand(config.batch, 1, 1, 1, generator=generator).to(pairs.clean.device)
 
     rows = [rng.randrange(len(pairs.clean)) for _ in range(config.batch)]
     crops = [_crop(pairs, row, rng.randrange(len(pairs.moved)), rng, config) for row in rows]
     clean, moved = torch.stack(crops, 1)  # (N, 3, h, w) each
     scale = 0.5 + 0.75 * uniform()
     scale = scale * (uniform() >= config.clean)
-    noise = torch.randn(clean.shape, generator=generator) * config.noise / LEVELS * uniform()
+    drawn = torch.randn(clean.shape, generator=generator).to(clean)
+    noise = drawn * config.noise / LEVELS * uniform()
     noise = noise * (uniform() < config.noisy)
-    t = draw_times(config.batch, generator)
+    t = draw_times(config.batch, generator).to(clean)
     if config.kind == "regression":
         noise, t = torch.zeros_like(noise), torch.ones_like(t)
     if config.kind == "noise":
         spread = config.noise / LEVELS * uniform()
         scale, noise = (
             torch.zeros_like(scale),
-            torch.randn(clean.shape, generator=generator) * spread,
+            torch.randn(clean.shape, generator=generator).to(clean) * spread,
         )
     return Ends(clean, (clean + scale * (moved - clean)).clamp(0, 1), t, noise)
 
@@ -230,6 +236,7 @@ def whole_ends(
     count = min(config.batch, len(pairs.clean))
     rows = torch.tensor(rng.sample(range(len(pairs.clean)), count))
     untouched = torch.tensor([rng.random() < config.clean for _ in range(count)])
+    untouched = untouched.to(pairs.clean.device)
     clean, moved = pairs.clean[rows].float() / LEVELS, pairs.moved[-1][rows].float() / LEVELS
     moved = torch.where(untouched.view(-1, 1, 1, 1), clean, moved)
     clean_seen = pairs.clean_seen[0][rows], pairs.clean_seen[1][rows]
@@ -238,7 +245,7 @@ def whole_ends(
         for own, theirs in zip(clean_seen, pairs.moved_seen, strict=True)
     )
     return (
-        Ends(clean, moved, torch.ones(count), torch.zeros_like(clean)),
+        Ends(clean, moved, clean.new_ones(count), torch.zeros_like(clean)),
         clean_seen,
         (patches, embedding),
     )
@@ -271,7 +278,7 @@ def validate(
     """
     rows: list[dict[str, Tensor]] = []
     for path in files:
-        pairs = load_pairs(path)
+        pairs = load_pairs(path).to(tower.mean.device)
         clean, moved = pairs.clean.float() / LEVELS, pairs.moved[-1].float() / LEVELS
         purified, kept = (purify(x) for x in (moved, clean))
         want = (pairs.moved_seen[1] - pairs.clean_seen[1]).norm(dim=1).mean()
@@ -332,6 +339,7 @@ def refine_purifier(
     settings: Settings | None = None,
     batches: int = 100,
     cache: Path = CACHE,
+    device: torch.device = CPU,
 ) -> PurifierPipeline:
     """Goes on with the trained network in `folder` (see `refine`), fits its attack detector anew,
     and writes both.
@@ -345,9 +353,10 @@ def refine_purifier(
         WeightsMissing: the purifier, or what guides it, is not here.
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "refine")}
-    config, model = RefiningConfig(**chosen["refine"]), EmbeddedVLM.from_pretrained()
+    config, model = RefiningConfig(**chosen["refine"]), EmbeddedVLM.from_pretrained().to(device)
     drawn = replace(PairsConfig(**chosen["pairs"]), layers=model.config.layers)
-    pipeline = PurifierPipeline.from_pretrained(folder)
+    pipeline: Any = PurifierPipeline.from_pretrained(folder)
+    pipeline.to(device)
     maker = PairMaker(
         sources, drawn, tower=model.tower, vlm=model, detector=if_there(Detector.from_pretrained)
     )
@@ -357,7 +366,13 @@ def refine_purifier(
         folder, pictures=config.steps * drawn.batch, clean=config.clean, steps=drawn.steps
     )
     return refit_attack_detector(
-        sources, folder, settings=settings, batches=batches, cache=cache, tower=model.tower
+        sources,
+        folder,
+        settings=settings,
+        batches=batches,
+        cache=cache,
+        tower=model.tower,
+        device=device,
     )
 
 
@@ -391,9 +406,9 @@ def refine(
         pairs, _ = maker.make(step)
         clean, moved = pairs.clean.float() / 255, pairs.moved[-1].float() / 255
         untouched = torch.tensor([rng.random() < config.clean for _ in clean]).view(-1, 1, 1, 1)
-        t = torch.full(
-            (len(clean),), rng.uniform(EARLIEST, 1) if rng.random() < config.between else 1.0
-        )
+        untouched = untouched.to(clean.device)
+        between = rng.random() < config.between
+        t = clean.new_full((len(clean),), rng.uniform(EARLIEST, 1) if between else 1.0)
         ends = Ends(clean, torch.where(untouched, clean, moved), t, torch.zeros_like(clean))
         error, estimate = bridge_loss(pipeline, ends)
         estimate = estimate.clamp(0, 1)

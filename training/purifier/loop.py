@@ -5,7 +5,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
+
+from causalclip.device import mixed_precision
 
 LOG = logging.getLogger(__name__)
 Loss = tuple[Tensor, Mapping[str, float]]  # what is minimised, and what is logged of it
@@ -40,9 +42,12 @@ def learn(
     """
     folder.mkdir(parents=True, exist_ok=True)
     average = EMAModel(model.parameters(), decay=decay)
+    device = next(model.parameters()).device
+    precision = mixed_precision(device) if device.type == "cuda" else nullcontext()
     logged: dict[str, list[float]] = defaultdict(list)
-    for step in range(resume(folder, model, average, optimizer), steps):
-        loss, said = loss_at(step)
+    for step in range(resume(folder, model, average, optimizer, device=device), steps):
+        with precision:
+            loss, said = loss_at(step)
         for name, value in said.items():
             logged[name].append(value)
         for group in optimizer.param_groups:
@@ -99,12 +104,12 @@ def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
     unfinished.replace(folder / "checkpoint.pt")
 
 
-def resume(folder: Path, *kept: Any) -> int:
+def resume(folder: Path, *kept: Any, device: torch.device | str = "cpu") -> int:
     """Loads the checkpoint if there is one; how many steps or epochs were done before it."""
     path = folder / "checkpoint.pt"
     if not path.is_file():
         return 0
-    found = torch.load(path, weights_only=True)
+    found = torch.load(path, weights_only=True, map_location=device)
     for one, state in zip(kept, found["parts"], strict=True):
         one.load_state_dict(state)
     return int(found["done"])

@@ -9,7 +9,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,15 @@ class Pairs:
     clean_seen: tuple[Tensor, Tensor]
     moved_seen: tuple[Tensor, Tensor]
 
+    def to(self, device: torch.device) -> "Pairs":
+        """The same batch with all tensors there."""
+        seen = [
+            (patches.to(device), embedding.to(device))
+            for patches, embedding in (self.clean_seen, self.moved_seen)
+        ]
+        clean, moved = self.clean.to(device), self.moved.to(device)
+        return replace(self, clean=clean, moved=moved, clean_seen=seen[0], moved_seen=seen[1])
+
 
 class PairMaker:
     """Makes batches of pairs.
@@ -136,7 +145,7 @@ class PairMaker:
         size = self._draw_size(rng)
         name = self.draw_objective(rng)
         chosen = self._choose(self.asked if name == "answer" else self.sources, rng)
-        clean = torch.stack([_load(s.path, *size, rng) for s in chosen])
+        clean = torch.stack([_load(s.path, *size, rng) for s in chosen]).to(self.device)
         objective = self._objective(name, clean, chosen, rng)
         eps = round(rng.uniform(*self.config.eps), 1)
         attack = self._attack(rng, eps, values=clean[0].numel())
@@ -150,12 +159,18 @@ class PairMaker:
         drawn = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
         return Pairs(_bytes(clean), moved, kind, eps, _questions(chosen), seen[0], seen[1]), drawn
 
+    @property
+    def device(self) -> torch.device:
+        """Where the pictures are attacked: where the tower is."""
+        return self.tower.mean.device
+
     def plain(self, number: int) -> tuple[Tensor, list[list[str]]]:
         """Pictures that nobody attacks, float [N, 3, H, W], and questions on each: batch `number`,
         the same for the same seed."""
         rng = random.Random(f"{self.config.seed}:plain:{number}")
         size, chosen = self._draw_size(rng), self._choose(self.sources, rng)
-        return torch.stack([_load(s.path, *size, rng) for s in chosen]), _questions(chosen)
+        pixels = torch.stack([_load(s.path, *size, rng) for s in chosen]).to(self.device)
+        return pixels, _questions(chosen)
 
     def _draw_size(self, rng: random.Random) -> tuple[int, int]:
         height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
