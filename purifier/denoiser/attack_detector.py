@@ -19,10 +19,15 @@ from torch import Tensor
 from causalclip.clip.tower import Tower
 from purifier.attacks.budget import LEVELS
 from purifier.denoiser.filters import fine_detail, quantise
+from purifier.vlm.features import at_tower_size, embedding
 
 STATISTICS = 27
 CELLS = 14  # a side, of the grid in which places are compared
 SHARPNESS = 4.0  # of the step at 0, for gradients
+TOWER = "clip-vit-b-16"
+MILD = (30, 70)  # qualities of JPEG: the lower one tells more of what was saved as a JPEG before
+FEW = 0.1  # share of the patches that move farthest, for what is in one place
+STILL = 0.003  # distance, added before the logarithm: less is noise of bfloat16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +130,6 @@ def _correlation(a: Tensor, b: Tensor) -> Tensor:
     return _mean(a * b) / (_size(a) * _size(b))
 
 
-TOWER = "clip-vit-b-16"
-MILD = (30, 70)  # qualities of JPEG: the lower one tells more of what was saved as a JPEG before
-FEW = 0.1  # share of the patches that move farthest, for what is in one place
-STILL = 0.003  # distance, added before the logarithm: less is noise of bfloat16
-
-
 def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
     """How far CLIP's tokens move when pictures are quantised at the size that CLIP sees.
 
@@ -143,11 +142,6 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
         each quality: of the embedding, and after every layer of the CLS token, of the patches on
         average, and what a share FEW of them exceeds.
     """
-    from purifier.vlm.features import (  # imports transformers: seconds, at the first picture
-        at_tower_size,
-        embedding,
-    )
-
     seen = at_tower_size(tower, pixels.to(tower.mean.device)).clamp(0, 1)
     views = torch.cat([seen, *(quantise(seen, quality) for quality in MILD)])
     trace = tower(views)

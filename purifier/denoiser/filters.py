@@ -3,15 +3,12 @@ network leaves."""
 
 import io
 import math
-from collections.abc import Callable
 from functools import cache
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-
-from purifier.pausing import pause
 
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
@@ -24,6 +21,12 @@ SIDES = (150, 208)
 TURN, MOVE, LONG = 0.4, 0.05, 4 / 3  # LONG: sides from which on it is turned less
 # of its grid, evenly spread over a block
 SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))
+# Of JFIF: brightness, and two colours around 0
+_YCBCR = (
+    (0.299, 0.587, 0.114),
+    (-0.168735892, -0.331264108, 0.5),
+    (0.5, -0.418687589, -0.081312411),
+)
 
 
 def fine_detail(pixels: Tensor) -> Tensor:
@@ -163,20 +166,22 @@ def _half(pixels: Tensor) -> tuple[int, int]:
 def _blocks(plane: Tensor, table: Tensor) -> Tensor:
     """[N, 1, H, W] -> the same after its blocks' coefficients were rounded to multiples of the
     table's values."""
-    waves = _WAVES.to(plane)
+    waves = _cosines().to(plane)
     blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
     found = blocks @ waves.T / table
     rounded = found + (found.round() - found).detach()
     return F.pixel_shuffle((rounded * table @ waves).movedim(-1, 1), BLOCK)
 
 
+@cache
 def _cosines() -> Tensor:
     """The orthonormal basis of the 8 x 8 DCT-II, [64, 64]: a row a coefficient, both in JPEG's
     order of rows."""
-    k = torch.arange(BLOCK, dtype=torch.float64)
-    waves = torch.cos(torch.pi * (k + 0.5) * k[:, None] / BLOCK) * (2 / BLOCK) ** 0.5
-    waves[0] /= 2**0.5
-    return torch.kron(waves, waves).float()
+    with torch.inference_mode(False):  # it is kept, and others need gradients through it
+        k = torch.arange(BLOCK, dtype=torch.float64)
+        waves = torch.cos(torch.pi * (k + 0.5) * k[:, None] / BLOCK) * (2 / BLOCK) ** 0.5
+        waves[0] /= 2**0.5
+        return torch.kron(waves, waves).float()
 
 
 @cache
@@ -186,81 +191,3 @@ def _tables(quality: int) -> tuple[list[float], list[float]]:
     Image.new("RGB", (BLOCK, BLOCK)).save(file, "JPEG", quality=quality)
     found: dict[int, list[int]] = Image.open(file).quantization  # type: ignore[attr-defined]
     return [float(v) for v in found[0]], [float(v) for v in found[1]]
-
-
-_WAVES = _cosines()
-# of JFIF: brightness, and two colours around 0
-_YCBCR = (
-    (0.299, 0.587, 0.114),
-    (-0.168735892, -0.331264108, 0.5),
-    (0.5, -0.418687589, -0.081312411),
-)
-
-
-# [N, C, h, w] -> [N, D, h, w], h and w multiples of `multiple`
-Network = Callable[[Tensor], Tensor]
-
-
-def apply_tiled(
-    network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int
-) -> Tensor:
-    """network(pixels), tile by tile where a side is above `tile`; differentiable.
-
-    Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by
-    weights that fall linearly to 0 across the overlap; it pauses before each. What does not fill a
-    multiple of `multiple` px is padded by reflection.
-
-    Args:
-        pixels: [N, C, H, W]. tile, multiple: px; tile is a multiple of `multiple`.
-    """
-    height, width = pixels.shape[-2:]
-    h, tops = plan_tiles(height, tile=tile, overlap=overlap, multiple=multiple)
-    w, lefts = plan_tiles(width, tile=tile, overlap=overlap, multiple=multiple)
-    pixels = pad_to(pixels, max(height, h), max(width, w))
-    if len(tops) == len(lefts) == 1:
-        return network(pixels)[..., :height, :width]
-    total: Tensor | None = None
-    weight = pixels.new_zeros(1, 1, *pixels.shape[-2:])
-    for top in tops:
-        for left in lefts:
-            ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
-            ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
-            place = (..., slice(top, top + h), slice(left, left + w))
-            # a graphics card, which may be lent to another process, is quick
-            if pixels.device.type == "cpu":
-                pause()
-            found = network(pixels[place]) * ramp
-            if total is None:
-                total = pixels.new_zeros(*found.shape[:2], *pixels.shape[-2:])
-            total[place] += found
-            weight[place] += ramp
-    assert total is not None
-    return (total / weight)[..., :height, :width]
-
-
-def plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[int, list[int]]:
-    """The size of the tiles along a side of `side` px, and where each starts."""
-    if side <= tile:
-        return math.ceil(side / multiple) * multiple, [0]
-    count = math.ceil((side - overlap) / (tile - overlap))
-    size = math.ceil((side + (count - 1) * overlap) / count / multiple) * multiple
-    return size, [round(i * (side - size) / (count - 1)) for i in range(count)]
-
-
-def pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Padded at the bottom and the right by reflection; by repeating the edge where the picture is
-    too small for it."""
-    down, right = height - pixels.shape[-2], width - pixels.shape[-1]
-    if not down and not right:
-        return pixels
-    small = down >= pixels.shape[-2] or right >= pixels.shape[-1]
-    return F.pad(pixels, (0, right, 0, down), mode="replicate" if small else "reflect")
-
-
-def _ramp(size: int, overlap: int, before: bool, after: bool) -> Tensor:
-    """Weights along a side: 1, falling towards an edge that another tile continues."""
-    rise = (torch.arange(size) + 0.5) / overlap
-    ramp = torch.ones(size)
-    if before:
-        ramp = torch.minimum(ramp, rise)
-    return torch.minimum(ramp, rise.flip(0)) if after else ramp

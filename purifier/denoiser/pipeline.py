@@ -30,11 +30,9 @@ from causalclip.clip.weights import fast_dtype
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.attack_detector import TOWER, AttackDetector, clip_moves, decided, statistics
-from purifier.denoiser.bridge import guided
 from purifier.denoiser.filters import (
     QUALITY,
     REFERENCE_SIDE,
-    apply_tiled,
     coarser,
     fine_detail,
     quantise,
@@ -42,6 +40,8 @@ from purifier.denoiser.filters import (
     quantise_by_chance,
     resize,
 )
+from purifier.denoiser.guidance import guided
+from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
 STEPS, MAX_STEPS = 1, 5

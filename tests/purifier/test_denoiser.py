@@ -13,9 +13,11 @@ from torch import Tensor
 from causalclip.paths import WeightsMissing
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.attack_detector import AttackDetector, decided
-from purifier.denoiser.bridge import bridge_point, clean_estimate, guided
-from purifier.denoiser.filters import LARGEST, apply_tiled, coarser, quantise
+from purifier.denoiser.bridge import bridge_point, clean_estimate
+from purifier.denoiser.filters import LARGEST, coarser, quantise
+from purifier.denoiser.guidance import guided
 from purifier.denoiser.pipeline import FINER, PurifierPipeline, Stages, towards_reference
+from purifier.denoiser.tiles import apply_tiled
 from purifier.pixels import to_tensor
 from purifier.vlm.features import clip_features
 from tests.makers.detectors import tiny_tower, views

@@ -23,8 +23,9 @@ from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
 from causalclip.detector import Detector
 from purifier.attacks.budget import LEVELS
-from purifier.denoiser.bridge import Ends, Features, Guidance, bridge_loss, draw_times
+from purifier.denoiser.bridge import Ends, bridge_loss, draw_times
 from purifier.denoiser.filters import quantise
+from purifier.denoiser.guidance import Features, Guidance
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.model import EmbeddedVLM

@@ -1,0 +1,78 @@
+"""A network on pictures larger than it takes at once: tile by tile, blended."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from purifier.pausing import pause
+
+# [N, C, h, w] -> [N, D, h, w], h and w multiples of `multiple`
+Network = Callable[[Tensor], Tensor]
+
+
+def apply_tiled(
+    network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int
+) -> Tensor:
+    """network(pixels), tile by tile where a side is above `tile`; differentiable.
+
+    Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by
+    weights that fall linearly to 0 across the overlap; it pauses before each. What does not fill a
+    multiple of `multiple` px is padded by reflection.
+
+    Args:
+        pixels: [N, C, H, W]. tile, multiple: px; tile is a multiple of `multiple`.
+    """
+    height, width = pixels.shape[-2:]
+    h, tops = plan_tiles(height, tile=tile, overlap=overlap, multiple=multiple)
+    w, lefts = plan_tiles(width, tile=tile, overlap=overlap, multiple=multiple)
+    pixels = pad_to(pixels, max(height, h), max(width, w))
+    if len(tops) == len(lefts) == 1:
+        return network(pixels)[..., :height, :width]
+    total: Tensor | None = None
+    weight = pixels.new_zeros(1, 1, *pixels.shape[-2:])
+    for top in tops:
+        for left in lefts:
+            ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
+            ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
+            place = (..., slice(top, top + h), slice(left, left + w))
+            # a graphics card, which may be lent to another process, is quick
+            if pixels.device.type == "cpu":
+                pause()
+            found = network(pixels[place]) * ramp
+            if total is None:
+                total = pixels.new_zeros(*found.shape[:2], *pixels.shape[-2:])
+            total[place] += found
+            weight[place] += ramp
+    assert total is not None
+    return (total / weight)[..., :height, :width]
+
+
+def plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[int, list[int]]:
+    """The size of the tiles along a side of `side` px, and where each starts."""
+    if side <= tile:
+        return math.ceil(side / multiple) * multiple, [0]
+    count = math.ceil((side - overlap) / (tile - overlap))
+    size = math.ceil((side + (count - 1) * overlap) / count / multiple) * multiple
+    return size, [round(i * (side - size) / (count - 1)) for i in range(count)]
+
+
+def pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Padded at the bottom and the right by reflection; by repeating the edge where the picture is
+    too small for it."""
+    down, right = height - pixels.shape[-2], width - pixels.shape[-1]
+    if not down and not right:
+        return pixels
+    small = down >= pixels.shape[-2] or right >= pixels.shape[-1]
+    return F.pad(pixels, (0, right, 0, down), mode="replicate" if small else "reflect")
+
+
+def _ramp(size: int, overlap: int, before: bool, after: bool) -> Tensor:
+    """Weights along a side: 1, falling towards an edge that another tile continues."""
+    rise = (torch.arange(size) + 0.5) / overlap
+    ramp = torch.ones(size)
+    if before:
+        ramp = torch.minimum(ramp, rise)
+    return torch.minimum(ramp, rise.flip(0)) if after else ramp
