@@ -1,20 +1,19 @@
-"""CausalCLIP's method in one file: mask, independence, adversary, consistency and the head (arXiv
-2512.13285).
+"""The whole of CausalCLIP's method (arXiv 2512.13285): mask, independence, adversary, head.
 
 A picture is caused by what it shows and by how it was made. Only traces of generation that all
 generators share ("causal") should reach the verdict; content, style, codec and one generator's
 fingerprint ("non-causal") should not.
 
-    a    = MLP(E)                                 (B, D)  mask logits of the standardised embedding
-    E M    = sigmoid((a + l) / tau), l ~ Logistic   (B, D)  two-category Gumbel-Softmax; l = 0 at
-    inference Zc   = M * E,  Znc = (1 - M) * E              (B, D)  what passes, and what is held
-    back h    = w . Zc + b                             (B,)    the verdict's logit; d(Znc) is the
-    adversary's L    = BCE(h(Zc), y)                                  verdict
-         + l3 BCE(d(GRL(Znc)), y)                         adversary behind gradient reversal
-         + l1 mean|M|                                     sparsity
-         + l2 nHSIC(Zc, Znc)                              independence
-         + l4 KL(h(Zc) || h(Zc * (1 - B)))                counterfactual consistency, B ~
-         Bernoulli(p)
+    a   = MLP(E)                              (B, D)  mask logits of the standardised embedding E
+    M   = sigmoid((a + l) / tau)              (B, D)  two-category Gumbel-Softmax, l ~ Logistic;
+                                                      at inference l = 0
+    Zc  = M * E,  Znc = (1 - M) * E           (B, D)  what passes, and what is suppressed
+    h   = w . Zc + b                          (B,)    the verdict's logit; the adversary's is d(Znc)
+    L   = BCE(h(Zc), y)                               verdict
+        + l3 BCE(d(GRL(Znc)), y)                      adversary behind gradient reversal
+        + l1 mean|M|                                  sparsity
+        + l2 nHSIC(Zc, Znc)                           independence
+        + l4 KL(h(Zc) || h(Zc * (1 - B)))             consistency, B ~ Bernoulli(p)
 
 The paper has no public code; docs/method.md says what it leaves open and what ships. Every term is
 switched by its weight (`LossWeights`). The head can start from the ridge regression's verdict
@@ -33,7 +32,7 @@ SATURATED = 200.0
 
 
 # Mask: two-category Gumbel-Softmax (Jang et al., arXiv 1611.01144; Maddison et al., arXiv
-# 1611.00712) ----------------
+# 1611.00712)
 
 
 def sample_logistic(like: Tensor) -> Tensor:
@@ -125,7 +124,7 @@ class MaskStatistics:
 
 
 # Independence: HSIC (Gretton et al., ALT 2005), normalised as CKA (Kornblith et al., arXiv
-# 1905.00414) ---------------
+# 1905.00414)
 
 
 def squared_distances(x: Tensor) -> Tensor:
@@ -166,8 +165,7 @@ def normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-8) -> Tensor:
     return (k * l).sum() / (k.square().sum() * l.square().sum() + eps).sqrt()
 
 
-# Adversary: gradient reversal (Ganin and Lempitsky, arXiv 1409.7495)
-# --------------------------------------------------
+# Adversary: gradient reversal (Ganin and Lempitsky, arXiv 1409.7495) ------------------------------
 
 
 class _GradientReversal(torch.autograd.Function):
@@ -186,7 +184,7 @@ def reverse_gradient(x: Tensor) -> Tensor:
 
 
 # Counterfactual consistency: KL between the verdict and the verdict without some causal channels
-# ----------------------
+#
 
 
 def bernoulli_kl(logit_p: Tensor, logit_q: Tensor) -> Tensor:
@@ -202,8 +200,7 @@ def drop_channels(causal: Tensor, *, share: float) -> Tensor:
     return causal * (torch.rand_like(causal) >= share).float()
 
 
-# Head
-# --------------------------------------------------------------------------------------------------
+# Head ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +301,7 @@ class CausalHead(nn.Module):
         return self.verdict.bias - (self.direction(mask) * self.shift).sum(1)
 
 
-# Objective
-# --------------------------------------------------------------------------------------------------
+# Objective ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

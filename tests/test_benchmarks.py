@@ -238,8 +238,7 @@ def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
     assert found["generated"]["likely not generated"] == {"as it is": 1.0, "after the check": 1.0}
 
 
-# The long tables of docs/measured.md
-# ----------------------------------------------------------------------------------
+# The long tables of docs/measured.md --------------------------------------------------------------
 
 
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """CLIP image towers through open_clip, the shipped one, any by name, or a folder; and the views
 that one is given.
 
-load_tower("clip-vit-b-16")                   the one in assets/models, no network
-load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions
-interpolated load_tower("local-dir:PATH")                  a folder with config.json and
-*.safetensors in the same format load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and
-checkpoint tag, from the hub or its cache load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's
-name and a file of weights
+    load_tower("clip-vit-b-16")               the one in assets/models, no network
+    load_tower("clip-vit-b-16@320")           the same for views of 320 px, positions interpolated
+    load_tower("local-dir:PATH")              a folder with config.json and *.safetensors like it
+    load_tower("ViT-L-14-quickgelu/openai")   open_clip's name and checkpoint tag, from the hub
+    load_tower("ViT-L-14-worldwide//a/b.pt")  open_clip's name and a file of weights
 """
 
 from __future__ import annotations

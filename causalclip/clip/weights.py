@@ -1,16 +1,12 @@
 """Model weights on disk, in int8, and the runtime that multiplies them on this processor.
 
 On disk: safetensors shards of at most 9 MB, matrices as int8 with one scale an output channel.
-Which runtime judges
-pictures: the fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names.
+Which runtime judges pictures: the fastest that this processor serves, or the one that
+CAUSALCLIP_RUNTIME names.
 
-    bfloat16   PyTorch, with AMX (five times as fast as float32), or with AVX-512's bfloat16
-    instructions (two to three
-               times) where there is no VNNI
-    int8       OpenVINO, with VNNI (four times as fast as float32): the weights stay as they are on
-    the disk int8-avx2  PyTorch, with AVX2 and none of these (half as fast again as float32, or
-    twice as fast): the same
-               weights through QuantisedLinear
+    bfloat16   PyTorch, with AMX, or with AVX-512's bfloat16 instructions where there is no VNNI
+    int8       OpenVINO, with VNNI: the weights stay as they are on the disk
+    int8-avx2  PyTorch, with AVX2 and none of these: the same weights through QuantisedLinear
     float32    PyTorch, everywhere else
 
 Training, attacks and purification are PyTorch's, whichever it is.

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 Tone = Literal["generated", "inconclusive", "not-generated", "signed"]
 
-# Answers by the pixels
-# ------------------------------------------------------------------------------------------------
+# Answers by the pixels ----------------------------------------------------------------------------
 
 TONE: dict[Band, Tone] = {
     "likely not generated": "not-generated",
@@ -52,13 +51,11 @@ MEANING: dict[Band, str] = {
 }
 UNSTABLE = N_("Re-saving it ({copies}) changes the answer, so treat this as no answer.")
 
-# Heads that judge
-# --------------------------------------------------------------------------------------------------
+# Heads that judge ---------------------------------------------------------------------------------
 
 JUDGED_BY: dict[str, str] = {"causal": N_("causal head"), "linear": N_("linear head")}
 
-# Image types that get no answer
-# ---------------------------------------------------------------------------------------
+# Image types that get no answer -------------------------------------------------------------------
 
 NO_ANSWER = N_("no answer")  # the band
 NO_ANSWER_TITLE = N_("No answer for this kind of picture")
@@ -99,8 +96,7 @@ WHAT_TO_DO: dict[ImageType, str] = {
 }
 NO_TRACES = N_("They are not those of a photograph, so they are not judged.")
 
-# What is not known yet, and what a file proves
-# -----------------------------------------------------------------------
+# What is not known yet, and what a file proves ----------------------------------------------------
 
 CREDENTIALS: dict[State, tuple[str, str]] = {  # words, and the colour's name in evidence.css
     "none": (N_("none"), "quiet"),
@@ -119,8 +115,7 @@ SIGNERS: dict[State, str] = {
     "invalid": N_("Calls itself (does not hold)"),
 }
 
-# Scores
-# --------------------------------------------------------------------------------------------------
+# Scores -------------------------------------------------------------------------------------------
 
 
 def score_text(probability: float, *thresholds: float) -> str:

@@ -4,8 +4,9 @@ A view's patch grid is laid at its box, and views that overlap add up, because t
 sum. Two units:
 
     "area"   log-odds per 1 % of the picture: a density, whose integral is the sum of all
-    contributions "patch"  log-odds per patch that covers the spot: what is drawn, because it does
-    not depend on the picture's size
+             contributions
+    "patch"  log-odds per patch that covers the spot: what is drawn, because it does not depend on
+             the picture's size
 
 Fine detail is what generators and cameras leave traces in. Where a place has none (flat), or has
 lost it to the ends of the scale (blown out, black) or to compression, a map cannot know: its level

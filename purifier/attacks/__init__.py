@@ -1,8 +1,9 @@
 """Attacks on pictures, in [0, 1] pixel space: each moves a picture, inside a budget, to raise an
 objective.
 
-    moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit
-    levels, in budget
+    moved = run_attack(Attack("pgd", eps=8), pixels, objective)  # float [N, 3, H, W]
+
+The result is on 8-bit levels and inside the budget.
 
 An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an
 untargeted attack raises the loss of what the model says now, a targeted one the likelihood of what

@@ -4,9 +4,9 @@ A straight bridge (rectified flow, Liu et al., ICLR 2023, arXiv 2209.03003; flow
 paired endpoints, Lipman et al., arXiv 2210.02747), with x the clean picture, x' the adversarial
 one, d = x' - x, and z ~ N(0, 1):
 
-    x_t = x + t (d + s z)            t = 1: x' + s z, the (noised) adversarial picture      t = 0:
-    x, the clean one v   = d x_t / d t = d + s z      what the network is trained to say of x_t, by
-    squared error x   = x_t - t v                  exact for the true v: the one-step estimate
+    x_t = x + t (d + s z)            t = 1: the (noised) adversarial picture; t = 0: the clean one
+    v   = d x_t / d t = d + s z      what the network is trained to say of x_t, by squared error
+    x   = x_t - t v                  exact for the true v: the one-step estimate
     x_{t - h} = x_t - h v(x_t, t)    Euler steps (FlowMatchEulerDiscreteScheduler), deterministic
 
 CoDefend's own losses are not public. ADBM (ICLR 2025) bridges the same two ends along a diffusion;

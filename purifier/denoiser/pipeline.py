@@ -2,8 +2,7 @@
 where it was.
 
     purifier = PurifierPipeline.from_pretrained()
-    purified = purifier(pixels).images        float [N, 3, H, W] in [0, 1], on 8-bit levels, the
-    same size
+    purified = purifier(pixels).images  # float [N, 3, H, W] in [0, 1], on 8-bit levels
 
 In this order: the attack detector decides whether a picture was attacked (attack_detector); the
 diffusion network walks the bridge (bridge); one guided step moves CLIP's features towards those of

@@ -42,8 +42,7 @@ def unpacked(data: bytes) -> dict[str, bytes | ImageError]:
     return dict(read_zip(data))
 
 
-# Archives
-# --------------------------------------------------------------------------------------------------
+# Archives -----------------------------------------------------------------------------------------
 
 
 def test_members_are_read_and_the_rest_of_a_folder_is_ignored() -> None:
@@ -122,8 +121,7 @@ def test_random_damage_is_an_image_error_or_nothing() -> None:
             continue
 
 
-# Batches
-# --------------------------------------------------------------------------------------------------
+# Batches ------------------------------------------------------------------------------------------
 
 
 def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:

@@ -152,8 +152,7 @@ def test_a_missing_detector_or_tower_is_missing_weights(tmp_path: Path) -> None:
         Detector.from_pretrained(tmp_path / "model")
 
 
-# What is no photograph
-# ------------------------------------------------------------------------------------------------
+# What is no photograph ----------------------------------------------------------------------------
 
 
 def records(per: int = 12) -> list[Record]:

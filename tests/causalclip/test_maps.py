@@ -88,8 +88,7 @@ def hot(row: int, column: int) -> np.ndarray:
     return patches
 
 
-# The numbers
-# --------------------------------------------------------------------------------------------------
+# The numbers --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("which", ["causal", "non_causal"])
@@ -122,8 +121,7 @@ def test_what_no_view_covers_is_not_seen() -> None:
     assert seen(planned(640, 427), columns=320, rows=200).all()
 
 
-# The drawing
-# --------------------------------------------------------------------------------------------------
+# The drawing --------------------------------------------------------------------------------------
 
 
 def middle(value: float, **options: Any) -> np.ndarray:
@@ -209,8 +207,7 @@ def test_a_drawing_is_small_whatever_the_picture_is() -> None:
     assert max(prepare(photo(70, 64), planned(70, 64)).picture.shape) == 512
 
 
-# The explorer
-# --------------------------------------------------------------------------------------------------
+# The explorer -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -299,8 +296,7 @@ def test_a_map_of_what_is_held_back_is_offered_where_it_shows_something(
     assert not explorer.shows_held_back(replace(explored, views=tuple(nothing)))
 
 
-# Where a map cannot know
-# ----------------------------------------------------------------------------------------------
+# Where a map cannot know --------------------------------------------------------------------------
 
 
 SIDE = 480
@@ -338,8 +334,7 @@ def test_what_has_no_detail_is_found_where_it_is(level: int, reason: Reason) -> 
     assert lower(unknowable(pixels)) < 0.05
 
 
-# On the map
-# --------------------------------------------------------------------------------------------------
+# On the map ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,7 @@ def random_head(**options: bool) -> CausalHead:
     return head.eval()
 
 
-# Mask
-# --------------------------------------------------------------------------------------------------
+# Mask ---------------------------------------------------------------------------------------------
 
 
 def test_logistic_noise_is_unbiased() -> None:
@@ -87,8 +86,7 @@ def test_statistics_show_collapse() -> None:
     assert half.variance == pytest.approx(0.25, abs=1e-3)
 
 
-# HSIC
-# --------------------------------------------------------------------------------------------------
+# HSIC ---------------------------------------------------------------------------------------------
 
 
 def hsic_by_definition(x: np.ndarray, y: np.ndarray, sx: float, sy: float) -> float:
@@ -143,8 +141,7 @@ def test_normalised_is_scale_free_one_for_itself_and_tells_dependence() -> None:
     assert float(normalised_hsic(x, x.abs())) > 1.5 * float(normalised_hsic(x, independent))
 
 
-# Objective
-# --------------------------------------------------------------------------------------------------
+# Objective ----------------------------------------------------------------------------------------
 
 
 def test_kl_by_hand_and_zero_for_equals() -> None:
@@ -192,8 +189,7 @@ def test_adversary_learns_while_the_mask_works_against_it() -> None:
     assert torch.allclose(head.mask.mlp[2].bias.grad, -towards_adversary, atol=1e-6)
 
 
-# Head
-# --------------------------------------------------------------------------------------------------
+# Head ---------------------------------------------------------------------------------------------
 
 
 def test_causal_and_non_causal_parts_share_the_standardised_embedding() -> None:

@@ -151,8 +151,7 @@ def jpeg(pixels: np.ndarray, *, camera: str = "", taken: str = "") -> bytes:
     return encode(pixels, "JPEG", exif=exif)
 
 
-# The bound
-# --------------------------------------------------------------------------------------------------
+# The bound ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("at_most", "least"), [(0.05, 59), (0.02, 149), (0.01, 299)])
@@ -199,8 +198,7 @@ def test_threshold_is_just_above_a_tie_and_as_crepes_has_it() -> None:
     )
 
 
-# From photographs to a profile
-# ----------------------------------------------------------------------------------------
+# From photographs to a profile --------------------------------------------------------------------
 
 
 def test_days_of_a_camera_and_bursts_count_as_one() -> None:
@@ -260,8 +258,7 @@ def test_the_page_shows_the_accused_and_escapes_names() -> None:
     assert "<i>" not in page
 
 
-# The command
-# --------------------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------
 
 
 def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path) -> None:
@@ -296,8 +293,7 @@ def test_nothing_that_can_be_judged_is_an_error(model: str, tmp_path: Path) -> N
     assert done.stderr.startswith("[Errno 17] File exists")
 
 
-# Profiles
-# --------------------------------------------------------------------------------------------------
+# Profiles -----------------------------------------------------------------------------------------
 
 
 def test_written_and_read_it_is_the_same(tmp_path: Path) -> None:

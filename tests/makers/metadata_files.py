@@ -180,8 +180,7 @@ def _size(data: bytearray, box: bytes) -> int:
     return int.from_bytes(data[data.index(box) - 4 : data.index(box)], "big")
 
 
-# Bombs, another one of each kind for every seed
-# ----------------------------------------------------
+# Bombs, another one of each kind for every seed ---------------------------------------------------
 
 
 def long_namespace(seed: int, *, attributes: bool) -> bytes:

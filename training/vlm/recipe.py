@@ -1,7 +1,4 @@
-"""Makes the embedded model with all that is said of it, or measures one that is there:
-
-    python -m training.vlm.recipe DATA/vlm --out RUN/vlm --warm-start all-MiniLM-L6-v2
-    python -m training.vlm.recipe DATA/vlm --out RUN/vlm --measure
+"""Makes the embedded model with all that is said of it, or measures one that is there.
 
 A stopped run goes on where it was, if its options are the same.
 

@@ -2,9 +2,8 @@
 reads made of them.
 
     rows = read_references()
-    missing = collect_sources(rows, out)                  OUT/originals, from public repositories,
-    hash-checked print(write_tables(rows, out, missing=missing))       OUT/flickr8k.jsonl,
-    coco.jsonl, daquar.jsonl and pictures
+    missing = collect_sources(rows, out)              # OUT/originals, each checked by its hash
+    print(write_tables(rows, out, missing=missing))   # OUT/flickr8k.jsonl and so on, and pictures
 
 The table training/tables/vlm.csv.gz has a row a picture and a row a file of annotations, and no
 picture. A row without a repository is of a picture that only COCO's own archives are known to have;

@@ -75,8 +75,7 @@ def test_hub_model_goes_through_the_same_code(monkeypatch: pytest.MonkeyPatch) -
         load_tower("ViT-L-14-quickgelu/openai")
 
 
-# Runtime
-# --------------------------------------------------------------------------------------------------
+# Runtime ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -121,8 +120,7 @@ def test_the_environment_overrides_the_processor(
         choose_runtime()
 
 
-# Weights
-# --------------------------------------------------------------------------------------------------
+# Weights ------------------------------------------------------------------------------------------
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -35,8 +35,7 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-# Towers that judge
-# --------------------------------------------------------------------------------------------------
+# Towers that judge --------------------------------------------------------------------------------
 
 
 @judging
@@ -74,8 +73,7 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-# The layer for AVX2
-# --------------------------------------------------------------------------------------------------
+# The layer for AVX2 -------------------------------------------------------------------------------
 
 
 def layer(
@@ -135,8 +133,7 @@ def test_the_shipped_list_is_of_the_shipped_weights_and_has_every_layer_once() -
         assert 0 <= channels[0] < channels[-1] < (3072 if name.endswith("c_proj") else 768)
 
 
-# The tower for gradients
-# ----------------------------------------------------------------------------------------------
+# The tower for gradients --------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])

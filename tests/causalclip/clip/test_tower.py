@@ -19,8 +19,7 @@ from tests.makers.detectors import tiny_tower, views, write_int8_tower
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
 
 
-# Walk
-# --------------------------------------------------------------------------------------------------
+# Walk ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -62,8 +61,7 @@ def test_only_what_is_needed_is_computed() -> None:
         assert torch.allclose(ours, theirs, atol=1e-4)
 
 
-# Attributions
-# --------------------------------------------------------------------------------------------------
+# Attributions -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"ls_init_value": 0.3}])
@@ -109,8 +107,7 @@ def test_unknown_parts_are_refused(part: str) -> None:
         parse_part(part, tiny_tower())
 
 
-# Skeleton
-# --------------------------------------------------------------------------------------------------
+# Skeleton -----------------------------------------------------------------------------------------
 
 
 def test_judging_imports_no_library_of_towers(tmp_path: Path) -> None:
@@ -129,8 +126,7 @@ for runtime in ("int8", "int8-avx2", "float32", "bfloat16"):
     assert done.stdout.split() == ["int8", "int8-avx2", "float32", "bfloat16"]
 
 
-# Views
-# --------------------------------------------------------------------------------------------------
+# Views --------------------------------------------------------------------------------------------
 
 
 SIDES = st.integers(64, 9000)

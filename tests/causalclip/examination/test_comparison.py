@@ -173,8 +173,7 @@ def test_a_camera_that_moved_aside_shows_the_same_scene(picture: np.ndarray) -> 
     assert found.aligned is None
 
 
-# causalclip compare A B
-# -----------------------------------------------------------------------------------------------
+# causalclip compare A B ---------------------------------------------------------------------------
 
 
 @pytest.fixture

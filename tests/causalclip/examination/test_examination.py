@@ -26,8 +26,7 @@ SETTINGS = (
     b"Model: sdxl"
 )
 
-# A part of a picture: what the picture's file says, and how it was stored, counts as much
-# -----------------------------
+# A part of a picture: what the picture's file says, and how it was stored, counts as much ---------
 
 
 def marked(quality: int) -> bytes:
@@ -80,8 +79,7 @@ def test_a_part_of_what_was_compressed_too_much_has_the_caution() -> None:
         assert one.provenance.jpeg.quality == 35
 
 
-# What is no photograph gets no answer
-# --------------------------------------------------------------------------------
+# What is no photograph gets no answer -------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=["drawing", "page", "blank"])

@@ -118,8 +118,7 @@ def test_folds_hold_out_whole_groups_and_are_balanced() -> None:
     assert len({fold_of[r.group] for r in records if r.source in ("1-0", "1-1")}) == 1
 
 
-# Augmentation
-# --------------------------------------------------------------------------------------------------
+# Augmentation -------------------------------------------------------------------------------------
 
 
 SHA = "ab" * 32

@@ -45,8 +45,7 @@ def synthetic(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return x, labels
 
 
-# The objective
-# --------------------------------------------------------------------------------------------------
+# The objective ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(
@@ -119,8 +118,7 @@ def test_a_head_starts_at_another_ones_verdict(shared: bool) -> None:
         assert torch.allclose(open_mask, known(x[0]).logit, atol=1e-4)
 
 
-# Closed form
-# --------------------------------------------------------------------------------------------------
+# Closed form --------------------------------------------------------------------------------------
 
 OWNERS, EACH = 12, 40
 
@@ -230,8 +228,7 @@ def test_what_scores_have_meant_counts_every_picture_once() -> None:
     assert empirical_precision(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
 
 
-# Pictures
-# --------------------------------------------------------------------------------------------------
+# Pictures -----------------------------------------------------------------------------------------
 
 
 def record(name: str) -> Record:

@@ -54,8 +54,7 @@ def workshop(tmp_path: Path) -> Path:
     return workshop_folder(tmp_path)
 
 
-# A run
-# --------------------------------------------------------------------------------------------------
+# A run --------------------------------------------------------------------------------------------
 
 
 def kept(workshop: Path) -> dict[str, int]:
@@ -139,8 +138,7 @@ def test_evaluate_reports_every_measure_by_set_and_source(trained: Path) -> None
     assert sum(source["pictures"] for source in report["sources"].values()) == 12
 
 
-# Recipes
-# --------------------------------------------------------------------------------------------------
+# Recipes ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -185,8 +183,7 @@ def test_the_shipped_detectors_are_of_their_recipes(file: str, name: str) -> Non
     assert (recipe.head.hidden, recipe.share) == (config.hidden, config.share["window"])
 
 
-# Bad input
-# --------------------------------------------------------------------------------------------------
+# Bad input ----------------------------------------------------------------------------------------
 
 
 def refused(result: Result, words: str) -> None:
