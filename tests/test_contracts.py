@@ -26,6 +26,7 @@ from tests.conftest import ROOT
 
 PICTURE = Path(skimage.__file__).parent / "data" / "rocket.jpg"
 VARIABLES = {
+    "CAUSALCLIP_DEVICE",
     "CAUSALCLIP_EXPOSED",
     "CAUSALCLIP_HOSTS",
     "CAUSALCLIP_KEPT",
@@ -231,7 +232,6 @@ def test_the_api(tiny_app: str) -> None:
     assert schemas["Error"] == ERRORS
     assert schemas["Examination"]["required"] == list(EXAMINATION)
     assert httpx.get(f"{tiny_app}api/v1/examine").status_code == 405
-    assert httpx.post(f"{tiny_app}api/v1/pair", json={"code": "00000000"}).status_code == 403
 
 
 def test_tensors_of_the_weights() -> None:

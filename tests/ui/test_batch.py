@@ -108,18 +108,6 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     assert "data:image" not in json.dumps(plain)
 
 
-def test_a_batch_grows_only_while_there_is_room(
-    tab: BatchTab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    payload = upload(a_png=encode(photo(), "PNG"))
-    batch = run(tab, payload)[-1][tab.batch]
-    monkeypatch.setattr("ui.server.uploads.A_CLIENT", (0, 0))
-    assert any(
-        "of your pictures are kept" in str(update.get(tab.status))
-        for update in run(tab, payload, batch)
-    )
-
-
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, language: str) -> None:
     found = Batch(

@@ -10,7 +10,6 @@ from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
 from causalclip.detector import Detector
-from causalclip.image_type import ImageTypeClassifier
 from causalclip.maps.channels import MaskDifference, by_part, compare_masks, mean_mask
 from causalclip.paths import HEADS, head_folder
 from tests.makers.detectors import saved_heads, tiny_detector
@@ -119,13 +118,10 @@ def test_without_the_causal_head_nothing_takes_its_place(
 
 
 @pytest.mark.usefixtures("two_heads")
-def test_both_heads_share_a_tower_and_tell_image_types_alike() -> None:
+def test_both_heads_share_a_tower() -> None:
     linear = Detector.from_pretrained(head_folder("linear"))
-    linear.image_types = ImageTypeClassifier(120)
-    linear.save_pretrained(head_folder("linear"))
     causal = Detector.from_pretrained(head_folder("causal"), beside=linear)
     assert causal.tower is linear.tower
-    assert causal.image_types is not None
     assert (linear.config.head, causal.config.head) == ("linear", "causal")
     found = causal.predict(photo(160, 120))
     assert (found.head, found.model) == ("causal", "detector-causal")
