@@ -14,6 +14,7 @@ from purifier.attacks.algorithms import CarliniWagner
 from purifier.attacks.goals import GoalError, make_goal
 from purifier.attacks.objectives import FlipVerdict, detector_logit
 from purifier.models import Models
+from purifier.request import Request
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
 
@@ -233,7 +234,8 @@ def models() -> Models:
 def test_every_goal_is_raised_and_says_what_the_model_says(
     models: Models, two_pictures: Tensor, objective: str
 ) -> None:
-    goal = make_goal(models, two_pictures[:1], objective, question=QUESTION)
+    request = Request(objective=objective, question=QUESTION)
+    goal = make_goal(models, two_pictures[:1], request)
     assert goal.before == goal.say(two_pictures[:1])
     assert not goal.reached(goal.before)
     assert (raised(goal.objective, two_pictures[:1]) > 0).all()
@@ -242,16 +244,16 @@ def test_every_goal_is_raised_and_says_what_the_model_says(
 def test_a_target_is_reached_only_by_itself_and_is_not_what_is_said_already(
     models: Models, two_pictures: Tensor
 ) -> None:
-    before = make_goal(models, two_pictures[:1], "answer", question=QUESTION).before
+    picture = two_pictures[:1]
+    asked = Request(objective="answer", question=QUESTION)
+    before = make_goal(models, picture, asked).before
     target = next(a for a in models.vlm.answers if a != before)
-    goal = make_goal(
-        models, two_pictures[:1], "answer", question=QUESTION, target=f" {target.upper()} "
-    )
+    goal = make_goal(models, picture, asked.model_copy(update={"target": f" {target.upper()} "}))
     assert goal.reached(target)
     assert not goal.reached("something else")
     with pytest.raises(GoalError, match="already answers"):
-        make_goal(models, two_pictures[:1], "answer", question=QUESTION, target=before)
-    verdict = make_goal(models, two_pictures[:1], "detector")
+        make_goal(models, picture, asked.model_copy(update={"target": before}))
+    verdict = make_goal(models, picture, Request(objective="detector"))
     assert {verdict.before, verdict.target} == {"generated", "not generated"}
     with pytest.raises(GoalError, match="already says"):
-        make_goal(models, two_pictures[:1], "detector", target=verdict.before)
+        make_goal(models, picture, Request(objective="detector", target=verdict.before))
