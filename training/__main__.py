@@ -1,4 +1,4 @@
-"""python -m training data | detector | evaluate | purifier | vlm"""
+"""python -m training data | detector | evaluate | lora | purifier | vlm"""
 
 import logging
 from importlib import import_module
@@ -12,6 +12,7 @@ COMMANDS = {
     "data": ("training.dataset.command", "data"),
     "detector": ("training.detector.command", "train"),
     "evaluate": ("training.detector.command", "evaluate"),
+    "lora": ("training.detector.command", "lora"),
     "purifier": ("training.purifier.command", "app"),
     "vlm": ("training.vlm.command", "app"),
 }

@@ -145,3 +145,65 @@ def evaluate(
     out.with_suffix(".md").write_text(as_markdown(rows) + "\n")
     out.with_suffix(".csv").write_text(as_csv(rows))
     typer.echo(as_markdown(rows))
+
+
+lora = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Teach the tower itself, by a low-rank update of every layer, in the minutes of a card.",
+)
+
+
+@lora.command()
+def pack(
+    originals: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Where `data collect` put them.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the one file goes.")],
+    table: Annotated[Path, typer.Option(dir_okay=False, help="The data set's table.")] = Path(
+        "training/tables/pictures.csv.gz"
+    ),
+) -> None:
+    """Shrink the table's originals of `train` and encode them alike, into one file."""
+    with told(ModuleNotFoundError):
+        from training.dataset.rules import read_originals
+        from training.dataset.table import BadTable
+        from training.detector import lora as run
+        from training.detector.data import BadManifest
+    with told(BadManifest, BadTable, OSError):
+        records = [r for r in read_originals(table, originals) if r.kind == "photo"]
+        run.pack(records, originals, out)
+
+
+@lora.command()
+def fit(
+    packed: Annotated[Path, typer.Option(exists=True, file_okay=False, help="What `pack` wrote.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the tower goes.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="That the steps take.")] = 45,
+    batch: Annotated[int, typer.Option(min=2, help="Pictures a step.")] = 256,
+    rank: Annotated[int, typer.Option(min=1, help="Of each matrix's update.")] = 16,
+    backbone: Annotated[str, typer.Option(help="The tower to begin with.")] = "clip-vit-b-16",
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="By itself training/configs/causal.json."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Learn the update and a head, judged three times by owners that are held out."""
+    with told(ModuleNotFoundError):
+        from causalclip.device import choose_device
+        from training.detector import lora as run
+        from training.detector.data import BadManifest
+        from training.detector.recipe import DEFAULT_CONFIG, Recipe
+    with told(TypeError, ValueError, WeightsMissing, BadManifest):
+        recipe = Recipe.read(config or DEFAULT_CONFIG)
+        out.mkdir(parents=True, exist_ok=True)
+        report = run.fit(
+            packed,
+            out,
+            backbone=backbone,
+            recipe=recipe,
+            run=run.LoraRun(minutes=minutes, batch=batch, rank=rank),
+            device=choose_device(device),
+        )
+    typer.echo(json.dumps(report["checkpoints"], indent=2))

@@ -1,0 +1,362 @@
+"""Teaches the tower itself, in the minutes that a graphics card is at hand. Offline.
+
+By a low-rank update (LoRA, arXiv 2106.09685) of every layer, with the causal head on top:
+
+    python -m training lora pack --originals ../originals --out RUN/packed
+    python -m training lora fit --packed RUN/packed --out RUN --minutes 45 --device cuda
+    python -m training detector --originals ../originals --backbone local-dir:RUN/tower --out RUN/it
+
+`pack` runs where the originals lie, and makes one file that is read without them. `fit` judges the
+update three times by owners that it does not learn from, and writes the best as a tower. The last
+command fits heads and thresholds on that, as on any other.
+"""
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+from tqdm import tqdm
+
+from causalclip.clip.backbones import ASSETS, LOCAL, load_tower
+from causalclip.clip.tower import Tower, embed, needs, part_widths
+from causalclip.clip.weights import save_shards
+from causalclip.device import mixed_precision
+from causalclip.method import CausalHead, causal_loss
+from training.detector.augmentation import lossy, open_original, seed_of
+from training.detector.data import LIKE, Record, assign_folds, need_both
+from training.detector.fitting import temperature
+from training.detector.recipe import Recipe, balance
+
+SIDE = 448  # px, of a packed picture's shorter side at most
+QUALITY = 92  # of its JPEG, in both classes
+MATRICES = ["attn.out_proj", "mlp.c_fc", "mlp.c_proj"]  # of every layer
+CHECKPOINTS = 3
+DRAWN = 4096  # rows at once
+FEW = 128  # pictures that are not worth the start of other processes
+PICTURES, INDEX = "pictures.bin", "index.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraRun:
+    """Settings of a run.
+
+    minutes: that it takes; steps: that it takes in place of them, where it is not 0.
+    batch: pictures a step. rank: of each matrix's update. rate: of the update; the head's is
+    `head_rate`. Both rise over the first twentieth of the run and fall to 0 as a cosine.
+    held: how many of the folds of owners there are, one of which is not learned from.
+    """
+
+    minutes: float = 45
+    steps: int = 0
+    batch: int = 256
+    rank: int = 16
+    rate: float = 2e-4
+    head_rate: float = 1e-3
+    held: int = 8
+    seed: int = 0
+
+
+class _Shrunk(Dataset[bytes]):
+    """Each record's picture as the JPEG that is packed."""
+
+    def __init__(self, records: Sequence[Record], root: str | Path) -> None:
+        self._records, self._root = records, root
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> bytes:
+        record = self._records[index]
+        rng = np.random.default_rng(seed_of(record))
+        picture, _ = open_original(record, self._root, most=4 * SIDE, rng=rng)
+        factor = SIDE / min(picture.size)
+        if factor < 1:
+            size = round(picture.width * factor), round(picture.height * factor)
+            picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        packed = io.BytesIO()
+        picture.save(packed, "JPEG", quality=QUALITY)
+        return packed.getvalue()
+
+
+def pack(records: Sequence[Record], root: str | Path, out: Path) -> None:
+    """Writes every picture, shrunk and encoded alike, one after the other into one file, and the
+    records with the place of each into an index."""
+    out.mkdir(parents=True, exist_ok=True)
+    workers = (os.cpu_count() or 1) if len(records) > FEW else 0
+    context = "spawn" if workers else None
+    loader = DataLoader(
+        _Shrunk(records, root),
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context=context,
+    )
+    partial = out / (INDEX + ".partial")
+    with (out / PICTURES).open("wb") as file, partial.open("w", newline="") as table:
+        writer = csv.DictWriter(table, ["start", "length", *asdict(records[0])])
+        writer.writeheader()
+        start = 0
+        for record, data in zip(records, tqdm(loader, desc="pack", unit="picture"), strict=True):
+            file.write(data)
+            writer.writerow({"start": start, "length": len(data), **asdict(record)})
+            start += len(data)
+    partial.rename(out / INDEX)  # only a whole one has this name
+
+
+class PackedPictures(Dataset[tuple[Tensor, float]]):
+    """Views of packed pictures, float [V, 3, size, size] in [0, 1], and their labels.
+
+    Args:
+        folder: that `pack` wrote.
+        size: of a view, in px.
+        augmented: one view, cropped, mirrored and re-encoded by chance; else two, the middle at
+            the packed scale and the middle of the whole.
+    """
+
+    def __init__(self, folder: Path, *, size: int, augmented: bool) -> None:
+        with (folder / INDEX).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        self._places = [(int(row.pop("start")), int(row.pop("length"))) for row in rows]
+        self.records = [Record(**{**row, "label": int(row["label"])}) for row in rows]  # type: ignore[arg-type]
+        self._path, self._size, self._augmented = folder / PICTURES, size, augmented
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, float]:
+        start, length = self._places[index]
+        with self._path.open("rb") as file:
+            file.seek(start)
+            picture = Image.open(io.BytesIO(file.read(length))).convert("RGB")
+        views = self._by_chance(picture) if self._augmented else self._middles(picture)
+        pixels = torch.stack([torch.from_numpy(np.array(view)) for view in views])
+        return pixels.permute(0, 3, 1, 2).float() / 255, float(self.records[index].label)
+
+    def _by_chance(self, picture: Image.Image) -> list[Image.Image]:
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))  # another one in each worker
+        shorter = int(rng.integers(self._size, max(self._size, min(picture.size)) + 1))
+        picture = _scaled(picture, shorter)
+        left, top = (int(rng.integers(side - self._size + 1)) for side in picture.size)
+        picture = picture.crop((left, top, left + self._size, top + self._size))
+        if rng.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return [lossy(picture, 60, 95, rng) if rng.random() < 0.5 else picture]
+
+    def _middles(self, picture: Image.Image) -> list[Image.Image]:
+        native = _scaled(picture, max(self._size, min(picture.size)))
+        return [_middle(scaled, self._size) for scaled in (native, _scaled(picture, self._size))]
+
+
+def _scaled(picture: Image.Image, shorter: int) -> Image.Image:
+    factor = shorter / min(picture.size)
+    size = (max(shorter, round(side * factor)) for side in picture.size)
+    return picture if factor == 1 else picture.resize((next(size), next(size)))
+
+
+def _middle(picture: Image.Image, size: int) -> Image.Image:
+    left, top = (picture.width - size) // 2, (picture.height - size) // 2
+    return picture.crop((left, top, left + size, top + size))
+
+
+def fit(
+    packed: Path, out: Path, *, backbone: str, recipe: Recipe, run: LoraRun, device: torch.device
+) -> dict[str, Any]:
+    """Teaches the update and the head, and writes the best of three checkpoints to out / "tower".
+
+    Args:
+        packed: the folder that `pack` wrote.
+        backbone: the tower to begin with.
+        recipe: whose parts the head reads, and whose losses it learns by.
+        device: that computes; products are in bfloat16.
+
+    Returns:
+        What out / "lora.json" holds: the settings, and each checkpoint's AUC on held-out owners.
+
+    Raises:
+        BadManifest: learned or held-out pictures lack a class.
+    """
+    torch.manual_seed(run.seed)
+    # 1. Pictures: one fold of owners is held out
+    tower = load_tower(backbone, dtype=torch.float32)
+    learned = PackedPictures(packed, size=tower.image_size, augmented=True)
+    judged = PackedPictures(packed, size=tower.image_size, augmented=False)
+    fold_of = assign_folds(learned.records, folds=run.held)
+    held = np.array([fold_of[record.group] == 0 for record in learned.records])
+    rows, held_rows = np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
+    need_both([learned.records[i] for i in rows], "What is learned from")
+    need_both([learned.records[i] for i in held_rows], "The held-out owners")
+    batches = _endless(learned, rows, recipe, run)
+
+    # 2. Tower with its update, and the head
+    inject_adapter_in_model(
+        LoraConfig(r=run.rank, lora_alpha=run.rank, target_modules=MATRICES), tower
+    )
+    for name, parameter in tower.named_parameters():
+        parameter.requires_grad_(".lora_" in name)
+    tower.to(device)
+    head = replace(recipe.head, hidden=recipe.head.hidden or 64).new_head(
+        sum(part_widths(recipe.parts, tower))
+    )
+    with torch.no_grad():
+        seen = [_embedded(next(batches)[0], tower, recipe, device) for _ in range(4)]
+    head.standardise_by(torch.cat(seen).cpu())
+    head.to(device).train()
+    update = [p for p in tower.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [{"params": update, "lr": run.rate}, {"params": head.parameters(), "lr": run.head_rate}],
+        weight_decay=1e-2,
+    )
+    schedule = [group["lr"] for group in optimiser.param_groups]
+
+    # 3. Steps, until the time is over
+    found: list[dict[str, float]] = []
+    best, began, step, progress = -1.0, time.monotonic(), 0, 0.0
+    with tqdm(total=100, desc="lora", unit="%") as bar:
+        while progress < 1:
+            for group, rate in zip(optimiser.param_groups, schedule, strict=True):
+                group["lr"] = rate * _rise_and_fall(progress)
+            pixels, labels = next(batches)
+            embedding = _embedded(pixels, tower, recipe, device)
+            tau = temperature(recipe.head, progress)
+            loss = causal_loss(
+                head, embedding, labels.to(device), weights=recipe.head.weights, tau=tau
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            step += 1
+            passed = (time.monotonic() - began) / (60 * run.minutes)
+            progress = step / run.steps if run.steps else passed
+            bar.update(int(100 * min(progress, 1)) - bar.n)
+            if progress * CHECKPOINTS < len(found) + 1:
+                continue
+            head.tau.fill_(tau)
+            auc = judge(judged, held_rows, tower, head, recipe, device)
+            found.append({"step": step, "loss": float(loss.detach()), **auc})
+            if auc["like"] > best:
+                best = auc["like"]
+                save_tower(tower, backbone, out / "tower")
+            report: dict[str, Any] = {
+                "backbone": backbone,
+                "run": asdict(run),
+                "parts": recipe.parts,
+            }
+            report |= {"learned": len(rows), "held out": len(held_rows), "checkpoints": found}
+            (out / "lora.json").write_text(json.dumps(report, indent=2) + "\n")
+            head.train()
+    return report
+
+
+class _Drawn(Sampler[int]):
+    """Rows without end, each drawn by its weight."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            yield from torch.multinomial(self._weight, DRAWN, replacement=True).tolist()
+
+
+def _endless(
+    learned: PackedPictures, rows: list[int], recipe: Recipe, run: LoraRun
+) -> Iterator[list[Tensor]]:
+    """Batches without end, in which classes and sets count as `balance` weighs them."""
+    weight = torch.zeros(len(learned))
+    weight[rows] = balance([learned.records[i] for i in rows], broad=recipe.broad)
+    workers = (os.cpu_count() or 1) if len(learned) > FEW else 0
+    loader = DataLoader(
+        learned,
+        batch_size=run.batch,
+        sampler=_Drawn(weight),
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+    return iter(loader)
+
+
+def _embedded(pixels: Tensor, tower: Tower, recipe: Recipe, device: torch.device) -> Tensor:
+    """[B, V, 3, S, S] -> float32 [B * V, D]."""
+    with mixed_precision(device):
+        trace = tower(pixels.flatten(0, 1).to(device), **needs(recipe.parts, tower))
+        return embed(trace, recipe.parts, tower).float()
+
+
+def _rise_and_fall(progress: float) -> float:
+    return min(1.0, progress * 20 + 0.01) * float(0.5 + 0.5 * np.cos(np.pi * min(progress, 1)))
+
+
+@torch.inference_mode()
+def judge(
+    judged: PackedPictures,
+    rows: list[int],
+    tower: Tower,
+    head: CausalHead,
+    recipe: Recipe,
+    device: torch.device,
+) -> dict[str, float]:
+    """AUC on the rows: of all, and of the sets of like content (of all where there are none)."""
+    head.eval()
+    loader = DataLoader(Subset(judged, rows), batch_size=64)
+    logits = torch.cat(
+        [
+            head(_embedded(pixels, tower, recipe, device)).logit.view(len(pixels), -1).mean(1).cpu()
+            for pixels, _ in loader
+        ]
+    ).numpy()
+    records = [judged.records[i] for i in rows]
+    labels = np.array([record.label for record in records])
+    like = np.array([record.set in LIKE for record in records])
+    if len(set(labels[like])) < 2:
+        like[:] = True
+    return {
+        "all": float(roc_auc_score(labels, logits)),
+        "like": float(roc_auc_score(labels[like], logits[like])),
+    }
+
+
+def save_tower(tower: Tower, backbone: str, folder: Path) -> None:
+    """Writes the tower with its update added to the matrices, as `load_tower("local-dir:FOLDER")`
+    reads it."""
+    layers = [module for module in tower.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        layer.merge()  # type: ignore[operator]
+    state = {
+        name.removeprefix("visual.").replace(".base_layer", ""): value.cpu().clone()
+        for name, value in tower.state_dict().items()
+        if ".lora_" not in name
+    }
+    for layer in layers:
+        layer.unmerge()  # type: ignore[operator]
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    save_shards(state, folder, metadata={"origin": f"{backbone} with a low-rank update"})
+    (folder / "config.json").write_text(json.dumps(_config(tower, backbone), indent=2) + "\n")
+
+
+def _config(tower: Tower, backbone: str) -> dict[str, Any]:
+    local = Path(backbone.removeprefix(LOCAL)) if backbone.startswith(LOCAL) else ASSETS / backbone
+    if (local / "config.json").is_file():
+        config = json.loads((local / "config.json").read_text())
+    else:
+        from open_clip import get_model_config
+
+        config = get_model_config(backbone.partition("/")[0])
+    kept = {
+        name: config[name] for name in ("embed_dim", "quick_gelu", "vision_cfg") if name in config
+    }
+    return kept | {"mean": tower.mean.flatten().tolist(), "std": tower.std.flatten().tolist()}
