@@ -49,7 +49,7 @@ def receive(stream: IO[bytes]) -> Any:
     try:
         return _made(json.loads(body.tobytes()), large)
     except (LookupError, TypeError, AttributeError, RecursionError):
-        raise ValueError("That is no message.") from None
+        raise ValueError("No message.") from None
 
 
 def exactly(stream: IO[bytes], size: int) -> bytes:
@@ -102,7 +102,7 @@ def _made(value: Any, large: list[np.ndarray]) -> Any:
         return found(str(value["sentence"]))
     if value["is"] == "data" and is_dataclass(found):
         return found(**{name: _made(one, large) for name, one in value["of"].items()})
-    raise ValueError("That is no message.")
+    raise ValueError("No message.")
 
 
 def _own_class(module: str, name: str) -> type:
@@ -110,5 +110,5 @@ def _own_class(module: str, name: str) -> type:
     found = getattr(sys.modules.get(module), name, None)
     ours = module.partition(".")[0] == "causalclip" and "." not in name
     if not ours or not isinstance(found, type) or found.__module__ != module:
-        raise ValueError("That is no message.")
+        raise ValueError("No message.")
     return found

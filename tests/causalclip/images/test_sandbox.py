@@ -119,7 +119,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("value", HOSTILE, ids=str)
 def test_nothing_but_results_is_made_of_what_comes_back(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"no message|reshape"):
+    with pytest.raises(ValueError, match=r"No message|reshape"):
         messages.receive(sent(value, b"abc"))
 
 
