@@ -63,6 +63,12 @@ RULES = (
     Rule("Ideogram", PROGRAM, _matches(r"ideogram\b")),
     Rule("FLUX", PROGRAM, _matches(r"black forest labs\b|ai generated;.*\bflux\b")),
     Rule("FLUX", ("flux:model",), bool),
+    Rule("Leonardo", PROGRAM, _matches(r"leonardo[. ]?(?:ai|interactive)\b")),
+    Rule("Stability AI", PROGRAM, _matches(r"stability[. ]?ai\b")),
+    Rule("Adobe Firefly", PROGRAM, _matches(r"adobe firefly\b")),  # Firefly alone is a camera
+    Rule("Midjourney", PROGRAM, _matches(r"midjourney\b")),
+    Rule("OpenAI", PROGRAM, _matches(r"openai\b|chatgpt\b")),
+    Rule("Kling", PROGRAM, _matches(r"kling ?ai\b")),
     Rule("mflux", COMMENT, _holds("mflux_version")),
     Rule("pollinations.ai", COMMENT, _holds("prompt", "model", "nologo")),
     Rule("Civitai", COMMENT, lambda value: "Civitai resources: [{" in value),
@@ -92,30 +98,61 @@ _STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
 _SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
 _JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _FLAGS = re.compile(r"\s--(?:ar|v|niji|stylize|chaos|sref) ?\d")
-_NAMES = (
-    (re.compile(r"\bmidjourney\b", re.I), "Midjourney"),
-    (re.compile(r"\bDALL[-·\N{BULLET} ]?E\b", re.I), "DALL-E"),
-    (re.compile(r"\b(?:gpt-image|chatgpt|openai)", re.I), "OpenAI"),
-    (re.compile(r"\bcomfy ?ui\b", re.I), "ComfyUI"),
-    (re.compile(r"\binvoke ?ai\b", re.I), "InvokeAI"),
-    (re.compile(r"\bnovel ?ai\b", re.I), "NovelAI"),
-    (
-        re.compile(r"\bstable[- ]?diffusion\b|\bautomatic1111\b|\bsd[- ]?xl\b", re.I),
-        "Stable Diffusion",
-    ),
-    (re.compile(r"\bfirefly\b", re.I), "Adobe Firefly"),
-    (re.compile(r"\bmade with google ai\b|\bgoogle (?:imagen|gemini)\b", re.I), "Google AI"),
-    (re.compile(r"\bimagined with ai\b|\bmeta ai\b", re.I), "Meta AI"),
-    (re.compile(r"\bleonardo\.ai\b", re.I), "Leonardo"),
-    (re.compile(r"\bdraw things\b", re.I), "Draw Things"),
-    (re.compile(r"\bfooocus\b", re.I), "Fooocus"),
-    (re.compile(r"\bswarmui\b", re.I), "SwarmUI"),
-    (re.compile(r"\bgrok\b", re.I), "Grok"),
+_NAMES = tuple(
+    (re.compile(pattern, re.IGNORECASE), generator)
+    for pattern, generator in (
+        (r"\bmid-?journey\b", "Midjourney"),
+        (r"\bDALL[-·\N{BULLET} ]?E\b", "DALL-E"),
+        (r"\b(?:gpt-?image|gpt-?4o|chatgpt|openai)|\bsora\b", "OpenAI"),
+        (r"\bcomfy ?ui\b", "ComfyUI"),
+        (r"\binvoke ?ai\b", "InvokeAI"),
+        (r"\bnovel ?ai\b", "NovelAI"),
+        (r"\bfooocus|ruined ?fooocus", "Fooocus"),
+        (r"\bswarm ?ui\b", "SwarmUI"),
+        (r"\bdraw ?things\b", "Draw Things"),
+        (r"\bstability ?ai\b|\bdream ?studio\b|\bstable image\b", "Stability AI"),
+        (r"\bstable[- ]?diffusion\b|\bautomatic1111\b|\bsd[- ]?xl\b", "Stable Diffusion"),
+        (r"\bfirefly\b", "Adobe Firefly"),
+        (
+            r"\bmade with google ai\b|\bgoogle[ _]?(?:ai\b|imagen|gemini)|\bnano ?banana\b",
+            "Google AI",
+        ),
+        (r"\bimagined with ai\b|\bmeta ai\b", "Meta AI"),
+        (r"\bleonardo[. ]?(?:ai|interactive)\b", "Leonardo"),
+        (r"\bideogram\b", "Ideogram"),
+        (r"\bgrok\b|\bx\.?ai\b|\baurora imagine\b", "Grok"),
+        (r"\bblack forest labs\b|\bflux[-._ ]?(?:[12]\b|dev|pro|schnell|kontext|api)", "FLUX"),
+        (r"\bimage playground\b|\bgenmoji\b", "Apple Image Playground"),
+        (r"\bpixel studio\b", "Google Pixel Studio"),
+        (
+            r"\bmicrosoft (?:responsible ai|designer)|\bbing image creator\b|\bpaint cocreator\b",
+            "Microsoft",
+        ),
+        (r"\b(?:amazon )?(?:nova canvas|titan image)|\bamazon bedrock\b", "Amazon"),
+        (r"\bmagic media\b", "Canva Magic Media"),
+        (r"\bkling(?: ?ai)?\b|\bkolors\b|可灵", "Kling"),
+        (r"\bhailuo|\bminimax\b|海螺", "MiniMax"),
+        (r"\bhunyuan|混元|元宝", "Tencent Hunyuan"),
+        (r"\bqwen\b|\btongyi\b|\bwanx(?:iang)?\b|通义", "Qwen"),
+        (r"\bdreamina\b|\bjimeng\b|即梦", "Jimeng"),
+        (r"\bdoubao\b|豆包", "Doubao"),
+        (r"\bseedream\b|\bseedance\b|\bbyteplus\b|\bvolcengine\b", "Seedream"),
+        (r"\brecraft\b", "Recraft"),
+        (r"\bkrea(?:\.ai| ai)\b", "Krea"),
+        (r"\breve\.com\b|\breve (?:image|ai)\b", "Reve"),
+        (r"\bplayground(?:ai\b| ai\b| v\d)", "Playground"),
+        (r"\bfal(?:\.ai|-ai)\b", "fal.ai"),
+        (r"\bfreepik (?:ai|mystic|pikaso)\b|\bmystic\b.{0,20}\bfreepik\b", "Freepik"),
+        (r"\bmflux\b", "mflux"),
+    )
 )
 # Names count only where a program signs: a caption about Midjourney is no mark of it, and OpenAI is
 # credited for the photographs that it hands out. Where an owner signs, only the phrases count that
 # generators themselves write there.
-_PROGRAMS = {"software", "generator", "ai system used"}
+_PROGRAMS = {"software", "generator"}
+# IPTC has no other use for these
+_DECLARED = {"ai system used", "version of the ai system", "ai prompt"}
+_PROMPT_KEYS = {"prompt", "negative_prompt", "negative prompt"}  # of a PNG text
 _OWNERS = {"credit", "source"}
 _PHRASES = (
     (re.compile(r"\s*made with google ai\b", re.I), "Google AI"),
@@ -130,6 +167,7 @@ def _has_settings(value: str) -> bool:
     return any(_SETTINGS.search(value[at : at + 300].split("\n", 1)[0]) for at in starts)
 
 
+SETTINGS_KEYS = ("parameters", "comment", "usercomment", "description", "prompt")
 _LOCAL: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
     ("SwarmUI", lambda key, value: "sui_image_params" in value[:400]),
     (
@@ -137,14 +175,81 @@ _LOCAL: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
         lambda key, value: key in ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream"),
     ),
     ("Fooocus", lambda key, value: key == "fooocus_scheme"),
-    ("ComfyUI", lambda key, value: key == "prompt" and '"class_type"' in value),
     ("ComfyUI", lambda key, value: key == "workflow" and '"nodes"' in value),
+    ("ComfyUI", lambda key, value: _is_workflow(value)),
     ("Midjourney", lambda key, value: bool(_JOB.search(value)) or len(_FLAGS.findall(value)) >= 2),
     (
         N_("Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)"),
-        lambda key, value: key in ("parameters", "comment", "usercomment") and _has_settings(value),
+        lambda key, value: key in SETTINGS_KEYS and _has_settings(value),
     ),
 )
+
+
+_GRAPH = re.compile(r"\bclass_type\b\W{1,4}\w"), re.compile(r"\binputs\b\W{1,4}[{\w]")
+
+
+def _is_workflow(value: str) -> bool:
+    """Return whether a text holds ComfyUI's graph of nodes.
+
+    ComfyUI writes it to PNG texts; nodes that save JPEG and WebP put it into any text field of
+    EXIF, as `prompt:{...}` or `Workflow: {...}`, some without the quotation marks.
+    """
+    if "{" not in value[:40]:
+        return False
+    graph = all(pattern.search(value) for pattern in _GRAPH)
+    return graph or ('"nodes"' in value and '"links"' in value and '"last_node_id"' in value)
+
+
+# Names of settings of an image generator in a JSON object, in lower case, without spaces and
+# underscores.
+_PROMPTS = {"prompt", "positiveprompt", "fullprompt", "c"}
+_SAMPLING = {
+    *(
+        "seed",
+        "steps",
+        "cfg",
+        "cfgscale",
+        "guidance",
+        "guidancescale",
+        "sampler",
+        "samplername",
+        "scheduler",
+    ),
+    *(
+        "negative",
+        "negativeprompt",
+        "uc",
+        "basemodel",
+        "basemodelname",
+        "model",
+        "modelname",
+        "loras",
+        "denoise",
+    ),
+}
+LEAST_SETTINGS = 3  # beside the prompt
+
+
+def read_settings(text: str) -> str | None:
+    """Return the program that wrote a JSON object of a generator's settings, or None if the text is
+    none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+
+    names = {re.sub(r"[ _]", "", name.lower()) for name in found}
+    if not names & _PROMPTS or len(names & _SAMPLING) < LEAST_SETTINGS:
+        return None
+    program = next(
+        (str(value) for name, value in found.items() if name.lower() in ("software", "version")), ""
+    )
+    by_program = next((generator for name, generator in _NAMES if name.search(program)), None)
+    return by_program or UNNAMED
 
 
 def find_text_marks(fields: Iterable[Field]) -> tuple[Mark, ...]:
@@ -193,12 +298,23 @@ def _generator(field: Field) -> str | None:
         if rule(key, value):
             return generator
     if key in _PROGRAMS:
-        return next((generator for name, generator in _NAMES if name.search(value[:1000])), None)
+        return name_of(value)
+    if key in _DECLARED or (field.where == "PNG text" and key in _PROMPT_KEYS):
+        return (
+            read_settings(value)
+            or name_of(value if key in _DECLARED else "")
+            or UNNAMED
+        )
     if key in _OWNERS:
         return next(
             (generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None
         )
-    return None
+    return read_settings(value)
+
+
+def name_of(program: str) -> str | None:
+    """Return the generator that a program's, a service's or a signer's name belongs to, or None."""
+    return next((generator for name, generator in _NAMES if name.search(program[:1000])), None)
 
 
 # China's mandatory label (GB 45438-2025): JSON, sometimes encoded twice, in any of six places of a
@@ -245,10 +361,8 @@ def read_label(text: str) -> tuple[str, Says] | None:
         label = _parse(label)
     if not isinstance(label, dict):
         return None
-    if label.get("exportType") == "generation" or str(
-        _inside(label, "aigc_info").get("aigc_label_type")
-    ) in ("1", "2"):
-        return "ByteDance", "is"
+    if program := _exported_by(label):
+        return program, "is"
     producer = label.get("ContentProducer") or label.get("ServiceProvider") or ""
     said = LABELS.get(str(label.get("Label", "")).strip())
     if said is None and not producer:
@@ -256,9 +370,23 @@ def read_label(text: str) -> tuple[str, Says] | None:
     return _producer_name(str(producer)), said or "is"
 
 
-def _inside(label: dict[str, Any], key: str) -> dict[str, Any]:
-    inside = label.get(key)
-    return inside if isinstance(inside, dict) else {"aigc_label_type": "none"}
+def _exported_by(label: dict[str, Any]) -> str | None:
+    """Return ByteDance's program that exported what it generated, or None.
+
+    Dreamina writes {"aigc_info": {"aigc_label_type": 0, "source_info": "dreamina"}, "data":
+    {"exportType": "generation", ...}}. A label type of 0 alone, and a product alone, stand on
+    edited photographs, too.
+    """
+    info, data = (
+        part if isinstance(part := label.get(key), dict) else {} for key in ("aigc_info", "data")
+    )
+    exports = label.get("exportType"), data.get("exportType")
+    if "generation" not in exports and str(info.get("aigc_label_type", "")) not in ("1", "2"):
+        return None
+    named = " ".join(
+        str(part.get(key, "")) for part in (info, data, label) for key in ("source_info", "product")
+    )
+    return name_of(named) or "ByteDance"
 
 
 def _parse(text: str) -> dict[str, Any] | None:

@@ -44,6 +44,7 @@ _XMP = {
     "AIPromptInformation": N_("AI prompt"),
     "Headline": N_("Headline"),
     "description": N_("Description"),
+    "UserComment": N_("Comment"),
 }
 _SOURCE_TYPE = "DigitalSourceType"
 # of generators, for causalclip/marks/texts.py
@@ -124,8 +125,9 @@ def _text(value: bytes) -> str:
     body = value[8:]
     if charset != "utf-16":
         return body.decode(charset, "replace")
-    # Without a byte order mark, the zero bytes of Latin letters tell it.
-    order = "utf-16-be" if body[0:1] == b"\0" else "utf-16-le"
+    # Without a byte order mark, the zero bytes of Latin letters tell it: they come first in a
+    # big-endian pair.
+    order = "utf-16-be" if body[0::2].count(0) > body[1::2].count(0) else "utf-16-le"
     return body.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode(order, "replace")
 
 

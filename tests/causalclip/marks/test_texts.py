@@ -63,6 +63,74 @@ def test_an_export_of_bytedance_is_a_label_where_it_says_so(kind: object, said: 
     assert found == (("ByteDance", "is") if said else None)
 
 
+def test_dreamina_says_generation_beside_a_label_of_zero() -> None:
+    info, data = (
+        {"aigc_label_type": 0, "source_info": "dreamina"},
+        {"product": "dreamina", "exportType": "generation"},
+    )
+    assert read_label(json.dumps({"aigc_info": info, "data": data})) == ("Jimeng", "is")
+    assert (
+        read_label(
+            json.dumps({"aigc_info": info, "data": {"product": "dreamina", "exportType": "edit"}})
+        )
+        is None
+    )
+
+
+GRAPH = '{"4": {"inputs": {"ckpt_name": "a"}, "class_type": "Loader"}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "generator"),
+    [
+        ("Camera maker", "Workflow: " + GRAPH, "ComfyUI"),
+        ("Camera", "prompt:" + GRAPH, "ComfyUI"),
+        ("Comment", GRAPH, "ComfyUI"),
+        ("Comment", GRAPH.replace('"', ""), "ComfyUI"),
+        ("Description", '{"last_node_id": 9, "nodes": [], "links": []}', "ComfyUI"),
+        (
+            "Description",
+            "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7",
+            "Stable Diffusion web UI",
+        ),
+        (
+            "Comment",
+            '{"Prompt": "a", "Negative": "b", "steps": 9, "seed": 1, "software": "RuinedFooocus"}',
+            "Fooocus",
+        ),
+        ("Comment", '{"prompt": "a", "steps": 9, "seed": 1, "sampler": "x"}', "an image generator"),
+        ("Software", "FooocusPlus 1.0.0", "Fooocus"),
+        ("Software", "Draw Things", "Draw Things"),
+        ("AI system used", "a model of our own", "an image generator"),
+        ("Camera maker", "Leonardo.Ai", "Leonardo"),
+    ],
+)
+def test_a_generator_is_named_wherever_it_writes(name: str, value: str, generator: str) -> None:
+    found = find_text_marks([Field("EXIF", name, value)])
+    assert [mark.generator.partition(" (")[0] for mark in found] == [generator]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Camera maker", "Firefly"),  # a camera
+        ("Description", "The inputs of a class; class types are listed in {braces}."),
+        ("Comment", '{"prompt": "Which seed was sown?", "model": "plough"}'),
+        ("Comment", '{"steps": 9, "seed": 1, "sampler": "x"}'),
+        ("Software", "Adobe Photoshop 26.0"),
+    ],
+)
+def test_what_no_generator_writes_is_no_mark(name: str, value: str) -> None:
+    assert find_text_marks([Field("EXIF", name, value)]) == ()
+
+
+def test_a_prompt_among_the_texts_of_a_png_is_a_mark() -> None:
+    assert (
+        find_text_marks([Field("PNG text", "prompt", "a cat")])[0].generator == "an image generator"
+    )
+    assert find_text_marks([Field("EXIF", "Description", "a prompt answer")]) == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [

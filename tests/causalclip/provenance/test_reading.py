@@ -326,3 +326,14 @@ def test_trust_list_holds_authorities_that_are_valid() -> None:
     assert len(certificates) == 15
     for certificate in certificates:
         assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_a_comment_in_utf_16_is_read_in_its_order_whatever_letter_it_starts_with(
+    order: str,
+) -> None:
+    text = "“Bubbles” in the sky\nSteps: 20, Sampler: Euler a, CFG scale: 7"
+    p = read_provenance(
+        jpeg_exif(exif_block({}, inner={37510: b"UNICODE\0" + text.encode(order)})), "JPEG"
+    )
+    assert p.marks[0].excerpt.startswith("“Bubbles”")
