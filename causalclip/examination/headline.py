@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Source = Literal["signature", "file", "mark", "pixels"]
 Origin = Literal[
     "generated",
+    "not validated",
     "part generated",
     "marked",
     "marked edited",
@@ -52,6 +53,7 @@ SIGNED = {
 }
 CLAIMED = {
     "generated": N_("The file says it was generated"),
+    "not validated": N_("Credentials that are not validated say it was generated"),
     "part generated": N_("The file says it was partly generated"),
     "marked": N_("It bears the mark of a generator"),
     "marked edited": N_("It bears the mark of an editor with generative AI"),
@@ -66,6 +68,7 @@ NAMED: dict[str, str] = {  # the same where it is known who signed, or whose mar
     SIGNED["part generated"]: N_("{name} signed that a part of it was generated"),
     SIGNED["captured"]: N_("{name} signed that it was captured"),
     CLAIMED["generated"]: N_("The file says that it was made with {name}"),
+    CLAIMED["not validated"]: N_("Credentials, not validated, say it was made with {name}"),
     CLAIMED["marked"]: N_("{name}'s mark is on it"),
     CLAIMED["marked edited"]: N_("{name}'s mark is on it"),
     CLAIMED["edited"]: N_("The file says that it was edited with {name}"),
@@ -77,6 +80,7 @@ BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a ter
     SIGNED["part generated"]: N_("signed as part generated"),
     SIGNED["captured"]: N_("signed as captured"),
     CLAIMED["generated"]: N_("file says generated"),
+    CLAIMED["not validated"]: N_("credentials say generated, not validated"),
     CLAIMED["part generated"]: N_("file says part generated"),
     CLAIMED["marked"]: N_("bears a generator's mark"),
     CLAIMED["marked edited"]: N_("bears an AI editor's mark"),
@@ -218,15 +222,12 @@ def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
         return p.proof.generator
     if proved:
         return p.credentials.organisation or p.credentials.signer
-    if claimed not in ("generated", "edited", *ON_PIXELS):
+    strongest = next(iter(p.claimed_marks), None)
+    if strongest is None or strongest.says not in ("is", "in part"):
         return ""
-    edited, on_pixels = claimed in ("edited", "marked edited"), claimed in ON_PIXELS
-    named = [
-        mark
-        for mark in p.claimed_marks
-        if mark.named and mark.says == "is" and mark.edited == edited
-    ]
-    return next((mark.generator for mark in named if mark.on_pixels == on_pixels), "")
+    alike = (mark for mark in p.claimed_marks if mark.says == strongest.says)
+    named = (mark for mark in alike if mark.named and mark.edited == strongest.edited)
+    return next((m.generator for m in named if m.on_pixels == strongest.on_pixels), "")
 
 
 def _title(band: Band | None) -> str:
@@ -270,21 +271,20 @@ def _signed(p: Provenance) -> Origin:
 
 def _claimed(p: Provenance) -> Origin:
     """What the file says without a signature that counts."""
-    credentials = (
-        p.credentials.source_types
-        if p.credentials.state in ("unknown signer", "unvalidated")
-        else ()
-    )
-    said = _strongest(credentials + p.source_types)
-    if said not in ("", "captured"):
-        return said
-    made = [mark for mark in p.claimed_marks if not mark.edited and mark.says == "is"]
-    if made:
-        return "marked" if all(mark.on_pixels for mark in made) else "generated"
-    edited = [mark for mark in p.claimed_marks if mark.edited]
-    if edited:
-        return "marked edited" if all(mark.on_pixels for mark in edited) else "edited"
-    return next((mark.says for mark in p.claimed_marks if mark.says != "is"), said)
+    mark = next(iter(p.claimed_marks), None)
+    if mark is None:
+        known = p.credentials.state in ("unknown signer", "unvalidated")
+        said = (p.credentials.source_types if known else ()) + p.source_types
+        return "captured" if any(claim.kind == "captured" for claim in said) else ""
+    if mark.says == "in part":
+        return "part generated"
+    if mark.says != "is":
+        return mark.says
+    if mark.certainty == "not validated":
+        return "not validated"
+    if mark.edited:
+        return "marked edited" if mark.on_pixels else "edited"
+    return "marked" if mark.on_pixels else "generated"
 
 
 def _proof(p: Provenance, proved: Origin) -> str:

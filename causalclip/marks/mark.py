@@ -13,12 +13,28 @@ from causalclip.images.jpeg import LUMA
 from causalclip.languages import N_
 
 Kind = Literal[
-    "signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"
+    "signature",
+    "credentials",
+    "label",
+    "metadata",
+    "visible mark",
+    "invisible mark",
+    "file name",
+    "size",
 ]
-Certainty = Literal["proof", "claim", "hint"]
-Says = Literal["is", "may be", "is suspected"]  # what a label says: generated
+Certainty = Literal["signed", "not validated", "declared", "stamped", "hinted"]
+CERTAINTIES: tuple[Certainty, ...] = (  # the strongest first
+    "signed",
+    "not validated",
+    "declared",
+    "stamped",
+    "hinted",
+)
+Says = Literal["is", "in part", "may be", "is suspected"]  # generated
+STATEMENTS: tuple[Says, ...] = "is", "in part", "may be", "is suspected"
 KINDS = (
     N_("signature"),
+    N_("credentials"),
     N_("visible mark"),
     N_("invisible mark"),
     N_("metadata"),
@@ -46,19 +62,20 @@ class Field:
 class Mark:
     """What a generator or an editor left in a file or on its pixels.
 
-    generator: whose mark it is. certainty: a "proof" cannot be made by somebody else, a "claim"
-    says so deliberately, a "hint" is usual for a generator and proves nothing alone. where: in
-    words. excerpt: the mark's beginning, cleaned, not escaped. box: x0, y0, x1, y1 in pixels of the
-    upright picture, for a visible mark. edited: whether it says that a picture was edited with
-    generative AI, not that it was generated. says: whether that the picture is, or may be
-    generated, or that a platform suspects it.
+    generator: whose mark it is. certainty: what is "signed" nobody else can write; credentials that
+    are "not validated", what is "declared" in a file and what is "stamped" on a picture say so
+    deliberately, and anybody can make them; what is "hinted" is usual for a generator and proves
+    nothing alone. where: in words. excerpt: the words that were read, or their beginning, cleaned,
+    not escaped. box: x0, y0, x1, y1 in pixels of the upright picture, for a visible mark. edited:
+    whether it says that a picture was edited with generative AI, not that it was generated. says:
+    whether the picture or a part of it is, or may be generated, or that a platform suspects it.
     """
 
     generator: str
     where: str
     excerpt: str = ""
     kind: Kind = "metadata"
-    certainty: Certainty = "claim"
+    certainty: Certainty = "declared"
     box: Box | None = None
     edited: bool = False
     says: Says = "is"
@@ -67,6 +84,13 @@ class Mark:
     def named(self) -> bool:
         """Whether it is known whose mark it is."""
         return self.generator not in (UNNAMED, UNKNOWN_SERVICE)
+
+    @property
+    def rank(self) -> tuple[int, bool, int, bool]:
+        """Its place among the marks of a picture, the smallest first: by what it says, then by how
+        certain it is."""
+        said, certain = STATEMENTS.index(self.says), CERTAINTIES.index(self.certainty)
+        return said, self.edited, certain, not self.named
 
     @property
     def on_pixels(self) -> bool:

@@ -256,7 +256,7 @@ def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mar
     """
     found = list(_visible(pixels))
     if watermark := find_watermark(pixels):
-        found.append(Mark(watermark[0], PIXELS, kind="invisible mark"))
+        found.append(Mark(watermark[0], PIXELS, kind="invisible mark", certainty="stamped"))
     for x0, y0, x1, y1 in inside:
         found += [_moved(mark, x0, y0) for mark in _visible(pixels[y0:y1, x0:x1])]
     return tuple({(mark.generator, mark.kind): mark for mark in found}.values())
@@ -272,7 +272,14 @@ def _visible(pixels: np.ndarray) -> Iterator[Mark]:
 
 
 def _mark(generator: str, corner: str, box: Box, *, edited: bool = False) -> Mark:
-    return Mark(generator, WHERE[corner], kind="visible mark", box=box, edited=edited)
+    return Mark(
+        generator,
+        WHERE[corner],
+        kind="visible mark",
+        certainty="stamped",
+        box=box,
+        edited=edited,
+    )
 
 
 def _moved(mark: Mark, x: int, y: int) -> Mark:

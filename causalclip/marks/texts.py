@@ -26,7 +26,7 @@ class Rule:
     generator: str
     keys: tuple[str, ...]
     says: Callable[[str], bool]
-    certainty: Certainty = "claim"
+    certainty: Certainty = "declared"
     edited: bool = False
 
 
@@ -85,10 +85,10 @@ RULES = (
         "Topaz",
         ("software",),
         _matches(r"topaz (?:gigapixel|photo|sharpen|denoise)"),
-        "hint",
+        "hinted",
         edited=True,
     ),
-    Rule("Luminar Neo", ("software",), _matches(r"luminar neo\b"), "hint", edited=True),
+    Rule("Luminar Neo", ("software",), _matches(r"luminar neo\b"), "hinted", edited=True),
 )
 
 
@@ -266,7 +266,7 @@ def find_hidden_marks(text: str, *, signed: bool) -> tuple[Mark, ...]:
     """The marks in a text that was hidden in the lowest bits: NovelAI's JSON, or a web UI's
     settings. signed: whether NovelAI signed it with the pixels."""
     if signed:
-        return (Mark("NovelAI", LOWEST, clean(text, limit=160), "signature", "proof"),)
+        return (Mark("NovelAI", LOWEST, clean(text, limit=160), "signature", "signed"),)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -300,11 +300,7 @@ def _generator(field: Field) -> str | None:
     if key in _PROGRAMS:
         return name_of(value)
     if key in _DECLARED or (field.where == "PNG text" and key in _PROMPT_KEYS):
-        return (
-            read_settings(value)
-            or name_of(value if key in _DECLARED else "")
-            or UNNAMED
-        )
+        return read_settings(value) or name_of(value if key in _DECLARED else "") or UNNAMED
     if key in _OWNERS:
         return next(
             (generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None
@@ -508,9 +504,9 @@ def find_hints(name: str, width: int, height: int) -> Iterator[Mark]:
     """What a file's name and its picture's size hint at."""
     named, sized = by_name(name), by_size(width, height)
     if named:
-        yield Mark(named, "file name", name, kind="file name", certainty="hint")
+        yield Mark(named, "file name", name, kind="file name", certainty="hinted")
     if sized:
-        yield Mark(sized, "size", f"{width} x {height}", kind="size", certainty="hint")
+        yield Mark(sized, "size", f"{width} x {height}", kind="size", certainty="hinted")
 
 
 def by_name(name: str) -> str | None:

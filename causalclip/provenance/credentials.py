@@ -135,16 +135,17 @@ class Credentials:
 
     state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed
     otherwise.
-    signer: the names in the certificate. organisation: the one that it was issued to. generator:
-    the program that wrote the claim. signed: when, by a time stamp. source_types: of the active
-    manifest first, then of earlier versions and parts. actions: of the active manifest. problems:
-    codes of what failed.
+    signer: the names in the certificate. organisation: the one that it was issued to. agents: the
+    programs that its actions name. generator: the program that wrote the claim. signed: when, by a
+    time stamp. source_types: of the active manifest first, then of earlier versions and parts.
+    actions: of the active manifest. problems: codes of what failed.
     """
 
     state: State
     sentence: str
     signer: str = ""
     organisation: str = ""
+    agents: tuple[str, ...] = ()
     generator: str = ""
     signed: str = ""
     actions: tuple[str, ...] = ()
@@ -218,6 +219,7 @@ def _understand(report: dict[str, Any]) -> Credentials:
         signer=clean(", ".join(str(n) for n in names if n), limit=120),
         organisation=clean(str(signature.get("issuer") or ""), limit=60),
         generator=_generator(active),
+        agents=_agents(active),
         signed=clean(str(signature.get("time") or ""), limit=40),
         actions=tuple(
             dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active))
@@ -234,6 +236,13 @@ def _generator(manifest: dict[str, Any]) -> str:
         manifest.get("claim_generator") or ""
     )
     return clean(text, limit=120)
+
+
+def _agents(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """The programs that its actions name, such as "GPT-4o" or "Adobe Firefly"."""
+    named = (action.get("softwareAgent") for action in _actions(manifest))
+    names = (agent.get("name", "") if isinstance(agent, dict) else agent or "" for agent in named)
+    return tuple(dict.fromkeys(clean(str(name), limit=80) for name in names if name))[:10]
 
 
 def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:

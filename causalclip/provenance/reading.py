@@ -22,6 +22,7 @@ from causalclip.images.jpeg import nearest_quality
 from causalclip.languages import N_, _
 from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
+from causalclip.provenance.claims import find_claims
 from causalclip.provenance.containers import open_head, read_blocks
 from causalclip.provenance.credentials import (
     Credentials,
@@ -119,13 +120,15 @@ class Provenance:
 
     @property
     def claimed_marks(self) -> tuple[Mark, ...]:
-        """The marks that say something by themselves: all but hints, and proofs."""
-        return tuple(mark for mark in self.marks if mark.certainty == "claim")
+        """The marks that say something by themselves and that anybody can make, the strongest
+        first."""
+        said = (mark for mark in self.marks if mark.certainty not in ("signed", "hinted"))
+        return tuple(sorted(said, key=lambda mark: mark.rank))
 
     @property
     def proof(self) -> Mark | None:
-        """The mark that nobody but its generator can make."""
-        return next((mark for mark in self.marks if mark.certainty == "proof"), None)
+        """The generator's own signature over the pixels."""
+        return next((mark for mark in self.marks if mark.kind == "signature"), None)
 
     @property
     def mark_names(self) -> tuple[str, ...]:
@@ -210,7 +213,9 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
         notes=(*metadata.notes, *found.notes),
     )
     yield found
-    yield replace(found, credentials=read_credentials(data, name))
+    credentials = read_credentials(data, name)
+    claims = find_claims(credentials, metadata.source_types)
+    yield replace(found, credentials=credentials, marks=(*claims, *found.marks))
 
 
 def read_tables(data: bytes) -> JpegTables | None:
@@ -233,6 +238,15 @@ _SAID_OF = {
     "is suspected": N_(
         "The file is labelled as one that a platform suspects to have been generated: {generator}."
     ),
+    "not validated": N_(
+        "Content Credentials in the file, which are not validated, say that it was generated: "
+        "{generator}."
+    ),
+    "not validated in part": N_(
+        "Content Credentials in the file, which are not validated, say that a part of it was "
+        "generated: {generator}."
+    ),
+    "in part": N_("The file says that a part of it was generated: {generator}."),
     "generated": N_("The file carries a mark of an image generator: {generator}."),
     "unnamed": N_("The file carries a mark of an image generator, which it does not name."),
     "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
@@ -254,6 +268,8 @@ def _summary(p: Provenance) -> str | None:
     told = sorted([t for t in types if t.kind == "captured"] + made, key=_rank)
     if p.proof:
         return _(_SAID_OF["proof"], generator=_(p.proof.generator))
+    if p.claimed_marks and p.claimed_marks[0].certainty == "not validated":
+        return mark_sentence(p.claimed_marks[0])
     if p.credentials.state == "invalid":
         return _(
             "Its Content Credentials do not hold: file or credentials were changed after signing."
@@ -263,7 +279,7 @@ def _summary(p: Provenance) -> str | None:
     if generated or part:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
-    for mark in sorted(p.claimed_marks, key=lambda mark: (mark.says != "is", mark.edited)):
+    for mark in p.claimed_marks:
         return mark_sentence(mark)
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _(
@@ -288,7 +304,9 @@ def _summary(p: Provenance) -> str | None:
 
 def mark_sentence(mark: Mark) -> str:
     """What a mark that is more than a hint says, and whose it is where that is known."""
-    if mark.says != "is":
+    if mark.certainty == "not validated":
+        said = _SAID_OF["not validated" if mark.says == "is" else "not validated in part"]
+    elif mark.says != "is":
         said = _SAID_OF[mark.says]
     elif mark.on_pixels:
         said = _SAID_OF["marked edited" if mark.edited else "marked"]

@@ -67,7 +67,7 @@ def test_a_name_is_a_hint_that_changes_no_headline() -> None:
         examine_file(data, detector, name=given, until=Stage.VERDICT) for given in ("", name)
     )
     (hint,) = named.provenance.marks
-    assert (hint.generator, hint.kind, hint.certainty) == ("Gemini", "file name", "hint")
+    assert (hint.generator, hint.kind, hint.certainty) == ("Gemini", "file name", "hinted")
     assert unnamed.provenance.marks == named.provenance.claimed_marks == ()
     assert named.headline.title == unnamed.headline.title
     assert "proves nothing alone" in named.provenance.summary()

@@ -20,13 +20,14 @@ from causalclip.examination.messages import NO_ANSWER, EmpiricalPrecision, empir
 from causalclip.examination.stability import encode
 from causalclip.marks.mark import Mark, Says
 from causalclip.paths import ASSETS
+from causalclip.provenance.claims import find_claims
 from causalclip.provenance.credentials import Credentials, SourceType, State, source_type
 from causalclip.provenance.reading import Provenance
 from tests.makers.pictures import cartoon, chart, page
 
 HERE, EARLIER = "Content Credentials", "Content Credentials of an earlier version or a part"
 MARK = Mark("NovelAI", "PNG text, Software", "NovelAI")
-HINT = Mark("Gemini", "file name", kind="file name", certainty="hint")
+HINT = Mark("Gemini", "file name", kind="file name", certainty="hinted")
 BANDS = ("likely not generated", "inconclusive", "likely generated")
 
 
@@ -43,10 +44,12 @@ def file(
         state, "", signer="Ada" if state != "none" else "", source_types=types
     )
     said = (claim("XMP", xmp),) if xmp else ()
-    return Provenance(credentials, source_types=said, marks=(MARK,) if mark else ())
+    marks = (*find_claims(credentials, said), *((MARK,) if mark else ()))
+    return Provenance(credentials, source_types=said, marks=marks)
 
 
 SAID = "The file says it was generated"
+NOT_VALIDATED = "Credentials that are not validated say it was generated"
 
 
 def signed(*types: SourceType) -> Provenance:
@@ -69,16 +72,20 @@ CASES = {
     "xmp": (file(xmp=GENERATED), SAID, "file"),
     "xmp captured": (file(xmp=CAPTURED), "Inconclusive", "pixels"),
     "mark and captured": (file(mark=True, xmp=CAPTURED), SAID, "file"),
-    "unknown signer": (self_signed(claim(HERE, GENERATED)), SAID, "file"),
+    "unknown signer": (self_signed(claim(HERE, GENERATED)), NOT_VALIDATED, "file"),
     "signed": (signed(claim(HERE, GENERATED)), "Signed as generated", "signature"),
     "signed, captured": (signed(claim(HERE, CAPTURED)), "Signed as captured", "signature"),
     "signed, part": (signed(claim(EARLIER, GENERATED)), "Signed as partly generated", "signature"),
     "signed, part captured": (signed(claim(EARLIER, CAPTURED)), "Inconclusive", "pixels"),
-    "not validated": (file(state="unvalidated", types=(claim(HERE, GENERATED),)), SAID, "file"),
+    "not validated": (
+        file(state="unvalidated", types=(claim(HERE, GENERATED),)),
+        NOT_VALIDATED,
+        "file",
+    ),
     "does not hold": (
         file(state="invalid", types=(claim(HERE, GENERATED),)),
-        "Inconclusive",
-        "pixels",
+        NOT_VALIDATED,
+        "file",
     ),
 }
 
@@ -151,7 +158,10 @@ def visible(generator: str = "Gemini", *, edited: bool = False) -> Mark:
             (Mark("Doubao", "XMP, AIGC", kind="label", says="may be"), visible()),
             "It bears the mark of a generator",
         ),
-        ((Mark("Topaz", "EXIF, Software", certainty="hint", edited=True),), "Likely not generated"),
+        (
+            (Mark("Topaz", "EXIF, Software", certainty="hinted", edited=True),),
+            "Likely not generated",
+        ),
     ],
 )
 def test_marks_lead_and_hints_do_not(marks: tuple[Mark, ...], title: str) -> None:

@@ -67,7 +67,7 @@ SOURCES = {  # what is known of the file, and what the sentence must say of it
     ),
     "bears a mark": (marked(STAR), ("Gemini's mark is on it", "can be forged")),
     "proved by a generator": (
-        marked(Mark("NovelAI", "lowest bits", kind="signature", certainty="proof")),
+        marked(Mark("NovelAI", "lowest bits", kind="signature", certainty="signed")),
         ("NovelAI signed that it was generated", "its signature holds"),
     ),
     "pixels": (Provenance(NOBODY), ()),

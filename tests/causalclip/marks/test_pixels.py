@@ -92,7 +92,7 @@ def test_gemini_star_is_boxed_in_every_layout(
 ) -> None:
     marks = find_marks(starred(photograph(width, height), size, margin))
     assert [(mark.generator, mark.kind, mark.certainty) for mark in marks] == [
-        ("Gemini", "visible mark", "claim")
+        ("Gemini", "visible mark", "stamped")
     ]
     assert_stays_a_claim(marks)
     x, y = width - margin - size, height - margin - size
@@ -131,7 +131,7 @@ def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
     stamp."""
     claims = Provenance(without_claims("none"), marks=marks)
     headline = make_headline(claims, "likely not generated")
-    assert {mark.certainty for mark in marks} == {"claim"}
+    assert {mark.certainty for mark in marks} == {"stamped"}
     assert headline.source == "mark"
     assert "Anybody can stamp it." in headline.claimed
     assert headline.proved.startswith("Nothing")

@@ -297,7 +297,7 @@ def test_a_signature_holds_in_every_lossless_file(
 ) -> None:
     *_decoded, found = decode(encode(Image.fromarray(signed), name, **options), name)  # type: ignore[arg-type]
     (mark,) = find_hidden_marks(found[0], signed=found[1])
-    assert (mark.generator, mark.kind, mark.certainty) == ("NovelAI", "signature", "proof")
+    assert (mark.generator, mark.kind, mark.certainty) == ("NovelAI", "signature", "signed")
 
 
 def damaged(signed: np.ndarray) -> Iterator[np.ndarray]:
@@ -311,7 +311,7 @@ def test_one_changed_pixel_is_no_proof(signed: np.ndarray) -> None:
     for pixels in damaged(signed):
         found = read_hidden(Image.fromarray(pixels))
         (mark,) = find_hidden_marks(found[0], signed=found[1])  # still what anybody can write
-        assert (mark.generator, mark.certainty) == ("NovelAI", "claim")
+        assert (mark.generator, mark.certainty) == ("NovelAI", "declared")
 
 
 def test_another_key_is_no_proof(signed: np.ndarray) -> None:
