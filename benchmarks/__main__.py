@@ -32,7 +32,8 @@ BENCHMARKS = {
     "load": "many clients at once",
 }
 ALONE = {
-    "marks": "marks of generators, found on --files, and on real pictures by mistake",
+    "marks": "marks found on --files; with --pictures 1 also on real pictures, by mistake",
+    "stars": "whether the detector learns from Gemini's star",
     "victim": "attacks on one language model, purified, read by --victim, one from another seed",
     "pages": "writes docs/measured.md and the measured parts of other pages",
 }

@@ -86,12 +86,11 @@ def front() -> str:
 
 def _of_marks() -> str:
     report = read("marks")
-    wrong = sum(
-        row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"])
-    )
+    rows = [row for row in report["marks"] if row["part"] != "built on"]
+    seen, found = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
     return (
-        f"Of {report['seen']} files with a mark, of {report['owners']} owners, {report['found']} "
-        f"name their generator. Of {report['real pictures']:,} real pictures, {wrong} bear a "
+        f"Of {seen} files with a mark, of owners on whose files nothing was built, {found} are "
+        f"headlined by it. Of {report['real pictures']:,} real pictures, {report['false']} bear a "
         "visible or invisible mark by mistake ([by mark](docs/measured.md))."
     )
 

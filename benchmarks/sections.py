@@ -433,32 +433,40 @@ def purification(read: Reports) -> Told:
 
 @_section("Which marks of generators does it find?", "marks")
 def marks(read: Reports) -> Told:
-    report = read("marks")
-    rows = {f"{row['generator']}, {row['kind']}": row for row in report["marks"]}
-    star = {
-        name: {"found": n, "seen": report["star"]["seen"]}
-        for name, n in report["star"].items()
-        if name != "seen"
+    report, stars = read("marks"), read("stars")
+    parts = {
+        "looked at once": "owners that were looked at once, when everything was built",
+        "first": "owners held out since the first round, of 2026-11-30",
+        "built on": "owners whose files the readers were built on",
     }
-    wrong = sum(
-        row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"])
-    )
+    once = [row for row in report["marks"] if row["part"] == "looked at once"]
+    seen = sum(row["seen"] for row in once)
     words = (
-        f"Of {report['seen']} marked files of {report['owners']} owners whose files no template "
-        f"was fitted on, {report['found']} name their generator; on {report['real pictures']:,} "
-        f"real pictures, {wrong} bear a visible or invisible mark by mistake. Marks in metadata "
-        "are not counted there: they helped to sort the pictures. Two rules were changed after a "
-        "look: Grok's loosened for four missed files, the star's tightened for a glint. "
-        f"{report.get('note', '')} In the screenshot it is known where the picture "
-        f"is.{_of_stars(report['score'])}"
+        f"Of {seen} marked files of owners that were looked at once, "
+        f"{sum(row['headlined'] for row in once)} are headlined by their mark and "
+        f"{sum(row['found'] for row in once)} name its generator, where the file does. "
+        f"{report['missing']} files of the table could not be had this time. On "
+        f"{report['real pictures']:,} real pictures, {report['false']} bear a visible or "
+        "invisible mark by mistake; marks in metadata are not counted there: they helped to sort "
+        f"the pictures. {report.get('note', '')}{_of_stars(stars)}"
     )
-    columns = {"files": "{seen}", "found": "{found}"}
-    tables = [
-        tabulate("mark", rows, columns | {"false, on real pictures": "{false}"}),
-        tabulate(
-            "Gemini's star on copies", star, columns, "the same files, as others pass them on"
-        ),
-    ]
+    columns = {
+        "owners": "{owners}",
+        "files": "{seen}",
+        "headlined": "{headlined}",
+        "named": "{found}",
+        "1,280 px, quality 80": "{1,280 px, quality 80}",
+        "800 px, quality 70": "{800 px, quality 70}",
+    }
+    tables = []
+    for part, title in parts.items():
+        rows = {
+            f"{row['generator']}, {row['kind']}": row
+            for row in report["marks"]
+            if row["part"] == part
+        }
+        if rows:
+            tables.append(tabulate("mark", rows, columns, title))
     return Told(words, tables)
 
 

@@ -252,13 +252,12 @@ def purification(read: Reports) -> str:
 def found_marks(read: Reports) -> str:
     """Marks of generators."""
     report = read("marks")
-    wrong = sum(
-        row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"])
-    )
+    unseen = [row for row in report["marks"] if row["part"] != "built on"]
+    seen, found = (sum(row[name] for row in unseen) for name in ("seen", "found"))
     rows = []
     for title, some, of in (
-        (_("marked files of unseen owners: generator named"), report["found"], report["seen"]),
-        (_("real pictures: a mark by mistake"), wrong, report["real pictures"]),
+        (_("marked files of unseen owners: generator named"), found, seen),
+        (_("real pictures: a mark by mistake"), report["false"], report["real pictures"]),
     ):
         shares = _("{some} of {all}", some=number(some), all=number(of))
         rows.append([title, bar(some / of, wilson(some, of)), shares])
