@@ -26,6 +26,7 @@ BENCHMARKS = {
     "ablation": "what each piece of the method adds",
     "heads": "the causal and the linear head on the same test pictures",
     "curve": "the price of independence: AUC against what the held-back part shares and tells",
+    "fewshot": "what a correction from a reader's own pictures gains",
     "projection": "what passes the mask and what is held back, as a picture",
     "purification": "answers that defences keep under attack",
     "latency": "seconds and memory of a detection and of a purification",

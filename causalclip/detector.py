@@ -34,9 +34,11 @@ from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
+from causalclip.languages import _
 from causalclip.method import CausalHead
 from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, detector_folder
-from causalclip.reference import Profile, Standing
+from causalclip.private_head import PrivateHead
+from causalclip.reference import COMMAND, NO_PROFILE, BadProfile, Profile, Standing
 
 DEFAULT = HEADS[DEFAULT_HEAD]
 IMAGE_TYPES = "image-type.safetensors"
@@ -88,6 +90,7 @@ class Detection:
     seconds: the time it took.
     profile: of the archive that it is held to, if it is. kind: what is no photograph gets no
     answer.
+    correction: log-odds that the profile's private head added.
     head: "causal" where the mask is the picture's own, "linear" where all pictures have the same.
     """
 
@@ -109,19 +112,22 @@ class Detection:
     profile: Profile | None = None
     kind: ImageType = "photograph"
     head: Head = "linear"
+    correction: float = 0.0
 
     @property
     def standing(self) -> Standing | None:
         """Where the score stands among the archive's; None without one, and where there is no
         answer."""
         held = None if self.band == "no answer" else self.profile
-        return held.standing(self.probability, high=self.high) if held else None
+        shipped = sigmoid(self.logit - self.correction)
+        return held.standing(self.probability, high=self.high, shipped=shipped) if held else None
 
     @property
     def measured_as(self) -> str | None:
-        """The revision whose benchmark speaks of its answer; None where an archive's threshold made
-        it another one."""
-        return None if self.profile and self.profile.raised(self.high) else self.revision
+        """The revision whose benchmark speaks of its answer; None where an archive's threshold or
+        private head made it another one."""
+        own = self.profile and (self.profile.private or self.profile.raised(self.high))
+        return None if own else self.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +169,8 @@ class Judgement:
 
     [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here
     (channels) and would add with 1 - mask (held), and the patches' total on the average picture
-    (neutral). [V] each: bias and offset. The logit is sum(channels) + bias, and also causal .
-    embedding + offset.
+    (neutral). [V] each: bias, offset, and correction: what a private head added, which is in the
+    others already. The logit is sum(channels) + bias, and also causal . embedding + offset.
     """
 
     mask: Tensor
@@ -175,6 +181,7 @@ class Judgement:
     neutral: Tensor
     bias: Tensor
     offset: Tensor
+    correction: Tensor
 
     @classmethod
     def joined(cls, few: Sequence["Judgement"]) -> "Judgement":
@@ -191,7 +198,15 @@ class Judgement:
         offset = (channels - causal * embedding).sum(1)
         non_causal, held = self.non_causal * chosen, self.held * chosen
         return Judgement(
-            self.mask, causal, non_causal, channels, held, self.neutral, 0 * self.bias, offset
+            self.mask,
+            causal,
+            non_causal,
+            channels,
+            held,
+            self.neutral,
+            0 * self.bias,
+            offset,
+            0 * self.bias,
         )
 
 
@@ -222,6 +237,7 @@ class Detector:
             masks or {},
         )
         self.profile: Profile | None = None
+        self.private: PrivateHead | None = None
         # without it, every image is taken for a photograph
         self.image_types: ImageTypeClassifier | None = None
         for head in heads.values():
@@ -294,7 +310,13 @@ class Detector:
         held.config = replace(
             self.config, calibration=replace(calibration, high=profile.high(calibration.high))
         )
-        held.profile = profile
+        held.profile, held.private = profile, profile.private
+        if held.private is not None:
+            for kind, head in self.heads.items():
+                try:
+                    held.private.direction(kind, len(head.shift))
+                except ValueError as error:
+                    raise BadProfile(_(NO_PROFILE, command=COMMAND)) from error
         return held
 
     @property
@@ -359,7 +381,33 @@ class Detector:
             profile=self.profile,
             kind=verdict.kind,
             head=self.config.head,
+            correction=float(judged.correction.sum()),
         )
+
+    @torch.inference_mode()
+    def represent(self, pixels: np.ndarray) -> tuple[Verdict, np.ndarray]:
+        """The verdict without a profile, and what a private head learns from.
+
+        Returns:
+            The verdict, and float32 [K * D]: for each kind of view, in the order of the config's
+            shares, the standardised embedding as the verdict weighs its views, divided by the root
+            of the kind's share.
+        """
+        shipped = copy.copy(self)
+        shipped.private = None
+        views, quality = self._plan(pixels), compression(pixels)
+        shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
+        needed, parts = needs(self.config.parts, self.tower), self.config.parts
+        few = (shots[first : first + BATCH] for first in range(0, len(views), BATCH))
+        embedding = torch.cat([embed(self.tower(s, **needed), parts, self.tower) for s in few])
+        judged = shipped._judge(views, embedding, weight)
+        image_type = self._image_type(views, embedding, blank=is_blank(pixels))
+        found = []
+        for kind, share in self.config.share.items():
+            head, rows = self.heads[kind], [i for i, v in enumerate(views) if v.kind == kind]
+            E = (embedding[rows] - head.shift) / head.scale
+            found.append((weight[rows, None] * E).sum(0) / share**0.5)
+        return shipped._verdict(judged, quality, image_type), torch.cat(found).numpy()
 
     @torch.inference_mode()
     def judge(self, pixels: np.ndarray) -> Verdict:
@@ -491,10 +539,13 @@ class Detector:
     def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judgement:
         """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the
         raw logit."""
+        part = weight  # of each view in the whole, for what is in log-odds already
         weight = weight * self.config.calibration.scale
         mask, causal, non_causal, channels, held, neutral = torch.zeros(6, *embedding.shape)
-        bias, offset = torch.zeros(2, len(views))
-        judged = Judgement(mask, causal, non_causal, channels, held, neutral, bias, offset)
+        bias, offset, correction = torch.zeros(3, len(views))
+        judged = Judgement(
+            mask, causal, non_causal, channels, held, neutral, bias, offset, correction
+        )
         for kind, head in self.heads.items():
             rows = [i for i, v in enumerate(views) if v.kind == kind]
             if not rows:
@@ -509,7 +560,24 @@ class Detector:
             judged.neutral[rows] = head.patch_shift
             judged.bias[rows] = head.verdict.bias * weight[rows]
             judged.offset[rows] = head.offset(out.mask) * weight[rows]
+            if self.private is not None:
+                self._correct(judged, rows, embedding[rows], part[rows], kind)
         return judged
+
+    def _correct(
+        self, judged: Judgement, rows: list[int], embedding: Tensor, part: Tensor, kind: Kind
+    ) -> None:
+        """Adds what the private head says of these views, in place. part: of each in the whole."""
+        assert self.private is not None
+        head = self.heads[kind]
+        learned = torch.from_numpy(self.private.direction(kind, len(head.shift)))
+        direction = part[:, None] * learned / head.scale
+        pushes = direction * (embedding - head.shift)
+        judged.causal[rows] += direction
+        judged.channels[rows] += pushes
+        judged.bias[rows] += part * self.private.offset
+        judged.offset[rows] += part * self.private.offset - direction @ head.shift
+        judged.correction[rows] = pushes.sum(1) + part * self.private.offset
 
     def _explain(
         self, trace: Trace, views: Sequence[View], judged: Judgement

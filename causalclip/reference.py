@@ -22,10 +22,26 @@ from pathlib import Path
 from typing import Any
 
 from causalclip.images.formats import clean
-from causalclip.languages import N_, _, figure, ngettext, number
+from causalclip.languages import N_, _, decimal, figure, ngettext, number
+from causalclip.private_head import PrivateHead
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
+NO_PROFILE = N_("This is no profile of an archive. This makes one: {command}.")
+JUDGED_WITH = N_(
+    "Judged with your {n} pictures: a correction for this source, not a better detector."
+)
+JUDGED_WITH_BOTH = N_(
+    "Judged with your {n} pictures: a correction for this source, not a better detector. Without "
+    "them, the score is {shipped}."
+)
+ABOVE_ALL = N_(
+    "The threshold lies above every real picture of yours, each judged without itself; they are "
+    "too few to promise a share of false alarms."
+)
+STRICT_ENOUGH = N_(
+    "The detector's own threshold lies above every real picture of yours already, and stays."
+)
 COUNTED_AS = N_(
     "They count as {counted}: bursts, and one camera's pictures of one day, count as one."
 )
@@ -78,7 +94,8 @@ class Standing:
     photographs: in the archive. counted: as how many they count. as_high: photographs that score at
     least as high.
     at_most: the bound in use, None without one. raised: whether it raised the detector's threshold.
-    high: the threshold in use.
+    high: the threshold in use. learned: how many pictures taught the private head that judged, 0
+    without one. shipped: the score without it; None where that is not known.
     """
 
     photographs: int
@@ -87,6 +104,8 @@ class Standing:
     at_most: float | None
     raised: bool
     high: float
+    learned: int = 0
+    shipped: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -98,13 +117,24 @@ class Standing:
             self.as_high,
             photographs=number(self.photographs),
         )
+        if self.learned:
+            said = f"{self._judged_with()} {said}"
         if self.counted == self.photographs:
             return said
         return f"{said} {_(COUNTED_AS, counted=number(self.counted))}"
 
+    def _judged_with(self) -> str:
+        """That a private head judged, and what the score is without it."""
+        learned = number(self.learned)
+        if self.shipped is None:
+            return _(JUDGED_WITH, n=learned)
+        return _(JUDGED_WITH_BOTH, n=learned, shipped=decimal(self.shipped, digits=2))
+
     @property
     def rule(self) -> str:
         """Which threshold is in use, and what it bounds."""
+        if self.learned and self.at_most is None:
+            return _(ABOVE_ALL) if self.raised else _(STRICT_ENOUGH)
         if self.at_most is None:
             return _("They are too few to move the threshold.")
         if not self.raised:
@@ -133,6 +163,8 @@ class Profile:
     "" for no camera named.
     sides: 1st and 99th percentile of the longer side, in pixels. generated: scores of pictures
     known to be generated.
+    private: learned from both, where that surely helps; scores and counted are then corrected ones,
+    of photographs that were left out.
     """
 
     model: str
@@ -147,6 +179,7 @@ class Profile:
     kinds: dict[str, int] = field(default_factory=dict)
     sides: tuple[float, float] = (0.0, 0.0)
     generated: tuple[float, ...] = ()
+    private: PrivateHead | None = None
 
     def threshold(self, at_most: float) -> float | None:
         """The score from which a picture is called generated; None where the photographs are too
@@ -165,19 +198,32 @@ class Profile:
 
     def high(self, shipped: float) -> float:
         """The threshold in use: the stricter one of the archive's and the detector's."""
-        own = None if self.at_most is None else self.threshold(self.at_most)
+        own = self._own_threshold()
         return shipped if own is None else max(shipped, own)
 
-    def standing(self, score: float, *, high: float) -> Standing:
-        """Where a score stands. high: the threshold in use."""
-        as_high = sum(other >= score for other in self.scores)
+    def _own_threshold(self) -> float | None:
+        """The archive's; of a private head with too few photographs, just above all of them."""
+        if self.at_most is not None:
+            return self.threshold(self.at_most)
+        return nextafter(max(self.scores), 2.0) if self.private else None
+
+    def standing(self, score: float, *, high: float, shipped: float | None = None) -> Standing:
+        """Where a score stands. high: the threshold in use. shipped: the score without the private
+        head."""
         return Standing(
-            len(self.scores), len(self.counted), as_high, self.at_most, self.raised(high), high
+            photographs=len(self.scores),
+            counted=len(self.counted),
+            as_high=sum(other >= score for other in self.scores),
+            at_most=self.at_most,
+            raised=self.raised(high),
+            high=high,
+            learned=self.private.real + self.private.generated if self.private else 0,
+            shipped=shipped if self.private else None,
         )
 
     def raised(self, high: float) -> bool:
         """Whether `high`, the threshold in use, is the archive's rather than the detector's own."""
-        return self.at_most is not None and self.threshold(self.at_most) == high
+        return self._own_threshold() == high
 
     def unlike(
         self, *, camera: str, format: str, side: int, kinds: Iterable[str]
@@ -247,7 +293,9 @@ def parse_profile(data: bytes) -> Profile:
         if raw["schema"] != SCHEMA:
             again = N_("The profile was made by another version. Make it again: {command}.")
             raise BadProfile(_(again, command=COMMAND))
-        given = {f.name: raw[f.name] for f in fields(Profile)}
+        given = {f.name: raw[f.name] for f in fields(Profile) if f.name != "private"}
+        private = raw.get("private")
+        given["private"] = _private(private) if private is not None else None
         for name in ("scores", "counted", "generated"):
             if len(given[name]) > MAX_SCORES:  # before each is looked at
                 raise ValueError
@@ -266,8 +314,18 @@ def parse_profile(data: bytes) -> Profile:
     except BadProfile:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        sentence = N_("This is no profile of an archive. This makes one: {command}.")
-        raise BadProfile(_(sentence, command=COMMAND)) from None
+        raise BadProfile(_(NO_PROFILE, command=COMMAND)) from None
+
+
+def _private(raw: Any) -> PrivateHead:
+    """Checks what a file says of a private head; raises where it is none."""
+    directions = {str(kind): str(data) for kind, data in raw["directions"].items()}
+    real, generated = _count(raw["real"]), _count(raw["generated"])
+    shares = {name: _score(raw[name]) for name in ("shipped", "corrected", "sure")}
+    offset = float(raw["offset"])
+    if not isfinite(offset):
+        raise ValueError
+    return PrivateHead(directions, offset, real, generated, **shares)
 
 
 def _score(value: Any) -> float:

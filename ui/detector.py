@@ -206,6 +206,9 @@ class _QueuedDetector:
     def judge(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.judge(pixels))
 
+    def represent(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.represent(pixels))
+
     def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
         found, left = [], iter(pictures)
         while few := list(itertools.islice(left, TOGETHER)):

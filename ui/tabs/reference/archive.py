@@ -16,7 +16,7 @@ from ui.server import uploads
 from ui.server.turns import FILES, Priority
 
 if TYPE_CHECKING:
-    from causalclip.calibrate import CalibrationReport
+    from causalclip.calibrate import CalibrationReport, Learned
     from causalclip.detector import Detector
 
 MOST = 1000  # pictures of a page; for more of them there is the command
@@ -80,15 +80,40 @@ class Archive:
         """Of at least one photograph."""
         from causalclip.calibrate import make_profile
 
-        return make_profile(self.real, detector, at_most=at_most, generated=self.generated)
+        return make_profile(
+            self.real,
+            detector,
+            at_most=at_most,
+            generated=self.generated,
+            learned=self._learned(detector),
+        )
+
+    def _learned(self, detector: Detector) -> Learned | None:
+        from causalclip.calibrate import learn
+
+        return learn(self.real, self.generated, detector)
 
     def calibration(self, detector: Detector, at_most: float) -> CalibrationReport:
         """Of at least one photograph."""
         from causalclip.calibrate import CalibrationReport
 
-        profile, shipped = self.profile(detector, at_most), detector.config.calibration.high
         return CalibrationReport(
-            profile, self.real, self.unread, shipped, at_most, len(self.unanswered)
+            profile=self.profile(detector, at_most),
+            photographs=self.real,
+            unread=self.unread,
+            shipped=detector.config.calibration.high,
+            at_most=at_most,
+            unanswered=len(self.unanswered),
+            generated=self.generated,
+            learned=self._learned(detector),
+        )
+
+    def lessons_left(self, *, generated: bool) -> int:
+        """From how many more pictures of that kind a private head may learn."""
+        from causalclip.calibrate import LESSONS
+
+        return LESSONS - sum(
+            x.lesson is not None for x in (self.generated if generated else self.real)
         )
 
 

@@ -63,7 +63,10 @@ WAITING = N_("Waiting for the first of these pictures. One archive at a time is 
 FULL = N_("A page takes {most} pictures. For more, use the command: {command}.")
 KINDS = {
     "real": N_("Photographs that you know to be real"),
-    "generated": N_("Pictures that you know to be generated (you can leave these out)"),
+    "generated": N_(
+        "Generated pictures of the kind you face: with ten or more of both kinds, the page learns "
+        "from them (you can leave these out)"
+    ),
 }
 CHOOSE = """element.querySelector("button").addEventListener("click", () =>
   document.querySelector("#archive-given input[type=file]").click());"""
@@ -100,7 +103,8 @@ class ArchiveTab:
             detector = self.detector.own()
             high = detector.config.calibration.high
             judge = queue_detector(detector, verdict=Priority.BATCH, check=token.check)
-            for one in _one_by_one(paths[: max(0, MOST - archive.judged)], judge):
+            lessons = archive.lessons_left(generated=generated)
+            for one in _one_by_one(paths[: max(0, MOST - archive.judged)], judge, lessons):
                 archive = archive.plus(one, generated=generated, high=high)
                 yield {self.status: _status(archive), self.archive: archive}
             failed = None
@@ -294,11 +298,14 @@ def _percent(bound: float) -> str:
     return f"{100 * bound:g}"
 
 
-def _one_by_one(paths: list[str], detector: Any) -> Iterator[JudgedPicture | UnreadFile]:
+def _one_by_one(
+    paths: list[str], detector: Any, lessons: int
+) -> Iterator[JudgedPicture | UnreadFile]:
     """Each behind the pictures of all other tabs; none is in memory while another is judged."""
     from causalclip.calibrate import judge, read_members
 
-    found = judge(read_members((Path(path).name, path) for path in paths), detector, ahead=0)
+    members = read_members((Path(path).name, path) for path in paths)
+    found = judge(members, detector, ahead=0, lessons=lessons)
     while True:
         with PICTURES.enter(Priority.CALIBRATION):
             one = next(found, None)

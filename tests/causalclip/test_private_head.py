@@ -1,0 +1,192 @@
+"""The correction learned from a reader's own pictures: its algebra, and when it is used."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+
+from causalclip.calibrate import JudgedPicture, Learned, Lesson, learn, make_profile
+from causalclip.calibration import sigmoid
+from causalclip.detector import Detector
+from causalclip.private_head import (
+    AMPLITUDE,
+    LEAST,
+    RIDGE,
+    enough,
+    fit,
+    leave_one_out,
+    re_encode,
+    try_correction,
+)
+from causalclip.reference import BadProfile, Profile, parse_profile
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+
+WIDTH = 50
+
+
+def source(
+    real: int, generated: int, *, apart: float, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, shipped log-odds that know little, and labels; the classes are `apart` along one
+    channel."""
+    rng = np.random.default_rng(seed)
+    labels = np.array([0] * real + [1] * generated)
+    x = rng.normal(size=(len(labels), WIDTH))
+    x[:, 0] += apart * labels
+    return x, 0.3 * labels + rng.normal(size=len(labels)), labels
+
+
+def test_it_is_a_weighted_ridge_on_the_residual() -> None:
+    """Against scikit-learn, which does not penalise the offset either."""
+    x, shipped, labels = source(12, 20, apart=2)
+    found = fit(x, shipped, labels)
+    target = AMPLITUDE * (2 * labels - 1) - shipped
+    weight = len(labels) / 2 / np.where(labels == 1, 20, 12)
+    ridge = Ridge(alpha=RIDGE * WIDTH).fit(x, target, sample_weight=weight)
+    assert np.allclose(found.direction, ridge.coef_)
+    assert np.isclose(found.offset, ridge.intercept_)
+
+
+def test_a_picture_is_judged_without_itself() -> None:
+    x, shipped, labels = source(12, 12, apart=2)
+    scores = leave_one_out(x, shipped, labels)
+    others = np.arange(len(x)) != 5
+    found = fit(x[others], shipped[others], labels[others])
+    assert np.isclose(scores[5], shipped[5] + x[5] @ found.direction + found.offset)
+
+
+def test_it_is_used_where_it_helps_and_not_where_there_is_nothing_to_learn() -> None:
+    helped = try_correction(*source(15, 15, apart=12))
+    assert helped.helps
+    assert helped.corrected > helped.shipped + 0.1
+    assert helped.gain[0] > 0
+    used = [try_correction(*source(15, 15, apart=0, seed=seed)).helps for seed in range(20)]
+    assert np.mean(used) <= 0.25
+
+
+def test_the_aucs_are_those_of_scikit_learn() -> None:
+    x, shipped, labels = source(12, 15, apart=3)
+    trial = try_correction(x, shipped, labels)
+    assert np.isclose(trial.shipped, roc_auc_score(labels, shipped))
+    assert np.isclose(trial.corrected, roc_auc_score(labels, trial.scores))
+
+
+@pytest.mark.parametrize(
+    ("real", "generated", "is_enough"),
+    [(LEAST, LEAST, True), (30, LEAST - 1, False), (0, 30, False)],
+)
+def test_both_classes_are_needed(real: int, generated: int, is_enough: bool) -> None:
+    assert enough([0] * real + [1] * generated) == is_enough
+
+
+def judged(x: np.ndarray, logits: np.ndarray, **fields: Any) -> list[JudgedPicture]:
+    """Pictures with lessons."""
+    usual: dict[str, Any] = {"camera": "", "day": "", "format": "JPEG", "side": 900} | fields
+    return [
+        JudgedPicture(
+            name=f"{i}",
+            score=sigmoid(float(logit)),
+            hash=int(np.random.default_rng(i).integers(2**62)),
+            kinds=(),
+            small="",
+            lesson=Lesson(features.astype(np.float16), float(logit)),
+            **usual,
+        )
+        for i, (features, logit) in enumerate(zip(x, logits, strict=True))
+    ]
+
+
+def taught(detector: Detector, *, apart: float = 20, known: float = 0) -> tuple[Profile, Learned]:
+    """What 12 real and 12 generated pictures teach, and the profile of it.
+
+    apart: by how much ten channels differ. known: by how much the shipped log-odds do.
+    """
+    rng = np.random.default_rng(0)
+    width = sum(len(head.shift) for head in detector.heads.values())
+    real, generated = rng.normal(size=(2, 12, width))
+    generated[:, :10] += apart
+    logits = rng.normal(size=(2, 12)) + np.array([[0], [known]])
+    pictures = judged(real, logits[0]), judged(generated, logits[1])
+    learned = learn(*pictures, detector)
+    assert learned is not None
+    profile = make_profile(
+        pictures[0], detector, at_most=0.05, generated=pictures[1], learned=learned
+    )
+    return profile, learned
+
+
+def test_the_score_the_map_and_the_channels_stay_one_sum() -> None:
+    detector, pixels = tiny_detector(hidden=8), photo(300, 240)
+    profile, _learned = taught(detector)
+    assert profile.private is not None
+    verdict, x = detector.represent(pixels)
+    shipped = detector.predict(pixels)
+    assert np.isclose(verdict.logit, shipped.logit, atol=1e-4)
+    directions = [
+        profile.private.direction(kind, len(detector.heads[kind].shift)) * share**0.5
+        for kind, share in detector.config.share.items()
+    ]
+    expected = verdict.logit + x @ np.concatenate(directions) + profile.private.offset
+    found = detector.with_profile(profile).predict(pixels)
+    assert np.isclose(found.logit, expected, atol=1e-3)
+    assert np.isclose(found.logit - found.correction, shipped.logit, atol=1e-4)
+    by_place = sum(view.causal.sum() + view.rest for view in found.views) + found.rest
+    by_channel = sum(view.channels.sum() + view.bias for view in found.views) + found.rest
+    assert np.allclose([by_place, by_channel], found.logit, atol=1e-3)
+    assert np.isclose(detector.with_profile(profile).represent(pixels)[0].logit, verdict.logit)
+
+
+def test_a_profile_keeps_it_as_numbers_and_is_never_more_lenient() -> None:
+    detector = tiny_detector(hidden=8)
+    profile, learned = taught(detector)
+    assert parse_profile(profile.as_json().encode()) == profile
+    highest = max(one.score for one in learned.real)
+    held = detector.with_profile(profile)
+    assert held.config.calibration.high > highest
+    assert held.config.calibration.high >= detector.config.calibration.high
+    found = held.predict(photo(300, 240))
+    assert found.measured_as is None
+    assert found.standing is not None
+    assert "Judged with your 24 pictures" in found.standing.sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"offset": "much"}, {"directions": {"whole": "AAAA"}}, {"directions": []}, {"real": -1}],
+)
+def test_a_private_head_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    detector = tiny_detector(hidden=8)
+    raw = json.loads(taught(detector)[0].as_json())
+    raw["private"] |= change
+    with pytest.raises(BadProfile):
+        detector.with_profile(parse_profile(json.dumps(raw).encode()))
+
+
+def test_what_does_not_help_is_not_used_and_that_is_said() -> None:
+    profile, learned = taught(tiny_detector(hidden=8), apart=0, known=6)
+    assert profile.private is None
+    assert "it is not used" in learned.sentences()[0]
+
+
+def test_it_says_what_else_tells_the_two_kinds_apart() -> None:
+    detector = tiny_detector(hidden=8)
+    width = sum(len(head.shift) for head in detector.heads.values())
+    rng = np.random.default_rng(0)
+    real, generated = rng.normal(size=(2, 12, width))
+    logits = rng.normal(size=12)
+    learned = learn(
+        judged(real, logits), judged(generated, logits, side=1024, format="PNG"), detector
+    )
+    assert learned is not None
+    assert len(learned.warnings) == 2
+    assert learn(judged(real[:5], logits[:5]), judged(generated, logits), detector) is None
+
+
+def test_all_are_learned_from_in_one_size_and_format() -> None:
+    found = re_encode(photo(2000, 1500))
+    assert max(found.shape) == 1024
+    assert found.shape[2] == 3
