@@ -8,6 +8,7 @@ the mask in ui.tabs.explore.mask.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -310,6 +311,7 @@ def build_explorer_tab(
     with gr.Accordion(
         _("What this mask is, and what it is not"), open=False, elem_id="explore-about"
     ):
+        gr.HTML(_model(), elem_id="explore-model", elem_classes="cc-flush")
         about = gr.HTML(elem_id="explore-mask-about", elem_classes="cc-flush")
         gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
     gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
@@ -324,6 +326,12 @@ def build_explorer_tab(
     given = [order, *(pane.explored for pane in panes)]
     gr.on([order.input, *(pane.answer.change for pane in panes)], tab.masks, given, masks, **drawn)
     return tab
+
+
+def _model() -> str:
+    """The causal model and the way of a picture, in the page's own colour."""
+    drawn = (shipped_folder("assets") / "figures" / "causal-model.svg").read_text(encoding="utf-8")
+    return f"<figure>{re.sub(r'<style>.*?</style>', '', drawn)}</figure>"
 
 
 def _figure() -> str:
