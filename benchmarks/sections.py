@@ -396,10 +396,10 @@ def archive(read: Reports) -> Told:
 def fewshot(read: Reports) -> Told:
     report = read("fewshot")
     rows = {
-        f"{owner}, {count} + {count}": row
+        f"owner {number}, {count} + {count}": counts[count]
         for count in ("5", "10", "15")
-        for owner, counts in report["owners"].items()
-        if (row := counts.get(count))
+        for number, counts in enumerate(report["owners"].values(), 1)
+        if count in counts
     }
     columns = {
         "shipped": "{shipped[mean]:.3f}",

@@ -22,9 +22,13 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:  # it brings PyTorch
+    from causalclip.clip.backbones import Kind
 
 LEAST = 10  # pictures of each class, below which a correction can harm
 AMPLITUDE = 4.0  # A: log-odds that a picture of either class is drawn to
@@ -76,7 +80,7 @@ def re_encode(pixels: np.ndarray) -> np.ndarray:
 
 
 def make_private_head(
-    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[str, float]
+    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[Kind, float]
 ) -> tuple[PrivateHead | None, Trial]:
     """Learns a correction and tries it; None in its place where it does not surely help.
 
@@ -89,7 +93,7 @@ def make_private_head(
         return None, trial
     found = fit(x, shipped, labels)
     each = zip(shares.items(), np.split(found.direction, len(shares)), strict=True)
-    directions = {
+    directions: dict[str, str] = {
         kind: base64.b64encode((part / share**0.5).astype("<f2").tobytes()).decode()
         for (kind, share), part in each
     }
