@@ -20,6 +20,7 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detector import Detection
 from causalclip.examination.compare import compare
+from causalclip.maps.attribution import placed
 from causalclip.maps.channels import (
     by_part,
     compare_masks,
@@ -33,7 +34,9 @@ from causalclip.maps.overlay import prepare
 from causalclip.report.explain import difference_sentence, mask_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from tests.ui.asking import ask_tools
 from ui.detector import ChosenDetector, forget_choices
+from ui.tabs.explore import erase
 from ui.tabs.explore.mask import PUSH_UNIT, Averages, mask_heatmaps
 from ui.tabs.explore.views import answer
 
@@ -169,7 +172,7 @@ def timeless(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name not in ("seconds", "paths")}
 
 
-def test_python_command_line_and_http_answer_alike(
+def test_python_command_line_http_and_agents_answer_alike(
     tiny_app: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     expected = timeless(compare(*(load_image(path).pixels for path in pair)).as_dict())
@@ -187,3 +190,34 @@ def test_python_command_line_and_http_answer_alike(
         *(handle_file(path) for path in pair), api_name="/compare"
     )
     assert timeless(answered) == expected | {"notes": []}
+    first, second = (
+        f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        for path in pair
+    )
+    _, [told] = ask_tools(tiny_app, ("compare", {"first": first, "second": second}))
+    assert not told.isError, told
+    assert timeless(json.loads(told.content[0].text)) == expected | {"notes": []}
+
+
+def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
+    [found] = detections((160, 120))
+    grid = erase.cells(found)
+    assert grid.shape == (18, 24)
+    assert np.isclose(grid.sum(), placed(found.views), atol=1e-4)
+
+
+def test_erased_cells_are_blanked_and_no_others() -> None:
+    pixels = photo(240, 180)
+    found = erase.blanked(pixels, [0, 25], (18, 24))
+    mean = pixels.reshape(-1, 3).mean(0).round()
+    assert (found[:10, :10] == mean).all()
+    assert (found[10:20, 10:20] == mean).all()
+    changed = (found != pixels).any(2)
+    assert changed.sum() <= 200
+    assert not changed[20:].any()
+
+
+@pytest.mark.parametrize("sent", ["", "x,-1,99999999999", "432", "1;2"])
+def test_a_page_may_send_anything_as_cells(sent: str) -> None:
+    assert erase.parse_cells(sent, 432) == []
+    assert erase.parse_cells(f"{sent},3,3,7", 432) == [3, 7]

@@ -47,6 +47,7 @@ from ui.fields import (
 )
 from ui.server.turns import DECODED, MODEL, Priority
 from ui.server.uploads import new_folder
+from ui.tabs.explore import erase
 from ui.tabs.explore import views as words
 from ui.tabs.explore.compare import add_compare
 from ui.tabs.explore.mask import ORDERS, Averages, Order, mask_heatmaps
@@ -92,6 +93,7 @@ class Pane:
     channel: gr.Dropdown
     channels: gr.HTML
     removal: gr.HTML
+    erase: gr.HTML
     files: tuple[gr.DownloadButton, ...]
     explored: gr.State
 
@@ -99,7 +101,8 @@ class Pane:
     def shown(self) -> list[Any]:
         """Everything that a run may change, but the picture and what is of both."""
         said = [self.answer, self.scores, self.legend, self.channels, self.removal]
-        return [*said, self.map, self.suppressed, self.channel, *self.files, self.explored]
+        maps = [self.map, self.suppressed, self.channel]
+        return [*said, *maps, *self.files, self.erase, self.explored]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +197,7 @@ class ExplorerTab:
             self.limits: words.limits(self.detector.with_mask().masks),
             self.about: words.about(explored.masked, self.detector.with_mask().masks),
             pane.explored: explored,
+            pane.erase: erase.panel(drawing.picture, detection),
         }
 
     def _maps(
@@ -214,6 +218,7 @@ class ExplorerTab:
             pane.answer: answer or pane.waiting,
             **dict.fromkeys((pane.scores, pane.legend, pane.channels, pane.removal), ""),
             **dict.fromkeys((pane.map, pane.suppressed, *pane.files, pane.explored)),
+            pane.erase: "",
             pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
         }
 
@@ -227,6 +232,25 @@ class ExplorerTab:
         )
         averages = Averages(**measured) if measured else None
         return mask_heatmaps(*masked, order=order, averages=averages)
+
+    def check_erased(self, explored: ExploredPicture | None, chosen: str) -> str:
+        """The score without the cells, by the sum, and judged again with them blanked."""
+        if explored is None:
+            return ""
+        from causalclip.calibration import sigmoid  # brings PyTorch
+
+        detection = explored.drawing.detection
+        grid = erase.cells(detection)
+        numbers = erase.parse_cells(chosen, grid.size)
+        path = upload_path({"path": explored.path})
+        if not numbers or path is None:
+            return f"<p>{_(erase.NOTHING)}</p>"
+        with DECODED.enter(Priority.VERDICT):
+            pixels = erase.blanked(load_image(path).pixels, numbers, grid.shape)
+            with MODEL.enter(Priority.VERDICT):
+                judged = self.detector().judge(pixels).probability
+        predicted = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
+        return erase.checked(predicted, judged)
 
     def redraw(
         self, pane: Pane, explored: ExploredPicture | None, channel: str, *settings: Any
@@ -294,6 +318,9 @@ def build_explorer_tab(
                 elem_id="explore-count",
             )
             head = add_head_choice(detector, "explore")
+    label = _("Erase a place, and see what is left")
+    with gr.Accordion(label, open=False, elem_id="explore-erase"):
+        rooms = [_erase_room(pane) for pane in panes]
     with (
         gr.Accordion(_("The strongest channels"), open=False, elem_id="explore-strongest"),
         gr.Row(),
@@ -321,6 +348,8 @@ def build_explorer_tab(
         detector=detector, of_map=of_map, count=count, limits=limits, about=about, head=head
     )
     _wire(tab, panes[0], carried=carried)
+    for pane, room in zip(panes, rooms, strict=True):
+        _wire_erase(tab, pane, room)
     _wire(tab, panes[1], example=example, examples=examples)
     drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
     given = [order, *(pane.explored for pane in panes)]
@@ -400,9 +429,48 @@ def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: 
         channel=channel,
         channels=channels,
         removal=removal,
+        erase=gr.HTML(elem_id=f"{name}-erase", elem_classes="cc-flush", render=False),
         files=files,
         explored=gr.State(time_to_live=KEPT),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseRoom:
+    """cells: their numbers, which the browser fills in. result: after the check."""
+
+    cells: gr.Textbox
+    check: gr.Button
+    again: gr.Button
+    result: gr.HTML
+
+
+def _erase_room(pane: Pane) -> EraseRoom:
+    """A picture to brush over, and what is left of its score."""
+    with gr.Row(elem_classes="cc-erase-room"):
+        pane.erase.render()
+        with gr.Column(min_width=240):
+            # It has to be in the page, for the browser to write to it.
+            label = _("Cells that are erased")
+            cells = gr.Textbox(label=label, elem_classes=["cc-erase-cells", "cc-hidden"])
+            check = gr.Button(_("Check it"), size="sm", elem_id=f"{pane.name}-erase-check")
+            again = gr.Button(_("Start again"), size="sm", elem_id=f"{pane.name}-erase-again")
+            result = gr.HTML(elem_id=f"{pane.name}-erase-result", elem_classes="cc-flush")
+    return EraseRoom(cells=cells, check=check, again=again, result=result)
+
+
+def _wire_erase(tab: ExplorerTab, pane: Pane, room: EraseRoom) -> None:
+    part = Panel(pane.name)
+    given = [pane.explored, room.cells]
+    part.beside([room.check.click], tab.check_erased, given, room.result, **PRIVATE, **RUNS)
+
+    def whole(explored: ExploredPicture | None) -> tuple[str, str, str]:
+        drawing = explored.drawing if explored else None
+        drawn = erase.panel(drawing.picture, drawing.detection) if drawing else ""
+        return drawn, "", ""
+
+    cleared = [pane.erase, room.cells, room.result]
+    part.beside([room.again.click], whole, [pane.explored], cleared, queue=False, **PRIVATE)
 
 
 def _wire(

@@ -1,0 +1,107 @@
+"""Erase: a reader brushes over a place, and sees at once what the score is without it.
+
+The log-odds are an exact sum of patches, so the browser takes the place's share away by itself
+(assets/erase.js). "Check it" blanks the place and judges again; the two differ, since the other
+patches see the blank place, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from causalclip.languages import N_, _, decimal
+from causalclip.maps.attribution import lay
+from causalclip.maps.overlay import shrink
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+COLUMNS = 24  # cells on the long side
+SIDE = 448  # px of the long side, as it is shown
+HINT = N_("Brush over a place of the picture: what is the score without it?")
+SAYS = N_("Without this place: {score} ({band}). With it: {before}.")
+TURNS = N_("The verdict turns here.")
+CHECKED = N_(
+    "Taken away from the sum: {predicted}. Blanked and judged again: {judged}. They differ, as the "
+    "other places see the blank one, too."
+)
+NOTHING = N_("Brush over a place first.")
+BANDS = {
+    "low": N_("likely not generated"),
+    "middle": N_("inconclusive"),
+    "high": N_("likely generated"),
+}
+
+
+def cells(detection: Detection) -> np.ndarray:
+    """What each cell of a grid over the picture adds to the log-odds: float [rows, columns]. Their
+    sum is all that has a place."""
+    scale = COLUMNS / max(detection.width, detection.height)
+    columns, rows = (max(1, round(side * scale)) for side in (detection.width, detection.height))
+    return lay(detection, "causal", columns=columns, rows=rows)
+
+
+def panel(pixels: np.ndarray, detection: Detection) -> str:
+    """The picture to brush over, as HTML, with all that the browser needs."""
+    grid = cells(detection)
+    rows, columns = grid.shape
+    data = {
+        "columns": columns,
+        "cells": [round(float(value), 5) for value in grid.ravel()],
+        "logit": round(detection.logit, 5),
+        "low": detection.low,
+        "high": detection.high,
+        "point": decimal(0.5, digits=1)[1],
+        "says": _(SAYS),
+        "turns": _(TURNS),
+        "bands": {name: _(word) for name, word in BANDS.items()},
+    }
+    told = escape(json.dumps(data))
+    blank = "".join("<i></i>" for _cell in range(rows * columns))
+    grid_style = f"grid-template-columns:repeat({columns},1fr)"
+    return (
+        f"<div class='cc-erase' data-erase='{told}'><img alt='' src='{_small(pixels)}'>"
+        f"<div class='cc-erase-grid' style='{grid_style}' aria-hidden='true'>{blank}</div></div>"
+        f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"
+    )
+
+
+def parse_cells(text: str, count: int) -> list[int]:
+    """The numbers of the cells that a page sends, those of the grid alone."""
+    numbers = (int(one) for one in text.split(",") if one.strip().isdigit() and len(one) < 6)
+    return sorted({number for number in numbers if number < count})
+
+
+def blanked(pixels: np.ndarray, chosen: Iterable[int], shape: tuple[int, int]) -> np.ndarray:
+    """The picture with cells of its grid in its own mean colour: uint8 RGB [H, W, 3]."""
+    rows, columns = shape
+    height, width = pixels.shape[:2]
+    found = pixels.copy()
+    mean = pixels.reshape(-1, 3).mean(0).round().astype(np.uint8)
+    down, across = np.linspace(0, height, rows + 1), np.linspace(0, width, columns + 1)
+    for cell in chosen:
+        row, column = divmod(cell, columns)
+        top, bottom = round(down[row]), round(down[row + 1])
+        left, right = round(across[column]), round(across[column + 1])
+        found[top:bottom, left:right] = mean
+    return found
+
+
+def checked(predicted: float, judged: float) -> str:
+    """Both numbers: by the sum, and judged again."""
+    said = _(CHECKED, predicted=decimal(predicted, digits=2), judged=decimal(judged, digits=2))
+    return f"<p>{said}</p>"
+
+
+def _small(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(shrink(pixels, side=SIDE)).save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
