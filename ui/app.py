@@ -51,7 +51,8 @@ LEADS = {  # by tab
     "detect": N_("Was this picture made by an image generator?"),
     "purify": PURPOSE,
     "explore": N_(
-        "What each part of the model adds to its score, and whether two pictures are copies of one."
+        "Which half of the evidence the verdict used: the mask of a picture, channel by channel. "
+        "Are two pictures copies of one?"
     ),
     "measured": N_(
         "What was measured, on pictures that the detector was not trained on, with what it misses."
