@@ -119,6 +119,34 @@ def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str,
     expect(of_second.locator(".cc-mask-said")).to_contain_text("channel 16: mask 0.")
 
 
+def test_a_place_is_erased_in_the_browser_and_checked(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    page = open_page()
+    open_tab(page, "Explore")
+    page.locator("#explore-a input[type=file]").first.set_input_files(files["photo.jpg"])
+    page.locator("#explore-a-map img").wait_for()
+    page.locator("#explore-erase > button").click()
+    grid = page.locator("#explore-a-erase .cc-erase-grid")
+    grid.scroll_into_view_if_needed()
+    page.locator("#explore-a-erase-check").click()
+    expect(page.locator("#explore-a-erase-result")).to_contain_text("Brush over a place first.")
+    box = grid.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    expect(page.locator("#explore-a-erase .cc-erase-said")).to_contain_text(
+        "Without this place: 0."
+    )
+    assert grid.locator(".cc-gone").count() > 3
+    page.locator("#explore-a-erase-check").click()
+    expect(page.locator("#explore-a-erase-result")).to_contain_text("Blanked and judged again: 0.")
+    page.locator("#explore-a-erase-again").click()
+    expect(grid.locator(".cc-gone")).to_have_count(0)
+
+
 EVIL = b"<script>document.title='taken'</script>"
 
 

@@ -68,9 +68,9 @@ def panel(pixels: np.ndarray, detection: Detection) -> str:
     blank = "".join("<i></i>" for _cell in range(rows * columns))
     grid_style = f"grid-template-columns:repeat({columns},1fr)"
     return (
+        f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"
         f"<div class='cc-erase' data-erase='{told}'><img alt='' src='{_small(pixels)}'>"
         f"<div class='cc-erase-grid' style='{grid_style}' aria-hidden='true'>{blank}</div></div>"
-        f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"
     )
 
 
