@@ -44,7 +44,7 @@ VARIABLES = {
 COMMANDS = {
     "causalclip": {
         "archive": "source --out --model --head --workers --address --profile --lang",
-        "calibrate": "photos --fakes --at-most --out --model --head --lang",
+        "calibrate": "photos --generated --fakes --at-most --out --model --head --lang",
         "compare": "a b --json --out-dir --lang",
         "detect": "paths --json --stability --explain --model --head --heatmap-dir --report-dir "
         "--profile --crop "
