@@ -61,7 +61,7 @@ def files() -> dict[str, bytes]:
 FILES = files()
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_every_key_that_is_read_is_heard(name: str) -> None:
     *_, found = read_stepwise(FILES[name], "PNG" if name.startswith("PNG") else "JPEG")
     headline = make_headline(found, "likely not generated")
