@@ -20,9 +20,9 @@ MIRRORS ?=
 
 # Processes of tests: one more than two cores have, for many tests wait.
 WORKERS ?= 3
-SUITE ?= not ray and not full
+SUITE ?= not ray and not attack and not full
 
-.PHONY: app test test-all types suite test-archive data detector screenshot space space-rehearsal lock
+.PHONY: app test test-all attacks types suite test-archive data detector screenshot space space-rehearsal lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -35,7 +35,7 @@ test: .venv/.dev
 
 # Everything, Ray and slow tests included.
 test-all:
-	$(MAKE) test SUITE="not ray"
+	$(MAKE) test SUITE="not ray and not attack"
 	$(MAKE) test-archive
 
 types: .venv/.dev
@@ -48,6 +48,10 @@ suite: .venv/.dev
 # An archive on a local Ray: made whole, killed, and resumed.
 test-archive: .venv/.dev
 	$(BIN)/pytest -m ray
+
+# Attacks on the running app that take minutes and count seconds and megabytes.
+attacks: .venv/.dev
+	$(BIN)/pytest tests/acceptance -m attack -s
 
 data: .venv/.dev
 	$(BIN)/python -m training data collect --out $(ORIGINALS) $(if $(MIRRORS),--mirrors $(MIRRORS))

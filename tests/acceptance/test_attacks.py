@@ -267,7 +267,7 @@ def test_13_what_a_page_has_used_goes_when_it_closes(target: Target) -> None:
 # Those that take long -----------------------------------------------------------------------------
 
 
-@pytest.mark.full
+@pytest.mark.attack
 def test_7_twelve_large_pictures_at_once_fit_in_memory(target: Target) -> None:
     """Of 50 megapixels: each an answer or a sentence."""
     data = attacker.large()
@@ -285,7 +285,7 @@ def _examined(target: Target, data: bytes) -> int:
         return int(http.post("api/v1/examine", **sent).status_code)  # type: ignore[arg-type]
 
 
-@pytest.mark.full
+@pytest.mark.attack
 def test_10_one_client_does_not_keep_others_from_their_verdict(target: Target) -> None:
     """Eighty calls of one address for pictures of 49 megapixels, while another asks."""
     data = attacker.large()
@@ -305,7 +305,7 @@ def test_10_one_client_does_not_keep_others_from_their_verdict(target: Target) -
     print(f"\nbeside 80 calls: claims {claims:.1f} s, verdict {verdict:.1f} s")
 
 
-@pytest.mark.full
+@pytest.mark.attack
 def test_11_slow_clients_do_not_keep_others_from_an_answer(target: Target) -> None:
     """1,050 connections that send half a request, and 300 uploads that stall."""
     crowd, head = target.elsewhere(40), b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\n"
@@ -326,7 +326,7 @@ def test_11_slow_clients_do_not_keep_others_from_an_answer(target: Target) -> No
     assert grown[-1] < 50, grown
 
 
-@pytest.mark.full
+@pytest.mark.attack
 def test_13_nothing_outlives_its_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A page that closes, one that falls silent, and the app's end."""
     folder = tmp_path_factory.mktemp("brief")
