@@ -113,7 +113,7 @@ FIELDS = {
     "stability.rows[]": {"str": "name band", "number": "probability logit", "bool": "mild flips"},
     "provenance.credentials": {
         "str": "state sentence signer organisation generator signed",
-        "[]": "actions source_types problems",
+        "[]": "actions agents source_types problems",
     },
     "provenance": {
         "[]": "source_types marks fields notes",

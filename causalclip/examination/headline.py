@@ -80,7 +80,7 @@ BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a ter
     SIGNED["part generated"]: N_("signed as part generated"),
     SIGNED["captured"]: N_("signed as captured"),
     CLAIMED["generated"]: N_("file says generated"),
-    CLAIMED["not validated"]: N_("credentials say generated, not validated"),
+    CLAIMED["not validated"]: N_("generated, not validated"),
     CLAIMED["part generated"]: N_("file says part generated"),
     CLAIMED["marked"]: N_("bears a generator's mark"),
     CLAIMED["marked edited"]: N_("bears an AI editor's mark"),

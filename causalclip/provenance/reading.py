@@ -242,7 +242,7 @@ _SAID_OF = {
         "Content Credentials in the file, which are not validated, say that it was generated: "
         "{generator}."
     ),
-    "not validated in part": N_(
+    "part not validated": N_(
         "Content Credentials in the file, which are not validated, say that a part of it was "
         "generated: {generator}."
     ),
@@ -305,7 +305,7 @@ def _summary(p: Provenance) -> str | None:
 def mark_sentence(mark: Mark) -> str:
     """What a mark that is more than a hint says, and whose it is where that is known."""
     if mark.certainty == "not validated":
-        said = _SAID_OF["not validated" if mark.says == "is" else "not validated in part"]
+        said = _SAID_OF["not validated" if mark.says == "is" else "part not validated"]
     elif mark.says != "is":
         said = _SAID_OF[mark.says]
     elif mark.on_pixels:

@@ -250,11 +250,12 @@ def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: 
         ("signingCredential.expired",),
     )
     found = make_headline(p, "likely not generated")
-    assert (found.title, found.source) == ("The file says it was generated", "file")
-    assert found.proved == "Nothing: its Content Credentials could not be validated."
-    assert found.claimed.startswith(
-        "The file itself says that the picture was made by a generative AI model. That can"
+    assert (found.title, found.source) == (
+        "Credentials that are not validated say it was generated",
+        "file",
     )
+    assert found.proved == "Nothing: its Content Credentials could not be validated."
+    assert "which are not validated, say that it was generated" in found.claimed
     steps = next_steps(found, "likely not generated", p, ())
     told = f"{provenance_panel(p)} {found} {steps}"
     assert "changed" not in told
@@ -275,7 +276,7 @@ def test_assertions_of_ai(picture: bytes, authority: Authority, code: str, kind:
     assert [(t.code, t.kind) for t in read_credentials(signed, "JPEG").source_types] == [
         (code, kind)
     ]
-    assert "The file itself says" in read_provenance(signed, "JPEG").summary()
+    assert "which are not validated, say that" in read_provenance(signed, "JPEG").summary()
 
 
 def test_manifest_kept_elsewhere_is_not_fetched(
