@@ -19,6 +19,7 @@ from causalclip.examination.result import Examination, Stage, mark_boxes
 from causalclip.examination.stability import copy_source, judge_copies
 from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, cut_part, load_image, read_file
+from causalclip.marks.mark import Field
 from causalclip.marks.pixels import find_marks
 from causalclip.marks.texts import find_hidden_marks, find_hints
 from causalclip.provenance.reading import Provenance, read_provenance
@@ -72,7 +73,10 @@ def examine(
     if part:
         provenance = with_history(provenance, loaded.pixels)
         loaded = cut_part(loaded, part)
-        provenance = replace(provenance, of_whole=True)
+        assert loaded.part is not None
+        place = Field("CausalCLIP", "part", loaded.part.words)
+        fields = (place, *provenance.fields)
+        provenance = replace(provenance, of_whole=True, fields=fields)
     provenance, cautions = look_closer(loaded, provenance)
     provenance = with_hints(provenance, loaded, name)
     detection = detector.predict(loaded.pixels)
