@@ -7,7 +7,6 @@ one costs no more than a small one.
 
 import cv2
 import numpy as np
-from scipy.fft import dctn
 
 BLOCK = 8  # px of a block's side
 WINDOW = 512  # px of a side of the middle that is read
@@ -152,6 +151,8 @@ def _coefficients(pixels: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
     cut = middle(pixels).astype(np.float32) @ LUMA - 128
     rows, columns = cut.shape[0] // BLOCK, cut.shape[1] // BLOCK
     blocks = cut[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+    from scipy.fft import dctn  # a tenth of a second of imports that a wrong name need not wait for
+
     spectrum = dctn(blocks, axes=(1, 3), norm="ortho")
     return {(u, v): spectrum[:, u, :, v].ravel() for u, v in MODES}
 
