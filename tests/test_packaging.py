@@ -171,7 +171,7 @@ def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
     assert Path("app.py") in files
     assert any(path.suffix == ".safetensors" for path in files)
     assert not any(path.parts[0] in {"tests", "scripts"} for path in files)
-    code = "import app; print(len(app.build(lambda: None).fns))"
+    code = "import app; from ui.app import build; print(len(build(lambda: None).fns))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True
     )

@@ -167,7 +167,7 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     give(page, claiming)
     said = verdict(page)
     page.locator("#report-html").wait_for()
-    assert said == "The file says it was generated"
+    assert said == "Credentials, not validated, say it was made with Test Newsroom"
     provenance = page.locator("#provenance")
     page.locator("#chips button[data-panel=file]").click()
     expect(provenance).to_contain_text(

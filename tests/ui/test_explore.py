@@ -34,7 +34,6 @@ from causalclip.maps.overlay import prepare
 from causalclip.report.explain import difference_sentence, mask_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from tests.ui.asking import ask_tools
 from ui.detector import ChosenDetector, forget_choices
 from ui.tabs.explore import erase
 from ui.tabs.explore.mask import PUSH_UNIT, Averages, mask_heatmaps
@@ -172,7 +171,7 @@ def timeless(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name not in ("seconds", "paths")}
 
 
-def test_python_command_line_http_and_agents_answer_alike(
+def test_python_command_line_and_http_answer_alike(
     tiny_app: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     expected = timeless(compare(*(load_image(path).pixels for path in pair)).as_dict())
@@ -190,13 +189,6 @@ def test_python_command_line_http_and_agents_answer_alike(
         *(handle_file(path) for path in pair), api_name="/compare"
     )
     assert timeless(answered) == expected | {"notes": []}
-    first, second = (
-        f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}"
-        for path in pair
-    )
-    _, [told] = ask_tools(tiny_app, ("compare", {"first": first, "second": second}))
-    assert not told.isError, told
-    assert timeless(json.loads(told.content[0].text)) == expected | {"notes": []}
 
 
 def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
