@@ -71,7 +71,7 @@ def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
 def check(detector: Detector, path: Path) -> dict[str, Any]:
     """The answer for a picture and, where it is one, what its copies make of it."""
     pixels = load_image(path).pixels
-    verdict = detector.judge(pixels)
+    verdict = detector.score(pixels)
     if verdict.band not in ANSWERS:
         return {"answer": verdict.band}
     found = check_stability(detector, pixels, verdict)

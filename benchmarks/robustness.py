@@ -118,7 +118,7 @@ def judge(
             with Image.open(root / record.path) as opened:
                 picture = on_white(ImageOps.exif_transpose(opened))
             verdicts = {
-                name: detector.judge(np.asarray(change(picture)))
+                name: detector.score(np.asarray(change(picture)))
                 for name, change in CHANGES.items()
             }
             found[record.path] = {name: [v.probability, v.band] for name, v in verdicts.items()}

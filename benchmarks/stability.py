@@ -66,7 +66,7 @@ def by_all_windows(
     """(difference of probability, same band) of every delivery, against all views."""
     picture, calibration, pairs = Image.fromarray(pixels), detector.config.calibration, []
     for row in stability.rows:
-        full = sigmoid(detector.judge(np.asarray(REENCODINGS[row.name](picture))).logit)
+        full = sigmoid(detector.score(np.asarray(REENCODINGS[row.name](picture))).logit)
         pairs.append((abs(full - row.probability), calibration.band(full) == row.band))
     return pairs
 

@@ -45,12 +45,12 @@ def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) 
             left, top, right, bottom = found[1]
             mirrored = pixels.shape[1] - right, top, pixels.shape[1] - left, bottom
             copies = pixels, painted_over(pixels, found[1]), painted_over(pixels, mirrored)
-            before, without, other = detector.judge_all(copies)  # equal views are judged once
+            before, without, other = detector.score_batch(copies)  # equal views are judged once
             painted.append((before, without))
             control.append((before, other))
     pasted: list[Pair] = []
     for pixels in _photographs(originals):
-        before, starry = detector.judge_all((pixels, with_star(pixels)))
+        before, starry = detector.score_batch((pixels, with_star(pixels)))
         pasted.append((before, starry))
     return {
         "painted over": _moved(painted),

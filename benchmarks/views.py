@@ -19,8 +19,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Band
-from causalclip.clip.backbones import load_tower, plan_views, render
+from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import EMBEDDING, Tower, embed, part_widths
+from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
 from causalclip.images.jpeg import compression
 from training.detector.augmentation import on_white

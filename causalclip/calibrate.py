@@ -188,7 +188,7 @@ def _judged(
         loaded, provenance, kinds, hash_ = future.result()
     except ImageError as error:
         return UnreadFile(name, str(error))
-    verdict = detector.judge(loaded.pixels)
+    verdict = detector.score(loaded.pixels)
     answered = verdict.band != NO_ANSWER
     lesson = None
     if learn and answered:

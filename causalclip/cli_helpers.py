@@ -101,7 +101,7 @@ def load_detector(
     model: str, *, profile: Path | None = None, device: torch.device | None = None
 ) -> Detector:
     """The detector, held to a profile's archive if there is one."""
-    from causalclip.clip.weights import UnknownRuntime
+    from causalclip.clip.runtime import UnknownRuntime
     from causalclip.detector import (
         Detector,  # seconds of imports, which a wrong name or path need not wait for
     )

@@ -18,18 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from causalclip.calibration import Band, Calibration, sigmoid
-from causalclip.clip.backbones import (
-    MAX_SQUARES,
-    Kind,
-    View,
-    load_judge,
-    load_tower,
-    plan_views,
-    render,
-    shared_tower,
-)
+from causalclip.clip.backbones import load_for_inference, load_tower, shared_tower
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
-from causalclip.clip.weights import Runtime
+from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
 from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
@@ -64,7 +56,7 @@ class ViewAttribution:
     held: float32 [D], what each dimension would have added with 1 - mask in place of the mask.
     """
 
-    kind: Kind
+    kind: ViewType
     box: tuple[float, float, float, float]
     causal: np.ndarray
     non_causal: np.ndarray
@@ -86,7 +78,7 @@ class Detection:
     rest: the calibration's own offset. compression: estimated from the pixels
     (causalclip.images.jpeg).
     parts: names of the embedding's parts, and how many dimensions each has.
-    model, revision: which model judged. runtime: in which numbers (causalclip.clip.weights).
+    model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime).
     seconds: the time it took.
     profile: of the archive that it is held to, if it is. kind: what is no photograph gets no
     answer.
@@ -150,7 +142,7 @@ class DetectorConfig:
 
     backbone: str
     parts: tuple[str, ...]
-    share: dict[Kind, float]
+    share: dict[ViewType, float]
     windows: int
     calibration: Calibration
     hidden: int = 64
@@ -164,7 +156,7 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ViewScores:
     """What the heads say of V views, in calibrated log-odds.
 
     [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here
@@ -184,20 +176,20 @@ class Judgement:
     correction: Tensor
 
     @classmethod
-    def joined(cls, few: Sequence["Judgement"]) -> "Judgement":
+    def joined(cls, few: Sequence["ViewScores"]) -> "ViewScores":
         """Those of all views."""
         return cls(
             *(torch.cat([getattr(judged, field.name) for judged in few]) for field in fields(cls))
         )
 
-    def alone(self, channel: int, embedding: Tensor) -> "Judgement":
+    def alone(self, channel: int, embedding: Tensor) -> "ViewScores":
         """One channel of the embedding [V, D] without the others and the bias."""
         chosen = torch.zeros(embedding.shape[1])
         chosen[channel] = 1
         causal, channels = self.causal * chosen, self.channels * chosen
         offset = (channels - causal * embedding).sum(1)
         non_causal, held = self.non_causal * chosen, self.held * chosen
-        return Judgement(
+        return ViewScores(
             self.mask,
             causal,
             non_causal,
@@ -223,11 +215,11 @@ class Detector:
     def __init__(
         self,
         tower: Tower,
-        heads: dict[Kind, CausalHead],
+        heads: dict[ViewType, CausalHead],
         config: DetectorConfig,
         *,
         name: str = DEFAULT,
-        masks: dict[Kind, dict[str, Any]] | None = None,
+        masks: dict[ViewType, dict[str, Any]] | None = None,
     ) -> None:
         self.tower, self.heads, self.config, self.name, self.masks = (
             tower,
@@ -254,7 +246,7 @@ class Detector:
     ) -> "Detector":
         """Loads a folder that `python -m training detector` wrote, or one of assets/models by name.
 
-        runtime: None picks the processor's, see causalclip.clip.weights.
+        runtime: None picks the processor's, see causalclip.clip.runtime.
         beside: a detector whose tower it shares, where it is the same one.
         device: that the tower computes on; None for what CAUSALCLIP_DEVICE says, or the processor.
             On a card, products are in bfloat16 and `runtime` has no say.
@@ -275,7 +267,7 @@ class Detector:
         if beside and shared:
             tower = beside.tower
         elif device.type == "cpu":
-            tower = load_judge(config.backbone, runtime=runtime)
+            tower = load_for_inference(config.backbone, runtime=runtime)
         else:
             tower = load_tower(config.backbone, dtype=torch.bfloat16).to(device)
         width = sum(part_widths(config.parts, tower))
@@ -400,7 +392,7 @@ class Detector:
         needed, parts = needs(self.config.parts, self.tower), self.config.parts
         few = (shots[first : first + BATCH] for first in range(0, len(views), BATCH))
         embedding = torch.cat([embed(self.tower(s, **needed), parts, self.tower) for s in few])
-        judged = shipped._judge(views, embedding, weight)
+        judged = shipped._score_views(views, embedding, weight)
         image_type = self._image_type(views, embedding, blank=is_blank(pixels))
         found = []
         for kind, share in self.config.share.items():
@@ -410,20 +402,20 @@ class Detector:
         return shipped._verdict(judged, quality, image_type), torch.cat(found).numpy()
 
     @torch.inference_mode()
-    def judge(self, pixels: np.ndarray) -> Verdict:
+    def score(self, pixels: np.ndarray) -> Verdict:
         """The verdict of `predict` without its explanation, for tables and for pictures that are
         only compared."""
-        return self.judge_all([pixels])[0]
+        return self.score_batch([pixels])[0]
 
     @torch.inference_mode()
-    def judge_all(
+    def score_batch(
         self,
         pictures: Iterable[np.ndarray],
         *,
         windows: int | None = None,
         squares: int = MAX_SQUARES,
     ) -> list[Verdict]:
-        """As judge, for pictures whose views go through the tower side by side, equal ones once.
+        """As `score`, for pictures whose views go through the tower side by side, equal ones once.
 
         windows: at most so many, where that is fewer than the detector's own number; faster, and
         less sure. squares: of the whole picture, at most.
@@ -455,7 +447,7 @@ class Detector:
         each = [seen[[row[key] for key in own]] for own in keys]
         return [
             self._verdict(
-                self._judge(plan, embedding, self.view_weights(plan)),
+                self._score_views(plan, embedding, self.view_weights(plan)),
                 quality,
                 self._image_type(plan, embedding, blank=empty),
             )
@@ -486,7 +478,7 @@ class Detector:
 
     def _explained(
         self, pixels: np.ndarray, *, channel: int | None = None
-    ) -> tuple[list[View], Judgement, Tensor, tuple[ViewAttribution, ...]]:
+    ) -> tuple[list[View], ViewScores, Tensor, tuple[ViewAttribution, ...]]:
         """Views, what their heads say, their embeddings, and attributions: of the verdict, or of
         one channel."""
         views = self._plan(pixels)
@@ -496,11 +488,11 @@ class Detector:
             self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in few
         ]
         judged, embeddings, seen = zip(*passes, strict=True)
-        return views, Judgement.joined(judged), torch.cat(embeddings), tuple(chain(*seen))
+        return views, ViewScores.joined(judged), torch.cat(embeddings), tuple(chain(*seen))
 
     def _pass(
         self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
-    ) -> tuple[Judgement, Tensor, tuple[ViewAttribution, ...]]:
+    ) -> tuple[ViewScores, Tensor, tuple[ViewAttribution, ...]]:
         """The same of a few views, whose trace is let go of before the next: it takes 14 MB a
         view."""
         trace = self.tower(
@@ -509,7 +501,7 @@ class Detector:
             **needs(self.config.parts, self.tower),
         )
         embedding = embed(trace, self.config.parts, self.tower).cpu()
-        judged = self._judge(views, embedding, weight)
+        judged = self._score_views(views, embedding, weight)
         explained = judged if channel is None else judged.alone(channel, embedding)
         return judged, embedding, self._explain(trace, views, explained)
 
@@ -522,7 +514,7 @@ class Detector:
             embedding[[i for i, view in enumerate(views) if view.kind == "whole"]]
         )
 
-    def _verdict(self, judged: Judgement, quality: np.ndarray, kind: ImageType) -> Verdict:
+    def _verdict(self, judged: ViewScores, quality: np.ndarray, kind: ImageType) -> Verdict:
         calibration = self.config.calibration
         logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
         probability = sigmoid(logit)
@@ -536,14 +528,14 @@ class Detector:
         total = sum(self.config.share[k] for k, n in counts.items() if n)
         return torch.tensor([self.config.share[v.kind] / total / counts[v.kind] for v in views])
 
-    def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judgement:
+    def _score_views(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> ViewScores:
         """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the
         raw logit."""
         part = weight  # of each view in the whole, for what is in log-odds already
         weight = weight * self.config.calibration.scale
         mask, causal, non_causal, channels, held, neutral = torch.zeros(6, *embedding.shape)
         bias, offset, correction = torch.zeros(3, len(views))
-        judged = Judgement(
+        judged = ViewScores(
             mask, causal, non_causal, channels, held, neutral, bias, offset, correction
         )
         for kind, head in self.heads.items():
@@ -565,7 +557,7 @@ class Detector:
         return judged
 
     def _correct(
-        self, judged: Judgement, rows: list[int], embedding: Tensor, part: Tensor, kind: Kind
+        self, judged: ViewScores, rows: list[int], embedding: Tensor, part: Tensor, kind: ViewType
     ) -> None:
         """Adds what the private head says of these views, in place. part: of each in the whole."""
         assert self.private is not None
@@ -580,7 +572,7 @@ class Detector:
         judged.correction[rows] = pushes.sum(1) + part * self.private.offset
 
     def _explain(
-        self, trace: Trace, views: Sequence[View], judged: Judgement
+        self, trace: Trace, views: Sequence[View], judged: ViewScores
     ) -> tuple[ViewAttribution, ...]:
         parts, g = self.config.parts, self.tower.grid
         device = self.tower.device

@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:  # it brings PyTorch
-    from causalclip.clip.backbones import Kind
+    from causalclip.clip.views import ViewType
 
 LEAST = 10  # pictures of each class, below which a correction can harm
 AMPLITUDE = 4.0  # A: log-odds that a picture of either class is drawn to
@@ -80,7 +80,7 @@ def re_encode(pixels: np.ndarray) -> np.ndarray:
 
 
 def make_private_head(
-    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[Kind, float]
+    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[ViewType, float]
 ) -> tuple[PrivateHead | None, Trial]:
     """Learns a correction and tries it; None in its place where it does not surely help.
 

@@ -65,7 +65,7 @@ def main() -> None:
     if sys.argv[1:] == ["--purify"]:
         prepare_purify()
         return
-    from causalclip.clip.weights import VARIABLE, Runtime
+    from causalclip.clip.runtime import VARIABLE, Runtime
     from causalclip.detector import Detector
 
     found = []

@@ -17,9 +17,10 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
-from causalclip.clip.backbones import DEFAULT, load_tower, plan_views, render
+from causalclip.clip.backbones import DEFAULT, load_tower
 from causalclip.clip.int8_towers import LINEAR, OUTLIERS
 from causalclip.clip.tower import Tower
+from causalclip.clip.views import plan_views, render
 from causalclip.images.loading import load_image
 from causalclip.paths import ASSETS
 from training.dataset.table import place, read_table

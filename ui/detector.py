@@ -203,17 +203,17 @@ class _QueuedDetector:
     def predict(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.predict(pixels))
 
-    def judge(self, pixels: np.ndarray) -> Any:
-        return self._alone(self._verdict, lambda: self._detector.judge(pixels))
+    def score(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.score(pixels))
 
     def represent(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.represent(pixels))
 
-    def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
+    def score_batch(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
         found, left = [], iter(pictures)
         while few := list(itertools.islice(left, TOGETHER)):
             found += self._alone(
-                Priority.STABILITY, partial(self._detector.judge_all, few, **options)
+                Priority.STABILITY, partial(self._detector.score_batch, few, **options)
             )
         return found
 

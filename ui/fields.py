@@ -182,7 +182,7 @@ def explain(error: Exception) -> tuple[str, str]:
     What is not the user's doing is logged without its message, which may hold a file's name.
     """
     # here, because they bring PyTorch, which the page need not wait for
-    from causalclip.clip.weights import UnknownRuntime
+    from causalclip.clip.runtime import UnknownRuntime
     from causalclip.paths import WeightsMissing
 
     if isinstance(error, gr.Error):

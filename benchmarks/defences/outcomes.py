@@ -255,9 +255,9 @@ def _judge(
     models: Models, given: Tensor, found: dict[str, list[Any]], before: str, after: str
 ) -> None:
     shown, purified = to_array(given), to_array(models.purifier(given).images)
-    verdict = models.detector.judge(shown)
+    verdict = models.detector.score(shown)
     found[before].append(verdict)
-    found[after].append(verdict if (shown == purified).all() else models.detector.judge(purified))
+    found[after].append(verdict if (shown == purified).all() else models.detector.score(purified))
 
 
 def _summary(verdicts: list[Any]) -> dict[str, float]:

@@ -16,19 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from causalclip.clip.quantised_linear import QuantisedLinear
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import PatchAttributions, Tower, Trace
-from causalclip.clip.weights import (
-    INT8,
-    SCALE,
-    QuantisedLinear,
-    Runtime,
-    dequantize,
-    project_as_stored,
-    without_matrices,
-)
+from causalclip.clip.weights import INT8, SCALE, dequantize, project_as_stored, without_matrices
 
 if TYPE_CHECKING:
-    from causalclip.clip.backbones import Skeleton
+    from causalclip.clip.vit import MetaViT
 
 
 # beside the weights: a layer's name -> its channels in float32, by scripts/outliers.py
@@ -44,13 +38,13 @@ class QuantisedTower(Tower):
     Args:
         visual: a skeleton, on the meta device.
         stored: the weights as the shards hold them, every matrix of a layer in int8.
-        outliers: of each layer by its name, see causalclip.clip.weights.
+        outliers: of each layer by its name, see causalclip.clip.quantised_linear.
         mean, std: of the pixels in [0, 1], a channel.
     """
 
     def __init__(
         self,
-        visual: Skeleton,
+        visual: MetaViT,
         stored: Mapping[str, Tensor],
         *,
         outliers: Mapping[str, Sequence[int]],
@@ -197,7 +191,7 @@ class WeightOnlyTower(Tower):
 
     def __init__(
         self,
-        visual: Skeleton,
+        visual: MetaViT,
         stored: Mapping[str, Tensor],
         *,
         mean: Sequence[float],

@@ -23,11 +23,11 @@ import openvino  # noqa: E402
 from openvino import Model, Output  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 
+from causalclip.clip.runtime import Runtime  # noqa: E402
 from causalclip.clip.tower import PatchAttributions, Tower, Trace  # noqa: E402
 from causalclip.clip.weights import (  # noqa: E402
     INT8,
     SCALE,
-    Runtime,
     dequantize,
     project_as_stored,
     without_matrices,
@@ -36,7 +36,7 @@ from causalclip.clip.weights import (  # noqa: E402
 if TYPE_CHECKING:
     from open_clip.transformer import VisionTransformer
 
-    from causalclip.clip.backbones import Skeleton
+    from causalclip.clip.vit import MetaViT
 
 GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
 
@@ -55,7 +55,7 @@ class CompiledTower(Tower):
 
     def __init__(
         self,
-        visual: VisionTransformer | Skeleton,
+        visual: VisionTransformer | MetaViT,
         stored: Mapping[str, Tensor],
         *,
         mean: Sequence[float],

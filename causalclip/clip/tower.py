@@ -27,12 +27,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causalclip.clip.weights import Runtime
+from causalclip.clip.runtime import Runtime
 
 if TYPE_CHECKING:  # importing it takes hundreds of MB, which a compiled tower has no use for
     from open_clip.transformer import VisionTransformer
 
-    from causalclip.clip.backbones import Skeleton
+    from causalclip.clip.vit import MetaViT
 
 EPS = 1e-6
 
@@ -111,7 +111,7 @@ class Tower(nn.Module):
 
     def __init__(
         self,
-        visual: VisionTransformer | Skeleton,
+        visual: VisionTransformer | MetaViT,
         *,
         mean: Sequence[float],
         std: Sequence[float],

@@ -61,7 +61,7 @@ SENTENCES: dict[str, str] = {  # beside the answer; what is inside is counted
 DRAWN = N_(
     "The detector was made for photographs; its answer on anything drawn or typeset means little."
 )
-# px on the shorter side: below it there is no window at native scale (clip/backbones.py)
+# px on the shorter side: below it there is no window at native scale (clip/views.py)
 SMALL_SIDE = 269
 LOW_QUALITY = 60  # of JPEG, at or below it
 MEASURED_SIDE = 512  # px on the long side of the copy that is measured

@@ -264,7 +264,7 @@ def check_stability(
 
     detection: of the picture as it is, where it has been judged already.
     """
-    verdict = detector.judge(pixels) if detection is None else detection
+    verdict = detector.score(pixels) if detection is None else detection
     centre = copy_source(pixels)
     is_centre = centre.size < pixels.size
     copies = judge_copies(detector, centre, verdict, is_centre=is_centre, together=COPIES + 1)
@@ -304,7 +304,7 @@ def judge_copies(
     logits = list[float]()
     while len(logits) <= len(names):
         few = list(islice(copies, together))
-        scores = detector.judge_all(few, windows=WINDOWS, squares=SQUARES)
+        scores = detector.score_batch(few, windows=WINDOWS, squares=SQUARES)
         logits += [score.logit for score in scores]
         moved = [verdict.logit + logit - logits[0] for logit in logits[1:]]
         yield Stability(

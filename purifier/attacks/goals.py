@@ -160,7 +160,7 @@ def _detector_goal(models: "Models", clean: Tensor, request: "Request", vlm_key:
         raise GoalError(_(said, one=GENERATED, other=NOT_GENERATED, target=target))
 
     def say(pixels: Tensor) -> str:
-        return GENERATED if detector.judge(to_array(pixels)).logit > 0 else NOT_GENERATED
+        return GENERATED if detector.score(to_array(pixels)).logit > 0 else NOT_GENERATED
 
     with torch.no_grad():
         before = say(clean)

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.clip.backbones import View, plan_views
 from causalclip.clip.tower import Tower, embed, needs
+from causalclip.clip.views import View, plan_views
 from causalclip.images.jpeg import compression
 from purifier.pixels import to_array
 from purifier.vlm.features import LAYERS, at_tower_size, clip_features

@@ -24,8 +24,8 @@ from diffusers.utils import BaseOutput, logging
 from torch import Tensor
 
 from causalclip.clip.backbones import shared_tower
+from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import fast_dtype
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.attack_detector import TOWER, AttackDetector, clip_moves, decided, statistics

@@ -14,7 +14,7 @@ from transformers import (
     BlipForQuestionAnswering,
 )
 
-from causalclip.clip.weights import fast_dtype
+from causalclip.clip.runtime import fast_dtype
 from causalclip.paths import WeightsMissing
 from purifier.vlm.blip import BlipCaptioner, BlipVQA
 from purifier.vlm.blip2 import Blip2VLM

@@ -267,6 +267,6 @@ class LateCheck(BlockedDetector):
     def predict(self, pixels: Any) -> Any:
         return self.judged(pixels)
 
-    def judge_all(self, *given: Any, **options: Any) -> Any:
+    def score_batch(self, *given: Any, **options: Any) -> Any:
         self.let.wait(300)
-        return self._detector.judge_all(*given, **options)
+        return self._detector.score_batch(*given, **options)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from causalclip.clip.weights import Runtime
+from causalclip.clip.runtime import Runtime
 from causalclip.detector import Detection, Detector
 from causalclip.examination.stability import REENCODINGS
 from causalclip.image_type import is_blank
@@ -80,10 +80,10 @@ def test_the_same_picture_gets_the_same_answer_and_is_not_changed() -> None:
 def test_judging_many_is_predicting_each_without_the_explanation() -> None:
     detector, pictures = tiny_detector(), [photo(*size) for size in SIZES]
     full = [detector.predict(p) for p in pictures]
-    together = detector.judge_all(iter(pictures))
+    together = detector.score_batch(iter(pictures))
     assert [v.logit for v in together] == pytest.approx([d.logit for d in full], abs=1e-4)
     assert [v.band for v in together] == [d.band for d in full]
-    fewer = detector.judge_all(pictures[2:3], squares=1, windows=1)
+    fewer = detector.score_batch(pictures[2:3], squares=1, windows=1)
     assert fewer[0].logit != together[2].logit
 
 
@@ -103,8 +103,8 @@ def test_few_views_go_through_the_tower_at_once_and_equal_ones_once(
     views = len(detector.predict(pictures[0]).views)
     if not explained:
         counts.clear()
-        once = detector.judge_all(pictures)
-        assert detector.judge_all([*pictures, *pictures]) == once * 2
+        once = detector.score_batch(pictures)
+        assert detector.score_batch([*pictures, *pictures]) == once * 2
         views *= 6
     assert sum(counts) == views > 4
     assert max(counts) == 4
@@ -199,7 +199,7 @@ def test_types_are_told_apart_on_owners_that_were_left_out() -> None:
 @pytest.mark.parametrize(("threshold", "kind"), [(2.0, "photograph"), (0.5, "page")])
 def test_what_is_no_photograph_gets_no_answer(threshold: float, kind: str) -> None:
     detector = refusing_detector(threshold=threshold)
-    full, short = detector.predict(photo(96, 64)), detector.judge(photo(96, 64))
+    full, short = detector.predict(photo(96, 64)), detector.score(photo(96, 64))
     assert full.kind == short.kind == kind
     assert full.band == short.band
     assert (full.band == "no answer") == (kind == "page")
@@ -210,7 +210,7 @@ def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
     assert Detector.from_pretrained(tmp_path / "model").image_types is None
     saved.image_types = refusing_detector().image_types
     saved.save_pretrained(tmp_path / "model")
-    assert Detector.from_pretrained(tmp_path / "model").judge(photo(96, 64)).kind == "page"
+    assert Detector.from_pretrained(tmp_path / "model").score(photo(96, 64)).kind == "page"
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))

@@ -11,7 +11,7 @@ import torch
 from skimage import data
 
 from causalclip.calibration import sigmoid
-from causalclip.clip.backbones import plan_views
+from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import channels as explorer
 from causalclip.maps.attribution import (

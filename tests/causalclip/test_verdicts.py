@@ -65,7 +65,7 @@ def head(request: pytest.FixtureRequest) -> tuple[str, Detector]:
 def check(head: tuple[str, Detector], name: str) -> None:
     key, detector = head
     probability, band = json.loads(TABLE.read_text())[key][name]
-    verdict = detector.judge(load_image(file_of(name)).pixels)
+    verdict = detector.score(load_image(file_of(name)).pixels)
     assert verdict.band == band
     assert verdict.probability == pytest.approx(probability, abs=1e-5)  # processors round apart
 
@@ -86,7 +86,7 @@ def main() -> None:
     for key, rows in table.items():
         detector = Detector.from_pretrained(HEADS[key], runtime="float32")
         for name in rows:
-            verdict = detector.judge(load_image(file_of(name)).pixels)
+            verdict = detector.score(load_image(file_of(name)).pixels)
             rows[name] = [round(verdict.probability, 7), verdict.band]
     TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 

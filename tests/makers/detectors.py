@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from causalclip.calibration import Calibration
-from causalclip.clip.backbones import Kind, empty_visual
+from causalclip.clip.backbones import empty_visual
 from causalclip.clip.int8_towers import OUTLIERS
 from causalclip.clip.tower import Tower, part_widths
+from causalclip.clip.views import ViewType
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.image_type import ImageTypeClassifier
@@ -29,7 +30,7 @@ def tiny_detector(*, seed: int = 0, hidden: int = 8) -> Detector:
     pictures one mask."""
     torch.manual_seed(seed)
     tower = tiny_tower()
-    kinds: tuple[Kind, ...] = ("whole", "window")
+    kinds: tuple[ViewType, ...] = ("whole", "window")
     heads = {kind: CausalHead(sum(part_widths(PARTS, tower)), hidden=hidden) for kind in kinds}
     for head in heads.values():
         torch.nn.init.normal_(head.verdict.weight, std=0.2)

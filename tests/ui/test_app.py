@@ -13,7 +13,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from causalclip.clip.weights import UnknownRuntime
+from causalclip.clip.runtime import UnknownRuntime
 from causalclip.images.formats import BrokenImage
 from causalclip.report.card import failure
 from tests.conftest import WATCH, Served

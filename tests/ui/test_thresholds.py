@@ -83,7 +83,7 @@ def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> Non
     archive = last[tab.archive]
     assert (len(archive.real), len(archive.unread), archive.judged) == (2, 1, 3)
     assert archive.real[0].score == pytest.approx(
-        tab.detector().judge(load_image(noise(1)).pixels).probability
+        tab.detector().score(load_image(noise(1)).pixels).probability
     )
     assert "Photographs that were judged: 2." in last[tab.result]
     assert "b.jpg: " in last[tab.result]

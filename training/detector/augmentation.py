@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter, ImageOps
 from pillow_heif import register_heif_opener
 from torch import Tensor
 
-from causalclip.clip.backbones import plan_views, render
+from causalclip.clip.views import plan_views, render
 from causalclip.examination.stability import encode, rescale
 from causalclip.images.jpeg import compression
 from training.detector.data import Record

@@ -218,7 +218,7 @@ def score_split(detector: Detector, records: Sequence[Record], root: str | Path)
     paths = dict.fromkeys(record.path for record in records)  # generators may share a real picture
     verdicts = {}
     for path in tqdm(paths, desc="detect", unit="picture"):
-        verdicts[path] = detector.judge(load_image(Path(root) / path).pixels)
+        verdicts[path] = detector.score(load_image(Path(root) / path).pixels)
     judged = [verdicts[record.path] for record in records]
     return Scores(
         tuple(records), np.array([v.probability for v in judged]), tuple(v.band for v in judged)

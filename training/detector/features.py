@@ -202,7 +202,7 @@ def compute_windows(
 ) -> WindowFeatures:
     """Features of the windows of each record's drawn augmentation, kept as those of squares are.
 
-    windows: at native scale, at most (causalclip.clip.backbones.plan_views).
+    windows: at native scale, at most (causalclip.clip.views.plan_views).
     """
     file = _compute(
         records, root, backbone, parts, ("drawn",), cache, windows, device or torch.device("cpu")

@@ -16,8 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
-from causalclip.clip.backbones import Kind, load_tower
+from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import needs, part_widths
+from causalclip.clip.views import ViewType
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
 from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
@@ -293,7 +294,7 @@ def train_detector(
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep, device=device)
     judged, quality = raw, features.compression
-    problems: dict[Kind, Problem] = {"whole": data}
+    problems: dict[ViewType, Problem] = {"whole": data}
     if recipe.windows:
         seen = compute_windows(records, root, windows=recipe.windows, **computed)
         problems["window"] = data.of_windows(seen.values, seen.picture)
@@ -305,7 +306,7 @@ def train_detector(
         quality = features.compression[rows][None]
     calibration, bounds = calibrate(records, judged, data.weight.numpy(), quality)
     tower = load_tower(backbone)
-    heads: dict[Kind, CausalHead] = {}
+    heads: dict[ViewType, CausalHead] = {}
     known = Detector.from_pretrained(recipe.start).heads if recipe.start else {}
     for kind, its in problems.items():
         windows = recipe.windows if kind == "window" else 0

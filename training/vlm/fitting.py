@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from causalclip.clip.backbones import load_tower
+from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import fast_dtype
 from purifier.vlm.features import LAYERS
 from purifier.vlm.model import EmbeddedVLM, VLMConfig
 from purifier.vlm.vocabulary import Vocabulary, prune_tokenizer, train_tokenizer

@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from causalclip.clip.backbones import load_judge, load_tower
+from causalclip.clip.backbones import load_for_inference, load_tower
 from causalclip.clip.int8_towers import OUTLIERS, QuantisedTower, WeightOnlyTower, read_outliers
 from causalclip.clip.openvino import CompiledTower
+from causalclip.clip.quantised_linear import LEVELS, QuantisedLinear
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import LEVELS, QuantisedLinear, Runtime, quantize
+from causalclip.clip.weights import quantize
 from causalclip.paths import ASSETS
 from scripts.outliers import digest
 from tests.makers.detectors import views, write_int8_tower, write_tower
@@ -43,7 +45,7 @@ def distance(a: Tensor, b: Tensor) -> float:
 @torch.inference_mode()
 def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path: Path) -> None:
     name = write_int8_tower(tmp_path, **options)
-    exact, ours = load_tower(name, dtype=torch.float32), load_judge(name, runtime=runtime)
+    exact, ours = load_tower(name, dtype=torch.float32), load_for_inference(name, runtime=runtime)
     assert isinstance(ours, CompiledTower if runtime == "int8" else QuantisedTower)
     assert ours.runtime == runtime
     a, b = (tower(views(3), attributions=True) for tower in (exact, ours))
@@ -57,7 +59,7 @@ def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path
 
 @judging
 def test_weights_that_are_no_int8_are_judged_in_float32(runtime: Runtime, tmp_path: Path) -> None:
-    assert load_judge(write_tower(tmp_path), runtime=runtime).runtime == "float32"
+    assert load_for_inference(write_tower(tmp_path), runtime=runtime).runtime == "float32"
 
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_the_layer_is_near_its_float_layer_token_by_token() -> None:
 
 EXTREMES = """
 import torch
-from causalclip.clip.weights import (QuantisedLinear, multiplies_exactly)
+from causalclip.clip.quantised_linear import QuantisedLinear, multiplies_exactly
 assert multiplies_exactly()
 matrix = torch.full((2, 3072), 127, dtype=torch.int8)
 matrix[1] = -127

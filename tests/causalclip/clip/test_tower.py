@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from causalclip.clip.backbones import MAX_SQUARES, WINDOWS, plan_views, render
 from causalclip.clip.tower import contributions, embed, needs, parse_part, part_widths, patch_total
+from causalclip.clip.views import MAX_SQUARES, WINDOWS, plan_views, render
 from tests.makers.detectors import tiny_tower, views, write_int8_tower
 
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
@@ -107,18 +107,18 @@ def test_unknown_parts_are_refused(part: str) -> None:
         parse_part(part, tiny_tower())
 
 
-# Skeleton -----------------------------------------------------------------------------------------
+# MetaViT ------------------------------------------------------------------------------------------
 
 
 def test_judging_imports_no_library_of_towers(tmp_path: Path) -> None:
     """By any runtime: all in one process, as importing PyTorch takes longer than judging."""
     code = f"""
 import sys
-from causalclip.clip.backbones import load_judge
+from causalclip.clip.backbones import load_for_inference
 from causalclip.detector import Detector
 from tests.makers.detectors import (views)
 for runtime in ("int8", "int8-avx2", "float32", "bfloat16"):
-    load_judge({write_int8_tower(tmp_path)!r}, runtime=runtime)(views(2), attributions=True)
+    load_for_inference({write_int8_tower(tmp_path)!r}, runtime=runtime)(views(2), attributions=True)
     loaded = {{name.partition(".")[0] for name in sys.modules}}
     print(runtime, *loaded & {{"open_clip", "timm", "torchvision", "transformers"}})
 """

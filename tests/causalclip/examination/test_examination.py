@@ -121,15 +121,15 @@ class Scripted:
         }
         self.answers[pixels.tobytes()] = own
 
-    def judge(self, pixels: np.ndarray, *, more: float = 0.0) -> Verdict:
+    def score(self, pixels: np.ndarray, *, more: float = 0.0) -> Verdict:
         logit = self.answers[pixels.tobytes()] + more
         return Verdict(sigmoid(logit), logit, CALIBRATION.band(sigmoid(logit)))
 
-    def judge_all(
+    def score_batch(
         self, pictures: Iterable[np.ndarray], *, windows: int, squares: int
     ) -> list[Verdict]:
         # fewer views see something else
-        return [self.judge(pixels, more=3.0) for pixels in pictures]
+        return [self.score(pixels, more=3.0) for pixels in pictures]
 
 
 def run(own: float, **moves: float) -> Any:

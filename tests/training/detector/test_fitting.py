@@ -251,5 +251,5 @@ def test_a_picture_is_read_as_detection_reads_it(name: str, tmp_path: Path) -> N
     records = readable([record(name)], tmp_path, fault=detection_fault)
     found = score_split(detector, records, tmp_path)
     assert found.probability[0] == pytest.approx(
-        detector.judge(load_image(tmp_path / name).pixels).probability
+        detector.score(load_image(tmp_path / name).pixels).probability
     )

@@ -111,7 +111,7 @@ def test_a_killed_training_goes_on_and_ends_with_a_detector(trained: Path) -> No
     assert 0 < config.calibration.low < config.calibration.high < 1
     labels = np.arange(16) % 2
     scores = [
-        detector.judge(np.asarray(gridded(label, 100 + k))).probability
+        detector.score(np.asarray(gridded(label, 100 + k))).probability
         for k, label in enumerate(labels)
     ]
     # a random tower: it must have learned something, not all

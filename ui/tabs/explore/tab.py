@@ -248,7 +248,7 @@ class ExplorerTab:
         with DECODED.enter(Priority.VERDICT):
             pixels = erase.blanked(load_image(path).pixels, numbers, grid.shape)
             with MODEL.enter(Priority.VERDICT):
-                judged = self.detector().judge(pixels).probability
+                judged = self.detector().score(pixels).probability
         predicted = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
         return erase.checked(predicted, judged)
 

@@ -33,7 +33,7 @@ from causalclip.report.explain import mask_sentence, removal_sentence
 from ui.tabs.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:
-    from causalclip.clip.backbones import Kind
+    from causalclip.clip.views import ViewType
     from causalclip.detector import Detection
     from causalclip.maps.overlay import Drawing
 
@@ -157,7 +157,7 @@ def removal(detection: Detection, count: int) -> str:
     return f"<p>{said}</p>{_curve(detection, count)}"
 
 
-def limits(measured: dict[Kind, dict[str, Any]]) -> str:
+def limits(measured: dict[ViewType, dict[str, Any]]) -> str:
     """What the mask does not show, and how independent its halves are. measured: Detector.masks."""
     said = f"<b>{_(NOT_HARMLESS)}</b>"
     if measured:
@@ -168,7 +168,7 @@ def limits(measured: dict[Kind, dict[str, Any]]) -> str:
     return f"<p>{said}</p>"
 
 
-def about(masked: Detection, measured: dict[Kind, dict[str, Any]]) -> str:
+def about(masked: Detection, measured: dict[ViewType, dict[str, Any]]) -> str:
     """What the mask is. measured: Detector.masks."""
     what = _(SHARED_MASK_MEANING) if masked.head == "linear" else _(ABOUT, paper=LINK)
     shares = any(m["adversary_accuracy"] > SHARES_THE_LABEL for m in measured.values())

@@ -1,0 +1,88 @@
+"""The runtime that multiplies a tower's matrices on this processor.
+
+The fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names:
+
+    bfloat16   PyTorch, with AMX, or with AVX-512's bfloat16 instructions where there is no VNNI
+    int8       OpenVINO, with VNNI: the weights stay as they are on the disk
+    int8-avx2  PyTorch, with AVX2 and none of these: the same weights through QuantisedLinear
+    float32    PyTorch, everywhere else
+
+Training, attacks and purification are PyTorch's, whichever it is.
+"""
+
+import os
+from typing import Literal, get_args
+
+import torch
+
+from causalclip.clip.quantised_linear import multiplies_exactly
+
+Runtime = Literal["bfloat16", "int8", "int8-avx2", "float32"]
+VARIABLE = "CAUSALCLIP_RUNTIME"
+VNNI = "avx512_vnni", "avx_vnni"
+BEFORE_AVX2 = {"SSE41", "AVX"}
+
+
+class UnknownRuntime(ValueError):
+    """CAUSALCLIP_RUNTIME asks for what is not there; the message says what to do."""
+
+
+def choose_runtime() -> Runtime:
+    """The runtime of this process.
+
+    Raises:
+        UnknownRuntime: CAUSALCLIP_RUNTIME names none, or one that cannot run under the
+            environment's other limits.
+    """
+    asked = os.environ.get(VARIABLE, "").strip().lower()
+    if not asked:
+        half = fast_dtype() == torch.bfloat16
+        if _unlimited() and has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
+            return "int8"
+        if half:
+            return "bfloat16"
+        return "int8-avx2" if has_avx2() else "float32"
+    for runtime in get_args(Runtime):
+        if asked == runtime:
+            if runtime == "int8" and not _unlimited():
+                raise UnknownRuntime(
+                    f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them."
+                )
+            if runtime == "int8-avx2" and not has_avx2():
+                raise UnknownRuntime(
+                    f"{VARIABLE}=int8-avx2 needs a processor with AVX2: name another, or none."
+                )
+            return runtime
+    raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {asked!r}.")
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies it faster, float32 elsewhere.
+
+    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (two to three times),
+    if oneDNN may use them.
+    """
+    has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if (_unlimited() or "AMX" in _limit()) and has else torch.float32
+
+
+def has_vnni() -> bool:
+    """Whether the processor multiplies int8 four at a time."""
+    flags = torch.cpu.get_capabilities()
+    return any(flags.get(name, False) for name in VNNI)
+
+
+def has_avx2() -> bool:
+    """Whether the processor has AVX2, oneDNN may use it, and its int8 products are exact here."""
+    known = torch.cpu.get_capabilities().get("avx2", False) and _limit() not in BEFORE_AVX2
+    return known and multiplies_exactly()
+
+
+def _unlimited() -> bool:
+    """Whether oneDNN may use all of the processor. OpenVINO, half of which does not know the limit,
+    must not run then: it gives empty answers."""
+    return _limit() in {"", "ALL", "DEFAULT"}
+
+
+def _limit() -> str:
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
