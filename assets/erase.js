@@ -33,6 +33,14 @@
     });
     say(erase);
   };
+  // The server does not know which cells are erased, so that it could not take them back.
+  const again = (event) => {
+    if (!(event.target instanceof Element) || !event.target.closest("[id$=-erase-again]")) return;
+    const erase = event.target.closest(".cc-erase-room").querySelector(".cc-erase");
+    erase.querySelectorAll(".cc-gone").forEach((cell) => cell.classList.remove("cc-gone"));
+    erase.parentElement.querySelector(".cc-erase-said").textContent = data(erase).hint;
+  };
+  document.addEventListener("click", again);
   document.addEventListener("pointerdown", brush);
   document.addEventListener("pointermove", brush);
 }

@@ -126,8 +126,9 @@ def test_a_place_is_erased_in_the_browser_and_checked(
     open_tab(page, "Explore")
     page.locator("#explore-a input[type=file]").first.set_input_files(files["photo.jpg"])
     page.locator("#explore-a-map img").wait_for()
-    page.locator("#explore-erase > button").click()
+    page.locator("#explore-a-to-erase").click()
     grid = page.locator("#explore-a-erase .cc-erase-grid")
+    expect(grid).to_be_in_viewport()
     grid.scroll_into_view_if_needed()
     page.locator("#explore-a-erase-check").click()
     expect(page.locator("#explore-a-erase-result")).to_contain_text("Brush over a place first.")
@@ -144,7 +145,11 @@ def test_a_place_is_erased_in_the_browser_and_checked(
     page.locator("#explore-a-erase-check").click()
     expect(page.locator("#explore-a-erase-result")).to_contain_text("Blanked and judged again: 0.")
     page.locator("#explore-a-erase-again").click()
-    expect(grid.locator(".cc-gone")).to_have_count(0)
+    assert grid.locator(".cc-gone").count() == 0  # at once, in the browser
+    expect(page.locator("#explore-a-erase .cc-erase-said")).to_contain_text("Brush over a place of")
+    expect(page.locator("#explore-a-erase-result")).not_to_contain_text("Blanked")
+    page.locator("#explore-a-erase-check").click()
+    expect(page.locator("#explore-a-erase-result")).to_contain_text("Brush over a place first.")
 
 
 EVIL = b"<script>document.title='taken'</script>"

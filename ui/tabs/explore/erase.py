@@ -60,6 +60,7 @@ def panel(pixels: np.ndarray, detection: Detection) -> str:
         "low": detection.low,
         "high": detection.high,
         "point": decimal(0.5, digits=1)[1],
+        "hint": _(HINT),
         "says": _(SAYS),
         "turns": _(TURNS),
         "bands": {name: _(word) for name, word in BANDS.items()},

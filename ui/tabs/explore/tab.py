@@ -63,6 +63,7 @@ PICTURE = 112  # px, so that all of one picture's screen fits 900
 EVERY = N_("All of them")
 ALL = "all"
 CHANNELS = N_("Channels in the map (one alone: ends of the scale at {alone}, not {all})")
+TO_ERASE = """() => document.getElementById("explore-erase").scrollIntoView({block: "start"})"""
 
 Updates = dict[Any, Any]
 
@@ -95,6 +96,7 @@ class Pane:
     removal: gr.HTML
     erase: gr.HTML
     files: tuple[gr.DownloadButton, ...]
+    to_erase: gr.Button
     explored: gr.State
 
     @property
@@ -319,7 +321,7 @@ def build_explorer_tab(
             )
             head = add_head_choice(detector, "explore")
     label = _("Erase a place, and see what is left")
-    with gr.Accordion(label, open=False, elem_id="explore-erase"):
+    with gr.Accordion(label, open=False, elem_id="explore-erase") as erasing:
         rooms = [_erase_room(pane) for pane in panes]
     with (
         gr.Accordion(_("The strongest channels"), open=False, elem_id="explore-strongest"),
@@ -350,6 +352,10 @@ def build_explorer_tab(
     _wire(tab, panes[0], carried=carried)
     for pane, room in zip(panes, rooms, strict=True):
         _wire_erase(tab, pane, room)
+        opens = pane.to_erase.click(
+            lambda: gr.update(open=True), None, erasing, queue=False, **PRIVATE
+        )
+        opens.then(None, js=TO_ERASE, queue=False, **PRIVATE)
     _wire(tab, panes[1], example=example, examples=examples)
     drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
     given = [order, *(pane.explored for pane in panes)]
@@ -417,6 +423,9 @@ def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: 
                     (_("Arrays (npz)"), "npz"),
                 )
             )
+            to_erase = gr.Button(
+                _("Erase a place"), size="sm", elem_id=f"{name}-to-erase", min_width=80
+            )
     return Pane(
         name=name,
         waiting=waiting,
@@ -431,6 +440,7 @@ def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: 
         removal=removal,
         erase=gr.HTML(elem_id=f"{name}-erase", elem_classes="cc-flush", render=False),
         files=files,
+        to_erase=to_erase,
         explored=gr.State(time_to_live=KEPT),
     )
 
@@ -463,14 +473,9 @@ def _wire_erase(tab: ExplorerTab, pane: Pane, room: EraseRoom) -> None:
     part = Panel(pane.name)
     given = [pane.explored, room.cells]
     part.beside([room.check.click], tab.check_erased, given, room.result, **PRIVATE, **RUNS)
-
-    def whole(explored: ExploredPicture | None) -> tuple[str, str, str]:
-        drawing = explored.drawing if explored else None
-        drawn = erase.panel(drawing.picture, drawing.detection) if drawing else ""
-        return drawn, "", ""
-
-    cleared = [pane.erase, room.cells, room.result]
-    part.beside([room.again.click], whole, [pane.explored], cleared, queue=False, **PRIVATE)
+    # assets/erase.js takes the brushed cells back; those of an older picture are gone with it.
+    cleared, anew = [room.cells, room.result], [room.again.click, pane.erase.change]
+    part.beside(anew, lambda: ("", ""), [], cleared, queue=False, **PRIVATE)
 
 
 def _wire(
