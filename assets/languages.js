@@ -1,15 +1,21 @@
 // Before Gradio starts: back to the language that was chosen here, and Gradio's own words in the page's language
 // (ui/languages.py says which those are).
 (() => {
-  const address = new URL(location), { spoken, words, tap } = window.ccLanguage;
+  const address = new URL(location), { spoken, gradio, words, tap, unknown } = window.ccLanguage;
   let chosen = null;
   try { chosen = localStorage.getItem("language"); } catch { /* a browser may keep nothing */ }
   if (chosen && chosen !== spoken && !address.searchParams.has("lang")) {
     address.searchParams.set("lang", chosen);
     location.replace(address);
   }
-  Object.defineProperty(navigator, "language", { get: () => spoken });
+  Object.defineProperty(navigator, "language", { get: () => gradio });
   document.documentElement.style.setProperty("--cc-tap", JSON.stringify(tap));
+  if (unknown) addEventListener("DOMContentLoaded", () => {
+    const line = document.createElement("p");
+    Object.assign(line, { className: "cc-unknown-language", lang: "en", dir: "auto", textContent: unknown });
+    line.setAttribute("role", "status");
+    document.body.prepend(line);
+  });
   const say = (part) => {
     for (const name of ["aria-label", "title"]) {
       const said = words[part.getAttribute(name)];

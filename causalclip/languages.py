@@ -33,8 +33,10 @@ LANGUAGES = {  # by their own names
     "ar": "العربية",
     "hi": "हिन्दी",
     "id": "Bahasa Indonesia",
+    "ja": "日本語",
     "tr": "Türkçe",
     "uk": "Українська",
+    "zh": "简体中文",
 }
 RIGHT_TO_LEFT = {"ar"}
 MAX_HEADER = 200  # characters of a header that are read
@@ -67,21 +69,31 @@ def best(accepted: str, chosen: str = "") -> str:
 
     "de-AT;q=0.7, fr" gives "fr"; what is not understood counts for nothing.
     """
-    if chosen in LANGUAGES:
-        return chosen
+    if is_spoken(chosen):
+        return _primary(chosen)
     found: list[tuple[float, int, str]] = []
     for place, part in enumerate(accepted[:MAX_HEADER].split(",")):
         tag, *options = (piece.strip().lower() for piece in part.split(";"))
         weight = next((option[2:] for option in options if option.startswith("q=")), "1")
-        language = tag.partition("-")[0]
+        language = _primary(tag)
         if language in LANGUAGES and weight.replace(".", "", 1).isdecimal() and float(weight) > 0:
             found.append((-float(weight), place, language))
     return min(found)[2] if found else ENGLISH
 
 
+def is_spoken(tag: str) -> bool:
+    """Whether a language tag, such as "de" or "zh-CN", is of one of LANGUAGES."""
+    return _primary(tag) in LANGUAGES
+
+
+def _primary(tag: str) -> str:
+    """The language of a tag, without its script and region: "zh-Hans-CN" gives "zh"."""
+    return tag.partition("-")[0].lower()
+
+
 LOCALES = {ENGLISH: "en_GB"}  # days before months
-COMMAS = {"ar": "، "}  # others have those of English
-STOPS = {"hi": "।"}
+COMMAS = {"ar": "، ", "ja": "、", "zh": "、"}  # others have those of English
+STOPS = {"hi": "।", "ja": "。", "zh": "。"}
 
 
 def number(value: int) -> str:

@@ -16,7 +16,17 @@ from urllib.parse import parse_qs
 import gradio as gr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from causalclip.languages import ENGLISH, N_, _, best, current, is_rtl, speaking
+from causalclip.languages import (
+    ENGLISH,
+    LANGUAGES,
+    N_,
+    _,
+    best,
+    current,
+    is_rtl,
+    is_spoken,
+    speaking,
+)
 from causalclip.paths import shipped_folder
 from ui.fields import explain
 from ui.server.senders import header
@@ -24,6 +34,9 @@ from ui.server.turns import Client, asking
 
 SCRIPT = shipped_folder("assets") / "languages.js"
 PARAMETER = "lang"  # of an address
+GRADIO = {"zh": "zh-CN"}  # Gradio's own names of languages, where they differ
+# in English, which the reader may know: the page is in what their browser prefers
+UNKNOWN = "This page does not speak the language in its address (?lang=). It speaks {languages}."
 # what of a component is read
 TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")
 LITERALS = (  # in Gradio's own parts, which translate only what is not among these
@@ -53,15 +66,17 @@ class Languages:
         asked = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[0]
         with speaking(best(header(scope, "accept-language"), asked)):
             page = scope["path"] == "/" and scope["method"] == "GET"
-            await self.app(scope, receive, _Marked(send).send if page else send)
+            unknown = asked != "" and not is_spoken(asked)
+            await self.app(scope, receive, _Marked(send, unknown).send if page else send)
 
 
 class _Marked:
     """A `send` for the page: its <html> says language and direction, and it begins with
-    assets/languages.js."""
+    assets/languages.js. unknown: whether the address asks for a language that is not there."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, unknown: bool) -> None:
         self._send = send
+        self._unknown = unknown
         self._start: Message = {}
         self._body = bytearray()
 
@@ -72,7 +87,7 @@ class _Marked:
         self._body += message.get("body", b"")
         if message.get("more_body", False):
             return
-        body = mark(bytes(self._body))
+        body = mark(bytes(self._body), unknown=self._unknown)
         kept = [
             pair for pair in self._start["headers"] if pair[0] not in (b"content-length", b"vary")
         ]
@@ -85,12 +100,22 @@ class _Marked:
         await self._send({"type": "http.response.body", "body": body})
 
 
-def mark(page: bytes) -> bytes:
-    """Gradio's page with the current language, its direction, and assets/languages.js."""
+def mark(page: bytes, *, unknown: bool = False) -> bytes:
+    """Gradio's page with the current language, its direction, and assets/languages.js; with a line
+    on what is spoken where the address asks for a language that is not there."""
     direction = b"rtl" if is_rtl() else b"ltr"
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
     words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
-    said = json.dumps({"spoken": current(), "words": words, "tap": _(TAP)})
+    spoken = ", ".join(f"{name} ({code})" for code, name in LANGUAGES.items())
+    said = json.dumps(
+        {
+            "spoken": current(),
+            "gradio": GRADIO.get(current(), current()),
+            "words": words,
+            "tap": _(TAP),
+            "unknown": UNKNOWN.format(languages=spoken) if unknown else "",
+        }
+    )
     script = f"<script>window.ccLanguage = {said};\n{SCRIPT.read_text(encoding='utf-8')}</script>"
     return page.replace(b"<head>", b"<head>" + script.encode(), 1)
 

@@ -35,7 +35,7 @@ def save_mask_figure(drawing: Drawing, masked: Detection, files: list[Path]) -> 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with speaking(ENGLISH):
+    with speaking(ENGLISH):  # Matplotlib's own font has no Japanese, Chinese or Hindi letters
         figure = Figure(figsize=SIZE, layout="constrained")
         FigureCanvasAgg(figure)
         left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(5, 4))[0]

@@ -290,6 +290,19 @@ def _answers(page: Page, files: dict[str, Path]) -> None:
     assert overflow(page) <= 0
 
 
+def test_a_language_that_is_not_there_is_said_to_be_missing(
+    new_context: Window, tiny_app: str
+) -> None:
+    page = new_context().new_page()
+    page.goto(f"{tiny_app}?lang=nl")
+    line = page.locator(".cc-unknown-language")
+    expect(line).to_contain_text("日本語 (ja)")
+    expect(line).to_be_in_viewport()
+    page.goto(f"{tiny_app}?lang=ja")
+    expect(page.locator("#status h2")).to_be_visible()
+    expect(line).to_have_count(0)
+
+
 def test_the_switch_is_remembered_by_the_browser_alone(new_context: Window, tiny_app: str) -> None:
     context = new_context(locale="en")
     page = context.new_page()

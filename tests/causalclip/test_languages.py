@@ -41,6 +41,8 @@ from scripts.catalogues import Message, messages
         ("de-AT;q=0.7, fr;q=0.9", "", "fr"),
         ("fr;q=0, de", "", "de"),
         ("fr", "de", "de"),
+        ("zh-TW, en;q=0.5", "", "zh"),
+        ("fr", "zh-CN", "zh"),
         (";;;q=x,,de;q=high," + "a" * 9000, "", "en"),
         ("../../etc", "../../etc", "en"),
     ],
@@ -67,6 +69,8 @@ def test_it_is_spoken_inside_alone() -> None:
         ("en", "12,345", "0.50", "5 November 2026", "a, b or c"),
         ("de", "12.345", "0,50", "5. November 2026", "a, b oder c"),
         ("ar", "12,345", "0.50", "5 نوفمبر 2026", "a أو b أو c"),
+        ("ja", "12,345", "0.50", "2026年11月5日", "a、b、またはc"),
+        ("zh", "12,345", "0.50", "2026年11月5日", "a、b或c"),
     ],
 )
 def test_numbers_days_and_lists_are_the_languages_own(
@@ -99,6 +103,8 @@ FORMS = {  # counts, one for each form that the language has
     "tr": (1, 2),
     "uk": (21, 2, 11),
     "id": (1,),
+    "ja": (1,),
+    "zh": (1,),
 }
 
 
@@ -198,7 +204,7 @@ FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
 }
 IN_ENGLISH = {"server"}
 PACKAGES = (
-    *(f"causalclip/{name}" for name in ("evidence", "images", "marks", "provenance", "report")),
+    *(f"causalclip/{name}" for name in ("examination", "images", "marks", "provenance", "report")),
     "ui",
 )
 FILES = (

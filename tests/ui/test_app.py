@@ -238,3 +238,6 @@ def test_the_address_or_the_browser_says_the_language_and_the_next_visitor_has_a
     assert "accept-language" in german.headers["vary"]
     assert "Diesen Ausschnitt untersuchen" not in english.text
     assert 'lang="en"' in english.text
+    chinese = httpx.get(tiny_app, params={"lang": "zh-CN"})
+    assert 'lang="zh" dir="ltr"' in chinese.text
+    assert '"gradio": "zh-CN"' in chinese.text
