@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examination.cautions import SHORT
 from causalclip.examination.headline import name_answer
-from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import HALVED, Stage
+from causalclip.examination.messages import NO_ANSWER, NOT_EXAMINED
+from causalclip.examination.result import HALVED, NotJudged, Stage
 from causalclip.examination.stages import examine_file
 from causalclip.images.formats import ImageError, clean
 from causalclip.images.loading import read_file
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
 NOTHING = N_("Nothing to check")  # of a picture that got no answer
-NOT_EXAMINED = N_("Not examined")
 READ_AT_HALF = N_("it was read at half its size")
 OURS = N_("Something went wrong here, and that is not the file's fault. Please try again.")
 # all that NFKC reads as one of the first four, as some spreadsheets do
@@ -144,8 +143,8 @@ class BatchRow:
 class RowUpdate:
     """A row with what it rests on.
 
-    examination: up to its verdict or, where the row is final, whole; None for a file that was
-    refused, and for one that was known already.
+    examination: up to its verdict or, where the row is final, whole; what its file says where the
+    pixels were refused. None for what is no picture, and for what was known already.
     """
 
     row: BatchRow
@@ -246,6 +245,8 @@ def _examined(
             return RowUpdate(replace(known[key], number=number))
         found = examine_file(content, detector, until=until, name=name)
         return RowUpdate(row_of(number, found), found)
+    except NotJudged as error:
+        return RowUpdate(claims_row(number, error.examination), error.examination)
     except ImageError as error:
         return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=str(error)))
     except Exception as error:  # ours, not the file's: said in its row, logged without its name
@@ -255,12 +256,28 @@ def _examined(
 
 def row_of(number: int, x: Examination) -> BatchRow:
     """Return the table's row for an examination, at VERDICT or DONE."""
-    detection, provenance, headline = x.detection, x.provenance, x.headline
-    answered = x.band != NO_ANSWER
+    detection, answered = x.detection, x.band != NO_ANSWER
     if x.stability:
         survives, copies = x.stability.words, x.stability.fraction
     else:
         survives, copies = CHECKING if answered else NOTHING, ""
+    return replace(
+        claims_row(number, x),
+        score=round(detection.probability, 4) if answered else None,
+        band=x.band,
+        survives=survives,
+        cautions=", ".join(caution.kind for caution in x.cautions),
+        kind=detection.kind,
+        size=f"{x.width} x {x.height}",
+        halved=x.halved,
+        measured_as=detection.measured_as,
+        copies=copies,
+    )
+
+
+def claims_row(number: int, x: Examination) -> BatchRow:
+    """Return the table's row with what is known of a picture without its pixels' answer."""
+    provenance, headline = x.provenance, x.headline
     if headline.source == "signature":
         claims = headline.proved
     else:
@@ -269,20 +286,12 @@ def row_of(number: int, x: Examination) -> BatchRow:
         number=number,
         name=x.name,
         answer=headline.title,
-        score=round(detection.probability, 4) if answered else None,
-        band=x.band,
-        survives=survives,
-        cautions=", ".join(caution.kind for caution in x.cautions),
-        kind=detection.kind,
         claims=claims,
         marks=", ".join(provenance.mark_names),
-        size=f"{x.width} x {x.height}",
         format=x.format,
         sha256=x.sha256,
-        halved=x.halved,
-        measured_as=detection.measured_as,
+        problem=x.problem,
         marked=bool(provenance.claimed_marks or provenance.proof),
-        copies=copies,
         whose=headline.name,
     )
 

@@ -26,6 +26,7 @@ from causalclip.cli_helpers import (
     ProfileFile,
     chosen_model,
     explained,
+    explained_claims,
     held_to,
     load_detector,
     told,
@@ -151,9 +152,9 @@ def detect(
         with speaking(lang):
             judged = judge(path)
             _print(path, judged, lines, as_json=as_json, explain=explain)
-            if not isinstance(judged, str):
+            if not (unjudged := isinstance(judged, str) or bool(judged.problem)):
                 _save(path, judged, heatmap_dir, report_dir)
-        refused = refused or isinstance(judged, str)
+        refused = refused or unjudged
     raise typer.Exit(REFUSED if refused else DONE)
 
 
@@ -164,19 +165,22 @@ def _judge(
     stability: bool,
     crop: tuple[float, float, float, float] | None,
 ) -> Examination | str:
-    """A picture's examination, or that of a part of it, or the sentence that says why there is
-    none."""
+    """A picture's examination, or that of a part of it; what its file says where the pixels cannot
+    be judged; or the sentence that says why there is neither."""
     from causalclip.images.sandbox import warm_up
 
     warm_up()  # beside the model's own seconds
     try:
         sniff(read_file(path))  # what is no picture is refused before the model is loaded
         detector = load()
-        from causalclip.examination.result import Stage
+        from causalclip.examination.result import NotJudged, Stage
         from causalclip.examination.stages import examine_file
 
         until = Stage.DONE if stability else Stage.VERDICT
-        return examine_file(path, detector, until=until, part=crop)
+        try:
+            return examine_file(path, detector, until=until, part=crop)
+        except NotJudged as error:
+            return error.examination
     except ImageError as error:
         return str(error)
 
@@ -187,13 +191,26 @@ def _print(
     name = spelt(str(path))
     with tqdm.external_write_mode(sys.stdout):
         if as_json:
-            said = {"error": judged} if isinstance(judged, str) else judged.as_dict()
-            typer.echo(json.dumps({"path": str(path)} | said))
-        elif not isinstance(judged, str):
-            typer.echo(f"{name}: {explained(judged)}" if explain else lines.line(path, judged))
-        else:
+            typer.echo(json.dumps({"path": str(path)} | _plain(judged)))
+        elif isinstance(judged, str):
             typer.echo(lines.refused(path))
             typer.echo(f"{name}: {judged}", err=True)
+        elif judged.problem:
+            said = f"{name}: {explained_claims(judged)}"
+            typer.echo(said if explain else lines.claimed(path, judged))
+            if not explain:
+                typer.echo(said, err=True)
+        else:
+            typer.echo(f"{name}: {explained(judged)}" if explain else lines.line(path, judged))
+
+
+def _plain(judged: Examination | str) -> dict[str, Any]:
+    """What --json says of a picture, but for its path."""
+    if isinstance(judged, str):
+        return {"error": judged}
+    if judged.problem:
+        return {"error": judged.problem, "examination": judged.claims_as_dict()}
+    return judged.as_dict()
 
 
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:

@@ -189,8 +189,15 @@ class Lines:
         coloured = typer.style(answer, fg=COLOURS.get(x.headline.tone), bold=True)
         return self._named(path) + coloured + COLUMN_GAP.join(beside).rstrip()
 
+    def claimed(self, path: Path, x: Examination) -> str:
+        """Of a picture that is not judged: what its file claims, in brief."""
+        if x.headline.source == "pixels":
+            return self.refused(path)
+        answer = _(BRIEF[x.headline.title])
+        return self._named(path) + typer.style(answer, fg=COLOURS.get(x.headline.tone), bold=True)
+
     def refused(self, path: Path) -> str:
-        """Of a file that is no picture."""
+        """Of a file of which nothing is known."""
         return self._named(path) + typer.style(_(NOT_READ), fg="red")
 
     def _relative(self, path: Path | str) -> str:
@@ -240,6 +247,15 @@ def explained(x: Examination) -> str:
     if standing := x.detection.standing:
         said += [standing.sentence, standing.rule, *x.unlike]
     return " ".join(filter(None, said))
+
+
+def explained_claims(x: Examination) -> str:
+    """What the file of a picture says that is not judged, and why it is not."""
+    headline = x.headline
+    if headline.source == "pixels":
+        return f"{x.problem} {x.provenance.summary()}"
+    word = headline.proved if headline.source == "signature" else headline.claimed
+    return " ".join(filter(None, (ended(headline.answer), word, _marks(x), headline.pixels)))
 
 
 def _marks(x: Examination) -> str:

@@ -29,7 +29,8 @@ def mcp(
     @server.tool()
     def detect(picture: Picture) -> str:
         """Examine a picture; return JSON: the headline from all evidence, the band and probability,
-        stability, provenance, marks, cautions and next steps. Inconclusive is no answer."""
+        stability, provenance, marks, cautions and next steps. Inconclusive is no answer. Where the
+        pixels cannot be judged: the error, and an examination of what the file says."""
         return ask(app, picture, "application/json")
 
     @server.tool()
@@ -63,6 +64,8 @@ def ask(app: str, picture: Path, accept: str) -> str:
         raise ValueError(f"No app answers at {app}. Start it with: python app.py") from None
     if answer.is_error:
         kind = answer.headers.get("content-type", "")
-        said = answer.json().get("error") if "json" in kind else ""
-        raise ValueError(said or f"The app answered with {answer.status_code}.")
+        said = answer.json() if "json" in kind else {}
+        if "examination" in said and accept == "application/json":
+            return answer.text  # why the pixels were not judged, and what the file says
+        raise ValueError(said.get("error") or f"The app answered with {answer.status_code}.")
     return answer.text

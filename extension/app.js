@@ -9,7 +9,8 @@ export async function settings() {
   return { address: kept.address.replace(/\/+$/, ""), token: kept.token };
 }
 
-// The examination, or { error, setup }: a sentence, and whether another address or token would help.
+// The examination, or { error, claims, setup }: a sentence, what the file says where its pixels cannot be judged, and
+// whether another address or token would help.
 // check: whether the answer survives re-encoding, which takes most of the time. url: the picture's own, whose last part
 // may hint at a generator.
 export async function examine(blob, { foundAt = "", url = "" }, { report = false, check = true } = {}) {
@@ -48,5 +49,6 @@ async function post(url, options) {
   }
   if (answer.ok) return { ok: answer };
   const said = await answer.json().catch(() => ({}));
-  return { error: said.error ?? `The app answered with ${answer.status}.`, setup: answer.status === 401 };
+  const error = said.error ?? `The app answered with ${answer.status}.`;
+  return { error, claims: said.examination, setup: answer.status === 401 }; // claims: what the file says all the same
 }

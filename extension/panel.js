@@ -19,13 +19,12 @@ const WHY = {  // there is no answer, by the kind of picture
   blank:
     "There is no picture in it that could be judged: it is one colour, or even noise. The detector would give such a file a score all the same, and it would mean nothing.",
 };
-const TONE = { "likely generated": "generated", "likely not generated": "not-generated" };
 const SHOWN = {
   reading: () => [text("h1", "Reading the picture")],
   choose: ({ place, found }) => choices(place, found),
   "out of reach": (state) => outOfReach(state),
   asking: ({ small }) => [text("h1", "Looking at the picture"), ...picture(small)],
-  failed: ({ error, small }) => [text("h1", "No answer"), ...picture(small), text("p", error)],
+  failed: (state) => failed(state),
   answered: (state) => answered(state),
 };
 const said = document.querySelector("#said");
@@ -69,17 +68,28 @@ function outOfReach({ place, host }) {
   ];
 }
 
+function failed({ error, claims, small, place }) {
+  if (!claims) return [text("h1", "No answer"), ...picture(small), text("p", error)];
+  const claimed = claims.headline.source !== "pixels";
+  const card = text("section", "", { className: claimed ? claims.headline.tone : "" });
+  const lines = claimed ? [claims.answer, word(claims.headline), claims.headline.pixels] : ["No answer", error];
+  lines.forEach((line, i) => card.append(text(i ? "p" : "h1", line)));
+  return [...picture(small), card, facts(claims, place)];
+}
+
+// What the headline rests on, where that is not the pixels.
+function word({ source, proved, claimed }) {
+  return { signature: proved, file: claimed, mark: claimed }[source];
+}
+
 function answered({ found, place, small, checking, unchecked }) {
-  const card = text("section", "", { className: found.headline?.tone ?? TONE[found.band] ?? "" });
+  const card = text("section", "", { className: found.headline.tone });
   const judged = found.probability !== null;
   const score = judged && `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
-  const title = found.headline?.title ?? found.band;
-  card.append(text("h1", title[0].toUpperCase() + title.slice(1)));
-  const { source, proved, claimed, agreement } = found.headline ?? {};
+  card.append(text("h1", found.answer));
   const seen = found.band === found.band_as_it_is ? MEANING[found.band] : UNSTABLE;
-  const word = { signature: proved, file: claimed }[source] ?? seen;
   const survives = unchecked ? `${found.stability.sentence} ${unchecked}` : found.stability?.sentence;
-  const lines = [word, agreement, judged ? !checking && survives : WHY[found.kind], found.archive?.sentence];
+  const lines = [word(found.headline) ?? seen, found.headline.agreement, judged ? !checking && survives : WHY[found.kind], found.archive?.sentence];
   if (judged) lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
   else lines.push(found.next_steps?.[0]);
   if (checking) card.append(text("p", UNCHECKED, { className: "checking" }));
@@ -104,7 +114,7 @@ function facts(found, place) {
     "Found on": found.found_at || "not sent",
     "The file says": found.provenance?.summary,
     ...(found.provenance?.marks?.length && { Marks: named(found.provenance.marks) }),
-    Picture: `${found.width} × ${found.height} pixels, ${found.format}`,
+    Picture: found.width ? `${found.width} × ${found.height} pixels, ${found.format}` : found.format,
     "SHA-256 of the file": found.sha256,
   };
   for (const [name, value] of Object.entries(rows)) {

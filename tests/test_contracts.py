@@ -81,7 +81,11 @@ for package in (causalclip, purifier):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 """
-ERRORS = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+ERRORS = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "examination": {"type": "object"}},
+    "required": ["error"],
+}
 EXAMINATION = (
     *("band", "probability", "low", "high", "sha256", "width", "height", "cautions"),
     *("stability", "provenance", "archive", "found_at"),

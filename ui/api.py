@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from causalclip.examination.result import Examination, Stage
+from causalclip.examination.result import Examination, NotJudged, Stage
 from causalclip.examination.stages import examine_file, read_claims
 from causalclip.images.formats import (
     MAX_BYTES,
@@ -122,6 +122,9 @@ class Examine:
                 if report
                 else _plain(self._examined(form), form)
             )
+        except NotJudged as error:  # what the file says is told all the same
+            said = {"error": str(error), "examination": error.examination.claims_as_dict()}
+            return JSONResponse(said, _status(error.reason), headers={"Cache-Control": "no-store"})
         except Exception as error:
             raise Refused(_status(error), explain(error)[1]) from None
 

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import gradio as gr
 from PIL import Image
 
+from causalclip.examination.result import NotJudged
 from causalclip.images.formats import (
     MAX_BYTES,
     SMALLER,
@@ -187,6 +188,8 @@ def explain(error: Exception) -> tuple[str, str]:
 
     if isinstance(error, gr.Error):
         return error.title, str(error.message)
+    if isinstance(error, NotJudged):
+        error = error.reason
     if isinstance(error, ImageTooLarge):
         return _(TOO_LARGE), str(error)
     if isinstance(error, ImageTooSmall):

@@ -17,6 +17,7 @@ from causalclip.examination.messages import (
     NO_ANSWER,
     NO_ANSWER_TITLE,
     NO_TRACES,
+    NOT_EXAMINED,
     TONE,
     WHAT_TO_DO,
     Tone,
@@ -178,19 +179,22 @@ def make_headline(
     provenance: Provenance,
     band: Band | None,
     stability: Stability | None = None,
+    *,
+    problem: str = "",
 ) -> Headline:
     """The headline. band: what the pixels say, after stability where that is known; None before
-    they are judged."""
+    they are judged, and where they cannot be. problem: why they cannot."""
     proved, claimed = _signed(provenance), _claimed(provenance)
     source = _source(proved, claimed)
-    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band)
+    by_pixels = NOT_EXAMINED if problem else _title(band)
+    title = SIGNED.get(proved) or CLAIMED.get(claimed) or by_pixels
     return Headline(
         title=title,
         source=source,
         tone=tone_of(title),
         proved=_proof(provenance, proved),
         claimed=_claim(provenance, claimed),
-        pixels=_pixels(band, stability),
+        pixels=f"{_(NOT_JUDGED)} {problem}" if problem else _pixels(band, stability),
         agreement=_agreement(proved, claimed, band),
         silent=provenance.silent
         and provenance.credentials.state in ("none", "elsewhere", "unreadable"),

@@ -59,6 +59,7 @@ JUDGED_BY: dict[str, str] = {"causal": N_("causal head"), "linear": N_("linear h
 
 NO_ANSWER = N_("no answer")  # the band
 NO_ANSWER_TITLE = N_("No answer for this kind of picture")
+NOT_EXAMINED = N_("Not examined")  # the title where there is neither an answer nor a claim
 IMAGE_TYPES: dict[ImageType, str] = {
     "photograph": N_("photograph"),
     "drawing": N_("drawing"),

@@ -38,6 +38,7 @@ from causalclip.examination.messages import (
     score_text,
 )
 from causalclip.examination.stability import COPIES, Stability, not_checked
+from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, current, day, ended
 from causalclip.provenance.reading import Provenance
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from causalclip.maps.overlay import Boxes, Drawing
 
 FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
+CLAIMED_FILE = "name", "sha256", "format", "file_size"  # that is known without its pixels
 SCHEMA = 4  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
 HALVED = N_("The picture was judged at half its size.")
 
@@ -81,6 +83,7 @@ class Examination:
         stability: the answers for the copies, at COPY for some of them; None where they were not
             judged.
         part: where a part lies that is judged alone; None for the whole picture.
+        problem: a sentence on why the pixels cannot be judged; the stage is then CLAIMS.
     """
 
     stage: Stage
@@ -99,6 +102,7 @@ class Examination:
     threshold: float = 0.5
     stability: Stability | None = None
     part: Part | None = None
+    problem: str = ""
 
     @property
     def drawing(self) -> Drawing:
@@ -151,7 +155,7 @@ class Examination:
     def headline(self) -> Headline:
         """The answer from all evidence so far."""
         if self.drawn is None:
-            return make_headline(self.provenance, None)
+            return make_headline(self.provenance, None, problem=self.problem)
         checked = self.stability if self.stage == Stage.DONE else None
         return make_headline(self.provenance, self.band, checked)
 
@@ -267,6 +271,22 @@ class Examination:
         standing = self.detection.standing
         return standing.as_dict() | {"unlike": list(self.unlike)} if standing else None
 
+    def claims_as_dict(self, *, place: bool = False) -> dict[str, Any]:
+        """What is known before the pixels are judged, as plain JSON types.
+
+        Its names are among those of `as_dict`, but for "problem".
+        """
+        return {
+            "schema": SCHEMA,
+            "language": current(),
+            "answer": self.headline.answer,
+            "headline": self.headline.as_dict(),
+            "provenance": self.provenance.as_dict(place=place),
+            "problem": self.problem,
+            **{name: getattr(self, name) for name in CLAIMED_FILE},
+            "examined": self.examined,
+        }
+
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
         from causalclip.maps.attribution import (
@@ -312,6 +332,19 @@ class Examination:
             "seconds": detection.seconds,
             "examined": self.examined,
         }
+
+
+class NotJudged(ImageError):
+    """The pixels of a picture cannot be judged.
+
+    Attributes:
+        examination: what its file says, at the stage CLAIMS, with the problem.
+        reason: what was raised for the pixels.
+    """
+
+    def __init__(self, examination: Examination, reason: ImageError) -> None:
+        super().__init__(examination.problem)
+        self.examination, self.reason = examination, reason
 
 
 def mark_boxes(provenance: Provenance, width: int, height: int) -> Boxes:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from causalclip.examination.cautions import Caution, find_cautions, with_history
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import Examination, Stage, mark_boxes
+from causalclip.examination.result import Examination, NotJudged, Stage, mark_boxes
 from causalclip.examination.stability import copy_source, judge_copies
-from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
+from causalclip.images.formats import MAX_BYTES, Box, ImageError, clean, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, cut_part, load_image, read_file
 from causalclip.marks.mark import Field
 from causalclip.marks.pixels import find_marks
@@ -50,8 +50,9 @@ def examine(
         answer has no copies.
 
     Raises:
-        ImageError: the file is no picture, is damaged, or is too large or too small. Damage to the
-            pixels is found after CLAIMS.
+        ImageError: the file is no picture, or has too many bytes.
+        NotJudged: an ImageError after CLAIMS, with what the file says: the pixels are damaged, too
+            many or too few.
     """
     # 1. What the file says
     data = source if isinstance(source, bytes) else read_file(source)
@@ -69,10 +70,15 @@ def examine(
         return
 
     # 2. The pixels: marks, weak spots, verdict
-    loaded, provenance = load_image(data), found.provenance
+    provenance = found.provenance
+    try:
+        loaded = load_image(data)
+        if part:
+            provenance = with_history(provenance, loaded.pixels)
+            loaded = cut_part(loaded, part)
+    except ImageError as error:
+        raise NotJudged(replace(found, problem=str(error)), error) from error
     if part:
-        provenance = with_history(provenance, loaded.pixels)
-        loaded = cut_part(loaded, part)
         assert loaded.part is not None
         place = Field("CausalCLIP", "part", loaded.part.words)
         fields = (place, *provenance.fields)

@@ -145,6 +145,14 @@ def failure(title: str, sentence: str) -> str:
     return render("failure", title=title, sentence=sentence)
 
 
+def not_judged(x: Examination, title: str) -> str:
+    """The card for a picture whose pixels were refused, and what its file says.
+
+    title: says why, where the file does not make a headline.
+    """
+    return render("not_judged", x=x, title=title, said=Markup(provenance_panel(x.provenance)))
+
+
 def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
     """The headline, a sentence on what it means, and the score among the bands.
 

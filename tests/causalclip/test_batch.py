@@ -25,6 +25,7 @@ from causalclip.images import zips
 from causalclip.images.formats import ImageError
 from causalclip.images.zips import ZipError, read_zip
 from tests.makers.detectors import tiny_detector
+from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 
 PNG = encode(photo(), "PNG")
@@ -141,7 +142,8 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
         "inside.png",
         "text.txt",
     ]
-    assert [d.examination is not None for d in done] == [False, True, False, True, False]
+    # the bad one has the examination of its file
+    assert [d.examination is not None for d in done] == [True, True, False, True, False]
     assert [d.row.number for d in done] == [1, 2, 3, 4, 5]
     assert done[0].row.answer == "Not examined"
     assert done[0].row.problem
@@ -178,6 +180,20 @@ def test_a_row_names_the_marks_and_a_name_alone_is_no_mark() -> None:
     assert (second.row.marks, second.row.marked) == ("Google Whisk (file name)", False)
     [_head, line, _named] = csv.reader(io.StringIO(as_csv([first.row, second.row])))
     assert "Ideogram (metadata)" in line
+
+
+def test_what_is_refused_for_its_pixels_has_a_row_with_what_its_file_says() -> None:
+    members = list(unjudged_files().items())
+    rows = [update.row for update in examine_all(lambda: members, tiny_detector())]
+    assert [row.name for row in rows] == [name for name, _data in members]
+    for row in rows:
+        assert (row.named_answer, row.marks) == (
+            "The file says that it was made with Ideogram",
+            "Ideogram (metadata)",
+        )
+        assert row.problem in row.beside
+        assert row.claims in row.beside
+        assert (row.score, row.band, row.survives, row.marked) == (None, "", "", True)
 
 
 def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.detector import Detector
 from tests.conftest import ROOT
+from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 from ui.api import Endpoints
 from ui.server.uploads import new_folder
@@ -56,11 +57,28 @@ def test_what_cannot_be_read_is_said_and_the_others_are_judged(folder: Path, mod
     assert result.exit_code == 2
     rows = {Path(row["path"]).name: row for row in lines(result)}
     assert list(rows) == ["a.jpg", "broken.jpg", "b.png", "notes.txt", "gone.jpg"]  # nothing hidden
-    assert all(
-        rows[name].keys() == {"path", "error"} for name in ("broken.jpg", "notes.txt", "gone.jpg")
-    )
+    assert all(rows[name].keys() == {"path", "error"} for name in ("notes.txt", "gone.jpg"))
     assert "cut short" in rows["broken.jpg"]["error"]
+    assert rows["broken.jpg"]["examination"]["answer"] == "Not examined"
     assert "answer" in rows["b.png"]
+
+
+@pytest.mark.parametrize("option", ["", "--explain", "--json"])
+def test_what_is_refused_for_its_pixels_says_what_its_file_says(
+    tmp_path: Path, model: str, option: str
+) -> None:
+    paths = []
+    for why, data in unjudged_files().items():
+        paths.append(tmp_path / f"{why}.jpg")
+        paths[-1].write_bytes(data)
+    result = run("detect", *paths, "--model", model, *filter(None, [option]))
+    assert result.exit_code == 2
+    said = result.stdout.splitlines()
+    assert len(said) == len(paths)
+    words = {"": "file says generated", "--json": '"generator": "Ideogram"'}
+    assert all(words.get(option, "made with Ideogram") in line for line in said)
+    told = result.stderr.splitlines() if not option else said
+    assert all("were not judged. The " in line for line in told)
 
 
 def timeless(value: Any) -> Any:

@@ -13,9 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from PIL import Image
 
 from causalclip.images.containers import png_chunks
-from tests.makers.pictures import chunk, encode, photo, segment
+from tests.makers.pictures import chunk, encode, photo, segment, sized
 
 XMP = (
     '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta '
@@ -133,6 +134,19 @@ def png_texts(*texts: tuple[str, str], kind: bytes = b"tEXt") -> bytes:
             packed = b"\0\0\0\0" + body
         chunks += chunk(kind, key.encode() + b"\0" + packed)
     return plain[:33] + chunks + plain[33:]  # after IHDR
+
+
+def unjudged_files() -> dict[str, bytes]:
+    """Pictures whose files name Ideogram, and whose pixels cannot be judged, by why."""
+    exif = Image.Exif()
+    exif[305] = "Ideogram AI"  # the software
+    whole = encode(photo(320, 240), "JPEG", exif=exif)
+    named = png_texts(("Software", "Ideogram AI"))
+    return {
+        "too small": encode(photo(20, 16), "PNG", exif=exif),
+        "too large": sized("PNG", 9000, 9000)[:33] + named[33:],  # another header
+        "damaged": whole[: len(whole) // 2],
+    }
 
 
 def joined_items(name: str, *, items: int, extents: int, size: int, kind: bytes = b"Exif") -> bytes:

@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import DEFAULT_HEAD, HEADS, shipped_folder
 from tests.makers.detectors import saved_heads, tiny_detector
+from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 from ui.api import ROUND_IT, routes
 from ui.detector import LazyDetector
@@ -153,6 +154,22 @@ def test_what_is_no_good_picture_gets_a_sentence(
     answer = ask(file)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("why", "status"), [("too small", 422), ("too large", 413), ("damaged", 422)]
+)
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_what_is_refused_for_its_pixels_says_what_its_file_says(
+    ask: Any, why: str, status: int, accept: str
+) -> None:
+    answer = ask(unjudged_files()[why], headers={"Accept": accept})
+    assert answer.status_code == status
+    said, headline = answer.json(), answer.json()["examination"]["headline"]
+    assert (headline["source"], headline["name"]) == ("file", "Ideogram")
+    assert said["error"] in headline["pixels"]
+    assert said["examination"]["provenance"]["marks"][0]["excerpt"] == "Ideogram AI"
+    assert "secret-name" not in answer.text
 
 
 def test_a_token_where_the_host_asks_for_one(

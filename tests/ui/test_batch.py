@@ -19,6 +19,7 @@ from causalclip.examination.headline import CLAIMED
 from causalclip.examination.messages import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
+from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 from ui.cancellation import new_token
 from ui.server.uploads import new_folder
@@ -191,3 +192,17 @@ def test_nothing_but_uploads_is_read(tab: BatchTab, path: object) -> None:
     with pytest.raises(gr.Error):
         next(tab.run(new_token("batch"), [{"path": path}]))
     assert len(run(tab, None)) == len(run(tab, [])) == 1
+
+
+def test_a_row_whose_pixels_were_refused_opens_what_its_file_says(tab: BatchTab) -> None:
+    files = upload(small_png=unjudged_files()["too small"])
+    last = list(tab.run(new_token("batch"), files))[-1]
+    [[_name, answer, problem]] = rows(last[tab.table])
+    assert "file says generated (Ideogram)" in text(answer)
+    assert "shorter side" in problem
+    opened = last[tab.batch].open(1)
+    assert "The file says that it was made with Ideogram" in opened
+    assert "Its pixels were not judged." in opened
+    assert "Ideogram AI" in opened  # the words that were read
+    with zipfile.ZipFile(last[tab.batch].download("zip")) as archive:
+        assert archive.namelist() == ["results.csv", "summary.html"]

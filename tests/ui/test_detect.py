@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from causalclip.detector import Detector
 from causalclip.examination.headline import Step, make_headline
@@ -21,12 +22,15 @@ from causalclip.maps.overlay import prepare
 from causalclip.provenance.reading import read_provenance
 from causalclip.report.document import save_reports
 from scripts import examples as script
-from tests.makers.detectors import tiny_detector
+from tests.makers.detectors import refusing_detector, tiny_detector
+from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
+from ui.cancellation import new_token
+from ui.detector import ChosenDetector
 from ui.server.uploads import new_folder
 from ui.tabs.detect.crop import CropRun, _by_sides
 from ui.tabs.detect.examples import EXPECTED, PICTURES, Example, write_examples
-from ui.tabs.detect.tab import relabel
+from ui.tabs.detect.tab import build_detect_tab, relabel
 from ui.tabs.detect.views import PLACES, SITES, layer, steps_panel
 
 
@@ -70,8 +74,45 @@ def test_the_layer_says_what_each_place_adds_and_frames_marks() -> None:
     assert "cc-legend" not in unanswered
 
 
+SHOWN = "status", "provenance"
+
+
 def payload(path: object) -> dict[str, str]:
     return {"path": str(path)}
+
+
+def shown(data: bytes, detector: Detector) -> str:
+    """The card that Detect ends with, and the panel of what the file says."""
+    path = new_folder() / "a.jpg"
+    path.write_bytes(data)
+    with gr.Blocks():
+        tab = build_detect_tab(ChosenDetector(lambda: detector), [])
+    cards = {}
+    for updates in tab.run(new_token("detect"), payload(path)):
+        cards |= {name: updates.get(getattr(tab, name), cards.get(name)) for name in SHOWN}
+    return "".join(cards.values())
+
+
+@pytest.mark.parametrize("why", list(unjudged_files()))
+def test_what_is_refused_for_its_pixels_says_what_its_file_says(why: str) -> None:
+    said = shown(unjudged_files()[why], tiny_detector())
+    assert "The file says that it was made with Ideogram" in said
+    assert "Its pixels were not judged. The " in said
+    assert "Ideogram AI" in said  # the words that were read
+
+
+def test_what_is_refused_and_claims_nothing_is_told_why() -> None:
+    said = shown(encode(photo(20, 16), "PNG"), tiny_detector())
+    assert "This picture is too small" in said
+    assert "The file says nothing about how the picture was made" in said
+
+
+def test_what_gets_no_answer_for_its_kind_is_headlined_by_its_file() -> None:
+    exif = Image.Exif()
+    exif[305] = "Ideogram AI"
+    said = shown(encode(photo(), "JPEG", exif=exif), refusing_detector("drawing"))
+    assert "The file says that it was made with Ideogram" in said
+    assert "Its pixels were not judged." in said
 
 
 def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from causalclip.examination import stages
-from causalclip.examination.result import Stage
+from causalclip.examination.result import NotJudged, Stage
 from causalclip.examination.stability import COPIES
 from causalclip.examination.stages import examine, examine_file
-from causalclip.images.formats import ImageError
 from tests.makers.detectors import refusing_detector, tiny_detector
+from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 
 
@@ -83,8 +83,26 @@ def test_a_picture_without_an_answer_has_no_copies() -> None:
 def test_what_a_file_says_is_known_before_its_pixels_are_refused() -> None:
     stream = examine(encode(Image.new("RGB", (16, 16)), "PNG"), tiny_detector())
     assert next(stream).stage == Stage.CLAIMS
-    with pytest.raises(ImageError):
+    with pytest.raises(NotJudged):
         next(stream)
+
+
+@pytest.mark.parametrize("why", list(unjudged_files()))
+def test_what_is_refused_for_its_pixels_is_headlined_by_its_file(why: str) -> None:
+    with pytest.raises(NotJudged) as refused:
+        examine_file(unjudged_files()[why], tiny_detector(), name="a.jpg")
+    x = refused.value.examination
+    assert (x.stage, x.name, x.problem) == (Stage.CLAIMS, "a.jpg", str(refused.value))
+    assert (x.headline.source, x.headline.name) == ("file", "Ideogram")
+    assert x.headline.pixels.endswith(x.problem)
+    assert x.claims_as_dict()["provenance"]["marks"][0]["generator"] == "Ideogram"
+
+
+def test_what_is_refused_and_claims_nothing_is_not_examined() -> None:
+    with pytest.raises(NotJudged) as refused:
+        examine_file(encode(photo(20, 16), "PNG"), tiny_detector())
+    headline = refused.value.examination.headline
+    assert (headline.title, headline.source, headline.silent) == ("Not examined", "pixels", True)
 
 
 def test_a_part_is_judged_alone_under_the_file_s_own_hash() -> None:

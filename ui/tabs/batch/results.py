@@ -92,7 +92,7 @@ class Batch:
         is_final = found is not None and row.survives != CHECKING
         finished = {**self.finished, row.key: row} if is_final else self.finished
         thumbnails = self.thumbnails
-        if found is not None and row.sha256 not in thumbnails:
+        if found is not None and not found.problem and row.sha256 not in thumbnails:
             from causalclip.report.card import draw_thumbnail
 
             small = draw_thumbnail(found.drawing.picture, side=SMALL)
@@ -113,10 +113,10 @@ class Batch:
         """Write what opens on a click and, once all is known, the reports."""
         from causalclip.report.document import draw_maps, save_reports
 
-        maps = draw_maps(x)
+        maps = {"causal": ""} if x.problem else draw_maps(x)
         with suppress(FileNotFoundError):  # the folder went with its page
             self._opened(row).write_text(result(x, causal=maps["causal"]), encoding="utf-8")
-            if row.survives != CHECKING:
+            if row.survives != CHECKING and not x.problem:
                 reports = self.folder / "reports"
                 reports.mkdir(exist_ok=True)
                 save_reports(x, reports, _stem(row), maps=maps)
@@ -164,6 +164,11 @@ class Batch:
 
 def result(x: Examination, *, causal: str) -> str:
     """The card, the map (a data address) and the panels of a row, as HTML."""
+    if x.problem:
+        refused = Markup(card.not_judged(x, _(NOT_EXAMINED)))
+        return render(
+            "result", template="batch.html", name=x.name, card=refused, causal="", panels=[]
+        )
     beneath = [
         _titled(_("What the file says about itself"), card.provenance_panel(x.provenance)),
     ]
@@ -274,7 +279,7 @@ def _brief_with_name(row: BatchRow) -> str:
 def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:
     """A row as the template draws it; without a number it cannot be opened."""
     return {
-        "number": None if row.problem else row.number,
+        "number": row.number if row.sha256 else None,
         "name": row.name,
         "short": shortened(row.name, LONGEST),
         "chips": [brief(row), *([MARKED] if row.marked else [])],
@@ -282,6 +287,7 @@ def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str,
         "tone": tone_of(row.answer),
         "answer": _brief_with_name(row),
         "problem": row.problem,
+        "claimed": row.answer != NOT_EXAMINED,
         "score": row.score,
         "said": "" if row.score is None else score_text(row.score, *edges),
         "at": None

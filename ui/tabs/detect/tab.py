@@ -13,7 +13,7 @@ import gradio as gr
 from PIL import Image
 
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.examination.result import Examination, Stage
+from causalclip.examination.result import Examination, NotJudged, Stage
 from causalclip.examination.stages import examine
 from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, quoted
@@ -127,8 +127,12 @@ class DetectTab:
         yield from token.guard(self._stages(token, path, part), self._failed)
 
     def _failed(self, error: Exception) -> Updates:
-        """Its sentence; what is no picture leaves the field."""
-        said = self.cleared(card.failure(*explain(error)))
+        """Its sentence, and what the file says; what is no picture leaves the field."""
+        title, sentence = explain(error)
+        if isinstance(error, NotJudged):
+            said = self.cleared(card.not_judged(error.examination, title))
+        else:
+            said = self.cleared(card.failure(title, sentence))
         return said | ({self.picture: None} if isinstance(error, ImageError) else {})
 
     def _stages(
