@@ -5,11 +5,13 @@ training/tables/marks.csv names the marked files (repository, commit, path, SHA-
 and kind of mark each, by what their bytes say; --files is a folder that holds them as SHA256.EXT.
 Its owners are in three parts: `first`, held out since the first round, `built on`, and `looked at
 once`, after everything was built. A generator that a file does not name is called `unnamed`. Marks
-on pixels are also looked for on copies as sites pass pictures on.
+on pixels are also looked for on copies as sites pass pictures on. The time of that search is
+measured on photographs that scikit-image carries, enlarged.
 """
 
 import csv
 import io
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import ROOT, Options, read
+from benchmarks.common import ROOT, Options, processor, read
 from causalclip.examination.headline import make_headline
 from causalclip.images.formats import ImageError, sniff
 from causalclip.images.loading import load_image
@@ -31,6 +33,9 @@ TABLE = ROOT / "training" / "tables" / "marks.csv"
 COPIES = {"1,280 px, quality 80": (1280, 80), "800 px, quality 70": (800, 70)}
 STAR = "Gemini", "visible mark"
 UNNAMED = "unnamed"
+MEGAPIXELS = 0.5, 2.0, 12.0, 50.0  # of the pictures whose search is timed
+PHOTOGRAPHS = "astronaut", "chelsea", "coffee", "rocket"  # of scikit-image
+RUNS = 3  # of which the fastest counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,8 @@ def measure(options: Options) -> dict[str, Any]:
     return {
         "missing": sum(1 for _ in read_table()) - len(rows),
         "marks": [_summary(*key, group) for key, group in sorted(groups.items())],
-        "real pictures": before.get("real pictures", 0),
-        "false": before.get("false", 0),
+        "search": time_search(),
+        **{key: before.get(key, 0) for key in ("first look", "real pictures", "false")},
     } | (count_false(options.originals) if options.pictures else {})
 
 
@@ -145,6 +150,30 @@ def _summary(
     if kind == STAR[1]:
         row |= {name: sum(name in result.copies for result in found) for name in COPIES}
     return row
+
+
+def time_search() -> dict[str, Any]:
+    """Return the processor milliseconds that the search for marks takes, by size of picture."""
+    import skimage.data
+
+    photographs = [Image.fromarray(getattr(skimage.data, name)()) for name in PHOTOGRAPHS]
+    rows = []
+    for megapixels in MEGAPIXELS:
+        height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+        size = round(height * 4 / 3), height
+        found = [_milliseconds(np.asarray(photograph.resize(size))) for photograph in photographs]
+        rows.append({"megapixels": megapixels, "size": size, "ms": round(sum(found) / len(found))})
+    return {"processor": processor()["name"], "rows": rows}
+
+
+def _milliseconds(pixels: np.ndarray) -> float:
+    """The processor's, of the fastest of RUNS."""
+    times = []
+    for _run in range(RUNS):
+        start = time.process_time()
+        find_marks(pixels)
+        times.append(time.process_time() - start)
+    return 1000 * min(times)
 
 
 def count_false(originals: Path) -> dict[str, Any]:

@@ -473,11 +473,15 @@ def marks(read: Reports) -> Told:
     words = (
         f"Of {seen} marked files of owners that were looked at once, "
         f"{sum(row['headlined'] for row in once)} are headlined by their mark and "
-        f"{sum(row['found'] for row in once)} name its generator, where the file does. "
+        f"{sum(row['found'] for row in once)} name its generator, where the file does; when they "
+        f"were looked at, {report['first look']['named']} did. Google's credentials name no "
+        "program, and what they say in words, “Created by Google Generative AI”, was not read "
+        "then; some say it of an earlier version alone, and are named by their signer, Google LLC. "
         f"{report['missing']} files of the table could not be had this time. On "
         f"{report['real pictures']:,} real pictures, {report['false']} bear a visible or "
         "invisible mark by mistake; marks in metadata are not counted there: they helped to sort "
-        f"the pictures. {report.get('note', '')}{_of_stars(stars)}"
+        "the pictures. These are of 2026-11-30: how marks are looked for on pixels has not changed "
+        f"since.{_of_stars(stars)}"
     )
     columns = {
         "owners": "{owners}",
@@ -496,6 +500,12 @@ def marks(read: Reports) -> Told:
         }
         if rows:
             tables.append(tabulate("mark", rows, columns, title))
+    times = {
+        "{megapixels:g} megapixels ({size[0]:,} x {size[1]:,})".format(**row): row
+        for row in report["search"]["rows"]
+    }
+    title = f"the search for marks on pixels, on {report['search']['processor']}"
+    tables.append(tabulate("picture", times, {"processor ms": "{ms:,}"}, title))
     return Told(words, tables)
 
 

@@ -23,7 +23,7 @@ from causalclip.examination.messages import (
     Tone,
 )
 from causalclip.languages import N_, _
-from causalclip.provenance.reading import mark_sentence
+from causalclip.provenance.reading import claim_sentence
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -336,7 +336,7 @@ def _claim(p: Provenance, claimed: Origin) -> str:
     said = p.summary()
     if p.proof or p.credentials.state in ("trusted", "invalid"):  # the summary is the signature's
         said = (
-            mark_sentence(p.claimed_marks[0])
+            claim_sentence(p)
             if p.claimed_marks
             else _("Its metadata say that the picture was {made}.", made=_(p.source_types[0].words))
         )

@@ -94,7 +94,8 @@ def star(size: int, edge: int = 0) -> np.ndarray:
     return np.pad(inside.reshape(size, 8, size, 8).mean((1, 3)), edge).astype(np.float32)
 
 
-# fitted by scripts/mark_templates.py
+# Each is a mark's opacity, from 0 to 255: its brightness on a black picture, or what pictures that
+# bear it have in common there.
 TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"
 SCALES = tuple(1.04**step for step in range(-5, 6))  # of a mark against its usual size
 SLACK = 0.3  # of a mark's height: how far it may be from its place

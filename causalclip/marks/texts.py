@@ -114,7 +114,8 @@ _NAMES = tuple(
         (r"\bstable[- ]?diffusion\b|\bautomatic1111\b|\bsd[- ]?xl\b", "Stable Diffusion"),
         (r"\bfirefly\b", "Adobe Firefly"),
         (
-            r"\bmade with google ai\b|\bgoogle[ _]?(?:ai\b|imagen|gemini)|\bnano ?banana\b",
+            r"\bmade with google ai\b|\bgoogle[ _]?(?:generative )?ai\b"
+            r"|\bgoogle[ _]?(?:imagen|gemini)|\bnano ?banana\b",
             "Google AI",
         ),
         (r"\bimagined with ai\b|\bmeta ai\b", "Meta AI"),

@@ -42,7 +42,8 @@ def _credentials_say(credentials: Credentials) -> Says | None:
     """Return what the credentials say of the whole picture; None if nothing of a generator.
 
     ChatGPT and others sign a copy of what they generated, and only the version before says so: that
-    is the whole picture, unless something in it was captured or drawn.
+    is the whole picture, unless something in it was captured or drawn. That a generator's program
+    signed, without a word on how the picture was made, counts until something was changed.
     """
     if credentials.state not in ("trusted", *NOT_VALIDATED):
         return None
@@ -61,4 +62,5 @@ def _credentials_say(credentials: Credentials) -> Says | None:
         )
     if "part generated" in earlier:
         return "in part"
-    return "is" if by_generator and not kinds and not earlier else None
+    silent = not kinds and not earlier
+    return "is" if by_generator and silent and credentials.state != "invalid" else None

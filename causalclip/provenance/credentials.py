@@ -6,6 +6,7 @@ can choose."""
 
 import io
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -87,6 +88,8 @@ CHANGED = {  # C2PA's codes for what is no longer as it was signed
 }
 # the boxes that credentials are kept in, and XMP's address of them
 _MARKS = (b"jumb", b"provenance")
+# an action's description
+_MAKER = re.compile(r"(?:created|edited|generated|made) (?:by|with|using) (.*\bAI)\b", re.I)
 OWN, OTHERS = N_("Content Credentials"), N_("Content Credentials of an earlier version or a part")
 MIME: dict[Format, str] = {
     "JPEG": "image/jpeg",
@@ -136,9 +139,9 @@ class Credentials:
     state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed
     otherwise.
     signer: the names in the certificate. organisation: the one that it was issued to. agents: the
-    programs that its actions name. generator: the program that wrote the claim. signed: when, by a
-    time stamp. source_types: of the active manifest first, then of earlier versions and parts.
-    actions: of the active manifest. problems: codes of what failed.
+    programs that its actions name, also in words. generator: the program that wrote the claim.
+    signed: when, by a time stamp. source_types: of the active manifest first, then of earlier
+    versions and parts. actions: of the active manifest. problems: codes of what failed.
     """
 
     state: State
@@ -239,9 +242,16 @@ def _generator(manifest: dict[str, Any]) -> str:
 
 
 def _agents(manifest: dict[str, Any]) -> tuple[str, ...]:
-    """The programs that its actions name, such as "GPT-4o" or "Adobe Firefly"."""
-    named = (action.get("softwareAgent") for action in _actions(manifest))
-    names = (agent.get("name", "") if isinstance(agent, dict) else agent or "" for agent in named)
+    """The programs that its actions name, such as "GPT-4o" or "Adobe Firefly".
+
+    Google's name none, but describe themselves: "Created by Google Generative AI."
+    """
+    names = []
+    for action in _actions(manifest):
+        agent = action.get("softwareAgent") or ""
+        names.append(agent.get("name", "") if isinstance(agent, dict) else agent)
+        described = _MAKER.match(str(action.get("description", ""))[:200])
+        names.append(described[1] if described else "")
     return tuple(dict.fromkeys(clean(str(name), limit=80) for name in names if name))[:10]
 
 

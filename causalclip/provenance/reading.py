@@ -46,6 +46,7 @@ NOTHING = N_(
     "The file says nothing about how the picture was made. That is usual: most sites strip such "
     "information."
 )
+CHANGED = N_("File or credentials were changed after signing.")
 OF_WHOLE = N_(
     "This is a part that was cut out of a picture. What is said of the file is said of the whole "
     "picture's file."
@@ -269,7 +270,7 @@ def _summary(p: Provenance) -> str | None:
     if p.proof:
         return _(_SAID_OF["proof"], generator=_(p.proof.generator))
     if p.claimed_marks and p.claimed_marks[0].certainty == "not validated":
-        return mark_sentence(p.claimed_marks[0])
+        return claim_sentence(p)
     if p.credentials.state == "invalid":
         return _(
             "Its Content Credentials do not hold: file or credentials were changed after signing."
@@ -300,6 +301,13 @@ def _summary(p: Provenance) -> str | None:
             "copy that."
         )
     return None
+
+
+def claim_sentence(p: Provenance) -> str:
+    """What the strongest of the claimed marks says, and of credentials that do not hold, why."""
+    mark = p.claimed_marks[0]
+    changed = mark.kind == "credentials" and p.credentials.state == "invalid"
+    return f"{mark_sentence(mark)} {_(CHANGED)}" if changed else mark_sentence(mark)
 
 
 def mark_sentence(mark: Mark) -> str:

@@ -74,7 +74,7 @@ def test_every_key_that_is_read_is_heard(name: str) -> None:
     ("types", "agents", "program", "says"),
     [
         ((told("trainedAlgorithmicMedia"),), ("Flux.1-pro",), "Black Forest Labs API", "is"),
-        ((), (), "Microsoft Responsible AI Image Provenance", "is"),
+        ((told("trainedAlgorithmicMedia"),), ("Google Generative AI",), "Google C2PA", "is"),
         ((told("trainedAlgorithmicMedia", EARLIER),), (), "ChatGPT", "is"),
         ((told("compositeWithTrainedAlgorithmicMedia"),), (), "Adobe_Firefly", "in part"),
         ((told("trainedAlgorithmicMedia", EARLIER),), (), "Adobe Photoshop 26", "in part"),
@@ -89,7 +89,19 @@ def test_credentials_that_are_not_validated_are_headlined_as_such(
     headline = make_headline(Provenance(credentials, marks=(mark,)), "likely not generated")
     assert headline.source == "file"
     assert "not validated" in headline.claimed
+    assert ("changed after signing" in headline.claimed) == (state == "invalid")
     assert says == "in part" or "not validated" in headline.title
+
+
+@pytest.mark.parametrize("state", ["trusted", "unknown signer", "unvalidated", "invalid"])
+def test_a_generator_that_signs_without_a_word_is_heard_until_the_file_is_changed(
+    state: State,
+) -> None:
+    credentials = Credentials(state, "", generator="Microsoft Responsible AI Image Provenance")
+    marks = tuple(find_claims(credentials, ()))
+    assert [mark.generator for mark in marks] == (["Microsoft"] if state != "invalid" else [])
+    headline = make_headline(Provenance(credentials, marks=marks), "likely not generated")
+    assert (headline.source == "pixels") == (state in ("invalid", "trusted"))
 
 
 @pytest.mark.parametrize("state", ["trusted", "unknown signer", "unvalidated", "invalid"])

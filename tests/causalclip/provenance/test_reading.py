@@ -237,6 +237,23 @@ def test_changed_pixels_and_changed_claims_are_invalid_and_not_believed(
     assert read_credentials(claim, "JPEG", anchors=authority.root).state == "invalid"
 
 
+def test_a_generated_picture_that_was_changed_after_signing_names_its_generator(
+    picture: bytes, authority: Authority
+) -> None:
+    """As Google's credentials do: by the description of what was done."""
+    made = created("trainedAlgorithmicMedia")
+    made["data"]["actions"][0]["description"] = "Created by Google Generative AI."
+    signed = sign(picture, authority, made)
+    assert read_credentials(signed, "JPEG").agents == ("Google Generative AI",)
+    pixels = bytearray(signed)
+    pixels[-100] ^= 1
+    p = read_provenance(bytes(pixels), "JPEG")
+    headline = make_headline(p, "likely not generated")
+    assert p.credentials.state == "invalid"
+    assert (headline.source, headline.name, headline.proved[:7]) == ("file", "Google AI", "Nothing")
+    assert "changed after signing" in headline.claimed
+
+
 def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: bytes) -> None:
     """What they say of a generator stays a claim, as one of an unknown signer is."""
     brief = make_authority(lasting=timedelta(seconds=3))
