@@ -178,7 +178,8 @@ class PurifierPipeline(DiffusionPipeline):
         # 2. Look for a perturbation
         looked, found = self.look(pixels)
         if self.config["attack_detector"] is None:
-            return self._walked(pixels, found, steps).clamp(0, 1)
+            walked = self._walked(pixels, found, steps) if stages.network else pixels
+            return walked.clamp(0, 1)
         if always:
             return self._purified_by_chance(pixels, looked, found, steps, generator, stages)
 

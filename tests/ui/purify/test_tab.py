@@ -99,8 +99,10 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     steps = [int(step) for step in re.findall(r"Step (\d) of 6\.", said)]
     assert steps == sorted(steps)
     assert set(steps) == {1, 2, 3, 4, 5, 6}
-    # what was asked about the picture stays
-    assert set(last) == set(tab.shown) - {tab.history, tab.asked}
+    # questions that were asked about the pictures before go with them
+    assert set(last) == set(tab.shown)
+    assert (last[tab.history], last[tab.asked]) == ("", ())
+    assert f"Asked: <bdi lang='en'>{QUESTION}</bdi>" in last[tab.question]
     assert set(tab.stopped()) == {tab.status}
 
 
@@ -154,7 +156,8 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(
 
 
 def test_each_part_can_be_switched_off(inside: Path) -> None:
-    """Which the page says; of a part that is on, the purifier gets to know nothing."""
+    """Which the page says; of a part that is on, the purifier gets to know nothing. Beside the
+    answers that each keeps stands how many are correct."""
     models, given = tiny_models(), []
     purify = models.purify
     models.purify = lambda *args, **options: (
@@ -167,15 +170,27 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
         last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=on)))
         assert given[-1] == (part,)
         assert f"Switched off: {PARTS[part]}." in last[tab.headline]
-        alone = (
-            r" Alone it keeps \d+\s%; another, trained without attacks, keeps \d+\s% in its place\."
-        )
-        assert re.fullmatch(
-            rf"Keeps \d\d\s% of \d+ attacked answers; without it \d\d\s%\.({alone})?", worth(part)
-        )
-        assert bool(re.search(alone, worth(part))) == (part == "network")
+        shares = re.findall(r"\d\d\s% kept, \d\d\s% correct\.", worth(part))
+        assert len(shares) == (3 if part == "network" else 1)
     last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))
     assert "Switched off" not in last[tab.headline]
+    assert re.search(r"\d\d\s% of \d+ attacked answers are kept and \d\d\s% are correct", worth())
+
+
+@pytest.mark.parametrize("attacked", [True, False])
+def test_with_all_parts_off_nothing_is_called_purified(inside: Path, *, attacked: bool) -> None:
+    with gr.Blocks():
+        tab = build_tab(tiny_models())
+    off = settings(on=(False,) * 4)
+    last = followed(tab.run_again(new_token("purify"), payload(inside), *off, attacked=attacked))
+    headline = last[tab.headline]
+    assert "<h2>Nothing was purified</h2>" in headline
+    assert "Switched off: " + ", ".join(PARTS.values()) in headline
+    assert ("The attack " in headline) == attacked
+    assert "cc-kept" in headline  # hides the third frame
+    _status, history, _asked = tab.ask(last[tab.kept], (), QUESTION)
+    assert "purified" not in history
+    assert history.count("<dd>") == (2 if attacked else 1)
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
@@ -191,16 +206,15 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(
     tab: PurifyTab, inside: Path
 ) -> None:
     last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
-    said, asked = tab.ask(last[tab.kept], (), "How many <b>dogs</b>?")
+    _status, said, asked = tab.ask(last[tab.kept], (), "How many <b>dogs</b>?")
     assert set(asked[0].said) == {"clean", "adversarial", "purified"}
-    assert "<dd>as given:" in said
-    assert "<dd>attacked:" in said
-    assert "<dd>purified:" in said
+    names = re.findall(r"<dd><span class='cc-hidden'>(.*?): </span>", said)
+    assert names == ["as given", "attacked", "purified"]  # in the order of the frames
     assert "<b>dogs" not in said
-    said, asked = tab.ask(last[tab.kept], asked, QUESTION)
+    _status, said, asked = tab.ask(last[tab.kept], asked, QUESTION)
     assert [one.question for one in asked] == [QUESTION, "How many <b>dogs</b>?"][::-1]
     assert asked[1].said["adversarial"].answer == last[tab.kept][0].said["adversarial"].answer
-    said, same = tab.ask(last[tab.kept], asked, "?")
+    _status, said, same = tab.ask(last[tab.kept], asked, "?")
     assert "The question is empty" in said
     assert same == asked
     assert "Add a picture first" in tab.ask(None, None, QUESTION)[0]
@@ -215,7 +229,7 @@ def test_a_page_keeps_no_pixels_in_memory(tab: PurifyTab, inside: Path) -> None:
     assert set(files) == {"adversarial", "purified"}
     for file in files.values():
         Path(file).unlink()
-    said, asked = tab.ask((run, files), (), QUESTION)
+    _status, said, asked = tab.ask((run, files), (), QUESTION)
     assert "no longer kept" in said
     assert asked == ()
 
@@ -325,6 +339,8 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "(caption as before)" in words.said(made, "purified")
     assert "(caption" not in words.said(made, "clean")
     assert "<b>" not in "".join(words.said(made, which) for which in made.said)
+    answered = words.said(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
+    assert "50 % model's confidence" in answered
     assert "(caption" not in words.said(shown(None, "cat", "cat"), "purified")
 
 

@@ -32,12 +32,16 @@ CHANGES = {
 COMPARED = "unsupervised"  # the denoiser that stands in the network's place for comparison
 # the column of benchmarks/purification.json that says what each part is worth
 MEASURED = "PGD 8/255"
-WORTH = N_("Keeps {whole} % of {n} attacked answers; without it {without} %.")
-ALONE = N_(
-    "Alone it keeps {alone} %; another, trained without attacks, keeps {other} % in its place."
+WHOLE = "ours, 1 step, adapted encoder"  # the row of the purifier as it is shipped
+WITH_ALL = N_(
+    "With all parts, {kept} % of {n} attacked answers are kept and {right} % are correct; without "
+    "an attack, {unattacked} % are."
 )
+WITHOUT = N_("Without it: {kept} % kept, {right} % correct.")
+ALONE = N_("Alone: {kept} % kept, {right} % correct.")
+REPLACED = N_("Another in its place, trained without attacks: {kept} % kept, {right} % correct.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
-ASKING = N_("{ask}: all pictures shown.")
+ASKING = N_("{ask} puts it to each picture shown.")
 NO_PROMPT = N_(
     "A learned prompt was tried and gained nothing: {after} % of {n} answers kept, {before} % "
     "without it."
@@ -48,8 +52,8 @@ IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
 def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
-    """By name: question, vlm (who answers), offer (why nobody else does) and history (what was
-    asked); and the buttons: both, purify, stop, ask."""
+    """By name: question, vlm (who answers) and offer (why nobody else does); and the buttons: both,
+    purify, stop, ask."""
     with gr.Column(elem_id="purify-asking"):
         question = gr.Textbox(
             label=_("Question (optional)"),
@@ -69,7 +73,6 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
             purify = gr.Button(_("Purify"), elem_id="purify-run", min_width=80)
             ask = gr.Button(_("Ask"), elem_id="purify-ask", min_width=60)
             stop = gr.Button(_("Stop"), elem_id="purify-stop", min_width=60)
-        history = gr.HTML(elem_id="purify-history")
         choices = [(models.other, OTHER), (_("The embedded model"), EMBEDDED)]
         vlm = gr.Radio(
             choices if models.other else choices[1:],
@@ -84,7 +87,7 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
         )
         offer = gr.HTML(visible=False, elem_id="purify-offer")
     buttons = {"both": both, "purify": purify, "stop": stop, "ask": ask}
-    return {"question": question, "vlm": vlm, "offer": offer, "history": history}, buttons
+    return {"question": question, "vlm": vlm, "offer": offer}, buttons
 
 
 def settings() -> dict[str, Any]:
@@ -126,15 +129,15 @@ def settings() -> dict[str, Any]:
                 ),
                 elem_id="purify-always",
             )
+            gr.HTML(f"<p class='cc-small'>{worth()}</p>", elem_id="purify-worth")
             switches = {
                 part: gr.Checkbox(
                     label=_(name), info=worth(part), value=True, elem_id=f"purify-{part}"
                 )
                 for part, name in PARTS.items()
             }
-            gr.HTML(
-                f"<p class='cc-small'>{_(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})}</p>"  # noqa: E501
-            )
+            prompt = _(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})
+            gr.HTML(f"<p class='cc-small'>{prompt}</p>")
     of_attack = {
         "attack": attack,
         "eps": eps,
@@ -145,48 +148,61 @@ def settings() -> dict[str, Any]:
     return {"steps": steps, "always": always} | switches | of_attack
 
 
-def worth(part: str) -> str:
-    """How many answers the purifier keeps with a part of it, without it, and the network alone; ""
-    where that was not measured."""
-    row = f"ours without the {'LoRA encoder' if part == 'lora_encoder' else part.replace('_', ' ')}"
-    shares = {
-        p["against"]: p
-        for p in _measured()
-        if p["column"] == MEASURED and p["row"].startswith("ours, 1 step")
-    }
-    if row not in shares:
+def worth(part: str = "") -> str:
+    """Say how many attacked answers are kept, and how many are correct; "" where not measured.
+
+    Args:
+        part: without it, and for the network also alone and with another in its place; "" says it
+            of all parts together.
+    """
+    if not part:
+        clean = _measured().get(("no defence", "clean"))
+        return _said(WITH_ALL, WHOLE, unattacked=_whole(clean["accuracy"])) if clean else ""
+    name = "LoRA encoder" if part == "lora_encoder" else part.replace("_", " ")
+    sentences = [_said(WITHOUT, f"ours without the {name}")]
+    if part == "network":
+        sentences.append(_said(ALONE, "the network alone"))
+        sentences.append(_said(REPLACED, f"ours with the {COMPARED} denoiser"))
+    return " ".join(filter(None, sentences))
+
+
+def _said(sentence: str, row: str, **values: str) -> str:
+    """A sentence with the shares of a row of the benchmark; "" where it is not there."""
+    cell = _measured().get((row, MEASURED))
+    if cell is None:
         return ""
-    whole, without = (
-        number(round(100 * shares[row][key])) for key in ("agreement", "agreement against")
-    )
-    said = _(WORTH, n=number(shares[row]["n"]), whole=whole, without=without)
-    others = "the network alone", f"ours with the {COMPARED} denoiser"
-    if part == "network" and all(row in shares for row in others):
-        alone, other = (number(round(100 * shares[row]["agreement against"])) for row in others)
-        said += " " + _(ALONE, alone=alone, other=other)
+    kept, right = _whole(cell["agreement"]), _whole(cell["accuracy"])
+    said = _(sentence, kept=kept, right=right, n=number(cell["n"]), **values)
     return said.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
+def _whole(share: float) -> str:
+    return number(round(100 * share))
+
+
 @cache
-def _measured() -> list[dict[str, Any]]:
+def _measured() -> dict[tuple[str, str], dict[str, Any]]:
+    """The cells of benchmarks/purification.json, by row and column."""
     text = (shipped_folder("benchmarks") / "purification.json").read_text(encoding="utf-8")
-    paired: list[dict[str, Any]] = json.loads(text).get("paired", [])
-    return paired
+    return {(cell["row"], cell["column"]): cell for cell in json.loads(text)["cells"]}
 
 
 def outputs() -> dict[str, Any]:
-    """By name: headline, pictures, said (of each), changes, slider, notes."""
+    """By name: headline, question (that was asked), pictures, said (of each), history (of further
+    questions), changes, slider, notes."""
     pictures: dict[Which, gr.Image] = {}
     said: dict[Which, gr.HTML] = {}
     # assets/purify.css shows it while there is a result: what is hidden and shown at once may stay
     # hidden.
     with gr.Column(elem_id="purify-results"):
         headline = gr.HTML(elem_id="purify-headline")
+        asked = gr.HTML(elem_id="purify-asked")
         with gr.Row(elem_id="purify-row"):
             for name, label in FRAMES.items():
                 with gr.Column(min_width=100, elem_id=f"purify-frame-{name}"):
                     pictures[name] = map_output(f"purify-{name}", label=_(label), min_width=100)
                     said[name] = gr.HTML(elem_id=f"purify-{name}-answer")
+        history = gr.HTML(elem_id="purify-history")
         with gr.Row(elem_id="purify-changes"):
             changes = {
                 n: map_output(f"purify-{n}", label=_(label), min_width=100)
@@ -204,4 +220,5 @@ def outputs() -> dict[str, Any]:
         )
         notes = gr.HTML(elem_id="purify-notes")
     drawn = {"pictures": pictures, "changes": changes, "slider": slider}
-    return {"headline": headline, "said": said, "notes": notes} | drawn
+    told = {"headline": headline, "said": said, "history": history, "notes": notes}
+    return {"question": asked} | told | drawn

@@ -60,10 +60,11 @@ class PurifyTab:
     """The tab's components and callbacks.
 
     settings: by name: question, vlm (who speaks), and those of parts.settings. status: what goes
-    on. headline, notes: the result in words. pictures, said: by frame of the storyboard. changes:
-    by name. offer: why nobody but the embedded model can speak. history: the questions about the
-    pictures that are there. kept: a gr.State of their `Kept`. asked: a gr.State of what history
-    shows. chosen: a gr.State of the example's number. prepared: the files of the three examples.
+    on. headline, notes: the result in words. question: that was asked. pictures, said: by frame of
+    the storyboard. history: further questions about its pictures. changes: by name. offer: why
+    nobody but the embedded model can speak. kept: a gr.State of the pictures' `Kept`. asked: a
+    gr.State of what history shows. chosen: a gr.State of the example's number. prepared: the files
+    of the three examples.
     """
 
     models: Models
@@ -71,6 +72,7 @@ class PurifyTab:
     settings: dict[str, Any]
     status: gr.HTML
     headline: gr.HTML
+    question: gr.HTML
     pictures: dict[Which, gr.Image]
     said: dict[Which, gr.HTML]
     changes: dict[str, gr.Image]
@@ -97,7 +99,8 @@ class PurifyTab:
     @property
     def _result(self) -> list[Any]:
         pictures = [*self.pictures.values(), *self.changes.values()]
-        return [self.headline, *self.said.values(), self.notes, self.slider, self.kept, *pictures]
+        told = [self.headline, self.question, *self.said.values(), self.notes]
+        return [*told, self.slider, self.kept, *pictures]
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once for a new picture: nothing of the older one."""
@@ -154,17 +157,21 @@ class PurifyTab:
 
     def ask(
         self, kept: Kept | None, asked: tuple[words.FollowUp, ...] | None, question: str
-    ) -> tuple[str, Any]:
-        """Puts another question to each of the pictures that are there."""
+    ) -> tuple[Any, Any, Any]:
+        """Put another question to each of the pictures that are there.
+
+        Returns:
+            What status, history and asked show then.
+        """
         asked = asked or ()
         if kept is None:
-            return words.history(
-                asked, words.failure(_("No picture yet"), _("Add a picture first, then ask."))
-            ), asked
+            missing = words.failure(_("No picture yet"), _("Add a picture first, then ask."))
+            return missing, gr.skip(), gr.skip()
         run, files = kept
         if not run.model.asks:
             only = _("{name} only captions.", name=run.model.name)
-            return words.history(asked, words.failure(_("Not asked"), only)), asked
+            failed = words.failure(_("The question was not asked"), only)
+            return gr.skip(), words.history(asked, failed), asked
         try:
             from purifier.scenario import ask_again
 
@@ -180,8 +187,8 @@ class PurifyTab:
                     )
             asked = (*asked, words.FollowUp(question.strip(), said))
         except Exception as error:
-            return words.history(asked, words.failure(*reason(error))), asked
-        return words.history(asked), asked
+            return gr.skip(), words.history(asked, words.failure(*reason(error))), asked
+        return gr.skip(), words.history(asked), asked
 
     def run_again(
         self,
@@ -282,15 +289,18 @@ class PurifyTab:
         files = {
             name: save_png(Image.fromarray(pixels), name) for name, pixels in shown.pictures.items()
         }
+        asked_about = files.copy()
+        if shown.unchanged:  # there is no purified picture
+            del asked_about["purified"]
         labels = {name: _(label) for name, label in parts.FRAMES.items()}
         labels |= {} if clean is not None else {"adversarial": _("As given")}
         return {
             self.status: "",
-            self.kept: (
-                shown.model_copy(update={"pictures": {}}),
-                {name: files[name] for name in shown.pictures},
-            ),
+            self.kept: (shown.model_copy(update={"pictures": {}}), asked_about),
+            self.history: "",
+            self.asked: (),
             self.headline: words.result(shown),
+            self.question: words.question(shown.question),
             self.notes: words.notes(shown),
             self.slider: gr.update(
                 value=(files["adversarial"], files["purified"]), label=SIDES.format(**labels)
@@ -316,7 +326,8 @@ class PurifyTab:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or words.waiting(),
-            **dict.fromkeys([self.headline, *self.said.values(), self.notes, self.history], ""),
+            **dict.fromkeys([self.headline, self.question, *self.said.values()], ""),
+            **dict.fromkeys([self.notes, self.history], ""),
             **dict.fromkeys(
                 [*self.pictures.values(), *self.changes.values(), self.slider, self.kept]
             ),
@@ -430,7 +441,7 @@ def _wire(
         [buttons["ask"].click, question.submit],
         tab.ask,
         [tab.kept, tab.asked, question],
-        [tab.history, tab.asked],
+        [tab.status, tab.history, tab.asked],
         api_visibility="private",
         show_progress="minimal",
         **RUNS,

@@ -129,6 +129,7 @@ SHORT = 14  # characters of an answer that is set in 28 px
 NAMES = {"caption": N_("the caption"), "answer": N_("the answer")}
 # What the attack changed, and what came back; the second of two where purification changed
 # something else.
+ATTACKED = N_("The attack changed {turned}")
 ONLY_CAPTION = (
     N_("The attack did not change the caption"),
     N_("The attack did not change the caption, but purification did"),
@@ -227,13 +228,15 @@ def result(run: Scenario) -> str:
     clean, moved, purified = (run.said.get(w) for w in ("clean", "adversarial", "purified"))
     assert moved is not None
     assert purified is not None
-    if clean is None:
-        title, more = _given(moved, purified, unchanged=run.unchanged)
+    if run.unchanged:
+        title, more = _nothing_purified(run)
+    elif clean is None:
+        title, more = _given(moved, purified)
     else:
         title, more = _attacked(clean, moved, purified)
     notes = [run.model.problem, more, _switched_off(run), _transfer(run), _unasked(run)]
     card = _card(title, "".join(f"<p>{escape(note)}</p>" for note in notes if note))
-    return f"<div class='cc-kept'>{card}</div>" if clean is None and run.unchanged else card
+    return f"<div class='cc-kept'>{card}</div>" if run.unchanged else card
 
 
 def _switched_off(run: Scenario) -> str:
@@ -241,16 +244,28 @@ def _switched_off(run: Scenario) -> str:
     return _("Switched off: {parts}.", parts=in_turn(off)) if off else ""
 
 
-def _given(moved: Response, purified: Response, *, unchanged: bool) -> tuple[str, str]:
-    if unchanged:
-        return (
-            _("Taken for clean: the picture comes back unchanged"),
-            _(
-                "No attack was found; weak ones are missed. To purify it all the same, tick "
-                "“{always}”.",
-                always=_("Purify even if no attack is found"),
-            ),
-        )
+def _nothing_purified(run: Scenario) -> tuple[str, str]:
+    """A title, and why the picture is as it was; with what the attack changed, if there was one."""
+    off = {"network", "guided_step", "quantisation"} <= set(run.request.without)
+    missed = _(
+        "No attack was found; weak ones are missed. To purify it all the same, tick “{always}”.",
+        always=_("Purify even if no attack is found"),
+    )
+    clean, moved = run.said.get("clean"), run.said["adversarial"]
+    if clean is None and not off:
+        return _("Taken for clean: the picture comes back unchanged"), missed
+
+    reasons = [] if off else [missed]  # which parts are off is said beside it
+    if clean is not None:
+        changed = _changed(clean, moved)
+        turned = [what for what in changed if changed[what]]
+        found = ATTACKED if turned else (ONLY_CAPTION if len(changed) == 1 else NEITHER)[0]
+        reasons = [ended(_(found, turned=_all(turned))), *reasons]
+        reasons += [_(UNSURE)] if _unsure(clean) else []
+    return _("Nothing was purified"), " ".join(reasons)
+
+
+def _given(moved: Response, purified: Response) -> tuple[str, str]:
     if purified.same_caption(moved):
         return (
             _("Purified: the caption stayed the same"),
@@ -267,12 +282,22 @@ def _given(moved: Response, purified: Response, *, unchanged: bool) -> tuple[str
 
 def _attacked(clean: Response, moved: Response, purified: Response) -> tuple[str, str]:
     """A title of what was changed and what came back, and why nothing is said of the answers."""
-    changed = {"caption": not moved.same_caption(clean)}
-    back = {"caption": purified.same_caption(clean)}
+    changed = _changed(clean, moved)
+    back = {what: not differs for what, differs in _changed(clean, purified).items()}
+    return _title(changed, back), _(UNSURE) if _unsure(clean) else ""
+
+
+def _changed(clean: Response, other: Response) -> dict[str, bool]:
+    """Whether another picture's caption differs from the clean one's; and its answer, where the
+    model was sure of the clean one."""
+    changed = {"caption": not other.same_caption(clean)}
     if clean.answer and clean.sure:
-        changed["answer"] = not moved.same_answer(clean)
-        back["answer"] = purified.same_answer(clean)
-    return _title(changed, back), _(UNSURE) if clean.answer and not clean.sure else ""
+        changed["answer"] = not other.same_answer(clean)
+    return changed
+
+
+def _unsure(clean: Response) -> bool:
+    return bool(clean.answer) and not clean.sure
 
 
 def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
@@ -336,11 +361,16 @@ def said(run: Scenario, which: Which) -> str:
     caption = _signed(now.caption, "caption", now.same_caption(compared) if compared else None)
     told = f"<p class='cc-told cc-long'>{caption}</p>"
     if now.answer:
-        sure = "" if now.confidence is None else f" <small>{_percent(now.confidence)}</small>"
+        sure = "" if now.confidence is None else f" <small>{_confidence(now.confidence)}</small>"
         long = " cc-long" if len(spoken(now)) > SHORT else ""
-        same = now.same_answer(compared) if compared and compared.sure else None
-        told = f"<p class='cc-told{long}'>{_signed(spoken(now), 'answer', same)}{sure}</p><p>{caption}</p>"  # noqa: E501
+        answer = _signed(spoken(now), "answer", _as_before(now, compared))
+        told = f"<p class='cc-told{long}'>{answer}{sure}</p><p>{caption}</p>"
     return f"<div class='cc-model-answer' id='purify-{which}-said'>{told}</div>"
+
+
+def _as_before(now: Response, clean: Response | None) -> bool | None:
+    """Whether an answer is the clean picture's; None where that cannot be said."""
+    return now.same_answer(clean) if clean and clean.sure else None
 
 
 def _signed(text: str, what: str, same: bool | None) -> str:
@@ -359,6 +389,10 @@ def spoken(words: Response) -> str:
     return (
         words.spoken if words.sure else _("I am not sure (perhaps: {answer})", answer=words.answer)
     )
+
+
+def _confidence(share: float) -> str:
+    return _("{share} model's confidence", share=_percent(share))
 
 
 def _percent(share: float) -> str:
@@ -383,26 +417,42 @@ class FollowUp:
     said: dict[Which, Response]
 
 
+def question(text: str) -> str:
+    """The question that was asked, as a line; "" where there was none."""
+    asked = _("Asked: {question}", question=f"<bdi lang='en'>{escape(text)}</bdi>")
+    return f"<p class='cc-question'>{asked}</p>" if text else ""
+
+
 def history(asked: Sequence[FollowUp], failed: str = "") -> str:
-    """All questions about the picture, the newest on top; failed: why the last one was not
-    answered, as HTML."""
-    items = "".join(f"<dt>{escape(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
-    if not items:
+    """Further questions, the newest on top, with the answer about each picture under its frame.
+
+    failed: why the last one was not answered, as HTML.
+    """
+    if not asked:
         return failed
-    newest = ". ".join(f"{name}: {answer}" for name, answer in _told(asked[-1]))  # is spoken
-    list_ = f"<dl class='cc-said' data-say='{escape(newest)}'>{items}</dl>"
-    return f"{failed}<h3>{_('Asked about this picture')}</h3>{list_}"
+    items = "".join(f"<dt>{question(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
+    names = _names(asked[-1])
+    newest = ". ".join(f"{names[which]}: {spoken(said)}" for which, said in asked[-1].said.items())
+    columns = f"cc-said cc-of-{len(names)}"
+    return f"{failed}<dl class='{columns}' data-say='{escape(newest)}'>{items}</dl>"
 
 
-def _told(one: FollowUp) -> list[tuple[str, str]]:
-    """Of which picture, and what is answered of it."""
-    given = "adversarial" if "clean" not in one.said else "clean"
-    names = {"adversarial": _("attacked"), "purified": _("purified")} | {given: _("as given")}
-    return [(names[which], spoken(said)) for which, said in one.said.items()]
+def _names(one: FollowUp) -> dict[Which, str]:
+    """What each picture is called that was asked about."""
+    first: Which = "clean" if "clean" in one.said else "adversarial"
+    names: dict[Which, str] = {"adversarial": _("attacked"), "purified": _("purified")}
+    names[first] = _("as given")
+    return {which: names[which] for which in one.said}
 
 
 def _answered(one: FollowUp) -> str:
-    return "".join(f"<dd>{name}: <b>{escape(answer)}</b></dd>" for name, answer in _told(one))
+    """The answers, each after its picture's name, which the frame above shows to the eye."""
+    clean, answers = one.said.get("clean"), ""
+    for which, name in _names(one).items():
+        same = _as_before(one.said[which], clean if which != "clean" else None)
+        answer = _signed(spoken(one.said[which]), "answer", same)
+        answers += f"<dd><span class='cc-hidden'>{name}: </span>{answer}</dd>"
+    return answers
 
 
 def _card(
