@@ -19,7 +19,8 @@ from starlette.routing import Route
 from causalclip.images import landlock
 from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
-from causalclip.report.card import failure, render
+from causalclip.report.card import failure
+from causalclip.report.templates import render
 from purifier.models import Models, lacking, shipped
 from ui import api
 from ui.detector import ChosenDetector, LazyDetector, link_heads

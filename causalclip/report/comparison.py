@@ -10,16 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from PIL import Image
 
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
-from causalclip.report.card import draw_boxes
+from causalclip.report.pictures import draw_boxes
 
 if TYPE_CHECKING:
     from causalclip.examination.compare import Comparison
+    from causalclip.images.formats import Box
     from causalclip.images.loading import LoadedImage
 
 LIMITS = (
@@ -99,7 +101,7 @@ def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path)
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
     """The report as one file: no scripts, nothing fetched."""
     from causalclip.examination.compare import headline, row  # brings OpenCV
-    from causalclip.report.card import render_page
+    from causalclip.report.templates import render_page
 
     return render_page(
         "comparison.html",
@@ -116,6 +118,32 @@ def _address(picture: Image.Image) -> str:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def overlaid(comparison: Comparison) -> tuple[Image.Image, Image.Image] | None:
+    """Draw both pictures as the comparison saw them, on one grid, for a slider; None without a
+    match."""
+    aligned = comparison.aligned
+    if aligned is None:
+        return None
+    to_grid = np.linalg.inv(aligned.to_a)
+    boxes = [_on_grid(change.box_a, to_grid) for change in comparison.changes]
+    first, second = (
+        np.where(aligned.inside[..., None], np.clip(pixels, 0, 255), 235).astype(np.uint8)
+        for pixels in (aligned.a, aligned.b)
+    )
+    return draw_boxes(first, boxes), draw_boxes(second, boxes)
+
+
+def _on_grid(box: Box, to_grid: np.ndarray) -> Box:
+    """Return the box around another one's corners, on the grid."""
+    import cv2
+
+    left, top, right, bottom = box
+    corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
+    moved = cv2.perspectiveTransform(corners, to_grid)[0].round().astype(int)
+    (x0, y0), (x1, y1) = moved.min(0), moved.max(0)
+    return int(x0), int(y0), int(x1), int(y1)
 
 
 def compare(

@@ -31,7 +31,8 @@ from causalclip.examination.messages import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
 from causalclip.maps.attribution import hatched, is_telling
-from causalclip.report.card import data_url, draw_thumbnail, render, render_page
+from causalclip.report.pictures import data_url, draw_thumbnail
+from causalclip.report.templates import render, render_page
 
 if TYPE_CHECKING:
     from causalclip.batch import BatchRow

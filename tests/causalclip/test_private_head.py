@@ -8,7 +8,6 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
-from causalclip.calibrate import JudgedPicture, Learned, Lesson, learn, make_profile
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
 from causalclip.private_head import (
@@ -22,6 +21,7 @@ from causalclip.private_head import (
     try_correction,
 )
 from causalclip.reference import BadProfile, Profile, parse_profile
+from causalclip.reference_set import Learned, Lesson, ReferencePicture, learn, make_profile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 
@@ -83,16 +83,16 @@ def test_both_classes_are_needed(real: int, generated: int, is_enough: bool) -> 
     assert enough([0] * real + [1] * generated) == is_enough
 
 
-def judged(x: np.ndarray, logits: np.ndarray, **fields: Any) -> list[JudgedPicture]:
+def judged(x: np.ndarray, logits: np.ndarray, **fields: Any) -> list[ReferencePicture]:
     """Pictures with lessons."""
     usual: dict[str, Any] = {"camera": "", "day": "", "format": "JPEG", "side": 900} | fields
     return [
-        JudgedPicture(
+        ReferencePicture(
             name=f"{i}",
             score=sigmoid(float(logit)),
             hash=int(np.random.default_rng(i).integers(2**62)),
-            kinds=(),
-            small="",
+            cautions=(),
+            thumbnail="",
             lesson=Lesson(features.astype(np.float16), float(logit)),
             **usual,
         )

@@ -14,15 +14,6 @@ from scipy.stats import binom, binomtest
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner, Result
 
-from causalclip.calibrate import (
-    CalibrationReport,
-    JudgedPicture,
-    UnreadFile,
-    groups,
-    highest_of_each,
-    judge,
-    make_profile,
-)
 from causalclip.calibration import Calibration, choose_bands, fit_logistic, sigmoid, upper_bound
 from causalclip.cli import app
 from causalclip.images.loading import load_image
@@ -35,6 +26,15 @@ from causalclip.reference import (
     threshold,
     too_few,
 )
+from causalclip.reference_set import (
+    ReferencePicture,
+    UnreadFile,
+    examine_set,
+    groups,
+    highest_of_each,
+    make_profile,
+)
+from causalclip.report.reference import ReferenceReport
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import coarse_noise, encode, photo
 
@@ -138,8 +138,8 @@ def run_causalclip(*arguments: object, **variables: object) -> Result:
 
 def judged(
     score: float, *, hash_: int, camera: str = "", day: str = "", name: str = "a"
-) -> JudgedPicture:
-    return JudgedPicture(name, score, hash_, camera, day, "JPEG", 1000, (), "data:,")
+) -> ReferencePicture:
+    return ReferencePicture(name, score, hash_, camera, day, "JPEG", 1000, (), "data:,")
 
 
 def jpeg(pixels: np.ndarray, *, camera: str = "", taken: str = "") -> bytes:
@@ -227,9 +227,9 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
         )
         for i in range(6)
     ]
-    found = list(judge([*members, ("broken.jpg", b"\xff\xd8\xff nothing")], detector))
+    found = list(examine_set([*members, ("broken.jpg", b"\xff\xd8\xff nothing")], detector))
     assert [one.name for one in found if isinstance(one, UnreadFile)] == ["broken.jpg"]
-    rows = [one for one in found if isinstance(one, JudgedPicture)]
+    rows = [one for one in found if isinstance(one, ReferencePicture)]
     assert [row.day for row in rows[:3]] == ["20260101", "20260101", "20260102"]
     profile = make_profile(rows, detector, at_most=0.05, generated=rows[:2])
     assert (len(profile.scores), len(profile.counted), profile.at_most) == (6, 3, None)
@@ -238,7 +238,7 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
     assert rows[0].score == pytest.approx(
         detector.predict(load_image(members[0][1]).pixels).probability
     )
-    said = " ".join(CalibrationReport(profile, rows, (), shipped=0.7, at_most=0.05).sentences())
+    said = " ".join(ReferenceReport(profile, rows, (), shipped=0.7, at_most=0.05).sentences())
     for words in (
         "3 are too few for 5 %: 59 are needed.",
         "one camera (Nikon Z 6)",
@@ -250,7 +250,7 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
 def test_the_page_shows_the_accused_and_escapes_names() -> None:
     rows = [judged(0.9, hash_=1, name="<b>.jpg"), judged(0.1, hash_=2, name="fine.jpg")]
     profile = make_profile(rows, tiny_detector(), at_most=0.05)
-    page = CalibrationReport(
+    page = ReferenceReport(
         profile, rows, [UnreadFile("<i>", "No.")], shipped=0.7, at_most=0.05
     ).page()
     assert "&lt;b&gt;.jpg: 0.900" in page

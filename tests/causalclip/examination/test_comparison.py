@@ -16,7 +16,7 @@ from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
 from causalclip.examination.compare import MAX_CONFIDENCE, compare, headline
 from causalclip.examination.stability import encode
-from causalclip.report.card import overlaid
+from causalclip.report.comparison import overlaid
 
 # px; of the picture, of what lies at one depth, and of its farthest shift
 SIDE, TILE, FARTHEST = 512, 32, 60

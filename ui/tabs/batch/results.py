@@ -35,7 +35,7 @@ from causalclip.examination.messages import NO_ANSWER, SIGN, score_text
 from causalclip.images.formats import shortened
 from causalclip.languages import N_, _, in_turn, number
 from causalclip.report import card
-from causalclip.report.card import render
+from causalclip.report.templates import render
 from ui.fields import script
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Batch:
         finished = {**self.finished, row.key: row} if is_final else self.finished
         thumbnails = self.thumbnails
         if found is not None and not found.problem and row.sha256 not in thumbnails:
-            from causalclip.report.card import draw_thumbnail
+            from causalclip.report.pictures import draw_thumbnail
 
             small = draw_thumbnail(found.drawing.picture, side=SMALL)
             thumbnails = {**thumbnails, row.sha256: small}

@@ -20,7 +20,8 @@ from causalclip.images.loading import clip_box, cut, load_image, words
 from causalclip.images.subimages import find_pictures
 from causalclip.languages import ENGLISH, N_, _, ended, speaking
 from causalclip.report import card
-from causalclip.report.card import DRAWN_SIDE, data_url, draw_boxes, render
+from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
+from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import GONE, KEPT, PRIVATE, RUNS, explain, upload_path
 from ui.server.turns import DECODED, PICTURES, Priority

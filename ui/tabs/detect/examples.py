@@ -22,7 +22,7 @@ from PIL import Image
 from causalclip.examination.headline import tone_of
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.report.card import render
+from causalclip.report.templates import render
 
 SIZE = 512
 QUALITY = 85  # of the JPEG of a generated picture, as sites store it

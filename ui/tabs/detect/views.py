@@ -29,7 +29,8 @@ from causalclip.maps.attribution import (
 )
 from causalclip.maps.overlay import draw_layer
 from causalclip.report import card
-from causalclip.report.card import data_url, render
+from causalclip.report.pictures import data_url
+from causalclip.report.templates import render
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, ViewAttribution

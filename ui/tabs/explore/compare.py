@@ -92,8 +92,7 @@ class CompareSection:
         yield shown
 
     def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
-        from causalclip.report.card import overlaid
-        from causalclip.report.comparison import notes, save_report
+        from causalclip.report.comparison import notes, overlaid, save_report
 
         pair = overlaid(found) if found.answer == "same picture" else None
         files = (

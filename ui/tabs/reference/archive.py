@@ -7,16 +7,23 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from causalclip.calibrate import JudgedPicture, UnreadFile
 from causalclip.languages import N_, _, day, number
 from causalclip.reference import BadProfile, Profile, parse_profile
+from causalclip.reference_set import (
+    LESSONS,
+    Learned,
+    ReferencePicture,
+    UnreadFile,
+    learn,
+    make_profile,
+)
+from causalclip.report.reference import ReferenceReport
 from ui.detector import ChosenDetector
 from ui.fields import explain, upload_paths
 from ui.server import uploads
 from ui.server.turns import FILES, Priority
 
 if TYPE_CHECKING:
-    from causalclip.calibrate import CalibrationReport, Learned
     from causalclip.detector import Detector
 
 MOST = 1000  # pictures of a page; for more of them there is the command
@@ -46,14 +53,14 @@ class Archive:
     unanswered: hash and score of those that get no answer, and are in neither.
     """
 
-    real: tuple[JudgedPicture, ...] = ()
-    generated: tuple[JudgedPicture, ...] = ()
+    real: tuple[ReferencePicture, ...] = ()
+    generated: tuple[ReferencePicture, ...] = ()
     unread: tuple[UnreadFile, ...] = ()
     judged: int = 0
     portions: int = 0
     unanswered: frozenset[tuple[int, float]] = frozenset()
 
-    def plus(self, one: JudgedPicture | UnreadFile, *, generated: bool, high: float) -> Archive:
+    def plus(self, one: ReferencePicture | UnreadFile, *, generated: bool, high: float) -> Archive:
         """With another picture; the same one counts once. high: the threshold from which a copy is
         kept to be shown."""
         counted = replace(self, judged=self.judged + 1)
@@ -65,11 +72,11 @@ class Archive:
         if any((other.hash, other.score) == (one.hash, one.score) for other in before):
             return counted
         seen = (
-            sum(bool(other.small) for other in self.real) < SHOWN
+            sum(bool(other.thumbnail) for other in self.real) < SHOWN
             and one.score >= high
             and not generated
         )
-        rows = (*before, one if seen else replace(one, small=""))
+        rows = (*before, one if seen else replace(one, thumbnail=""))
         return replace(counted, generated=rows) if generated else replace(counted, real=rows)
 
     def with_portion(self) -> Archive:
@@ -78,8 +85,6 @@ class Archive:
 
     def profile(self, detector: Detector, at_most: float) -> Profile:
         """Of at least one photograph."""
-        from causalclip.calibrate import make_profile
-
         return make_profile(
             self.real,
             detector,
@@ -89,15 +94,11 @@ class Archive:
         )
 
     def _learned(self, detector: Detector) -> Learned | None:
-        from causalclip.calibrate import learn
-
         return learn(self.real, self.generated, detector)
 
-    def calibration(self, detector: Detector, at_most: float) -> CalibrationReport:
+    def calibration(self, detector: Detector, at_most: float) -> ReferenceReport:
         """Of at least one photograph."""
-        from causalclip.calibrate import CalibrationReport
-
-        return CalibrationReport(
+        return ReferenceReport(
             profile=self.profile(detector, at_most),
             photographs=self.real,
             unread=self.unread,
@@ -110,8 +111,6 @@ class Archive:
 
     def lessons_left(self, *, generated: bool) -> int:
         """From how many more pictures of that kind a private head may learn."""
-        from causalclip.calibrate import LESSONS
-
         return LESSONS - sum(
             x.lesson is not None for x in (self.generated if generated else self.real)
         )

@@ -16,7 +16,7 @@ from causalclip.images.formats import ENDINGS, names, sizes
 from causalclip.languages import N_, _, number
 from causalclip.paths import shipped_folder
 from causalclip.reference import BOUNDS, COMMAND, needed
-from causalclip.report.card import render
+from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
 from ui.fields import (
@@ -35,7 +35,7 @@ from ui.server.uploads import new_folder
 from ui.tabs.reference.archive import MOST, Archive, ProfileChoice
 
 if TYPE_CHECKING:
-    from causalclip.calibrate import JudgedPicture, UnreadFile
+    from causalclip.reference_set import ReferencePicture, UnreadFile
 
 # portions of all people take turns
 QUEUE: dict[str, Any] = {"concurrency_id": "archive", "concurrency_limit": 1}
@@ -136,7 +136,7 @@ class ArchiveTab:
             return ""
         if archive.real:
             return f"<section>{archive.calibration(self.detector.own(), share(at_most)).section()}</section>"  # noqa: E501
-        from causalclip.calibrate import LEFT_OUT
+        from causalclip.report.reference import LEFT_OUT
 
         left_out = (
             f"{_(LEFT_OUT, n=number(len(archive.unanswered)))} " if archive.unanswered else ""
@@ -300,18 +300,18 @@ def _percent(bound: float) -> str:
 
 def _one_by_one(
     paths: list[str], detector: Any, lessons: int
-) -> Iterator[JudgedPicture | UnreadFile]:
+) -> Iterator[ReferencePicture | UnreadFile]:
     """Each behind the pictures of all other tabs; none is in memory while another is judged."""
-    from causalclip.calibrate import judge, read_members
+    from causalclip.reference_set import examine_set, read_members
 
     members = read_members((Path(path).name, path) for path in paths)
-    found = judge(members, detector, ahead=0, lessons=lessons)
+    rows = examine_set(members, detector, lessons=lessons)
     while True:
         with PICTURES.enter(Priority.CALIBRATION):
-            one = next(found, None)
-        if one is None:
+            row = next(rows, None)
+        if row is None:
             return
-        yield one
+        yield row
 
 
 def _status(archive: Archive, sentence: str = "", *, halt: bool = False) -> str:

@@ -12,10 +12,10 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from causalclip.calibrate import JudgedPicture, UnreadFile
 from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
 from causalclip.reference import BadProfile
+from causalclip.reference_set import ReferencePicture, UnreadFile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
@@ -56,8 +56,8 @@ def run(
     return list(tab.run(new_token("archive"), payload, archive, "5", generated=generated))
 
 
-def judged(score: float, n: int = 0) -> JudgedPicture:
-    return JudgedPicture(
+def judged(score: float, n: int = 0) -> ReferencePicture:
+    return ReferencePicture(
         f"{n}.jpg", score, n, f"camera {n}", "20260101", "JPEG", 1000, (), "data:,"
     )
 
@@ -98,8 +98,8 @@ def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone(tab: ArchiveTa
     archive = archive.plus(judged(0.2, 5000), generated=False, high=0.7)
     archive = archive.plus(judged(0.9, 5001), generated=True, high=0.7)
     archive = archive.plus(UnreadFile("x", "No."), generated=False, high=0.7)
-    assert sum(bool(one.small) for one in archive.real) == SHOWN
-    assert not archive.generated[0].small
+    assert sum(bool(one.thumbnail) for one in archive.real) == SHOWN
+    assert not archive.generated[0].thumbnail
     assert archive.judged == SHOWN + 23
     payload = upload(a_jpg=noise(1), b_jpg=noise(2))
     assert run(tab, payload, Archive(judged=MOST - 1))[-1][tab.archive].judged == MOST

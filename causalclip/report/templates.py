@@ -1,0 +1,69 @@
+"""The templates in assets/: Jinja's environment, which escapes what a file says, and what every
+template can name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from causalclip.examination import messages
+from causalclip.examination.cautions import SHORT, history_words
+from causalclip.languages import _, decimal, ended, in_turn, is_rtl, number
+from causalclip.maps import attribution as map_words
+from causalclip.paths import shipped_folder
+from causalclip.provenance.reading import OF_WHOLE
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SHOWN_FIELDS = 24  # fields of metadata on the page
+FUNCTIONS = (
+    _,
+    decimal,
+    ended,
+    in_turn,
+    is_rtl,
+    number,
+    history_words,
+    messages.score_text,
+    messages.score_texts,
+    messages.bar_place,
+)
+CONSTANTS: dict[str, Any] = {
+    "words": messages,
+    "map_words": map_words,
+    "EMPTY": "\N{WHITE CIRCLE}",
+    "OF_WHOLE": OF_WHOLE,
+    "SHORT": SHORT,
+    "SHOWN": SHOWN_FIELDS,
+}
+
+
+def render(macro: str, /, *, template: str = "card.html", **values: Any) -> str:
+    """Render a macro of a template in assets/, in the reader's language.
+
+    values: the macro's arguments, escaped unless they are Markup.
+    """
+    return str(getattr(environment().get_template(template).module, macro)(**values)).strip()
+
+
+def render_page(name: str, /, **values: Any) -> str:
+    """Render a whole template of assets/."""
+    return environment().get_template(name).render(values)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Return Jinja's environment, with what every template can name."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    jinja = Environment(
+        loader=FileSystemLoader(shipped_folder("assets")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.globals |= {function.__name__: function for function in FUNCTIONS} | CONSTANTS
+    jinja.filters["_"] = _
+    return jinja
