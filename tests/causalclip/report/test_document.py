@@ -18,7 +18,7 @@ from PIL import Image
 from causalclip.calibration import Calibration
 from causalclip.examination.cautions import Caution
 from causalclip.examination.messages import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
-from causalclip.examination.result import SCHEMA, Examination, Stage
+from causalclip.examination.result import SCHEMA, Examination, NotJudged, Stage
 from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
 from causalclip.examination.stages import examine_file, read_claims
 from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
@@ -181,8 +181,9 @@ def test_claims_are_read_before_anything_is_decoded() -> None:
     damaged = bytearray(whole)
     damaged[-30] ^= 1  # among the pixels
     assert read_claims(bytes(damaged)).marks == read_claims(whole).marks != ()
-    with pytest.raises(BrokenImage):
+    with pytest.raises(NotJudged) as caught:
         examine_file(bytes(damaged), tiny_detector())
+    assert isinstance(caught.value.reason, BrokenImage)
     for reader in (read_claims, lambda data: examine_file(data, tiny_detector())):
         with pytest.raises(UnsupportedImage):
             reader(b"no picture")
