@@ -5,7 +5,7 @@ detector (a folder). CAUSALCLIP_VLM names a vision-language model for the Purify
 embedded one. CAUSALCLIP_PROFILE names an archive's profile. CAUSALCLIP_RUNTIME says what it judges
 in, see docs/hosting.md. CAUSALCLIP_HOSTS adds names under which it may be reached, such as
 check.example.org. GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT for how many
-seconds.
+seconds, CAUSALCLIP_ROOM how many MB of them.
 """
 
 from ui.start import main

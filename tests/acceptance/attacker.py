@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ from tests.serving import WATCH, proxied, started
 META = {"meta": {"_type": "gradio.FileData"}}
 PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="%b"\r\n\r\n%b\r\n'
 PATIENCE = 240.0  # seconds; a machine may be busy
+ROOM = 64  # MB for all uploads
+SO_ATTACH_FILTER = 26  # of Linux
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def attacked(folder: Path, **environment: str) -> Iterator[Target]:
         "GRADIO_TEMP_DIR": str(base),
         "CAUSALCLIP_MODEL": str(folder / "detector" / "model"),
         "CAUSALCLIP_TOKEN_FILE": str(base / "token"),
+        "CAUSALCLIP_ROOM": str(ROOM),
     }
     with started(output, given | environment) as (process, address):
         yield Target(address, base, output, traffic, process.pid)
@@ -163,6 +168,18 @@ def answer_to(http: httpx.Client, name: str, *values: Any) -> tuple[bool, str]:
 def functions(http: httpx.Client) -> list[dict[str, Any]]:
     """The functions of the page, as it lists them."""
     return list(http.get("config").json()["dependencies"])
+
+
+def beat_and_fall_asleep(connection: socket.socket, session: str, cookie: str) -> None:
+    """Open a page's heartbeat; then hear and say nothing, as a laptop whose lid was closed."""
+    request = f"GET /gradio_api/heartbeat/{session} HTTP/1.1\r\nHost: localhost\r\n"
+    connection.sendall(f"{request}Cookie: {cookie}\r\n\r\n".encode())
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    drop_all = struct.pack("HBBI", 6, 0, 0, 0)  # of a packet, 0 bytes are let in
+    program = ctypes.create_string_buffer(drop_all)
+    connection.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program))
+    )
 
 
 def picture(path: str) -> dict[str, Any]:

@@ -87,6 +87,14 @@ def slowness() -> float:
     return max(1.0, min(_work() for _ in range(5)) / NOMINAL)
 
 
+def delay() -> float:
+    """How many times as long work takes here now, on this processor and beside other work."""
+    started = time.monotonic()
+    for _ in range(50):
+        _work()
+    return max(1.0, (time.monotonic() - started) / 50 / NOMINAL)
+
+
 def _work() -> float:
     started = time.process_time()
     sum(number * number % 7 for number in range(250_000))

@@ -1,9 +1,7 @@
 """No file crashes the loader, hangs it for 2 seconds or makes it take a gigabyte, whoever wrote
 it."""
 
-import struct
 import sys
-import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,19 +16,12 @@ from causalclip.images import decoding as colour
 from causalclip.images.decoding import decode
 from causalclip.images.formats import MAX_BYTES, ImageError, sniff
 from causalclip.images.loading import load_image
-from tests.makers import pictures
+from tests.makers import bombs, pictures
 from tests.makers.cost import cost_of, slowness
 from tests.makers.pictures import (
     PILLOW,
-    chunk,
     encode,
-    jpeg_in_scans,
     photo,
-    png,
-    png_of_stream,
-    segment,
-    tiff,
-    tiff_tags,
 )
 
 # of damaged TIFFs, said to nobody in the app
@@ -193,124 +184,14 @@ def test_damaged_colour_profiles(data: st.DataObject) -> None:
 # Bombs --------------------------------------------------------------------------------------------
 
 
-def zeros(count: int) -> bytes:
-    """`count` zero bytes, compressed without ever being in memory."""
-    packer = zlib.compressobj(1)
-    parts = [packer.compress(bytes(min(2**24, count - start))) for start in range(0, count, 2**24)]
-    return b"".join(parts) + packer.flush()
-
-
-def fill(part: bytes) -> bytes:
-    """As many copies of a part as a file may have bytes, less a margin."""
-    return part * ((MAX_BYTES - 2**20) // len(part))
-
-
-def jpeg_with(parts: bytes) -> bytes:
-    plain = encode(PICTURE, "JPEG")
-    return plain[:2] + parts + plain[2:]
-
-
-def png_with(chunks: bytes) -> bytes:
-    return png(128, 96, PICTURE.tobytes(), extra=chunks)
-
-
-def overlapping_tags() -> bytes:
-    """60,000 tags that all hold the same 10 MB."""
-    data = bytes(10 * 2**20)
-    return tiff(tiff_tags(64, 64) | {tag: (7, len(data), 8) for tag in range(2000, 62000)}, data)
-
-
-def overlapping_strips() -> bytes:
-    """A million strips, each but a row less than the whole picture of 4 Mpx."""
-    count, offsets = 1_000_000, bytes(4 * 1_000_000)
-    tags = tiff_tags(2000, 2000) | {273: (4, count, 8), 278: (4, 1, 1999), 279: (4, count, 8)}
-    return tiff(tags, offsets)
-
-
-def passes() -> bytes:
-    """A progressive JPEG of 4 Mpx whose last pass is repeated for 2 MB."""
-    data = encode(
-        Image.new("RGB", (2000, 2000), (120, 30, 60)), "JPEG", progressive=True, quality=50
-    )
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * (2**21 // (len(data) - 2 - last)) + data[-2:]
-
-
-def steps_of_a_profile() -> bytes:
-    """A colour profile of 300,000 steps that are all the same one."""
-    count = 300_000
-    step = b"matf\0\0\0\0\0\x03\0\x03" + struct.pack(">12f", 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
-    chain = b"mpet\0\0\0\0\0\x03\0\x03" + struct.pack(">I", count)
-    chain += struct.pack(">II", 16 + 8 * count, len(step)) * count + step
-    return pictures._profile(b"RGB ", b"XYZ ", b"mntr", {b"D2B1": chain}, "steps")
-
-
-def mismatched_avif() -> bytes:
-    """An AVIF that says 64 x 64 and holds 16 Mpx."""
-    data = bytearray(encode(Image.new("RGB", (4096, 4096), "red"), "AVIF", quality=40))
-    start = data.index(b"ispe") + 8
-    data[start : start + 8] = struct.pack(">II", 64, 64)
-    return bytes(data)
-
-
-TEXT = chunk(b"zTXt", b"a\0\0" + zeros(2**26))
-# name: (file, whether a good picture is to be found in it)
-BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {
-    "png 60000x60000": (
-        lambda: png_of_stream(60_000, 60_000, zeros(60_000 * 7_500), bits=1, colours=0),
-        False,
-    ),
-    "png of a bomb after its pixels": (lambda: png_of_stream(128, 96, zeros(2**28)), True),
-    "png compressed text": (lambda: png_with(TEXT * 20), True),
-    "png empty chunks": (lambda: png_with(fill(chunk(b"teXt", b""))), False),
-    "png empty pixels": (lambda: png_with(fill(chunk(b"IDAT", b""))), False),
-    "png profile": (lambda: png_with(chunk(b"iCCP", b"a\0\0" + zeros(2**28))), True),
-    "png exif": (lambda: png_with(chunk(b"eXIf", overlapping_tags())), True),
-    "jpeg empty parts": (lambda: jpeg_with(fill(segment(0xFE, b""))), False),
-    "jpeg in scans": (lambda: jpeg_in_scans(14_140, 14_140), False),
-    "jpeg exif in parts": (
-        lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + bytes(400)) * 45_000),
-        True,
-    ),
-    "jpeg fill": (lambda: jpeg_with(fill(b"\xff")), True),
-    "jpeg passes": (passes, False),
-    "jpeg profile of steps": (
-        lambda: encode(PICTURE, "JPEG", icc_profile=steps_of_a_profile()),
-        True,
-    ),
-    "webp canvas": (lambda: pictures.sized("WebP", 16_383, 16_383), False),
-    "gif canvas": (lambda: pictures.sized("GIF", 65_535, 65_535), False),
-    "tiff tags": (overlapping_tags, False),
-    "tiff strips": (overlapping_strips, False),
-    "tiff 1e9 pixels": (lambda: tiff(tiff_tags(2**30, 1, size=99), bytes(99)), False),
-    "tiff tile": (
-        lambda: tiff(tiff_tags(64, 64) | {322: (4, 1, 2**30), 323: (4, 1, 1), 324: (4, 1, 8)}),
-        False,
-    ),
-    "avif that is larger than it says": (mismatched_avif, True),
-}
-
-
-# 49 million pixels, in the makes that need the most memory
-LARGE: dict[str, Callable[[], bytes]] = {
-    "jpeg": lambda: encode(Image.new("RGB", (7000, 7000), "teal"), "JPEG", progressive=True),
-    "webp": lambda: encode(
-        Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "WebP", method=0, quality=0
-    ),
-    "tiff": lambda: encode(
-        Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "TIFF", compression="tiff_adobe_deflate"
-    ),
-}
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to a limit of memory")
 def test_bombs_are_harmless_and_large_pictures_are_loaded_within_a_gigabyte(tmp_path: Path) -> None:
-    files = {name: make() for name, make in LARGE.items()} | {
-        name: make() for name, (make, _good) in BOMBS.items()
+    files = {name: make() for name, make in bombs.LARGE.items()} | {
+        name: make() for name, (make, _good) in bombs.PICTURES.items()
     }
     assert all(len(data) <= MAX_BYTES for data in files.values())
     for cost in cost_of(files, tmp_path, load=True):
-        holds_a_picture = cost.name in LARGE or BOMBS[cost.name][1]
+        holds_a_picture = cost.name in bombs.LARGE or bombs.PICTURES[cost.name][1]
         assert cost.result.startswith("(") == holds_a_picture, cost.name
-        assert cost.seconds < (60 if cost.name in LARGE else 15) * slowness(), cost.name
-        assert cost.memory < (900 if cost.name in LARGE else 500) * 2**20, cost.name
+        assert cost.seconds < (60 if cost.name in bombs.LARGE else 15) * slowness(), cost.name
+        assert cost.memory < (900 if cost.name in bombs.LARGE else 500) * 2**20, cost.name

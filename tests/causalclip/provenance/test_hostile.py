@@ -5,7 +5,6 @@ import json
 import struct
 import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +12,21 @@ import pytest
 
 from causalclip.provenance.containers import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
 from causalclip.provenance.reading import NOTHING, UNREAD, Provenance, read_provenance
+from tests.makers import bombs
 from tests.makers.cost import cost_of, slowness
 from tests.makers.metadata_files import (
     SOURCE,
     empty_boxes,
     exif_block,
-    joined_items,
     jpeg_exif,
     jpeg_iptc,
     jpeg_with,
     jpeg_xmp,
-    long_namespace,
-    make_authority,
     png_texts,
     samsung_trailer,
-    sign,
-    swollen,
     xmp,
 )
-from tests.makers.pictures import chunk, encode, photo, segment, tiff, tiff_tags
+from tests.makers.pictures import chunk, encode, photo, segment
 
 MB = 2**20
 
@@ -118,12 +113,6 @@ def test_one_bad_text_does_not_hide_the_others() -> None:
     for bad in (b"a\0\7what", b"a\0\0" + zlib.compress(bytes(2**22)), b"\0\0", b"a"):
         p = read_provenance(whole[:33] + chunk(b"zTXt", bad) + whole[33:], "PNG")
         assert [m.generator for m in p.marks] == ["NovelAI"]
-
-
-def overlapping(count: int, size: int) -> bytes:
-    """EXIF of so many different tags that all hold the same bytes."""
-    entries = b"".join(struct.pack(">HHII", 1000 + i, 7, size, 0) for i in range(count))
-    return b"MM\0*\0\0\0\x08" + struct.pack(">H", count) + entries + bytes(4)
 
 
 CAMERA = {271: b"Canon", 272: b"EOS R5", 306: b"2026:05:02 10:00:00"}
@@ -244,45 +233,13 @@ def test_random_damage_never_raises() -> None:
             assert isinstance(read_provenance(bytes(broken), name), Provenance)  # type: ignore[arg-type]
 
 
-# Bombs -------------------------------------------------------------------------------------------
-SEEDS = (1, 2)
-
-
-def signed() -> bytes:
-    return sign(
-        encode(photo(), "PNG"),
-        make_authority(),
-        {"label": "org.test.x", "data": {"a": 1}},
-        mime="image/png",
-    )
-
-
-BOMBS: dict[str, Callable[[int], bytes]] = {
-    "elements PNG": lambda seed: long_namespace(seed, attributes=False),
-    "attributes PNG": lambda seed: long_namespace(seed, attributes=True),
-    "boxes HEIC": lambda seed: empty_boxes(seed, count=100_000 + 50_000 * seed),
-    "tags JPEG": lambda seed: jpeg_exif(overlapping(5000, 60_000 + seed)),
-    "tags TIFF": lambda seed: tiff(
-        tiff_tags(64, 64) | dict.fromkeys(range(2000, 62000 + seed), (7, 10 * MB, 8)),
-        bytes(10 * MB),
-    ),
-    "many HEIC": lambda seed: joined_items("HEIC", items=500, extents=64, size=MB, kind=b"Exif"),
-    "many AVIF": lambda seed: joined_items(
-        "AVIF", items=500 + seed, extents=32, size=MB, kind=b"mime"
-    ),
-    "large HEIC": lambda seed: joined_items(
-        "HEIC", items=8, extents=32 + seed, size=20 * MB, kind=b"mime"
-    ),
-    "large AVIF": lambda seed: joined_items(
-        "AVIF", items=8, extents=64, size=20 * MB, kind=b"Exif"
-    ),
-    "assertion PNG": lambda seed: swollen(signed(), 16 * MB + seed),
-}
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to a limit of memory")
 def test_bombs_stay_within_the_limits(tmp_path: Path) -> None:
-    files = {f"{seed} {kind}": make(seed) for kind, make in BOMBS.items() for seed in SEEDS}
+    files = {
+        f"{seed} {kind}": make(seed)
+        for kind, make in bombs.METADATA.items()
+        for seed in bombs.SEEDS
+    }
     for cost in cost_of(files, tmp_path, load=False):
         assert cost.seconds < 15 * slowness(), cost.name
         assert cost.memory < 500 * MB, cost.name
