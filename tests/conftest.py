@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the apps keep uploads and drawings while tests run."""
+    """Where apps keep uploads and drawings while tests run, and libraries what they download."""
     folder = tmp_path_factory.mktemp("uploads")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
         patch.setenv("CAUSALCLIP_TOKEN_FILE", str(folder.parent / "token"))
         yield folder

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -77,10 +79,14 @@ def build(
     Args:
         detector: returns the loaded detector.
         problem: returns why there is none; asked when a page is opened.
-        examples_folder: where the examples are written; a new folder by default.
+        examples_folder: where the examples are written; by default a folder that goes with this
+            process.
         models: of the Purify tab; without them there is no such tab.
     """
-    folder = examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
+    folder = examples_folder
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     examples = write_examples(folder, expected() if DETECTOR == SHIPPED else {})
     pictures = prepared.write(folder) if models is not None else None
     again = partial(_lay_out, detector, problem, examples, models, pictures)
