@@ -106,6 +106,23 @@ def decimal(value: float, *, digits: int) -> str:
     return _written(f"{value:.{digits}f}", digits=digits)
 
 
+def percent(share: float, *, digits: int | None = 0) -> str:
+    """A share of 1 in per cent, with the sign where the language has it: 91%, 91 %, %91.
+
+    digits: after the point; None is as many as it has.
+    """
+    text = f"{100 * share:g}" if digits is None else f"{100 * share:.{digits}f}"
+    broken = len(text.partition(".")[2])
+    if current() == ENGLISH:  # without Babel's imports
+        return f"{_written(text, digits=broken)}%"
+    from babel.numbers import format_percent
+
+    locale = _locale(current())
+    pattern = locale.percent_formats[None].pattern
+    pattern = pattern.replace("0", "0." + "0" * broken) if broken else pattern
+    return format_percent(Decimal(text) / 100, pattern, locale=locale)
+
+
 def figure(value: float) -> str:
     """A number with as many digits as it has: 50, 0.5."""
     text = f"{value:g}"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from causalclip.images.formats import clean
-from causalclip.languages import N_, _, decimal, figure, ngettext, number
+from causalclip.languages import N_, _, decimal, figure, ngettext, number, percent
 from causalclip.private_head import PrivateHead
 
 SCHEMA = 1
@@ -83,8 +83,10 @@ def needed(at_most: float) -> int:
 def too_few(n: int, at_most: float) -> str:
     """A sentence where n are too few for the bound; empty otherwise."""
     least = needed(at_most)
-    said = N_("{n} are too few for {percent} %: {least} are needed.")
-    return "" if n >= least else _(said, n=number(n), percent=figure(100 * at_most), least=least)
+    said = N_("{n} are too few for {percent}: {least} are needed.")
+    if n >= least:
+        return ""
+    return _(said, n=number(n), percent=percent(at_most, digits=None), least=number(least))
 
 
 @dataclass(frozen=True, slots=True)

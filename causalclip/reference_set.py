@@ -37,7 +37,7 @@ TRIVIAL = 0.9  # share of the pairs in which one kind is the larger one, from wh
 HELPS = N_(
     "It learned from your {real} real and {generated} generated pictures, and is used. Each "
     "judged without itself, AUC goes from {shipped} to {corrected} (the gain is {low} to {high}, "
-    "with 90 % confidence). This is a correction for this source, not a better detector."
+    "with 90% confidence). This is a correction for this source, not a better detector."
 )
 DOES_NOT_HELP = N_(
     "Learning from your pictures does not surely help here, so it is not used: AUC is {shipped} "

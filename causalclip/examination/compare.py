@@ -36,7 +36,7 @@ from causalclip.examination.alignment import (
 )
 from causalclip.examination.change_map import Blocks, ChangedBlocks, find_changes, hull, measure
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, decimal, ngettext, number
+from causalclip.languages import N_, _, ngettext, number, percent
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]
 SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
@@ -364,17 +364,17 @@ def headline(found: Comparison) -> str:
         n = len(found.changes)
         count = ngettext("one part differs", "{n} parts differ", n) if n else _("nothing differs")
         answer = _("{answer}, {count}", answer=answer, count=count)
-    return _("{answer} (confidence {percent}%)", answer=answer, percent=_percent(found.confidence))
+    return _("{answer} (confidence {percent})", answer=answer, percent=percent(found.confidence))
 
 
 def row(place: int, change: Change) -> str:
     """A change in one line; `place` is the number beside its box."""
     left, top, right, bottom = change.box_a
     return _(
-        "{place}: {percent}% of what both show, from ({left}, {top}) to ({right}, {bottom}) in the "
+        "{place}: {percent} of what both show, from ({left}, {top}) to ({right}, {bottom}) in the "
         "first picture; {times} times the spread that compression explains",
         place=place,
-        percent=decimal(100 * change.share, digits=1),
+        percent=percent(change.share, digits=1),
         left=left,
         top=top,
         right=right,
@@ -390,12 +390,12 @@ def _changes(found: Comparison) -> str:
             "missed."
         )
     return ngettext(
-        "One part differs, {percent}% of what both show. That says what was changed between the "
+        "One part differs, {percent} of what both show. That says what was changed between the "
         "two, not which of them came first.",
-        "{n} parts differ, {percent}% of what both show. That says what was changed between the "
+        "{n} parts differ, {percent} of what both show. That says what was changed between the "
         "two, not which of them came first.",
         len(found.changes),
-        percent=decimal(100 * found.changed, digits=1),
+        percent=percent(found.changed, digits=1),
     )
 
 
@@ -404,12 +404,8 @@ def _overlap(found: Comparison) -> str:
     if min(first, second) > 0.97:
         return ""
     return _(
-        "The second shows {first}% of the first, and the first {second}% of the second; the rest "
+        "The second shows {first} of the first, and the first {second} of the second; the rest "
         "is not compared.",
-        first=_percent(first),
-        second=_percent(second),
+        first=percent(first),
+        second=percent(second),
     )
-
-
-def _percent(share: float) -> str:
-    return number(round(100 * share))

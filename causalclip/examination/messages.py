@@ -208,7 +208,7 @@ class EmpiricalPrecision:
         """What that rests on, for a person who wants to know."""
         low, high = (round(100 * end) for end in self.interval)
         return _(
-            "Counted: {generated} of {pictures} (95 % interval {low} to {high} of 100). Of all "
+            "Counted: {generated} of {pictures} (95% interval {low} to {high} of 100). Of all "
             "test pictures, {base} of 100 were generated; where they are rarer, fewer with this "
             "answer are.",
             generated=self.generated,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
 
 # what most sites do to a picture; an answer must survive these
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")
-STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), N_("shown at another size"))
+STRONG = ("JPEG 50", "0.5x", "crop 75 %", N_("shown at another size"))
 COPIES = len((*MILD, *STRONG))
 TOGETHER = 3  # pictures that are judged before the model is given back
 WINDOWS, SQUARES = 1, 1  # per copy: close-up windows of each scale, and squares of the whole
@@ -43,6 +43,7 @@ CHANGES = {
     "crop 75 %": N_("cropped by a quarter"),
     "shown at another size": N_("shown at another size"),
 }
+LABELS = {"crop 75 %": N_("cropped to 75%")}  # of a row; the others are their own names
 Answer = Literal["yes", "only just", "no"]
 SAID: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
 SAME = N_(
@@ -70,6 +71,11 @@ class ReencodedAnswer:
     band: Band
     mild: bool
     flips: bool
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's language."""
+        return _(LABELS.get(self.name, self.name))
 
 
 @dataclass(frozen=True, slots=True)

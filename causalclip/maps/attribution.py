@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from causalclip.images.jpeg import BLOCK, block_grid, luminance
-from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
+from causalclip.languages import ENGLISH, N_, _, decimal, number, percent, speaking
 from causalclip.paths import measured
 
 if TYPE_CHECKING:  # importing the detector takes seconds, and only its results are read here
@@ -311,8 +311,8 @@ BLOB = "bright in the middle, whatever is there"
 def explains(detection: Detection) -> str:
     """How much of the score the map can show, in a sentence."""
     return _(
-        "The map explains {percent} % of the score.",
-        percent=round(100 * (1 - tied_to_no_place(detection))),
+        "The map explains {percent} of the score.",
+        percent=percent(1 - tied_to_no_place(detection)),
     )
 
 
@@ -320,10 +320,9 @@ def too_little(detection: Detection) -> str:
     """Why the map is not shown unasked; empty where it is."""
     if is_telling(detection):
         return ""
-    percent = round(100 * (1 - tied_to_no_place(detection)))
     return _(
-        "Only {percent} % of the score has a place in the picture, too little for a map.",
-        percent=percent,
+        "Only {percent} of the score has a place in the picture, too little for a map.",
+        percent=percent(1 - tied_to_no_place(detection)),
     )
 
 
@@ -332,10 +331,10 @@ def hatched(detection: Detection, unknowable: np.ndarray | None) -> str:
 
     unknowable: the picture's grid, of the function of that name.
     """
-    percent = round(100 * unknown_share(detection, unknowable))
-    return (
-        _("Hatched ({percent} %): too flat or dark to judge.", percent=percent) if percent else ""
-    )
+    share = unknown_share(detection, unknowable)
+    if share <= 0.005:
+        return ""
+    return _("Hatched ({percent}): too flat or dark to judge.", percent=percent(share))
 
 
 def face(drawing: Drawing) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number
+from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number, percent
 from causalclip.private_head import LEAST
 from causalclip.reference import COUNTED_AS, Profile, threshold, too_few
 from causalclip.report.templates import render
@@ -92,7 +92,6 @@ class ReferenceReport:
 
     def _bound(self) -> str:
         """Return which threshold keeps the bound that was asked for."""
-        percent = figure(100 * self.at_most)
         own = threshold(self.profile.counted, self.at_most)
         if own is None:
             stays = _(
@@ -102,14 +101,14 @@ class ReferenceReport:
             return f"{too_few(len(self.profile.counted), self.at_most)} {stays}"
         if own <= self.shipped:
             strict = N_(
-                "The promise of {percent} % would hold from {own} on. The detector's own threshold "
+                "The promise of {percent} would hold from {own} on. The detector's own threshold "
                 "is stricter, and stays."
             )
-            return _(strict, percent=percent, own=decimal(own, digits=4))
+            return _(strict, percent=percent(self.at_most, digits=None), own=decimal(own, digits=4))
         return _(
             "With the profile, the threshold is {own}: at most {percent} of 100 real photographs "
             "like these are expected to reach it; that holds for 95 of 100 archives of this size.",
-            percent=percent,
+            percent=figure(100 * self.at_most),
             own=decimal(own, digits=4),
         )
 
@@ -157,9 +156,9 @@ def rate_words(reached: int, count: int) -> str:
     from scipy.stats import binomtest
 
     interval = binomtest(reached, count).proportion_ci(0.95, method="exact")
-    low, high = (decimal(100 * float(edge), digits=1) for edge in interval)
-    sentence = N_("{reached} of {count} ({share} %; 95 % interval {low} to {high} %)")
-    share = decimal(100 * reached / count, digits=1)
+    low, high = (percent(float(edge), digits=1) for edge in interval)
+    sentence = N_("{reached} of {count} ({share}; 95% interval {low} to {high})")
+    share = percent(reached / count, digits=1)
     return _(
         sentence, reached=number(reached), count=number(count), share=share, low=low, high=high
     )

@@ -148,7 +148,7 @@ def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> No
     mouse.down()
     mouse.move(*at(crop, 0.25, 0.75), steps=4)
     mouse.up()
-    expect(page.locator("#part-at")).to_have_text("Across: 25 to 75 %; down: 25 to 75 %")
+    expect(page.locator("#part-at")).to_have_text("Across: 25 to 75%; down: 25 to 75%")
     expect(said).to_contain_text(
         "The part from (150, 100) to (450, 300) of a picture of 600 x 400 pixels"
     )
@@ -191,7 +191,7 @@ def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_
     for _step in range(5):
         key.press("ArrowLeft")
         key.press("Shift+ArrowDown")
-    expect(page.locator("#part-at")).to_have_text("Across: 20 to 70 %; down: 25 to 80 %")
+    expect(page.locator("#part-at")).to_have_text("Across: 20 to 70%; down: 25 to 80%")
     expect(page.locator("#part-left input[type=number]")).to_have_value("20")
     key.press("Escape")
     expect(choose).to_be_focused()

@@ -27,6 +27,7 @@ from causalclip.languages import (
     is_rtl,
     ngettext,
     number,
+    percent,
     speaking,
 )
 from causalclip.paths import shipped_folder
@@ -82,6 +83,35 @@ def test_numbers_days_and_lists_are_the_languages_own(
         assert figure(50.0) == "50"
         assert day(datetime(2026, 11, 5, tzinfo=UTC)) == when
         assert any_of(["a", "b", "c"]) == either
+
+
+WRITTEN = {  # a share and a whole number
+    "en": ("4.5%", "12,345"),
+    "es": ("4,5\xa0%", "12.345"),
+    "fr": ("4,5\xa0%", "12\u202f345"),
+    "de": ("4,5\xa0%", "12.345"),
+    "pt": ("4,5%", "12.345"),
+    "ar": ("4.5%", "12,345"),
+    "hi": ("4.5%", "12,345"),
+    "id": ("4,5%", "12.345"),
+    "ja": ("4.5%", "12,345"),
+    "tr": ("%4,5", "12.345"),
+    "uk": ("4,5%", "12\xa0345"),
+    "zh": ("4.5%", "12,345"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbers_are_written_one_way_in_every_language(language: str) -> None:
+    """Also those in a sentence, and those that a sentence says itself."""
+    share, thousands = WRITTEN[language]
+    with speaking(language):
+        assert percent(0.045, digits=None) == percent(0.045, digits=1) == share
+        assert number(12345) == thousands
+        ninety = re.sub("4[.,]5", "91", share)
+        assert percent(0.91) == ninety
+        assert ninety in _("The map explains {percent} of the score.", percent=percent(0.91))
+        assert percent(0.75) in _("cropped to 75%")
 
 
 def test_a_name_keeps_its_direction_in_arabic() -> None:

@@ -181,7 +181,7 @@ def test_where_little_of_the_score_has_a_place_the_hatching_is_as_pale_as_the_co
     )
     assert 0 < pale.max() < 0.4 * full.max()
     assert not is_telling(little.detection)
-    assert "Only 4 %" in too_little(little.detection)
+    assert "Only 4%" in too_little(little.detection)
     assert is_telling(drawing.detection)
     assert too_little(drawing.detection) == ""
 

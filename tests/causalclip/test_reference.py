@@ -240,7 +240,7 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
     )
     said = " ".join(ReferenceReport(profile, rows, (), shipped=0.7, at_most=0.05).sentences())
     for words in (
-        "3 are too few for 5 %: 59 are needed.",
+        "3 are too few for 5%: 59 are needed.",
         "one camera (Nikon Z 6)",
         "known to be generated",
     ):
@@ -271,7 +271,7 @@ def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path
         "calibrate", photos, "--out", out, "--model", model, "--at-most", "2", "--fakes", photos
     )
     assert done.exit_code == 0, done.output
-    assert "3 are too few for 2 %: 149 are needed." in done.stdout
+    assert "3 are too few for 2%: 149 are needed." in done.stdout
     assert "get no answer: 2." in done.stdout
     assert len(read_profile(out / "profile.json").scores) == 3
     assert "<svg" in (page := (out / "summary.html").read_text())

@@ -16,7 +16,7 @@ from typing import Any
 import gradio as gr
 
 from causalclip.examination.messages import wilson
-from causalclip.languages import N_, _, current, decimal, in_turn, number, speaking
+from causalclip.languages import N_, _, current, decimal, in_turn, number, percent, speaking
 from causalclip.paths import detector_folder, shipped_folder
 from ui.fields import PRIVATE
 from ui.tabs.charts import (
@@ -59,7 +59,7 @@ CHANGES = {
     "as it is": N_("as it is"),
     "JPEG 50": "JPEG 50",
     "0.5x": N_("half the size"),
-    "crop 75 %": N_("cropped to 75 %"),
+    "crop 75 %": N_("cropped to 75%"),
     "a social network's copy": N_("a social network's copy"),
 }
 ATTACK_COLUMNS = {
@@ -74,11 +74,11 @@ NETWORK = {"ours without the network": N_("no network"), "the network alone": N_
 FEW = 10  # pictures of a generator that say something
 
 
-def percent(share: float) -> str:
+def whole_percent(share: float) -> str:
     """Whole percent; a share that is not 0 or 1 is not shown as if it were."""
     if 0 < share < 0.005:
-        return _("under 1 %")
-    return _("over 99 %") if 0.995 < share < 1 else f"{number(round(100 * share))} %"
+        return _("under {least}", least=percent(0.01))
+    return _("over {most}", most=percent(0.99)) if 0.995 < share < 1 else percent(share)
 
 
 def of_100(share: float) -> str:
@@ -136,7 +136,9 @@ def answers(read: Reports) -> str:
     for name in _ordered(test["sets"])[:-1]:
         for kind, title in (("real", _("real")), ("generated", _("generated"))):
             found = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
-            rows.append([in_turn([_name(SETS, name), title]), stack(found), percent(found[2])])
+            rows.append(
+                [in_turn([_name(SETS, name), title]), stack(found), whole_percent(found[2])]
+            )
     bands = stack_legend([_(band) for band in BANDS.values()])
     head = [_("pictures"), _("answers"), _("likely generated")]
     return _p(_("Before the check of copies.")) + table(bands, head, rows)
@@ -170,7 +172,7 @@ def meant(read: Reports) -> str:
     generated = sum(r["generated"] for r in ranges) / sum(r["pictures"] for r in ranges)
     words = _(
         "Of test pictures with such a score, so many were generated; of all, {base}.",
-        base=percent(generated),
+        base=whole_percent(generated),
     )
     return _p(words) + table("", [_("score"), "", _("generated")], rows)
 
@@ -183,7 +185,7 @@ def generators(read: Reports) -> str:
         [
             escape(name),
             bar(r["called"], wilson(r["called"] * r["pictures"], r["pictures"])),
-            percent(r["called"]),
+            whole_percent(r["called"]),
         ]
         for name, r in found.items()
         if r["pictures"] >= FEW and "not stated" not in name and "several" not in name
@@ -241,7 +243,8 @@ def purification(read: Reports) -> str:
             drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))
             parts = [cells.get((row, column)) for row in NETWORK]
             shares = [
-                percent(cell["agreement"]) if cell else "" for cell in (with_it, *parts, without)
+                whole_percent(cell["agreement"]) if cell else ""
+                for cell in (with_it, *parts, without)
             ]
             rows.append([_(title), drawn, *shares])
     words = _("How often the answer about an attacked picture stays the same.")

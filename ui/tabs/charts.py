@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
-from causalclip.languages import decimal, is_rtl
+from causalclip.languages import decimal, is_rtl, percent
 
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 46, 44, 10  # px of a plot, and its margins
@@ -175,7 +175,7 @@ def _columns(row: int, floor: float, name: str, shares: Sequence[float], most: f
             f"height='{floor - top:.1f}'/>"
         )
         if share >= 0.1:
-            said = f"{100 * share:.0f} %"
+            said = percent(share)
             body += (
                 f"<text x='{(start + end) / 2:.1f}' y='{top - 4:.1f}' "
                 f"text-anchor='middle'>{said}</text>"

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
-from causalclip.languages import N_, _, any_of, decimal, ngettext, number
+from causalclip.languages import N_, _, any_of, decimal, ngettext, number, percent
 from causalclip.maps.attribution import (
     control,
     explains,
@@ -161,7 +161,7 @@ def _seen(detection: Detection) -> str:
     if missed <= 0.005:
         return words
     unseen = _(
-        "{percent} % of the picture was not seen (hatched on the map)", percent=round(100 * missed)
+        "{percent} of the picture was not seen (hatched on the map)", percent=percent(missed)
     )
     return f"{words}. {unseen}"
 

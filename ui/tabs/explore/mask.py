@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from causalclip.languages import N_, _, decimal, number
+from causalclip.languages import N_, _, decimal, number, percent
 from causalclip.maps.channels import (
     PASSES,
     by_part,
@@ -173,7 +173,7 @@ def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:
     return (
         f"<div class='cc-mask-row'><span>{part_name(part)}</span>{cells}"
         f"<svg class='cc-mask-open' aria-hidden='true'>{bar}</svg>"
-        f"<span>{number(round(100 * share))} %</span></div>"
+        f"<span>{percent(share)}</span></div>"
     )
 
 

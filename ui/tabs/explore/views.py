@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER, WHY_NO_ANSWER, score_texts
 from causalclip.examination.messages import score_text as score
-from causalclip.languages import N_, _, decimal, ngettext, number
+from causalclip.languages import N_, _, decimal, ngettext, number, percent
 from causalclip.maps.attribution import (
     MASK_MEANING,
     SHARED_MASK_MEANING,
@@ -61,7 +61,7 @@ ABOUT = N_(
     "Training also punishes dependence between what passes and what is held back."
 )
 ADVERSARY = N_(
-    "A probe that sees only what is held back is right about {percent} % of the training pictures, "
+    "A probe that sees only what is held back is right about {percent} of the training pictures, "
     "and the normalised HSIC of both halves is {nhsic} (0 is independent, 1 is not)."
 )
 
@@ -163,8 +163,7 @@ def limits(measured: dict[ViewType, dict[str, Any]]) -> str:
     if measured:
         worst = max(m["adversary_accuracy"] for m in measured.values())
         nhsic = max(m["nhsic"] for m in measured.values())
-        percent = number(round(100 * worst))
-        said += f" {_(ADVERSARY, percent=percent, nhsic=decimal(nhsic, digits=2))}"
+        said += f" {_(ADVERSARY, percent=percent(worst), nhsic=decimal(nhsic, digits=2))}"
     return f"<p>{said}</p>"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.languages import ENGLISH, N_, _, current, number
+from causalclip.languages import ENGLISH, N_, _, current, number, percent
 from causalclip.paths import shipped_folder
 from purifier.attacks import ATTACKS
 from purifier.attacks.goals import OBJECTIVES
@@ -34,20 +34,20 @@ COMPARED = "unsupervised"  # the denoiser that stands in the network's place for
 MEASURED = "PGD 8/255"
 WHOLE = "ours, 1 step, adapted encoder"  # the row of the purifier as it is shipped
 WITH_ALL = N_(
-    "With all parts, {kept} % of {n} attacked answers are kept and {right} % are correct; without "
-    "an attack, {unattacked} % are."
+    "With all parts, {kept} of {n} attacked answers are kept and {right} are correct; without "
+    "an attack, {unattacked} are."
 )
-WITHOUT = N_("Without it: {kept} % kept, {right} % correct.")
-ALONE = N_("Alone: {kept} % kept, {right} % correct.")
-REPLACED = N_("Another in its place, trained without attacks: {kept} % kept, {right} % correct.")
+WITHOUT = N_("Without it: {kept} kept, {right} correct.")
+ALONE = N_("Alone: {kept} kept, {right} correct.")
+REPLACED = N_("Another in its place, trained without attacks: {kept} kept, {right} correct.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
 ASKING = N_("{ask} puts it to each picture shown.")
 NO_PROMPT = N_(
-    "A learned prompt was tried and gained nothing: {after} % of {n} answers kept, {before} % "
+    "A learned prompt was tried and gained nothing: {after} of {n} answers kept, {before} "
     "without it."
 )
 # held-out questions, with and without it (docs/tried.md)
-PROMPT = {"after": 84, "before": 84, "n": 141}
+PROMPT = {"after": 0.84, "before": 0.84, "questions": 141}
 IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
@@ -136,8 +136,7 @@ def settings() -> dict[str, Any]:
                 )
                 for part, name in PARTS.items()
             }
-            prompt = _(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})
-            gr.HTML(f"<p class='cc-small'>{prompt}</p>")
+            gr.HTML(f"<p class='cc-small'>{_no_prompt()}</p>")
     of_attack = {
         "attack": attack,
         "eps": eps,
@@ -157,7 +156,7 @@ def worth(part: str = "") -> str:
     """
     if not part:
         clean = _measured().get(("no defence", "clean"))
-        return _said(WITH_ALL, WHOLE, unattacked=_whole(clean["accuracy"])) if clean else ""
+        return _said(WITH_ALL, WHOLE, unattacked=percent(clean["accuracy"])) if clean else ""
     name = "LoRA encoder" if part == "lora_encoder" else part.replace("_", " ")
     sentences = [_said(WITHOUT, f"ours without the {name}")]
     if part == "network":
@@ -171,13 +170,13 @@ def _said(sentence: str, row: str, **values: str) -> str:
     cell = _measured().get((row, MEASURED))
     if cell is None:
         return ""
-    kept, right = _whole(cell["agreement"]), _whole(cell["accuracy"])
-    said = _(sentence, kept=kept, right=right, n=number(cell["n"]), **values)
-    return said.replace(" %", "\N{NO-BREAK SPACE}%")
+    kept, right = percent(cell["agreement"]), percent(cell["accuracy"])
+    return _(sentence, kept=kept, right=right, n=number(cell["n"]), **values)
 
 
-def _whole(share: float) -> str:
-    return number(round(100 * share))
+def _no_prompt() -> str:
+    after, before = percent(PROMPT["after"]), percent(PROMPT["before"])
+    return _(NO_PROMPT, after=after, before=before, n=number(int(PROMPT["questions"])))
 
 
 @cache

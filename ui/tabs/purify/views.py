@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.languages import N_, _, any_of, decimal, ended, in_turn, ngettext, number
+from causalclip.languages import (
+    N_,
+    _,
+    any_of,
+    decimal,
+    ended,
+    in_turn,
+    ngettext,
+    number,
+    percent,
+)
 from causalclip.paths import shipped_folder
 from causalclip.report.card import elapsed, failure
 from purifier.vlm.interface import EMBEDDED, OTHER
@@ -398,12 +408,8 @@ def _confidence(share: float) -> str:
 def _percent(share: float) -> str:
     """Never a certainty that no model has."""
     if round(100 * share) == 0:
-        return _("under {least}", least="1 %")
-    return (
-        _("over {most}", most="99 %")
-        if round(100 * share) == 100
-        else f"{number(round(100 * share))} %"
-    )
+        return _("under {least}", least=percent(0.01))
+    return _("over {most}", most=percent(0.99)) if round(100 * share) == 100 else percent(share)
 
 
 # More questions -----------------------------------------------------------------------------------
