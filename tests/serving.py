@@ -217,7 +217,8 @@ def proxied(app: str, *, site: Mapping[str, str] | None = None) -> Iterator[Prox
     name."""
     if NGINX is None:
         raise FileNotFoundError("nginx is not installed: apt-get install nginx-light")
-    with tempfile.TemporaryDirectory(prefix="causalclip-nginx-") as name:
+    # Not in a folder of the tests' own, which nginx as nobody could not enter.
+    with tempfile.TemporaryDirectory(prefix="causalclip-nginx-", dir="/tmp") as name:
         port = _free_port()
         folder, log = Path(name), Path(name) / "log"
         (folder / "nginx.conf").write_text(configured(app, port))
