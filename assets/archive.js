@@ -1,4 +1,4 @@
-// Of the tab "Your archive" (ui/tabs/reference/tab.py): files go to the hidden field of their kind, a portion at a time, and
+// Of the tab "Your pictures" (ui/tabs/reference/tab.py): files go to the hidden field of their kind, a portion at a time, and
 // the next when those have been judged; #archive-status says how many portions and files have been.
 const patience = 600000;  // ms
 const said = element.querySelector(".cc-said"), bar = element.querySelector("progress");

@@ -6,6 +6,8 @@
   // By field: the part of the page whose turns it takes, what is hidden, and where it is answered.
   const parts = {
     "picture": ["detect", "#answer, #layer", "#status"],
+    "compare-a": ["compare", "#compare-result", "#compare-answer"],
+    "compare-b": ["compare", "#compare-result", "#compare-answer"],
     "explore-a": ["explore-a", "#explore-a-pane, #explore-a-answer, #explore-masks", "#explore-a-answer"],
     "explore-b": ["explore-b", "#explore-b-pane, #explore-b-answer, #explore-masks", "#explore-b-answer"],
     "purify-picture": ["purify", "#purify-status, #purify-results, #purify-history", "#purify-status"],
@@ -19,11 +21,12 @@
   const now = () => performance.timeOrigin + performance.now();  // as turns are numbered
   const answered = (part) => Number(document.querySelector(`#${part}-answered [data-turn]`)?.dataset.turn ?? 0);
   const empty = (field) => document.querySelector(`#${field} input[type=file]`) && !document.querySelector(`#${field} img`);
+  const newest = (part) => Math.max(...[...wishes].filter(([field]) => parts[field][0] === part).map(([, wish]) => wish.since));
 
   const show = () => {
     for (const [field, wish] of wishes) {
       const [part, hidden, place] = parts[field];
-      const stale = answered(part) < wish.since;
+      const stale = answered(part) < newest(part);  // Compare has two fields for one answer
       document.querySelectorAll(hidden).forEach((piece) => piece.classList.toggle("cc-stale", stale));
       if (!stale) wish.card?.remove();
       else if (wish.card && !wish.card.isConnected) document.querySelector(place)?.before(wish.card);
@@ -66,6 +69,7 @@
     if (target.closest("#examples button")) wish("picture", at);
     if (target.closest("#purify-examples button, #open-purify")) wish("purify-picture", at);
     if (target.closest("#open-explore")) wish("explore-a", at);
+    if (target.closest("#open-compare")) wish("compare-a", at);
     const field = target.closest(".cc-picture");
     const gone = (tries) => {
       if (!field.querySelector("img")) wish(field.id, at, { says: "" });

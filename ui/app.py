@@ -35,6 +35,8 @@ from ui.server.uploads import repeat, sweep
 from ui.serving import UNGUARDED, close_page, launch
 from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
+from ui.tabs.compare import PURPOSE as COMPARES
+from ui.tabs.compare import build_compare_tab
 from ui.tabs.detect.examples import Example, expected, write_examples
 from ui.tabs.detect.tab import build_detect_tab
 from ui.tabs.explore.tab import build_explorer_tab
@@ -53,9 +55,9 @@ PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
 LEADS = {  # by tab
     "detect": N_("Was this picture made by an image generator?"),
     "purify": PURPOSE,
+    "compare": COMPARES,
     "explore": N_(
-        "Which half of the evidence the verdict used: the mask of a picture, channel by channel. "
-        "Are two pictures copies of one?"
+        "Which half of the evidence the verdict used: the mask of a picture, channel by channel."
     ),
     "measured": N_(
         "What was measured, on pictures that the detector was not trained on, with what it misses."
@@ -130,11 +132,26 @@ def _lay_out(
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending_cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
-            with gr.Tab(_("Detect"), id="detect"):
+            # For whoever checks a picture.
+            with gr.Tab(_("Check"), id="check"):
                 gr.HTML(_part("lead", words=_(LEADS["detect"])))
                 judged = build_detect_tab(held, examples, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(held)
+            with gr.Tab(_("Compare"), id="compare"):
+                gr.HTML(_part("lead", words=_(LEADS["compare"])))
+                build_compare_tab(
+                    Carried(judged.compare, judged.picture, judged.source, tabs, "compare")
+                )
+            with gr.Tab(_("Your pictures"), id="pictures") as archive:
+                build_archive_tab(archive, held)
+            # For whoever looks into the method: assets/style.css draws a line before these.
+            with gr.Tab(_("Explore"), id="explore"):
+                gr.HTML(_part("lead", words=_(LEADS["explore"])))
+                carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
+                explored = build_explorer_tab(
+                    held, carried, examples=[example.path for example in examples]
+                )
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify") as opens:
                     gr.HTML(_part("lead", words=_(LEADS["purify"])))
@@ -143,15 +160,7 @@ def _lay_out(
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
-            with gr.Tab(_("Explore"), id="explore"):
-                gr.HTML(_part("lead", words=_(LEADS["explore"])))
-                carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
-                explored = build_explorer_tab(
-                    held, carried, examples=[example.path for example in examples]
-                )
-            with gr.Tab(_("Your archive"), id="archive") as archive:
-                build_archive_tab(archive, held)
-            with gr.Tab(_("Accuracy"), id="measured") as measured:
+            with gr.Tab(_("Accuracy"), id="accuracy") as measured:
                 gr.HTML(_part("lead", words=_(LEADS["measured"])))
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy and limits"), open=False):

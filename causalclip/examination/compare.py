@@ -356,15 +356,22 @@ def sentence(found: Comparison) -> str:
 
 
 def headline(found: Comparison) -> str:
-    """The answer with its confidence, in one line."""
+    """The answer in one line."""
     answer = _(ANSWERS[found.answer])
     if found.identical:
         return _("{answer}, pixel for pixel", answer=answer)
     if found.answer == "same picture":
         n = len(found.changes)
         count = ngettext("one part differs", "{n} parts differ", n) if n else _("nothing differs")
-        answer = _("{answer}, {count}", answer=answer, count=count)
-    return _("{answer} (confidence {percent})", answer=answer, percent=percent(found.confidence))
+        return _("{answer}, {count}", answer=answer, count=count)
+    return answer
+
+
+def confidence(found: Comparison) -> str:
+    """How sure the answer is, as a sentence; "" where every pixel is the same."""
+    if found.identical:
+        return ""
+    return _("Confidence: {percent}.", percent=percent(found.confidence))
 
 
 def row(place: int, change: Change) -> str:

@@ -29,11 +29,17 @@ CHIPS = {  # what the file says, in a word, where it does not say that the pictu
     CLAIMED["may be"]: N_("says perhaps generated"),
     CLAIMED["is suspected"]: N_("says perhaps generated"),
 }
+COMPARED = {"same picture": "=", "same scene, another moment": "≈", "no match": "≠"}
 
 
-def waiting(words: str = "") -> str:
-    """Render the card before there is a picture. words: HTML; what will appear here."""
-    return render("waiting", words=Markup(words))
+def waiting(words: str = "", *, title: str = "") -> str:
+    """Render the card before there is a picture.
+
+    Args:
+        words: HTML; what will appear here.
+        title: another one than that there is no picture.
+    """
+    return render("waiting", words=Markup(words), title=title or _("No picture yet"))
 
 
 def brief(band: Band, sentence: str) -> str:
@@ -50,6 +56,16 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
     """
     named = Markup("<b>{}</b>").format(ended(name)) if name else ""
     return render("pending", title=_("Looking at the picture"), sentence=named, headline=headline)
+
+
+def working(title: str) -> str:
+    """The card while something else than an answer is made."""
+    return render("pending", title=title, sentence="", headline=None)
+
+
+def compared(answer: str, title: str, sentence: str) -> str:
+    """The answer of a comparison. answer: one of causalclip.examination.compare.ANSWERS."""
+    return render("compared", sign=COMPARED[answer], title=title, sentence=sentence)
 
 
 def queued(before: int, *, headline: Headline | None = None) -> str:

@@ -100,7 +100,7 @@ def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path)
 
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
     """The report as one file: no scripts, nothing fetched."""
-    from causalclip.examination.compare import headline, row  # brings OpenCV
+    from causalclip.examination.compare import confidence, headline, row  # brings OpenCV
     from causalclip.report.templates import render_page
 
     return render_page(
@@ -108,6 +108,7 @@ def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, I
         found=found,
         said=said,
         headline=headline(found),
+        confidence=confidence(found),
         figures=list(zip(PLACES, map(_address, drawn), said["pictures"], strict=True)),
         rows=[row(number, change) for number, change in enumerate(found.changes, 1)],
         time=moment(datetime.fromisoformat(said["compared"])),
@@ -169,7 +170,7 @@ def compare(
 
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
-    from causalclip.examination.compare import headline, row
+    from causalclip.examination.compare import confidence, headline, row
     from causalclip.images.loading import load_image
 
     loaded = []
@@ -189,7 +190,8 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
         )
     else:
         rows = (row(number, change) for number, change in enumerate(found.changes, 1))
-        typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *notes(*loaded), *rows]))
+        words = f"{headline(found)}.", confidence(found), found.sentence
+        typer.echo("\n".join([" ".join(filter(None, words)), *notes(*loaded), *rows]))
     if out_dir:
         try:
             save_report(found, loaded[0], loaded[1], out_dir)

@@ -16,8 +16,9 @@ from tests.browser.test_detect import give, verdict
 from ui.fields import PROMISE
 
 PARTS = {
-    "Detect": ("#picture", "#status"),
+    "Check": ("#picture", "#status"),
     "Batch": ("#batch-files", "#batch-status"),
+    "Compare": ("#compare-a", "#compare-answer"),
     "Purify": ("#purify-picture", "#purify-results"),
     "Explore": ("#explore-a", "#explore-a-answer"),
 }
@@ -78,7 +79,7 @@ def test_a_finger_hits_what_it_means(
     page.locator("#report-html").wait_for()
     page.locator("#chips button").nth(1).click()
     small = page.evaluate(SMALL)
-    for name in ("Batch", "Purify", "Explore"):
+    for name in ("Batch", "Compare", "Purify", "Explore"):
         open_tab(page, name)
         small += page.evaluate(SMALL)
     assert small == []
@@ -125,7 +126,7 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#explore-a-answer")).to_contain_text("Score")
     assert violations(page) == []
-    open_tab(page, "Your archive")
+    open_tab(page, "Your pictures")
     expect(page.locator("#archive-in-use")).to_contain_text("Standard thresholds")
     assert violations(page) == []
     open_tab(page, "Accuracy")

@@ -29,21 +29,21 @@ def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(
     open_page: Open, whole_app: str
 ) -> None:
     page = open_page(whole_app)
-    page.get_by_role("tab", name="Detect").focus()
+    page.get_by_role("tab", name="Check").focus()
     expect(page.locator(".cc-lead").filter(visible=True)).to_contain_text(
         "made by an image generator"
     )
     page.keyboard.press("ArrowRight")
     selected(page, "Batch")
     page.keyboard.press("ArrowRight")
-    selected(page, "Purify")
+    selected(page, "Compare")
     head = page.locator(".cc-lead").filter(visible=True)
     expect(head).to_have_count(1)
-    expect(head).to_contain_text("does not judge whether a picture was generated")
+    expect(head).to_contain_text("copies of one")
     page.keyboard.press("End")
     selected(page, "Accuracy")
     page.keyboard.press("ArrowRight")
-    selected(page, "Detect")
+    selected(page, "Check")
     page.keyboard.press("ArrowLeft")
     selected(page, "Accuracy")
 

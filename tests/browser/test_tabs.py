@@ -100,7 +100,7 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(
     expect(page.locator("#explore-head").get_by_label("linear head")).to_be_checked()
     page.locator("#explore-head").get_by_label("causal head").check()
     expect(answer).to_contain_text("(causal head)")
-    open_tab(page, "Detect")
+    open_tab(page, "Check")
     expect(page.locator("#facts")).to_contain_text("causal head")
 
 
@@ -117,6 +117,58 @@ def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str,
     expect(of_second.locator(".cc-mask-said")).to_contain_text("channel 0: mask 0.")
     of_second.locator(".cc-mask").press("Shift+ArrowRight")
     expect(of_second.locator(".cc-mask-said")).to_contain_text("channel 16: mask 0.")
+
+
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A photograph, and a smaller copy of it with a part covered."""
+    folder, covered = tmp_path_factory.mktemp("copies"), skimage.data.astronaut().copy()
+    covered[60:150, 120:200] = 90
+    Image.fromarray(skimage.data.astronaut()).save(folder / "first.png")
+    Image.fromarray(covered).resize((400, 400)).save(folder / "second.jpg", quality=80)
+    return folder / "first.png", folder / "second.jpg"
+
+
+def test_two_copies_are_compared_as_soon_as_both_are_there(
+    open_page: Open, copies: tuple[Path, Path]
+) -> None:
+    page = open_page()
+    give(page, copies[0])
+    verdict(page)
+    page.locator("#open-compare").click()
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    answer = page.locator("#compare-answer h2")
+    expect(answer).to_contain_text("Add the other picture")
+    expect(page.locator("#compare-a img").first).to_be_visible()
+    page.locator("#compare-b input[type=file]").set_input_files(copies[1])
+    expect(answer).to_contain_text("Same picture, one part differs")
+    page.locator("#compare-slider img").first.wait_for()
+    page.wait_for_function(DRAWN)
+    in_sight(page, "#compare-answer h2", "#compare-slider")
+    expect(page.locator("#compare-details")).to_contain_text("One part differs")
+    assert "One part differs" in download(page, "#compare-report")
+    assert serious(page) == []
+    page.locator("#compare-b").get_by_role("button", name="Remove Image").click()
+    expect(answer).to_contain_text("Add the other picture")
+    expect(page.locator("#compare-slider")).to_be_hidden()
+    expect(page.locator("#compare-report")).to_be_hidden()
+
+
+def test_what_cannot_be_compared_leaves_its_field(
+    open_page: Open, copies: tuple[Path, Path], files: dict[str, Path]
+) -> None:
+    page = open_page()
+    open_tab(page, "Compare")
+    page.locator("#compare-a input[type=file]").set_input_files(copies[0])
+    expect(page.locator("#compare-answer h2")).to_contain_text("Add the other picture")
+    page.locator("#compare-b input[type=file]").set_input_files(files["broken.jpg"])
+    expect(page.locator("#compare-answer h2")).to_contain_text("This file could not be read")
+    expect(page.locator("#compare-b img")).to_have_count(0)
+    expect(page.locator("#compare-a img").first).to_be_visible()
+    page.locator("#compare-b input[type=file]").set_input_files(files["phone.heic"])
+    expect(page.locator("#compare-answer h2")).to_contain_text("No match")
+    drawn = page.locator("#compare-b img").first
+    assert drawn.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 320
 
 
 def test_a_place_is_erased_in_the_browser_and_checked(
@@ -216,6 +268,11 @@ def pixels(page: Page, name: str, folder: Path) -> np.ndarray:
         ).first.click()
     download.value.save_as(folder / f"{name}.png")
     return np.asarray(Image.open(folder / f"{name}.png").convert("RGB")).astype(int)
+
+
+# The slider's pictures have their size.
+DRAWN = """() => [...document.querySelectorAll("#compare-slider img")]
+  .every((image) => image.complete && image.naturalWidth)"""
 
 
 def in_sight(page: Page, *names: str) -> list[float]:

@@ -211,7 +211,14 @@ def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> N
         for name, n in fields.items()
     }
     shown = [name for name, heard in on_upload.items() if heard]
-    assert {"picture", "explore-a", "explore-b", "batch-files", "archive-given"} <= set(shown)
+    assert {
+        "picture",
+        "compare-a",
+        "compare-b",
+        "explore-a",
+        "batch-files",
+        "archive-given",
+    } <= set(shown)
     for name in shown:
         assert [d["queue"] for d in on_upload[name] if fields[name] in d["inputs"]] == [False], name
     assert len(on_upload["picture"]) == 1

@@ -1,5 +1,5 @@
-"""The tab "Your archive": portions are judged and deleted, and answers are held to the profile that
-comes of them."""
+"""The tab "Your pictures": portions are judged and deleted, and answers are held to the profile
+that comes of them."""
 
 import json
 import re

@@ -79,6 +79,7 @@ class DetectTab:
     quote: gr.HTML
     report_html: gr.DownloadButton
     report_json: gr.DownloadButton
+    compare: gr.Button
     explore: gr.Button
     purify: gr.Button
     source: gr.State
@@ -228,6 +229,7 @@ def build_detect_tab(
                 built["steps"] = gr.HTML(elem_id="steps")
                 beneath = gr.Column(elem_id="judge-part")
                 with gr.Row(elem_id="further"):
+                    built["compare"] = gr.Button(_("Compare with a copy"), elem_id="open-compare")
                     built["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
                     built["purify"] = gr.Button(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"

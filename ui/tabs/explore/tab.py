@@ -49,7 +49,6 @@ from ui.server.turns import DECODED, MODEL, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.explore import erase
 from ui.tabs.explore import views as words
-from ui.tabs.explore.compare import add_compare
 from ui.tabs.explore.mask import ORDERS, Averages, Order, mask_heatmaps
 
 if TYPE_CHECKING:
@@ -344,7 +343,6 @@ def build_explorer_tab(
         about = gr.HTML(elem_id="explore-mask-about", elem_classes="cc-flush")
         gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
     gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
-    add_compare([first, second], [pane.explored for pane in panes])
     of_map = [opacity, smooth, frame]
     tab = ExplorerTab(
         detector=detector, of_map=of_map, count=count, limits=limits, about=about, head=head

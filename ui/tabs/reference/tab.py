@@ -1,4 +1,4 @@
-"""The tab "Your archive": known photographs are judged, and the threshold is calibrated on them."""
+"""The tab "Your pictures": known photographs are judged, and the threshold is fitted to them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ QUEUE: dict[str, Any] = {"concurrency_id": "archive", "concurrency_limit": 1}
 PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
 INTRO = N_(
     "At most {most} pictures ({formats}; {sizes}). They are sent a few at a time, judged, and "
-    "deleted from this server at once. Unlike in Detect, the names of the files go to the server, "
+    "deleted from this server at once. Unlike in Check, the names of the files go to the server, "
     "so that you can tell which were wrongly called likely generated; they are not logged."
 )
 KEEPS = N_(

@@ -1,0 +1,253 @@
+"""The Compare tab: are two pictures copies of one, and what was changed? No model code.
+
+What is computed is in causalclip.examination.compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from causalclip.examination.compare import confidence, headline, row
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image
+from causalclip.languages import N_, _
+from causalclip.report import card
+from causalclip.report.templates import render
+from ui.cancellation import CancellationToken, Panel
+from ui.fields import (
+    KEPT,
+    PROMISE,
+    RUNS,
+    UNREADABLE,
+    Carried,
+    add_endpoint,
+    errors_as_sentences,
+    explain,
+    picture_field,
+    save_png,
+    shown_copy,
+    upload_path,
+)
+from ui.server.turns import PICTURES, Priority
+from ui.server.uploads import new_folder
+
+if TYPE_CHECKING:
+    from causalclip.examination.compare import Comparison
+    from causalclip.images.loading import LoadedImage
+
+PURPOSE = N_("Are two pictures copies of one, and what was changed between them?")
+ABOUT = N_(
+    "You found an earlier copy by a reverse image search? Add both pictures. They are laid over "
+    "each other, and what was changed is framed. Crops, sizes, mirroring, tones and compression "
+    "are taken out first."
+)
+SLIDER = N_(
+    "Both pictures on one grid; drag the line to see the first or the second. Frames are what "
+    "differs."
+)
+HEIGHT = 200  # px of a field
+
+Updates = dict[Any, Any]
+Payload = dict[str, Any] | None
+Originals = Mapping[str, str]  # path of the copy that the page shows -> path of what was uploaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareTab:
+    """The tab's components and callbacks.
+
+    originals: a gr.State with an `Originals`.
+    """
+
+    first: gr.Image
+    second: gr.Image
+    answer: gr.HTML
+    slider: gr.ImageSlider
+    details: gr.HTML
+    report: gr.DownloadButton
+    originals: gr.State
+
+    @property
+    def shown(self) -> list[Any]:
+        """All that a run may change, but the pictures."""
+        return [self.answer, self.slider, self.details, self.report, self.originals]
+
+    def begin(self, event: gr.EventData, first: Payload, second: Payload) -> Updates:
+        """What the page shows at once: nothing of an older pair beside the new one."""
+        added = sum(bool(upload_path(payload)) for payload in (first, second))
+        if added == 2:
+            return self.cleared(card.working(_("The two are being laid over each other")))
+        title = _("Add the other picture") if added else ""
+        return self.cleared(card.waiting(_(ABOUT), title=title))
+
+    def carry(
+        self, carried: Carried, event: gr.EventData, source: str | None, second: Payload
+    ) -> Updates:
+        """`begin` for a first picture from another tab."""
+        payload = {"path": source} if source else None
+        taken = {self.first: upload_path(payload), carried.tabs: carried.shown}
+        return taken | self.begin(event, payload, second)
+
+    def run(
+        self, token: CancellationToken, first: Payload, second: Payload, originals: Originals
+    ) -> Iterator[Updates]:
+        """Compares the two pictures once both are there."""
+        yield self.begin(gr.EventData(None, None), first, second)
+        fields = (self.first, first), (self.second, second)
+        paths = {field: _original(payload, originals) for field, payload in fields}
+        if not all(paths.values()):
+            return
+        read: dict[gr.Image, LoadedImage] = {}
+
+        def failed(error: Exception) -> Updates:
+            said = self.cleared(card.failure(*explain(error)))
+            unread = next((field for field in paths if field not in read), None)
+            # what is no picture leaves its field
+            return said | ({unread: None} if isinstance(error, ImageError) and unread else {})
+
+        yield from token.guard(self._stages(token, paths, read), failed)
+
+    def _stages(
+        self,
+        token: CancellationToken,
+        paths: Mapping[gr.Image, str],
+        read: dict[gr.Image, LoadedImage],
+    ) -> Iterator[Updates]:
+        with PICTURES.ask(Priority.BATCH) as place:
+            for before in token.waits(place):
+                yield {self.answer: card.queued(before)}
+            for field, path in paths.items():
+                read[field] = load_image(path)
+            a, b = read.values()
+            shown = self._found(compared(a, b), a, b)
+            copies = {field: copy for field in paths if (copy := shown_copy(read[field]))}
+        originals = {copy: paths[field] for field, copy in copies.items()}
+        yield shown | copies | {self.originals: originals}
+
+    def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
+        from causalclip.report.comparison import notes, overlaid, save_report
+
+        pair = overlaid(found) if found.answer == "same picture" else None
+        files = None
+        if pair:
+            files = tuple(
+                save_png(picture, name, few=name)
+                for picture, name in zip(pair, ("first", "second"), strict=True)
+            )
+        hints = [_(SLIDER)] if files else []
+        return {
+            self.answer: card.compared(found.answer, headline(found), confidence(found)),
+            self.slider: gr.update(value=files, visible=bool(files)),
+            self.details: describe(found, [*hints, *notes(a, b)]),
+            self.report: str(save_report(found, a, b, new_folder("comparison"))),
+        }
+
+    def cleared(self, answer: str = "") -> Updates:
+        """No result."""
+        return {
+            self.answer: answer or card.waiting(_(ABOUT)),
+            self.slider: gr.update(value=None, visible=False),
+            self.details: "",
+            self.report: None,
+        }
+
+
+def _original(payload: Payload, originals: Originals) -> str:
+    """The path of what was uploaded, of which the page may show a copy; "" where nothing was."""
+    path = upload_path(payload)
+    return upload_path({"path": (originals or {}).get(path, path)}) or "" if path else ""
+
+
+def compared(a: LoadedImage, b: LoadedImage) -> Comparison:
+    """The comparison of two pictures."""
+    from causalclip.examination.compare import compare
+
+    return compare(a.pixels, b.pixels)
+
+
+def describe(found: Comparison, notes: Sequence[str] = ()) -> str:
+    """What a comparison says beneath its headline, as HTML. notes: on slider and reading."""
+    rows = [row(number, change) for number, change in enumerate(found.changes, 1)]
+    return render("compared_details", sentence=found.sentence, notes=notes, rows=rows)
+
+
+def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:
+    """Compares two picture files, such as a picture and an earlier copy of it.
+
+    first, second: as for detect.
+    Returns the answer (same picture; same scene, another moment; no match) with its confidence, and
+    a box in pixels of either picture around every part that differs. Crops, sizes, mirroring, tones
+    and compression are compensated.
+    """
+    from causalclip.report.comparison import notes
+
+    paths = upload_path(first), upload_path(second)
+    if not paths[0] or not paths[1]:
+        raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
+    with errors_as_sentences(), PICTURES.enter(Priority.BATCH):
+        a, b = load_image(paths[0]), load_image(paths[1])
+        return compared(a, b).as_dict() | {"notes": notes(a, b)}
+
+
+def build_compare_tab(carried: Carried | None = None) -> CompareTab:
+    """Builds the tab inside the current Blocks and wires it. carried: where a first picture may
+    come from."""
+    with gr.Row(elem_classes="cc-columns"):
+        with gr.Column(scale=3, min_width=260):
+            fields = [
+                picture_field(
+                    f"compare-{name}",
+                    label,
+                    alt_text=_("A picture to be compared"),
+                    height=HEIGHT,
+                )
+                for name, label in (("a", _("First picture")), ("b", _("Second picture")))
+            ]
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="compare-promise")
+        with gr.Column(scale=8, min_width=300, elem_id="compare-result"):
+            answer = gr.HTML(card.waiting(_(ABOUT)), elem_id="compare-answer")
+            slider = gr.ImageSlider(
+                label=_(SLIDER),
+                show_label=False,  # on a phone it would lie over the pictures; it is said below
+                type="filepath",
+                format="png",
+                interactive=False,
+                elem_id="compare-slider",
+                max_height=600,
+                visible=False,  # where nothing was laid over another, its frame would be empty
+            )
+            details = gr.HTML(elem_id="compare-details")
+            report = gr.DownloadButton(
+                _("Download the comparison (HTML)"), elem_id="compare-report"
+            )
+    first, second = fields
+    tab = CompareTab(
+        first=first,
+        second=second,
+        answer=answer,
+        slider=slider,
+        details=details,
+        report=report,
+        originals=gr.State({}, time_to_live=KEPT),
+    )
+    part = Panel("compare")
+    run: dict[str, Any] = {
+        "inputs": [first, second, tab.originals],
+        "outputs": [first, second, *tab.shown],
+        **RUNS,
+    }
+    changed = [event for field in fields for event in (field.upload, field.clear)]
+    part.on(changed, tab.begin, tab.run, given=fields, **run)
+    if carried:
+
+        def begin(event: gr.EventData, source: str | None, other: Payload) -> Updates:
+            return tab.carry(carried, event, source, other)
+
+        run["outputs"] = [*run["outputs"], carried.tabs]
+        part.on([carried.button.click], begin, tab.run, given=[carried.source, second], **run)
+    add_endpoint(compare, fields, gr.JSON(visible=False))
+    return tab
