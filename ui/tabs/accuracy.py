@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import gradio as gr
 
 from causalclip.examination.messages import wilson
-from causalclip.languages import N_, _, current, decimal, in_turn, number, percent, speaking
+from causalclip.languages import N_, _, current, day, decimal, in_turn, number, percent, speaking
 from causalclip.paths import detector_folder, shipped_folder
 from ui.fields import PRIVATE
 from ui.tabs.charts import (
@@ -72,6 +73,7 @@ BLOB = "bright in the middle, whatever is there"
 PURIFIED = "ours, 1 step, adapted encoder"
 NETWORK = {"ours without the network": N_("no network"), "the network alone": N_("network alone")}
 FEW = 10  # pictures of a generator that say something
+MEANT_RANGES = 5  # of scores
 
 
 def whole_percent(share: float) -> str:
@@ -86,8 +88,14 @@ def of_100(share: float) -> str:
     return _("fewer than 1") if 0 < share < 0.005 else number(round(100 * share))
 
 
+def share_of(share: float, pictures: int) -> str:
+    """A share and of how many pictures it is."""
+    return _("{some} of {all}", some=whole_percent(share), all=number(pictures))
+
+
 def where(read: Reports) -> str:
-    """The headline and its chart: where real and generated pictures fall."""
+    """The headline and its chart: where real and generated pictures fall; and which detector was
+    measured when, of all that is said of it on the page."""
     test = read("detection")
     rows, called = (
         test["all"]["reliability"],
@@ -116,7 +124,12 @@ def where(read: Reports) -> str:
         _bands(test),
         [_(band) for band in list(BANDS.values())[:3]],
     )
-    return _p(words) + drawn
+    measured = _(
+        "Measured with detector {revision} on {date}.",
+        revision=escape(test["revision"]),
+        date=day(datetime.fromisoformat(test["date"])),
+    )
+    return _p(words) + drawn + f"<p class='cc-small'>{measured}</p>"
 
 
 def _bands(test: Any) -> tuple[float, ...]:
@@ -134,11 +147,12 @@ def answers(read: Reports) -> str:
     """What is answered, set by set."""
     test, rows = read("detection"), []
     for name in _ordered(test["sets"])[:-1]:
+        generated = sum(row["generated"] for row in test[name]["reliability"])
+        pictures = {"real": test[name]["pictures"] - generated, "generated": generated}
         for kind, title in (("real", _("real")), ("generated", _("generated"))):
             found = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
-            rows.append(
-                [in_turn([_name(SETS, name), title]), stack(found), whole_percent(found[2])]
-            )
+            called = share_of(found[2], pictures[kind])
+            rows.append([in_turn([_name(SETS, name), title]), stack(found), called])
     bands = stack_legend([_(band) for band in BANDS.values()])
     head = [_("pictures"), _("answers"), _("likely generated")]
     return _p(_("Before the check of copies.")) + table(bands, head, rows)
@@ -152,27 +166,36 @@ def pairs(read: Reports) -> str:
         drawn = marks(
             [Mark(found["auc"], "a", _ends(found["auc_interval"]))], Axis("", 0.4, 1), line=0.5
         )
-        rows.append([_name(SETS, name), drawn, decimal(100 * found["auc"], digits=0)])
+        higher = decimal(100 * found["auc"], digits=0)
+        rows.append([_name(SETS, name), drawn, higher, number(found["pictures"])])
     words = _(
         "Of 100 pairs of a real and a generated picture, the generated one scores higher in so "
         "many; a coin gets 50."
     )
-    return _p(words) + table("", [_("pictures"), "", _("of 100")], rows)
+    head = [_("test pictures"), "", _("of 100 pairs"), _("pictures")]
+    return _p(words) + table("", head, rows)
 
 
 def meant(read: Reports) -> str:
-    """What a score has meant: ranges of scores, and how many of them were generated."""
-    ranges = [r for r in read("detection")["meant"] if r["pictures"]]
-    rows, each = [], -(-len(ranges) // 6)
+    """What a score has meant: ranges of scores, and how many of their pictures were generated, of
+    the same pictures as in the first chart."""
+    ranges = read("detection")["all"]["reliability"]
+    rows, each = [], -(-len(ranges) // MEANT_RANGES)
     for first in range(0, len(ranges), each):
         some = ranges[first : first + each]
-        share = sum(r["generated"] for r in some) / sum(r["pictures"] for r in some)
-        low, high = decimal(some[0]["low"], digits=2), decimal(some[-1]["high"], digits=2)
-        rows.append([_("{low} to {high}", low=low, high=high), bar(share), percent(share)])
-    generated = sum(r["generated"] for r in ranges) / sum(r["pictures"] for r in ranges)
+        pictures, generated = (sum(r[key] for r in some) for key in ("pictures", "generated"))
+        if not pictures:
+            continue
+        ends = first / len(ranges), (first + len(some)) / len(ranges)
+        low, high = (decimal(end, digits=1) for end in ends)
+        share = generated / pictures
+        drawn = bar(share, wilson(generated, pictures))
+        rows.append([_("{low} to {high}", low=low, high=high), drawn, share_of(share, pictures)])
+    pictures, generated = (sum(r[key] for r in ranges) for key in ("pictures", "generated"))
     words = _(
-        "Of test pictures with such a score, so many were generated; of all, {base}.",
-        base=whole_percent(generated),
+        "Of test pictures with such a score, so many were generated; of all {pictures}, {base}.",
+        pictures=number(pictures),
+        base=whole_percent(generated / pictures),
     )
     return _p(words) + table("", [_("score"), "", _("generated")], rows)
 
@@ -185,13 +208,17 @@ def generators(read: Reports) -> str:
         [
             escape(name),
             bar(r["called"], wilson(r["called"] * r["pictures"], r["pictures"])),
-            whole_percent(r["called"]),
+            share_of(r["called"], r["pictures"]),
         ]
         for name, r in found.items()
         if r["pictures"] >= FEW and "not stated" not in name and "several" not in name
     ]
-    words = _("So many of their pictures are called likely generated.")
-    return _p(words) + table("", [_("generator"), "", ""], rows)
+    words = _(
+        "So many of a generator's pictures are called likely generated; the rest are missed. Not "
+        "shown: generators with fewer than {few} pictures.",
+        few=FEW,
+    )
+    return _p(words) + table("", [_("generator"), "", _("likely generated")], rows)
 
 
 def sent(read: Reports) -> str:
@@ -234,7 +261,7 @@ def maps(read: Reports) -> str:
 
 
 def purification(read: Reports) -> str:
-    """What purifying keeps under attack."""
+    """What purifying keeps under attack, and what is correct then."""
     cells = {(c["row"], c["column"]): c for c in read("purification")["cells"]}
     rows = []
     for column, title in ATTACK_COLUMNS.items():
@@ -242,14 +269,22 @@ def purification(read: Reports) -> str:
         if without and with_it:
             drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))
             parts = [cells.get((row, column)) for row in NETWORK]
-            shares = [
-                whole_percent(cell["agreement"]) if cell else ""
-                for cell in (with_it, *parts, without)
-            ]
-            rows.append([_(title), drawn, *shares])
-    words = _("How often the answer about an attacked picture stays the same.")
+            shares = [_kept_and_right(cell) for cell in (with_it, *parts, without)]
+            asked = _("{n} questions", n=number(with_it["n"]))
+            rows.append([f"{_(title)}<small>{asked}</small>", drawn, *shares])
+    words = _(
+        "How often the answer about an attacked picture stays the same; below it, how often it is "
+        "correct. The model is small, and often wrong without an attack, too."
+    )
     head = [_("attack"), "", _("purified"), *map(_, NETWORK.values()), _("as it is")]
     return _p(words) + table("", head, rows)
+
+
+def _kept_and_right(cell: Any) -> str:
+    """The share of answers that stay, over that of correct ones; "" without a cell."""
+    if not cell:
+        return ""
+    return f"{whole_percent(cell['agreement'])}<small>{whole_percent(cell['accuracy'])}</small>"
 
 
 def found_marks(read: Reports) -> str:
@@ -300,15 +335,15 @@ def price(read: Reports) -> str:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    (N_("Where do real and generated pictures fall?"), "detection", where),
-    (N_("What does it answer, and how often wrongly?"), "detection", answers),
-    (N_("How well does it tell them apart?"), "detection", pairs),
-    (N_("What has a score meant?"), "detection", meant),
-    (N_("Which generators does it miss?"), "detection", generators),
+    (N_("Which scores do real and generated pictures get?"), "detection", where),
+    (N_("What does it answer to real and to generated pictures?"), "detection", answers),
+    (N_("How often does the generated one of two score higher?"), "detection", pairs),
+    (N_("How many pictures with such a score were generated?"), "detection", meant),
+    (N_("How many pictures of each generator does it find?"), "detection", generators),
     (N_("Does it still work after a picture was sent on?"), "robustness", sent),
-    (N_("Does it find what was changed?"), "splices", maps),
-    (N_("What does purifying keep under attack?"), "purification", purification),
-    (N_("Which marks of generators does it find?"), "marks", found_marks),
+    (N_("Does the map find what was changed?"), "splices", maps),
+    (N_("How many answers survive an attack, and are they correct?"), "purification", purification),
+    (N_("How often does it name the generator by a mark?"), "marks", found_marks),
     (N_("What does independence cost?"), "curve", price),
 )
 UNKNOWN = (
