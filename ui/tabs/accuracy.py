@@ -90,7 +90,7 @@ def of_100(share: float) -> str:
 
 def share_of(share: float, pictures: int) -> str:
     """A share and of how many pictures it is."""
-    return _("{some} of {all}", some=whole_percent(share), all=number(pictures))
+    return _("{share} of {pictures}", share=whole_percent(share), pictures=number(pictures))
 
 
 def where(read: Reports) -> str:

@@ -439,7 +439,7 @@ def history(asked: Sequence[FollowUp], failed: str = "") -> str:
     items = "".join(f"<dt>{question(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
     names = _names(asked[-1])
     newest = ". ".join(f"{names[which]}: {spoken(said)}" for which, said in asked[-1].said.items())
-    columns = f"cc-said cc-of-{len(names)}"
+    columns = f"cc-asked cc-of-{len(names)}"
     return f"{failed}<dl class='{columns}' data-say='{escape(newest)}'>{items}</dl>"
 
 
