@@ -75,7 +75,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         max_threads=THREADS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
         footer_links=["api"],
-        theme=_theme(),
+        theme=theme(),
         css_paths=[ASSETS / f"{name}.css" for name in STYLES],
         js=_script(),
         **options,
@@ -139,7 +139,7 @@ def _script() -> str:
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 
 
-def _theme() -> gr.themes.Base:
+def theme() -> gr.themes.Base:
     """Colours apart from the maps' two, and four sizes of type (assets/style.css).
 
     Gradio's own font files, in whole weights: its semi-bold is a subset.

@@ -215,14 +215,16 @@ def test_by_keyboard_alone(open_page: Open, files: dict[str, Path]) -> None:
     page.keyboard.press("Enter")
     assert verdict(page) in VERDICTS
     page.locator("#report-html").wait_for()
-    # the last time that the page itself moves the focus
+    # the last time that the page itself moves the focus, and it is seen there, too
     expect(page.locator("#status h2")).to_be_focused()
+    assert page.locator("#status h2").evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.dataset.panel") == "pixels":
             break
     page.keyboard.press("Enter")
     page.locator("#pixels table").wait_for()
+    expect(page.get_by_role("heading", name="Pixels")).to_be_visible()
     expect(page.locator("#chips button:focus")).to_have_attribute("aria-expanded", "true")
 
 

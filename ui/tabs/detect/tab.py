@@ -261,14 +261,18 @@ def build_detect_tab(
 
 
 def _evidence(detector: ChosenDetector) -> dict[str, Any]:
-    """The chips, and the panels of which each opens one (assets/answer.js)."""
+    """The chips, and the panels of which each opens one (assets/answer.js). Each panel has a
+    heading, to which a screen reader can jump."""
     made: dict[str, Any] = {"chips": gr.HTML(elem_id="chips")}
     with gr.Column(elem_id="panel-file", elem_classes="cc-evidence"):
+        gr.HTML(f"<h2>{_('File')}</h2>")
         made |= {name: gr.HTML(elem_id=name) for name in ("provenance", "facts")}
     with gr.Column(elem_id="panel-pixels", elem_classes="cc-evidence"):
+        gr.HTML(f"<h2>{_('Pixels')}</h2>")
         made["pixels"] = gr.HTML(elem_id="pixels")
         made["head"] = add_head_choice(detector, "detect")
     with gr.Column(elem_id="panel-copies", elem_classes="cc-evidence"):
+        gr.HTML(f"<h2>{_('Copies')}</h2>")
         made["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")
     return made
 
