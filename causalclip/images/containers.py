@@ -1,4 +1,5 @@
-"""What JPEG, PNG and WebP files say before anything is decoded: size, colour profile, orientation.
+"""What JPEG, PNG and WebP files say before anything is decoded: size, colour profile, orientation;
+and where the parts of JPEG, PNG and GIF files lie.
 
 JPEG and PNG files are also rewritten with only the parts that a decoder needs. Metadata can be
 hostile (millions of empty parts, text that unpacks to gigabytes, tags that all point at the same
@@ -225,6 +226,41 @@ def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
             ),
         )
     return ()
+
+
+# GIF ----------------------------------------------------------------------------------------------
+
+_EXTENSION, _IMAGE = 0x21, 0x2C
+MAX_SUB_BLOCKS = 400_000  # of at most 255 bytes each, of which 20 MB of pixels are some 80,000
+
+
+def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(label, start, end) of every extension up to the trailer: of its chain of sub-blocks."""
+    start = 13 + _colour_table(data[10:11])
+    left = MAX_SUB_BLOCKS
+    while start < len(data):
+        kind, label = data[start], data[start + 1 : start + 2]
+        if kind == _EXTENSION and label:
+            chain = start + 2
+        elif kind == _IMAGE:
+            chain = start + 11 + _colour_table(data[start + 9 : start + 10])
+        else:
+            return  # the trailer, or damage, of which the decoder says what is left
+
+        start = chain
+        while size := int.from_bytes(data[start : start + 1]):
+            start, left = start + 1 + size, left - 1
+            if not left:
+                raise damaged("GIF")
+        start += 1
+        if kind == _EXTENSION and start <= len(data):
+            yield label[0], chain, start
+
+
+def _colour_table(flags: bytes) -> int:
+    """The size in bytes of the table that the flags tell of; 0 where there is none."""
+    packed = int.from_bytes(flags)
+    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
 def _too_many_parts(name: Format) -> BrokenImage:

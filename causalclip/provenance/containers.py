@@ -3,9 +3,9 @@ file is not read.
 
 Bytes that were appended to a picture, or put where no decoder looks, are no part of it and make no
 claim about it.
-Libraries unpack the blocks, but the containers of JPEG, PNG and WebP are walked here: Pillow keeps
-one comment of a JPEG, gives a whole PNG up for one bad text, and reserves the canvas of a WebP on
-opening it. For a sandbox.
+Libraries unpack the blocks, but the containers of JPEG, PNG, WebP and GIF are walked here: Pillow
+keeps one comment of a JPEG, gives a whole PNG up for one bad text, and reserves the canvas of a
+WebP on opening it. For a sandbox.
 """
 
 import io
@@ -22,7 +22,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngStream, iTXt
 
-from causalclip.images.containers import jpeg_segments, png_chunks
+from causalclip.images.containers import gif_extensions, jpeg_segments, png_chunks
 from causalclip.images.formats import Format, ImageError, damaged, decode
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
@@ -43,6 +43,8 @@ _SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
 _KEPT = {0xC0, 0xC1, 0xC2, 0xDB, _SOS, _APP13}  # frame headers, tables, and what IPTC is kept in
 _XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
 _PROFILE = b"Raw profile type"
+_GIF_COMMENT, _GIF_APPLICATION = 0xFE, 0xFF
+_GIF_XMP, _GIF_XMP_TRAILER = b"\x0bXMP DataXMP", b"\x01\xff\xfe\xfd"
 _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 
@@ -207,6 +209,30 @@ def _webp(data: bytes, budget: Budget) -> Blocks:
     return Blocks(_exif(exif, budget), xmp, texts=texts)
 
 
+def _gif(data: bytes, budget: Budget) -> Blocks:
+    xmp, texts = b"", list[Field]()
+    for label, start, end in gif_extensions(data):
+        chain = data[start:end]
+        if label == _GIF_COMMENT and len(texts) < MAX_TEXTS:
+            texts.append(Field("GIF comment", "comment", decode(budget.cut(_joined(chain)))))
+        elif label == _GIF_COMMENT:
+            budget.exceeded = True
+        elif label == _GIF_APPLICATION and chain.startswith(_GIF_XMP):
+            # XMP itself is no chain: a trailer leads whoever takes it for one to its end
+            packet = chain.removeprefix(_GIF_XMP).partition(_GIF_XMP_TRAILER)[0]
+            xmp = xmp or budget.whole(packet)
+    return Blocks(xmp=xmp, texts=tuple(texts))
+
+
+def _joined(chain: bytes) -> bytes:
+    """The bytes of a chain of GIF's sub-blocks."""
+    parts, start = [], 0
+    while size := chain[start]:
+        parts.append(chain[start + 1 : start + 1 + size])
+        start += 1 + size
+    return b"".join(parts)
+
+
 def _tiff(data: bytes, budget: Budget) -> Blocks:
     blocks = Blocks(_exif(data, budget, most=MAX_TOTAL))
     xmp, iptc = (
@@ -240,6 +266,7 @@ _READERS: dict[Format, Callable[[bytes, Budget], Blocks]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "WebP": _webp,
+    "GIF": _gif,
     "TIFF": _tiff,
     "HEIC": partial(_iso, "HEIC"),
     "AVIF": partial(_iso, "AVIF"),

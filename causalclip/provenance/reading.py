@@ -52,7 +52,6 @@ OF_WHOLE = N_(
     "picture's file."
 )
 UNREAD = N_("This file's metadata could not be read within the limits.")
-NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Credentials.")
 PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
 # files that are read at once, as each may take a sandbox's memory
 _PLACES = threading.BoundedSemaphore(2)
@@ -198,7 +197,6 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     found = Provenance(
         without_claims("unreadable"),
         jpeg=read_tables(data) if name == "JPEG" else None,
-        notes=(_(NOT_READ),) if name == "GIF" else (),
     )
     yield found
     metadata = read_metadata(read_blocks(data, name))
