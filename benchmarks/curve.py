@@ -9,7 +9,8 @@ head was never trained against. Squares alone, of the augmentation that is drawn
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.common import ROOT, TABLE, Options, read, write
+from benchmarks.common import TABLE, Options, read, write
+from benchmarks.figures import Theme, save
 from causalclip.clip.backbones import DEFAULT
 from causalclip.method import CausalHead, HeadOutput, MaskStatistics, normalised_hsic
 from training.dataset.rules import read_originals
@@ -31,10 +33,12 @@ from training.detector.features import compute_features
 from training.detector.fitting import Problem, TrainConfig
 from training.detector.recipe import Recipe, fit, problem
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SEEDS = 3
 WEIGHTS = 0.03, 0.3, 3.0
-FIGURE = ROOT / "assets" / "figures" / "curve.png"
-PROBES = {"linear": "#7c3aed", "mlp": "#ea580c", "knn": "#2563eb"}
+PROBES = "linear", "mlp", "knn"
 ROWS = 1024  # of which nHSIC is taken
 Point = tuple[float, float]  # weights of independence and of the adversary
 
@@ -165,38 +169,33 @@ def measure(options: Options) -> dict[str, Any]:
         done = (r for r in known if named.items() <= r.items())
         found.append(next(done, {}) or named | row(data, config, fold=0))
         write("curve", report)
-    draw(report)
+    save("curve", partial(draw, report))
     return report
 
 
-def draw(report: dict[str, Any]) -> None:
-    """Writes assets/figures/curve.png: the mean of the seeds and their range, the shipped point
-    named."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+def draw(report: dict[str, Any], theme: Theme) -> "Figure":
+    """The mean of the seeds and their range, the shipped point named."""
+    from matplotlib.figure import Figure
 
     groups: dict[Point, list[dict[str, float]]] = defaultdict(list)
     for found in report["rows"]:
         groups[found["independence"], found["adversary"]].append(found)
     shipped = report["shipped"]["independence"], report["shipped"]["adversary"]
-    figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(9, 3.6), layout="constrained", sharex=True
-    )
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True)
     for point, rows in groups.items():
         x = float(np.mean([r["nhsic"] for r in rows]))
         scores = {name: np.array([r[name] for r in rows]) for name in ("auc", *PROBES)}
         mean = {name: float(values.mean()) for name, values in scores.items()}
         chosen = point == shipped
         ends = [[mean["auc"] - scores["auc"].min()], [scores["auc"].max() - mean["auc"]]]
-        left.errorbar(x, mean["auc"], ends, fmt="o", color="#0f766e", ms=9 if chosen else 5)
+        left.errorbar(x, mean["auc"], ends, fmt="o", color=theme.series[0], ms=9 if chosen else 5)
         if chosen:
             left.annotate("shipped", (x, mean["auc"]), textcoords="offset points", xytext=(8, 6))
-        for (name, colour), marker in zip(PROBES.items(), "s^D", strict=True):
+        for name, marker, colour in zip(PROBES, "s^D", theme.series[1:], strict=True):
             label = name if point == shipped else None
             right.plot(x, mean[name], marker, color=colour, label=label, ms=7 if chosen else 4)
-    left.axhline(report["ridge"], color="#6b7280", ls="--", lw=1)
+    left.axhline(report["ridge"], color=theme.quiet, ls="--", lw=1)
     left.set(
         xlabel="nHSIC of the two parts",
         ylabel="AUC, held-out owners",
@@ -209,9 +208,7 @@ def draw(report: dict[str, Any]) -> None:
         ylim=(0.45, 1),
     )
     right.legend(frameon=False, fontsize=8)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURE, dpi=110)
-    pyplot.close(figure)
+    return figure
 
 
 def ridge_auc(data: Problem, config: TrainConfig) -> float:

@@ -1,26 +1,26 @@
 """The paper's figure: what passes the mask and what is held back, each on its two principal axes.
 
 Held-out owners of `train`, by a head that did not learn from them. Above coloured by label, below
-by generator. The figure is assets/figures/parts.png; the JSON says how much of each part's variance
-the two axes hold.
+by generator. The figure is assets/figures/parts.png, and parts-dark.png; the JSON says how much of
+each part's variance the two axes hold.
 """
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
-from benchmarks.common import ROOT, TABLE, Options
+from benchmarks.common import TABLE, Options
 from benchmarks.curve import judge, training_problem
 from benchmarks.detection import family_of
+from benchmarks.figures import Theme, save
 from training.dataset.table import read_table
 from training.detector.recipe import Recipe, fit
 
-FIGURE = ROOT / "assets" / "figures" / "parts.png"
-MAX_NAMED = 6  # generators with a colour of their own
-LABELS = {"real": "#6b7280", "generated": "#7c3aed"}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def measure(options: Options) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def measure(options: Options) -> dict[str, Any]:
     axes = {"passed": PCA(2, random_state=0), "held back": PCA(2, random_state=0)}
     parts = {"passed": out.causal.numpy(), "held back": out.non_causal.numpy()}
     plane = {name: axes[name].fit_transform(part) for name, part in parts.items()}
-    draw(plane, labels, names)
+    save("parts", partial(draw, plane, labels, names))
     return {
         "pictures": len(held),
         "variance": {
@@ -46,20 +46,25 @@ def measure(options: Options) -> dict[str, Any]:
     }
 
 
-def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) -> None:
-    """Writes the figure. plane: part -> [N, 2]. labels, names: [N], the name of a real picture's
-    generator is empty."""
-    import matplotlib
+def draw(
+    plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray, theme: Theme
+) -> "Figure":
+    """Both parts, by label and by generator.
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+    Args:
+        plane: part -> [N, 2].
+        labels, names: [N]; the name of a real picture's generator is empty.
+    """
+    from matplotlib.figure import Figure
 
     known, counts = np.unique(names[(names != "") & (names != "not stated")], return_counts=True)
-    generators = known[np.argsort(-counts)][:MAX_NAMED]
-    colours = dict(zip(generators, matplotlib.color_sequences["tab10"], strict=False))
-    figure, panels = pyplot.subplots(2, 2, figsize=(9, 8), layout="constrained")
+    generators = known[np.argsort(-counts)][: len(theme.named)]
+    colours = dict(zip(generators, theme.named, strict=False))
+    by_label = {"real": theme.real, "generated": theme.generated}
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    panels = figure.subplots(2, 2)
     for column, (part, points) in enumerate(plane.items()):
-        for row, (groups, palette) in enumerate(((labels, LABELS), (names, colours))):
+        for row, (groups, palette) in enumerate(((labels, by_label), (names, colours))):
             panel = panels[row, column]
             for name, colour in palette.items():
                 rows = groups == name
@@ -75,8 +80,4 @@ def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) ->
                     loc="upper left",
                     bbox_to_anchor=(1, 1),
                 )
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURE, dpi=110)
-    pyplot.close(figure)
-    with Image.open(FIGURE) as drawn:  # Explore carries it in its page: few colours make it small
-        drawn.convert("RGB").quantize(48).save(FIGURE, optimize=True)
+    return figure

@@ -369,16 +369,18 @@ def _model() -> str:
 
 def _figure() -> str:
     """What passes the causal head's mask and what it holds back, of many pictures, as the benchmark
-    drew it."""
-    drawn = base64.b64encode(
-        (shipped_folder("assets") / "figures" / "parts.png").read_bytes()
-    ).decode()
+    drew it for the page's theme."""
+    folder = shipped_folder("assets") / "figures"
     caption = _(
         "What the mask lets through and what it holds back, of pictures that it had not seen, each "
         "on its two main axes."
     )
-    picture = f'<img alt="{caption}" src="data:image/png;base64,{drawn}" width="720">'
-    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+    pictures = ""
+    for theme, name in (("light", "parts"), ("dark", "parts-dark")):
+        drawn = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
+        address = f"data:image/png;base64,{drawn}"
+        pictures += f'<img class="cc-in-{theme}" alt="{caption}" src="{address}" width="720">'
+    return f"<figure>{pictures}<figcaption>{caption}</figcaption></figure>"
 
 
 def _picture(name: str, label: str) -> gr.Image:
