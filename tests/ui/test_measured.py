@@ -64,14 +64,14 @@ def test_shares_stand_with_their_number_of_pictures_and_the_bases_agree(folder: 
     drawn = " ".join(words(page()))
     for name, found in test["groups"]["generators"].items():
         if name in ("Midjourney", "FLUX.1"):
-            assert f"{name} {100 * found['called']:.0f} % of {found['pictures']}" in drawn
+            assert f"{name} {100 * found['called']:.0f}% of {found['pictures']}" in drawn
     for found in (test["sites"], test["broad"]):
         generated = sum(row["generated"] for row in found["reliability"])
         share = 100 * found["bands"]["likely generated"]["generated"]
-        assert f"generated {share:.0f} % of {generated:,}" in drawn
+        assert f"generated {share:.0f}% of {generated:,}" in drawn
     base = empirical_precision("inconclusive", test["revision"])
     assert base is not None
-    assert f"of all {test['all']['pictures']:,}, {100 * base.base:.0f} %" in drawn
+    assert f"of all {test['all']['pictures']:,}, {100 * base.base:.0f}%" in drawn
     assert f"Measured with detector {test['revision']} on" in drawn
 
 
@@ -79,7 +79,7 @@ def test_correct_answers_stand_beside_those_that_stay() -> None:
     drawn = " ".join(words(page()))
     cells = json.loads((BENCHMARKS / "purification.json").read_text())["cells"]
     [cell] = [c for c in cells if (c["row"], c["column"]) == (PURIFIED, "APGD 8/255")]
-    shares = f"{100 * cell['agreement']:.0f} % {100 * cell['accuracy']:.0f} %"
+    shares = f"{100 * cell['agreement']:.0f}% {100 * cell['accuracy']:.0f}%"
     assert f"APGD, 8/255 {cell['n']} questions {shares}" in drawn
 
 
