@@ -71,7 +71,7 @@ def calibrate(
     head: Head = "",
     lang: Lang = ENGLISH,
 ) -> None:
-    """Make your own archive the yardstick: profile.json (numbers alone), and summary.html with the
+    """Make your own pictures the yardstick: profile.json (numbers alone), and summary.html with the
     accused pictures."""
     model = chosen_model(model, head)
     with speaking(lang):

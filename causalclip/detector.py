@@ -20,7 +20,7 @@ from torch import Tensor
 from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.clip.backbones import load_for_inference, load_tower, shared_tower
 from causalclip.clip.runtime import Runtime
-from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
+from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, parse_part, part_widths
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
 from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
@@ -391,7 +391,12 @@ class Detector:
         shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
         needed, parts = needs(self.config.parts, self.tower), self.config.parts
         few = (shots[first : first + BATCH] for first in range(0, len(views), BATCH))
-        embedding = torch.cat([embed(self.tower(s, **needed), parts, self.tower) for s in few])
+        embedding = torch.cat(
+            [
+                embed(self.tower(s.to(self.tower.device), **needed), parts, self.tower).cpu()
+                for s in few
+            ]
+        )
         judged = shipped._score_views(views, embedding, weight)
         image_type = self._image_type(views, embedding, blank=is_blank(pixels))
         found = []
@@ -400,6 +405,23 @@ class Detector:
             E = (embedding[rows] - head.shift) / head.scale
             found.append((weight[rows, None] * E).sum(0) / share**0.5)
         return shipped._verdict(judged, quality, image_type), torch.cat(found).numpy()
+
+    def subject(self, features: np.ndarray) -> np.ndarray:
+        """What pictures show, out of what `represent` returns of them.
+
+        Args:
+            features: [N, K * D].
+
+        Returns:
+            [N, W], rows of length 1: CLIP's last layer of those that the verdict looks at, of the
+            whole picture. Pictures of the same thing have a higher product than others.
+        """
+        parts = [parse_part(part, self.tower) for part in self.config.parts]
+        last = max(range(len(parts)), key=lambda i: (parts[i][0] != "patch", parts[i][1]))
+        widths = part_widths(self.config.parts, self.tower)
+        first = list(self.config.share).index("whole") * sum(widths) + sum(widths[:last])
+        found = features[:, first : first + widths[last]]
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
     @torch.inference_mode()
     def score(self, pixels: np.ndarray) -> Verdict:

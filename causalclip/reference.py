@@ -1,5 +1,5 @@
-"""The profile of an archive: scores of known photographs, and the threshold that bounds false
-alarms among their like.
+"""The profile of somebody's own pictures: scores of known photographs, and the threshold that
+bounds false alarms among their like.
 
 A profile holds numbers and names of cameras, never a picture. It can make an answer more careful,
 never less: the detector's own threshold stays where it is the stricter one.
@@ -27,7 +27,7 @@ from causalclip.private_head import PrivateHead
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
-NO_PROFILE = N_("This is no profile of an archive. This makes one: {command}.")
+NO_PROFILE = N_("This is no profile. This makes one: {command}.")
 JUDGED_WITH = N_(
     "Judged with your {n} pictures: a correction for this source, not a better detector."
 )
@@ -114,8 +114,8 @@ class Standing:
         """For a person; a share of real photographs, which is not the probability that this one is
         real."""
         said = ngettext(
-            "Of {photographs} photographs of your archive, {n} scored this high.",
-            "Of {photographs} photographs of your archive, {n} scored this high.",
+            "Of {photographs} photographs of yours, {n} scored this high.",
+            "Of {photographs} photographs of yours, {n} scored this high.",
             self.as_high,
             photographs=number(self.photographs),
         )
@@ -140,11 +140,11 @@ class Standing:
         if self.at_most is None:
             return _("They are too few to move the threshold.")
         if not self.raised:
-            return _("The detector's own threshold is stricter than your archive needs, and stays.")
+            return _("The detector's own threshold is stricter than your pictures need, and stays.")
         return _(
-            "The threshold is your archive's: at most {most} of 100 real photographs like yours "
-            "are expected to reach it; that holds for {sure} of 100 archives of this size. It says "
-            "nothing on how many generated pictures are missed.",
+            "The threshold is from your pictures: at most {most} of 100 real photographs like "
+            "yours are expected to reach it; that holds for {sure} of 100 sets of this size. It "
+            "says nothing on how many generated pictures are missed.",
             most=figure(100 * self.at_most),
             sure=figure(100 * CONFIDENCE),
         )
@@ -165,7 +165,7 @@ class Profile:
     "" for no camera named.
     sides: 1st and 99th percentile of the longer side, in pixels. generated: scores of pictures
     known to be generated.
-    private: learned from both, where that surely helps; scores and counted are then corrected ones,
+    private: learned from both, where that helps; scores and counted are then corrected ones,
     of photographs that were left out.
     """
 
@@ -239,22 +239,23 @@ class Profile:
         all_, low, high = len(self.scores), *self.sides
         found = []
         if camera and camera not in self.cameras:
-            said = N_("Your archive has no picture by this camera ({camera}).")
+            said = N_("None of your pictures is by this camera ({camera}).")
             found.append(_(said, camera=clean(camera, limit=MAX_CAMERA)))
         if not camera and self.cameras.get("", 0) <= (1 - NAMED_SHARE) * all_:
             found.append(
-                _("The file names no camera, and nearly all of your archive do: it may be a copy.")
+                _("The file names no camera, and nearly all of your pictures do: it may be a copy.")
             )
         if format not in self.formats:
-            found.append(_("Your archive has no {format} file.", format=format))
+            found.append(_("None of your pictures is a {format} file.", format=format))
         if not low <= side <= high:
             said = N_(
-                "Its longer side, {side} pixels, is outside your archive's ({low} to {high})."
+                "Its longer side, {side} pixels, is outside those of your pictures ({low} to "
+                "{high})."
             )
             found.append(
                 _(said, side=number(side), low=number(round(low)), high=number(round(high)))
             )
-        other = N_("No picture of your archive is of its kind ({kind}).")
+        other = N_("None of your pictures is of its kind ({kind}).")
         found += [_(other, kind=_(kind)) for kind in kinds if kind not in self.kinds]
         return tuple(found)
 

@@ -107,7 +107,7 @@ class ReferenceReport:
             return _(strict, percent=percent(self.at_most, digits=None), own=decimal(own, digits=4))
         return _(
             "With the profile, the threshold is {own}: at most {percent} of 100 real photographs "
-            "like these are expected to reach it; that holds for 95 of 100 archives of this size.",
+            "like these are expected to reach it; that holds for 95 of 100 sets of this size.",
             percent=figure(100 * self.at_most),
             own=decimal(own, digits=4),
         )

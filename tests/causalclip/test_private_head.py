@@ -23,7 +23,7 @@ from causalclip.private_head import (
 from causalclip.reference import BadProfile, Profile, parse_profile
 from causalclip.reference_set import Learned, Lesson, ReferencePicture, learn, make_profile
 from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import photo
+from tests.makers.pictures import coarse_noise, photo
 
 WIDTH = 50
 
@@ -64,8 +64,17 @@ def test_it_is_used_where_it_helps_and_not_where_there_is_nothing_to_learn() -> 
     assert helped.helps
     assert helped.corrected > helped.shipped + 0.1
     assert helped.gain[0] > 0
-    used = [try_correction(*source(15, 15, apart=0, seed=seed)).helps for seed in range(20)]
-    assert np.mean(used) <= 0.25
+    costs = []
+    for seed in range(20):
+        own = source(15, 15, apart=0, seed=seed)
+        if not try_correction(*own).helps:
+            costs.append(0.0)
+            continue
+        x, shipped, labels = source(500, 500, apart=0, seed=100 + seed)
+        corrected = shipped + x @ fit(*own).direction
+        costs.append(roc_auc_score(labels, shipped) - roc_auc_score(labels, corrected))
+    assert np.mean(np.equal(costs, 0)) >= 0.5
+    assert np.mean(costs) <= 0.02
 
 
 def test_the_aucs_are_those_of_scikit_learn() -> None:
@@ -184,6 +193,31 @@ def test_it_says_what_else_tells_the_two_kinds_apart() -> None:
     assert learned is not None
     assert len(learned.warnings) == 2
     assert learn(judged(real[:5], logits[:5]), judged(generated, logits), detector) is None
+
+
+def test_it_says_where_the_two_kinds_show_other_things() -> None:
+    """Made groups: the same scenes in both, then other scenes in one of them."""
+    detector = tiny_detector(hidden=8)
+    scenes = [coarse_noise(seed) for seed in range(4)]
+    flat = [np.full((120, 160, 3), level, np.uint8) for level in (20, 40, 60, 80)]
+    rng = np.random.default_rng(0)
+
+    def seen(pictures: list[np.ndarray]) -> list[ReferencePicture]:
+        noisy = [
+            (picture + rng.normal(0, 4, picture.shape)).clip(0, 255).astype(np.uint8)
+            for picture in pictures * 3
+        ]
+        return judged(
+            np.array([detector.represent(one)[1] for one in noisy]), rng.normal(size=len(noisy))
+        )
+
+    same = learn(seen(scenes), seen(scenes), detector)
+    other = learn(seen(scenes), seen(flat), detector)
+    assert same is not None
+    assert same.warnings == ()
+    assert other is not None
+    assert len(other.warnings) == 1
+    assert "show other things" in other.warnings[0]
 
 
 def test_all_are_learned_from_in_one_size_and_format() -> None:

@@ -278,7 +278,7 @@ def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path
     assert "even.png" not in page
     detect = "detect", photos / "0.jpg", "--explain", "--model", model
     found = run_causalclip(*detect, "--profile", out / "profile.json")
-    assert "of your archive" in found.stdout
+    assert "photographs of yours" in found.stdout
     named = run_causalclip(*detect, CAUSALCLIP_PROFILE=out / "profile.json")
     assert named.stdout == found.stdout
 

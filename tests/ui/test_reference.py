@@ -130,7 +130,7 @@ def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_pa
     assert not Path(payload[0]["path"]).exists()
     other = json.loads(data) | {"revision": "another"}
     assert "Make it again" in choice.load(upload(profile_json=json.dumps(other).encode()))[0]
-    assert "no profile of an archive" in choice.load(upload(profile_json=b"[]"))[0]
+    assert "This is no profile" in choice.load(upload(profile_json=b"[]"))[0]
     assert "more than 1 MB" in choice.load(upload(profile_json=b" " * (LARGEST + 1)))[0]
     assert "Photographs in it: 80." in choice.said()  # what cannot be used changes nothing
     with pytest.raises(gr.Error):

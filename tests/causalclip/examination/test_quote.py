@@ -171,7 +171,7 @@ def test_an_answer_held_to_a_reference_set_says_what_of_that_scored_as_high(
     )
     held = replace(x.drawing, detection=replace(x.detection, profile=profile))
     said = replace(x, drawn=held).quote
-    assert "Of 2 photographs of your archive, 1 scored this high." in said
+    assert "Of 2 photographs of yours, 1 scored this high." in said
     assert "not measured" not in said
 
 

@@ -55,11 +55,13 @@ WHY = N_(
     "alarms you need {needed} photographs ({others})."
 )
 TESTED = N_(
-    "Measured with detector {revision}: a bound of {percent} held for {alike} of 100 archives, "
-    "for {others} where the pictures judged were by other owners."
+    "Measured with detector {revision}: a bound of {percent} held for {alike} of 100 sets of "
+    "photographs, for {others} where the pictures judged were by other owners."
 )
 MORE = N_("Add photographs that you know to be real: without them there is no yardstick.")
-WAITING = N_("Waiting for the first of these pictures. One archive at a time is judged here.")
+WAITING = N_(
+    "Waiting for the first of these pictures. One person's pictures at a time are judged here."
+)
 FULL = N_("A page takes {most} pictures. For more, use the command: {command}.")
 KINDS = {
     "real": N_("Photographs that you know to be real"),
@@ -204,7 +206,7 @@ def build_archive_tab(tab: gr.Tab, detector: ChosenDetector) -> ArchiveTab:
                         name: gr.Button(label, elem_id=f"archive-{name}")
                         for name, label in labels.items()
                     }
-                    clear = gr.Button(_("Forget this archive"), elem_id="archive-clear")
+                    clear = gr.Button(_("Forget these pictures"), elem_id="archive-clear")
             in_use = gr.HTML(elem_id="archive-in-use")
             with gr.Row(elem_id="archive-profiles"):
                 load = (
