@@ -13,7 +13,7 @@ from itertools import pairwise
 from causalclip.languages import decimal, is_rtl, percent
 
 HEIGHT = 20  # px of a row's chart
-WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 46, 44, 10  # px of a plot, and its margins
+WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 54, 44, 10  # px of a plot, and its margins
 FALL_WIDE, FALL_LEFT = 720, 90  # px of `fall`: its width, its axis' left end
 FALL_ROW, FALL_NAMES = 114, 24  # px of a group's row, and of the names of the bands
 MARKS = {  # one a series, in this order; all centred on 0, 0

@@ -171,7 +171,7 @@ def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:
             ticks += f"<line class='cc-tick-{kind}' x1='{at}' x2='{at}' y1='0' y2='100%'/>"
     bar = f"<rect width='{100 * share:.1f}%' height='100%'/>{ticks}"
     return (
-        f"<div class='cc-mask-row'><span>{part_name(part)}</span>{cells}"
+        f"<div class='cc-mask-row'><span dir='auto'>{part_name(part)}</span>{cells}"
         f"<svg class='cc-mask-open' aria-hidden='true'>{bar}</svg>"
         f"<span>{percent(share)}</span></div>"
     )

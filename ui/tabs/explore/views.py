@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
 TICKS = 0, 1, 10, 100, 1000
+TOWARDS = N_("towards not generated"), N_("towards generated")
 OTHER_HEAD = N_(
     "This is the causal head's mask, whose own score is {score}: the linear head, which judged, "
     "has one mask for all pictures."
@@ -112,7 +113,8 @@ def scores_alone(detection: Detection) -> str:
 def legend(drawing: Drawing) -> str:
     """How the map is read, and what it cannot show."""
     known = hatched(drawing.detection, drawing.unknowable) if drawing.unknowable is not None else ""
-    bar = f"<span>{_('towards not generated')}</span><i></i><span>{_('towards generated')}</span>"
+    ends = [f"<span dir='auto'>{_(end)}</span>" for end in TOWARDS]
+    bar = "<i></i>".join(ends)
     return (
         f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{explains(drawing.detection)} "
         f"{known}</p>"
