@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -37,8 +37,8 @@ class Theme:
     surface: str
 
     @property
-    def settings(self) -> dict[str, str]:
-        """Of matplotlib."""
+    def settings(self) -> dict[Any, str]:
+        """Settings of matplotlib, whose stubs list every key by name."""
         ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
         surface = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
         return dict.fromkeys(ink, self.ink) | dict.fromkeys(surface, self.surface)
