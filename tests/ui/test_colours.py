@@ -106,6 +106,13 @@ def test_contrast_is_what_wcag_says() -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
+def test_a_channel_has_the_colour_that_it_is_said_to_have(*, dark: bool) -> None:
+    colours = tokens(dark=dark)
+    for series, tone in (("b", "--cc-generated"), ("c", "--cc-not-generated")):
+        assert shown(f"[id$=-channels] .cc-{series}", "fill", colours)[0] == colours[tone]
+
+
+@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("selector", GRAPHICS)
 def test_a_graphic_is_seen(selector: str, *, dark: bool) -> None:
     colours = tokens(dark=dark)
