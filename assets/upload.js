@@ -59,18 +59,22 @@
   }, true);
   document.addEventListener("paste", (event) => offer(event, event.clipboardData.files, empty()), true);
 
-  // A phone's camera: its picture goes into the field as a chosen file does.
-  document.addEventListener("click", (event) => {
-    if (!(event.target instanceof Element && event.target.closest(".cc-camera"))) return;
-    const camera = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
-    camera.setAttribute("capture", "environment");
-    camera.addEventListener("change", () => {
+  // A phone's camera, and another picture in the place of the one that is there: it goes into the field as a chosen file does.
+  document.addEventListener("click", ({ target }) => {
+    const button = target instanceof Element && target.closest(".cc-camera, .cc-another");
+    if (!button) return;
+    const chosen = Object.assign(document.createElement("input"), { type: "file" });
+    if (button.matches(".cc-camera")) {
+      chosen.accept = "image/*";
+      chosen.setAttribute("capture", "environment");
+    }
+    chosen.addEventListener("change", () => {
       const input = inputOf(document.querySelector("#picture"));
-      if (!input || !camera.files.length) return;
-      fill(input, camera.files);
+      if (!input || !chosen.files.length) return;
+      fill(input, chosen.files);
       input.dispatchEvent(new Event("change", { bubbles: true }));
     });
-    camera.click();
+    chosen.click();
   });
 
   // A magnifier for the picture in the Detect tab: plus and minus zoom, arrow keys scroll, Escape closes.
@@ -234,11 +238,6 @@
     held = undefined;
     [...document.querySelectorAll("#status h2, #chips button, #steps a, #steps button, #steps summary")].find(same)?.focus({ preventScroll: true });
   }).observe(document.body, { childList: true, subtree: true });
-
-  // What is going on with many pictures is lost with its page: who leaves meanwhile is asked first, by the browser.
-  window.addEventListener("beforeunload", (event) => {
-    if (document.querySelector("#batch-status progress, #archive-chooser progress:not([hidden])")) event.preventDefault();
-  });
 
   document.documentElement.dataset.renames = "yes";  // from here on, no name of a picture leaves the browser
 }

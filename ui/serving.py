@@ -25,7 +25,7 @@ from ui.server.token import check_sender
 
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
-SCRIPTS = "upload", "keys", "stale", "part", "answer", "mask", "erase"
+SCRIPTS = "address", "upload", "keys", "stale", "part", "answer", "mask", "erase"
 SESSIONS = 1000  # whose state Gradio keeps in memory; the one that was used longest ago goes first
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (

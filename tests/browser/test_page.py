@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Locator, Page, expect
 from skimage import data
 
 from causalclip.images.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
@@ -46,6 +46,70 @@ def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(
     selected(page, "Check")
     page.keyboard.press("ArrowLeft")
     selected(page, "Accuracy")
+
+
+def test_the_open_tab_stands_in_the_address_and_back_goes_to_the_one_before(
+    open_page: Open, tiny_app: str
+) -> None:
+    page = open_page(f"{tiny_app}?lang=en#compare")
+    opened = page.get_by_role("tab", selected=True)
+    expect(opened).to_have_text("Compare")
+    expect(page).to_have_title("Compare - CausalCLIP")
+    open_tab(page, "Accuracy")
+    assert page.url.endswith("?lang=en#accuracy")
+    open_tab(page, "Batch")
+    page.go_back()
+    expect(opened).to_have_text("Accuracy")
+    page.go_back()
+    expect(opened).to_have_text("Compare")
+    page.go_forward()
+    expect(opened).to_have_text("Accuracy")
+    page.reload()
+    expect(opened).to_have_text("Accuracy")
+
+
+def test_the_title_says_the_answer_and_another_picture_takes_its_place(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    page = open_page()
+    expect(page).to_have_title("CausalCLIP")
+    expect(page.locator(".cc-another")).to_be_hidden()
+    give(page, files["photo.jpg"])
+    expect(page).to_have_title(f"{verdict(page)} - CausalCLIP")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Another picture").click()
+    chooser.value.set_files(files["broken.jpg"])
+    expect(page).to_have_title("This file could not be read - CausalCLIP")
+
+
+def test_who_would_lose_an_answer_is_asked_first(open_page: Open, files: dict[str, Path]) -> None:
+    """Not where it was kept, nor where it can be had again."""
+    page, asked = open_page(), list[str]()
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    for own, keeps, expected in (
+        (True, False, ["beforeunload"]),
+        (True, True, []),
+        (False, False, []),
+    ):
+        page.locator("h1").click()  # a browser asks nobody who has done nothing
+        if own:
+            give(page, files["photo.jpg"])
+        else:
+            page.locator("#examples button").first.click()
+        verdict(page)
+        if keeps:
+            with page.expect_download():
+                page.locator("#report-json").click()
+        asked.clear()
+        page.reload()
+        page.locator("html[data-renames]").wait_for(state="attached")
+        expect(page.locator("#status h2")).to_contain_text("No picture yet")
+        assert asked == expected
 
 
 def test_a_chosen_theme_is_kept_by_the_browser_alone(open_page: Open, tiny_app: str) -> None:

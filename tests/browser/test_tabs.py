@@ -34,6 +34,11 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     expect(table.locator("tbody")).to_contain_text("cut short or damaged")
     answer = table.locator("tbody .cc-answer").inner_text().split(maxsplit=1)[1]
     assert table.locator("tbody tr").first.bounding_box()["height"] < 60  # type: ignore[index]
+    reason = table.locator(".cc-problem")
+    assert reason.evaluate("(said) => said.closest('.cc-wide').scrollWidth") <= reason.evaluate(
+        "(said) => said.closest('.cc-wide').clientWidth"
+    )
+    expect(page.locator("#batch-start")).to_be_hidden()  # nothing is left to go on with
     chip = page.locator("[data-chip=failed]")
     chip.click()
     expect(table.locator("tbody tr:visible")).to_have_count(1)
@@ -56,6 +61,41 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     table.get_by_role("button", name="photo.jpg").click()
     opened.get_by_role("button", name="Close").click()
     expect(opened).to_be_hidden()
+
+
+LONG = "a-photograph-of-a-harbour-that-somebody-took-before-the-storm-2.jpg"
+
+
+def test_open_rows_follow_each_other_as_the_table_stands(
+    open_page: Open, files: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / LONG).write_bytes(files["photo.jpg"].read_bytes())
+    page = open_page()
+    open_tab(page, "Batch")
+    pictures = [files["long.png"], tmp_path / LONG, files["broken.jpg"]]
+    page.locator("#batch-files input[type=file]").set_input_files(pictures)
+    expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
+    table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
+    download_, first = page.locator("#batch-csv"), table.locator("tbody tr").first
+    assert download_.bounding_box()["y"] < first.bounding_box()["y"]  # type: ignore[index]
+    name = table.locator(".cc-name", has_text="storm-2.jpg")
+    head, tail = (name.locator("span").nth(i) for i in range(2))
+    assert head.evaluate("(cut) => cut.scrollWidth > cut.clientWidth")  # its middle is cut
+    assert tail.evaluate("(end) => end.scrollWidth <= end.clientWidth")
+    answer = first.locator("td").first.bounding_box()
+    end = tail.bounding_box()
+    assert end["x"] + end["width"] <= answer["x"]  # type: ignore[index]
+    table.get_by_role("button", name="File", exact=True).click()  # by name
+    table.get_by_role("button", name=LONG[:20]).click()
+    expect(opened.locator("h2").first).to_contain_text(LONG)
+    expect(opened.get_by_role("button", name="Previous")).to_be_disabled()
+    opened.get_by_role("button", name="Next").click()
+    expect(opened.locator("h2").first).to_contain_text("broken.jpg")
+    opened.get_by_role("button", name="Next").click()
+    expect(opened.locator("h2").first).to_contain_text("long.png")
+    expect(opened.get_by_role("button", name="Next")).to_be_disabled()
+    opened.get_by_role("button", name="Previous").click()
+    expect(opened.locator("h2").first).to_contain_text("broken.jpg")
 
 
 class Both:

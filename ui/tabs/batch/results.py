@@ -32,7 +32,6 @@ from causalclip.batch import (
 )
 from causalclip.examination.headline import ANSWERS, BRIEF, short_name, tone_of
 from causalclip.examination.messages import NO_ANSWER, SIGN, score_text
-from causalclip.images.formats import shortened
 from causalclip.languages import N_, _, in_turn, number
 from causalclip.report import card
 from causalclip.report.templates import render
@@ -209,7 +208,7 @@ LAST = ("Likely not generated", "Signed as captured")
 ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
 FAILED, MARKED = N_("failed"), N_("marked")
 HEADS = (COLUMNS["name"], COLUMNS["answer"], COLUMNS["score"], N_("Copies"))
-LONGEST = 28  # characters of a name
+TAIL = 12  # characters at the end of a long name that are always shown
 
 
 def table_script() -> str:
@@ -281,7 +280,7 @@ def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str,
     return {
         "number": row.number if row.sha256 else None,
         "name": row.name,
-        "short": shortened(row.name, LONGEST),
+        "tail": TAIL if len(row.name) > 2 * TAIL else 0,
         "chips": [brief(row), *([MARKED] if row.marked else [])],
         "thumbnail": thumbnail,
         "tone": tone_of(row.answer),

@@ -65,8 +65,6 @@ TO_RESULT = "() => document.querySelector('#batch-opened h2')?.focus()"
 BACK = (
     "() => { document.querySelector('#batch-table [data-opened] .cc-open')?.focus(); return ''; }"
 )
-CLOSING = """element.addEventListener("click", (event) => event.target.closest(".cc-close") && trigger("click"));
-element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));"""  # noqa: E501
 PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
 # seconds from one time that a screen reader says how far it is to the next (assets/upload.js)
 SPOKEN = 20
@@ -151,8 +149,9 @@ class BatchTab:
     def finish(self, batch: Batch | None, *, said: bool = True) -> Updates:
         """Offers what is done; also called when somebody stops the batch. said: whether to say how
         it went."""
+        left = batch is None or batch.ended().done < batch.total
         buttons: Updates = {
-            self.start: gr.update(interactive=True),
+            self.start: gr.update(interactive=left),
             self.stop: gr.update(visible=False),
         }
         if batch is None or not batch.rows:
@@ -247,18 +246,18 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
             stop = gr.Button(_("Stop, and keep what is done"), visible=False, elem_id="batch-stop")
         with gr.Column(scale=7, min_width=300):
             status = gr.HTML(card.waiting(_(NOTHING)), elem_id="batch-status")
+            # Buttons that have a file written of what is done by now, and the hidden ones that then
+            # download it.
+            with gr.Row(elem_id="batch-downloads"):
+                wanted = {
+                    kind: gr.Button(_(label), size="sm", min_width=120, elem_id=f"batch-{kind}")
+                    for kind, label in DOWNLOADS.items()
+                }
             with gr.Row(elem_id="batch-panes"):
                 table = gr.HTML(js_on_load=table_script(), elem_id="batch-table")
                 opened = gr.HTML(
-                    js_on_load=CLOSING, elem_id="batch-opened", elem_classes="cc-flush"
+                    js_on_load=script("row"), elem_id="batch-opened", elem_classes="cc-flush"
                 )
-            # Buttons that have a file written of what is done by now, and the hidden ones that then
-            # download it.
-            with gr.Accordion(_("Download"), open=False, elem_id="batch-downloads"), gr.Row():
-                wanted = {
-                    kind: gr.Button(_(label), elem_id=f"batch-{kind}")
-                    for kind, label in DOWNLOADS.items()
-                }
             with gr.Row(elem_classes="cc-hidden"):
                 downloads = {
                     kind: gr.DownloadButton(_(label), elem_id=f"batch-{kind}-file")

@@ -211,6 +211,11 @@ def build_detect_tab(
             built["picture"] = picture_field(
                 "picture", _("Picture"), alt_text=_("The picture to be judged")
             )
+            # Over the picture's field, as long as there is one (assets/upload.js).
+            another = (
+                f"<button type='button' class='cc-do cc-another'>{_('Another picture')}</button>"
+            )
+            gr.HTML(another, elem_id="another")
             built["layer"] = gr.HTML(elem_id="layer")
             # Shown where there is a touch screen, as long as there is no picture (assets/style.css,
             # assets/upload.js).

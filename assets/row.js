@@ -1,0 +1,21 @@
+// The row of the batch's table that is open (ui/tabs/batch/tab.py): closed by its button or Escape; its neighbours are those
+// that stand beside it in the table as it is sorted and chosen now (assets/table.js).
+const ways = { ".cc-previous": "previousElementSibling", ".cc-next": "nextElementSibling" };
+const beside = (way) => {
+  let row = document.querySelector("#batch-table tr[data-opened]");
+  do row = row?.[way];
+  while (row && (row.hidden || !row.dataset.number));
+  return row;
+};
+element.addEventListener("click", ({ target }) => {
+  if (target.closest(".cc-close")) trigger("click");
+  for (const [name, way] of Object.entries(ways)) if (target.closest(name)) beside(way)?.click();
+});
+element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));
+const show = () => {
+  for (const [name, way] of Object.entries(ways)) {
+    const button = element.querySelector(name), none = !beside(way);
+    if (button && button.disabled !== none) button.disabled = none;
+  }
+};
+new MutationObserver(show).observe(document.querySelector("#batch-panes") ?? element, { childList: true, subtree: true, attributeFilter: ["data-opened", "hidden"] });
