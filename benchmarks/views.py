@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from causalclip.calibration import Band
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import EMBEDDING, Tower, embed, part_widths
+from causalclip.clip.embedding import EMBEDDING, embed, part_widths
+from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
 from causalclip.images.jpeg import compression

@@ -33,7 +33,8 @@ from causalclip.cli_helpers import (
     walk,
 )
 from causalclip.images.formats import ACCEPTED, ImageError, sniff, spelt
-from causalclip.images.loading import read_box, read_file
+from causalclip.images.loading import read_file
+from causalclip.images.parts import read_box
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.reference import BadProfile
 

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.clip.backbones import load_for_inference, load_tower, shared_tower
+from causalclip.clip.embedding import contributions, embed, needs, parse_part, part_widths
 from causalclip.clip.runtime import Runtime
-from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, parse_part, part_widths
+from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
 from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
@@ -136,7 +137,7 @@ class Verdict:
 class DetectorConfig:
     """What is stored beside the heads.
 
-    parts: of the embedding (causalclip.clip.tower). share: each view kind's weight in the raw
+    parts: of the embedding (causalclip.clip.embedding). share: each view kind's weight in the raw
     logit, when both are seen. windows: how many native windows at most.
     """
 

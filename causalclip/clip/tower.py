@@ -1,20 +1,9 @@
 """The walk through a CLIP image tower that keeps what every patch adds to it.
 
 The residual stream of the CLS token is a sum: what it started with, what each layer's attention
-adds (itself a sum over
-tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al.,
-ICLR 2024, arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out,
-and keeps the terms.
-
-The embedding is layer features side by side. A layer feature ("part" in a detector's config) is
-named by what it takes from the tower:
-
-    embedding   the paper's: ln_post(CLS of the last layer) projected, D = the tower's output
-    cls:7       the CLS token after layer 7, normalised, D = width
-    patch:5     the mean over patches of the tokens after layer 5, each normalised, D = width
-
-A normalisation is linear once its deviation is known, so each feature is a sum over patches plus a
-rest: every patch's exact share of a verdict.
+adds (itself a sum over tokens and heads: weight x value x output projection) and what each MLP adds
+(Gandelsman et al., ICLR 2024, arXiv 2310.05916). The walk runs open_clip's own modules with the
+attention written out, and keeps the terms. causalclip.clip.embedding makes features of them.
 """
 
 from __future__ import annotations
@@ -34,24 +23,12 @@ if TYPE_CHECKING:  # importing it takes hundreds of MB, which a compiled tower h
 
     from causalclip.clip.vit import MetaViT
 
-EPS = 1e-6
-
-
-def normalise(x: Tensor) -> tuple[Tensor, Tensor]:
-    """LayerNorm over the last axis without weight and bias: (normalised [..., D], its deviation
-    [..., 1])."""
-    deviation = (x.var(-1, unbiased=False, keepdim=True) + EPS).sqrt()
-    return normalised(x), deviation
-
-
-def normalised(x: Tensor) -> Tensor:
-    """The first of `normalise` alone, in one pass over x."""
-    return F.layer_norm(x, x.shape[-1:], eps=EPS)
-
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v, of [B, H, T, d]. On a processor the fused one takes twice as long
-    backwards."""
+    """Return softmax(q k^T / sqrt(d)) v, of [B, H, T, d].
+
+    On a processor the fused one takes twice as long backwards.
+    """
     if not (q.requires_grad and torch.is_grad_enabled() and q.device.type == "cpu"):
         return F.scaled_dot_product_attention(q, k, v)
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1) @ v
@@ -71,11 +48,11 @@ class PatchAttributions:
     value: Tensor
 
     def total(self) -> Tensor:
-        """The sum over patches, [B, D]."""
+        """Return the sum over patches, [B, D]."""
         return (self.weight[:, :, None] @ self.value).flatten(1)
 
     def along(self, direction: Tensor) -> Tensor:
-        """The sum over the width of each patch's share times `direction` [B, D]: [B, N]."""
+        """Return each patch's share times `direction` [B, D], summed over the width: [B, N]."""
         B, H, _, d = self.value.shape
         return ((self.value @ direction.reshape(B, H, d, 1))[..., 0] * self.weight).sum(1)[:, 1:]
 
@@ -84,9 +61,11 @@ class PatchAttributions:
 class Trace:
     """What one pass keeps. B views, T = 1 + N tokens (CLS first), D width, L layers; all float32.
 
-    cls[l], patches[l]: [B, D] and [B, N, D], the residual stream after layer l (0: before the
-    first). attributions[l]: what each patch adds to the CLS token in layer l + 1.
-    rests[l]: [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
+    Attributes:
+        cls: at l, [B, D], the CLS token of the residual stream after layer l (0: before the first).
+        patches: at l, [B, N, D], the other tokens.
+        attributions: at l, what each patch adds to the CLS token in layer l + 1.
+        rests: at l, [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
     """
 
     cls: list[Tensor] = field(default_factory=list)
@@ -99,8 +78,8 @@ class Tower(nn.Module):
     """An open_clip `VisionTransformer` with its normalisation, walked layer by layer.
 
     Args:
-        visual: open_clip's module, of plain residual attention blocks with CLS pooling, or its
-            skeleton.
+        visual: open_clip's module, of plain residual attention blocks with CLS pooling, or a
+            MetaViT.
         mean, std: of the pixels in [0, 1], a channel.
         dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum
             stay float32.
@@ -134,7 +113,7 @@ class Tower(nn.Module):
 
     @property
     def blocks(self) -> Any:
-        """open_clip's residual attention blocks, first to last; its types say less of them than is
+        """The residual attention blocks, first to last; open_clip's types say less of them than is
         used here."""
         return self.visual.transformer.resblocks
 
@@ -150,22 +129,30 @@ class Tower(nn.Module):
 
     @property
     def layers(self) -> int:
+        """How many layers it has."""
         return len(self.blocks)
 
     @property
     def width(self) -> int:
+        """Numbers of a token."""
         return int(self.visual.class_embedding.shape[0])
 
     @property
     def image_size(self) -> int:
+        """Pixels of a view's side."""
         return int(self.visual.image_size[0])
 
     @property
     def grid(self) -> int:
+        """Patches of a view's side."""
         return int(self.visual.grid_size[0])
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """float [B, 3, S, S] in [0, 1] -> tokens before the first layer, [B, 1 + N, D]."""
+        """Turn pixels, float [B, 3, S, S] in [0, 1], into the tokens before the first layer.
+
+        Returns:
+            [B, 1 + N, D].
+        """
         tokens: Tensor = self.visual._embeds((pixels - self.mean) / self.std)
         return tokens
 
@@ -177,7 +164,7 @@ class Tower(nn.Module):
         attributions: bool = False,
         patches: bool = True,
     ) -> Trace:
-        """Runs the tower on views.
+        """Run the tower on views.
 
         Args:
             pixels: float [B, 3, S, S] in [0, 1], S the tower's image size.
@@ -198,8 +185,10 @@ class Tower(nn.Module):
         attributions: bool = False,
         patches: bool = True,
     ) -> Trace:
-        """As forward, from the tokens before the first layer (`embed_pixels`); any number of
-        patches."""
+        """Run it as forward does, from the tokens before the first layer (`embed_pixels`).
+
+        There may be any number of patches.
+        """
         x = tokens
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
         blocks = self.blocks[:until]
@@ -211,8 +200,14 @@ class Tower(nn.Module):
         return trace
 
     def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
+        """Run a layer on the stream [B, T, D]; with a trace, keep its terms there.
+
+        cls_alone: only the CLS token's stream is needed after it, [B, 1, D].
+        """
         B, T, D = x.shape
         H = block.attn.num_heads
+
+        # 1. Attention
         qkv = self._project(block, block.ln_1(x).to(self.dtype))
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
         if cls_alone:
@@ -222,152 +217,41 @@ class Tower(nn.Module):
         if trace is not None:
             attended = self._attribute(block, q, k, v, attended, trace)
         x = x + attended
+
+        # 2. MLP
         added = block.ls_2(block.mlp(block.ln_2(x).to(self.dtype))).float()
         if trace is not None:
             trace.rests[-1] = trace.rests[-1] + added[:, 0]
         return x + added
 
     def _project(self, block: Any, x: Tensor) -> Tensor:
-        """[B, T, D] -> queries, keys and values side by side, [B, T, 3 D]."""
+        """Return queries, keys and values of [B, T, D] side by side, [B, T, 3 D]."""
         return F.linear(x, block.attn.in_proj_weight, block.attn.in_proj_bias)
 
     def _attribute(
         self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace
     ) -> Tensor:
-        """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts
+        """Write the CLS row of the attention as its sum over tokens, in float32, so that the parts
         add up exactly."""
         d = v.shape[-1]
-        # (B, H, T)
-        weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)[:, :, 0]
+        scores = q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5
+        weight = scores.softmax(-1)[:, :, 0]  # (B, H, T)
         value = v.to(torch.float32, memory_format=torch.contiguous_format)
-        # (B, D), the CLS token's
+
+        # 1. What the CLS token itself adds, (B, D)
         own = (weight[:, :, :1, None] * value[:, :, :1]).sum(2).flatten(1)
         own = block.ls_1(self.project_share(block, own) + block.attn.out_proj.bias.float())
-        found = PatchAttributions(
-            torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2), value
-        )
-        trace.attributions.append(found)
         trace.rests.append(own)
-        cls = own + block.ls_1(self.project_share(block, found.total()))
+
+        # 2. What each patch adds
+        of_patches = torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2)
+        attributions = PatchAttributions(of_patches, value)
+        trace.attributions.append(attributions)
+
+        cls = own + block.ls_1(self.project_share(block, attributions.total()))
         return torch.cat([cls[:, None], attended[:, 1:]], 1)
 
     @staticmethod
     def project_share(block: Any, value: Tensor) -> Tensor:
-        """[..., D] before the output projection -> [..., D] as it is added to the stream, without
-        the bias."""
+        """Project [..., D] to [..., D] as it is added to the stream, without the bias."""
         return F.linear(value, block.attn.out_proj.weight.float())
-
-
-EMBEDDING = "embedding"
-
-
-def parse_part(part: str, tower: Tower) -> tuple[str, int]:
-    """ "cls:7" -> ("cls", 7).
-
-    Raises:
-        ValueError: no such part in this tower.
-    """
-    kind, _, layer = part.partition(":")
-    if part == EMBEDDING:
-        return kind, tower.layers
-    if kind not in {"cls", "patch"} or not layer.isdigit() or not 1 <= int(layer) <= tower.layers:
-        raise ValueError(
-            f"{part!r} is no part of this tower: use embedding, cls:1 to cls:{tower.layers}, "
-            "patch:1 ..."
-        )
-    return kind, int(layer)
-
-
-def needs(parts: Sequence[str], tower: Tower) -> dict[str, Any]:
-    """What of the tower's `forward` the parts need: its arguments `until` and `patches`."""
-    parsed = [parse_part(p, tower) for p in parts]
-    until = max(layer for _, layer in parsed)
-    return {"until": until, "patches": ("patch", until) in parsed}
-
-
-def part_widths(parts: Sequence[str], tower: Tower) -> list[int]:
-    """How many dimensions each part has."""
-    return [int(tower.visual.proj.shape[1]) if p == EMBEDDING else tower.width for p in parts]
-
-
-def embed(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
-    """The parts of a trace side by side, float32 [B, D]."""
-    columns = []
-    for part in parts:
-        kind, layer = parse_part(part, tower)
-        if kind == "patch":
-            columns.append(normalised(trace.patches[layer]).mean(1))
-        elif kind == "cls":
-            columns.append(normalised(trace.cls[layer]))
-        else:
-            columns.append(tower.visual.ln_post(trace.cls[layer]) @ tower.visual.proj)
-    return torch.cat(columns, 1)
-
-
-def contributions(
-    trace: Trace, parts: Sequence[str], tower: Tower, direction: Tensor
-) -> tuple[Tensor, Tensor]:
-    """What each patch, and the rest, add to `direction . E`.
-
-    Args:
-        trace: of a pass with `attributions=True`.
-        direction: [B, D], for instance the verdict's weights times the mask, of each view.
-
-    Returns:
-        (patches [B, N], rest [B]); together they add up to (direction * embed(trace, ...)).sum(1).
-    """
-    B, N = trace.patches[0].shape[:2]
-    patches, rest = direction.new_zeros(B, N), direction.new_zeros(B)
-    # d(direction . E) / d(CLS after layer l), (B, width)
-    pull = [torch.zeros_like(trace.cls[0]) for _ in trace.cls]
-    for part, d in zip(parts, direction.split(part_widths(parts, tower), 1), strict=True):
-        kind, layer = parse_part(part, tower)
-        if kind == "patch":
-            patches = patches + (normalised(trace.patches[layer]) @ d[:, :, None])[..., 0] / N
-        elif kind == "cls":
-            pull[layer] = (
-                pull[layer] + (d - d.mean(1, keepdim=True)) / normalise(trace.cls[layer])[1]
-            )
-        else:
-            norm = tower.visual.ln_post
-            behind = d @ tower.visual.proj.T  # (B, width), behind the norm's weight and bias
-            before = behind * norm.weight
-            pull[layer] = pull[layer] + (before - before.mean(1, keepdim=True)) / _deviation(
-                tower, trace.cls[layer]
-            )
-            rest = rest + behind @ norm.bias
-    total = torch.zeros_like(pull[0])
-    for layer in range(len(trace.attributions), 0, -1):
-        total = total + pull[layer]
-        block = tower.blocks[layer - 1]
-        # (B, width), before the output projection
-        back = block.ls_1(total) @ block.attn.out_proj.weight.float()
-        patches = patches + trace.attributions[layer - 1].along(back)
-        rest = rest + (trace.rests[layer - 1] * total).sum(1)
-    return patches, rest + (trace.cls[0] * total).sum(1)
-
-
-def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
-    """The sum of all patches' shares of the embedding, [B, D]; what is left of `embed` is the
-    rest."""
-    # by all patches to the CLS token, up to each layer, (B, width)
-    added = [torch.zeros_like(trace.cls[0])]
-    for own, block in zip(trace.attributions, tower.blocks, strict=False):
-        added.append(added[-1] + block.ls_1(tower.project_share(block, own.total())))
-    columns = []
-    for part in parts:
-        kind, layer = parse_part(part, tower)
-        centred = added[layer] - added[layer].mean(1, keepdim=True)
-        if kind == "patch":
-            columns.append(normalised(trace.patches[layer]).mean(1))
-        elif kind == "cls":
-            columns.append(centred / normalise(trace.cls[layer])[1])
-        else:
-            scaled = centred / _deviation(tower, trace.cls[layer]) * tower.visual.ln_post.weight
-            columns.append(scaled @ tower.visual.proj)
-    return torch.cat(columns, 1)
-
-
-def _deviation(tower: Tower, cls: Tensor) -> Tensor:
-    """Of the last norm, which is held fixed: [B, width] -> [B, 1]."""
-    return (cls.var(1, unbiased=False, keepdim=True) + tower.visual.ln_post.eps).sqrt()

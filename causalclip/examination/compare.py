@@ -19,22 +19,24 @@ import numpy as np
 
 from causalclip.examination.alignment import (
     Alignment,
-    Epipolar,
-    KeypointIndex,
-    Placement,
     Sections,
     Sizes,
     cut,
-    epipolar,
     in_whole,
     lay_over,
-    place,
     regions,
     scale,
-    search_zoom,
     sections,
 )
 from causalclip.examination.change_map import Blocks, ChangedBlocks, find_changes, hull, measure
+from causalclip.examination.keypoints import (
+    Epipolar,
+    KeypointIndex,
+    Placement,
+    epipolar,
+    place,
+    search_zoom,
+)
 from causalclip.images.formats import Box
 from causalclip.languages import N_, _, ngettext, number, percent
 

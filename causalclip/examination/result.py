@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.detector import Detection
     from causalclip.images.formats import Format
-    from causalclip.images.loading import Part
+    from causalclip.images.parts import Part
     from causalclip.maps.overlay import Boxes, Drawing
 
 FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image, ImageFilter
 
-from causalclip.images.loading import middle
+from causalclip.images.parts import middle
 from causalclip.languages import N_, _, any_of, decimal
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for

@@ -100,7 +100,7 @@ def compare_masks(
 
 
 def part_name(part: str) -> str:
-    """A part of the embedding (see causalclip.clip.tower.parse_part) in words: "cls:7" -> "CLS
+    """A part of the embedding (see causalclip.clip.embedding.parse_part) in words: "cls:7" -> "CLS
     token, layer 7"."""
     kind, _colon, layer = part.partition(":")
     name = _(PARTS.get(kind, kind))

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.clip.tower import Tower, embed, needs
+from causalclip.clip.embedding import embed, needs
+from causalclip.clip.tower import Tower
 from causalclip.clip.views import View, plan_views
 from causalclip.images.jpeg import compression
 from purifier.pixels import to_array

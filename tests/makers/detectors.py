@@ -13,8 +13,9 @@ from PIL import Image
 
 from causalclip.calibration import Calibration
 from causalclip.clip.backbones import empty_visual
+from causalclip.clip.embedding import part_widths
 from causalclip.clip.int8_towers import OUTLIERS
-from causalclip.clip.tower import Tower, part_widths
+from causalclip.clip.tower import Tower
 from causalclip.clip.views import ViewType
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 from causalclip.detector import Detector, DetectorConfig

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import Tower, embed, needs, part_widths, patch_total
+from causalclip.clip.embedding import embed, needs, part_widths, patch_total
+from causalclip.clip.tower import Tower
 from causalclip.device import mixed_precision
 from training.detector.augmentation import (
     Augmentation,
@@ -176,8 +177,8 @@ def compute_features(
 
     Args:
         records: N pictures; root: of their paths.
-        parts: of the embedding (causalclip.clip.tower); each choice of them has a file of its own
-            in `cache`.
+        parts: of the embedding (causalclip.clip.embedding); each choice of them has a file of its
+            own in `cache`.
         device: that computes; None for the processor.
     """
     file = _compute(

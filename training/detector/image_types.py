@@ -8,9 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from causalclip.calibration import owner_shares, threshold_within, upper_bound
 from causalclip.image_type import ImageTypeClassifier
 from causalclip.method import CausalHead
+from training.detector.bands import owner_shares, threshold_within, upper_bound
 from training.detector.data import LIKE, Record
 from training.detector.fitting import start_at_ridge
 

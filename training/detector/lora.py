@@ -32,7 +32,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from tqdm import tqdm
 
 from causalclip.clip.backbones import ASSETS, LOCAL, load_tower
-from causalclip.clip.tower import Tower, embed, needs, part_widths
+from causalclip.clip.embedding import embed, needs, part_widths
+from causalclip.clip.tower import Tower
 from causalclip.clip.weights import save_shards
 from causalclip.device import mixed_precision
 from causalclip.method import CausalHead, causal_loss

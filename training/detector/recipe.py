@@ -15,13 +15,14 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from tqdm import tqdm
 
-from causalclip.calibration import Calibration, choose_bands, fit_logistic
+from causalclip.calibration import Calibration
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import needs, part_widths
+from causalclip.clip.embedding import needs, part_widths
 from causalclip.clip.views import ViewType
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
 from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
+from training.detector.bands import choose_bands, fit_logistic
 from training.detector.data import (
     LIKE,
     Record,
@@ -50,7 +51,7 @@ DEFAULT_CONFIG = CONFIGS / "causal.json"  # what `train` makes by itself: the he
 class Recipe:
     """Settings of a training run, as the files in training/configs/ hold them.
 
-    parts: of the embedding (causalclip.clip.tower). augmentations: of each picture
+    parts: of the embedding (causalclip.clip.embedding). augmentations: of each picture
     (training.detector.augmentation).
     windows: at native scale that are looked at beside the squares, at most; share: of the verdict
     that is theirs.

@@ -13,8 +13,8 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
 from causalclip.clip.backbones import empty_visual, load_tower
+from causalclip.clip.embedding import contributions, embed
 from causalclip.clip.runtime import UnknownRuntime, choose_runtime
-from causalclip.clip.tower import contributions, embed
 from causalclip.clip.weights import INT8, SHARD_BYTES, load_weights, quantize, save_shards
 from causalclip.paths import ASSETS, WeightsMissing
 from tests.makers.detectors import views, write_tower

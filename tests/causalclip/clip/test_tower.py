@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from causalclip.clip.tower import contributions, embed, needs, parse_part, part_widths, patch_total
+from causalclip.clip.embedding import (
+    contributions,
+    embed,
+    needs,
+    parse_part,
+    part_widths,
+    patch_total,
+)
 from causalclip.clip.views import MAX_SQUARES, WINDOWS, plan_views, render
 from tests.makers.detectors import tiny_tower, views, write_int8_tower
 

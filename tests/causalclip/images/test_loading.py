@@ -22,7 +22,8 @@ from causalclip.examination.stability import encode as reencode
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
 from causalclip.images.formats import ImageError, ImageTooLarge, ImageTooSmall, UnsupportedImage
-from causalclip.images.loading import clip_box, cut, load_image, read_box
+from causalclip.images.loading import load_image
+from causalclip.images.parts import clip_box, cut, read_box
 from causalclip.images.subimages import find_pictures
 from causalclip.provenance.reading import read_provenance
 from tests.makers import pictures

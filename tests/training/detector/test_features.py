@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from causalclip.clip.tower import contributions, embed, needs
+from causalclip.clip.embedding import contributions, embed, needs
 from causalclip.detector import Detector
 from causalclip.device import NoDevice, choose_device
 from causalclip.method import LossWeights, causal_loss

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import embed, needs
+from causalclip.clip.embedding import embed, needs
 from tests.makers.detectors import gridded, views, write_tower
 from training.detector.data import BadManifest, Record, assign_folds
 from training.detector.lora import INDEX, LoraRun, PackedPictures, fit, pack

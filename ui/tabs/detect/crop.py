@@ -16,7 +16,8 @@ import gradio as gr
 from PIL import Image
 
 from causalclip.images.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
-from causalclip.images.loading import clip_box, cut, load_image, words
+from causalclip.images.loading import load_image
+from causalclip.images.parts import clip_box, cut, place_words
 from causalclip.images.subimages import find_pictures
 from causalclip.languages import ENGLISH, N_, _, ended, speaking
 from causalclip.report import card
@@ -132,7 +133,7 @@ class CropSection:
             box = clip_box(_pixels(percent, width, height), width, height)
         except ImageError as error:
             return {self.said: _status(escape(str(error)))}
-        return {self.said: f"<p class='cc-small'>{ended(words(box, width, height))}</p>"}
+        return {self.said: f"<p class='cc-small'>{ended(place_words(box, width, height))}</p>"}
 
 
 def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:

@@ -1,0 +1,252 @@
+"""Which points two pictures have in common, and how one lies over the other by them.
+
+SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT") first, ORB where it
+finds too little; MAGSAC++ (Barath et al., CVPR 2020, through OpenCV) for the homography; each on
+the picture and on its mirror image. Two photographs of one place from two points do not lie over
+each other by a homography, but every point of one lies on a line of the other (epipolar geometry;
+Hartley and Zisserman, Multiple View Geometry, chapter 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+SEARCHED_SIDE = 1000  # px on the long side of what is searched for points
+MIN_SIDE = 480  # px: a smaller picture is enlarged to it, or it has too few points
+MIN_SHORT_SIDE = 8  # px of the short side of what is searched: a banner has no points
+POINTS, CONTRAST = 3000, 0.02
+RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2004)
+MAX_ERROR = 3.0  # px at SEARCHED_SIDE: how far a point may land from its match
+MIN_MATCHES = 12  # matches below which no homography is tried
+ENOUGH_MATCHES = 40  # matches that agree, with which nothing else is tried
+# Of the points of the picture that has fewer: below it the mirror image is tried, too, as a room is
+# nearly its own.
+CLEAR_SHARE = 1 / 3
+# Of two points of view: more and fainter points than for a copy, as few of a place are seen from
+# both sides.
+EPIPOLAR_POINTS, EPIPOLAR_CONTRAST = 4000, 0.01
+EPIPOLAR_NEAR = 1.5  # px at SEARCHED_SIDE, from a point to its line
+EPIPOLAR_LEAST = 8  # matches below which no geometry is tried
+
+Method = Literal["SIFT", "ORB"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How `b` lies over `a`.
+
+    Attributes:
+        homography: [3, 3], from pixels of b (mirrored first, if `mirrored`) to pixels of a.
+        mirrored: left and right are exchanged.
+        inliers: how many matches agree with it.
+        share: of all matches, that agree.
+        spread: the area of their hull, as a share of the smaller picture.
+        method: whose points they are.
+    """
+
+    homography: np.ndarray
+    mirrored: bool
+    inliers: int
+    share: float
+    spread: float
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class Keypoints:
+    """Distinct points of a picture. places: [N, 2], in px of what was searched. descriptors:
+    [N, D]."""
+
+    places: np.ndarray
+    descriptors: np.ndarray
+
+
+class KeypointIndex:
+    """A picture at search size, and its points, which are searched for once, however many pictures
+    it is laid over.
+
+    Args:
+        pixels: uint8 RGB [H, W, 3].
+    """
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.grey, self.zoom = search_image(pixels)
+        self._keypoints: dict[tuple[Method, bool], Keypoints] = {}
+
+    def points(self, method: Method, *, mirrored: bool = False) -> Keypoints:
+        """Return the points of the picture, or of its mirror image."""
+        if (method, mirrored) not in self._keypoints:
+            grey = np.ascontiguousarray(self.grey[:, ::-1]) if mirrored else self.grey
+            self._keypoints[method, mirrored] = find_keypoints(grey, method)
+        return self._keypoints[method, mirrored]
+
+
+def place(a: KeypointIndex, b: KeypointIndex) -> Placement | None:
+    """Return the best placement of one picture over another; None where nothing agrees."""
+    best: Placement | None = None
+    methods: tuple[Method, ...] = ("SIFT", "ORB")
+    area = min(a.grey.size, b.grey.size)
+    for method in methods:
+        points_a = a.points(method)
+        for mirrored in (False, True):
+            points_b = b.points(method, mirrored=mirrored)
+            placement = _fit(points_a, points_b, method, mirrored, area)
+            if placement and (best is None or placement.inliers > best.inliers):
+                best = placement
+            needed: float = ENOUGH_MATCHES
+            if not mirrored:
+                fewer = min(len(points_a.places), len(points_b.places))
+                needed = max(needed, CLEAR_SHARE * fewer)
+            if best and best.inliers >= needed:
+                return _at_own_sizes(best, a.zoom, b.zoom)
+    return _at_own_sizes(best, a.zoom, b.zoom) if best else None
+
+
+def _at_own_sizes(placement: Placement, zoom_a: float, zoom_b: float) -> Placement:
+    """Return the placement between the pictures at their own sizes."""
+    to_search = np.diag([zoom_b, zoom_b, 1])
+    from_search = np.diag([1 / zoom_a, 1 / zoom_a, 1])
+    homography = from_search @ placement.homography @ to_search
+    return replace(placement, homography=homography / homography[2, 2])
+
+
+def search_image(pixels: np.ndarray, *, smallest: int = MIN_SIDE) -> tuple[np.ndarray, float]:
+    """Return the luminance at search size, its contrast evened out, and the zoom that took it
+    there."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    zoom = search_zoom(grey.shape, smallest=smallest)
+    if zoom != 1:
+        # a banner gets that narrow
+        size = max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
+    return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
+
+
+def search_zoom(shape: tuple[int, ...], *, smallest: int = MIN_SIDE) -> float:
+    """Return the zoom at which a picture of that shape (rows, columns) is searched."""
+    long = max(shape[:2])
+    return min(SEARCHED_SIDE, max(smallest, long)) / long
+
+
+def find_keypoints(
+    grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST
+) -> Keypoints:
+    """Find the most distinct points of a picture.
+
+    Args:
+        grey: uint8 [H, W].
+        method: how they are found.
+        points: how many at most.
+        contrast: what a SIFT point must have at least.
+    """
+    none = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
+    if min(grey.shape) < MIN_SHORT_SIDE:  # SIFT's own octaves get down to nothing there
+        return none
+    finder: Any = (
+        cv2.SIFT.create(nfeatures=points, contrastThreshold=contrast)
+        if method == "SIFT"
+        else cv2.ORB.create(points)
+    )
+    points_found, descriptors = finder.detectAndCompute(grey, None)
+    if descriptors is None:
+        return none
+    if method == "SIFT":  # Hellinger's kernel
+        descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))
+    return Keypoints(np.array([point.pt for point in points_found], np.float32), descriptors)
+
+
+def _fit(a: Keypoints, b: Keypoints, method: Method, mirrored: bool, area: int) -> Placement | None:
+    """Fit a homography to the matches; None where too few agree. area: of the smaller picture."""
+    norm = cv2.NORM_L2 if method == "SIFT" else cv2.NORM_HAMMING
+    pairs = matches(a.descriptors, b.descriptors, norm)
+    if len(pairs) < MIN_MATCHES:
+        return None
+    places_a = a.places[pairs[:, 0]]
+    places_b = b.places[pairs[:, 1]]
+    cv2.setRNGSeed(0)  # the same two pictures get the same answer
+    homography, agreeing = cv2.findHomography(
+        places_b, places_a, cv2.USAC_MAGSAC, MAX_ERROR, maxIters=5000, confidence=0.999
+    )
+    if homography is None or agreeing is None or agreeing.sum() < MIN_MATCHES // 2:
+        return None
+    inliers = agreeing.ravel().astype(bool)
+    hulls = [cv2.contourArea(cv2.convexHull(p[inliers])) for p in (places_a, places_b)]
+    return Placement(
+        homography=homography,
+        mirrored=mirrored,
+        inliers=int(inliers.sum()),
+        share=float(inliers.mean()),
+        spread=max(hulls) / area,
+        method=method,
+    )
+
+
+def matches(a: np.ndarray, b: np.ndarray, norm: int) -> np.ndarray:
+    """Return rows of (point of a, point of b), [M, 2]: nearest to each other, and clearly nearer
+    than the second best."""
+    if len(a) < 2 or len(b) < 2:
+        return np.zeros((0, 2), int)
+    matcher = cv2.BFMatcher(norm)
+    to_b = _clear_matches(matcher, a, b)
+    to_a = _clear_matches(matcher, b, a)
+    mutual = [(i, j) for i, j in to_b.items() if to_a.get(j) == i]
+    return np.array(mutual, int).reshape(-1, 2)
+
+
+def _clear_matches(matcher: Any, source: np.ndarray, target: np.ndarray) -> dict[int, int]:
+    """Return each source point's match, where that is clearly nearer than the second best."""
+    return {
+        best.queryIdx: best.trainIdx
+        for best, second in matcher.knnMatch(source, target, k=2)
+        if best.distance < RATIO * second.distance
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Epipolar:
+    """How well two pictures agree with two views of one rigid scene.
+
+    Attributes:
+        inliers: how many matches agree with one geometry.
+        share: of all matches, that agree.
+        spread: the area of their hull, as a share of the picture where that is smaller.
+    """
+
+    inliers: int
+    share: float
+    spread: float
+
+
+NOTHING = Epipolar(0, 0.0, 0.0)
+
+
+def epipolar(a: np.ndarray, b: np.ndarray) -> Epipolar:
+    """Return how well the points of two pictures, uint8 RGB [H, W, 3] each, agree with two views of
+    one rigid scene."""
+    greys = [search_image(pixels, smallest=SEARCHED_SIDE)[0] for pixels in (a, b)]
+    first, second = (
+        find_keypoints(grey, "SIFT", points=EPIPOLAR_POINTS, contrast=EPIPOLAR_CONTRAST)
+        for grey in greys
+    )
+    pairs = matches(first.descriptors, second.descriptors, cv2.NORM_L2)
+    if len(pairs) < EPIPOLAR_LEAST:
+        return NOTHING
+    places = first.places[pairs[:, 0]], second.places[pairs[:, 1]]
+    cv2.setRNGSeed(0)  # the same two pictures get the same answer
+    geometry, agreeing = cv2.findFundamentalMat(
+        places[1], places[0], cv2.USAC_MAGSAC, EPIPOLAR_NEAR, 0.999, 10000
+    )
+    if geometry is None or agreeing is None:
+        return NOTHING
+    inliers = agreeing.ravel().astype(bool)
+    if not inliers.any():
+        return NOTHING
+    spread = min(
+        cv2.contourArea(cv2.convexHull(points[inliers])) / grey.size
+        for points, grey in zip(places, greys, strict=True)
+    )
+    return Epipolar(int(inliers.sum()), float(inliers.mean()), spread)
