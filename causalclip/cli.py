@@ -218,10 +218,10 @@ def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path
     place = "".join(f"-{at}" for at in x.part.box) if x.part else ""
     stem = f"{path.stem}-{x.sha256[:8]}{place}"
     if heatmap_dir:
-        from causalclip.maps.attribution import face
+        from causalclip.maps.captions import caption
         from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
 
-        draw_map(x.drawing, beside=face(x.drawing)).save(heatmap_dir / f"{stem}.png")
+        draw_map(x.drawing, beside=caption(x.drawing)).save(heatmap_dir / f"{stem}.png")
     if report_dir:
         from causalclip.report.document import save_reports
 

@@ -289,11 +289,10 @@ class Examination:
 
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
-        from causalclip.maps.attribution import (
-            control,
-            tied_to_no_place,  # maps are of no use to a line on a terminal
-            unknown_share,
-        )
+        # Maps are of no use to a line on a terminal.
+        from causalclip.maps.attribution import unlocalised_share
+        from causalclip.maps.captions import control
+        from causalclip.maps.low_information import unknown_share
 
         detection = self.detection
         rates, unanswered = error_rates(detection.measured_as), detection.band == NO_ANSWER
@@ -321,8 +320,8 @@ class Examination:
             **{name: getattr(self, name) for name in FILE},
             "part": asdict(self.part) if self.part else None,
             "notes": list(self.notes),
-            "tied_to_no_place": tied_to_no_place(detection),
-            "map_cannot_know": unknown_share(detection, self.drawing.unknowable),
+            "tied_to_no_place": unlocalised_share(detection),
+            "map_cannot_know": unknown_share(detection, self.drawing.low_information),
             "map_control": control(),
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "head": detection.head,

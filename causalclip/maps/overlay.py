@@ -24,8 +24,9 @@ from causalclip.maps.attribution import (
     picture_map,
     seams,
     seen,
-    tied_to_no_place,
+    unlocalised_share,
 )
+from causalclip.maps.low_information import low_information
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -52,14 +53,16 @@ Boxes = tuple[tuple[float, float, float, float], ...]
 class Drawing:
     """What drawing a map needs, small enough to keep for a session.
 
-    picture: uint8 RGB [h, w, 3], at drawing size. unknowable: bool [rows, columns], where the map
-    cannot know (`unknowable`); None where nobody looked. boxes: of visible marks, as shares of
-    width and height.
+    Attributes:
+        picture: uint8 RGB [h, w, 3], at drawing size.
+        detection: whose map is drawn.
+        low_information: bool [rows, columns], where the map cannot know; None where nobody looked.
+        boxes: of visible marks, as shares of width and height.
     """
 
     picture: np.ndarray
     detection: Detection
-    unknowable: np.ndarray | None = None
+    low_information: np.ndarray | None = None
     boxes: Boxes = ()
 
 
@@ -80,15 +83,13 @@ def shrink(pixels: np.ndarray, *, side: int = DRAWN_SIDES[0]) -> np.ndarray:
 def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> Drawing:
     """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of
     its marks."""
-    from causalclip.maps.attribution import unknowable
-
     small = Image.fromarray(shrink(pixels))
     long = max(small.size)
     if long < DRAWN_SIDES[1]:  # or the colour bar's words would be too small to read
         small = small.resize(
             canvas_size(*small.size, side=DRAWN_SIDES[1]), Image.Resampling.BICUBIC
         )
-    return Drawing(np.asarray(small), detection, unknowable(pixels), boxes)
+    return Drawing(np.asarray(small), detection, low_information(pixels), boxes)
 
 
 def draw_layer(
@@ -128,7 +129,7 @@ def draw_layer(
     colour.putpalette(_palette().tobytes())
     layer = colour.convert("RGB")
     # a root: a tenth that has a place is seen
-    strength = math.sqrt(1 - tied_to_no_place(detection)) if fade else 1.0
+    strength = math.sqrt(1 - unlocalised_share(detection)) if fade else 1.0
     layer.putalpha(index.point(_alpha(round(opacity * strength, 3))))
     _hatch(layer, drawing, strength)
     if smooth:
@@ -152,7 +153,7 @@ def draw_map(
         frame: mark the corners of the windows.
         bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as
             `drawing.picture`.
-        beside: lines of words below the bar, such as causalclip.maps.attribution.face.
+        beside: lines of words below the bar, such as causalclip.maps.captions.caption.
         scale, options: of draw_layer.
     """
     over = Image.fromarray(drawing.picture)
@@ -207,11 +208,9 @@ def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
     strength: of the stripes, in [0, 1].
     """
     hatched = _unseen(layer.size, drawing.detection)
-    if drawing.unknowable is not None:
-        place = Image.fromarray(drawing.unknowable.astype(np.uint8) * 255).resize(
-            layer.size, Image.Resampling.NEAREST
-        )
-        hatched |= np.asarray(place) > 0
+    if drawing.low_information is not None:
+        grid = Image.fromarray(drawing.low_information.astype(np.uint8) * 255)
+        hatched |= np.asarray(grid.resize(layer.size, Image.Resampling.NEAREST)) > 0
     if not hatched.any():
         return
     y, x = np.ogrid[: layer.height, : layer.width]

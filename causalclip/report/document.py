@@ -30,7 +30,8 @@ from causalclip.examination.headline import tone_of
 from causalclip.examination.messages import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
-from causalclip.maps.attribution import hatched, is_telling
+from causalclip.maps.attribution import is_telling
+from causalclip.maps.captions import hatched
 from causalclip.report.pictures import data_url, draw_thumbnail
 from causalclip.report.templates import render, render_page
 
@@ -83,7 +84,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         maps=maps,
         thumbnail=draw_thumbnail(x.drawing.picture),
         label=label_html(Label(), x.examined),
-        hatched=hatched(x.detection, x.drawing.unknowable),
+        hatched=hatched(x.detection, x.drawing.low_information),
     )
 
 

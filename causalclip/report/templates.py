@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from causalclip.examination import messages
 from causalclip.examination.cautions import SHORT, history_words
 from causalclip.languages import _, decimal, ended, in_turn, is_rtl, number
-from causalclip.maps import attribution as map_words
+from causalclip.maps import captions
 from causalclip.paths import shipped_folder
 from causalclip.provenance.reading import OF_WHOLE
 
@@ -31,7 +31,7 @@ FUNCTIONS = (
 )
 CONSTANTS: dict[str, Any] = {
     "words": messages,
-    "map_words": map_words,
+    "captions": captions,
     "EMPTY": "\N{WHITE CIRCLE}",
     "OF_WHOLE": OF_WHOLE,
     "SHORT": SHORT,

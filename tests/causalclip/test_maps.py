@@ -14,18 +14,10 @@ from causalclip.calibration import sigmoid
 from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import channels as explorer
-from causalclip.maps.attribution import (
-    Reason,
-    is_telling,
-    lay,
-    picture_map,
-    placed,
-    reasons,
-    seen,
-    too_little,
-    unknowable,
-)
+from causalclip.maps.attribution import is_telling, lay, picture_map, placed, seen
+from causalclip.maps.captions import too_little
 from causalclip.maps.channels import mean_mask
+from causalclip.maps.low_information import Reason, low_information, reasons
 from causalclip.maps.overlay import (
     OPACITY,
     STRIPED,
@@ -318,9 +310,9 @@ def lower(grid: np.ndarray) -> float:
 
 
 def test_where_there_is_grain_the_map_may_know() -> None:
-    assert not unknowable(noisy()).any()
+    assert not low_information(noisy()).any()
     for name in ("coffee", "chelsea"):
-        assert unknowable(getattr(data, name)()).mean() < 0.02, name
+        assert low_information(getattr(data, name)()).mean() < 0.02, name
 
 
 @pytest.mark.parametrize(("level", "reason"), [(120, "flat"), (255, "blown out"), (0, "black")])
@@ -330,8 +322,8 @@ def test_what_has_no_detail_is_found_where_it_is(level: int, reason: Reason) -> 
     found = reasons(pixels)
     assert upper(found[reason]) > 0.9
     assert lower(found[reason]) < 0.05
-    assert upper(unknowable(pixels)) > 0.9
-    assert lower(unknowable(pixels)) < 0.05
+    assert upper(low_information(pixels)) > 0.9
+    assert lower(low_information(pixels)) < 0.05
 
 
 # On the map ---------------------------------------------------------------------------------------
@@ -345,7 +337,7 @@ def drawing() -> Drawing:
 
 
 def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
-    both = replace(drawing, unknowable=None), drawing
+    both = replace(drawing, low_information=None), drawing
     plain, drawn = (np.asarray(draw_layer(one, smooth=False, fade=False)) for one in both)
     rows = len(drawn)
     assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])

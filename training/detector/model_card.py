@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.detector import DetectorConfig
-from causalclip.maps.attribution import SHARED_MASK_MEANING, SHARES_THE_LABEL
+from causalclip.maps.captions import SHARED_MASK_MEANING, SHARES_THE_LABEL
 from causalclip.maps.channels import PASSES
 from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
 from training.detector.data import Record

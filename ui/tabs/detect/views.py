@@ -17,16 +17,8 @@ from markupsafe import Markup
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number, percent
-from causalclip.maps.attribution import (
-    control,
-    explains,
-    hatched,
-    lay,
-    placed,
-    seen,
-    too_little,
-    unplaced,
-)
+from causalclip.maps.attribution import lay, placed, seen, unplaced
+from causalclip.maps.captions import control, explains, hatched, too_little
 from causalclip.maps.overlay import draw_layer
 from causalclip.report import card
 from causalclip.report.pictures import data_url
@@ -72,7 +64,7 @@ def layer(drawing: Drawing) -> str:
         "alt": map_words(detection) if mapped else "",
         "parts": json.dumps(_parts(detection), ensure_ascii=False) if mapped else "",
         "explains": explains(detection),
-        "hatched": hatched(detection, drawing.unknowable),
+        "hatched": hatched(detection, drawing.low_information),
         "too_little": too_little(detection) if mapped else "",
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER, WHY_NO_ANSWER, score_texts
 from causalclip.examination.messages import score_text as score
 from causalclip.languages import N_, _, decimal, ngettext, number, percent
-from causalclip.maps.attribution import (
+from causalclip.maps.attribution import placed, unplaced
+from causalclip.maps.captions import (
     MASK_MEANING,
     SHARED_MASK_MEANING,
     SHARES_THE_LABEL,
     explains,
     hatched,
-    placed,
-    unplaced,
 )
 from causalclip.maps.channels import (
     DRAWS,
@@ -112,7 +111,7 @@ def scores_alone(detection: Detection) -> str:
 
 def legend(drawing: Drawing) -> str:
     """How the map is read, and what it cannot show."""
-    known = hatched(drawing.detection, drawing.unknowable) if drawing.unknowable is not None else ""
+    known = hatched(drawing.detection, drawing.low_information)
     ends = [f"<span dir='auto'>{_(end)}</span>" for end in TOWARDS]
     bar = "<i></i>".join(ends)
     return (

@@ -1,0 +1,126 @@
+"""Where a map of a verdict cannot know: places without the fine detail that generators and cameras
+leave traces in.
+
+Where a place has none (flat), or has lost it to the ends of the scale (blown
+out, black) or to compression, a map's level is the model's guess from around it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from causalclip.images.jpeg import BLOCK, block_grid, luminance
+from causalclip.maps.attribution import seen
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+Reason = Literal["flat", "blown out", "black", "too compressed"]
+CELL, CELLS = 16, 96  # px of a cell's side at least, and cells on the long side at most
+# px of a cell's height that are read at most, so that 50 million pixels cost little more than one
+READ = 24
+# of a cell's pixels whose curvature is no more than rounding leaves (1 level): then it is flat
+QUIET = 0.9
+BRIGHT, DARK = 250, 5  # levels of luminance from which, and up to which, nothing is left of a pixel
+LOST = 0.5  # of a cell's pixels that are at an end of the scale
+# the steps across the borders of blocks against all others, of a place and its neighbours, from
+# which compression has left nothing but blocks
+BLOCKED = 2.0
+
+
+def low_information(pixels: np.ndarray) -> np.ndarray:
+    """Return where a map of a picture, uint8 RGB [H, W, 3], cannot know.
+
+    Returns:
+        bool [rows, columns], a grid over all of the picture.
+    """
+    return np.any(list(reasons(pixels).values()), axis=0)
+
+
+def unknown_share(detection: Detection, grid: np.ndarray | None) -> float:
+    """Return the share of the picture, in [0, 1], of which its map cannot know.
+
+    grid: `low_information` of the picture; what lies outside every view counts, too. None where
+    nobody looked: then the share is 0.
+    """
+    if grid is None:
+        return 0.0
+    rows, columns = grid.shape
+    return float((grid | ~seen(detection, columns=columns, rows=rows)).mean())
+
+
+def reasons(pixels: np.ndarray) -> dict[Reason, np.ndarray]:
+    """Return each reason's places in a picture, uint8 RGB [H, W, 3]: bool [rows, columns] each."""
+    # 1. What each cell is like
+    down, across = (_edges(side, max(pixels.shape[:2])) for side in pixels.shape[:2])
+    phase = block_grid(pixels)
+    rows = [
+        _measure_row(pixels, top, bottom, across, phase) for top, bottom in itertools.pairwise(down)
+    ]
+    quiet, bright, dark, border, inner = np.moveaxis(np.array(rows), 1, 0)
+
+    # 2. Where that leaves nothing to judge
+    blocked = (_neighbourhood_mean(border) + 0.25) / (_neighbourhood_mean(inner) + 0.25) >= BLOCKED
+    return {
+        "flat": _majority(quiet >= QUIET),
+        "blown out": bright >= LOST,
+        "black": dark >= LOST,
+        "too compressed": _majority(blocked) if phase else np.zeros_like(quiet, bool),
+    }
+
+
+def _edges(side: int, long: int) -> np.ndarray:
+    """Return where cells begin and end along a side, in px."""
+    cells = max(1, min(CELLS, long // CELL) * side // long)
+    return np.linspace(0, side, cells + 1).astype(int)
+
+
+def _measure_row(
+    pixels: np.ndarray, top: int, bottom: int, across: np.ndarray, phase: tuple[int, int] | None
+) -> np.ndarray:
+    """Measure a row of cells.
+
+    Returns:
+        [5, columns]: the shares that are quiet, bright and dark; the mean step across the borders
+        of blocks, and elsewhere.
+    """
+    strip = luminance(pixels[top : min(bottom, top + READ)]).astype(np.int16)
+
+    # 1. Where the luminance bends more than by rounding
+    curved = np.ones(strip.shape, bool)
+    curved[:, 1:-1] = np.abs(np.diff(strip, n=2, axis=1)) > 1
+    curved[1:-1] |= np.abs(np.diff(strip, n=2, axis=0)) > 1
+    curved[:, [0, -1]] = curved[:, [1, -2]]
+
+    # 2. The steps from column to column, and which of them cross the border of a block
+    steps = np.abs(np.diff(strip, axis=1)).mean(0)
+    steps = np.append(steps, steps[-1:])
+    borders = np.zeros(strip.shape[1], bool)
+    borders[(phase or (0, 0))[1] :: BLOCK] = True
+
+    # 3. Cell by cell
+    planes = (~curved).mean(0), (strip >= BRIGHT).mean(0), (strip <= DARK).mean(0)
+    shares = [_mean(plane, across, np.ones(len(plane))) for plane in planes]
+    return np.array([*shares, _mean(steps, across, borders), _mean(steps, across, ~borders)])
+
+
+def _mean(values: np.ndarray, across: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of columns in each cell, [columns]."""
+    weight = weights.astype(float)
+    total = np.add.reduceat(values * weight, across[:-1])
+    return np.asarray(total / np.maximum(np.add.reduceat(weight, across[:-1]), 1e-9))
+
+
+def _neighbourhood_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean of each cell and its neighbours."""
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter(values, 3, mode="nearest"))
+
+
+def _majority(cells: np.ndarray) -> np.ndarray:
+    """Return cells as most of their neighbours are, so that no single ones stand out."""
+    return _neighbourhood_mean(cells.astype(float)) > 0.5
