@@ -30,7 +30,7 @@ from causalclip.cli_helpers import (
     Model,
     ProfileFile,
     chosen_model,
-    held_to,
+    named_profile,
 )
 from causalclip.images.formats import MAX_BYTES, ImageError, too_many_bytes
 from causalclip.languages import ENGLISH, N_, _, ngettext, number, speaking
@@ -93,7 +93,7 @@ def archive(
                 Path(chosen_model(model, head)).resolve(),
                 workers=workers,
                 address=address,
-                profile=held_to(profile),
+                profile=named_profile(profile),
             )
         except (ArchiveError, WeightsMissing, BadProfile) as problem:
             typer.echo(str(problem), err=True)

@@ -1,5 +1,4 @@
-"""python -m causalclip detect | mcp | explain | compare | archive | calibrate | train | evaluate |
-data"""
+"""python -m causalclip detect | explain | compare | calibrate | archive | mcp"""
 
 from __future__ import annotations
 
@@ -7,28 +6,25 @@ import json
 import sys
 from collections.abc import Callable
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
-from typer.core import TyperGroup
 
 from causalclip.cli_helpers import (
     DONE,
     REFUSED,
     TABLE,
+    Elsewhere,
     Head,
     Lang,
-    Lines,
     Model,
     ProfileFile,
     chosen_model,
-    explained,
-    explained_claims,
-    held_to,
+    group_with,
     load_detector,
+    named_profile,
     told,
     walk,
 )
@@ -41,38 +37,17 @@ from causalclip.reference import BadProfile
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector
     from causalclip.examination.result import Examination
+    from causalclip.terminal import Lines
 
-# commands whose modules are imported only for them: name -> module, function, --help's last lines
 ELSEWHERE = {
-    "archive": ("causalclip.archive", "archive", None),
-    "calibrate": ("causalclip.calibrate", "calibrate", TABLE),
-    "explain": ("causalclip.report.explain", "explain", TABLE),
-    "compare": ("causalclip.report.comparison", "compare", TABLE),
-    "mcp": ("causalclip.mcp", "mcp", None),
+    "archive": Elsewhere("causalclip.archive", "archive"),
+    "calibrate": Elsewhere("causalclip.calibrate", "calibrate", TABLE),
+    "explain": Elsewhere("causalclip.report.explain", "explain", TABLE),
+    "compare": Elsewhere("causalclip.report.comparison", "compare", TABLE),
+    "mcp": Elsewhere("causalclip.mcp", "mcp"),
 }
-
-
-class Commands(TyperGroup):
-    """The commands of this module, and those of ELSEWHERE."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*ELSEWHERE, *super().list_commands(ctx)]
-
-    def get_command(self, ctx: Any, name: str) -> Any:
-        if name not in ELSEWHERE:
-            return super().get_command(ctx, name)
-        module, function, epilog = ELSEWHERE[name]
-        found = getattr(import_module(module), function)
-        commands = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
-        if found is not commands:
-            commands.command(epilog=epilog)(found)
-        command = typer.main.get_command(commands)
-        command.name = name
-        return command
-
-
 app = typer.Typer(
-    cls=Commands,
+    cls=group_with(ELSEWHERE),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -131,9 +106,10 @@ def detect(
 
     Without stability, the copies are not tested, which can turn an answer into inconclusive.
     """
+    # 1. What was asked for, checked before the model is loaded
     model = chosen_model(model, head)
     with told(BadProfile):
-        held_to(profile)
+        named_profile(profile)
     with told(ValueError), speaking(lang):
         part = read_box(crop) if crop else None
     files = list(walk(paths))
@@ -143,31 +119,35 @@ def detect(
     with told(OSError):
         for folder in filter(None, (heatmap_dir, report_dir)):
             folder.mkdir(parents=True, exist_ok=True)
-    # by the first picture that can be read
+
+    # 2. The pictures, one by one; the first one that can be read loads the model
+    from causalclip.terminal import Lines  # half a second of imports
+
     load = cache(partial(load_detector, model, profile=profile))
     tested = as_json or stability or report_dir is not None
-    judge, refused = partial(_judge, load, crop=part, stability=tested), not files
+    refused = not files
     with speaking(lang):
         lines = Lines(files, tested=tested)
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
         with speaking(lang):
-            judged = judge(path)
-            _print(path, judged, lines, as_json=as_json, explain=explain)
-            if not (unjudged := isinstance(judged, str) or bool(judged.problem)):
-                _save(path, judged, heatmap_dir, report_dir)
-        refused = refused or unjudged
+            outcome = _examine(load, path, crop=part, stability=tested)
+            _print(path, outcome, lines, as_json=as_json, explain=explain)
+            if isinstance(outcome, str) or outcome.problem:
+                refused = True
+            else:
+                _save(path, outcome, heatmap_dir, report_dir)
     raise typer.Exit(REFUSED if refused else DONE)
 
 
-def _judge(
+def _examine(
     load: Callable[[], Detector],
     path: Path,
     *,
     stability: bool,
     crop: tuple[float, float, float, float] | None,
 ) -> Examination | str:
-    """A picture's examination, or that of a part of it; what its file says where the pixels cannot
-    be judged; or the sentence that says why there is neither."""
+    """Return a picture's examination, or that of a part of it; what its file says where the pixels
+    cannot be judged; or the sentence that says why there is neither."""
     from causalclip.images.sandbox import warm_up
 
     warm_up()  # beside the model's own seconds
@@ -187,31 +167,33 @@ def _judge(
 
 
 def _print(
-    path: Path, judged: Examination | str, lines: Lines, *, as_json: bool, explain: bool
+    path: Path, outcome: Examination | str, lines: Lines, *, as_json: bool, explain: bool
 ) -> None:
+    from causalclip.terminal import explained, explained_claims
+
     name = spelt(str(path))
     with tqdm.external_write_mode(sys.stdout):
         if as_json:
-            typer.echo(json.dumps({"path": str(path)} | _plain(judged)))
-        elif isinstance(judged, str):
+            typer.echo(json.dumps({"path": str(path)} | _plain(outcome)))
+        elif isinstance(outcome, str):
             typer.echo(lines.refused(path))
-            typer.echo(f"{name}: {judged}", err=True)
-        elif judged.problem:
-            said = f"{name}: {explained_claims(judged)}"
-            typer.echo(said if explain else lines.claimed(path, judged))
+            typer.echo(f"{name}: {outcome}", err=True)
+        elif outcome.problem:
+            sentences = f"{name}: {explained_claims(outcome)}"
+            typer.echo(sentences if explain else lines.claimed(path, outcome))
             if not explain:
-                typer.echo(said, err=True)
+                typer.echo(sentences, err=True)
         else:
-            typer.echo(f"{name}: {explained(judged)}" if explain else lines.line(path, judged))
+            typer.echo(f"{name}: {explained(outcome)}" if explain else lines.line(path, outcome))
 
 
-def _plain(judged: Examination | str) -> dict[str, Any]:
-    """What --json says of a picture, but for its path."""
-    if isinstance(judged, str):
-        return {"error": judged}
-    if judged.problem:
-        return {"error": judged.problem, "examination": judged.claims_as_dict()}
-    return judged.as_dict()
+def _plain(outcome: Examination | str) -> dict[str, Any]:
+    """Return what --json says of a picture, but for its path."""
+    if isinstance(outcome, str):
+        return {"error": outcome}
+    if outcome.problem:
+        return {"error": outcome.problem, "examination": outcome.claims_as_dict()}
+    return outcome.as_dict()
 
 
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:

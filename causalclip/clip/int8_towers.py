@@ -31,12 +31,12 @@ LINEAR = "attn.in_proj", "attn.out_proj", "mlp.c_fc", "mlp.c_proj"
 
 
 class QuantisedTower(Tower):
-    """For judging alone: no gradients, no `walk`.
+    """A tower in int8 for judging alone, without gradients.
 
     What patch attributions need of the weights is here as in CompiledTower.
 
     Args:
-        visual: a skeleton, on the meta device.
+        visual: on the meta device.
         stored: the weights as the shards hold them, every matrix of a layer in int8.
         outliers: of each layer by its name, see causalclip.clip.quantised_linear.
         mean, std: of the pixels in [0, 1], a channel.
@@ -51,77 +51,59 @@ class QuantisedTower(Tower):
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
-        layers = range(len(visual.transformer.resblocks))  # type: ignore[arg-type]
-        names = [f"transformer.resblocks.{i}.{name}" for i in layers for name in LINEAR]
         visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
         super().__init__(visual, mean=mean, std=std)
-        self.linear = {}
-        for name in names:
-            # open_clip's names
-            weight = f"{name}_weight" if name.endswith("in_proj") else f"{name}.weight"
-            bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
-            matrix, scale = stored[weight + INT8], stored[weight + SCALE]
-            self.linear[name] = QuantisedLinear(matrix, scale, bias, outliers=outliers[name])
+        self.linear: dict[tuple[nn.Module, str], QuantisedLinear] = {}
+        for number, block in enumerate(self.blocks):
+            for layer in LINEAR:
+                name = f"transformer.resblocks.{number}.{layer}"
+                # open_clip's names
+                weight = f"{name}_weight" if name.endswith("in_proj") else f"{name}.weight"
+                bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
+                self.linear[block, layer] = QuantisedLinear(
+                    stored[weight + INT8], stored[weight + SCALE], bias, outliers=outliers[name]
+                )
         project_as_stored(self, stored)
 
     @property
     def runtime(self) -> Runtime:
         return "int8-avx2"
 
-    def forward(
-        self,
-        pixels: Tensor,
-        *,
-        until: int | None = None,
-        attributions: bool = False,
-        patches: bool = True,
-    ) -> Trace:
-        """As Tower's."""
-        until = until or self.layers
-        x = self.embed_pixels(pixels)
-        trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
-        for number in range(until):
-            x = self._block(
-                number,
-                x,
-                trace,
-                attributions=attributions,
-                cls_alone=number + 1 == until and not patches,
-            )
-            trace.cls.append(x[:, 0])
-            trace.patches.append(x[:, 1:])
-        for layer, kept in enumerate(trace.attributions):
-            block, added = self.blocks[layer], trace.cls[layer + 1] - trace.cls[layer]
-            trace.rests.append(added - self.project_share(block, kept.total()))
-        return trace
-
-    def _block(
-        self, number: int, x: Tensor, trace: Trace, *, attributions: bool, cls_alone: bool
-    ) -> Tensor:
-        block, name = self.blocks[number], f"transformer.resblocks.{number}."
+    def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
         B, T, D = x.shape
         H = block.attn.num_heads
-        qkv = self.linear[name + "attn.in_proj"](block.ln_1(x))
+        before = x[:, 0]
+
+        # 1. Attention
+        qkv = self.linear[block, "attn.in_proj"](block.ln_1(x))
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
-        if attributions:
-            # (B, H, T)
-            weight = (q[:, :, :1] @ k.transpose(-1, -2) * (D // H) ** -0.5).softmax(-1)[:, :, 0]
+        if trace is not None:
+            scores = q[:, :, :1] @ k.transpose(-1, -2) * (D // H) ** -0.5
+            weight = scores.softmax(-1)[:, :, 0]  # (B, H, T)
             weight[:, :, 0] = 0  # the CLS token's own share is left to the rest
             trace.attributions.append(PatchAttributions(weight, v.contiguous()))
         if cls_alone:
             q, x = q[:, :, :1], x[:, :1]
         out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
-        x = x + self.linear[name + "attn.out_proj"](out)
-        y = block.mlp.gelu(self.linear[name + "mlp.c_fc"](block.ln_2(x)))
-        return x + self.linear[name + "mlp.c_proj"](y)
+        x = x + self.linear[block, "attn.out_proj"](out)
+
+        # 2. MLP
+        y = block.mlp.gelu(self.linear[block, "mlp.c_fc"](block.ln_2(x)))
+        x = x + self.linear[block, "mlp.c_proj"](y)
+
+        # 3. The rest: what is of no patch
+        if trace is not None:
+            share = self.project_share(block, trace.attributions[-1].total())
+            trace.rests.append(x[:, 0] - before - share)
+        return x
 
 
 def read_outliers(folder: Path) -> dict[str, list[int]] | None:
-    """What `scripts/outliers.py` has written beside a tower's weights, if it has."""
+    """Read what `scripts/outliers.py` has written beside a tower's weights; None if it has not."""
     file = folder / OUTLIERS
-    outliers: dict[str, list[int]] | None = (
-        json.loads(file.read_text())["channels"] if file.is_file() else None
-    )
+    if not file.is_file():
+        return None
+    outliers: dict[str, list[int]] = json.loads(file.read_text())["channels"]
     return outliers
 
 

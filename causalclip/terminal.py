@@ -1,0 +1,191 @@
+"""A picture's examination as text for a terminal: a line in columns, or a few sentences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from causalclip.examination.cautions import SHORT
+from causalclip.examination.headline import BRIEF
+from causalclip.examination.messages import (
+    NO_ANSWER,
+    TONE,
+    WHAT_TO_DO,
+    WHY_NO_ANSWER,
+    Tone,
+    digits_for,
+    score_texts,
+)
+from causalclip.examination.result import HALVED
+from causalclip.images.formats import shortened, spelt
+from causalclip.languages import N_, _, decimal, ended
+
+if TYPE_CHECKING:
+    from causalclip.examination.result import Examination
+
+MAX_LINE = 100  # characters of a line
+COLUMN_GAP = "  "
+SCORE_WIDTH = 6  # a score next to a threshold has more digits
+SHORTEST = 12  # characters that are left of a name at least
+COLOURS: dict[Tone, str] = {"generated": "yellow", "not-generated": "magenta", "signed": "green"}
+NOT_READ, UNTESTED = N_("not read."), N_("copies untested")
+BY_PIXELS, COPIES = N_("{band} pixels"), N_("copies {kept}/{all}")
+SCORE = N_(
+    "Score {score}: at or above {high} likely generated, at or below {low} likely not generated."
+)
+UNCHECKED = N_("Where mild re-encoding changes the answer, it is inconclusive.")
+
+
+class Lines:
+    """Lines of at most MAX_LINE characters, in columns, coloured for a terminal.
+
+    A long name loses its middle.
+
+    Args:
+        paths: of all pictures, which are named from the folder that they share.
+        tested: whether their copies are.
+    """
+
+    def __init__(self, paths: Iterable[Path], *, tested: bool) -> None:
+        # 1. The names, as short as they can be told apart
+        absolute = [os.path.abspath(path) for path in paths]
+        folders = [os.path.dirname(path) for path in absolute]
+        self._folder = os.path.commonpath(folders) if folders else ""
+
+        # 2. The widths of the columns: what is left is the name's
+        self._answer_width = max(len(_(brief)) for brief in BRIEF.values())
+        pixels = max(len(_(BY_PIXELS, band=_(band))) for band in TONE)
+        last = len(_(COPIES, kept=8, all=8) if tested else _(UNTESTED))
+        room = MAX_LINE - self._answer_width - SCORE_WIDTH - last - 4 * len(COLUMN_GAP)
+        longest = max((len(self._relative(path)) for path in absolute), default=0)
+        self._name_width = min(longest, max(SHORTEST, room - pixels))
+        self._pixels_width = min(pixels, room - self._name_width)
+
+    def line(self, path: Path, x: Examination) -> str:
+        """Return the answer, the score, the pixels' answer where it is another one, and how many
+        copies keep it."""
+        answered = x.band != NO_ANSWER
+        answer = _(BRIEF[x.headline.title])
+        score = _short_score(x) if answered else ""
+        by_pixels = ""
+        if answered and x.headline.title.lower() != x.band:
+            by_pixels = shortened(_(BY_PIXELS, band=_(x.band)), self._pixels_width)
+        copies = ""
+        if x.stability:
+            rows = len(x.stability.rows)
+            copies = _(COPIES, kept=rows - x.stability.changed, all=rows)
+        elif answered:
+            copies = _(UNTESTED)
+        columns = [
+            " " * (self._answer_width - len(answer)),
+            f"{score:{SCORE_WIDTH}}",
+            f"{by_pixels:{self._pixels_width}}",
+            copies,
+        ]
+        return self._name(path) + _coloured(x) + COLUMN_GAP.join(columns).rstrip()
+
+    def claimed(self, path: Path, x: Examination) -> str:
+        """Return what the file of a picture claims in brief, where its pixels are not judged."""
+        if x.headline.source == "pixels":
+            return self.refused(path)
+        return self._name(path) + _coloured(x)
+
+    def refused(self, path: Path) -> str:
+        """Return the line of a file of which nothing is known."""
+        return self._name(path) + typer.style(_(NOT_READ), fg="red")
+
+    def _relative(self, path: Path | str) -> str:
+        return spelt(os.path.relpath(path, self._folder))
+
+    def _name(self, path: Path) -> str:
+        name = shortened(self._relative(path), self._name_width)
+        return f"{name:{self._name_width}}{COLUMN_GAP}"
+
+
+def _coloured(x: Examination) -> str:
+    """Return the answer in brief, in its colour."""
+    return typer.style(_(BRIEF[x.headline.title]), fg=COLOURS.get(x.headline.tone), bold=True)
+
+
+def _short_score(x: Examination) -> str:
+    """Return the score as `score_text` has it, in fewer characters."""
+    probability = x.detection.probability
+    digits = digits_for(probability, x.detection.low, x.detection.high)
+    least = 10.0**-digits
+    rounded = round(probability, digits)
+    sign = "<" if rounded == 0 else ">" if rounded == 1 else ""
+    return sign + decimal(min(max(probability, least), 1 - least), digits=digits)
+
+
+def explained(x: Examination) -> str:
+    """Return the headline first, then the pixels' score against the thresholds, then what else is
+    known of the answer."""
+    headline = x.headline
+    by_pixels = headline.source == "pixels"
+    answered = x.band != NO_ANSWER
+
+    # 1. The headline and what it rests on
+    sentences = [
+        ended(headline.answer),
+        "" if by_pixels else _ground(x),
+        _marks(x),
+        ended(x.part.words) if x.part else "",
+    ]
+
+    # 2. What the pixels say
+    if not by_pixels:
+        sentences += [_("By the pixels: {answer}.", answer=_(x.band)), headline.agreement]
+    if answered:
+        score, low, high = score_texts(x.detection.probability, x.detection.low, x.detection.high)
+        sentences.append(_(SCORE, score=score, high=high, low=low))
+    else:
+        sentences.append(_(WHY_NO_ANSWER[x.detection.kind]))
+    sentences += _careful(x)
+
+    # 3. Whether that survives, and how often it is right
+    question = _("Survives re-encoding?")
+    if x.stability:
+        sentences += [question, ended(x.stability.words), x.stability.sentence]
+    elif answered:
+        sentences += [question, ended(_("Not checked")), _(UNCHECKED)]
+    if by_pixels:
+        sentences.append(headline.agreement)
+        sentences.append(x.meant.sentence if x.meant else "")
+
+    # 4. Where it stands in the reference set
+    if standing := x.detection.standing:
+        sentences += [standing.sentence, standing.rule, *x.unlike]
+    return " ".join(filter(None, sentences))
+
+
+def explained_claims(x: Examination) -> str:
+    """Return what the file of a picture says that is not judged, and why it is not."""
+    headline = x.headline
+    if headline.source == "pixels":
+        return f"{x.problem} {x.provenance.summary()}"
+    sentences = ended(headline.answer), _ground(x), _marks(x), headline.pixels
+    return " ".join(filter(None, sentences))
+
+
+def _ground(x: Examination) -> str:
+    """Return what a headline rests on that is not the pixels'."""
+    return x.headline.proved if x.headline.source == "signature" else x.headline.claimed
+
+
+def _marks(x: Examination) -> str:
+    """Return the marks that name who made or edited it, such as "Marks: Gemini (visible mark)."."""
+    names = ", ".join(x.provenance.mark_names)
+    return ended(_("Marks: {names}", names=names)) if names else ""
+
+
+def _careful(x: Examination) -> list[str]:
+    """Return what the answer must not be read without: weak spots, and a picture at half its size;
+    what to do where there is no answer."""
+    if x.band == NO_ANSWER:
+        inside = [_(SHORT[caution.kind]) for caution in x.cautions if caution.kind == "inside"]
+        return [_(WHAT_TO_DO[x.detection.kind]), *inside]
+    return [*(caution.sentence for caution in x.cautions), *([_(HALVED)] if x.halved else [])]
