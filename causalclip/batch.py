@@ -23,10 +23,11 @@ from causalclip.examination.headline import name_answer
 from causalclip.examination.messages import NO_ANSWER, NOT_EXAMINED
 from causalclip.examination.result import HALVED, NotJudged, Stage
 from causalclip.examination.stages import examine_file
-from causalclip.images.formats import ImageError, clean
+from causalclip.images.formats import ImageError
 from causalclip.images.loading import read_file
 from causalclip.images.zips import MAX_PICTURES, Member, ZipError, count_zip, is_zip, read_zip
 from causalclip.languages import N_, _, ended, in_turn, number
+from causalclip.text import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -20,7 +20,7 @@ from causalclip.cli_helpers import (
     told,
     walk,
 )
-from causalclip.images.formats import ACCEPTED, spelt
+from causalclip.images.formats import ACCEPTED
 from causalclip.languages import ENGLISH, N_, _, number, speaking
 from causalclip.private_head import LEAST
 from causalclip.reference_set import (
@@ -33,6 +33,7 @@ from causalclip.reference_set import (
     read_members,
 )
 from causalclip.report.reference import LEFT_OUT, ReferenceReport
+from causalclip.text import spelt
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -28,11 +28,12 @@ from causalclip.cli_helpers import (
     told,
     walk,
 )
-from causalclip.images.formats import ACCEPTED, ImageError, sniff, spelt
+from causalclip.images.formats import ACCEPTED, ImageError, sniff
 from causalclip.images.loading import read_file
 from causalclip.images.parts import read_box
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.reference import BadProfile
+from causalclip.text import spelt
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector

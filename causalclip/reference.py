@@ -21,9 +21,9 @@ from math import ceil, inf, isfinite, log, nextafter
 from pathlib import Path
 from typing import Any
 
-from causalclip.images.formats import clean
 from causalclip.languages import N_, _, decimal, figure, ngettext, number, percent
 from causalclip.private_head import PrivateHead
+from causalclip.text import clean
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"

@@ -21,8 +21,8 @@ from causalclip.examination.messages import (
     score_texts,
 )
 from causalclip.examination.result import HALVED
-from causalclip.images.formats import shortened, spelt
 from causalclip.languages import N_, _, decimal, ended
+from causalclip.text import shortened, spelt
 
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination

@@ -30,11 +30,11 @@ from causalclip.images.formats import (
     ImageError,
     ImageTooLarge,
     UnsupportedImage,
-    clean,
 )
 from causalclip.images.loading import read_file
 from causalclip.languages import _
 from causalclip.paths import shipped_folder
+from causalclip.text import clean
 from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, upload_path
 from ui.server.gate import EXAMINE, OPENAPI

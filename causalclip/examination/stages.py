@@ -17,13 +17,14 @@ from causalclip.examination.cautions import Caution, find_cautions, with_history
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.result import Examination, NotJudged, Stage, mark_boxes
 from causalclip.examination.stability import copy_source, judge_copies
-from causalclip.images.formats import MAX_BYTES, Box, ImageError, clean, sniff, too_many_bytes
+from causalclip.images.formats import MAX_BYTES, Box, ImageError, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.images.parts import cut_part
 from causalclip.marks.mark import Field
 from causalclip.marks.pixels import find_marks
 from causalclip.marks.texts import find_hidden_marks, find_hints
 from causalclip.provenance.reading import Provenance, read_provenance
+from causalclip.text import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

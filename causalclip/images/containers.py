@@ -21,15 +21,26 @@ MAX_PROFILE_BYTES = 4 * 2**20
 MAX_PARTS = 50_000  # segments or chunks of a file: 20 MB in parts of 400 bytes
 # of a progressive JPEG: encoders write about 10, and each costs a pass over all pixels
 MAX_SCANS = 32
+ANIMATED = N_("The file is an animation; only its first frame was looked at.")
+PAGES = N_("The file holds several pictures; only the first was looked at.")
+
+# Markers of a JPEG: not fill, stuffing or restarts, which have no length
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+_EOI, _SOS, _APP1, _APP2, _COM = 0xD9, 0xDA, 0xE1, 0xE2, 0xFE
+_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+# APP0 and APP14 stay: they say how the colours are coded
+_DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}
+# Chunks of a PNG that hold the picture
+_PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file before decoding: the bytes for the decoder, the size in pixels, and what the metadata
-    said.
+    """A file before decoding, and what its metadata say.
 
-    buffered: whether the decoder holds all coefficients at once, whatever the size is that comes
-    out.
+    data: for the decoder. width, height: in pixels. buffered: whether the decoder holds all
+    coefficients at once, whatever the size is that comes out.
     """
 
     data: bytes
@@ -44,21 +55,19 @@ class Container:
 
 # JPEG ---------------------------------------------------------------------------------------------
 
-# not fill, stuffing or restarts, which have no length
-_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
-_EOI, _SOS, _APP1, _APP2, _COM = 0xD9, 0xDA, 0xE1, 0xE2, 0xFE
-_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-# APP0 and APP14 stay: they say how the colours are coded
-_DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}
-
 
 def read_jpeg(data: bytes) -> Container:
-    """The header of a JPEG, and the file without metadata and without what follows the first
+    """Read the header of a JPEG, and the file without metadata and without what follows the first
     picture."""
-    kept, icc, exif, notes = [b"\xff\xd8"], [], b"", []
-    size, bits, scans, body_start, body_end = (0, 0), 8, 0, len(data), len(data)
-    channels, buffered = 1, False
+    kept = [b"\xff\xd8"]
+    icc: list[tuple[bytes, bytes]] = []
+    notes: list[str] = []
+    exif = b""
+    size, bits, channels = (0, 0), 8, 1
+    scans, buffered = 0, False
+    body_start = body_end = len(data)
+
+    # 1. Segment by segment
     for marker, start, end in jpeg_segments(data):
         body = data[start + 4 : end]
         if marker == _EOI:
@@ -81,31 +90,35 @@ def read_jpeg(data: bytes) -> Container:
             notes = [_(PAGES)]
         if not scans and marker not in _DROPPED:
             kept.append(data[start:end])
+
+    # 2. What is refused
     if scans > MAX_SCANS:
-        said = N_("This JPEG is coded in {scans} passes, more than any real picture needs.")
-        raise BrokenImage(exported(said, scans=scans))
+        sentence = N_("This JPEG is coded in {scans} passes, more than any real picture needs.")
+        raise BrokenImage(exported(sentence, scans=scans))
     if 0 in size:
         raise damaged("JPEG")
     if bits != 8:
         raise UnsupportedImage(
             exported(N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits)
         )
+
+    # 3. What is left for the decoder
     profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
     slim = b"".join((*kept, data[body_start:body_end]))
     return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes), buffered=buffered)
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end) of every segment up to the end of the first picture."""
+    """Yield (marker, start, end) of every segment up to the end of the first picture."""
     end = 2
     for _part in range(MAX_PARTS):
-        found = _MARKER.search(data, end)
-        if found is None:
+        match = _MARKER.search(data, end)
+        if match is None:
             return  # cut short: the decoder says so
-        marker, end = found[1][0], found.end()
+        marker, end = match[1][0], match.end()
         if marker != _EOI:
             end += max(2, int.from_bytes(data[end : end + 2], "big"))
-        yield marker, found.start(), end
+        yield marker, match.start(), end
         if marker == _EOI:
             return
     raise _too_many_parts("JPEG")
@@ -113,16 +126,12 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 # PNG ----------------------------------------------------------------------------------------------
 
-_PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-ANIMATED = N_("The file is an animation; only its first frame was looked at.")
-PAGES = N_("The file holds several pictures; only the first was looked at.")
-
 
 def read_png(data: bytes) -> Container:
-    """The header of a PNG, and the file with only the chunks that hold the picture, their checksums
-    verified."""
+    """Read the header of a PNG, and the file with only the chunks that hold the picture, their
+    checksums verified."""
     kept: list[bytes] = [data[:8]]
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for kind, start, end in png_chunks(data):
         if kind in _PNG_KEPT:
             if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
@@ -130,20 +139,30 @@ def read_png(data: bytes) -> Container:
             kept.append(data[start:end])
         elif kind[:1].isupper():
             raise UnsupportedImage(exported(N_("This PNG is of a variant that cannot be read.")))
-        found.setdefault(kind, data[start + 8 : end - 4])
-    header = found.get(b"IHDR", b"")
-    if len(header) != 13 or b"IEND" not in found:
+        chunks.setdefault(kind, data[start + 8 : end - 4])
+    header = chunks.get(b"IHDR", b"")
+    if len(header) != 13 or b"IEND" not in chunks:
         raise damaged("PNG")
     width, height, bits = struct.unpack_from(">IIB", header)
-    notes: tuple[str, ...] = (_(ANIMATED),) if b"acTL" in found else ()
-    if len(found.get(b"cICP", b"")) == 4:
-        notes += coded_colours(*found[b"cICP"][:2])
-    profile = _inflate(found[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in found else b""
-    return Container(b"".join(kept), width, height, profile, found.get(b"eXIf", b""), bits, notes)
+    notes: tuple[str, ...] = (_(ANIMATED),) if b"acTL" in chunks else ()
+    if len(chunks.get(b"cICP", b"")) == 4:
+        notes += coded_colours(*chunks[b"cICP"][:2])
+    profile = b""
+    if b"iCCP" in chunks:
+        profile = _inflate(chunks[b"iCCP"].partition(b"\0")[2][1:])
+    return Container(
+        data=b"".join(kept),
+        width=width,
+        height=height,
+        profile=profile,
+        exif=chunks.get(b"eXIf", b""),
+        bits=bits,
+        notes=notes,
+    )
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start, end) of every chunk up to IEND, length and checksum included."""
+    """Yield (kind, start, end) of every chunk up to IEND, length and checksum included."""
     start = 8
     for _part in range(MAX_PARTS):
         length, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
@@ -170,8 +189,8 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def read_webp(data: bytes) -> Container:
-    """The header of a WebP (its decoder allocates the canvas on opening, so the size must be known
-    before)."""
+    """Read the header of a WebP: its decoder allocates the canvas on opening, so the size must be
+    known before."""
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:
         raise damaged("WebP")
@@ -196,8 +215,8 @@ READERS: dict[Format, Callable[[bytes], Container]] = {
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8, in the first directory of an EXIF block; 1 (upright) if none is
-    found."""
+    """Return the orientation, 1 to 8, in the first directory of an EXIF block; 1 (upright) if there
+    is none."""
     order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
     start = int.from_bytes(exif[4:8], order)
     count = int.from_bytes(exif[start : start + 2], order)
@@ -209,8 +228,8 @@ def orientation(exif: bytes) -> int:
 
 
 def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
-    """A note on colours that are coded by number (ITU-T H.273) and are not sRGB's; such numbers are
-    not converted."""
+    """Return a note on colours that are coded by number (ITU-T H.273) and are not sRGB's; such
+    numbers are not converted."""
     if transfer in (16, 18):
         return (
             _(
@@ -264,5 +283,5 @@ def _colour_table(flags: bytes) -> int:
 
 
 def _too_many_parts(name: Format) -> BrokenImage:
-    said = N_("The {format} file is made of more than {parts} parts, as no real picture is.")
-    return BrokenImage(exported(said, format=name, parts=number(MAX_PARTS)))
+    sentence = N_("The {format} file is made of more than {parts} parts, as no real picture is.")
+    return BrokenImage(exported(sentence, format=name, parts=number(MAX_PARTS)))

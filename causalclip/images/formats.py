@@ -1,8 +1,6 @@
-"""Which files are accepted as pictures, the errors for the rest, and text out of a file, made fit
-to be shown."""
+"""Which files are accepted as pictures, by content and size, and the errors for the rest."""
 
 import re
-import unicodedata
 from typing import Literal, get_args
 
 from causalclip.languages import N_, _, any_of, decimal, figure, number
@@ -31,92 +29,7 @@ SMALLER = N_(
     "down: that removes what is looked for."
 )
 
-
-class ImageError(ValueError):
-    """A file that cannot be used as a picture; `str(error)` is a sentence for the user, without the
-    file's name."""
-
-
-class UnsupportedImage(ImageError):
-    """Not an image, or an image of a kind that is not accepted."""
-
-
-class BrokenImage(ImageError):
-    """An image that is cut short or damaged."""
-
-
-class ImageTooLarge(ImageError):
-    """More bytes or more pixels than are accepted."""
-
-
-class ImageTooSmall(ImageError):
-    """Fewer pixels on the shorter side than are needed."""
-
-
-def names() -> str:
-    """NAMES in the reader's language."""
-    return any_of(get_args(Format))
-
-
-def sizes() -> str:
-    """SIZES in the reader's language, with what is read of JPEGs that are not progressive."""
-    said = N_(
-        "at most {mb} MB and {millions} million pixels ({reduced} million in most JPEGs), at least "
-        "{side} on the shorter side"
-    )
-    most, reduced = figure(MAX_PIXELS / 1e6), figure(MAX_REDUCED / 1e6)
-    return _(said, mb=MAX_BYTES >> 20, millions=most, reduced=reduced, side=MIN_SIDE)
-
-
-def exported(message: str, /, **values: object) -> str:
-    """A message in the reader's language, and what to do: EXPORT."""
-    return f"{_(message, **values)} {_(EXPORT)}"
-
-
-def too_many_bytes() -> ImageTooLarge:
-    """The error for a file of more than MAX_BYTES."""
-    return ImageTooLarge(f"{_('The file has more than {mb} MB.', mb=MAX_BYTES >> 20)} {_(SMALLER)}")
-
-
-def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
-    """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not
-    accepted."""
-    if width * height > most:
-        raise ImageTooLarge(
-            _(
-                "The picture has {width} x {height} pixels, {millions} million; the limit is "
-                "{most} million, and {reduced} million for a JPEG that is not progressive. Cut out "
-                "the part that matters, at its own size: shrinking removes what is looked for.",
-                width=number(width),
-                height=number(height),
-                millions=decimal(width * height / 1e6, digits=1),
-                most=figure(MAX_PIXELS / 1e6),
-                reduced=figure(MAX_REDUCED / 1e6),
-            )
-        )
-    if min(width, height) < MIN_SIDE:
-        raise ImageTooSmall(
-            _(
-                "The picture has {width} x {height} pixels; its shorter side must have at least "
-                "{side}. Use a larger version of it.",
-                width=number(width),
-                height=number(height),
-                side=MIN_SIDE,
-            )
-        )
-
-
-def damaged(name: Format) -> BrokenImage:
-    """The error for a file of format `name` that does not decode."""
-    said = N_(
-        "The {format} file is cut short or damaged, so it cannot be decoded. Download or copy it "
-        "again."
-    )
-    return BrokenImage(_(said, format=name))
-
-
-# Format by content --------------------------------------------------------------------------------
-
+# The format by the first bytes
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {
     b"heic",
@@ -156,9 +69,96 @@ _REFUSED = (
 _SVG = re.compile(rb"\s*<(?:svg|[?!].*<svg)[\s>]", re.DOTALL | re.IGNORECASE)
 
 
+class ImageError(ValueError):
+    """A file that cannot be used as a picture; `str(error)` is a sentence for the user, without the
+    file's name."""
+
+
+class UnsupportedImage(ImageError):
+    """Not an image, or an image of a kind that is not accepted."""
+
+
+class BrokenImage(ImageError):
+    """An image that is cut short or damaged."""
+
+
+class ImageTooLarge(ImageError):
+    """More bytes or more pixels than are accepted."""
+
+
+class ImageTooSmall(ImageError):
+    """Fewer pixels on the shorter side than are needed."""
+
+
+def names() -> str:
+    """Return NAMES in the reader's language."""
+    return any_of(get_args(Format))
+
+
+def sizes() -> str:
+    """Return SIZES in the reader's language, with what is read of JPEGs that are not
+    progressive."""
+    sentence = N_(
+        "at most {mb} MB and {millions} million pixels ({reduced} million in most JPEGs), at least "
+        "{side} on the shorter side"
+    )
+    most, reduced = figure(MAX_PIXELS / 1e6), figure(MAX_REDUCED / 1e6)
+    return _(sentence, mb=MAX_BYTES >> 20, millions=most, reduced=reduced, side=MIN_SIDE)
+
+
+def exported(message: str, /, **values: object) -> str:
+    """Return a message in the reader's language, and what to do: EXPORT."""
+    return f"{_(message, **values)} {_(EXPORT)}"
+
+
+def too_many_bytes() -> ImageTooLarge:
+    """Return the error for a file of more than MAX_BYTES."""
+    return ImageTooLarge(f"{_('The file has more than {mb} MB.', mb=MAX_BYTES >> 20)} {_(SMALLER)}")
+
+
+def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
+    """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not
+    accepted."""
+    if width * height > most:
+        raise ImageTooLarge(
+            _(
+                "The picture has {width} x {height} pixels, {millions} million; the limit is "
+                "{most} million, and {reduced} million for a JPEG that is not progressive. Cut out "
+                "the part that matters, at its own size: shrinking removes what is looked for.",
+                width=number(width),
+                height=number(height),
+                millions=decimal(width * height / 1e6, digits=1),
+                most=figure(MAX_PIXELS / 1e6),
+                reduced=figure(MAX_REDUCED / 1e6),
+            )
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageTooSmall(
+            _(
+                "The picture has {width} x {height} pixels; its shorter side must have at least "
+                "{side}. Use a larger version of it.",
+                width=number(width),
+                height=number(height),
+                side=MIN_SIDE,
+            )
+        )
+
+
+def damaged(name: Format) -> BrokenImage:
+    """Return the error for a file of format `name` that does not decode."""
+    sentence = N_(
+        "The {format} file is cut short or damaged, so it cannot be decoded. Download or copy it "
+        "again."
+    )
+    return BrokenImage(_(sentence, format=name))
+
+
 def sniff(data: bytes) -> Format:
-    """The format of a file by its first bytes; raises UnsupportedImage, which names what it is if
-    that is known."""
+    """Return the format of a file by its first bytes.
+
+    Raises:
+        UnsupportedImage: it is of no accepted format; the error names what it is, if known.
+    """
     if not data:
         raise UnsupportedImage(
             _("The file is empty: it holds no bytes. Choose another file, or upload it again.")
@@ -182,80 +182,15 @@ def sniff(data: bytes) -> Format:
     text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")
     if _SVG.match(text):
         raise UnsupportedImage(exported(N_("This is an SVG drawing, which has no pixels.")))
-    said = N_("This is not a picture in an accepted format ({formats}), whatever its name says.")
-    raise UnsupportedImage(_(said, formats=names()))
+    sentence = N_(
+        "This is not a picture in an accepted format ({formats}), whatever its name says."
+    )
+    raise UnsupportedImage(_(sentence, formats=names()))
 
 
 def _brands(data: bytes) -> set[bytes]:
-    """Major and compatible brands of an ISO media file; empty for any other file."""
+    """Return major and compatible brands of an ISO media file; none of any other file."""
     if data[4:8] != b"ftyp":
         return set()
     end = min(int.from_bytes(data[:4], "big"), len(data), 256)
     return {data[8:12], *(data[i : i + 4] for i in range(16, end - 3, 4))}
-
-
-MAX_TEXT = 300  # characters
-# the reading direction (Unicode UAX 9)
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-# control, formatting (also what turns the reading direction), unassigned
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
-
-
-def clean(text: str | bytes, *, limit: int = MAX_TEXT) -> str:
-    """One line of at most `limit` characters; bytes are read as UTF-8, else as Latin-1.
-
-    What is dropped cannot be seen, or would change how the words around it are read. Escaping is
-    left to who draws it.
-    """
-    cut = text[: 8 * limit]
-    if isinstance(cut, bytes):
-        cut = decode(cut)
-    shown = "".join(
-        " " if c.isspace() else c
-        for c in cut
-        if c.isspace() or unicodedata.category(c) not in _HIDDEN
-    )
-    words = " ".join(shown.split())
-    return (
-        words
-        if len(words) <= limit and len(text) <= 8 * limit
-        else words[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-    )
-
-
-def shortened(name: str, most: int) -> str:
-    """A file's name in at most so many characters: what is cut is its middle, as its end may be all
-    that is its own."""
-    end = (most - 1) // 2
-    return (
-        name
-        if len(name) <= most
-        else f"{name[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
-    )
-
-
-def spelt(name: str) -> str:
-    """The name of a file as a terminal may show it: what would end its line, command the terminal
-    or turn its reading direction is spelt out. Whoever made the file chose the name, and it stands
-    beside an answer."""
-    return "".join(c.encode("unicode_escape").decode() if _acts(c) else c for c in name)
-
-
-def _acts(character: str) -> bool:
-    return (
-        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
-        or unicodedata.bidirectional(character) in _TURNING
-    )
-
-
-def decode(text: bytes) -> str:
-    """UTF-8 where it is that, else Latin-1, which every byte is."""
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # A cut may have split the last character.
-        return (
-            text[: error.start].decode("utf-8")
-            if error.start >= len(text) - 3 > 0
-            else text.decode("latin-1")
-        )

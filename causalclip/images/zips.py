@@ -18,10 +18,10 @@ from causalclip.images.formats import (
     ImageError,
     ImageTooLarge,
     UnsupportedImage,
-    clean,
     too_many_bytes,
 )
 from causalclip.languages import N_, _, number
+from causalclip.text import clean
 
 MAX_PICTURES = 200
 MAX_TOTAL = 600 * 2**20  # bytes of all members, unpacked

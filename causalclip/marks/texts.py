@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from causalclip.images.formats import clean
 from causalclip.languages import N_
 from causalclip.marks.mark import UNKNOWN_SERVICE, UNNAMED, Certainty, Field, Mark, Says
+from causalclip.text import clean
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from causalclip.images.formats import clean
 from causalclip.marks.mark import UNNAMED, Certainty, Mark, Says
 from causalclip.marks.texts import name_of
 from causalclip.provenance.credentials import OWN, Credentials, SourceType
+from causalclip.text import clean
 
 SAID: dict[str, Says] = {"generated": "is", "part generated": "in part"}
 NOT_VALIDATED = ("unknown signer", "unvalidated", "invalid")

@@ -23,9 +23,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngStream, iTXt
 
 from causalclip.images.containers import gif_extensions, jpeg_segments, png_chunks
-from causalclip.images.formats import Format, ImageError, damaged, decode
+from causalclip.images.formats import Format, ImageError, damaged
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
+from causalclip.text import decode
 
 MAX_ITEM = 256 * 2**10  # bytes; XMP has a few thousand, ComfyUI's workflows some 100,000
 MAX_TOTAL = 2**20

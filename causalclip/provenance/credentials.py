@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from causalclip.images.formats import Format, clean
+from causalclip.images.formats import Format
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
+from causalclip.text import clean
 
 Kind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
 

@@ -11,11 +11,11 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
-from causalclip.images.formats import clean, decode
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
 from causalclip.provenance.containers import EXIF_IFD, GPS_IFD, Blocks
 from causalclip.provenance.credentials import SourceType, source_type
+from causalclip.text import clean, decode
 
 MAX_FIELDS = 60
 MAX_NODES = 20_000  # elements and attributes of an XMP packet

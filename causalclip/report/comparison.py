@@ -15,9 +15,10 @@ import typer
 from PIL import Image
 
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang
-from causalclip.images.formats import ACCEPTED, ImageError, spelt
+from causalclip.images.formats import ACCEPTED, ImageError
 from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
 from causalclip.report.pictures import draw_boxes
+from causalclip.text import spelt
 
 if TYPE_CHECKING:
     from causalclip.examination.compare import Comparison

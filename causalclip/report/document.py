@@ -28,12 +28,12 @@ from markupsafe import Markup
 
 from causalclip.examination.headline import tone_of
 from causalclip.examination.messages import error_rates, score_text
-from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
 from causalclip.maps.attribution import is_telling
 from causalclip.maps.captions import hatched
 from causalclip.report.pictures import data_url, draw_thumbnail
 from causalclip.report.templates import render, render_page
+from causalclip.text import clean
 
 if TYPE_CHECKING:
     from causalclip.batch import BatchRow

@@ -11,7 +11,7 @@ import typer
 
 from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector
 from causalclip.examination.messages import JUDGED_BY, score_text
-from causalclip.images.formats import ACCEPTED, ImageError, spelt
+from causalclip.images.formats import ACCEPTED, ImageError
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
 from causalclip.maps.channels import (
     MaskDifference,
@@ -22,6 +22,7 @@ from causalclip.maps.channels import (
     passing,
     without_strongest,
 )
+from causalclip.text import spelt
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from causalclip.images import decoding as colour
+from causalclip.images import colours
 from causalclip.images.decoding import decode
 from causalclip.images.formats import MAX_BYTES, ImageError, sniff
 from causalclip.images.loading import load_image
@@ -176,7 +176,7 @@ def test_damaged_colour_profiles(data: st.DataObject) -> None:
         profile[where : where + len(new)] = new
     for mode in ("RGB", "L", "CMYK"):
         image = Image.fromarray(PICTURE).convert(mode)
-        pixels, notes = colour.to_srgb(image, profile=bytes(profile))
+        pixels, notes = colours.to_srgb(image, profile=bytes(profile))
         assert pixels.shape == PICTURE.shape
         assert all(note.isprintable() for note in notes)
 
