@@ -35,7 +35,6 @@ from causalclip.examination.messages import NO_ANSWER, SIGN, score_text
 from causalclip.languages import N_, _, in_turn, number
 from causalclip.report import card
 from causalclip.report.templates import render
-from causalclip.text import shortened
 from ui.fields import script
 
 if TYPE_CHECKING:
