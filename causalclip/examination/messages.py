@@ -211,8 +211,8 @@ class EmpiricalPrecision:
             "Counted: {generated} of {pictures} (95% interval {low} to {high} of 100). Of all "
             "test pictures, {base} of 100 were generated; where they are rarer, fewer with this "
             "answer are.",
-            generated=self.generated,
-            pictures=self.pictures,
+            generated=number(self.generated),
+            pictures=number(self.pictures),
             low=low,
             high=high,
             base=round(100 * self.base),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from causalclip.images.formats import Box
     from causalclip.images.loading import LoadedImage
 
+OUTSIDE = 128  # of 255, what one of the two does not show: calm on a light and on a dark page
 LIMITS = (
     N_(
         "A comparison says what differs between two copies. It does not say which of them is the "
@@ -131,7 +132,7 @@ def overlaid(comparison: Comparison) -> tuple[Image.Image, Image.Image] | None:
     to_grid = np.linalg.inv(aligned.to_a)
     boxes = [_on_grid(change.box_a, to_grid) for change in comparison.changes]
     first, second = (
-        np.where(aligned.inside[..., None], np.clip(pixels, 0, 255), 235).astype(np.uint8)
+        np.where(aligned.inside[..., None], np.clip(pixels, 0, 255), OUTSIDE).astype(np.uint8)
         for pixels in (aligned.a, aligned.b)
     )
     return draw_boxes(first, boxes), draw_boxes(second, boxes)
