@@ -19,7 +19,7 @@ from causalclip.calibration import Calibration
 from causalclip.examination.cautions import Caution
 from causalclip.examination.messages import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
 from causalclip.examination.result import SCHEMA, Examination, NotJudged, Stage
-from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
+from causalclip.examination.stability import LABELS, MILD, ReencodedAnswer, Stability
 from causalclip.examination.stages import examine_file, read_claims
 from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
 from causalclip.report.card import brief, failure, looking, pixels_panel, verdict
@@ -99,7 +99,7 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
         assert sentence in text
     assert f"{e['probability']:.6f}" in text
     for row in e["stability"]["rows"]:
-        assert row["name"] in text
+        assert LABELS.get(row["name"], row["name"]) in text
     for field in e["provenance"]["fields"]:
         assert field["value"] in text
     assert [m["generator"] for m in e["provenance"]["marks"]] == ["NovelAI"]
