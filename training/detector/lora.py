@@ -7,8 +7,9 @@ By a low-rank update (LoRA, arXiv 2106.09685) of every layer, with the causal he
     python -m training detector --originals ../originals --backbone local-dir:RUN/tower --out RUN/it
 
 `pack` runs where the originals lie, and makes one file that is read without them. `fit` judges the
-update three times by owners that it does not learn from, and writes the best as a tower. The last
-command fits heads and thresholds on that, as on any other.
+update three times by owners that it does not learn from, and writes the best as a tower; killed and
+started again with the same settings, it goes on. The last command fits heads and thresholds on that
+tower, as on any other.
 """
 
 import csv
@@ -27,7 +28,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from PIL import Image
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from tqdm import tqdm
 
@@ -41,14 +42,17 @@ from training.detector.augmentation import lossy, open_original, seed_of
 from training.detector.data import LIKE, Record, assign_folds, need_both
 from training.detector.fitting import temperature
 from training.detector.recipe import Recipe, balance
+from training.purifier.loop import resume, save_checkpoint
 
 SIDE = 448  # px, of a packed picture's shorter side at most
 QUALITY = 92  # of its JPEG, in both classes
 MATRICES = ["attn.out_proj", "mlp.c_fc", "mlp.c_proj"]  # of every layer
-CHECKPOINTS = 3
+CHECKPOINTS = 3  # that are judged
+KEPT = 60  # seconds after which the state is kept, so that a killed run loses no more
 DRAWN = 4096  # rows at once
 FEW = 128  # pictures that are not worth the start of other processes
 PICTURES, INDEX = "pictures.bin", "index.csv"
+REPORT = "lora.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,8 @@ def fit(
 ) -> dict[str, Any]:
     """Teaches the update and the head, and writes the best of three checkpoints to out / "tower".
 
+    The state is kept in `out` every KEPT seconds, from where the same call goes on.
+
     Args:
         packed: the folder that `pack` wrote.
         backbone: the tower to begin with.
@@ -221,10 +227,19 @@ def fit(
         weight_decay=1e-2,
     )
     schedule = [group["lr"] for group in optimiser.param_groups]
+    state = nn.ParameterList(update), head, optimiser
 
-    # 3. Steps, until the time is over
-    found: list[dict[str, float]] = []
-    best, began, step, progress = -1.0, time.monotonic(), 0, 0.0
+    # 3. What an earlier run with the same settings has done
+    settings = {"backbone": backbone, "run": asdict(run), "parts": list(recipe.parts)}
+    settings |= {"learned": len(rows), "held out": len(held_rows)}
+    report = _read_report(out, settings)
+    found: list[dict[str, float]] = report["checkpoints"]
+    step = resume(out, *state, device=device) if report["minutes"] else 0
+    progress = _progress(run, step, report["minutes"])
+    best = max((one["like"] for one in found), default=-1.0)
+
+    # 4. Steps, until the time is over
+    began = kept = time.monotonic() - 60 * report["minutes"]
     with tqdm(total=100, desc="lora", unit="%") as bar:
         while progress < 1:
             for group, rate in zip(optimiser.param_groups, schedule, strict=True):
@@ -239,26 +254,39 @@ def fit(
             loss.backward()
             optimiser.step()
             step += 1
-            passed = (time.monotonic() - began) / (60 * run.minutes)
-            progress = step / run.steps if run.steps else passed
+            minutes = (time.monotonic() - began) / 60
+            progress = _progress(run, step, minutes)
             bar.update(int(100 * min(progress, 1)) - bar.n)
-            if progress * CHECKPOINTS < len(found) + 1:
-                continue
-            head.tau.fill_(tau)
-            auc = judge(judged, held_rows, tower, head, recipe, device)
-            found.append({"step": step, "loss": float(loss.detach()), **auc})
-            if auc["like"] > best:
-                best = auc["like"]
-                save_tower(tower, backbone, out / "tower")
-            report: dict[str, Any] = {
-                "backbone": backbone,
-                "run": asdict(run),
-                "parts": recipe.parts,
-            }
-            report |= {"learned": len(rows), "held out": len(held_rows), "checkpoints": found}
-            (out / "lora.json").write_text(json.dumps(report, indent=2) + "\n")
-            head.train()
+            due = progress * CHECKPOINTS >= len(found) + 1
+            if due:
+                head.tau.fill_(tau)
+                auc = judge(judged, held_rows, tower, head, recipe, device)
+                found.append({"step": step, "loss": float(loss.detach()), **auc})
+                if auc["like"] > best:
+                    best = auc["like"]
+                    save_tower(tower, backbone, out / "tower")
+                head.train()
+            if due or time.monotonic() - kept > KEPT:
+                kept = time.monotonic()
+                save_checkpoint(out, step, *state)
+                report = settings | {"minutes": minutes, "checkpoints": found}
+                (out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
     return report
+
+
+def _progress(run: LoraRun, step: int, minutes: float) -> float:
+    """Of the run, from 0 to 1."""
+    return step / run.steps if run.steps else minutes / run.minutes
+
+
+def _read_report(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier run has written of itself; an empty report where there is none, or one with
+    other settings."""
+    empty = settings | {"minutes": 0.0, "checkpoints": []}
+    if not (out / REPORT).is_file():
+        return empty
+    report: dict[str, Any] = json.loads((out / REPORT).read_text())
+    return report if settings.items() <= report.items() else empty
 
 
 class _Drawn(Sampler[int]):

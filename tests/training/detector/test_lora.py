@@ -2,7 +2,9 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ import torch
 
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import embed, needs
+from causalclip.method import causal_loss
 from tests.makers.detectors import gridded, views, write_tower
+from training.detector import lora
 from training.detector.data import BadManifest, Record, assign_folds
 from training.detector.lora import INDEX, LoraRun, PackedPictures, fit, pack
 from training.detector.recipe import Recipe
@@ -83,6 +87,39 @@ def test_three_checkpoints_are_judged_and_the_tower_goes_on_from_the_best(
         f"{matrix}.weight" for matrix in ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")
     }
     assert {name.split(".")[3] for name in changed} >= {"0", "1", "2"}  # every layer
+
+
+def test_a_killed_run_goes_on(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped before its second judgement, it does what is left of the steps, and no more."""
+    out, short = tmp_path / "run", replace(RUN, steps=9)
+    out.mkdir()
+    monkeypatch.setattr(lora, "KEPT", 0)  # seconds: after each step
+
+    def run(last: int) -> dict[str, Any]:
+        """Until so many steps are done in this run."""
+        done = []
+
+        def loss(*given: Any, **named: Any) -> torch.Tensor:
+            if len(done) == last:
+                raise KeyboardInterrupt
+            done.append(1)
+            return causal_loss(*given, **named)
+
+        monkeypatch.setattr(lora, "causal_loss", loss)
+        return fit(packed, out, backbone=backbone, recipe=RECIPE, run=short, device=CPU)
+
+    backbone = write_tower(tmp_path / "tower")
+    with pytest.raises(KeyboardInterrupt):
+        run(5)
+    before = json.loads((out / "lora.json").read_text())["checkpoints"]
+    assert [one["step"] for one in before] == [3]
+    after = run(4)["checkpoints"]
+    assert [one["step"] for one in after] == [3, 6, 9]
+    assert after[0] == before[0]
+    with pytest.raises(KeyboardInterrupt):  # other settings start anew
+        fit(packed, out, backbone=backbone, recipe=RECIPE, run=replace(short, seed=1), device=CPU)
 
 
 def test_one_owner_cannot_be_held_out(tmp_path: Path, records: list[Record]) -> None:
