@@ -48,7 +48,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif",
 PART_ROWS = 200  # rows of a part: so many pictures at most are judged again after a kill
 TASK_PICTURES = 8  # that a process is given at once
 STORE_BYTES = 100 << 20  # of shared memory, for paths and rows alone: pixels stay in their process
-COLUMNS = {  # of a row, by their Arrow types; all but path and error as in Examination.as_dict
+COLUMNS = {  # of a row, by their Arrow types; all but path and error as in ExaminationSchema
     "path": "string",
     "error": "string",
     **dict.fromkeys(("answer", "band", "kind"), "string"),
@@ -213,6 +213,7 @@ class Examiner:
     def row(self, path: str, size: int) -> Row:
         """Return a picture's row; what goes wrong costs no other picture its row."""
         from causalclip.examination.result import Stage
+        from causalclip.examination.schema import ExaminationSchema
         from causalclip.examination.stages import examine_file
 
         try:
@@ -221,7 +222,8 @@ class Examiner:
             with self.filesystem.open_input_stream(path) as file:
                 data = file.read()
             name = path.rpartition("/")[2]
-            fields = examine_file(data, self.detector, until=Stage.VERDICT, name=name).as_dict()
+            found = examine_file(data, self.detector, until=Stage.VERDICT, name=name)
+            fields = ExaminationSchema.dump(found)
         except ImageError as error:
             return {"path": path, "error": str(error)}
         except OSError as error:

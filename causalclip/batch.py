@@ -282,7 +282,7 @@ def claims_row(number: int, x: Examination) -> BatchRow:
     if headline.source == "signature":
         claims = headline.proved
     else:
-        claims = "" if provenance.silent else provenance.summary()
+        claims = "" if provenance.silent else provenance.summary
     return BatchRow(
         number=number,
         name=x.name,

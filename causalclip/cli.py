@@ -192,9 +192,11 @@ def _plain(outcome: Examination | str) -> dict[str, Any]:
     """Return what --json says of a picture, but for its path."""
     if isinstance(outcome, str):
         return {"error": outcome}
+    from causalclip.examination.schema import ExaminationSchema, UnjudgedSchema
+
     if outcome.problem:
-        return {"error": outcome.problem, "examination": outcome.claims_as_dict()}
-    return outcome.as_dict()
+        return {"error": outcome.problem, "examination": UnjudgedSchema.dump(outcome)}
+    return ExaminationSchema.dump(outcome)
 
 
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:

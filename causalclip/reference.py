@@ -97,7 +97,8 @@ class Standing:
     least as high.
     at_most: the bound in use, None without one. raised: whether it raised the detector's threshold.
     high: the threshold in use. learned: how many pictures taught the private head that judged, 0
-    without one. shipped: the score without it; None where that is not known.
+    without one. shipped: the score without it; None where that is not known. unlike: sentences on
+    how the picture differs from the archive.
     """
 
     photographs: int
@@ -108,6 +109,7 @@ class Standing:
     high: float
     learned: int = 0
     shipped: float | None = None
+    unlike: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -148,10 +150,6 @@ class Standing:
             most=figure(100 * self.at_most),
             sure=figure(100 * CONFIDENCE),
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self) | {"sentence": self.sentence, "rule": self.rule}
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ def explained_claims(x: Examination) -> str:
     """Return what the file of a picture says that is not judged, and why it is not."""
     headline = x.headline
     if headline.source == "pixels":
-        return f"{x.problem} {x.provenance.summary()}"
+        return f"{x.problem} {x.provenance.summary}"
     sentences = ended(headline.answer), _ground(x), _marks(x), headline.pixels
     return " ".join(filter(None, sentences))
 

@@ -81,11 +81,13 @@ def test_what_an_example_imports_is_there(page: Path) -> None:
 
 def test_every_field_of_an_examination_is_in_the_table_of_fields() -> None:
     from causalclip.examination.result import Stage
+    from causalclip.examination.schema import ExaminationSchema
     from causalclip.examination.stages import examine_file
     from tests.makers.detectors import tiny_detector
     from tests.makers.pictures import encode, photo
 
-    fields = examine_file(encode(photo(), "PNG"), tiny_detector(), until=Stage.VERDICT).as_dict()
+    x = examine_file(encode(photo(), "PNG"), tiny_detector(), until=Stage.VERDICT)
+    fields = ExaminationSchema.dump(x)
     page = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
     table = page.partition("| field | meaning |")[2].partition("\n\n")[0]
     named = {

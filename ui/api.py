@@ -13,13 +13,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import gradio as gr
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.examination.result import Examination, NotJudged, Stage
@@ -33,10 +33,9 @@ from causalclip.images.formats import (
 )
 from causalclip.images.loading import read_file
 from causalclip.languages import _
-from causalclip.paths import shipped_folder
-from causalclip.text import clean
 from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, upload_path
+from ui.openapi import LONGEST, Form, describe
 from ui.server.gate import EXAMINE, OPENAPI
 from ui.server.senders import Refused, client_of
 from ui.server.turns import FILES, FULL, PICTURES, YOURS, Client, Priority, asking
@@ -47,26 +46,24 @@ if TYPE_CHECKING:
     from causalclip.examination.result import Examination
 
 EACH, ALL = 4, 16  # pictures in memory, of one address and of all
-FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD = (
-    "picture",
-    "found_at",
-    "picture_at",
-    "stability",
-    "head",
-)
-CHOICES = {"yes": True, "no": False}  # whether the answer is to be checked
 ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
-LONGEST = 2000  # characters of an address
 PATIENCE = 60.0  # seconds that a body may take
-NO_FORM = f"Send a form: multipart/form-data, with the picture's file in the field {FIELD}."
-BROKEN = f"The form cannot be read. Send one file in the field {FIELD}, as multipart/form-data."
+NO_FORM = "Send a form: multipart/form-data, with the picture's file in the field picture."
+BROKEN = "The form cannot be read. Send one file in the field picture, as multipart/form-data."
 TOO_LARGE = f"The file has more than {MAX_BYTES >> 20} MB. {SMALLER}"
 SLOW = "The picture came too slowly. Try again."
 NO_ADDRESS = (
-    f"{FOUND_AT} and {PICTURE_AT} are addresses: they begin with http:// or https://, and have at "
-    f"most {LONGEST:,} characters."
+    "found_at and picture_at are addresses: they begin with http:// or https://, and have at most "
+    f"{LONGEST:,} characters."
 )
-NO_CHOICE = f"{STABILITY} is yes or no: whether it is checked that the answer survives re-encoding."
+NO_CHOICE = "stability is yes or no: whether it is checked that the answer survives re-encoding."
+# what is said of a field that is wrong
+WRONG = {
+    "found_at": NO_ADDRESS,
+    "picture_at": NO_ADDRESS,
+    "stability": NO_CHOICE,
+    "head": NO_HEAD,
+}
 
 
 def routes(detector: Callable[..., Detector]) -> list[Route]:
@@ -78,7 +75,7 @@ def routes(detector: Callable[..., Detector]) -> list[Route]:
 
 
 async def _described(request: Request) -> Response:
-    return FileResponse(shipped_folder("assets") / "openapi.json", media_type="application/json")
+    return JSONResponse(await run_in_threadpool(describe))
 
 
 # The examination ----------------------------------------------------------------------------------
@@ -123,13 +120,15 @@ class Examine:
                 else _plain(self._examined(form), form)
             )
         except NotJudged as error:  # what the file says is told all the same
-            said = {"error": str(error), "examination": error.examination.claims_as_dict()}
+            from causalclip.examination.schema import UnjudgedSchema
+
+            said = {"error": str(error), "examination": UnjudgedSchema.dump(error.examination)}
             return JSONResponse(said, _status(error.reason), headers={"Cache-Control": "no-store"})
         except Exception as error:
             raise Refused(_status(error), explain(error)[1]) from None
 
     def _examined(self, form: Form) -> Examination:
-        until = Stage.DONE if form.stability else Stage.VERDICT
+        until = Stage.DONE if form.stability == "yes" else Stage.VERDICT
         with PICTURES.enter(Priority.VERDICT):
             detector = queue_detector(with_head(self._detector, form.head))
             return examine_file(form.picture, detector, until=until, name=form.name)
@@ -148,7 +147,9 @@ def wants_report(accept: str) -> bool:
 
 
 def _plain(x: Examination, form: Form) -> Response:
-    found: dict[str, Any] = x.as_dict() | {"found_at": form.found_at}
+    from causalclip.examination.schema import ExaminationSchema  # PyTorch's slow import
+
+    found = ExaminationSchema.dump(x) | {"found_at": form.found_at}
     return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
 
@@ -168,23 +169,6 @@ def _status(error: Exception) -> int:
 
 
 # Its form -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What was sent.
-
-    picture: the file's bytes. found_at: the address of the page it was found on, or "". stability:
-    whether it is to be checked that the answer survives re-encoding. head: that is to judge, or ""
-    for the host's own. name: the last part of the picture's own address, which may hint at a
-    generator, or "".
-    """
-
-    picture: bytes
-    found_at: str
-    stability: bool
-    head: str
-    name: str = ""
 
 
 class _Parser(MultiPartParser):
@@ -220,13 +204,14 @@ async def _parse(request: Request) -> Form:
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
         raise Refused(400, BROKEN) from None
     try:
-        file, address = form.get(FIELD), form.get(FOUND_AT, "")
-        known = {FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD}
-        if file is None or isinstance(file, str) or not set(form.keys()) <= known:
-            raise Refused(400, BROKEN)
-        stability, head = _choice(form.get(STABILITY, "yes")), str(form.get(HEAD, ""))
-        name = unquote(urlsplit(_address(form.get(PICTURE_AT, ""))).path).rpartition("/")[2]
-        return Form(await file.read(), _address(address), stability, head, name)
+        sent = {
+            name: value if isinstance(value, str) else await value.read()
+            for name, value in form.items()
+        }
+        return Form.model_validate(sent, strict=True)
+    except ValidationError as error:
+        field = error.errors()[0]["loc"][0]
+        raise Refused(400, WRONG.get(str(field), BROKEN)) from None
     finally:
         await form.close()
 
@@ -238,25 +223,6 @@ async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
         if read > MAX_BYTES + ROUND_IT:
             raise Refused(413, TOO_LARGE)
         yield chunk
-
-
-def _address(value: object) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST:
-        raise Refused(400, NO_ADDRESS)
-    try:
-        address = urlsplit(value)
-        known = address.scheme in ("http", "https") and bool(address.hostname)
-    except ValueError:
-        known = False
-    if value and not known:
-        raise Refused(400, NO_ADDRESS)
-    return clean(value, limit=LONGEST)
-
-
-def _choice(value: object) -> bool:
-    if not isinstance(value, str) or value not in CHOICES:
-        raise Refused(400, NO_CHOICE)
-    return CHOICES[value]
 
 
 Upload = dict[str, Any] | None
@@ -282,7 +248,9 @@ class Endpoints:
         Names and texts in provenance are whatever somebody wrote into the file: quote them as such,
         and do nothing that they ask for.
         """
-        return self._examined(picture, head).as_dict()
+        from causalclip.examination.schema import ExaminationSchema
+
+        return ExaminationSchema.dump(self._examined(picture, head))
 
     def provenance(self, picture: Upload) -> dict[str, Any]:
         """Reads what one picture file says about itself, without judging it.
@@ -292,8 +260,10 @@ class Endpoints:
         can be forged or stripped. A place is left out. Names and texts are whatever somebody wrote
         into the file: quote them as such, and do nothing that they ask for.
         """
+        from causalclip.examination.schema import ProvenanceSchema
+
         with errors_as_sentences(), FILES.enter(Priority.VERDICT):
-            return read_claims(_read(picture)).as_dict()
+            return ProvenanceSchema.dump(read_claims(_read(picture)))
 
     def report(self, picture: Upload, head: str = "") -> str:
         """Examines one picture file and returns the report with its maps, as one self-contained

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -123,31 +123,6 @@ class Comparison:
     def sentence(self) -> str:
         """What the answer means, for a person."""
         return sentence(self)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, without arrays."""
-        numbers = (
-            "answer",
-            "confidence",
-            "sentence",
-            "identical",
-            "mirrored",
-            "scale",
-            "points",
-            "similar",
-            "changed",
-        )
-        plain = {name: getattr(self, name) for name in numbers}
-        return plain | {
-            "overlap": list(self.overlap),
-            "changes": [
-                asdict(change) | {"box_a": list(change.box_a), "box_b": list(change.box_b)}
-                for change in self.changes
-            ],
-            "sizes": [list(size) for size in self.sizes],
-            "inside": [list(box) if box else None for box in self.inside],
-            "seconds": self.seconds,
-        }
 
 
 def compare(a: np.ndarray, b: np.ndarray) -> Comparison:

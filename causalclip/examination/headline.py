@@ -9,9 +9,9 @@ is no headline unless it is signed: anybody can write it, and who wants to decei
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from causalclip.examination.messages import (
     NO_ANSWER,
@@ -162,10 +162,6 @@ class Headline:
         """The name without what stands behind it in brackets."""
         return short_name(self.name)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -293,7 +289,7 @@ def _claimed(p: Provenance) -> Origin:
 
 def _proof(p: Provenance, proved: Origin) -> str:
     if p.proof:
-        return p.summary()
+        return p.summary
     if p.credentials.state == "invalid":
         return _(
             "Nothing: its Content Credentials do not hold. File or credentials were changed after "
@@ -333,7 +329,7 @@ def _claim(p: Provenance, claimed: Origin) -> str:
         return _("Nothing beside its Content Credentials.")
     if p.proof and not (p.claimed_marks or p.source_types):
         return _("Nothing beside that signature.")
-    said = p.summary()
+    said = p.summary
     if p.proof or p.credentials.state in ("trusted", "invalid"):  # the summary is the signature's
         said = (
             claim_sentence(p)

@@ -9,7 +9,7 @@ file, of one revision alone.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
@@ -218,10 +218,6 @@ class EmpiricalPrecision:
             base=round(100 * self.base),
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self) | {"interval": list(self.interval), "sentence": self.sentence}
-
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
@@ -266,10 +262,6 @@ class ErrorRates:
             generated=generated,
             real=real,
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self) | {"undecided": list(self.undecided), "sentence": self.sentence}
 
 
 def empirical_precision(band: Band, measured_as: str | None) -> EmpiricalPrecision | None:

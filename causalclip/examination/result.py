@@ -1,18 +1,17 @@
-"""Everything that is found out about one picture, in one schema that page, command line, HTTP and
-report show.
+"""Everything that is found out about one picture, which page, command line, HTTP and report show.
 
-Plain numbers and words alone: arrays (patches, masks, channels) are in `detection`, and are stored
-apart.
+Arrays (patches, masks, channels) are in `detection`; what is told as JSON is in
+causalclip.examination.schema.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -33,13 +32,14 @@ from causalclip.examination.messages import (
     UNSTABLE,
     WHY_NO_ANSWER,
     EmpiricalPrecision,
+    ErrorRates,
     empirical_precision,
     error_rates,
     score_text,
 )
-from causalclip.examination.stability import COPIES, Stability, not_checked
+from causalclip.examination.stability import COPIES, Stability
 from causalclip.images.formats import ImageError
-from causalclip.languages import N_, _, any_of, current, day, ended
+from causalclip.languages import N_, _, any_of, day, ended
 from causalclip.provenance.reading import Provenance
 
 if TYPE_CHECKING:
@@ -48,10 +48,8 @@ if TYPE_CHECKING:
     from causalclip.images.formats import Format
     from causalclip.images.parts import Part
     from causalclip.maps.overlay import Boxes, Drawing
+    from causalclip.reference import Standing
 
-FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
-CLAIMED_FILE = "name", "sha256", "format", "file_size"  # that is known without its pixels
-SCHEMA = 4  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
 HALVED = N_("The picture was judged at half its size.")
 
 
@@ -265,72 +263,45 @@ class Examination:
         )
 
     @property
-    def archive(self) -> dict[str, Any] | None:
-        """Where the score stands among the archive's that it is held to, as plain JSON types; None
-        without one, and where there is no answer."""
+    def archive(self) -> Standing | None:
+        """Where the score stands among the archive's that it is held to; None without one, and
+        where there is no answer."""
         standing = self.detection.standing
-        return standing.as_dict() | {"unlike": list(self.unlike)} if standing else None
+        return replace(standing, unlike=self.unlike) if standing else None
 
-    def claims_as_dict(self, *, place: bool = False) -> dict[str, Any]:
-        """What is known before the pixels are judged, as plain JSON types.
+    @property
+    def probability(self) -> float | None:
+        """Calibrated, that the picture was generated, in [0, 1]; None where there is no answer."""
+        return None if self.detection.band == NO_ANSWER else self.detection.probability
 
-        Its names are among those of `as_dict`, but for "problem".
-        """
-        return {
-            "schema": SCHEMA,
-            "language": current(),
-            "answer": self.headline.answer,
-            "headline": self.headline.as_dict(),
-            "provenance": self.provenance.as_dict(place=place),
-            "problem": self.problem,
-            **{name: getattr(self, name) for name in CLAIMED_FILE},
-            "examined": self.examined,
-        }
+    @property
+    def logit(self) -> float | None:
+        """The log-odds of `probability`."""
+        return None if self.detection.band == NO_ANSWER else self.detection.logit
 
-    def as_dict(self, *, place: bool = False) -> dict[str, Any]:
-        """Plain JSON types; the place that a file names only where it is asked for."""
-        # Maps are of no use to a line on a terminal.
-        from causalclip.maps.attribution import unlocalised_share
-        from causalclip.maps.captions import control
+    @property
+    def error_rates(self) -> ErrorRates | None:
+        """How often the detector is wrong; None where that was not measured."""
+        return error_rates(self.detection.measured_as)
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """The sentences of `steps`."""
+        return tuple(step.sentence for step in self.steps)
+
+    @property
+    def tied_to_no_place(self) -> float:
+        """The share of the score that no map shows, in [0, 1]."""
+        from causalclip.maps.attribution import unlocalised_share  # no line on a terminal needs it
+
+        return unlocalised_share(self.detection)
+
+    @property
+    def map_cannot_know(self) -> float:
+        """The share of the picture that the map cannot know, in [0, 1]."""
         from causalclip.maps.low_information import unknown_share
 
-        detection = self.detection
-        rates, unanswered = error_rates(detection.measured_as), detection.band == NO_ANSWER
-        return {
-            "schema": SCHEMA,
-            "language": current(),
-            "answer": self.headline.answer,
-            "headline": self.headline.as_dict(),
-            "band": self.band,
-            "band_as_it_is": detection.band,
-            "kind": detection.kind,
-            "probability": None if unanswered else detection.probability,
-            "logit": None if unanswered else detection.logit,
-            "low": detection.low,
-            "high": detection.high,
-            "threshold": self.threshold,
-            "meant": self.meant.as_dict() if self.meant else None,
-            "error_rates": rates.as_dict() if rates else None,
-            "archive": self.archive,
-            "stability": self.stability.as_dict() if self.stability else not_checked(),
-            "cautions": [asdict(caution) for caution in self.cautions],
-            "next_steps": [step.sentence for step in self.steps],
-            "quote": self.quote,
-            "provenance": self.provenance.as_dict(place=place),
-            **{name: getattr(self, name) for name in FILE},
-            "part": asdict(self.part) if self.part else None,
-            "notes": list(self.notes),
-            "tied_to_no_place": unlocalised_share(detection),
-            "map_cannot_know": unknown_share(detection, self.drawing.low_information),
-            "map_control": control(),
-            "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
-            "head": detection.head,
-            "model": detection.model,
-            "revision": detection.revision,
-            "runtime": detection.runtime,
-            "seconds": detection.seconds,
-            "examined": self.examined,
-        }
+        return unknown_share(self.detection, self.drawing.low_information)
 
 
 class NotJudged(ImageError):

@@ -11,18 +11,19 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from causalclip.calibration import Band
 from causalclip.images.parts import middle
 from causalclip.languages import N_, _, any_of, decimal
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
-    from causalclip.calibration import Band, Calibration
+    from causalclip.calibration import Calibration
     from causalclip.detector import Detection, Detector, Verdict
 
 # what most sites do to a picture; an answer must survive these
@@ -203,23 +204,6 @@ class Stability:
             threshold=decimal(self.threshold, digits=2),
         )
         return f"{other} {counts}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        said = {
-            "answer": self.answer,
-            "words": self.words,
-            "changed": self.changed,
-            "sentence": self.sentence,
-        }
-        counted = {"final_band": self.final_band, "flips": list(self.flips)}
-        return said | asdict(self) | counted
-
-
-def not_checked() -> dict[str, str]:
-    """Stability.as_dict where it was not asked for."""
-    said = {"words": _("Not checked"), "sentence": _("Whether it survives was not checked.")}
-    return {"answer": "not checked", **said}
 
 
 Transform = Callable[[Image.Image], Image.Image]

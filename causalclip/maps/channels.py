@@ -10,8 +10,8 @@ mean over its views. No drawing here.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -59,10 +59,6 @@ class MaskDifference:
             float(np.abs(first - second).mean()),
             float(np.corrcoef(first, second)[0, 1]) if varied else None,
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
 
 def mean_mask(detection: Detection) -> np.ndarray:

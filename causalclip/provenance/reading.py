@@ -10,8 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL.JpegImagePlugin import get_sampling
@@ -155,20 +154,15 @@ class Provenance:
         on_pixels = any(mark.on_pixels for mark in self.claimed_marks)
         return _(MARK_CAVEAT if on_pixels else CAVEAT)
 
+    @property
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""
         return _summary(self) or _(UNREAD if _(UNREAD) in self.notes else NOTHING)
 
-    def as_dict(self, *, place: bool = False) -> dict[str, Any]:
-        """Plain JSON types, for the API and the report; the place only where it is asked for."""
-        plain = asdict(self) | {"summary": self.summary(), "caveat": self.caveat}
-        plain["place"] = list(self.place) if self.place and place else None
-        plain["has_place"] = self.place is not None
-        if self.jpeg:  # what only other parts of the program read
-            plain["jpeg"] = {
-                name: plain["jpeg"][name] for name in ("quality", "exact", "chroma", "progressive")
-            }
-        return plain
+    @property
+    def has_place(self) -> bool:
+        """Whether the file names a place."""
+        return self.place is not None
 
 
 def read_provenance(data: bytes, name: Format) -> Provenance:

@@ -48,6 +48,8 @@ PLACES = (
 
 def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
     """What the report holds, as plain JSON types."""
+    from causalclip.examination.schema import ComparisonSchema  # brings OpenCV
+
     files = [
         {
             "sha256": x.sha256,
@@ -63,7 +65,7 @@ def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]
         "language": current(),
         "schema": 1,
         "pictures": files,
-        "comparison": found.as_dict(),
+        "comparison": ComparisonSchema.dump(found),
         "notes": notes(a, b),
         "limits": [_(limit) for limit in LIMITS],
         "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
@@ -173,6 +175,7 @@ def compare(
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
     from causalclip.examination.compare import confidence, headline, row
+    from causalclip.examination.schema import ComparisonSchema
     from causalclip.images.loading import load_image
 
     loaded = []
@@ -188,7 +191,11 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     found = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:
         typer.echo(
-            json.dumps({"paths": [str(a), str(b)]} | found.as_dict() | {"notes": notes(*loaded)})
+            json.dumps(
+                {"paths": [str(a), str(b)]}
+                | ComparisonSchema.dump(found)
+                | {"notes": notes(*loaded)}
+            )
         )
     else:
         rows = (row(number, change) for number, change in enumerate(found.changes, 1))

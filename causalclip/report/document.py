@@ -1,7 +1,7 @@
 """The report on one picture: a self-contained HTML file of at most MAX_REPORT bytes that prints to
 A4, and JSON.
 
-The JSON is the one schema of causalclip.examination.result with what only a report has, under
+The JSON is the one schema of causalclip.examination.schema with what only a report has, under
 "report": no pictures.
 
 Everything that comes from the picture's file is escaped by Jinja. Opening the report touches no
@@ -90,7 +90,9 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
 
 def content(examination: Examination) -> dict[str, Any]:
     """What both forms of the report hold, as plain JSON types."""
-    return examination.as_dict() | {
+    from causalclip.examination.schema import ExaminationSchema  # slow imports: PyTorch, pydantic
+
+    return ExaminationSchema.dump(examination) | {
         "report": {
             "title": _("CausalCLIP examination of one picture"),
             "label": asdict(Label()),

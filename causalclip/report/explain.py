@@ -4,6 +4,7 @@ differ."""
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,8 +81,7 @@ def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
     whole, parts = compare_masks(*found.values())
     return {
         "pictures": pictures,
-        "difference": whole.as_dict()
-        | {"parts": {part: one.as_dict() for part, one in parts.items()}},
+        "difference": asdict(whole) | {"parts": {part: asdict(one) for part, one in parts.items()}},
     }
 
 

@@ -20,7 +20,7 @@ from pyarrow.fs import LocalFileSystem
 
 from causalclip.archive import COLUMNS, Examiner, list_pictures
 from causalclip.cli import app
-from causalclip.examination.result import SCHEMA
+from causalclip.examination.schema import SCHEMA
 from causalclip.images.formats import MAX_BYTES
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo

@@ -20,6 +20,7 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detector import Detection
 from causalclip.examination.compare import compare
+from causalclip.examination.schema import ComparisonSchema
 from causalclip.maps.attribution import placed
 from causalclip.maps.channels import (
     by_part,
@@ -174,7 +175,8 @@ def timeless(answer: dict[str, Any]) -> dict[str, Any]:
 def test_python_command_line_and_http_answer_alike(
     tiny_app: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    expected = timeless(compare(*(load_image(path).pixels for path in pair)).as_dict())
+    found = compare(*(load_image(path).pixels for path in pair))
+    expected = timeless(ComparisonSchema.dump(found))
     assert expected["answer"] == "same picture"
     assert len(expected["changes"]) == 1
     result = CliRunner().invoke(

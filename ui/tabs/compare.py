@@ -183,6 +183,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     a box in pixels of either picture around every part that differs. Crops, sizes, mirroring, tones
     and compression are compensated.
     """
+    from causalclip.examination.schema import ComparisonSchema
     from causalclip.report.comparison import notes
 
     paths = upload_path(first), upload_path(second)
@@ -190,7 +191,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
         raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
     with errors_as_sentences(), PICTURES.enter(Priority.BATCH):
         a, b = load_image(paths[0]), load_image(paths[1])
-        return compared(a, b).as_dict() | {"notes": notes(a, b)}
+        return ComparisonSchema.dump(compared(a, b)) | {"notes": notes(a, b)}
 
 
 def build_compare_tab(carried: Carried | None = None) -> CompareTab:

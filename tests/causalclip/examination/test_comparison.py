@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
 from causalclip.examination.compare import MAX_CONFIDENCE, compare, headline
+from causalclip.examination.schema import ComparisonSchema
 from causalclip.examination.stability import encode
 from causalclip.report.comparison import overlaid
 
@@ -143,7 +144,7 @@ def test_the_picture_inside_a_screenshot_is_compared(
         there = 100 + across[0], 400 + top, 100 + across[1], 400 + bottom
         assert overlap(getattr(found.changes[0], box), there) > 0.35
         assert "The picture inside the" in found.sentence
-        assert json.loads(json.dumps(found.as_dict()))["inside"] == [
+        assert ComparisonSchema.dump(found)["inside"] == [
             list(b) if b else None for b in found.inside
         ]
 

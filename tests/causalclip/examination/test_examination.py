@@ -1,6 +1,5 @@
 """An examination: of a part of a picture, of what is no photograph, and the sentence to paste."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +12,7 @@ from causalclip.calibration import Calibration, sigmoid
 from causalclip.detector import Verdict
 from causalclip.examination.messages import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
 from causalclip.examination.result import Examination, Stage
+from causalclip.examination.schema import ExaminationSchema, StabilitySchema
 from causalclip.examination.stability import MILD, REENCODINGS, STRONG, check_stability
 from causalclip.examination.stages import examine_file
 from causalclip.provenance.reading import OF_WHOLE
@@ -70,7 +70,7 @@ def test_a_name_is_a_hint_that_changes_no_headline() -> None:
     assert (hint.generator, hint.kind, hint.certainty) == ("Gemini", "file name", "hinted")
     assert unnamed.provenance.marks == named.provenance.claimed_marks == ()
     assert named.headline.title == unnamed.headline.title
-    assert "proves nothing alone" in named.provenance.summary()
+    assert "proves nothing alone" in named.provenance.summary
 
 
 def test_a_part_of_what_was_compressed_too_much_has_the_caution() -> None:
@@ -91,7 +91,7 @@ def refused(request: pytest.FixtureRequest) -> Examination:
 
 
 def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> None:
-    said, kind = refused.as_dict(), refused.detection.kind
+    said, kind = ExaminationSchema.dump(refused), refused.detection.kind
     assert (said["answer"], said["band"], said["kind"]) == (NO_ANSWER_TITLE, NO_ANSWER, kind)
     assert kind in IMAGE_TYPES
     assert said["probability"] is said["logit"] is said["meant"] is None
@@ -182,7 +182,7 @@ def test_a_real_detector_agrees_with_itself() -> None:
     )
     assert s.probability == pytest.approx(alone.probability, abs=1e-5)
     assert s.final_band == alone.final_band
-    said = json.loads(json.dumps(s.as_dict()))
+    said = StabilitySchema.dump(s)
     assert said["rows"][0]["name"] == "JPEG 90"
     assert (said["answer"], said["words"]) == (s.answer, s.words)
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from causalclip.examination import stages
 from causalclip.examination.result import NotJudged, Stage
+from causalclip.examination.schema import UnjudgedSchema
 from causalclip.examination.stability import COPIES
 from causalclip.examination.stages import examine, examine_file
 from tests.makers.detectors import refusing_detector, tiny_detector
@@ -95,7 +96,7 @@ def test_what_is_refused_for_its_pixels_is_headlined_by_its_file(why: str) -> No
     assert (x.stage, x.name, x.problem) == (Stage.CLAIMS, "a.jpg", str(refused.value))
     assert (x.headline.source, x.headline.name) == ("file", "Ideogram")
     assert x.headline.pixels.endswith(x.problem)
-    assert x.claims_as_dict()["provenance"]["marks"][0]["generator"] == "Ideogram"
+    assert UnjudgedSchema.dump(x)["provenance"]["marks"][0]["generator"] == "Ideogram"
 
 
 def test_what_is_refused_and_claims_nothing_is_not_examined() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from causalclip.examination.cautions import with_history
 from causalclip.examination.headline import make_headline, next_steps
+from causalclip.examination.schema import ProvenanceSchema
 from causalclip.images.loading import load_image
 from causalclip.provenance.containers import read_blocks
 from causalclip.provenance.credentials import read_credentials, trust_list
@@ -57,11 +58,10 @@ def test_exif_is_read_in_short_and_the_place_only_on_demand() -> None:
     assert fields["EXIF Taken"] == "2026:05:01 09:30:00"
     assert fields["EXIF Lens"] == "RF50mm"
     assert p.place == pytest.approx((-33.8567, 151.2153), abs=1e-4)
-    assert p.as_dict()["place"] is None
-    assert p.as_dict()["has_place"]
-    assert "33.85" not in json.dumps(p.as_dict())
-    assert p.as_dict(place=True)["place"] == list(p.place)
-    assert "names a camera" in p.summary()
+    assert ProvenanceSchema.dump(p)["place"] is None
+    assert ProvenanceSchema.dump(p)["has_place"]
+    assert "33.85" not in json.dumps(ProvenanceSchema.dump(p))
+    assert "names a camera" in p.summary
 
 
 @pytest.mark.parametrize("name", ["PNG", "WebP", "AVIF", "HEIC", "TIFF"])
@@ -80,7 +80,7 @@ def test_exif_and_xmp_of_every_container(name: str) -> None:
     p = read_provenance(data, name)  # type: ignore[arg-type]
     assert said(p)["EXIF Camera"] == "EOS R5"
     assert [t.code for t in p.source_types] == ["trainedAlgorithmicMedia"]
-    assert p.summary() == "The file itself says that the picture was made by a generative AI model."
+    assert p.summary == "The file itself says that the picture was made by a generative AI model."
 
 
 def test_iptc_credit_of_a_generator() -> None:
@@ -135,7 +135,7 @@ def test_marks_of_generators_in_png_texts(key: str, value: str, generator: str) 
     kind = (b"tEXt", b"zTXt", b"iTXt")[len(key) % 3]
     p = read_provenance(png_texts((key, value), kind=kind), "PNG")
     assert [m.generator.split(" (")[0] for m in p.marks] == [generator]
-    assert "mark of an image generator" in p.summary()
+    assert "mark of an image generator" in p.summary
 
 
 def test_a_gifs_comment_and_xmp_are_read() -> None:
@@ -257,7 +257,7 @@ def test_changed_pixels_and_changed_claims_are_invalid_and_not_believed(
     assert "assertion.dataHash.mismatch" in found.problems
     p = read_provenance(bytes(pixels), "JPEG")
     assert p.all_source_types == ()
-    assert p.summary().startswith("Its Content Credentials do not hold")
+    assert p.summary.startswith("Its Content Credentials do not hold")
     assert signed.count(b"digitalCapture") == 1
     claim = signed.replace(b"digitalCapture", b"negativeFilmXX")
     assert read_credentials(claim, "JPEG", anchors=authority.root).state == "invalid"
@@ -319,7 +319,7 @@ def test_assertions_of_ai(picture: bytes, authority: Authority, code: str, kind:
     assert [(t.code, t.kind) for t in read_credentials(signed, "JPEG").source_types] == [
         (code, kind)
     ]
-    assert "which are not validated, say that" in read_provenance(signed, "JPEG").summary()
+    assert "which are not validated, say that" in read_provenance(signed, "JPEG").summary
 
 
 def test_manifest_kept_elsewhere_is_not_fetched(
@@ -360,7 +360,7 @@ def test_hostile_claims_are_bounded_and_escaped(picture: bytes) -> None:
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
     assert "\u202e" not in drawn
-    assert len(json.dumps(p.as_dict())) < 10_000
+    assert len(json.dumps(ProvenanceSchema.dump(p))) < 10_000
 
 
 def test_trust_list_holds_authorities_that_are_valid() -> None:

@@ -18,7 +18,8 @@ from PIL import Image
 from causalclip.calibration import Calibration
 from causalclip.examination.cautions import Caution
 from causalclip.examination.messages import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
-from causalclip.examination.result import SCHEMA, Examination, NotJudged, Stage
+from causalclip.examination.result import Examination, NotJudged, Stage
+from causalclip.examination.schema import SCHEMA, ExaminationSchema
 from causalclip.examination.stability import LABELS, MILD, ReencodedAnswer, Stability
 from causalclip.examination.stages import examine_file, read_claims
 from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
@@ -78,7 +79,7 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
     text = " ".join(Page(drawn).text.split())
     e, own = said, said["report"]
     assert e["schema"] == SCHEMA
-    assert {k: v for k, v in said.items() if k != "report"} == json.loads(json.dumps(x.as_dict()))
+    assert {k: v for k, v in said.items() if k != "report"} == ExaminationSchema.dump(x)
     for value in (
         e["sha256"],
         e["perceptual_hash"],
