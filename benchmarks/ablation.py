@@ -29,7 +29,7 @@ from causalclip.clip.backbones import DEFAULT
 from causalclip.method import CausalHead, HeadOutput, LossWeights
 from training.dataset.rules import read_originals
 from training.detector.data import Record
-from training.detector.evaluation import balanced_accuracy, bootstrap
+from training.detector.evaluation import balanced_accuracy, class_interval
 from training.detector.features import compute_features
 from training.detector.fitting import Problem, TrainConfig
 from training.detector.recipe import CONFIGS, Recipe, balance, fit, problem
@@ -137,7 +137,7 @@ def summary(name: str, test: Sequence[Record], raws: Sequence[np.ndarray]) -> di
             m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)}
             for m, v in columns.items()
         }
-        report[s]["auc_interval"] = bootstrap(
+        report[s]["auc_interval"] = class_interval(
             roc_auc_score, labels[inside], raws[0][inside], rounds=100
         )
     return report

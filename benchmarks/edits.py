@@ -26,6 +26,7 @@ from tqdm import tqdm
 from benchmarks.common import Options
 from benchmarks.splices import SIDE, Splice, map_auc, map_aucs, randomised, summary, visible
 from causalclip.detector import Detector
+from causalclip.intervals import bootstrap
 from causalclip.maps.attribution import picture_map
 
 SIGMA = 2.0  # px, of the smoothing: JPEG's noise goes, edited regions stay
@@ -139,7 +140,10 @@ def run(detector: Detector, data: Path) -> dict[str, Any]:
         "left_out": left_out,
         "mask_shares": sorted(round(s, 3) for s in shares),
         "auc": {
-            kind: {name: summary(v) | {"interval": interval(v)} for name, v in c.items()}
+            kind: {
+                name: summary(v) | {"interval": bootstrap(np.mean, np.array(v), rounds=2000)}
+                for name, v in c.items()
+            }
             for kind, c in aucs.items()
         },
     }
@@ -154,9 +158,3 @@ def judge(
     before = detector.predict(np.asarray(laid_over(edit, original)[0]))
     levels = picture_map(before, side=SIDE, smooth=True)
     return values | {"causal map of the original": map_auc(levels, splice, visible(before, levels))}
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """95 % interval of the mean over pairs, by resampling them."""
-    drawn = np.random.default_rng(0).choice(values, (2000, len(values))).mean(1)
-    return float(np.quantile(drawn, 0.025)), float(np.quantile(drawn, 0.975))

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.purification import defence_tables
 from benchmarks.tables import Report, Told, by_set, named, ordered, percent, tabulate
-from causalclip.examination.messages import wilson
+from causalclip.intervals import wilson
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"

@@ -68,10 +68,10 @@ def threshold(counted: Sequence[float], at_most: float) -> float | None:
 @lru_cache(maxsize=256)
 def rank(n: int, at_most: float) -> int:
     """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= CONFIDENCE; 0 where there is none."""
-    from scipy.stats import beta  # a second of imports
+    from scipy.special import betainc  # P(Beta(a, b) <= x); scipy.stats takes a second to import
 
     return bisect_left(
-        range(1, n + 1), True, key=lambda k: beta.cdf(at_most, k, n + 1 - k) < CONFIDENCE
+        range(1, n + 1), True, key=lambda k: betainc(k, n + 1 - k, at_most) < CONFIDENCE
     )
 
 

@@ -20,13 +20,14 @@ from scipy.stats import binomtest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
+from causalclip.intervals import bootstrap
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import MoveFeatures, language_tokens
 from purifier.models import Models
 from purifier.pixels import save_exact, to_array, to_tensor
 from purifier.vlm.features import read_pixels
 from training.vlm.data import normalise_caption
-from training.vlm.recipe import cider, interval
+from training.vlm.recipe import cider
 
 MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
 NONE = "-"  # in place of a caption, where people have captioned none
@@ -144,7 +145,7 @@ def summarise(
         ("accuracy", [o.right for o in outcomes]),
     ):
         row[name] = round(fmean(values), 4)
-        row[f"{name}_interval"] = [round(x, 4) for x in interval(values)]
+        row[f"{name}_interval"] = [round(x, 4) for x in bootstrap(np.mean, np.array(values))]
     row["cider"] = round(fmean(scores), 4) if scores else None
     row["captions"] = len(said)
     row["psnr"] = round(fmean(o.psnr for o in outcomes), 2)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
+from causalclip.intervals import wilson
 from causalclip.languages import N_, _, decimal, number
 from causalclip.paths import shipped_folder
 
@@ -310,20 +310,6 @@ def error_rates(measured_as: str | None) -> ErrorRates | None:
         undecided,
         **_classes(report["all"]),
     )
-
-
-def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share by Wilson's score, in [0, 1]; honest for few pictures, where a
-    normal one is not.
-
-    As SciPy's binomtest, whose import takes a second.
-    """
-    share = successes / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = (
-        z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    )
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _classes(report: dict[str, Any]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
+from causalclip.intervals import clopper_pearson
 from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number, percent
 from causalclip.private_head import LEAST
 from causalclip.reference import COUNTED_AS, Profile, threshold, too_few
@@ -153,10 +154,7 @@ class ReferenceReport:
 def rate_words(reached: int, count: int) -> str:
     """Return how many of `count`, with the exact 95 % interval of that share (Clopper and
     Pearson)."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(reached, count).proportion_ci(0.95, method="exact")
-    low, high = (percent(float(edge), digits=1) for edge in interval)
+    low, high = (percent(edge, digits=1) for edge in clopper_pearson(reached, count))
     sentence = N_("{reached} of {count} ({share}; 95% interval {low} to {high})")
     share = percent(reached / count, digits=1)
     return _(

@@ -2,7 +2,8 @@
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.stats import beta
+
+from causalclip.intervals import upper_bound
 
 MIN_OWNERS = 5  # owners: the mean over fewer says nothing of others
 CONFIDENCE = 0.9  # with which the bands keep their budgets on new owners
@@ -99,7 +100,9 @@ def choose_bands(
     ):
         shares = owner_shares(outside[inside], owners[inside])
         bounds |= {f"{name}_owners": len(shares), f"{name}_share": float(shares.mean())}
-        bounds[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares))
+        bounds[f"{name}_bound"] = upper_bound(
+            float(shares.sum()), len(shares), confidence=CONFIDENCE
+        )
     return low, high, bounds
 
 
@@ -108,11 +111,6 @@ def owner_shares(outside: np.ndarray, owners: np.ndarray) -> np.ndarray:
     owner."""
     _, owner = np.unique(owners, return_inverse=True)
     return np.asarray(np.bincount(owner, weights=outside) / np.bincount(owner))
-
-
-def upper_bound(events: float, draws: int, *, confidence: float = CONFIDENCE) -> float:
-    """Return Clopper and Pearson's upper bound of a rate; `events` may be a sum of shares."""
-    return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
 
 
 def threshold_within(

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from causalclip.detector import Detector
 from causalclip.images.loading import load_image
+from causalclip.intervals import bootstrap
 from training.detector.data import Record, detection_fault, need_both, read_manifest, readable, say
 
 Report = dict[str, float]
@@ -132,32 +133,21 @@ def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float
     }
 
 
-def bootstrap(
+def class_interval(
     measure: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,
     scores: np.ndarray,
     *,
     rounds: int = 1000,
-    seed: int = 0,
 ) -> tuple[float, float]:
-    """95 % interval of a measure over pictures, resampled within each class."""
-    from scipy.stats import bootstrap as resample
+    """Return the 95 % interval of a measure over pictures, resampled within each class."""
 
     def statistic(real: np.ndarray, generated: np.ndarray) -> float:
         return measure(
             np.repeat([0, 1], [len(real), len(generated)]), np.concatenate([real, generated])
         )
 
-    classes, rng = (scores[labels == 0], scores[labels == 1]), np.random.default_rng(seed)
-    found = resample(
-        classes,
-        statistic,
-        n_resamples=rounds,
-        vectorized=False,
-        method="percentile",
-        random_state=rng,
-    )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return bootstrap(statistic, scores[labels == 0], scores[labels == 1], rounds=rounds)
 
 
 def by_group(
@@ -247,7 +237,7 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
         inside = scores.of(name)
         labels, probability = scores.labels[inside], scores.probability[inside]
         report[name] = summarise(labels, probability, threshold=threshold) | {
-            "auc_interval": bootstrap(roc_auc_score, labels, probability, rounds=500),
+            "auc_interval": class_interval(roc_auc_score, labels, probability, rounds=500),
             "bands": _band_shares(labels, np.array(scores.bands)[inside]),
             "reliability": reliability(labels, probability),
         }

@@ -9,8 +9,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.image_type import ImageTypeClassifier
+from causalclip.intervals import upper_bound
 from causalclip.method import CausalHead
-from training.detector.bands import owner_shares, threshold_within, upper_bound
+from training.detector.bands import CONFIDENCE, owner_shares, threshold_within
 from training.detector.data import LIKE, Record
 from training.detector.fitting import start_at_ridge
 
@@ -80,7 +81,9 @@ def _judge(
     return float(np.nextafter(np.float32(threshold), np.float32(-np.inf))), {
         "auc": float(roc_auc_score(labels, flat)),
         "photographs_refused": float(refused.mean()),
-        "photographs_refused_bound": upper_bound(float(refused.sum()), len(refused)),
+        "photographs_refused_bound": upper_bound(
+            float(refused.sum()), len(refused), confidence=CONFIDENCE
+        ),
         "owners": len(set(owners)),
         "refused": {
             kind: {

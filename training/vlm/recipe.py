@@ -26,6 +26,7 @@ from pycocoevalcap.cider.cider import Cider
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from causalclip.intervals import bootstrap
 from purifier.vlm.features import View, read_pixels, render_view
 from purifier.vlm.interface import Answer
 from purifier.vlm.model import EmbeddedVLM
@@ -99,13 +100,6 @@ def bleu4(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> flo
     """Corpus BLEU-4, from 0 to 1; raises as `cider` does."""
     scores, _ = Bleu(4).compute_score(*_keyed(candidates, references), verbose=0)
     return float(scores[3])
-
-
-def interval(values: Sequence[float], *, rounds: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean."""
-    rng = random.Random(seed)
-    means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(rounds))
-    return means[int(0.025 * rounds)], means[int(0.975 * rounds) - 1]
 
 
 def _keyed(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[Keyed, Keyed]:
@@ -265,7 +259,7 @@ def _captions(
         table[source] = {
             "pictures": len(group),
             "cider": round(sum(scores) / len(scores), 4),
-            "cider_interval": [round(x, 4) for x in interval(scores)],
+            "cider_interval": [round(x, 4) for x in bootstrap(np.mean, np.array(scores))],
             "bleu4": round(bleu4(said, references), 4),
         }
     return table
@@ -301,7 +295,7 @@ def _accuracy_table(
     for kind, rows in sorted(members.items()):
         right = [float(_same(given[i], asked[i][1])) for i in rows]
         row: dict[str, Any] = {"questions": len(rows), "accuracy": round(sum(right) / len(rows), 4)}
-        row["interval"] = [round(x, 4) for x in interval(right)]
+        row["interval"] = [round(x, 4) for x in bootstrap(np.mean, np.array(right))]
         if guesses is not None:
             row["blind"] = round(sum(_same(guesses[i], asked[i][1]) for i in rows) / len(rows), 4)
         common = majority.get(group_key.get(kind, kind))

@@ -16,7 +16,7 @@ from typing import Any
 
 import gradio as gr
 
-from causalclip.examination.messages import wilson
+from causalclip.intervals import wilson
 from causalclip.languages import N_, _, current, day, decimal, in_turn, number, percent, speaking
 from causalclip.paths import detector_folder, shipped_folder
 from ui.fields import PRIVATE
