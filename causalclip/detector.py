@@ -46,15 +46,20 @@ BATCH = 4
 class ViewAttribution:
     """One view and its share of the verdict, in calibrated log-odds.
 
-    kind: "whole" or "window". box: left, top, right, bottom in picture pixels.
-    causal: float32 [g, g], what each patch adds to Detection.logit through the causal part, against
-        a patch of the average training picture (these are the evidence).
-    non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask. rest:
-    what is of no patch.
-    mask: float32 [D] in [0, 1], the share of each dimension that was let through.
-    channels: float32 [D], what each dimension adds to Detection.logit, against the average training
-        picture; with the view's `bias` they add up to its part of the logit, as causal and rest do.
-    held: float32 [D], what each dimension would have added with 1 - mask in place of the mask.
+    Attributes:
+        kind: "whole" or "window".
+        box: left, top, right, bottom in picture pixels.
+        causal: float32 [g, g], what each patch adds to Detection.logit through the causal part,
+            against a patch of the average training picture (these are the evidence).
+        non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask.
+        rest: what is of no patch.
+        mask: float32 [D] in [0, 1], the share of each dimension that was let through.
+        channels: float32 [D], what each dimension adds to Detection.logit, against the average
+            training picture; with `bias` they add up to the view's part of the logit, as causal and
+            rest do.
+        suppressed: float32 [D], what each dimension would have added with 1 - mask in place of the
+            mask.
+        bias: of the view, in no channel.
     """
 
     kind: ViewType
@@ -64,7 +69,7 @@ class ViewAttribution:
     rest: float
     mask: np.ndarray
     channels: np.ndarray
-    held: np.ndarray
+    suppressed: np.ndarray
     bias: float
 
 
@@ -72,19 +77,25 @@ class ViewAttribution:
 class Detection:
     """The verdict on one picture.
 
-    probability: calibrated, in [0, 1], that it was generated. logit: its log-odds.
-    band: in words, by the thresholds low and high (probabilities) that are stored with the model.
-    views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is the
-    logit.
-    rest: the calibration's own offset. compression: estimated from the pixels
-    (causalclip.images.jpeg).
-    parts: names of the embedding's parts, and how many dimensions each has.
-    model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime).
-    seconds: the time it took.
-    profile: of the archive that it is held to, if it is. kind: what is no photograph gets no
-    answer.
-    correction: log-odds that the profile's private head added.
-    head: "causal" where the mask is the picture's own, "linear" where all pictures have the same.
+    Attributes:
+        probability: calibrated, in [0, 1], that it was generated.
+        logit: its log-odds.
+        band: in words, by the thresholds.
+        low, high: the thresholds, as probabilities.
+        width, height: of the picture, in pixels.
+        views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is
+            the logit.
+        rest: the calibration's own offset.
+        compression: estimated from the pixels (causalclip.images.jpeg).
+        parts: names of the embedding's parts, and how many dimensions each has.
+        model, revision: which model judged.
+        runtime: in which numbers (causalclip.clip.runtime).
+        seconds: the time it took.
+        profile: of the reference set that it is held to, if it is.
+        kind: of image; what is no photograph gets no answer.
+        head: "causal" where the mask is the picture's own, "linear" where all pictures have the
+            same.
+        correction: log-odds that the profile's private head added.
     """
 
     probability: float
@@ -109,15 +120,16 @@ class Detection:
 
     @property
     def standing(self) -> Standing | None:
-        """Where the score stands among the archive's; None without one, and where there is no
+        """Where the score stands in the reference set; None without one, and where there is no
         answer."""
-        held = None if self.band == "no answer" else self.profile
+        if self.profile is None or self.band == "no answer":
+            return None
         shipped = sigmoid(self.logit - self.correction)
-        return held.standing(self.probability, high=self.high, shipped=shipped) if held else None
+        return self.profile.standing(self.probability, high=self.high, shipped=shipped)
 
     @property
     def measured_as(self) -> str | None:
-        """The revision whose benchmark speaks of its answer; None where an archive's threshold or
+        """The revision whose benchmark speaks of its answer; None where a profile's threshold or
         private head made it another one."""
         own = self.profile and (self.profile.private or self.profile.raised(self.high))
         return None if own else self.revision
@@ -137,8 +149,15 @@ class Verdict:
 class DetectorConfig:
     """What is stored beside the heads.
 
-    parts: of the embedding (causalclip.clip.embedding). share: each view kind's weight in the raw
-    logit, when both are seen. windows: how many native windows at most.
+    Attributes:
+        backbone: the tower's name (causalclip.clip.backbones).
+        parts: of the embedding (causalclip.clip.embedding).
+        share: each kind of view's weight in the raw logit, when both are seen.
+        windows: how many native windows at most.
+        calibration: of the raw logit.
+        hidden: units of the network that makes a picture's own mask; 0 for one mask for all.
+        masked: whether there is a mask.
+        revision: of the weights.
     """
 
     backbone: str
@@ -160,46 +179,51 @@ class DetectorConfig:
 class ViewScores:
     """What the heads say of V views, in calibrated log-odds.
 
-    [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here
-    (channels) and would add with 1 - mask (held), and the patches' total on the average picture
-    (neutral). [V] each: bias, offset, and correction: what a private head added, which is in the
-    others already. The logit is sum(channels) + bias, and also causal . embedding + offset.
+    The logit is sum(channels) + bias, and also causal . embedding + offset.
+
+    Attributes:
+        mask: [V, D], in [0, 1].
+        causal, non_causal: [V, D], what one unit of each channel adds with the mask, and would add
+            with 1 - mask.
+        channels, suppressed: [V, D], what each channel adds here, and would add with 1 - mask.
+        neutral: [V, D], the patches' total on the average picture.
+        bias, offset: [V].
+        correction: [V], what a private head added, which is in the others already.
     """
 
     mask: Tensor
     causal: Tensor
     non_causal: Tensor
     channels: Tensor
-    held: Tensor
+    suppressed: Tensor
     neutral: Tensor
     bias: Tensor
     offset: Tensor
     correction: Tensor
 
     @classmethod
-    def joined(cls, few: Sequence["ViewScores"]) -> "ViewScores":
-        """Those of all views."""
+    def joined(cls, batches: Sequence["ViewScores"]) -> "ViewScores":
+        """Return the scores of all views of a few batches."""
         return cls(
-            *(torch.cat([getattr(judged, field.name) for judged in few]) for field in fields(cls))
+            *(torch.cat([getattr(batch, field.name) for batch in batches]) for field in fields(cls))
         )
 
     def alone(self, channel: int, embedding: Tensor) -> "ViewScores":
-        """One channel of the embedding [V, D] without the others and the bias."""
+        """Return what one channel of the embedding [V, D] says, without the others and the
+        bias."""
         chosen = torch.zeros(embedding.shape[1])
         chosen[channel] = 1
         causal, channels = self.causal * chosen, self.channels * chosen
-        offset = (channels - causal * embedding).sum(1)
-        non_causal, held = self.non_causal * chosen, self.held * chosen
         return ViewScores(
-            self.mask,
-            causal,
-            non_causal,
-            channels,
-            held,
-            self.neutral,
-            0 * self.bias,
-            offset,
-            0 * self.bias,
+            mask=self.mask,
+            causal=causal,
+            non_causal=self.non_causal * chosen,
+            channels=channels,
+            suppressed=self.suppressed * chosen,
+            neutral=self.neutral,
+            bias=0 * self.bias,
+            offset=(channels - causal * embedding).sum(1),
+            correction=0 * self.bias,
         )
 
 
@@ -222,13 +246,11 @@ class Detector:
         name: str = DEFAULT,
         masks: dict[ViewType, dict[str, Any]] | None = None,
     ) -> None:
-        self.tower, self.heads, self.config, self.name, self.masks = (
-            tower,
-            heads,
-            config,
-            name,
-            masks or {},
-        )
+        self.tower = tower
+        self.heads = heads
+        self.config = config
+        self.name = name
+        self.masks = masks or {}
         self.profile: Profile | None = None
         self.private: PrivateHead | None = None
         # without it, every image is taken for a photograph
@@ -245,12 +267,14 @@ class Detector:
         beside: "Detector | None" = None,
         device: torch.device | None = None,
     ) -> "Detector":
-        """Loads a folder that `python -m training detector` wrote, or one of assets/models by name.
+        """Load a folder that `python -m training detector` wrote, or one of assets/models by name.
 
-        runtime: None picks the processor's, see causalclip.clip.runtime.
-        beside: a detector whose tower it shares, where it is the same one.
-        device: that the tower computes on; None for what CAUSALCLIP_DEVICE says, or the processor.
-            On a card, products are in bfloat16 and `runtime` has no say.
+        Args:
+            path: the folder, or its name.
+            runtime: None picks the processor's, see causalclip.clip.runtime.
+            beside: a detector whose tower it shares, where it is the same one.
+            device: that the tower computes on; None for what CAUSALCLIP_DEVICE says, or the
+                processor. On a card, products are in bfloat16 and `runtime` has no say.
 
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.
@@ -291,44 +315,42 @@ class Detector:
         return detector
 
     def with_profile(self, profile: Profile) -> "Detector":
-        """The same, held to an archive: its threshold for "likely generated" is the stricter one of
-        both.
+        """Return the same detector, held to a reference set: its threshold for "likely generated"
+        is the stricter one of both.
 
         Raises:
-            BadProfile: another model judged the archive.
+            BadProfile: another model judged the reference set.
         """
         profile.check(self.name, self.config.revision)
-        calibration = self.config.calibration
-        held = copy.copy(self)
-        held.config = replace(
-            self.config, calibration=replace(calibration, high=profile.high(calibration.high))
-        )
-        held.profile, held.private = profile, profile.private
-        if held.private is not None:
+        if profile.private is not None:
             for kind, head in self.heads.items():
                 try:
-                    held.private.direction(kind, len(head.shift))
+                    profile.private.direction(kind, len(head.shift))
                 except ValueError as error:
                     raise BadProfile(_(NO_PROFILE, command=COMMAND)) from error
-        return held
+        calibration = self.config.calibration
+        strict = replace(calibration, high=profile.high(calibration.high))
+        detector = copy.copy(self)
+        detector.config = replace(self.config, calibration=strict)
+        detector.profile = profile
+        detector.private = profile.private
+        return detector
 
     @property
     def runtime(self) -> Runtime:
-        """Which runtime judges."""
+        """The runtime that judges."""
         return self.tower.runtime
 
     @property
     def differentiable(self) -> Tower:
         """The tower in PyTorch, for gradients; loaded when it is first asked for, where another
         runtime judges."""
-        return (
-            shared_tower(self.config.backbone)
-            if self.tower.runtime in ("int8", "int8-avx2") or self.tower.device.type != "cpu"
-            else self.tower
-        )
+        if self.tower.runtime in ("int8", "int8-avx2") or self.tower.device.type != "cpu":
+            return shared_tower(self.config.backbone)
+        return self.tower
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json, head.safetensors (half precision) and, where it tells image types,
+        """Write config.json, head.safetensors (half precision) and, where it tells image types,
         image-type.safetensors."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -348,13 +370,16 @@ class Detector:
 
     @torch.inference_mode()
     def predict(self, pixels: np.ndarray) -> Detection:
-        """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.images.loading.load_image)."""
+        """Judge one picture, and say what every patch and channel adds.
+
+        pixels: uint8 RGB [H, W, 3] (see causalclip.images.loading.load_image).
+        """
         started = time.perf_counter()
-        parts, quality = self.config.parts, compression(pixels)
-        views, judged, embedding, seen = self._explained(pixels)
-        verdict = self._verdict(
-            judged, quality, self._image_type(views, embedding, blank=is_blank(pixels))
-        )
+        parts = self.config.parts
+        quality = compression(pixels)
+        views, scores, embedding, attributions = self._explained(pixels)
+        image_type = self._image_type(views, embedding, blank=is_blank(pixels))
+        verdict = self._verdict(scores, quality, image_type)
         return Detection(
             probability=verdict.probability,
             logit=verdict.logit,
@@ -363,7 +388,7 @@ class Detector:
             high=self.config.calibration.high,
             width=pixels.shape[1],
             height=pixels.shape[0],
-            views=seen,
+            views=attributions,
             rest=self.config.calibration.shift(quality),
             compression=tuple(float(q) for q in quality),
             parts=tuple(zip(parts, part_widths(parts, self.tower), strict=True)),
@@ -374,41 +399,39 @@ class Detector:
             profile=self.profile,
             kind=verdict.kind,
             head=self.config.head,
-            correction=float(judged.correction.sum()),
+            correction=float(scores.correction.sum()),
         )
 
     @torch.inference_mode()
     def represent(self, pixels: np.ndarray) -> tuple[Verdict, np.ndarray]:
-        """The verdict without a profile, and what a private head learns from.
+        """Return the verdict without a profile, and what a private head learns from.
 
         Returns:
             The verdict, and float32 [K * D]: for each kind of view, in the order of the config's
             shares, the standardised embedding as the verdict weighs its views, divided by the root
             of the kind's share.
         """
+        # 1. The verdict
         shipped = copy.copy(self)
         shipped.private = None
-        views, quality = self._plan(pixels), compression(pixels)
-        shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
-        needed, parts = needs(self.config.parts, self.tower), self.config.parts
-        few = (shots[first : first + BATCH] for first in range(0, len(views), BATCH))
-        embedding = torch.cat(
-            [
-                embed(self.tower(s.to(self.tower.device), **needed), parts, self.tower).cpu()
-                for s in few
-            ]
-        )
-        judged = shipped._score_views(views, embedding, weight)
+        views = self._plan(pixels)
+        weight = self.view_weights(views)
+        embedding = self._embed(list(render(pixels, views, size=self.tower.image_size)))
+        scores = shipped._score_views(views, embedding, weight)
         image_type = self._image_type(views, embedding, blank=is_blank(pixels))
-        found = []
+        verdict = shipped._verdict(scores, compression(pixels), image_type)
+
+        # 2. The features, kind by kind of view
+        features = []
         for kind, share in self.config.share.items():
-            head, rows = self.heads[kind], [i for i, v in enumerate(views) if v.kind == kind]
-            E = (embedding[rows] - head.shift) / head.scale
-            found.append((weight[rows, None] * E).sum(0) / share**0.5)
-        return shipped._verdict(judged, quality, image_type), torch.cat(found).numpy()
+            head = self.heads[kind]
+            rows = [i for i, view in enumerate(views) if view.kind == kind]
+            standardised = (embedding[rows] - head.shift) / head.scale
+            features.append((weight[rows, None] * standardised).sum(0) / share**0.5)
+        return verdict, torch.cat(features).numpy()
 
     def subject(self, features: np.ndarray) -> np.ndarray:
-        """What pictures show, out of what `represent` returns of them.
+        """Return what pictures show, out of what `represent` returns of them.
 
         Args:
             features: [N, K * D].
@@ -421,13 +444,13 @@ class Detector:
         last = max(range(len(parts)), key=lambda i: (parts[i][0] != "patch", parts[i][1]))
         widths = part_widths(self.config.parts, self.tower)
         first = list(self.config.share).index("whole") * sum(widths) + sum(widths[:last])
-        found = features[:, first : first + widths[last]]
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        layer = features[:, first : first + widths[last]]
+        return layer / np.maximum(np.linalg.norm(layer, axis=1, keepdims=True), 1e-9)
 
     @torch.inference_mode()
     def score(self, pixels: np.ndarray) -> Verdict:
-        """The verdict of `predict` without its explanation, for tables and for pictures that are
-        only compared."""
+        """Return the verdict of `predict` without its explanation, for tables and for pictures that
+        are only compared."""
         return self.score_batch([pixels])[0]
 
     @torch.inference_mode()
@@ -438,49 +461,44 @@ class Detector:
         windows: int | None = None,
         squares: int = MAX_SQUARES,
     ) -> list[Verdict]:
-        """As `score`, for pictures whose views go through the tower side by side, equal ones once.
+        """Score pictures whose views go through the tower side by side, equal ones once.
 
-        windows: at most so many, where that is fewer than the detector's own number; faster, and
-        less sure. squares: of the whole picture, at most.
+        Args:
+            pictures: uint8 RGB [H, W, 3] each.
+            windows: at most so many, where that is fewer than the detector's own number; faster,
+                and less sure.
+            squares: of the whole picture, at most.
         """
-        plans, qualities, blank = [], [], []
-        keys, once = list[list[bytes]](), dict[bytes, Tensor]()  # equal views have one key
+        # 1. The views of all pictures; equal ones have one key
+        plans, qualities, blanks = [], [], []
+        keys: list[list[bytes]] = []
+        shots: dict[bytes, Tensor] = {}
         for pixels in pictures:
-            plans.append(self._plan(pixels, windows=windows, squares=squares))
-            shots = render(pixels, plans[-1], size=self.tower.image_size)
-            keys.append([sha256(shot.numpy().tobytes()).digest() for shot in shots])
-            once |= dict(zip(keys[-1], shots, strict=True))
+            views = self._plan(pixels, windows=windows, squares=squares)
+            rendered = render(pixels, views, size=self.tower.image_size)
+            keys.append([sha256(shot.numpy().tobytes()).digest() for shot in rendered])
+            shots |= dict(zip(keys[-1], rendered, strict=True))
+            plans.append(views)
             qualities.append(compression(pixels))
-            blank.append(is_blank(pixels))
-        needed, parts, shown = (
-            needs(self.config.parts, self.tower),
-            self.config.parts,
-            list(once.values()),
-        )
-        batches = (
-            torch.stack(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)
-        )
-        seen = torch.cat(
-            [
-                embed(self.tower(batch.to(self.tower.device), **needed), parts, self.tower).cpu()
-                for batch in batches
-            ]
-        )
-        row = {key: i for i, key in enumerate(once)}
-        each = [seen[[row[key] for key in own]] for own in keys]
-        return [
-            self._verdict(
-                self._score_views(plan, embedding, self.view_weights(plan)),
-                quality,
-                self._image_type(plan, embedding, blank=empty),
-            )
-            for plan, embedding, quality, empty in zip(plans, each, qualities, blank, strict=True)
-        ]
+            blanks.append(is_blank(pixels))
+
+        # 2. Their embeddings
+        embeddings = self._embed(list(shots.values()))
+        row_of = {key: row for row, key in enumerate(shots)}
+
+        # 3. Picture by picture
+        verdicts = []
+        for views, own, quality, blank in zip(plans, keys, qualities, blanks, strict=True):
+            embedding = embeddings[[row_of[key] for key in own]]
+            scores = self._score_views(views, embedding, self.view_weights(views))
+            image_type = self._image_type(views, embedding, blank=blank)
+            verdicts.append(self._verdict(scores, quality, image_type))
+        return verdicts
 
     @torch.inference_mode()
     def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[ViewAttribution, ...]:
-        """The same views as `predict`'s, with one dimension of the embedding alone: where its
-        contribution comes from.
+        """Return the same views as `predict`'s, with one dimension of the embedding alone: where
+        its contribution comes from.
 
         In each view, `causal` and `rest` add up to channels[channel]; every other channel and the
         bias are 0.
@@ -493,122 +511,138 @@ class Detector:
     def _plan(
         self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES
     ) -> list[View]:
-        size, most = self.tower.image_size, self.config.windows
+        height, width = pixels.shape[:2]
+        most = self.config.windows
         windows = most if windows is None else min(windows, most)
-        return plan_views(
-            pixels.shape[1], pixels.shape[0], size=size, windows=windows, squares=squares
-        )
+        size = self.tower.image_size
+        return plan_views(width, height, size=size, windows=windows, squares=squares)
+
+    def _embed(self, shots: Sequence[Tensor]) -> Tensor:
+        """Return the embeddings of rendered views, [3, S, S] each: [V, D]."""
+        parts = self.config.parts
+        needed = needs(parts, self.tower)
+        embeddings = []
+        for first in range(0, len(shots), BATCH):
+            batch = torch.stack(list(shots[first : first + BATCH]))
+            trace = self.tower(batch.to(self.tower.device), **needed)
+            embeddings.append(embed(trace, parts, self.tower).cpu())
+        return torch.cat(embeddings)
 
     def _explained(
         self, pixels: np.ndarray, *, channel: int | None = None
     ) -> tuple[list[View], ViewScores, Tensor, tuple[ViewAttribution, ...]]:
-        """Views, what their heads say, their embeddings, and attributions: of the verdict, or of
-        one channel."""
+        """Return views, what their heads say, their embeddings, and attributions: of the verdict,
+        or of one channel."""
         views = self._plan(pixels)
-        shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
-        few = [slice(first, first + BATCH) for first in range(0, len(views), BATCH)]
+        shots = render(pixels, views, size=self.tower.image_size)
+        weight = self.view_weights(views)
+        batches = [slice(first, first + BATCH) for first in range(0, len(views), BATCH)]
         passes = [
-            self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in few
+            self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in batches
         ]
-        judged, embeddings, seen = zip(*passes, strict=True)
-        return views, ViewScores.joined(judged), torch.cat(embeddings), tuple(chain(*seen))
+        scores, embeddings, attributions = zip(*passes, strict=True)
+        return views, ViewScores.joined(scores), torch.cat(embeddings), tuple(chain(*attributions))
 
     def _pass(
         self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
     ) -> tuple[ViewScores, Tensor, tuple[ViewAttribution, ...]]:
-        """The same of a few views, whose trace is let go of before the next: it takes 14 MB a
-        view."""
+        """Return the same of a few views, whose trace is let go of before the next: it takes 14 MB
+        a view."""
         trace = self.tower(
             shots.to(self.tower.device),
             attributions=True,
             **needs(self.config.parts, self.tower),
         )
         embedding = embed(trace, self.config.parts, self.tower).cpu()
-        judged = self._score_views(views, embedding, weight)
-        explained = judged if channel is None else judged.alone(channel, embedding)
-        return judged, embedding, self._explain(trace, views, explained)
+        scores = self._score_views(views, embedding, weight)
+        explained = scores if channel is None else scores.alone(channel, embedding)
+        return scores, embedding, self._explain(trace, views, explained)
 
     def _image_type(self, views: list[View], embedding: Tensor, *, blank: bool) -> ImageType:
         if blank:
             return "blank"
         if self.image_types is None:
             return "photograph"
-        return self.image_types.classify(
-            embedding[[i for i, view in enumerate(views) if view.kind == "whole"]]
-        )
+        whole = [i for i, view in enumerate(views) if view.kind == "whole"]
+        return self.image_types.classify(embedding[whole])
 
-    def _verdict(self, judged: ViewScores, quality: np.ndarray, kind: ImageType) -> Verdict:
+    def _verdict(self, scores: ViewScores, quality: np.ndarray, image_type: ImageType) -> Verdict:
         calibration = self.config.calibration
-        logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
+        logit = calibration.shift(quality) + float(scores.channels.sum() + scores.bias.sum())
         probability = sigmoid(logit)
-        band = calibration.band(probability) if kind == "photograph" else "no answer"
-        return Verdict(probability, logit, band, kind)
+        band = calibration.band(probability) if image_type == "photograph" else "no answer"
+        return Verdict(probability, logit, band, image_type)
 
     def view_weights(self, views: list[View]) -> Tensor:
-        """[V]: each view's weight in the raw logit. Kinds have their shares (all of it where one is
-        missing)."""
-        counts = {kind: sum(v.kind == kind for v in views) for kind in self.heads}
-        total = sum(self.config.share[k] for k, n in counts.items() if n)
-        return torch.tensor([self.config.share[v.kind] / total / counts[v.kind] for v in views])
+        """Return each view's weight in the raw logit, [V].
+
+        Kinds of view have their shares, or all of it where the other one is missing.
+        """
+        share = self.config.share
+        counts = {kind: sum(view.kind == kind for view in views) for kind in self.heads}
+        total = sum(share[kind] for kind, count in counts.items() if count)
+        return torch.tensor([share[view.kind] / total / counts[view.kind] for view in views])
 
     def _score_views(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> ViewScores:
-        """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the
-        raw logit."""
-        part = weight  # of each view in the whole, for what is in log-odds already
-        weight = weight * self.config.calibration.scale
-        mask, causal, non_causal, channels, held, neutral = torch.zeros(6, *embedding.shape)
+        """Score every view by the head of its kind, in calibrated log-odds.
+
+        weight: [V], of each in the raw logit.
+        """
+        calibrated = weight * self.config.calibration.scale
+        mask, causal, non_causal, channels, suppressed, neutral = torch.zeros(6, *embedding.shape)
         bias, offset, correction = torch.zeros(3, len(views))
-        judged = ViewScores(
-            mask, causal, non_causal, channels, held, neutral, bias, offset, correction
+        scores = ViewScores(
+            mask, causal, non_causal, channels, suppressed, neutral, bias, offset, correction
         )
         for kind, head in self.heads.items():
-            rows = [i for i, v in enumerate(views) if v.kind == kind]
+            rows = [i for i, view in enumerate(views) if view.kind == kind]
             if not rows:
                 continue
             out = head(embedding[rows])
-            w = weight[rows, None]
-            judged.mask[rows] = out.mask
-            judged.causal[rows] = head.direction(out.mask) * w
-            judged.non_causal[rows] = head.direction(1 - out.mask) * w
-            judged.channels[rows] = head.verdict.weight[0] * out.causal * w
-            judged.held[rows] = head.verdict.weight[0] * out.non_causal * w
-            judged.neutral[rows] = head.patch_shift
-            judged.bias[rows] = head.verdict.bias * weight[rows]
-            judged.offset[rows] = head.offset(out.mask) * weight[rows]
-            if self.private is not None:
-                self._correct(judged, rows, embedding[rows], part[rows], kind)
-        return judged
+            w = calibrated[rows, None]
+            scores.mask[rows] = out.mask
+            scores.causal[rows] = head.direction(out.mask) * w
+            scores.non_causal[rows] = head.direction(1 - out.mask) * w
+            scores.channels[rows] = head.verdict.weight[0] * out.causal * w
+            scores.suppressed[rows] = head.verdict.weight[0] * out.non_causal * w
+            scores.neutral[rows] = head.patch_shift
+            scores.bias[rows] = head.verdict.bias * calibrated[rows]
+            scores.offset[rows] = head.offset(out.mask) * calibrated[rows]
+            if self.private is not None:  # its log-odds are calibrated already
+                self._correct(scores, rows, embedding[rows], weight[rows], kind)
+        return scores
 
     def _correct(
-        self, judged: ViewScores, rows: list[int], embedding: Tensor, part: Tensor, kind: ViewType
+        self, scores: ViewScores, rows: list[int], embedding: Tensor, part: Tensor, kind: ViewType
     ) -> None:
-        """Adds what the private head says of these views, in place. part: of each in the whole."""
+        """Add what the private head says of these views, in place. part: of each in the whole."""
         assert self.private is not None
         head = self.heads[kind]
         learned = torch.from_numpy(self.private.direction(kind, len(head.shift)))
         direction = part[:, None] * learned / head.scale
         pushes = direction * (embedding - head.shift)
-        judged.causal[rows] += direction
-        judged.channels[rows] += pushes
-        judged.bias[rows] += part * self.private.offset
-        judged.offset[rows] += part * self.private.offset - direction @ head.shift
-        judged.correction[rows] = pushes.sum(1) + part * self.private.offset
+        scores.causal[rows] += direction
+        scores.channels[rows] += pushes
+        scores.bias[rows] += part * self.private.offset
+        scores.offset[rows] += part * self.private.offset - direction @ head.shift
+        scores.correction[rows] = pushes.sum(1) + part * self.private.offset
 
     def _explain(
-        self, trace: Trace, views: Sequence[View], judged: ViewScores
+        self, trace: Trace, views: Sequence[View], scores: ViewScores
     ) -> tuple[ViewAttribution, ...]:
+        """Return what every patch adds to the scores, and what is of no patch."""
+        # 1. What the patches add
         parts, g = self.config.parts, self.tower.grid
         device = self.tower.device
-        causal, rest = (
-            found.cpu()
-            for found in contributions(trace, parts, self.tower, judged.causal.to(device))
-        )
-        non_causal = contributions(trace, parts, self.tower, judged.non_causal.to(device))[0].cpu()
-        # what the patches of the average picture add
-        usual = (judged.causal * judged.neutral).sum(1)
-        causal = causal - usual[:, None] / g**2
-        non_causal = non_causal - (judged.non_causal * judged.neutral).sum(1, keepdim=True) / g**2
-        rest = rest + usual + judged.offset
+        causal, rest = contributions(trace, parts, self.tower, scores.causal.to(device))
+        non_causal, _rest = contributions(trace, parts, self.tower, scores.non_causal.to(device))
+
+        # 2. The same against the patches of the average picture
+        usual = (scores.causal * scores.neutral).sum(1)
+        usual_suppressed = (scores.non_causal * scores.neutral).sum(1)
+        causal = causal.cpu() - usual[:, None] / g**2
+        non_causal = non_causal.cpu() - usual_suppressed[:, None] / g**2
+        rest = rest.cpu() + usual + scores.offset
         return tuple(
             ViewAttribution(
                 kind=view.kind,
@@ -616,10 +650,10 @@ class Detector:
                 causal=causal[i].view(g, g).numpy(),
                 non_causal=non_causal[i].view(g, g).numpy(),
                 rest=float(rest[i]),
-                mask=judged.mask[i].numpy(),
-                channels=judged.channels[i].numpy(),
-                held=judged.held[i].numpy(),
-                bias=float(judged.bias[i]),
+                mask=scores.mask[i].numpy(),
+                channels=scores.channels[i].numpy(),
+                suppressed=scores.suppressed[i].numpy(),
+                bias=float(scores.bias[i]),
             )
             for i, view in enumerate(views)
         )
@@ -628,8 +662,8 @@ class Detector:
 def _load_image_types(
     folder: Path, config: DetectorConfig, width: int
 ) -> ImageTypeClassifier | None:
-    """The classifier of image types: a detector's own, or else the shipped one where that reads the
-    same embedding; None where there is neither."""
+    """Load the classifier of image types: a detector's own, or else the shipped one where that
+    reads the same embedding; None where there is neither."""
     weights = folder / IMAGE_TYPES
     if not weights.is_file():
         weights = SHIPPED_IMAGE_TYPES / IMAGE_TYPES

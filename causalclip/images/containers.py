@@ -21,6 +21,8 @@ MAX_PROFILE_BYTES = 4 * 2**20
 MAX_PARTS = 50_000  # segments or chunks of a file: 20 MB in parts of 400 bytes
 # of a progressive JPEG: encoders write about 10, and each costs a pass over all pixels
 MAX_SCANS = 32
+# of a GIF, at most 255 bytes each; 20 MB of pixels are some 80,000
+MAX_SUB_BLOCKS = 400_000
 ANIMATED = N_("The file is an animation; only its first frame was looked at.")
 PAGES = N_("The file holds several pictures; only the first was looked at.")
 
@@ -33,6 +35,8 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}
 # Chunks of a PNG that hold the picture
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+# Blocks of a GIF
+_EXTENSION, _IMAGE = 0x21, 0x2C
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +253,9 @@ def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
 
 # GIF ----------------------------------------------------------------------------------------------
 
-_EXTENSION, _IMAGE = 0x21, 0x2C
-MAX_SUB_BLOCKS = 400_000  # of at most 255 bytes each, of which 20 MB of pixels are some 80,000
-
 
 def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(label, start, end) of every extension up to the trailer: of its chain of sub-blocks."""
+    """Yield (label, start, end) of every extension's chain of sub-blocks, up to the trailer."""
     start = 13 + _colour_table(data[10:11])
     left = MAX_SUB_BLOCKS
     while start < len(data):
@@ -277,7 +278,7 @@ def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _colour_table(flags: bytes) -> int:
-    """The size in bytes of the table that the flags tell of; 0 where there is none."""
+    """Return the size in bytes of the table that the flags tell of; 0 where there is none."""
     packed = int.from_bytes(flags)
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 

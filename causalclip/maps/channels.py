@@ -1,5 +1,5 @@
-"""What the mask explorer computes: channels and what each adds, masks and how two differ, removal
-curves, other maps.
+"""What the mask explorer computes: channels and what each adds, masks and how two differ, deletion
+curves.
 
 A channel is a dimension of the embedding; the embedding is made of parts, one a layer and kind of
 token. All views share it, so a channel's contribution is the sum over them; all contributions, plus
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalclip.calibration import sigmoid
 from causalclip.languages import N_, _
 from causalclip.maps.attribution import Which, picture_map, unplaced
 from causalclip.maps.overlay import SCALE
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection
 
 PASSES = 0.5  # a channel is let through from this value of the mask on
+DRAWS = 20  # of channels removed at random
+POINTS = 60  # of a curve of removal, at most
+# log-odds per patch at the ends of one channel's map, for every picture and channel
+CHANNEL_SCALE = 0.0005
 PARTS = {"cls": N_("CLS token"), "patch": N_("patch mean"), "embedding": N_("CLIP embedding")}
 
 
@@ -62,17 +67,17 @@ class MaskDifference:
 
 
 def mean_mask(detection: Detection) -> np.ndarray:
-    """The mask's mean over the views, float64 [D] in [0, 1]."""
+    """Return the mask's mean over the views, float64 [D] in [0, 1]."""
     return np.array([view.mask for view in detection.views], np.float64).mean(0)
 
 
 def passing(mask: np.ndarray) -> int:
-    """How many channels a mask [D] lets through."""
+    """Return how many channels a mask [D] lets through."""
     return int((mask >= PASSES).sum())
 
 
 def by_part(detection: Detection, values: np.ndarray) -> dict[str, np.ndarray]:
-    """The values of each part's channels, by the part's name. values: [D]."""
+    """Return the values [D] of each part's channels, by the part's name."""
     names, widths = zip(*detection.parts, strict=True)
     return dict(zip(names, np.split(values, np.cumsum(widths)[:-1]), strict=True))
 
@@ -80,8 +85,7 @@ def by_part(detection: Detection, values: np.ndarray) -> dict[str, np.ndarray]:
 def compare_masks(
     first: Detection, second: Detection
 ) -> tuple[MaskDifference, dict[str, MaskDifference]]:
-    """How two pictures' masks differ: over all channels, and in each part. Both are of one
-    detector.
+    """Return how two pictures' masks differ: over all channels, and in each part.
 
     Raises:
         ValueError: they are of different detectors.
@@ -96,23 +100,22 @@ def compare_masks(
 
 
 def part_name(part: str) -> str:
-    """A part of the embedding (see causalclip.clip.embedding.parse_part) in words: "cls:7" -> "CLS
-    token, layer 7"."""
+    """Return a part of the embedding in words: "cls:7" is "CLS token, layer 7".
+
+    causalclip.clip.embedding says what there is.
+    """
     kind, _colon, layer = part.partition(":")
     name = _(PARTS.get(kind, kind))
     return _("{name}, layer {layer}", name=name, layer=layer) if layer else name
 
 
-DRAWS = 20  # of channels removed at random
-POINTS = 60  # of a curve of removal, at most
-# log-odds per patch at the ends of one channel's map, for every picture and channel
-CHANNEL_SCALE = 0.0005
-
-
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """index: in the whole embedding. part, place: its part of the embedding in words, and its
-    number within that. contribution: to the logit."""
+    """A dimension of the embedding.
+
+    index: in the whole embedding. part, place: its part of the embedding in words, and its number
+    within that. contribution: to the logit.
+    """
 
     index: int
     part: str
@@ -121,13 +124,17 @@ class Channel:
 
     @property
     def name(self) -> str:
+        """Its part and number, for a person."""
         return _("{part}, no. {place}", part=self.part, place=self.place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Removal:
-    """The probability with channels removed. counts: int [K], from 0 to all. ordered: [K], the
-    first ones of the order. drawn: [DRAWS, K], as many at random."""
+class DeletionCurve:
+    """The probability with channels removed.
+
+    counts: int [K], how many, from 0 to all. ordered: [K], without the first ones of the order.
+    drawn: [DRAWS, K], without as many at random.
+    """
 
     counts: np.ndarray
     ordered: np.ndarray
@@ -135,91 +142,90 @@ class Removal:
 
 
 def contributions(detection: Detection) -> np.ndarray:
-    """What each channel adds to the logit, against the average training picture: float64 [D]."""
+    """Return what each channel adds to the logit, against the average training picture, float64
+    [D]."""
     return np.array([view.channels for view in detection.views], np.float64).sum(0)
 
 
 def offset(detection: Detection) -> float:
-    """What belongs to no channel: with all `contributions` it is the logit."""
+    """Return what belongs to no channel: with all `contributions` it is the logit."""
     return detection.rest + float(sum(view.bias for view in detection.views))
 
 
 def top_channels(detection: Detection, *, count: int = 12) -> list[Channel]:
-    """The channels that push most, either way, the strongest first."""
-    added = contributions(detection)
+    """Return the channels that push most, either way, the strongest first."""
+    pushes = contributions(detection)
     ends = np.cumsum([width for _, width in detection.parts])
-    found = []
-    for index in np.argsort(-np.abs(added), kind="stable")[:count]:
+    channels = []
+    for index in np.argsort(-np.abs(pushes), kind="stable")[:count]:
         part = int(np.searchsorted(ends, index, side="right"))
         name, width = detection.parts[part]
         place = int(index - (ends[part] - width))
-        found.append(Channel(int(index), part_name(name), place, float(added[index])))
-    return found
+        channels.append(Channel(int(index), part_name(name), place, float(pushes[index])))
+    return channels
 
 
-def held_back(detection: Detection) -> np.ndarray:
-    """What each channel would have added with 1 - mask in place of the mask: float64 [D]."""
-    return np.array([view.held for view in detection.views], np.float64).sum(0)
+def suppressed(detection: Detection) -> np.ndarray:
+    """Return what each channel would have added with 1 - mask in place of the mask, float64 [D]."""
+    return np.array([view.suppressed for view in detection.views], np.float64).sum(0)
 
 
 def suppressed_score(detection: Detection) -> float:
-    """The probability that the suppressed half gives alone: with 1 - mask in place of the mask."""
-    from causalclip.calibration import sigmoid  # brings PyTorch
+    """Return the probability that the suppressed half gives alone, with 1 - mask in place of the
+    mask."""
+    return float(sigmoid(offset(detection) + float(suppressed(detection).sum())))
 
-    return float(sigmoid(offset(detection) + float(held_back(detection).sum())))
 
-
-def shows_held_back(detection: Detection) -> bool:
-    """Whether a map of what the mask holds back has anything to show: somewhere a tenth of the
+def shows_suppressed(detection: Detection) -> bool:
+    """Return whether a map of the suppressed half has anything to show: somewhere a tenth of the
     scale at least."""
     strongest = max(float(np.abs(view.non_causal).max()) for view in detection.views)
     return strongest >= 0.1 * SCALE
 
 
-def removal_order(detection: Detection) -> np.ndarray:
-    """Indices [D] of the channels in the order in which they are removed: those that the mask lets
-    through before the others, and of each the ones first that push hardest towards the side on
-    which the score is."""
+def deletion_order(detection: Detection) -> np.ndarray:
+    """Return the channels' indices [D] in the order in which they are removed.
+
+    Those that the mask lets through come before the others, and of each the ones first that push
+    hardest towards the side on which the score is.
+    """
     side = 1.0 if detection.logit > 0 else -1.0
     return np.lexsort((-side * contributions(detection), mean_mask(detection) < PASSES))
 
 
-def remove(detection: Detection) -> Removal:
-    """The curves of removal. Removed means: as in the average training picture, with the mask as it
-    is."""
-    added = contributions(detection)
-    most = len(added)
-    counts = np.unique(np.append(0, np.geomspace(1, most, POINTS).round()).astype(int))
+def deletion_curve(detection: Detection) -> DeletionCurve:
+    """Return the probability while channels are removed, in their order and at random.
+
+    Removed means: as in the average training picture, with the mask as it is.
+    """
+    pushes = contributions(detection)
+    total = len(pushes)
+    counts = np.unique(np.append(0, np.geomspace(1, total, POINTS).round()).astype(int))
     rng = np.random.default_rng(0)
-    drawn = np.array(
-        [_probabilities(detection, added[rng.permutation(most)])[counts] for _ in range(DRAWS)]
-    )
-    return Removal(
-        counts, _probabilities(detection, added[removal_order(detection)])[counts], drawn
-    )
+    drawn = [_probabilities(detection, pushes[rng.permutation(total)]) for _ in range(DRAWS)]
+    ordered = _probabilities(detection, pushes[deletion_order(detection)])
+    return DeletionCurve(counts, ordered[counts], np.array(drawn)[:, counts])
 
 
 def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
-    """The probability without the first `count` channels of the order, and its mean without as many
-    drawn at random: of those that pass, or of all where fewer pass."""
-    order, added = removal_order(detection), contributions(detection)
+    """Return the probability without the first `count` channels of the order, and its mean without
+    as many drawn at random: of those that pass, or of all where fewer pass."""
+    pushes = contributions(detection)
+    order = deletion_order(detection)
     passes = passing(mean_mask(detection))
+    candidates = order[:passes] if passes >= count else order
     rng = np.random.default_rng(0)
-    drawn = [
-        rng.choice(order[:passes] if passes >= count else order, count, replace=False)
-        for _ in range(DRAWS)
-    ]
-    from causalclip.calibration import sigmoid  # brings PyTorch
-
-    probabilities = [
-        sigmoid(detection.logit - float(added[gone].sum())) for gone in (order[:count], *drawn)
-    ]
-    return probabilities[0], float(np.mean(probabilities[1:]))
+    drawn = [rng.choice(candidates, count, replace=False) for _ in range(DRAWS)]
+    strongest, *others = (
+        sigmoid(detection.logit - float(pushes[removed].sum()))
+        for removed in (order[:count], *drawn)
+    )
+    return strongest, float(np.mean(others))
 
 
 def arrays(detection: Detection) -> dict[str, np.ndarray]:
-    """All that an npz holds: maps over the picture, every view as it is, channels, and a `readme`
-    of them."""
+    """Return all that an npz holds: maps over the picture, every view as it is, channels, and a
+    `readme` of them."""
     which: tuple[Which, Which] = ("causal", "non_causal")
     maps = {name: picture_map(detection, name, unit="patch") for name in which}
     views = detection.views
@@ -231,7 +237,7 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
         "view_non_causal": np.array([v.non_causal for v in views]),
         "view_rest": np.array([v.rest for v in views], np.float64),
         "view_mask": np.array([v.mask for v in views]),
-        "view_held": np.array([v.held for v in views]),
+        "view_held": np.array([v.suppressed for v in views]),
         "view_channels": np.array([v.channels for v in views]),
         "view_bias": np.array([v.bias for v in views], np.float64),
         "part_name": np.array([name for name, _ in detection.parts]),
@@ -246,10 +252,8 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
     }
 
 
-def _probabilities(detection: Detection, added: np.ndarray) -> np.ndarray:
-    """[D + 1]: the probability after each of `added` is taken away in turn, from none of them to
-    all."""
-    logits = detection.logit - np.append(0, np.cumsum(added))
-    from causalclip.calibration import sigmoid
-
+def _probabilities(detection: Detection, pushes: np.ndarray) -> np.ndarray:
+    """Return the probability after each of the pushes is taken away in turn, from none of them to
+    all: [D + 1]."""
+    logits = detection.logit - np.append(0, np.cumsum(pushes))
     return np.array([sigmoid(float(logit)) for logit in logits])

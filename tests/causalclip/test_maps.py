@@ -219,8 +219,8 @@ def explored(detector: Detector, pixels: np.ndarray) -> Detection:
 
 def test_removal_against_a_head_without_those_channels(explored: Detection) -> None:
     """By hand: the first k of the order set to nothing, the sum formed anew."""
-    added, curve = explorer.contributions(explored), explorer.remove(explored)
-    first = explorer.removal_order(explored)
+    added, curve = explorer.contributions(explored), explorer.deletion_curve(explored)
+    first = explorer.deletion_order(explored)
     for k in (0, 3, len(added)):
         expected = sigmoid(float(np.delete(added, first[:k]).sum() + explorer.offset(explored)))
         assert curve.ordered[list(curve.counts).index(k)] == pytest.approx(expected, abs=1e-6)
@@ -271,7 +271,7 @@ def test_what_passes_and_what_is_held_back_make_the_whole_push(
     detector: Detector, explored: Detection
 ) -> None:
     """With the mask open everywhere, each channel adds both."""
-    both = explorer.contributions(explored) + explorer.held_back(explored)
+    both = explorer.contributions(explored) + explorer.suppressed(explored)
     opened = tiny_detector()
     for head in opened.heads.values():
         torch.nn.init.zeros_(head.mask.mlp[2].weight)
@@ -283,9 +283,9 @@ def test_what_passes_and_what_is_held_back_make_the_whole_push(
 def test_a_map_of_what_is_held_back_is_offered_where_it_shows_something(
     explored: Detection,
 ) -> None:
-    assert explorer.shows_held_back(explored)
+    assert explorer.shows_suppressed(explored)
     nothing = [replace(v, non_causal=0 * v.non_causal) for v in explored.views]
-    assert not explorer.shows_held_back(replace(explored, views=tuple(nothing)))
+    assert not explorer.shows_suppressed(replace(explored, views=tuple(nothing)))
 
 
 # Where a map cannot know --------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from purifier.request import Request
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
 
-LINF = [Attack(name, eps=6, steps=12, seed=3) for name in ATTACKS if name != "patch"]
+LINF = [Attack(name, eps=6, steps=12, seed=3) for name, kind in ATTACKS.items() if kind.bounded]
 L2 = [
     Attack(name, eps=0.8, norm="l2", steps=12, seed=3)
     for name in ("fgsm", "pgd", "mi-fgsm", "di-fgsm", "apgd")

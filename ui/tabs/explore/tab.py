@@ -22,7 +22,7 @@ from causalclip.images.formats import ImageError
 from causalclip.images.loading import load_image
 from causalclip.languages import N_, _, figure
 from causalclip.maps.attribution import Which
-from causalclip.maps.channels import CHANNEL_SCALE, arrays, shows_held_back
+from causalclip.maps.channels import CHANNEL_SCALE, arrays, shows_suppressed
 from causalclip.maps.figure import save_mask_figure
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.paths import shipped_folder
@@ -206,7 +206,7 @@ class ExplorerTab:
     ) -> Updates:
         """Both maps; the suppressed one only where it has anything to show."""
         draw = partial(_map_file, explored, *of_map, scale=scale)
-        shown = shows_held_back(explored.drawing.detection)
+        shown = shows_suppressed(explored.drawing.detection)
         suppressed = draw(which="non_causal") if shown else None
         return {
             pane.map: draw(which="causal"),

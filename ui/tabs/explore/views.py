@@ -22,8 +22,8 @@ from causalclip.maps.channels import (
     DRAWS,
     Channel,
     contributions,
+    deletion_curve,
     offset,
-    remove,
     suppressed_score,
     top_channels,
 )
@@ -181,7 +181,7 @@ def choices(detection: Detection) -> list[tuple[str, str]]:
 
 
 def _curve(detection: Detection, count: int) -> str:
-    curve = remove(detection)
+    curve = deletion_curve(detection)
     end, places = _log(int(curve.counts[-1])), [_log(int(c)) for c in curve.counts]
     ticks = [t for t in TICKS if _log(t) < end - 0.4]  # or its number would stand in "all"
     x = Axis(
