@@ -21,7 +21,10 @@ from purifier.models import Models, shipped  # noqa: E402
 from ui.app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from ui.tabs.detect.examples import write_examples  # noqa: E402
 
-COLOURS = 256  # with fewer, purple turns grey
+COLOURS = 256
+# of all colours that there are, or purple turns grey; in a screen of photographs the commonest ones
+RANGE, COMMONEST = Image.Quantize.MAXCOVERAGE, Image.Quantize.MEDIANCUT
+PHOTOGRAPHS = {"purify"}
 WIDTH = 1280
 # What a screen ends before: README shows the answer, its map, and what to do now.
 ENDS = dict.fromkeys(("app", "batch"), ".tabs + .block")
@@ -31,7 +34,7 @@ def detect(page: Page, files: list[Path]) -> None:
     """A judged example, by a generator."""
     page.locator("#examples button").nth(1).click()
     page.locator("#layer img").wait_for()
-    page.locator("#report-html").wait_for()
+    page.locator("#status .cc-final").wait_for()  # the copies are judged
 
 
 def batch(page: Page, files: list[Path]) -> None:
@@ -112,9 +115,9 @@ def main() -> None:
         files = [example.path for example in write_examples(folder)]
         for name in options.names or [name for name in SCREENS if name != "purify" or shipped()]:
             picture = take(address, name, files, dark=options.dark)
-            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(
-                options.out / f"{name}.png", optimize=True
-            )
+            chosen = COMMONEST if name in PHOTOGRAPHS else RANGE
+            few = picture.quantize(COLOURS, method=chosen, dither=Image.Dither.NONE)
+            few.save(options.out / f"{name}.png", optimize=True)
     page.close(verbose=False)
 
 
