@@ -23,7 +23,7 @@
 
   // By tab: where its answer stands.
   const answers = {
-    check: "#status :is(.cc-answered, .cc-error) h2",
+    check: "#status .cc-card:not(.cc-waiting):not(.cc-pending) h2",
     batch: "#batch-status .cc-said",
     compare: "#compare-answer .cc-card:not(.cc-waiting) h2",
     explore: "#explore-a-answer .cc-card:not(.cc-waiting) h2",

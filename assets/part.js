@@ -123,13 +123,17 @@
   // comes below it in its place.
   const { style } = document.documentElement;
   document.addEventListener("click", ({ target }) => {
-    const button = target instanceof Element && target.closest("#part button");
-    if (!button || !/^part-(judge|\d)$/.test(button.id)) return;
+    if (!(target instanceof Element && target.closest("#part-judge, #inside button"))) return;
     style.overflowAnchor = "none";
     document.querySelector("#status").scrollIntoView();
   });
   for (const act of ["wheel", "touchstart", "pointerdown", "keydown"]) document.addEventListener(act, () => (style.overflowAnchor = ""), { passive: true });
-  // The sliders move the frame, too.
+  // The sliders are for the keyboard, and stay in sight once one has the focus: nothing moves under a press that follows.
+  document.addEventListener("focusin", ({ target }) => {
+    const row = target instanceof Element && target.closest("#part-sides");
+    if (row) row.dataset.shown = "";
+  });
+  // They move the frame, too.
   document.addEventListener("input", ({ target }) => {
     if (writing || !(target instanceof Element && NAMES.some((name) => target.closest(`#part-${name}`)))) return;
     setTimeout(() => {

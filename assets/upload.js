@@ -77,8 +77,10 @@
     chosen.click();
   });
 
-  // A magnifier for the picture in the Detect tab: plus and minus zoom, arrow keys scroll, Escape closes.
-  const magnify = (source, words) => {
+  // A magnifier for the picture in the Check tab, without its map: plus and minus zoom, arrow keys scroll, Escape closes. It
+  // opens at a visible mark where there is one.
+  const MARK = 0.3;  // of the magnifier's width: how large a mark is at first
+  const magnify = (source, words, mark) => {
     const lens = document.createElement("dialog");
     lens.className = "cc-lens";
     lens.setAttribute("aria-label", words.name);
@@ -114,13 +116,20 @@
     width = place.clientWidth;
     image.style.width = `${width}px`;
     place.focus();
+    if (!mark) return;
+    const [left, top, across, down] = ["left", "top", "width", "height"].map((side) => parseFloat(mark.style[side]) / 100);
+    image.decode().then(() => {
+      zoom(Math.max(1, MARK / across));
+      const height = (width * image.naturalHeight) / image.naturalWidth;
+      place.scrollTo((left + across / 2) * width - place.clientWidth / 2, (top + down / 2) * height - place.clientHeight / 2);
+    });
   };
   document.addEventListener("click", (event) => {
     // On a phone the examples stand below the answer: what was chosen comes into sight.
     if (event.target instanceof Element && event.target.closest("#examples button")) document.querySelector("#picture").scrollIntoView({ block: "nearest" });
     const button = event.target instanceof Element && event.target.closest(".cc-magnify");
     const picture = button && document.querySelector("#picture img");
-    if (picture) magnify(picture.src, button.dataset);
+    if (picture) magnify(picture.src, button.dataset, document.querySelector("#layer .cc-box"));
   });
 
   // Links within the page. As they are, they would load it anew where its address names a language, and the answer would be

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from causalclip.reference import Standing
 
 HALVED = N_("The picture was judged at half its size.")
+UNCHECKED = N_("Re-encoded copies are not checked.")
 
 
 class Stage(IntEnum):
@@ -230,6 +231,8 @@ class Examination:
             yield headline.proved if headline.source == "signature" else _(FORGED)
             judged = _("By the pixels: {answer}.", answer=_(self.band))
             yield _(NOT_JUDGED) if unanswered else judged
+            if not unanswered and not self._copies_are_checked:
+                yield _(UNCHECKED)
             yield clue
             return
         if unanswered:
@@ -244,9 +247,13 @@ class Examination:
             yield self.meant.sentence
         elif not standing:
             yield _("Its error rates are not measured.")
-        if self.stage != Stage.DONE or not self.stability:
-            yield _("Re-encoded copies are not checked.")
+        if not self._copies_are_checked:
+            yield _(UNCHECKED)
         yield clue
+
+    @property
+    def _copies_are_checked(self) -> bool:
+        return self.stage == Stage.DONE and self.stability is not None
 
     @property
     def unlike(self) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
         assert violations(page) == [], panel
     for fold in page.locator("#answer .label-wrap").all():
         fold.click()
-    page.locator("#part-find").wait_for()
+    page.locator("#part-judge").wait_for()
     assert violations(page) == []
     open_tab(page, "Batch")
     page.locator("#batch-files input[type=file]").set_input_files(

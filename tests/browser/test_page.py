@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Dialog, Locator, Page, expect
@@ -267,6 +268,34 @@ def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_
         "from (120, 96) to (420, 316) of a picture of 600 x 400 pixels"
     )
     expect(page.locator("#status h2")).to_be_focused()
+
+
+def test_a_picture_in_a_screenshot_is_one_press_away_and_so_is_the_whole(
+    open_page: Open, tmp_path: Path
+) -> None:
+    post = np.full((1500, 1080, 3), 255, np.uint8)
+    post[300:700, 240:840] = data.coffee()
+    post[60:70, 60:700] = post[800:810, 60:900] = 40  # lines of text
+    Image.fromarray(post).save(tmp_path / "post.png")
+    page = open_page()
+    give(page, tmp_path / "post.png")
+    inside, facts = page.locator("#inside"), page.locator("#facts")
+    inside.get_by_role("button", name="Judge this photo").click()
+    expect(inside).to_contain_text("Part of your picture, 600 × 400 pixels")
+    expect(facts).to_contain_text("600 × 400 pixels")
+    expect(page.locator("#provenance")).to_contain_text(
+        "from (240, 300) to (840, 700) of a picture of 1080 x 1500 pixels"
+    )
+    expect(page.locator("#status h2")).to_be_focused()
+    inside.get_by_role("button", name="Back to the whole").click()
+    expect(inside.get_by_role("button", name="Judge this photo")).to_be_visible()
+    expect(facts).to_contain_text("1,080 × 1,500 pixels")
+    numbers = page.locator("#part-sides")  # for the keyboard
+    page.locator("#part .label-wrap").click()
+    page.locator(".cc-crop img").wait_for()
+    assert numbers.evaluate("(row) => row.offsetHeight") <= 1
+    page.locator("#part-left input[type=range]").focus()
+    assert numbers.evaluate("(row) => row.offsetHeight") > 20
 
 
 def test_another_picture_takes_the_place_of_the_one_that_parts_were_cut_from(

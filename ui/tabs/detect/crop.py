@@ -24,12 +24,12 @@ from causalclip.report import card
 from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import GONE, KEPT, PRIVATE, RUNS, explain, upload_path
+from ui.fields import GONE, PRIVATE, RUNS, explain, named, upload_path
 from ui.server.turns import DECODED, PICTURES, Priority
 from ui.server.uploads import new_folder
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
-MOST = 6  # found pictures that get a button
+MOST = 6  # found pictures that get a frame
 ABOUT = N_(
     "A screenshot, a page or a collage is judged as a whole, which says little about a picture in "
     "it. Choose a part; its coordinates go into the report. A part of a screenshot is a copy of a "
@@ -44,10 +44,11 @@ SIDES = (  # names in ids, in words, and where they are at first
     ("bottom", N_("Bottom, %"), 100),
 )
 WHOLE = (0.0, 0.0, 100.0, 100.0)
+BACK = -1  # from a part to the whole
 Updates = dict[Any, Any]
 Box = tuple[float, float, float, float]
 # a picture's path, width and height, and the pictures found inside it
-Shown = tuple[str, int, int, tuple[Box, ...]]
+Whole = tuple[str, int, int, tuple[Box, ...]]
 Choose = Callable[..., Box | None]
 
 
@@ -56,8 +57,8 @@ class CropSection:
     """The section's components.
 
     source: a gr.State with the path of the picture that was judged. cut: of the part that was
-    judged last. whole: the `Shown` that it was cut from, which stays while parts of it are judged.
-    opened: whether the section is open.
+    judged last. whole: the `Whole` that it was cut from, which stays while parts of it are judged.
+    opened: whether the section is open. nth: which picture inside the whole is judged, or BACK.
     """
 
     source: gr.State
@@ -67,7 +68,7 @@ class CropSection:
     preview: gr.HTML
     said: gr.HTML
     sides: list[gr.Slider]
-    found: list[gr.Button]
+    nth: gr.State
 
     @property
     def given(self) -> list[Any]:
@@ -75,12 +76,12 @@ class CropSection:
 
     @property
     def shown(self) -> list[Any]:
-        return [self.whole, self.preview, self.said, *self.sides, *self.found]
+        return [self.whole, self.preview, self.said, *self.sides]
 
     def look(
-        self, source: str | None, cut: str | None, whole: Shown | None, *sides: float
+        self, source: str | None, cut: str | None, whole: Whole | None, *sides: float
     ) -> Updates:
-        """What is inside the picture, framed, with a button each."""
+        """The picture, with a frame around each that is inside it."""
         if whole and source == cut:
             source = whole[0]
         else:
@@ -92,39 +93,30 @@ class CropSection:
             pixels = load_image(path).pixels
             boxes = tuple(found.box for found in find_pictures(pixels)[:MOST])
             drawn = draw_boxes(pixels, list(boxes))
-        named = zip(self.found, range(1, len(boxes) + 1), strict=False)
-        buttons = {
-            button: gr.update(visible=True, value=_("Judge picture {n}", n=i))
-            for button, i in named
-        }
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
         said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
         shown = {
             self.whole: (path, pixels.shape[1], pixels.shape[0], boxes),
             self.preview: _chooser(drawn, sides),
         }
-        return (
-            self.blank()
-            | buttons
-            | dict(zip(self.sides, sides, strict=True))
-            | shown
-            | {self.said: said}
-        )
+        placed = dict(zip(self.sides, sides, strict=True))
+        return self.blank() | placed | shown | {self.said: said}
 
     def follow(self, opened: bool, source: str | None, cut: str | None, *given: Any) -> Updates:
         """After another picture: what is inside that one. A part that was judged is not another
         one."""
         if source is None or source == cut:
             return {}
-        return self.look(source, cut, *given) if opened else self.blank()
+        if opened:
+            return self.look(source, cut, *given)
+        return self.blank() | {self.whole: gr.skip()}
 
     def blank(self) -> Updates:
         """No picture."""
-        hidden = {button: gr.update(visible=False) for button in self.found}
         none = {self.whole: None, self.preview: "", self.said: _status(_(FIRST))}
-        return hidden | none | dict(zip(self.sides, WHOLE, strict=True))
+        return none | dict(zip(self.sides, WHOLE, strict=True))
 
-    def frame(self, whole: Shown | None, *percent: float) -> Updates:
+    def frame(self, whole: Whole | None, *percent: float) -> Updates:
         """The chosen part, in pixels."""
         if whole is None:
             return {self.said: _status(_(FIRST))}
@@ -160,16 +152,11 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     runs."""
     with gr.Accordion(_("Judge only a part of it"), open=False, elem_id="part") as section:
         gr.HTML(f"<p class='cc-small'>{_(ABOUT)}</p>")
-        search = gr.Button(_("Find the pictures inside it"), elem_id="part-find")
-        with gr.Row():
-            found = [
-                gr.Button(visible=False, elem_id=f"part-{i}", min_width=120)
-                for i in range(1, MOST + 1)
-            ]
         said = gr.HTML(elem_id="part-said")
         preview = gr.HTML(elem_id="part-preview")
         chosen = gr.Button(_("Judge this part"), elem_id="part-judge")
-        with gr.Row():
+        # For the keyboard: assets/part.js shows them once one of them has the focus.
+        with gr.Row(elem_id="part-sides"):
             sides = [
                 gr.Slider(
                     0,
@@ -183,13 +170,13 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
                 )
                 for name, words, at in SIDES
             ]
-    states = gr.State(), gr.State(time_to_live=KEPT), gr.State(False)
-    added = CropSection(tab.source, *states, preview, said, sides, found)
+    states = gr.State(), tab.whole, gr.State(False)
+    added = CropSection(tab.source, *states, preview, said, sides, gr.State(0))
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
     section.expand(lambda: True, None, added.opened, **PRIVATE, queue=False)
     section.collapse(lambda: False, None, added.opened, **PRIVATE, queue=False)
     part.beside(
-        [search.click, section.expand],
+        [section.expand],
         _values(added.look, added.shown),
         added.given,
         added.shown,
@@ -208,10 +195,40 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
             [button.click], judging.begin, judging.run, given=inputs, **judge | {"inputs": inputs}
         )
 
-    for number, button in enumerate(found):
-        wire(button, _nth(number), [added.whole])
     wire(chosen, _by_sides, [added.whole, *sides])
+    _wire_inside(part, added, tab, judge)
     return added
+
+
+def _wire_inside(part: Panel, added: CropSection, tab: Any, judge: dict[str, Any]) -> None:
+    """Wires the buttons of the pictures inside the whole one, and of the way back to it."""
+
+    def begin(event: gr.EventData, whole: Whole | None) -> Updates:
+        number = int(event.index)
+        if number != BACK:
+            return CropRun(added, tab, _nth(number)).begin(event, whole) | {added.nth: number}
+        path = _path_of(whole)
+        shown: Updates = tab.cleared(card.looking(named(path)))
+        return shown | {tab.picture: path, added.cut: None, added.nth: BACK}
+
+    def run(token: CancellationToken, whole: Whole | None, number: int) -> Iterator[Updates]:
+        if number == BACK:
+            yield from tab.run(token, {"path": _path_of(whole)})
+        else:
+            yield from CropRun(added, tab, _nth(number)).run(token, whole)
+
+    inputs = [added.whole, added.nth]
+    outputs = [*judge["outputs"], added.nth]
+    wiring = judge | {"inputs": inputs, "outputs": outputs}
+    part.on([tab.inside.click], begin, run, given=[added.whole], **wiring)
+
+
+def _path_of(whole: Whole | None) -> str:
+    """The whole picture's path; raises gr.Error where it is no longer kept."""
+    path = upload_path({"path": whole[0]}) if whole else None
+    if path is None:
+        raise gr.Error(_(GONE), print_exception=False)
+    return path
 
 
 def _values(work: Callable[..., Updates], outputs: list[Any]) -> Callable[..., list[Any]]:
@@ -235,7 +252,7 @@ class CropRun:
     tab: Any
     choose: Choose
 
-    def begin(self, event: gr.EventData, whole: Shown | None, *given: float) -> Updates:
+    def begin(self, event: gr.EventData, whole: Whole | None, *given: float) -> Updates:
         """What the page shows at once; a part that cannot be judged is refused before anything is
         decoded."""
         self._box(whole, given)
@@ -243,7 +260,7 @@ class CropRun:
         return cleared
 
     def run(
-        self, token: CancellationToken, whole: Shown | None, *given: float
+        self, token: CancellationToken, whole: Whole | None, *given: float
     ) -> Iterator[Updates]:
         """Cuts the part out, which takes the picture's place, and examines it."""
         yield self.begin(gr.EventData(None, None), whole, *given)
@@ -260,12 +277,11 @@ class CropRun:
         yield {self.tab.picture: file, self.added.cut: file}
         yield from self.tab.run(token, {"path": file}, (path, box))
 
-    def _box(self, whole: Shown | None, given: tuple[float, ...]) -> tuple[str, Box]:
+    def _box(self, whole: Whole | None, given: tuple[float, ...]) -> tuple[str, Box]:
         """The whole picture's path and the part's box; raises gr.Error where that is no part that
         could be judged."""
-        path = upload_path({"path": whole[0]}) if whole else None
-        if whole is None or path is None:
-            raise gr.Error(_(GONE), print_exception=False)
+        path = _path_of(whole)
+        assert whole is not None
         if (chosen := self.choose(whole, *given)) is None:
             gone = _("That picture is no longer found. Choose the part by its sides.")
             raise gr.Error(gone, print_exception=False)
@@ -295,10 +311,10 @@ def _cut_out(path: str, box: Box) -> str:
 
 
 def _nth(number: int) -> Choose:
-    return lambda whole: whole[3][number] if number < len(whole[3]) else None
+    return lambda whole: whole[3][number] if 0 <= number < len(whole[3]) else None
 
 
-def _by_sides(whole: Shown, *percent: float) -> Box:
+def _by_sides(whole: Whole, *percent: float) -> Box:
     return _pixels(percent, whole[1], whole[2])
 
 

@@ -52,7 +52,18 @@ LABEL = N_(
 )
 ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
 # HTML on the page
-SAID = "status", "chips", "layer", "provenance", "facts", "pixels", "stability", "steps", "quote"
+SAID = (
+    "status",
+    "inside",
+    "chips",
+    "layer",
+    "provenance",
+    "facts",
+    "pixels",
+    "stability",
+    "steps",
+    "quote",
+)
 Payload = dict[str, Any] | None
 Box = tuple[float, float, float, float]
 Updates = dict[Any, Any]  # component -> its new value or gr.update
@@ -63,12 +74,13 @@ class DetectTab:
     """The tab's components and callbacks.
 
     detector: returns the loaded detector; may raise WeightsMissing. source: the path of the picture
-    that was judged.
+    that was judged. whole: the `Whole` that was judged last, which stays while parts of it are.
     """
 
     detector: ChosenDetector
     picture: gr.Image
     status: gr.HTML
+    inside: gr.HTML
     chips: gr.HTML
     layer: gr.HTML
     provenance: gr.HTML
@@ -83,6 +95,7 @@ class DetectTab:
     explore: gr.Button
     purify: gr.Button
     source: gr.State
+    whole: gr.State
     head: gr.Radio | None
 
     @property
@@ -93,6 +106,7 @@ class DetectTab:
             self.report_html,
             self.report_json,
             self.source,
+            self.whole,
         ]
 
     def begin(self, event: gr.EventData, payload: Payload) -> Updates:
@@ -175,8 +189,11 @@ class DetectTab:
         updates = {
             self.layer: views.layer(x.drawing),
             self.facts: views.facts(x),
+            self.inside: views.inside(x),
             self.source: path,
         }
+        if x.part is None:
+            updates[self.whole] = (path, x.width, x.height, views.inside_boxes(x))
         if x.part is None and x.format in UNSHOWN:
             updates[self.picture] = save_png(Image.fromarray(x.drawing.picture), "decoded")
         return updates
@@ -226,6 +243,7 @@ def build_detect_tab(
             gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
         with gr.Column(scale=6, min_width=300, elem_id="answer"):
             built["status"] = gr.HTML(card.waiting(), elem_id="status")
+            built["inside"] = gr.HTML(js_on_load=PICK, elem_id="inside")
             chosen = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at
             # once may stay hidden.
@@ -239,7 +257,7 @@ def build_detect_tab(
                     built["purify"] = gr.Button(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )
-    built["source"] = gr.State(time_to_live=KEPT)
+    built |= {name: gr.State(time_to_live=KEPT) for name in ("source", "whole")}
     tab = DetectTab(detector=detector, **built)
 
     def example(event: gr.EventData) -> Updates:

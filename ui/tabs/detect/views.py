@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number, percent
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection, ViewAttribution
     from causalclip.examination.headline import Headline, Step
     from causalclip.examination.result import Examination
+    from causalclip.images.formats import Box
     from causalclip.maps.overlay import Drawing
     from causalclip.provenance.reading import Provenance
 
@@ -50,6 +52,8 @@ SITES = {
     "Yandex Images": "https://yandex.com/images/",
     "Baidu Images": "https://image.baidu.com/",
 }
+MOST_INSIDE = 3  # pictures inside one that are offered
+THUMBNAIL = 160  # px
 _render = partial(render, template="detect.html")
 
 
@@ -82,6 +86,31 @@ def _parts(detection: Detection) -> list[str]:
             else f"{place}: 0"
         )
     return said
+
+
+def inside_boxes(x: Examination) -> tuple[Box, ...]:
+    """The pictures that were found inside a whole one, in its pixels, the largest first."""
+    if x.part is not None:
+        return ()
+    found = next((caution.boxes for caution in x.cautions if caution.kind == "inside"), ())
+    return found[:MOST_INSIDE]
+
+
+def inside(x: Examination) -> str:
+    """A button with its thumbnail for every picture inside this one; of a part, the way back."""
+    if x.part is not None:
+        left, top, right, bottom = x.part.box
+        width, height = number(right - left), number(bottom - top)
+        return _render("part", size=f"{width} × {height}")
+    picture = Image.fromarray(x.drawing.picture)
+    across, down = picture.width / x.width, picture.height / x.height
+    thumbnails = [
+        data_url(
+            picture.crop((left * across, top * down, right * across, bottom * down)), side=THUMBNAIL
+        )
+        for left, top, right, bottom in inside_boxes(x)
+    ]
+    return _render("inside", thumbnails=thumbnails) if thumbnails else ""
 
 
 def claims(provenance: Provenance, headline: Headline | None = None) -> str:
