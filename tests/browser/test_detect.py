@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, FileChooser, Page, expect
 
 from tests.browser.conftest import MOMENT, PATIENCE, LateCheck, Open, sizes, until
+from tests.causalclip.marks.test_pixels import photograph, starred
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
@@ -333,3 +335,33 @@ def test_purify_has_the_picture(open_page: Open, whole_app: str, files: dict[str
     page.locator("#open-purify").click()
     expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#purify-picture img").first).to_be_visible()
+
+
+def test_the_first_step_opens_the_magnifier_at_the_mark(open_page: Open, tmp_path: Path) -> None:
+    """And on a phone the bar stays above the mark's own picture."""
+    page = open_page()
+    Image.fromarray(starred(photograph(), 48, 32)).save(tmp_path / "starred.png")
+    give(page, tmp_path / "starred.png")
+    verdict(page)
+    page.get_by_role("button", name="Magnify it").first.click()
+    lens = page.locator(".cc-lens")
+    inside = lens.locator("img").evaluate(
+        """async (image, [x, y]) => {
+      await image.decode();
+      await new Promise(requestAnimationFrame);
+      const [place, box] = [image.parentElement, image].map((e) => e.getBoundingClientRect());
+      const across = box.left + x * box.width, down = box.top + y * box.height;
+      return [box.width > 4 * place.width, across > place.left && across < place.right,
+        down > place.top && down < place.bottom];
+    }""",
+        [(1248 - 56) / 1248, (832 - 56) / 832],
+    )
+    assert inside == [True, True, True]  # enlarged, and the mark's middle in sight
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("window.scrollTo(0, 0)")
+    bar, mark = (
+        page.locator(f"#status {name}").bounding_box() for name in (".cc-track", ".cc-mark")
+    )
+    assert bar["y"] + bar["height"] < 260
+    assert mark["y"] > bar["y"]
