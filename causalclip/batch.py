@@ -26,7 +26,7 @@ from causalclip.examination.stages import examine_file
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import read_file
 from causalclip.images.zips import MAX_PICTURES, Member, ZipError, count_zip, is_zip, read_zip
-from causalclip.languages import N_, _, ended, in_turn, number
+from causalclip.languages import N_, _, ended, in_turn, number, paragraph
 from causalclip.text import clean
 
 if TYPE_CHECKING:
@@ -120,13 +120,13 @@ class BatchRow:
             if self.band == NO_ANSWER
             else own
         )
-        return " ".join(filter(None, (self.problem, judged, self.claims)))
+        return paragraph(self.problem, judged, self.claims)
 
     @property
     def careful(self) -> str:
         """What to be careful about, a short sentence each."""
         short = [SHORT[kind] for kind in filter(None, self.cautions.split(", "))]
-        return " ".join(map(_, [*short, *([HALVED] if self.halved else [])]))
+        return paragraph(*map(_, [*short, *([HALVED] if self.halved else [])]))
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""

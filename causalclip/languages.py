@@ -93,6 +93,7 @@ def _primary(tag: str) -> str:
 
 LOCALES = {ENGLISH: "en_GB"}  # days before months
 COMMAS = {"ar": "، ", "ja": "、", "zh": "、"}  # others have those of English
+SPACELESS = {"ja", "zh"}
 STOPS = {"hi": "।", "ja": "。", "zh": "。"}
 
 
@@ -153,6 +154,12 @@ def any_of(parts: Sequence[str], *, style: Literal["or", "standard"] = "or") -> 
 def in_turn(parts: Iterable[str]) -> str:
     """ "a, b, c": one after another, without a word between."""
     return COMMAS.get(current(), ", ").join(parts)
+
+
+def paragraph(*sentences: str) -> str:
+    """Sentences one after another, the empty ones left out; Japanese and Chinese put no space
+    between."""
+    return ("" if current() in SPACELESS else " ").join(filter(None, sentences))
 
 
 def ended(text: str) -> str:

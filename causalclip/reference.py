@@ -21,7 +21,7 @@ from math import ceil, inf, isfinite, log, nextafter
 from pathlib import Path
 from typing import Any
 
-from causalclip.languages import N_, _, decimal, figure, ngettext, number, percent
+from causalclip.languages import N_, _, decimal, figure, ngettext, number, paragraph, percent
 from causalclip.private_head import PrivateHead
 from causalclip.text import clean
 
@@ -122,10 +122,10 @@ class Standing:
             photographs=number(self.photographs),
         )
         if self.learned:
-            said = f"{self._judged_with()} {said}"
+            said = paragraph(self._judged_with(), said)
         if self.counted == self.photographs:
             return said
-        return f"{said} {_(COUNTED_AS, counted=number(self.counted))}"
+        return paragraph(said, _(COUNTED_AS, counted=number(self.counted)))
 
     def _judged_with(self) -> str:
         """That a private head judged, and what the score is without it."""

@@ -21,7 +21,7 @@ from causalclip.examination.messages import (
     score_texts,
 )
 from causalclip.examination.result import HALVED
-from causalclip.languages import N_, _, decimal, ended
+from causalclip.languages import N_, _, decimal, ended, paragraph
 from causalclip.text import shortened, spelt
 
 if TYPE_CHECKING:
@@ -159,16 +159,16 @@ def explained(x: Examination) -> str:
     # 4. Where it stands in the reference set
     if standing := x.detection.standing:
         sentences += [standing.sentence, standing.rule, *x.unlike]
-    return " ".join(filter(None, sentences))
+    return paragraph(*sentences)
 
 
 def explained_claims(x: Examination) -> str:
     """Return what the file of a picture says that is not judged, and why it is not."""
     headline = x.headline
     if headline.source == "pixels":
-        return f"{x.problem} {x.provenance.summary}"
+        return paragraph(x.problem, x.provenance.summary)
     sentences = ended(headline.answer), _ground(x), _marks(x), headline.pixels
-    return " ".join(filter(None, sentences))
+    return paragraph(*sentences)
 
 
 def _ground(x: Examination) -> str:

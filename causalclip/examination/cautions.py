@@ -16,7 +16,7 @@ from PIL import Image
 from causalclip.images.formats import Box
 from causalclip.images.jpeg import earlier_quality
 from causalclip.images.subimages import find_pictures
-from causalclip.languages import N_, _, ngettext, number
+from causalclip.languages import N_, _, ngettext, number, paragraph
 from causalclip.provenance.reading import Provenance
 
 Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
@@ -92,7 +92,7 @@ def _found(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Cautio
         yield _caution("recompressed", quality=quality)
     statistics = measure(pixels)
     if drawn := statistics.drawn:
-        yield Caution(drawn, f"{_(SENTENCES[drawn])} {_(DRAWN)}")
+        yield Caution(drawn, paragraph(_(SENTENCES[drawn]), _(DRAWN)))
     if statistics.median <= 45 and statistics.bright <= 150:
         yield _caution("dark")
     if _has_face(pixels):

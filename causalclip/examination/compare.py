@@ -38,7 +38,7 @@ from causalclip.examination.keypoints import (
     search_zoom,
 )
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, ngettext, number, percent
+from causalclip.languages import N_, _, ngettext, number, paragraph, percent
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]
 SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
@@ -329,7 +329,7 @@ def sentence(found: Comparison) -> str:
             "change."
         )
     ]
-    return " ".join(filter(None, said))
+    return paragraph(*said)
 
 
 def headline(found: Comparison) -> str:

@@ -22,7 +22,7 @@ from causalclip.examination.messages import (
     WHAT_TO_DO,
     Tone,
 )
-from causalclip.languages import N_, _
+from causalclip.languages import N_, _, paragraph
 from causalclip.provenance.reading import claim_sentence
 
 if TYPE_CHECKING:
@@ -336,7 +336,7 @@ def _claim(p: Provenance, claimed: Origin) -> str:
             if p.claimed_marks
             else _("Its metadata say that the picture was {made}.", made=_(p.source_types[0].words))
         )
-    return f"{said} {_(FORGED)}" if claimed in CLAIMED else said
+    return paragraph(said, _(FORGED)) if claimed in CLAIMED else said
 
 
 def _pixels(band: Band | None, stability: Stability | None) -> str:
@@ -372,7 +372,11 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
             if proved
             else _("That it was captured is easily written into a file.")
         )
-        return f"{_('They do not agree: it is said to be captured, and the pixels carry traces of a generator.')} {other}"  # noqa: E501
+        apart = _(
+            "They do not agree: it is said to be captured, and the pixels carry traces of a "
+            "generator."
+        )
+        return paragraph(apart, other)
     return _(
         "They do not agree. Traces in pixels are easily lost, so do not take the picture for a "
         "photograph on the strength of this score."

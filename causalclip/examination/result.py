@@ -39,7 +39,7 @@ from causalclip.examination.messages import (
 )
 from causalclip.examination.stability import COPIES, Stability
 from causalclip.images.formats import ImageError
-from causalclip.languages import N_, _, any_of, day, ended
+from causalclip.languages import N_, _, any_of, day, ended, paragraph
 from causalclip.provenance.reading import Provenance
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Examination:
                 **values,
             )
         place = ended(self.part.words) if self.part else ""
-        sentences = " ".join(filter(None, (said, place, *self._grounds())))
+        sentences = paragraph(said, place, *self._grounds())
         return f"{sentences}\nSHA-256: {self.sha256}"
 
     def _grounds(self) -> Iterator[str]:

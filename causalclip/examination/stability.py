@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 
 from causalclip.calibration import Band
 from causalclip.images.parts import middle
-from causalclip.languages import N_, _, any_of, decimal
+from causalclip.languages import N_, _, any_of, decimal, paragraph
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
     from causalclip.calibration import Calibration
@@ -181,7 +181,7 @@ class Stability:
         left_out = _(
             "The picture could not be {changed}: it is too long.", changed=_changes(self.skipped)
         )
-        return f"{self._sentence()} {left_out}"
+        return paragraph(self._sentence(), left_out)
 
     def _sentence(self) -> str:
         if self.lost_to and self.band != "inconclusive":
@@ -203,7 +203,7 @@ class Stability:
             "{threshold}, which divides generated from real pictures best.",
             threshold=decimal(self.threshold, digits=2),
         )
-        return f"{other} {counts}"
+        return paragraph(other, counts)
 
 
 Transform = Callable[[Image.Image], Image.Image]

@@ -3,7 +3,7 @@
 import re
 from typing import Literal, get_args
 
-from causalclip.languages import N_, _, any_of, decimal, figure, number
+from causalclip.languages import N_, _, any_of, decimal, figure, number, paragraph
 
 MAX_BYTES = 20 * 2**20  # of the file
 MAX_PIXELS = 50_000_000  # width x height, read from the header
@@ -108,12 +108,14 @@ def sizes() -> str:
 
 def exported(message: str, /, **values: object) -> str:
     """Return a message in the reader's language, and what to do: EXPORT."""
-    return f"{_(message, **values)} {_(EXPORT)}"
+    return paragraph(_(message, **values), _(EXPORT))
 
 
 def too_many_bytes() -> ImageTooLarge:
     """Return the error for a file of more than MAX_BYTES."""
-    return ImageTooLarge(f"{_('The file has more than {mb} MB.', mb=MAX_BYTES >> 20)} {_(SMALLER)}")
+    return ImageTooLarge(
+        paragraph(_("The file has more than {mb} MB.", mb=MAX_BYTES >> 20), _(SMALLER))
+    )
 
 
 def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:

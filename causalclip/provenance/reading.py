@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import get_sampling
 from causalclip.images import sandbox
 from causalclip.images.formats import Format
 from causalclip.images.jpeg import nearest_quality
-from causalclip.languages import N_, _
+from causalclip.languages import N_, _, paragraph
 from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
 from causalclip.provenance.claims import find_claims
@@ -299,7 +299,7 @@ def claim_sentence(p: Provenance) -> str:
     """What the strongest of the claimed marks says, and of credentials that do not hold, why."""
     mark = p.claimed_marks[0]
     changed = mark.kind == "credentials" and p.credentials.state == "invalid"
-    return f"{mark_sentence(mark)} {_(CHANGED)}" if changed else mark_sentence(mark)
+    return paragraph(mark_sentence(mark), _(CHANGED) if changed else "")
 
 
 def mark_sentence(mark: Mark) -> str:

@@ -28,7 +28,18 @@ from markupsafe import Markup
 
 from causalclip.examination.headline import tone_of
 from causalclip.examination.messages import error_rates, score_text
-from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
+from causalclip.languages import (
+    N_,
+    _,
+    current,
+    day,
+    ended,
+    in_turn,
+    is_rtl,
+    moment,
+    ngettext,
+    paragraph,
+)
 from causalclip.maps.attribution import is_telling
 from causalclip.maps.captions import hatched
 from causalclip.report.pictures import data_url, draw_thumbnail
@@ -233,7 +244,7 @@ def overview(
         counts=counts,
         rates=rates(rows),
         rows=[_shown(row, thumbnails, edges) for row in rows],
-        limits=" ".join(map(_, LIMITS)),
+        limits=paragraph(*map(_, LIMITS)),
     )
 
 
@@ -241,14 +252,16 @@ def rates(rows: Sequence[BatchRow]) -> str:
     """How often such answers are wrong; empty where that was not measured."""
     measured = {row.measured_as for row in rows if row.band}
     found = error_rates(measured.pop()) if len(measured) == 1 else None
-    return f"{found.sentence} {found.unsure}" if found else ""
+    return paragraph(found.sentence, found.unsure) if found else ""
 
 
 def _shown(
     row: BatchRow, thumbnails: Mapping[str, str], edges: tuple[float, ...]
 ) -> dict[str, Any]:
     said = row.said()
-    survives = f"{_('Survives re-encoding?')} {ended(said['survives'])}" if row.survives else ""
+    survives = (
+        paragraph(_("Survives re-encoding?"), ended(said["survives"])) if row.survives else ""
+    )
     return {
         "thumbnail": thumbnails.get(row.sha256),
         "name": row.name,
@@ -256,5 +269,5 @@ def _shown(
         "tone": tone_of(row.answer),
         "answer": said["answer"],
         "score": "" if row.score is None else score_text(row.score, *edges),
-        "know": " ".join(filter(None, (survives, row.careful, row.beside))),
+        "know": paragraph(survives, row.careful, row.beside),
     }

@@ -13,7 +13,7 @@ import typer
 from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector
 from causalclip.examination.messages import JUDGED_BY, score_text
 from causalclip.images.formats import ACCEPTED, ImageError
-from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
+from causalclip.languages import ENGLISH, N_, _, decimal, number, paragraph, speaking
 from causalclip.maps.channels import (
     MaskDifference,
     by_part,
@@ -126,7 +126,7 @@ def mask_sentence(detection: Detection) -> str:
         passing=number(passing(mask)),
     )
     count = min(MAX_REMOVED, passing(mask) // 3)
-    return f"{said} {removal_sentence(detection, count)}" if count else said
+    return paragraph(said, removal_sentence(detection, count) if count else "")
 
 
 def removal_sentence(detection: Detection, count: int) -> str:
@@ -156,7 +156,8 @@ def difference_sentence(difference: MaskDifference) -> str:
     )
     if difference.correlation is None:
         return said
-    return f"{said} {_('Their correlation is {r}.', r=decimal(difference.correlation, digits=2))}"
+    correlation = decimal(difference.correlation, digits=2)
+    return paragraph(said, _("Their correlation is {r}.", r=correlation))
 
 
 def _row(name: str, one: MaskDifference) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from causalclip.intervals import clopper_pearson
-from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number, percent
+from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number, paragraph, percent
 from causalclip.private_head import LEAST
 from causalclip.reference import COUNTED_AS, Profile, threshold, too_few
 from causalclip.report.templates import render
@@ -99,7 +99,7 @@ class ReferenceReport:
                 "The threshold stays as it is; answers will say how many photographs scored as "
                 "high."
             )
-            return f"{too_few(len(self.profile.counted), self.at_most)} {stays}"
+            return paragraph(too_few(len(self.profile.counted), self.at_most), stays)
         if own <= self.shipped:
             strict = N_(
                 "The promise of {percent} would hold from {own} on. The detector's own threshold "

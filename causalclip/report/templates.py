@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examination import messages
 from causalclip.examination.cautions import SHORT, history_words
-from causalclip.languages import _, decimal, ended, in_turn, is_rtl, number
+from causalclip.languages import _, decimal, ended, in_turn, is_rtl, number, paragraph
 from causalclip.maps import captions
 from causalclip.paths import shipped_folder
 from causalclip.provenance.reading import OF_WHOLE
@@ -24,6 +24,7 @@ FUNCTIONS = (
     in_turn,
     is_rtl,
     number,
+    paragraph,
     history_words,
     messages.score_text,
     messages.score_texts,

@@ -23,10 +23,12 @@ from causalclip.languages import (
     current,
     day,
     decimal,
+    ended,
     figure,
     is_rtl,
     ngettext,
     number,
+    paragraph,
     percent,
     speaking,
 )
@@ -112,6 +114,14 @@ def test_numbers_are_written_one_way_in_every_language(language: str) -> None:
         assert percent(0.91) == ninety
         assert ninety in _("The map explains {percent} of the score.", percent=percent(0.91))
         assert percent(0.75) in _("cropped to 75%")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Yes. No."), ("ja", "はい。いいえ。"), ("zh", "是。否。")]
+)
+def test_sentences_are_put_together_as_the_language_does(language: str, said: str) -> None:
+    with speaking(language):
+        assert paragraph(ended(_("Yes")), "", ended(_("No"))) == said
 
 
 def test_a_name_keeps_its_direction_in_arabic() -> None:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
-from causalclip.languages import N_, _, any_of, decimal, ngettext, number, percent
+from causalclip.languages import N_, _, any_of, decimal, ngettext, number, paragraph, percent
 from causalclip.maps.attribution import lay, placed, seen, unplaced
 from causalclip.maps.captions import control, explains, hatched, too_little
 from causalclip.maps.overlay import draw_layer
@@ -137,7 +137,7 @@ def facts(x: Examination) -> str:
         _("Judged by"): _(JUDGED_BY[detection.head]),
         _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
         _("SHA-256 of the file"): Markup("<code>{}</code>").format(x.sha256),
-        _("Note"): " ".join(x.notes),
+        _("Note"): paragraph(*x.notes),
     }
     return _render("facts", rows=rows)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER, WHY_NO_ANSWER, score_texts
 from causalclip.examination.messages import score_text as score
-from causalclip.languages import N_, _, decimal, ngettext, number, percent
+from causalclip.languages import N_, _, decimal, ngettext, number, paragraph, percent
 from causalclip.maps.attribution import placed, unplaced
 from causalclip.maps.captions import (
     MASK_MEANING,
@@ -152,9 +152,8 @@ def removal(detection: Detection, count: int) -> str:
     """What is left of the score without the first `count` channels, and the whole curve beside
     chance."""
     count = max(0, min(count, len(contributions(detection))))
-    said = (
-        f"<b>{removal_sentence(detection, count)}</b> {_(HOW_TO_READ)}" if count else _(HOW_TO_READ)
-    )
+    left = f"<b>{removal_sentence(detection, count)}</b>" if count else ""
+    said = paragraph(left, _(HOW_TO_READ))
     return f"<p>{said}</p>{_curve(detection, count)}"
 
 
@@ -164,7 +163,8 @@ def limits(measured: dict[ViewType, dict[str, Any]]) -> str:
     if measured:
         worst = max(m["adversary_accuracy"] for m in measured.values())
         nhsic = max(m["nhsic"] for m in measured.values())
-        said += f" {_(ADVERSARY, percent=percent(worst), nhsic=decimal(nhsic, digits=2))}"
+        probed = _(ADVERSARY, percent=percent(worst), nhsic=decimal(nhsic, digits=2))
+        said = paragraph(said, probed)
     return f"<p>{said}</p>"
 
 

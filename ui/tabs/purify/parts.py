@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.languages import ENGLISH, N_, _, current, number, percent
+from causalclip.languages import ENGLISH, N_, _, current, number, paragraph, percent
 from causalclip.paths import shipped_folder
 from purifier.attacks import ATTACKS
 from purifier.attacks.goals import OBJECTIVES
@@ -162,7 +162,7 @@ def worth(part: str = "") -> str:
     if part == "network":
         sentences.append(_said(ALONE, "the network alone"))
         sentences.append(_said(REPLACED, f"ours with the {COMPARED} denoiser"))
-    return " ".join(filter(None, sentences))
+    return paragraph(*sentences)
 
 
 def _said(sentence: str, row: str, **values: str) -> str:

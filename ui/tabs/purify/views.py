@@ -18,6 +18,7 @@ from causalclip.languages import (
     in_turn,
     ngettext,
     number,
+    paragraph,
     percent,
 )
 from causalclip.paths import shipped_folder
@@ -55,8 +56,8 @@ def speaker(run: Scenario) -> str:
 def notes(run: Scenario) -> str:
     """What was done, and what to make of it."""
     trust = _(SMALL) if run.model.key == EMBEDDED else _(OTHERS, name=speaker(run))
-    meant = "" if all(said.alike is None for said in run.said.values()) else f" {_likeness_words()}"
-    note = f"{escape(trust, quote=False)} {_(NOTE)}{meant}"
+    meant = "" if all(said.alike is None for said in run.said.values()) else _likeness_words()
+    note = paragraph(escape(trust, quote=False), _(NOTE), meant)
     facts = (
         f"<p class='cc-small'>{escape(_facts(run), quote=False)}</p><p class='cc-small'>{note}</p>"
     )
@@ -80,7 +81,7 @@ def _likeness_words() -> str:
 def _facts(run: Scenario) -> str:
     parts = [_attack_facts(run), _purified_facts(run)]
     parts.append(_("Changes are drawn 10 times amplified; mid-grey is none."))
-    return " ".join(part for part in parts if part)
+    return paragraph(*parts)
 
 
 def _purified_facts(run: Scenario) -> str:
@@ -96,7 +97,7 @@ def _purified_facts(run: Scenario) -> str:
         else ngettext("Purified in {n} step.", "Purified in {n} steps.", run.request.steps)
     )
     always = _("That was done whether an attack was found or not.") if run.request.always else ""
-    return f"{said} {always}".strip()
+    return paragraph(said, always)
 
 
 def _attack_facts(run: Scenario) -> str:
@@ -114,7 +115,7 @@ def _attack_facts(run: Scenario) -> str:
     if attack.name != "patch":
         most = decimal(run.change, digits=0)
         parts.append(_("It changed values by at most {most} of 255.", most=most))
-    return " ".join(parts)
+    return paragraph(*parts)
 
 
 def _by(run: Scenario) -> str:
@@ -272,7 +273,7 @@ def _nothing_purified(run: Scenario) -> tuple[str, str]:
         found = ATTACKED if turned else (ONLY_CAPTION if len(changed) == 1 else NEITHER)[0]
         reasons = [ended(_(found, turned=_all(turned))), *reasons]
         reasons += [_(UNSURE)] if _unsure(clean) else []
-    return _("Nothing was purified"), " ".join(reasons)
+    return _("Nothing was purified"), paragraph(*reasons)
 
 
 def _given(moved: Response, purified: Response) -> tuple[str, str]:

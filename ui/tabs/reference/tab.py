@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.images.formats import ENDINGS, names, sizes
-from causalclip.languages import N_, _, number, percent
+from causalclip.languages import N_, _, number, paragraph, percent
 from causalclip.paths import shipped_folder
 from causalclip.reference import BOUNDS, COMMAND, needed
 from causalclip.report.templates import render
@@ -336,9 +336,8 @@ def _why() -> str:
 
 
 def _intro() -> str:
-    return escape(
-        f"{_(INTRO, most=number(MOST), formats=names(), sizes=sizes())} {_(KEEPS)} {_tested()}".strip()  # noqa: E501
-    )
+    intro = _(INTRO, most=number(MOST), formats=names(), sizes=sizes())
+    return escape(paragraph(intro, _(KEEPS), _tested()))
 
 
 def _tested() -> str:
