@@ -118,6 +118,11 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     assert violations(page) == []
     # on a phone it lies over the tabs
     page.locator("#batch-opened").get_by_role("button", name="Close").click()
+    open_tab(page, "Compare")
+    for name in ("compare-a", "compare-b"):
+        page.locator(f"#{name} input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.locator("#compare-details p").first).to_be_visible()
+    assert violations(page) == []
     open_tab(page, "Purify")
     page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#purify-headline h2")).to_contain_text(re.compile("^(Purified|Taken)"))
