@@ -230,7 +230,11 @@ def fit(
     state = nn.ParameterList(update), head, optimiser
 
     # 3. What an earlier run with the same settings has done
-    settings = {"backbone": backbone, "run": asdict(run), "parts": list(recipe.parts)}
+    settings: dict[str, object] = {
+        "backbone": backbone,
+        "run": asdict(run),
+        "parts": list(recipe.parts),
+    }
     settings |= {"learned": len(rows), "held out": len(held_rows)}
     report = _read_report(out, settings)
     found: list[dict[str, float]] = report["checkpoints"]

@@ -186,7 +186,7 @@ class DetectTab:
     def _verdict(self, x: Examination, path: str) -> Updates:
         """What does not change after the verdict: the map, the facts, and the picture itself where
         browsers do not show its format."""
-        updates = {
+        updates: Updates = {
             self.layer: views.layer(x.drawing),
             self.facts: views.facts(x),
             self.inside: views.inside(x),
