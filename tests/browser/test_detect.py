@@ -192,6 +192,9 @@ def test_a_broken_file_is_explained_and_nothing_old_stays(
     expect(page.locator("#status")).to_contain_text("cut short or damaged")
     expect(page.locator("#layer img")).to_be_hidden()
     assert "broken" not in page.locator("#status").inner_text().lower()
+    page.set_viewport_size({"width": 390, "height": 844})
+    said, field = (page.locator(name).bounding_box() for name in ("#status h2", "#picture"))
+    assert said["y"] < field["y"]  # type: ignore[index]
     give(page, files["photo.jpg"])  # and the next one is judged as if nothing had been
     assert verdict(page) in VERDICTS
 
