@@ -281,12 +281,15 @@ class Detector:
             UnknownRuntime: CAUSALCLIP_RUNTIME names none.
             NoDevice: CAUSALCLIP_DEVICE names none that is there.
         """
+        # 1. What is stored beside the heads
         folder = detector_folder(path)
         raw = json.loads((folder / "config.json").read_text())
         calibration = Calibration(
             **{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])}
         )
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
+
+        # 2. The tower
         shared = beside is not None and beside.config.backbone == config.backbone
         device = device or choose_device(os.environ.get(DEVICE_VARIABLE) or "cpu")
         if beside and shared:
@@ -295,19 +298,23 @@ class Detector:
             tower = load_for_inference(config.backbone, runtime=runtime)
         else:
             tower = load_tower(config.backbone, dtype=torch.bfloat16).to(device)
+
+        # 3. The heads
         width = sum(part_widths(config.parts, tower))
         heads = {
-            k: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
-            for k in config.share
+            kind: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
+            for kind in config.share
         }
         weights = load_file(folder / "head.safetensors")
         for kind, head in heads.items():
             own = {
-                k.removeprefix(f"{kind}."): v.float()
-                for k, v in weights.items()
-                if k.startswith(f"{kind}.")
+                name.removeprefix(f"{kind}."): weight.float()
+                for name, weight in weights.items()
+                if name.startswith(f"{kind}.") and not name.startswith(f"{kind}.{ADVERSARY}")
             }
-            head.load_state_dict({k: v for k, v in own.items() if not k.startswith(ADVERSARY)})
+            head.load_state_dict(own)
+
+        # 4. What training measured, and the classifier of image types
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
@@ -355,17 +362,16 @@ class Detector:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
-            f"{kind}.{k}": v.half().contiguous()
+            f"{kind}.{name}": weight.half().contiguous()
             for kind, head in self.heads.items()
-            for k, v in head.state_dict().items()
-            if not k.startswith(ADVERSARY)
+            for name, weight in head.state_dict().items()
+            if not name.startswith(ADVERSARY)
         }
         save_file(weights, folder / "head.safetensors")
         if self.image_types is not None:
-            save_file(
-                {k: v.contiguous() for k, v in self.image_types.state_dict().items()},
-                folder / IMAGE_TYPES,
-            )
+            types = self.image_types.state_dict()
+            contiguous = {name: weight.contiguous() for name, weight in types.items()}
+            save_file(contiguous, folder / IMAGE_TYPES)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()

@@ -58,7 +58,7 @@ def examine(
     """
     # 1. What the file says
     data = source if isinstance(source, bytes) else read_file(source)
-    found = Examination(
+    examination = Examination(
         stage=Stage.CLAIMS,
         name=clean(name, limit=120),
         sha256=hashlib.sha256(data).hexdigest(),
@@ -67,19 +67,19 @@ def examine(
         provenance=read_claims(data),
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
     )
-    yield found
+    yield examination
     if until == Stage.CLAIMS:
         return
 
     # 2. The pixels: marks, weak spots, verdict
-    provenance = found.provenance
+    provenance = examination.provenance
     try:
         loaded = load_image(data)
         if part:
             provenance = with_history(provenance, loaded.pixels)
             loaded = cut_part(loaded, part)
     except ImageError as error:
-        raise NotJudged(replace(found, problem=str(error)), error) from error
+        raise NotJudged(replace(examination, problem=str(error)), error) from error
     if part:
         assert loaded.part is not None
         place = Field("CausalCLIP", "part", loaded.part.words)
@@ -95,8 +95,8 @@ def examine(
     boxes = mark_boxes(provenance, loaded.width, loaded.height)
     drawn = prepare(loaded.pixels, detection, boxes=boxes)
     centre = copy_source(loaded.pixels)
-    found = replace(
-        found,
+    examination = replace(
+        examination,
         stage=Stage.VERDICT,
         provenance=provenance,
         width=loaded.width,
@@ -110,17 +110,17 @@ def examine(
     )
     is_centre = centre.size < loaded.pixels.size
     del loaded
-    yield found
+    yield examination
     if until == Stage.VERDICT:
         return
 
     # 4. Whether the answer survives re-encoding
     if detection.band != NO_ANSWER:
         for stability in judge_copies(detector, centre, detection, is_centre=is_centre):
-            found = replace(found, stage=Stage.COPY, stability=stability)
-            yield found
+            examination = replace(examination, stage=Stage.COPY, stability=stability)
+            yield examination
     if until == Stage.DONE:
-        yield replace(found, stage=Stage.DONE)
+        yield replace(examination, stage=Stage.DONE)
 
 
 def examine_file(
@@ -135,8 +135,8 @@ def examine_file(
     path = Path(source) if isinstance(source, str) else source
     if isinstance(path, Path) and not name:
         name = path.name
-    for found in examine(path, detector, until=until, name=name, part=part):
-        last = found
+    for examination in examine(path, detector, until=until, name=name, part=part):
+        last = examination
     return last
 
 

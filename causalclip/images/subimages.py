@@ -2,10 +2,10 @@
 around it.
 
 Screens are flat: runs of one colour, with text that is small and photographs that are large
-rectangles of many colours.
-So: what is flat and of a common colour is the page; what is left, without what is too thin to be a
-picture, falls into pieces; a piece that fills its rectangle, has straight sides and the texture of
-a photograph is a picture. Photographs of screens, which are no upright rectangles, are not found.
+rectangles of many colours. So what is flat and of a common colour is the page; what is left,
+without what is too thin to be a picture, falls into pieces; a piece that fills its rectangle, has
+straight sides and the texture of a photograph is a picture. Photographs of screens, which are no
+upright rectangles, are not found.
 """
 
 from __future__ import annotations
@@ -47,25 +47,28 @@ COLOURS, TEXTURED, DRAWN = 40, 0.25, 0.7
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A picture in a picture. box: left, top, right, bottom in pixels. area: its share of the
-    whole."""
+    """A picture in a picture.
+
+    box: left, top, right, bottom in pixels. area: its share of the whole.
+    """
 
     box: Box
     area: float
 
 
 def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
-    """The pictures inside a picture (uint8 RGB [H, W, 3]), the largest first; none in a plain
+    """Find the pictures inside a picture, uint8 RGB [H, W, 3], the largest first; none in a plain
     photograph."""
+    # 1. In small
     height, width = pixels.shape[:2]
     zoom = min(1.0, WORK / max(height, width))
     if round(min(height, width) * zoom) < MIN_THICKNESS:  # a strip
         return ()
-    small = (
-        cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
-        if zoom < 1
-        else pixels
-    )
+    small = pixels
+    if zoom < 1:
+        small = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+
+    # 2. The page by its colours, and the rectangles that are none
     span = _span(small)
     colours = _colours(small, span)
     if not colours:  # no page
@@ -73,26 +76,29 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     page = np.maximum.reduce(colours)
     # a dark picture on white is no page but a dark one's
     alone = colours if len(colours) > 1 else []
-    seen = {box for one in (page, *alone) for box in _rectangles(1 - one)}
-    if not seen:
+    rectangles = {box for mask in (page, *alone) for box in _rectangles(1 - mask)}
+    if not rectangles:
         return ()
+
+    # 3. Those with the texture of a photograph and straight sides. Sides come before what is inside
+    # what: a box without any is a light or a dark part of a picture, and must not stand for it.
     texture = _Texture.of(small)
-    # Their sides first: what has none is a light or a dark part of a picture, and must not stand
-    # for the whole of it.
-    pictures = [box for box in sorted(seen) if texture.is_picture(box)]
+    pictures = [box for box in sorted(rectangles) if texture.is_picture(box)]
     sided = {box: side for box in pictures if (side := _snapped(pixels, box, zoom))}
-    boxes = _settled(list(sided), small, span <= EVEN)
+    boxes = _without_nested(list(sided), small, span <= EVEN)
     if not boxes or not _is_page(page, boxes):
         return ()
+
+    # 4. Those that are large enough, and not the whole
     whole = height * width
-    kept = [
+    large = [
         box
         for box in {sided[box] for box in boxes}
         if min(box[2] - box[0], box[3] - box[1]) >= MIN_SIDE and MIN_AREA * whole <= _area(box)
     ]
-    if len(kept) == 1 and _area(kept[0]) > WHOLE * whole:
+    if len(large) == 1 and _area(large[0]) > WHOLE * whole:
         return ()
-    return tuple(Inside(box, _area(box) / whole) for box in sorted(kept, key=_area, reverse=True))
+    return tuple(Inside(box, _area(box) / whole) for box in sorted(large, key=_area, reverse=True))
 
 
 def _area(box: Box) -> int:
@@ -100,32 +106,38 @@ def _area(box: Box) -> int:
 
 
 def _colours(small: np.ndarray, span: np.ndarray) -> list[np.ndarray]:
-    """Where each of a page's colours is, the commonest first: uint8 [h, w] each, 1 where it is flat
-    or a long line."""
+    """Return where each of a page's colours is, the commonest first.
+
+    Returns:
+        uint8 [h, w] each, 1 where it is flat or a long line.
+    """
+    # 1. The colours of what is flat, coarsely
     flat: np.ndarray = (span <= FLAT_LEVELS).view(np.uint8)
     red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(small >> 3))
     coarse = red << 10 | green << 5 | blue
     counts = np.bincount(coarse[flat.view(bool)], minlength=32768)
-    near_flat, found = cv2.dilate(flat, np.ones((5, 5), np.uint8)), []
+
+    # 2. Where each of the commonest is
+    near_flat = cv2.dilate(flat, np.ones((5, 5), np.uint8))
+    masks = []
     for colour in np.argsort(-counts)[:MAX_COLOURS]:
         if counts[colour] <= MIN_COLOUR_SHARE * flat.size:
             break
         middle = _median(small, flat & (coarse == colour), int(colour))
-        mine: np.ndarray = cv2.inRange(
-            small, np.ceil(middle - COLOUR_LEVELS), np.floor(middle + COLOUR_LEVELS)
-        )
-        mine &= near_flat
+        low, high = np.ceil(middle - COLOUR_LEVELS), np.floor(middle + COLOUR_LEVELS)
+        mask: np.ndarray = cv2.inRange(small, low, high)
+        mask &= near_flat
         # A gutter between two pictures is too narrow to be flat, and long.
         off = _largest(cv2.absdiff(small, np.append(np.round(middle), 0)))
         for shape in ((1, MIN_LINE), (MIN_LINE, 1)):
-            mine |= _line(off, shape)
-        found.append(mine)
-    return found
+            mask |= _line(off, shape)
+        masks.append(mask)
+    return masks
 
 
 def _median(small: np.ndarray, mask: np.ndarray, colour: int) -> np.ndarray:
-    """Of each channel of the pixels in `mask`, which are all of one coarse colour: of 8 levels
-    each, counted."""
+    """Return the median of each channel of the pixels in `mask`, which are all of one coarse
+    colour: of 8 levels each, counted."""
     lowest = np.array([colour >> 10, colour >> 5 & 31, colour & 31]) << 3
     counts = cv2.calcHist(
         [small], [0, 1, 2], mask, [8, 8, 8], np.stack([lowest, lowest + 8], 1).ravel().tolist()
@@ -136,42 +148,42 @@ def _median(small: np.ndarray, mask: np.ndarray, colour: int) -> np.ndarray:
 
 
 def _largest(planes: np.ndarray) -> np.ndarray:
-    """The largest channel of each pixel, [h, w]."""
+    """Return the largest channel of each pixel, [h, w]."""
     red, green, blue = cv2.split(planes)
     return cv2.max(cv2.max(red, green), blue)
 
 
 def _span(small: np.ndarray) -> np.ndarray:
-    """Levels that the neighbourhood of every pixel spans, of the channel that spans most: uint8 [h,
-    w]."""
+    """Return the levels that the neighbourhood of every pixel spans, of the channel that spans
+    most: uint8 [h, w]."""
     kernel = np.ones((5, 5), np.uint8)
     return _largest(cv2.subtract(cv2.dilate(small, kernel), cv2.erode(small, kernel)))
 
 
 def _line(off: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Where a straight line of a colour runs, which a JPEG may have left uneven: uint8 [h, w].
+    """Return where a straight line of a colour runs, which a JPEG may have left uneven: uint8 [h,
+    w].
 
     off: levels by which every pixel differs from the colour, uint8 [h, w].
     """
-    along = (cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT) <= COLOUR_LEVELS).view(
-        np.uint8
-    )
+    mean = cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT)
+    along = (mean <= COLOUR_LEVELS).view(np.uint8)
     if not along.any():
         return along
     return cv2.dilate(along, np.ones(shape, np.uint8)) & (off <= 2 * COLOUR_LEVELS).view(np.uint8)
 
 
-def _settled(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> list[Box]:
-    """One of boxes that are nearly the same; of one in another the inner one where the rest is
-    page, else the outer.
+def _without_nested(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> list[Box]:
+    """Return one of boxes that are nearly the same; of one in another the inner one where the rest
+    is page, else the outer.
 
     even: bool [h, w], where neighbours hardly differ.
     """
-    kept: list[Box] = []
+    chosen: list[Box] = []
     for box in sorted(boxes, key=_area):  # the inner ones first
-        inner = [other for other in kept if _common(box, other) > 0.8 * _area(other)]
+        inner = [other for other in chosen if _common(box, other) > 0.8 * _area(other)]
         if not inner:
-            kept.append(box)
+            chosen.append(box)
             continue
         rest = np.ones((box[3] - box[1], box[2] - box[0]), bool)
         for left, top, right, bottom in inner:
@@ -183,34 +195,37 @@ def _settled(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> list[Box]
         ]
         same = len(inner) == 1 and rest.mean() < SAME
         if not (same or (len(around) > MUCH * rest.sum() and _is_plain(around))):
-            kept = [other for other in kept if other not in inner] + [box]
-    return kept
+            chosen = [other for other in chosen if other not in inner] + [box]
+    return chosen
 
 
 def _is_plain(pixels: np.ndarray) -> bool:
-    """Whether most of what is even, [N, 3], is of three colours: a page, a card on it and a bar.
+    """Return whether most of what is even, [N, 3], is of three colours: a page, a card on it and a
+    bar.
 
     A sky is even from one pixel to the next, too, but not of one colour all over: three hold 0.5 of
     one at most, and 0.87 of a page at least (50 pages of training pictures).
     """
     codes = pixels[:: 1 + len(pixels) // SAMPLE].astype(int) @ [65536, 256, 1]
-    left, share = codes, 0.0
+    others, share = codes, 0.0
     for _ in range(3):
-        if len(left):
-            values, counts = np.unique(left, return_counts=True)
+        if len(others):
+            values, counts = np.unique(others, return_counts=True)
             share += counts.max() / len(codes)
-            left = left[left != values[counts.argmax()]]
+            others = others[others != values[counts.argmax()]]
     return share >= PLAIN
 
 
 def _common(a: Box, b: Box) -> int:
-    """The area of what two boxes share."""
+    """Return the area of what two boxes share."""
     return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _rectangles(solid: np.ndarray) -> list[Box]:
-    """Boxes of the thick pieces of what is no page, at search size; solid: uint8 [h, w], 1 there,
-    which is changed."""
+    """Return boxes of the thick pieces of what is no page, at search size.
+
+    solid: uint8 [h, w], 1 there; it is changed.
+    """
     boxes: list[Box] = []
     core, before, count = solid, 1, 0
     for thin in (MIN_THICKNESS, 2 * MIN_THICKNESS, 4 * MIN_THICKNESS):
@@ -235,8 +250,8 @@ def _rectangles(solid: np.ndarray) -> list[Box]:
 
 
 def _is_rectangle(piece: np.ndarray, outline: np.ndarray, area: int) -> bool:
-    """Whether a piece, its holes counted in, fills its box, or has three straight sides and fills
-    most of it."""
+    """Return whether a piece, its holes counted in, fills its box, or has three straight sides and
+    fills most of it."""
     filled = cv2.contourArea(outline) / area
     if filled >= FILLED:
         return True
@@ -270,7 +285,7 @@ class _Texture:
         return cls(red << 8 | green << 4 | blue, total, squares)
 
     def is_picture(self, box: Box) -> bool:
-        """Whether a rectangle has the colours and the texture of a photograph."""
+        """Return whether a rectangle has the colours and the texture of a photograph."""
         left, top, right, bottom = box
         counts = np.bincount(self.codes[top:bottom:2, left:right:2].ravel(), minlength=4096)
         # text on a bubble, bars of a chart
@@ -292,8 +307,8 @@ def _is_page(page: np.ndarray, boxes: list[Box]) -> bool:
 
 
 def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
-    """The box in the picture's own pixels, each side on the strongest straight edge near it; None
-    without edges.
+    """Return the box in the picture's own pixels, each side on the strongest straight edge near it;
+    None without edges.
 
     One side may lack its edge, such as that of a sky in the page's colour, if all others have
     theirs.
@@ -309,16 +324,17 @@ def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
         _edge(pixels[rows], right, reach, -1, 1),
         _edge(pixels[:, columns], bottom, reach, -1, 0),
     ]
-    bare, border = sum(not side.straight for side in sides), sum(side.border for side in sides)
-    if bare > (border == 0) or border == 4:
+    bare = sum(not side.straight for side in sides)
+    borders = sum(side.border for side in sides)
+    if bare > (borders == 0) or borders == 4:
         return None
     return sides[0].at, sides[1].at, sides[2].at, sides[3].at
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """at: its place. straight: whether there is an edge along it, or the picture's border. border:
-    which it is."""
+    """A side of a box. at: its place. straight: whether an edge or the picture's border runs along
+    it. border: whether that is the picture's."""
 
     at: int
     straight: bool
@@ -326,8 +342,8 @@ class _Side:
 
 
 def _edge(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int) -> _Side:
-    """The place near `at`, along an axis, where most of the lines beside each other differ; `at`
-    without one."""
+    """Return the place near `at`, along an axis, where most of the lines beside each other differ;
+    `at` without one."""
     length = strip.shape[axis]
     if (round(at) <= reach and inwards > 0) or (round(at) >= length - reach and inwards < 0):
         near = _strongest(strip, at, reach, inwards, axis)
@@ -356,8 +372,8 @@ def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int
 
 
 def _faint(lines: np.ndarray, inwards: int) -> np.ndarray:
-    """Of lines beside each other, [N + 1, L, 3]: the share of pieces before each of N places where
-    an even page ends.
+    """Return the share of pieces before each of N places where an even page ends, of lines beside
+    each other, [N + 1, L, 3].
 
     A step of a few levels shows where pixels along it are taken together.
     """
@@ -380,6 +396,6 @@ def _faint(lines: np.ndarray, inwards: int) -> np.ndarray:
 
 
 def _from_each(lines: np.ndarray, join: np.ufunc) -> np.ndarray:
-    """WIDE lines joined, from each on: [N - WIDE + 1, ...]."""
+    """Join WIDE lines from each on, [N - WIDE + 1, ...]."""
     joined: np.ndarray = join.reduce([lines[i : len(lines) - WIDE + 1 + i] for i in range(WIDE)])
     return joined

@@ -42,16 +42,17 @@ class ZipError(ImageError):
 
 
 def is_zip(data: bytes) -> bool:
-    """Whether a file begins like a zip archive."""
+    """Return whether a file begins like a zip archive."""
     return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
-    """Yields the members of an archive one by one, unpacked in a sandbox; a bad member yields its
+    """Yield the members of an archive one by one, unpacked in a sandbox; a bad member yields its
     error and costs nothing else.
 
-    Raises ZipError if the archive is damaged, holds more than `limit` pictures, or announces more
-    than MAX_TOTAL.
+    Raises:
+        ZipError: the archive is damaged, holds more than `limit` pictures, or announces more than
+            MAX_TOTAL.
     """
     try:
         with sandbox.ask(unpack, data, limit, seconds=SECONDS) as members:
@@ -61,8 +62,10 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
 
 
 def count_zip(data: bytes) -> int:
-    """How many files `read_zip` would yield; 0 for an archive that cannot be opened. Nothing is
-    unpacked."""
+    """Return how many files `read_zip` would yield; 0 for an archive that cannot be opened.
+
+    Nothing is unpacked.
+    """
     try:
         count: int = sandbox.call(count_members, data)
     except sandbox.TooCostly:
@@ -74,7 +77,8 @@ def count_zip(data: bytes) -> int:
 
 
 def unpack(data: bytes, limit: int) -> Iterator[Member]:
-    """What `read_zip` yields."""
+    """Yield what `read_zip` does."""
+    # 1. The archive, if it is one, and no larger than it may be
     _check_directory(data)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -85,26 +89,27 @@ def unpack(data: bytes, limit: int) -> Iterator[Member]:
         if not members:
             raise ZipError(_("The archive is empty: it holds no files."))
         if len(members) > limit:
-            said = N_("The archive holds {count} files; at most {limit} are examined at once.")
-            raise ZipError(_(said, count=number(len(members)), limit=limit))
-        if sum(m.file_size for m in members) > MAX_TOTAL:
+            sentence = N_("The archive holds {count} files; at most {limit} are examined at once.")
+            raise ZipError(_(sentence, count=number(len(members)), limit=limit))
+        if sum(member.file_size for member in members) > MAX_TOTAL:
             raise _too_large()
-        left = MAX_TOTAL
+
+        # 2. Its members
+        room = MAX_TOTAL
         for member in members:
-            name = (
-                clean(member.filename.replace("\\", "/").rpartition("/")[2], limit=120) or "unnamed"
-            )
+            plain = member.filename.replace("\\", "/").rpartition("/")[2]
+            name = clean(plain, limit=120) or "unnamed"
             try:
-                content = _read(archive, member, left)
+                content = _read(archive, member, room)
             except ImageError as error:
                 yield name, error
                 continue
-            left -= len(content)
+            room -= len(content)
             yield name, content
 
 
 def count_members(data: bytes) -> int:
-    """What `count_zip` returns."""
+    """Return what `count_zip` does."""
     try:
         _check_directory(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -121,11 +126,21 @@ def count_members(data: bytes) -> int:
 
 
 def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    kept = (m for m in archive.infolist() if not m.is_dir())
-    return [m for m in kept if not any(part in m.filename for part in _IGNORED)]
+    """Return the members that are no folders and no system's own files."""
+    return [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not any(part in member.filename for part in _IGNORED)
+    ]
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes:
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: int) -> bytes:
+    """Read a member of at most `room` bytes.
+
+    Raises:
+        ImageError: it is refused; the error is a sentence.
+    """
+    # 1. What it says of itself
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
         raise UnsupportedImage(_("Its name points out of the archive, so it was not opened."))
@@ -135,15 +150,17 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
         )
     if member.file_size > MAX_BYTES:
         raise too_many_bytes()
-    if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(
-        1, member.compress_size
-    ):
+    ratio = member.file_size / max(1, member.compress_size)
+    if member.file_size > RATIO_FROM and ratio > MAX_RATIO:
         raise UnsupportedImage(
             _("It unpacks to far more than any picture would, so it was not opened.")
         )
+
+    # 2. What it is
+    most = min(MAX_BYTES, room)
     try:
         with archive.open(member) as file:
-            content = file.read(min(MAX_BYTES, left) + 1)  # whatever the header announced
+            content = file.read(most + 1)  # whatever the header announced
     except (
         *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
         *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, MemoryError),
@@ -151,7 +168,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
         raise UnsupportedImage(
             _("It is damaged in the archive, or packed in a way that cannot be read.")
         ) from None
-    if len(content) > MAX_BYTES or len(content) > left:
+    if len(content) > most:
         raise ImageTooLarge(_("It is larger than the archive says, so it was not opened."))
     if is_zip(content):
         raise UnsupportedImage(
@@ -164,7 +181,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
 
 
 def _check_directory(data: bytes) -> None:
-    """Refuses a list of members that would take long to read, before it is read."""
+    """Refuse a list of members that would take long to read, before it is read."""
     end = data.rfind(_END, max(0, len(data) - 65_557))
     if end < 0 or end + 22 > len(data):
         raise _damaged()
@@ -181,8 +198,8 @@ def _check_directory(data: bytes) -> None:
 
 
 def _too_large() -> ZipError:
-    said = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
-    return ZipError(_(said, mb=MAX_TOTAL >> 20))
+    sentence = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
+    return ZipError(_(sentence, mb=MAX_TOTAL >> 20))
 
 
 def _damaged() -> ZipError:
