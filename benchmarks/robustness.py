@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
 from causalclip.detector import Detector
-from causalclip.examination.stability import REENCODINGS, encode
+from causalclip.images.reencoding import REENCODINGS, encode
 from training.detector.augmentation import on_white, random_retouch
 from training.detector.data import Record
 from training.detector.evaluation import Scores

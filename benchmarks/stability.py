@@ -16,14 +16,9 @@ from PIL import Image
 from benchmarks.common import Options, test_records
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
-from causalclip.examination.stability import (
-    REENCODINGS,
-    SQUARES,
-    WINDOWS,
-    Stability,
-    check_stability,
-)
+from causalclip.examination.stability import SQUARES, WINDOWS, Stability, check_stability
 from causalclip.images.loading import load_image
+from causalclip.images.reencoding import REENCODINGS
 from training.detector.data import Record
 
 # pictures of each label, and how many of them are judged by all views, too

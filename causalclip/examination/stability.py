@@ -8,18 +8,18 @@ differently cancels out. All of them go through the tower together.
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from causalclip.calibration import Band
+from causalclip.calibration import Band, sigmoid
 from causalclip.images.parts import middle
+from causalclip.images.reencoding import REENCODINGS
 from causalclip.languages import N_, _, any_of, decimal, paragraph
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
@@ -206,47 +206,6 @@ class Stability:
         return paragraph(other, counts)
 
 
-Transform = Callable[[Image.Image], Image.Image]
-
-
-def encode(picture: Image.Image, codec: str, quality: int, **options: int) -> Image.Image:
-    """RGB -> the same picture after a lossy round trip through `codec` ("JPEG" or "WEBP")."""
-    buffer = io.BytesIO()
-    picture.save(buffer, codec, quality=quality, **options)
-    return Image.open(buffer).convert("RGB")
-
-
-def rescale(
-    picture: Image.Image, factor: float, kernel: Image.Resampling = Image.Resampling.BICUBIC
-) -> Image.Image:
-    """RGB scaled by `factor`, no side below 32 px."""
-    size = (max(32, round(picture.width * factor)), max(32, round(picture.height * factor)))
-    return picture.resize(size, kernel)
-
-
-def centre_crop(picture: Image.Image, share: float) -> Image.Image:
-    """The central `share` of each side."""
-    w, h = round(picture.width * share), round(picture.height * share)
-    left, top = (picture.width - w) // 2, (picture.height - h) // 2
-    return picture.crop((left, top, left + w, top + h))
-
-
-# The rows of the robustness table and of the stability panel.
-REENCODINGS: dict[str, Transform] = {
-    "as it is": lambda p: p,
-    "JPEG 90": lambda p: encode(p, "JPEG", 90),
-    "JPEG 70": lambda p: encode(p, "JPEG", 70),
-    "JPEG 50": lambda p: encode(p, "JPEG", 50),
-    "WebP 80": lambda p: encode(p, "WEBP", 80),
-    "0.75x": lambda p: rescale(p, 0.75),
-    "0.5x": lambda p: rescale(p, 0.5),
-    "blur 1 px": lambda p: p.filter(ImageFilter.GaussianBlur(1)),
-    "crop 75 %": lambda p: centre_crop(p, 0.75),
-    # on a screen, without loss
-    "shown at another size": lambda p: rescale(p, 0.8, Image.Resampling.BILINEAR),
-}
-
-
 def check_stability(
     detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None
 ) -> Stability:
@@ -285,16 +244,19 @@ def judge_copies(
         is_centre: whether that is only the centre of a larger picture.
         together: pictures that are judged at once.
     """
-    started, calibration = time.perf_counter(), detector.config.calibration
+    # 1. The copies; the picture as it is comes first, and each is made when it is judged
+    started = time.perf_counter()
+    calibration = detector.config.calibration
     skipped = ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
     picture = Image.fromarray(centre)
-    # The picture as it is comes first; each copy is made when it is judged.
     copies = chain([centre], (np.asarray(REENCODINGS[name](picture)) for name in names))
+
+    # 2. A few at a time
     logits = list[float]()
     while len(logits) <= len(names):
-        few = list(islice(copies, together))
-        scores = detector.score_batch(few, windows=WINDOWS, squares=SQUARES)
+        batch = list(islice(copies, together))
+        scores = detector.score_batch(batch, windows=WINDOWS, squares=SQUARES)
         logits += [score.logit for score in scores]
         moved = [verdict.logit + logit - logits[0] for logit in logits[1:]]
         yield Stability(
@@ -314,9 +276,7 @@ def judge_copies(
 
 
 def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -> ReencodedAnswer:
-    """verdict, logit: the log-odds of the picture as it is, and of this copy."""
-    from causalclip.calibration import sigmoid
-
+    """Return a copy's answer. verdict, logit: log-odds of the picture as it is, and of the copy."""
     own, probability = sigmoid(verdict), sigmoid(logit)
     band = calibration.band(probability)
     flips = (own >= calibration.threshold) != (probability >= calibration.threshold)

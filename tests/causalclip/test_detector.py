@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from causalclip.clip.runtime import Runtime
 from causalclip.detector import Detection, Detector
-from causalclip.examination.stability import REENCODINGS
 from causalclip.image_type import is_blank
+from causalclip.images.reencoding import REENCODINGS
 from causalclip.paths import HEADS, WeightsMissing, head_folder
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector
 from tests.makers.pictures import photo

@@ -15,8 +15,8 @@ from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from causalclip.clip.views import plan_views, render
-from causalclip.examination.stability import encode, rescale
 from causalclip.images.jpeg import compression
+from causalclip.images.reencoding import encode, rescale
 from training.detector.data import Record
 
 register_heif_opener()  # phones write HEIC

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from causalclip.examination.stability import encode, rescale
+from causalclip.images.reencoding import encode, rescale
 from purifier.denoiser.attack_detector import AttackDetector
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor

@@ -16,7 +16,7 @@ from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
 from causalclip.examination.compare import MAX_CONFIDENCE, compare, headline
 from causalclip.examination.schema import ComparisonSchema
-from causalclip.examination.stability import encode
+from causalclip.images.reencoding import encode
 from causalclip.report.comparison import overlaid
 
 # px; of the picture, of what lies at one depth, and of its farthest shift

@@ -13,8 +13,9 @@ from causalclip.detector import Verdict
 from causalclip.examination.messages import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
 from causalclip.examination.result import Examination, Stage
 from causalclip.examination.schema import ExaminationSchema, StabilitySchema
-from causalclip.examination.stability import MILD, REENCODINGS, STRONG, check_stability
+from causalclip.examination.stability import MILD, STRONG, check_stability
 from causalclip.examination.stages import examine_file
+from causalclip.images.reencoding import REENCODINGS
 from causalclip.provenance.reading import OF_WHOLE
 from causalclip.report.card import provenance_panel, stability_panel
 from tests.makers.detectors import refusing_detector, tiny_detector

@@ -17,7 +17,7 @@ from causalclip.examination import messages as words
 from causalclip.examination.cautions import find_cautions, measure
 from causalclip.examination.headline import ANSWERS, make_headline
 from causalclip.examination.messages import NO_ANSWER, EmpiricalPrecision, empirical_precision
-from causalclip.examination.stability import encode
+from causalclip.images.reencoding import encode
 from causalclip.marks.mark import Mark, Says
 from causalclip.paths import ASSETS
 from causalclip.provenance.claims import find_claims

@@ -18,12 +18,12 @@ import pytest
 import skimage
 from PIL import Image, ImageDraw
 
-from causalclip.examination.stability import encode as reencode
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
 from causalclip.images.formats import ImageError, ImageTooLarge, ImageTooSmall, UnsupportedImage
 from causalclip.images.loading import load_image
 from causalclip.images.parts import clip_box, cut, read_box
+from causalclip.images.reencoding import encode as reencode
 from causalclip.images.subimages import find_pictures
 from causalclip.provenance.reading import read_provenance
 from tests.makers import pictures

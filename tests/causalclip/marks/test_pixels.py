@@ -11,8 +11,8 @@ from PIL import Image
 
 from causalclip.examination.headline import make_headline
 from causalclip.examination.result import Stage
-from causalclip.examination.stability import encode as reencode
 from causalclip.examination.stages import examine_file
+from causalclip.images.reencoding import encode as reencode
 from causalclip.marks.mark import Mark
 from causalclip.marks.pixels import BAR, LOGOS, Logo, find_marks, payloads, star, template_at
 from causalclip.provenance.credentials import without_claims

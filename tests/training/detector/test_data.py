@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from causalclip.examination.stability import REENCODINGS
+from causalclip.images.reencoding import REENCODINGS
 from tests.makers.detectors import write_rows
 from tests.makers.pictures import photo
 from training.detector.augmentation import (

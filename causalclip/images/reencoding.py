@@ -1,0 +1,46 @@
+"""What others do to a picture before somebody sees it: saved again, scaled, cropped, blurred."""
+
+import io
+from collections.abc import Callable
+
+from PIL import Image, ImageFilter
+
+Transform = Callable[[Image.Image], Image.Image]
+
+
+def encode(picture: Image.Image, codec: str, quality: int, **options: int) -> Image.Image:
+    """Save an RGB picture with loss and read it again. codec: "JPEG" or "WEBP"."""
+    buffer = io.BytesIO()
+    picture.save(buffer, codec, quality=quality, **options)
+    return Image.open(buffer).convert("RGB")
+
+
+def rescale(
+    picture: Image.Image, factor: float, kernel: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    """Scale an RGB picture by a factor, with no side below 32 px."""
+    size = max(32, round(picture.width * factor)), max(32, round(picture.height * factor))
+    return picture.resize(size, kernel)
+
+
+def centre_crop(picture: Image.Image, share: float) -> Image.Image:
+    """Cut out the central share of each side."""
+    width, height = round(picture.width * share), round(picture.height * share)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
+# The rows of the robustness table and of the stability panel.
+REENCODINGS: dict[str, Transform] = {
+    "as it is": lambda p: p,
+    "JPEG 90": lambda p: encode(p, "JPEG", 90),
+    "JPEG 70": lambda p: encode(p, "JPEG", 70),
+    "JPEG 50": lambda p: encode(p, "JPEG", 50),
+    "WebP 80": lambda p: encode(p, "WEBP", 80),
+    "0.75x": lambda p: rescale(p, 0.75),
+    "0.5x": lambda p: rescale(p, 0.5),
+    "blur 1 px": lambda p: p.filter(ImageFilter.GaussianBlur(1)),
+    "crop 75 %": lambda p: centre_crop(p, 0.75),
+    # on a screen, without loss
+    "shown at another size": lambda p: rescale(p, 0.8, Image.Resampling.BILINEAR),
+}
