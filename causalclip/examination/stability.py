@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from causalclip.calibration import Band, sigmoid
+from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.images.parts import middle
 from causalclip.images.reencoding import REENCODINGS
 from causalclip.languages import N_, _, any_of, decimal, paragraph
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
-    from causalclip.calibration import Calibration
     from causalclip.detector import Detection, Detector, Verdict
 
 # what most sites do to a picture; an answer must survive these
