@@ -170,11 +170,11 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
         last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=on)))
         assert given[-1] == (part,)
         assert f"Switched off: {PARTS[part]}." in last[tab.headline]
-        shares = re.findall(r"\d\d\s% kept, \d\d\s% correct\.", worth(part))
+        shares = re.findall(r"\d\d% kept, \d\d% correct\.", worth(part))
         assert len(shares) == (3 if part == "network" else 1)
     last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))
     assert "Switched off" not in last[tab.headline]
-    assert re.search(r"\d\d\s% of \d+ attacked answers are kept and \d\d\s% are correct", worth())
+    assert re.search(r"\d\d% of \d+ attacked answers are kept and \d\d% are correct", worth())
 
 
 @pytest.mark.parametrize("attacked", [True, False])
@@ -340,7 +340,7 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "(caption" not in words.said(made, "clean")
     assert "<b>" not in "".join(words.said(made, which) for which in made.said)
     answered = words.said(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
-    assert "50 % model's confidence" in answered
+    assert "50% model's confidence" in answered
     assert "(caption" not in words.said(shown(None, "cat", "cat"), "purified")
 
 
