@@ -26,7 +26,7 @@ from ui.server.token import check_sender
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
 SCRIPTS = "address", "upload", "keys", "stale", "part", "answer", "mask", "erase"
-SESSIONS = 1000  # whose state Gradio keeps in memory; the one that was used longest ago goes first
+SESSIONS = 500  # whose state Gradio keeps in memory; the one that was used longest ago goes first
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
     "The app does not listen on {address}: others could reach it there, and it is not made for "

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 _COUNT, _SIZE = struct.Struct(">I"), struct.Struct(">Q")
-_MOST, _LARGEST = 8, 2**30  # parts of a message, and bytes of one
+_MOST, _TEXT, _ALL = 8, 2**24, 2**29  # parts of a message; bytes of its JSON, and of all
 
 
 def send(stream: IO[bytes], message: Any) -> None:
@@ -38,12 +38,12 @@ def receive(stream: IO[bytes]) -> Any:
     """Read a message. Pixels come straight to where they stay, as they take much.
 
     Raises:
-        EOFError: it breaks off.
+        EOFError: it breaks off, or is too large.
         ValueError: it is none.
     """
     (count,) = _COUNT.unpack(exactly(stream, _COUNT.size))
     sizes = [_SIZE.unpack(exactly(stream, _SIZE.size))[0] for _ in range(min(count, _MOST))]
-    if max(sizes, default=_LARGEST) >= _LARGEST:
+    if not sizes or sizes[0] > _TEXT or sum(sizes) > _ALL:
         raise EOFError
     body, *large = [_array(stream, size) for size in sizes]
     try:

@@ -25,6 +25,7 @@ from tests.makers import bombs
 from tests.makers.cost import delay
 from tests.makers.pictures import encode, photo
 from tests.serving import until
+from ui.server.calls import LONGEST
 
 JPEG = encode(photo(96, 90), "JPEG")
 NAMED = "/etc/hostname"  # the app's process reports it if it opens that
@@ -387,6 +388,32 @@ def test_11_a_client_that_never_reads_keeps_nobody_waiting(target: Target) -> No
     print(f"\nbeside 200 that never read: the page within {seconds:.1f} s of {patience:.0f}, "
           f"+{grown:.0f} MB")  # fmt: skip
     assert seconds < patience
+
+
+@pytest.mark.attack
+def test_11_invented_sessions_keep_little_memory(target: Target) -> None:
+    """Gradio keeps the newest values of each session: 700, each with the longest text."""
+    with target.elsewhere(44).browser() as http:
+        kinds = {one["id"]: one["type"] for one in http.get("config").json()["components"]}
+        function = next(
+            one
+            for one in functions(http)
+            if one["queue"] is not False and [kinds[i] for i in one["inputs"]][:1] == ["textbox"]
+        )
+        empty = [None] * (len(function["inputs"]) - 1)
+
+        def join(text: str) -> int:
+            call = {"data": [text, *empty], "fn_index": function["id"], "session_hash": uuid4().hex}
+            return http.post("gradio_api/queue/join", json=call).status_code
+
+        assert join("x" * 900_000) in {413, 422}
+        assert join("x" * 400_000) == 422
+        before = target.memory()
+        answers = [join("x" * LONGEST) for _ in range(700)]
+        grown = target.memory() - before
+    print(f"\n700 invented sessions: {answers.count(200)} taken, +{grown:.0f} MB")
+    assert answers.count(200) > 300
+    assert grown < 400
 
 
 @pytest.mark.attack

@@ -143,8 +143,8 @@ def test_calls_and_pages_have_a_rate(path: bytes, most: int) -> None:
 @pytest.mark.parametrize(
     ("path", "size", "status"),
     [
-        ("gradio_api/queue/join", 1_100_000, 200),
-        ("gradio_api/queue/join", 2_000_000, 413),
+        ("gradio_api/queue/join", 600_000, 200),
+        ("gradio_api/queue/join", 1_000_000, 413),
         ("gradio_api/upload", 20_000_000, 200),
         ("api/v1/examine", 23_000_000, 413),
     ],

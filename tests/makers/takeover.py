@@ -29,6 +29,8 @@ def with_a_descriptor(folder: str, port: int) -> list[str]:
             "/run/docker.sock"
         ),
         "raise its limits": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
+        "take more memory": lambda: resource.setrlimit(resource.RLIMIT_DATA, (2**40, 2**40)),
+        "take more time": lambda: resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6)),
         "start a program": lambda: subprocess.run(["/bin/true"], check=True),
     }
     return _done(tries)
@@ -48,6 +50,11 @@ def by_a_path(folder: str) -> list[str]:
 def by_a_signal(process: int) -> list[str]:
     """Return "end another process" if it could."""
     return _done({"end another process": lambda: os.kill(process, signal.SIGUSR1)})
+
+
+def whole_environment() -> str:
+    """Return all that is known of the host's variables."""
+    return str(dict(os.environ))
 
 
 def _done(tries: dict[str, Callable[[], object]]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from ui.server.calls import Calls
+from ui.server.calls import LONGEST, Calls
 from ui.server.senders import Refused
 
 PLACE = "ssrf-test.example"
@@ -48,6 +48,14 @@ def test_a_newer_field_at_the_end_need_not_be_sent() -> None:
     for values in ((), (1, "linear", 2)):
         with pytest.raises(Refused, match="takes 2 values"):
             read("detect", *values, page=page)
+
+
+def test_a_text_is_no_longer_than_a_session_may_keep() -> None:
+    with gr.Blocks() as page:
+        gr.on([], lambda x: x, gr.Textbox(), None, api_name="number")
+    assert read("number", "x" * LONGEST, page=page)["data"] == ["x" * LONGEST]
+    with pytest.raises(Refused, match=f"text of at most {LONGEST}"):
+        read("number", "x" * (LONGEST + 1), page=page)
 
 
 def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:

@@ -29,6 +29,7 @@ from ui.server.senders import Refused
 from ui.server.uploads import is_upload
 
 MOST = 1000  # entries of a field that takes several
+LONGEST = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
 NOT_JSON = (
     "This is no call: send JSON with the values in a list, data. A session's name has 1 to 100 "
@@ -74,7 +75,8 @@ def _in_a_list(value: Any) -> Any:
 
 Bounded = Field(ge=-(2**53), le=2**53)
 Number = Annotated[int, Bounded] | Annotated[float, Bounded]
-Plain = str | bool | Number | None
+Text = Annotated[str, Field(max_length=LONGEST)]
+Plain = Text | bool | Number | None
 Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
 Upload = Annotated[_File, AfterValidator(_marked)]
 Uploads = Annotated[list[Upload], Field(max_length=MOST), BeforeValidator(_in_a_list)]
@@ -82,7 +84,7 @@ FIELDS: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     ((gr.State,), Nothing, "nothing"),
     ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
     ((gr.File,), Uploads | None, NOT_UPLOADED),
-    ((gr.Textbox, gr.HTML), str | None, "takes a text"),
+    ((gr.Textbox, gr.HTML), Text | None, f"takes a text of at most {LONGEST} characters"),
     ((gr.Number, gr.Slider), Number | None, "takes a number"),
     ((gr.Checkbox,), bool | None, "takes true or false"),
     ((gr.Dropdown, gr.Radio), Plain, "takes a choice"),

@@ -37,7 +37,7 @@ from ui.server.uploads import A_REQUEST, UPLOAD, is_upload, use
 
 FILE, API = "/gradio_api/file=", "/api/v1/"
 EXAMINE, OPENAPI = f"{API}examine", f"{API}openapi.json"
-CALL, FORM, FILES = 2**20, 21 * 2**20, A_REQUEST + 2**20  # bytes of a body
+CALL, FORM, FILES = 2**19, 21 * 2**20, A_REQUEST + 2**20  # bytes of a body
 LONGEST = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 ROUTES = tuple(  # methods, path, and bytes of a body

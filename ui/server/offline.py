@@ -14,7 +14,7 @@ from ui.server.senders import is_this_machine
 
 THIS_MACHINE = {"", "localhost", "0.0.0.0", "::"}  # 0.0.0.0 and :: connect to it, too
 LENDER = "SPACES_ZERO_DEVICE_API_URL"  # a variable of Spaces: who lends a graphics card (ZeroGPU)
-_guard = {"installed": 0, "online": 0, "refused": 0}
+_guard = {"installed": 0, "online": 0}
 _reachable: set[str] = set()
 
 
@@ -48,11 +48,6 @@ def online() -> Iterator[None]:
         _guard["online"] -= 1
 
 
-def refused() -> int:
-    """Return how often it was refused."""
-    return _guard["refused"]
-
-
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.getaddrinfo":
         host = arguments[0]
@@ -66,5 +61,4 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     allowed = _guard["online"] or name in THIS_MACHINE or name in _reachable
     if allowed or is_this_machine(name.partition("%")[0]):
         return
-    _guard["refused"] += 1
     raise OfflineError("This app reaches no other machine.")

@@ -32,7 +32,7 @@ from starlette.routing import Route
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _
 from ui.server.senders import Refused, client_of
-from ui.server.turns import current_client
+from ui.server.turns import FULL, YOURS, current_client
 
 UPLOAD = "/gradio_api/upload"
 SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or what was derived
@@ -40,6 +40,7 @@ FILES = 50  # of a request
 A_REQUEST = 200 * 2**20  # bytes
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 LEAST = 64 * 2**10  # bytes that a folder counts for at least, so that there are not too many
+EACH, ALL = 2 * A_REQUEST, 2**30  # bytes of forms that are still coming, of an address and of all
 ROOM = int(os.environ.get("CAUSALCLIP_ROOM", 4096)) * 2**20  # bytes for all
 COUNTED = 5.0  # seconds for which it is known how much there is
 DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
@@ -49,6 +50,7 @@ TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
 _SECRET = secrets.token_bytes(32)
 _lock = threading.Lock()
 _taken = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
+_coming = Counter[str]()  # by address
 _used: defaultdict[str, set[str]] = defaultdict(set)  # session -> folders that its page has used
 log = logging.getLogger(__name__)
 # Of a form that cannot be read its sender is told.
@@ -250,28 +252,43 @@ class _Parser(MultiPartParser):
 
 async def upload(request: Request) -> Response:
     """Keep the files of the field `files`, and answer with their paths; raises Refused."""
+    client = client_of(request.scope)
     limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
+    come = _Counted(request, client)
     try:
-        parser = _Parser(request.headers, _counted(request), **limits)
-        form = await parser.parse()
+        form = await _Parser(request.headers, come.pieces(), **limits).parse()
+        try:
+            kept = await run_in_threadpool(_keep_all, form.getlist("files"), client)
+        finally:
+            await form.close()
+        return JSONResponse(kept)
     except (MultiPartException, KeyError, ValueError) as error:  # without a boundary, say
         said = error.message if isinstance(error, MultiPartException) else NO_FORM
         raise Refused(400, said) from None
-    try:
-        files = form.getlist("files")
-        return JSONResponse(await run_in_threadpool(_keep_all, files, client_of(request.scope)))
     finally:
-        await form.close()
+        _coming[client] -= come.bytes
+        if not _coming[client]:
+            del _coming[client]
 
 
-async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
-    """What comes of a request; raises Refused where it is too much."""
-    come = 0
-    async for piece in request.stream():
-        come += len(piece)
-        if come > A_REQUEST:
-            raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
-        yield piece
+class _Counted:
+    """A form that comes, as long as there is room for it: it lies on the disk already."""
+
+    def __init__(self, request: Request, client: str) -> None:
+        self.request, self.client, self.bytes = request, client, 0
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what comes; raises Refused where it is too much."""
+        async for piece in self.request.stream():
+            self.bytes += len(piece)
+            _coming[self.client] += len(piece)
+            if self.bytes > A_REQUEST:
+                raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
+            if _coming[self.client] > EACH:
+                raise Refused(429, _(YOURS))
+            if _coming.total() > ALL:
+                raise Refused(503, _(FULL))
+            yield piece
 
 
 def _keep_all(files: list[Any], owner: str) -> list[str]:

@@ -123,6 +123,13 @@ def test_nothing_but_results_is_made_of_what_comes_back(value: Any) -> None:
         messages.receive(sent(value, b"abc"))
 
 
+@pytest.mark.parametrize("sizes", [(), (2**25,), (10, 2**29), (10, *[2**28] * 3), (2**63,) * 9])
+def test_a_message_that_would_fill_the_memory_is_not_read(sizes: tuple[int, ...]) -> None:
+    head = struct.pack(">I", len(sizes)) + b"".join(struct.pack(">Q", size) for size in sizes)
+    with pytest.raises(EOFError):
+        messages.receive(io.BytesIO(head))
+
+
 def test_what_goes_and_what_comes_are_the_same() -> None:
     signed = sign(encode(PICTURE, "PNG"), make_authority(), mime="image/png")
     found = read_provenance(signed, "PNG")
@@ -200,13 +207,14 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 @pytest.fixture
 def taken_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server of its own, whose children also run what somebody who has taken them over would."""
+    monkeypatch.setenv("CAUSALCLIP_TOKEN", "the host's secret")
     code = (
         "from causalclip.images import sandbox; sandbox.MODULES += 'tests.makers.takeover',; "
         "sandbox.fork_forever()"
     )
 
     def spawn(function: str, **streams: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", code], **streams)
+        return subprocess.Popen([sys.executable, "-c", code], env=sandbox._environment(), **streams)
 
     monkeypatch.setattr(sandbox, "_control", None)
     monkeypatch.setattr(sandbox, "_spawn", spawn)
@@ -225,6 +233,11 @@ def test_a_child_that_is_taken_over_opens_nothing_and_connects_nowhere(
         (tmp_path / "new").unlink()
         assert not call(takeover.with_a_descriptor, *given)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@linux
+def test_a_child_that_is_taken_over_knows_no_secret_of_the_host(taken_over: None) -> None:
+    assert "the host's secret" not in call(takeover.whole_environment)
 
 
 @pytest.mark.skipif(landlock.version() < 1, reason="this kernel has no Landlock")
