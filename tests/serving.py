@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -125,61 +124,12 @@ def address_of(process: subprocess.Popen[bytes], output: Path) -> str:
     raise RuntimeError(f"The app did not start:\n{output.read_text()}")
 
 
-LIFE = 12  # seconds
-
-
-@dataclass(frozen=True)
-class Keeper:
-    """A served app. base: its GRADIO_TEMP_DIR. seen: names of private files that were there at any
-    moment.
-
-    On a busy machine, files may be gone before an answer has arrived.
-    """
-
-    address: str
-    base: Path
-    process: subprocess.Popen[bytes]
-    seen: set[str]
-
-    def private(self) -> list[Path]:
-        """The files that come from pictures: all but the examples that lie ready, and the room's
-        lock."""
-        # os.walk goes on where a folder is deleted while it is read; rglob does not.
-        files = [Path(folder, name) for folder, _, names in os.walk(self.base) for name in names]
-        return [path for path in files if path.parent.name != "examples" and path.suffix != ".lock"]
-
-    def watch(self) -> None:
-        """Fills `seen` for as long as the process runs."""
-        while self.process.poll() is None:
-            with contextlib.suppress(FileNotFoundError):  # a folder went while it was read
-                self.seen.update(path.name for path in self.private())
-            time.sleep(0.1)
-
-
 def until(done: Callable[[], object], *, seconds: float = HANGS) -> bool:
     """Waits; whether it came true."""
     deadline = time.monotonic() + seconds
     while not (come := done()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return bool(come)
-
-
-@contextmanager
-def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
-    """The app with a tiny detector in `folder`."""
-    from tests.makers.detectors import saved_detector
-
-    saved_detector(folder / "detector")
-    base, model = folder / "uploads", folder / "detector" / "model"
-    environment = {
-        "GRADIO_TEMP_DIR": str(base),
-        "CAUSALCLIP_MODEL": str(model),
-        "CAUSALCLIP_KEPT": str(life),
-    }
-    with started(folder / "output.txt", environment) as (process, address):
-        app = Keeper(address, base, process, set())
-        threading.Thread(target=app.watch, daemon=True).start()
-        yield app
 
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"

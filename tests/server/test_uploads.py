@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from ui.server import uploads
 from ui.server.senders import Refused
-from ui.server.uploads import file_in, is_own, is_upload, keep, make_room, new_folder, sweep
+from ui.server.uploads import file_in, is_own, is_upload, keep, new_folder, sweep
 
 
 @pytest.fixture
@@ -56,19 +56,6 @@ def test_what_the_app_made_is_told_from_uploads(folder: Path) -> None:
     made.write_text("x")
     assert is_own(str(made))
     assert not is_own(str(kept("a")))
-
-
-def test_for_room_the_oldest_of_whoever_has_most_go(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "COUNTED", 0.0)
-    small = [kept("few", 50_000) for _ in range(3)]
-    large = [kept("many", 100_000) for _ in range(10)]
-    make_room(100_000, room=1_000_000)
-    left = [path.exists() for path in large]
-    assert left == sorted(left)  # the oldest first
-    assert 0 < sum(left) < 9
-    assert all(path.exists() for path in small)
 
 
 FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\n'

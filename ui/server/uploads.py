@@ -192,26 +192,26 @@ def repeat(period: float, chore: Callable[[], None]) -> None:
 
 def _make(kind: str, owner: str, size: int = 0) -> Path:
     """Make a new folder of an owner's, after there is room for so many bytes more."""
-    make_room(size)
+    _make_room(size)
     whose = hmac.digest(_SECRET, owner.encode(), hashlib.sha256).hex()[:16]
     folder = uploads() / f"{kind}-{whose}-{time.time_ns()}-{secrets.token_hex(16)}"
     folder.mkdir(parents=True)
     return folder
 
 
-def make_room(size: int, *, room: int | None = None) -> None:
+def _make_room(size: int) -> None:
     """Delete folders until there is room for so many bytes: the oldest of whoever has most."""
-    room, size = ROOM if room is None else room, max(size, LEAST)
+    size = max(size, LEAST)
     with _lock:
         # 1. As a rule there is room; the disk is asked only now and then.
         _taken["bytes"] += size
         recent = time.monotonic() - _taken["since"] < COUNTED
-        if recent and _taken["bytes"] <= room:
+        if recent and _taken["bytes"] <= ROOM:
             return
         # 2. What each owner has, the oldest first.
         sizes = {folder: _size(folder) for folder in uploads().glob("*-*-*-*")}
         _taken.update(bytes=size + sum(sizes.values()), since=time.monotonic())
-        left = room - int(_taken["bytes"])
+        left = ROOM - int(_taken["bytes"])
         if left >= 0:
             return
         taken, theirs = Counter[str](), defaultdict[str, list[Path]](list)
