@@ -28,9 +28,9 @@ def with_a_descriptor(folder: str, port: int) -> list[str]:
         "connect to a local service": lambda: socket.socket(socket.AF_UNIX).connect(
             "/run/docker.sock"
         ),
-        "raise its limits": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
-        "take more memory": lambda: resource.setrlimit(resource.RLIMIT_DATA, (2**40, 2**40)),
-        "take more time": lambda: resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6)),
+        "have more files": lambda: _raise(resource.RLIMIT_NOFILE, 100),
+        "take more memory": lambda: _raise(resource.RLIMIT_DATA, 2**40),
+        "take more time": lambda: _raise(resource.RLIMIT_CPU, 10**6),
         "start a program": lambda: subprocess.run(["/bin/true"], check=True),
     }
     return _done(tries)
@@ -55,6 +55,13 @@ def by_a_signal(process: int) -> list[str]:
 def whole_environment() -> str:
     """Return all that is known of the host's variables."""
     return str(dict(os.environ))
+
+
+def _raise(limit: int, least: int) -> None:
+    """Raise a limit of this process; one that is as high already stays."""
+    now = resource.getrlimit(limit)
+    if resource.RLIM_INFINITY not in now:
+        resource.setrlimit(limit, (max(now[0], least), max(now[1], least)))
 
 
 def _done(tries: dict[str, Callable[[], object]]) -> list[str]:
