@@ -68,7 +68,7 @@ def test_14_nothing_that_a_stranger_has_written_runs(open_page: Open, tmp_path: 
     assert not any(cell.startswith(("=", "+", "@", "\t")) for row in rows for cell in row)
 
     # 3. A profile.
-    open_tab(page, "Your archive")
+    open_tab(page, "Your pictures")
     page.locator("#archive-given input[type=file]").set_input_files(given)
     expect(page.locator("#archive-in-use").or_(page.locator(".toast-body")).first).to_be_visible()
     page.wait_for_timeout(1000)
