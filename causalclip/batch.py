@@ -71,9 +71,9 @@ class BatchRow:
     CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. copies: how
     many of the re-saved ones keep the answer, "7/8"; "" until that is known. cautions: keys, of
     causalclip.examination.cautions. claims: a sentence, empty for a file without metadata. marks:
-    whose they are, and which. marked: whether any is more than a hint. problem: a sentence, for a
-    file that was refused. halved: whether the picture was judged at half its size. measured_as: as
-    of its detection, for how often such answers are wrong.
+    whose they are, which, and the words that were read. marked: whether any is more than a hint.
+    problem: a sentence, for a file that was refused. halved: whether the picture was judged at half
+    its size. measured_as: as of its detection, for how often such answers are wrong.
     """
 
     number: int
@@ -288,7 +288,7 @@ def claims_row(number: int, x: Examination) -> BatchRow:
         name=x.name,
         answer=headline.title,
         claims=claims,
-        marks=", ".join(provenance.mark_names),
+        marks="; ".join(provenance.mark_words),
         format=x.format,
         sha256=x.sha256,
         problem=x.problem,

@@ -1,6 +1,6 @@
 // What a click on a menu or on the toolbar's button does: find the picture, read its bytes, ask the app, tell the panel.
 import { examine } from "./app.js";
-import { crop, fromData, inPage, readHere, thumbnail } from "./bytes.js";
+import { crop, enlarge, fromData, inPage, readHere, thumbnail } from "./bytes.js";
 import { locate, pictures } from "./page.js";
 
 const api = globalThis.browser ?? chrome;
@@ -120,11 +120,18 @@ async function ask(blob, place, { mine, tell }) {
   await tell({ step: "asking", ...seen });
   const first = await asked;
   if (first.error) return tell({ step: "failed", ...seen, ...first });
+  seen.mark = await markOf(blob, first.found);
   const checking = first.found.probability !== null;
   await tell({ step: "answered", ...seen, ...first, checking });
   if (!checking || turn !== mine) return;
   const whole = await examine(blob, from);
   return tell({ step: "answered", ...seen, ...(whole.error ? { ...first, unchecked: whole.error } : whole) });
+}
+
+// The visible mark, enlarged; "" without one.
+function markOf(blob, { provenance, width, height }) {
+  const marked = provenance.marks.find(({ box }) => box);
+  return marked ? enlarge(blob, { box: marked.box, width, height }) : "";
 }
 
 async function report() {

@@ -50,6 +50,29 @@ export async function crop(shot, rect) {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
+// A mark, with half as much again on every side, as a data address; "" without one. box: left, top, right, bottom in a
+// picture of width x height.
+export async function enlarge(blob, { box, width, height }) {
+  try {
+    const bitmap = await createImageBitmap(blob);
+    const [left, top, right, bottom] = box.map((at, i) => at * (i % 2 ? bitmap.height / height : bitmap.width / width));
+    const [across, down] = [(right - left) / 2, (bottom - top) / 2];
+    const [x, y] = [Math.max(0, left - across), Math.max(0, top - down)];
+    const part = [Math.min(bitmap.width, right + across) - x, Math.min(bitmap.height, bottom + down) - y];
+    const scale = SMALL / Math.max(...part);
+    const canvas = new OffscreenCanvas(...part.map((side) => Math.max(1, Math.round(side * scale))));
+    canvas.getContext("2d").drawImage(bitmap, x, y, ...part, 0, 0, canvas.width, canvas.height);
+    return await address(canvas);
+  } catch {
+    return "";
+  }
+}
+
+async function address(canvas) {
+  const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer());
+  return `data:image/jpeg;base64,${btoa(String.fromCharCode(...bytes))}`;
+}
+
 // A small copy as a data address, "" for what the browser does not decode.
 export async function thumbnail(blob) {
   try {
@@ -57,8 +80,7 @@ export async function thumbnail(blob) {
     const scale = Math.min(1, SMALL / Math.max(bitmap.width, bitmap.height));
     const canvas = new OffscreenCanvas(Math.max(1, bitmap.width * scale), Math.max(1, bitmap.height * scale));
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer());
-    return `data:image/jpeg;base64,${btoa(String.fromCharCode(...bytes))}`;
+    return await address(canvas);
   } catch {
     return "";
   }

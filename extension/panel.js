@@ -82,11 +82,12 @@ function word({ source, proved, claimed }) {
   return { signature: proved, file: claimed, mark: claimed }[source];
 }
 
-function answered({ found, place, small, checking, unchecked }) {
+function answered({ found, place, small, mark, checking, unchecked }) {
   const card = text("section", "", { className: found.headline.tone });
   const judged = found.probability !== null;
   const score = judged && `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
   card.append(text("h1", found.answer));
+  if (mark) card.append(Object.assign(new Image(), { src: mark, alt: "The mark, enlarged" }));
   const seen = found.band === found.band_as_it_is ? MEANING[found.band] : UNSTABLE;
   const survives = unchecked ? `${found.stability.sentence} ${unchecked}` : found.stability?.sentence;
   const lines = [word(found.headline) ?? seen, found.headline.agreement, judged ? !checking && survives : WHY[found.kind], found.archive?.sentence];
@@ -126,7 +127,8 @@ function facts(found, place) {
 }
 
 function named(marks) {
-  return [...new Set(marks.map(({ generator, kind }) => `${generator} (${kind})`))].join(", ");
+  const words = ({ generator, kind, excerpt }) => `${generator} (${kind})${excerpt ? `: “${excerpt.slice(0, 80)}”` : ""}`;
+  return [...new Set(marks.map(words))].join("; ");
 }
 
 async function save() {

@@ -16,9 +16,9 @@ import numpy as np
 from PIL.JpegImagePlugin import get_sampling
 
 from causalclip.images import sandbox
-from causalclip.images.formats import Format
+from causalclip.images.formats import Format, shortened
 from causalclip.images.jpeg import nearest_quality
-from causalclip.languages import N_, _, paragraph
+from causalclip.languages import N_, _, paragraph, quoted
 from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
 from causalclip.provenance.claims import find_claims
@@ -51,6 +51,7 @@ OF_WHOLE = N_(
     "picture's file."
 )
 UNREAD = N_("This file's metadata could not be read within the limits.")
+LONGEST_WORDS = 80  # characters of a mark, where it is one of several in a line
 PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
 # files that are read at once, as each may take a sandbox's memory
 _PLACES = threading.BoundedSemaphore(2)
@@ -134,6 +135,19 @@ class Provenance:
         """Each mark's generator and kind, such as "Gemini (visible mark)", in the reader's
         language."""
         return tuple(dict.fromkeys(f"{_(mark.generator)} ({_(mark.kind)})" for mark in self.marks))
+
+    @property
+    def mark_words(self) -> tuple[str, ...]:
+        """The same, with the words that were read of those that are more than a hint."""
+        words: dict[str, str] = {}
+        for mark in self.marks:
+            name = f"{_(mark.generator)} ({_(mark.kind)})"
+            read = "" if mark.certainty == "hinted" else mark.excerpt
+            words[name] = words.get(name) or read
+        return tuple(
+            f"{name}: {quoted(shortened(text, LONGEST_WORDS))}" if text else name
+            for name, text in words.items()
+        )
 
     @property
     def camera(self) -> str:

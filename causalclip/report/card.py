@@ -13,7 +13,7 @@ from PIL import Image
 
 from causalclip.examination.headline import CLAIMED
 from causalclip.languages import N_, _, ended, ngettext
-from causalclip.report.pictures import data_url
+from causalclip.report.pictures import INLINE_SIDE, data_url
 from causalclip.report.templates import SHOWN_FIELDS, render
 
 if TYPE_CHECKING:
@@ -120,15 +120,17 @@ def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
         judged: how many copies of how many are judged by now, while that goes on; the answer is
             then only probable.
     """
-    return render("verdict", x=x, judged=judged, mark=enlarge_mark(x))
+    mark = enlarge_mark(x) if x.headline.source == "mark" else ""
+    return render("verdict", x=x, judged=judged, mark=mark)
 
 
-def enlarge_mark(x: Examination) -> str:
-    """Return a data URL of the visible mark that the headline rests on, or "" where there is none.
+def enlarge_mark(x: Examination, *, side: int = INLINE_SIDE) -> str:
+    """Return a data URL of the picture's visible mark, or "" where there is none.
 
-    It is MARK_ZOOM times as large, with as much again around it.
+    It is MARK_ZOOM times as large, with half as much again on every side, and at most `side` px
+    long.
     """
-    if x.headline.source != "mark" or not x.mark_boxes:
+    if not x.mark_boxes:
         return ""
     picture = Image.fromarray(x.drawing.picture)
     left, top, right, bottom = x.mark_boxes[0]
@@ -142,7 +144,7 @@ def enlarge_mark(x: Examination) -> str:
     )
     mark = picture.crop(box)
     size = MARK_ZOOM * mark.width, MARK_ZOOM * mark.height
-    return data_url(mark.resize(size, Image.Resampling.LANCZOS))
+    return data_url(mark.resize(size, Image.Resampling.LANCZOS), side=side)
 
 
 def chips(x: Examination, *, judged: tuple[int, int] | None = None) -> str:

@@ -42,6 +42,7 @@ from causalclip.languages import (
 )
 from causalclip.maps.attribution import is_telling
 from causalclip.maps.captions import hatched
+from causalclip.report.card import enlarge_mark
 from causalclip.report.pictures import data_url, draw_thumbnail
 from causalclip.report.templates import render, render_page
 from causalclip.text import clean
@@ -94,6 +95,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         found_at=found_at,
         maps=maps,
         thumbnail=draw_thumbnail(x.drawing.picture),
+        mark=enlarge_mark(x),
         label=label_html(Label(), x.examined),
         hatched=hatched(x.detection, x.drawing.low_information),
     )
@@ -222,11 +224,12 @@ def overview(
     thumbnails: Mapping[str, str],
     counts: str,
     edges: tuple[float, ...] = (),
+    crops: Mapping[str, str] | None = None,
 ) -> str:
     """One self-contained page in the reader's language.
 
-    rows: what needs a look first on top. thumbnails: data addresses by SHA-256. counts: of the
-    answers, in words.
+    rows: what needs a look first on top. thumbnails: data addresses by SHA-256; crops: those of
+    visible marks. counts: of the answers, in words.
     edges: what a score must not be rounded across.
     """
     made = datetime.now(UTC)
@@ -243,7 +246,7 @@ def overview(
         ),
         counts=counts,
         rates=rates(rows),
-        rows=[_shown(row, thumbnails, edges) for row in rows],
+        rows=[_shown(row, thumbnails, edges, crops or {}) for row in rows],
         limits=paragraph(*map(_, LIMITS)),
     )
 
@@ -256,7 +259,10 @@ def rates(rows: Sequence[BatchRow]) -> str:
 
 
 def _shown(
-    row: BatchRow, thumbnails: Mapping[str, str], edges: tuple[float, ...]
+    row: BatchRow,
+    thumbnails: Mapping[str, str],
+    edges: tuple[float, ...],
+    crops: Mapping[str, str],
 ) -> dict[str, Any]:
     said = row.said()
     survives = (
@@ -264,6 +270,8 @@ def _shown(
     )
     return {
         "thumbnail": thumbnails.get(row.sha256),
+        "crop": crops.get(row.sha256),
+        "marks": row.marks,
         "name": row.name,
         "sha256": row.sha256,
         "tone": tone_of(row.answer),

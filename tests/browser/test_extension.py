@@ -19,7 +19,8 @@ from playwright.sync_api import BrowserContext, Page, Playwright, Worker, expect
 from causalclip.examination.result import Examination
 from tests.browser.conftest import ARGUMENTS, PATIENCE
 from tests.conftest import CHROMIUM, ROOT
-from tests.makers.pictures import encode, photo
+from tests.makers.metadata_files import unjudged_files
+from tests.makers.pictures import encode, photo, starred
 from ui.api import Examine, Form
 from ui.server.token import token
 
@@ -177,6 +178,31 @@ def test_the_very_bytes_are_checked(extended: Extended, sites: Sites, kind: str)
     expect(said).to_contain_text(digest(folder, file))
     expect(said).to_contain_text(page.url)
     assert ("largest version" in said.inner_text()) is (kind in {"srcset", "lazy by script"})
+    page.close()
+
+
+def test_a_visible_mark_is_enlarged_and_a_refused_picture_says_what_its_file_says(
+    extended: Extended, sites: Sites
+) -> None:
+    folder, site, _ = sites
+    (folder / "starred.jpg").write_bytes(encode(starred(), "JPEG"))
+    (folder / "tiny.png").write_bytes(unjudged_files()["too small"])
+    body = "<img src=starred.jpg><img src=tiny.png>"
+    page, said = (
+        extended.open(f"{site}/{write(folder, 'marks', body)}"),
+        extended.panel.locator("#said"),
+    )
+    extended.click("check-picture", page, f"{site}/starred.jpg")
+    extended.step("answered")
+    expect(said.locator("h1")).to_have_text("Gemini's mark is on it")
+    mark = said.get_by_alt_text("The mark, enlarged")
+    expect(mark).to_be_visible()
+    assert mark.evaluate("one => one.naturalWidth === one.naturalHeight && one.naturalWidth > 200")
+    extended.click("check-picture", page, f"{site}/tiny.png")
+    extended.step("failed")
+    expect(said.locator("h1")).to_have_text("The file says that it was made with Ideogram")
+    expect(said).to_contain_text("Its pixels were not judged.")
+    expect(said).to_contain_text("Ideogram (metadata): “Ideogram AI”")
     page.close()
 
 

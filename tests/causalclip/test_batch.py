@@ -176,10 +176,10 @@ def test_a_row_names_the_marks_and_a_name_alone_is_no_mark() -> None:
     marked, named = encode(photo(90, 100), "JPEG", exif=exif), encode(photo(90, 100), "JPEG")
     members = [("a.jpg", marked), ("Whisk_" + 32 * "a" + ".jpg", named)]
     first, second = list(examine_all(lambda: members, tiny_detector()))[:2]
-    assert (first.row.marks, first.row.marked) == ("Ideogram (metadata)", True)
+    assert (first.row.marks, first.row.marked) == ("Ideogram (metadata): “Ideogram AI”", True)
     assert (second.row.marks, second.row.marked) == ("Google Whisk (file name)", False)
     [_head, line, _named] = csv.reader(io.StringIO(as_csv([first.row, second.row])))
-    assert "Ideogram (metadata)" in line
+    assert "Ideogram (metadata): “Ideogram AI”" in line
 
 
 def test_what_is_refused_for_its_pixels_has_a_row_with_what_its_file_says() -> None:
@@ -189,7 +189,7 @@ def test_what_is_refused_for_its_pixels_has_a_row_with_what_its_file_says() -> N
     for row in rows:
         assert (row.named_answer, row.marks) == (
             "The file says that it was made with Ideogram",
-            "Ideogram (metadata)",
+            "Ideogram (metadata): “Ideogram AI”",
         )
         assert row.problem in row.beside
         assert row.claims in row.beside

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
+from causalclip.marks.pixels import star
+
 # so that Pillow can write HEIC here; the package itself registers nothing
 pillow_heif.register_heif_opener()
 
@@ -67,6 +69,16 @@ def photograph(*, history: int | None = 75) -> np.ndarray:
     return np.asarray(
         Image.open(io.BytesIO(encode(pixels, "JPEG", quality=history))).convert("RGB")
     )
+
+
+def starred() -> np.ndarray:
+    """A photograph of 832 x 832 px with Gemini's star in its corner: uint8 [H, W, 3]."""
+    picture = np.array(Image.fromarray(data.coffee()).resize((832, 832)), np.float32)
+    size, margin = 39, 26
+    alpha = 0.5 * star(size)[..., None]
+    place = slice(-margin - size, -margin)
+    picture[place, place] = 255 * alpha + (1 - alpha) * picture[place, place]
+    return picture.round().astype(np.uint8)
 
 
 def spliced() -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from causalclip.batch import NOTHING, BatchRow
 from causalclip.examination.headline import CLAIMED
@@ -20,7 +21,7 @@ from causalclip.examination.messages import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import unjudged_files
-from tests.makers.pictures import encode, photo
+from tests.makers.pictures import encode, photo, starred
 from ui.cancellation import new_token
 from ui.server.uploads import new_folder
 from ui.tabs.batch.results import Batch, draw_table
@@ -207,3 +208,23 @@ def test_a_row_whose_pixels_were_refused_opens_what_its_file_says(tab: BatchTab)
     assert "Ideogram AI" in opened  # the words that were read
     with zipfile.ZipFile(last[tab.batch].download("zip")) as archive:
         assert archive.namelist() == ["results.csv", "summary.html"]
+
+
+def test_the_table_shows_the_crop_of_a_visible_mark_and_the_words_of_a_written_one(
+    tab: BatchTab,
+) -> None:
+    exif = Image.Exif()
+    exif[305] = "Ideogram AI"
+    files = upload(
+        a_jpg=encode(photo(), "JPEG", exif=exif),
+        b_jpg=encode(starred(), "JPEG"),
+        c_jpg=encode(photo(), "JPEG"),
+    )
+    last = list(tab.run(new_token("batch"), files))[-1]
+    answers = {text(name): answer for name, answer, *_rest in rows(last[tab.table])}
+    assert ["cc-crop" in answers[f"{name}.jpg"] for name in "abc"] == [False, True, False]
+    assert "Ideogram (metadata): “Ideogram AI”" in unescape(answers["a.jpg"])
+    assert "Gemini (visible mark)" in answers["b.jpg"]
+    summary = last[tab.batch].download("html").read_text(encoding="utf-8")
+    assert summary.count("<img class='mark'") == 1
+    assert "Ideogram (metadata): “Ideogram AI”" in unescape(summary)

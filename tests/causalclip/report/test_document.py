@@ -36,7 +36,7 @@ from causalclip.report.document import (
 )
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import exif_block, jpeg_exif, jpeg_with, png_texts
-from tests.makers.pictures import encode, photo, segment
+from tests.makers.pictures import encode, photo, segment, starred
 
 EVIL = '"><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>{{ 7*7 }}'
 
@@ -108,6 +108,20 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
     for sentence in (*own["limits"], *own["not_checked"], *(c["sentence"] for c in e["cautions"])):
         assert sentence in text
     assert "data:image" not in json.dumps(said)  # pictures and arrays are apart
+
+
+def test_a_visible_mark_is_shown_enlarged_and_written_ones_are_quoted(plain: Reports) -> None:
+    x, page, _said = reports(encode(starred(), "JPEG"))
+    assert [mark.generator for mark in x.provenance.claimed_marks] == ["Gemini"]
+    (shown,) = re.findall(
+        r'<figure class="mark"><img [^>]*src="data:image/webp;base64,(.+?)"', page
+    )
+    crop = Image.open(io.BytesIO(base64.b64decode(shown)))
+    left, top, right, bottom = x.mark_boxes[0]
+    assert crop.height >= 3 * (bottom - top) * x.drawing.picture.shape[0]
+    assert crop.width >= 3 * (right - left) * x.drawing.picture.shape[1]
+    assert 'class="mark"' not in plain[1]
+    assert "NovelAI" in plain[1]
 
 
 def test_a_report_is_read_in_two_minutes(plain: Reports) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from causalclip.examination.result import Examination
 
 SMALL = 64  # px, the long side of a row's picture
+CROP = 160  # px, that of a visible mark
 GONE = N_("This row's result is no longer kept.")
 Download = Literal["csv", "html", "zip"]
 DOWNLOADS: dict[Download, str] = {
@@ -53,7 +54,7 @@ DOWNLOADS: dict[Download, str] = {
 @dataclass(frozen=True, slots=True)
 class Batch:
     """folder: where its reports lie. total: how many rows there will be. thumbnails: data
-    addresses, by hash.
+    addresses, by hash; crops: those of visible marks.
 
     edges: what a score must not be rounded across. finished: rows that will not change, of earlier
     runs, too, by `BatchRow.key`. held: when the profile was made that all this is held to; ""
@@ -64,6 +65,7 @@ class Batch:
     total: int = 0
     rows: tuple[BatchRow, ...] = ()
     thumbnails: Mapping[str, str] = field(default_factory=dict)
+    crops: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
     finished: Mapping[tuple[str, str], BatchRow] = field(default_factory=dict)
     held: str = ""
@@ -90,13 +92,15 @@ class Batch:
         rows = (*(other for other in self.rows if other.number != row.number), row)
         is_final = found is not None and row.survives != CHECKING
         finished = {**self.finished, row.key: row} if is_final else self.finished
-        thumbnails = self.thumbnails
+        thumbnails, crops = self.thumbnails, self.crops
         if found is not None and not found.problem and row.sha256 not in thumbnails:
             from causalclip.report.pictures import draw_thumbnail
 
             small = draw_thumbnail(found.drawing.picture, side=SMALL)
             thumbnails = {**thumbnails, row.sha256: small}
-        return replace(self, rows=rows, finished=finished, thumbnails=thumbnails)
+            if crop := card.enlarge_mark(found, side=CROP):
+                crops = {**crops, row.sha256: crop}
+        return replace(self, rows=rows, finished=finished, thumbnails=thumbnails, crops=crops)
 
     def ended(self) -> Batch:
         """As it stays: what was still being checked has not been."""
@@ -139,7 +143,7 @@ class Batch:
             path.write_text(as_csv(in_order), encoding="utf-8", newline="")
             return path
         summary = overview(
-            sorted(self.rows, key=rank), self.thumbnails, counts(self.rows), self.edges
+            sorted(self.rows, key=rank), self.thumbnails, counts(self.rows), self.edges, self.crops
         )
         if kind == "zip":
             zip_reports(path, in_order, [("summary.html", summary), *self.reports()])
@@ -220,16 +224,19 @@ def draw_table(
     rows: Sequence[BatchRow],
     thumbnails: Mapping[str, str] | None = None,
     edges: tuple[float, ...] = (),
+    crops: Mapping[str, str] | None = None,
 ) -> str:
-    """The rows so far, what needs a look first on top, with their pictures in small by hash;
-    everything is escaped.
+    """The rows so far, what needs a look first on top, with their pictures in small and the crops
+    of their visible marks, by hash; everything is escaped.
 
     edges: the thresholds (low, threshold, high), which a score is not rounded across.
     """
     if not rows:
         return ""
     shown = [
-        _shown(row, (thumbnails or {}).get(row.sha256, ""), edges) for row in sorted(rows, key=rank)
+        _shown(row, (thumbnails or {}).get(row.sha256, ""), edges)
+        | {"crop": (crops or {}).get(row.sha256, ""), "marks": row.marks if row.marked else ""}
+        for row in sorted(rows, key=rank)
     ]
     heads = [_(head) for head in HEADS]
     return render("table", template="batch.html", chips=_chips(rows), heads=heads, rows=shown)

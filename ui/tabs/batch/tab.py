@@ -214,7 +214,7 @@ class BatchTab:
         many = _("Files: {n}", n=number(batch.total))
         listed = f"<details class='cc-fold'><summary>{many}</summary></details>"
         return {
-            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges),
+            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges, batch.crops),
             self.batch: batch,
             self.listed: listed,
         }
