@@ -12,7 +12,14 @@ from safetensors.numpy import load_file
 
 from causalclip.images.formats import Box
 from causalclip.languages import N_
-from causalclip.marks.mark import NOWHERE, Mark, grey_of, look_closely
+from causalclip.marks.mark import (
+    LOOK_RADIUS,
+    NOWHERE,
+    Mark,
+    correlate,
+    grey_of,
+    look_closely,
+)
 from causalclip.paths import shipped_folder
 
 # Gemini's star stands bottom right; its size and place follow from the picture's, and only those
@@ -211,6 +218,90 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     return best
 
 
+# Doubao's words stand at other sizes and distances, too, above all on oblong pictures and where a
+# tool has stamped them: they are looked for at half to one and a half times the usual size. On
+# 4,450 real pictures, chance reached 0.49 with the longer words and 0.89 with the shorter ones.
+WORDS_GENERATOR = "Doubao"
+WORDS_SHARES = tuple(0.0786 * 1.07**step for step in range(17))  # of the picture's width
+WORDS_WIDTH = 96  # px of the longer words in the copy of the corner that is searched
+WORDS_REACH, WORDS_DEPTH = 1.75, 0.9  # of the corner, in widths of the longer words
+WORDS_GROUND = 31  # px around a place that its background is taken from
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """template: of the words. width: theirs, against the longer ones'. sure: the least score, of at
+    most 2."""
+
+    template: str
+    width: float
+    sure: float
+
+
+WORDS = Words("doubao", 1.0, 0.75), Words("doubao-short", 0.594, 1.0)
+
+
+def find_words(pixels: np.ndarray) -> tuple[float, Box] | None:
+    """Score and box of Doubao's words, of any size, in the bottom right corner of uint8 RGB
+    [H, W, 3], the longer ones first; None without them."""
+    height, width = pixels.shape[:2]
+    sizes = [share * width for share in WORDS_SHARES if share * width >= LEAST_WIDTH]
+    sizes = [size for size in sizes if WORDS_DEPTH * size <= height]  # no strip has them
+    if not sizes:
+        return None
+
+    # 1. The corner, no larger than the smallest words need
+    deepest, widest = (round(much * sizes[-1]) for much in (WORDS_DEPTH, WORDS_REACH))
+    corner, once = grey_of(pixels[-deepest:, -widest:]), min(1.0, WORDS_WIDTH / sizes[0])
+    corner = cv2.resize(corner, None, fx=once, fy=once, interpolation=cv2.INTER_AREA)
+    found: list[tuple[float, float, Box]] = []
+    for size in sizes:
+        # 2. Bring it to the templates' size, and take its background away
+        zoom = WORDS_WIDTH / size
+        again = zoom / once
+        reach, depth = (round(much * size * once) for much in (WORDS_REACH, WORDS_DEPTH))
+        way = cv2.INTER_AREA if again < 1 else cv2.INTER_LINEAR
+        copy = cv2.resize(corner[-depth:, -reach:], None, fx=again, fy=again, interpolation=way)
+        flat = copy - cv2.blur(copy, (WORDS_GROUND, WORDS_GROUND))
+
+        # 3. Look closely where the grey values alone correlate best
+        for words in WORDS:
+            template = words_at(words)
+            score, x, y = _best_place(copy, flat, template)
+            if score >= words.sure:
+                at = width - copy.shape[1] / zoom + x / zoom, height - (copy.shape[0] - y) / zoom
+                sides = (side / zoom for side in template.shape[::-1])
+                right, bottom = (round(a + b) for a, b in zip(at, sides, strict=True))
+                found.append((words.width, score, (round(at[0]), round(at[1]), right, bottom)))
+    return max(found)[1:] if found else None
+
+
+def _best_place(
+    region: np.ndarray, flat: np.ndarray, template: np.ndarray
+) -> tuple[float, int, int]:
+    """The score and the corner of a template's best place in a region; flat: the region without its
+    background."""
+    height, width = template.shape
+    if min(region.shape[0] - height, region.shape[1] - width) < LOOK_RADIUS:
+        return 0.0, 0, 0
+    glance = cv2.matchTemplate(flat, template, cv2.TM_CCOEFF_NORMED)
+    if glance.max() < GLANCE:
+        return 0.0, 0, 0
+    x, y = (max(0, at - LOOK_RADIUS) for at in cv2.minMaxLoc(glance)[3])
+    near = region[y : y + height + 2 * LOOK_RADIUS, x : x + width + 2 * LOOK_RADIUS]
+    score, across, down = correlate(near, template)
+    return score, x + across, y + down
+
+
+@lru_cache(maxsize=2)
+def words_at(words: Words) -> np.ndarray:
+    """Their template as it is in the copy that is searched, float32 [H, W] of 0 to 1."""
+    template = template_at(words.template, 1.0)
+    width = round(WORDS_WIDTH * words.width)
+    size = width, round(width * template.shape[0] / template.shape[1])
+    return cv2.resize(template, size, interpolation=cv2.INTER_AREA)
+
+
 # DALL-E 2's bar: five squares in the bottom right corner, 16 px each in a picture of 1,024 px.
 BAR = np.array(
     [(255, 255, 102), (66, 255, 255), (81, 218, 76), (255, 110, 60), (60, 70, 255)],
@@ -268,8 +359,13 @@ def _visible(pixels: np.ndarray) -> Iterator[Mark]:
         yield _mark("Gemini", "bottom right", gemini[1])
     if bar := find_bar(pixels):
         yield _mark("DALL-E 2", "bottom right", bar)
-    for logo, _score, box in find_logos(pixels):
+    logos = find_logos(pixels)
+    for logo, _score, box in logos:
         yield _mark(logo.generator, logo.corner, box, edited=logo.edited)
+    known = {logo.generator for logo, _score, _box in logos}
+    words = None if WORDS_GENERATOR in known else find_words(pixels)
+    if words:
+        yield _mark(WORDS_GENERATOR, "bottom right", words[1])
 
 
 def _mark(generator: str, corner: str, box: Box, *, edited: bool = False) -> Mark:

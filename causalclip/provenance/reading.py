@@ -16,7 +16,7 @@ import numpy as np
 from PIL.JpegImagePlugin import get_sampling
 
 from causalclip.images import sandbox
-from causalclip.images.formats import Format, shortened
+from causalclip.images.formats import Format
 from causalclip.images.jpeg import nearest_quality
 from causalclip.languages import N_, _, paragraph, quoted
 from causalclip.marks.mark import UNNAMED, Field, Mark
@@ -31,6 +31,7 @@ from causalclip.provenance.credentials import (
     without_claims,
 )
 from causalclip.provenance.metadata import read_metadata
+from causalclip.text import shortened
 
 CAVEAT = N_(
     "These are claims that are stored in the file. Anybody can remove them, and anybody can write "

@@ -7,14 +7,25 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from causalclip.examination.headline import make_headline
 from causalclip.examination.result import Stage
 from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import encode as reencode
+from causalclip.maps.overlay import carried_font
 from causalclip.marks.mark import Mark
-from causalclip.marks.pixels import BAR, LOGOS, Logo, find_marks, payloads, star, template_at
+from causalclip.marks.pixels import (
+    BAR,
+    LOGOS,
+    WORDS,
+    Logo,
+    Words,
+    find_marks,
+    payloads,
+    star,
+    template_at,
+)
 from causalclip.provenance.credentials import without_claims
 from causalclip.provenance.reading import Provenance
 from tests.makers.detectors import tiny_detector
@@ -124,6 +135,33 @@ def test_every_logo_is_found_at_its_place(logo: Logo) -> None:
     marks = find_marks(saved(stamp(pixels, part, left, top, much=0.6), 80))
     assert [(mark.generator, mark.edited) for mark in marks] == [(logo.generator, logo.edited)]
     assert_stays_a_claim(marks)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.75, 1.5])
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words.template)
+def test_doubao_s_words_are_found_at_other_sizes_and_distances(words: Words, scale: float) -> None:
+    template = template_at(words.template, 1.0)
+    width = round(scale * 0.1572 * 1248 * words.width)
+    opacity = cv2.resize(template, (width, round(width * template.shape[0] / template.shape[1])))
+    x, y = 1248 - width - 45, 832 - len(opacity) - 45
+    stamped = stamp(photograph(), opacity, x, y, much=0.6)
+    small = cv2.resize(stamped, (800, 533), interpolation=cv2.INTER_AREA)
+    for copy in (stamped, saved(small, 70)):
+        (mark,) = find_marks(copy)
+        zoom = copy.shape[1] / 1248
+        assert mark.generator == "Doubao"
+        assert mark.box
+        wanted = x, y, x + width, y + len(opacity)
+        assert np.abs(np.array(mark.box) / zoom - wanted).max() < 0.15 * width
+
+
+@pytest.mark.parametrize("text", ["AI generated", "SHUTTERSTOCK", "© 2026 Agency", "EIEIAI HEHE"])
+def test_other_words_in_the_corner_are_no_mark(text: str) -> None:
+    for size in (24, 36, 60):
+        picture = Image.fromarray(photograph())
+        font = carried_font(size, "DejaVuSans-Bold")
+        ImageDraw.Draw(picture).text((1220, 800), text, (230, 230, 230), font, anchor="rs")
+        assert not names(np.asarray(picture))
 
 
 def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
