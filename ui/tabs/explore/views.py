@@ -112,12 +112,10 @@ def scores_alone(detection: Detection) -> str:
 def legend(drawing: Drawing) -> str:
     """How the map is read, and what it cannot show."""
     known = hatched(drawing.detection, drawing.low_information)
+    said = paragraph(explains(drawing.detection), known)
     ends = [f"<span dir='auto'>{_(end)}</span>" for end in TOWARDS]
     bar = "<i></i>".join(ends)
-    return (
-        f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{explains(drawing.detection)} "
-        f"{known}</p>"
-    )
+    return f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{said}</p>"
 
 
 def channels(detection: Detection) -> str:
