@@ -396,6 +396,18 @@ def test_a_language_that_is_not_there_is_said_to_be_missing(
     expect(line).to_have_count(0)
 
 
+@pytest.mark.parametrize(("language", "font"), [("ja", "Noto Sans CJK JP"), ("zh", "PingFang SC")])
+def test_japanese_and_chinese_name_fonts_of_their_own(
+    new_context: Window, tiny_app: str, language: str, font: str
+) -> None:
+    """Also after Gradio has written the language into the page."""
+    page = new_context().new_page()
+    page.goto(f"{tiny_app}?lang={language}")
+    expect(page.locator("#status h2")).to_be_visible()
+    fonts = page.locator("#status h2").evaluate("(title) => getComputedStyle(title).fontFamily")
+    assert font in fonts
+
+
 def test_the_switch_is_remembered_by_the_browser_alone(new_context: Window, tiny_app: str) -> None:
     context = new_context(locale="en")
     page = context.new_page()
