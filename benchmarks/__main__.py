@@ -24,6 +24,7 @@ BENCHMARKS = {
     "splices": "maps against regions that were pasted in",
     "edits": "maps against what real edits changed",
     "ablation": "what each piece of the method adds",
+    "series": "learned from Stable Diffusion alone, judged on every other series",
     "heads": "the causal and the linear head on the same test pictures",
     "curve": "the price of independence: AUC against what the held-back part shares and tells",
     "fewshot": "what a correction from a reader's own pictures gains",

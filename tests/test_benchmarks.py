@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import ablation, robustness
+from benchmarks import ablation, robustness, series
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
@@ -254,3 +254,29 @@ def test_a_second_victims_table_says_what_is_kept_and_what_is_correct() -> None:
     empty = {"cells": [], "threats": {}, "detector": None}
     [table] = defence_tables(empty, victim)
     assert table.rows == [["shipped, read by another seed", "65%, 40% correct"]]
+
+
+@pytest.mark.full
+def test_every_method_of_the_series_learns(data: Problem) -> None:
+    """Of 100 pictures, judged on the other 60; generated ones are all of `broad`, as there."""
+    learned = [
+        replace(r, set="broad" if r.label else "sites", family=f"f{i}")
+        for i, r in enumerate(data.records[:100])
+    ]
+    for method in series.methods():
+        if method.config is None:
+            continue
+        raw = series.judge_features(method, data.features[0], learned, seed=0)
+        assert roc_auc_score(data.labels[100:], raw) > 0.75, method.name
+
+
+def test_a_series_is_named_where_its_source_is_clear() -> None:
+    def named(generator: str, family: str = "") -> str:
+        return series.series_of(SimpleNamespace(generator=generator, family=family))  # type: ignore[arg-type]
+
+    assert named("Gemini 3 Pro Image") == "Google"
+    assert named("GPT Image 1") == "OpenAI"
+    assert named("", "sdxl") == series.LEARNED
+    assert named("flux.1-dev-grid") == "FLUX"
+    assert named("Nano Banana Pro/GPT/Grok (not stated per picture)") == ""
+    assert named("unknown") == ""
