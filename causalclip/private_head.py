@@ -24,9 +24,11 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from annotated_types import Ge, Interval
 from PIL import Image
 
 if TYPE_CHECKING:  # it brings PyTorch
@@ -51,12 +53,12 @@ class PrivateHead:
     """
 
     directions: Mapping[str, str]
-    offset: float
-    real: int
-    generated: int
-    shipped: float
-    corrected: float
-    sure: float
+    offset: Annotated[float, Interval(gt=-inf, lt=inf)]
+    real: Annotated[int, Ge(0)]
+    generated: Annotated[int, Ge(0)]
+    shipped: Annotated[float, Interval(ge=0, le=1)]
+    corrected: Annotated[float, Interval(ge=0, le=1)]
+    sure: Annotated[float, Interval(ge=0, le=1)]
 
     def direction(self, kind: str, width: int) -> np.ndarray:
         """float32 [width] of one kind of view.

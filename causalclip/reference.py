@@ -15,11 +15,13 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from math import ceil, inf, isfinite, log, nextafter
+from math import ceil, inf, log, nextafter
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from annotated_types import Ge, Interval, Len, Predicate
 
 from causalclip.languages import N_, _, decimal, figure, ngettext, number, paragraph, percent
 from causalclip.private_head import PrivateHead
@@ -52,6 +54,15 @@ MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores tak
 MAX_SCORES = 200_000  # of each list; more fit into that size only if they are short
 BOUNDS = (0.05, 0.02, 0.01)  # shares of real photographs that may be called generated
 CONFIDENCE = 0.95  # share of archives of that size in which a bound holds
+
+
+Share = Annotated[float, Interval(ge=0, le=1)]
+Count = Annotated[int, Ge(0)]
+Side = Annotated[float, Interval(ge=0, lt=inf)]  # in pixels
+
+
+def _is_ordered(sides: tuple[float, float]) -> bool:
+    return sides[0] <= sides[1]
 
 
 class BadProfile(ValueError):
@@ -171,14 +182,14 @@ class Profile:
     revision: str
     runtime: str
     made: str
-    scores: tuple[float, ...]
-    counted: tuple[float, ...]
-    at_most: float | None
-    cameras: dict[str, int] = field(default_factory=dict)
-    formats: dict[str, int] = field(default_factory=dict)
-    kinds: dict[str, int] = field(default_factory=dict)
-    sides: tuple[float, float] = (0.0, 0.0)
-    generated: tuple[float, ...] = ()
+    scores: Annotated[tuple[Share, ...], Len(1, MAX_SCORES)]
+    counted: Annotated[tuple[Share, ...], Len(1, MAX_SCORES)]
+    at_most: Annotated[float, Predicate(BOUNDS.__contains__)] | None
+    cameras: dict[str, Count] = field(default_factory=dict)
+    formats: dict[str, Count] = field(default_factory=dict)
+    kinds: dict[str, Count] = field(default_factory=dict)
+    sides: Annotated[tuple[Side, Side], Predicate(_is_ordered)] = (0.0, 0.0)
+    generated: Annotated[tuple[Share, ...], Len(0, MAX_SCORES)] = ()
     private: PrivateHead | None = None
 
     def threshold(self, at_most: float) -> float | None:
@@ -287,60 +298,18 @@ def read_profile(path: str | Path) -> Profile:
 
 def parse_profile(data: bytes) -> Profile:
     """The profile in a file's bytes; raises as read_profile does."""
+    from pydantic import (
+        TypeAdapter,  # a slow import, which a command without a profile has no use for
+    )
+
     try:
         if len(data) > MAX_SIZE:
             raise ValueError
-        raw = json.loads(data)
-        if raw["schema"] != SCHEMA:
+        if json.loads(data)["schema"] != SCHEMA:
             again = N_("The profile was made by another version. Make it again: {command}.")
             raise BadProfile(_(again, command=COMMAND))
-        given = {f.name: raw[f.name] for f in fields(Profile) if f.name != "private"}
-        private = raw.get("private")
-        given["private"] = _private(private) if private is not None else None
-        for name in ("scores", "counted", "generated"):
-            if len(given[name]) > MAX_SCORES:  # before each is looked at
-                raise ValueError
-            given[name] = tuple(_score(value) for value in given[name])
-        low, high = map(float, given["sides"])
-        counts = {
-            name: {str(k): _count(n) for k, n in given[name].items()}
-            for name in ("cameras", "formats", "kinds")
-        }
-        if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *BOUNDS):
-            raise ValueError
-        if not 0 <= low <= high < inf:
-            raise ValueError
-        texts = {name: str(given[name]) for name in ("model", "revision", "runtime", "made")}
-        return Profile(**{**given, **counts, **texts, "sides": (low, high)})
+        return TypeAdapter(Profile).validate_json(data, strict=True)
     except BadProfile:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise BadProfile(_(NO_PROFILE, command=COMMAND)) from None
-
-
-def _private(raw: Any) -> PrivateHead:
-    """Checks what a file says of a private head; raises where it is none."""
-    directions = {str(kind): str(data) for kind, data in raw["directions"].items()}
-    real, generated = _count(raw["real"]), _count(raw["generated"])
-    shares = {name: _score(raw[name]) for name in ("shipped", "corrected", "sure")}
-    offset = float(raw["offset"])
-    if not isfinite(offset):
-        raise ValueError
-    return PrivateHead(directions, offset, real, generated, **shares)
-
-
-def _score(value: Any) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not isfinite(value)
-        or not 0 <= value <= 1
-    ):
-        raise ValueError
-    return float(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError
-    return value
