@@ -44,7 +44,7 @@ AN_OWNER = 5, 25  # photographs of an owner, learned from and judged
 EMBEDDED = 512  # channels of the one embedding
 FEWEST = 10  # pictures of a series that is judged
 SIZE = 224  # px, the square that the residual network is shown
-CROP, EPOCHS, RATE = 112, 20, 2e-3  # px of its random crops, passes over the pictures, step
+CROP, EPOCHS, RATE = 112, 12, 2e-3  # px of its random crops, passes over the pictures, step
 LEARNED = "Stable Diffusion"
 # series -> what the table's generator or family says of it; a picture that none or two fit is not
 # judged
