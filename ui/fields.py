@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 from PIL import Image
@@ -31,13 +31,15 @@ from causalclip.images.formats import (
     SMALLER,
     TOO_LARGE,
     TOO_SMALL,
+    Box,
     ImageError,
     ImageTooLarge,
     ImageTooSmall,
     sniff,
     too_many_bytes,
 )
-from causalclip.images.loading import LoadedImage
+from causalclip.images.loading import LoadedImage, load_image
+from causalclip.images.parts import cut_part
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.paths import shipped_folder
@@ -287,11 +289,33 @@ def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Ima
     )
 
 
+class Source(NamedTuple):
+    """What a field of the page holds: a picture's file, or a part that was cut out of one.
+
+    file: that can be shown, the cut-out of a part. whole: the file that somebody has given. box:
+    left, top, right, bottom of the part, in pixels of the whole; None of a whole picture.
+    """
+
+    file: str
+    whole: str
+    box: Box | None = None
+
+    def kept(self) -> bool:
+        """Whether both files are there; raises gr.Error where one has been deleted."""
+        return bool(upload_path({"path": self.file}) and upload_path({"path": self.whole}))
+
+    def load(self) -> LoadedImage:
+        """Decode the picture or the part; a part has the facts of the whole's file. Raises
+        ImageError."""
+        loaded = load_image(self.whole)
+        return cut_part(loaded, self.box) if self.box else loaded
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A button that takes a picture over from another tab.
 
-    picture: as it is shown there. source: a gr.State with the path of what was judged, of which
+    picture: as it is shown there. source: a gr.State with the `Source` that was judged, of which
     `picture` may show a copy. tabs: all of them. name: the id of the one to go to.
     """
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 
 from causalclip.images.formats import MIN_SIDE, Box, ImageTooSmall
 from causalclip.images.loading import LoadedImage
-from causalclip.languages import ENGLISH, N_, _, number, speaking
-
-DESCRIPTION = 270  # of EXIF: the report repeats it among what the file says
+from causalclip.languages import N_, _, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +103,12 @@ def place_words(box: Box, width: int, height: int) -> str:
     )
 
 
-def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
-    """Return a part of a picture as a PNG file, without loss.
-
-    Its description says where it lay, in which file, and what was done to the picture as it was
-    read, as the part's own file no longer shows it. Raises as clip_box.
-
-    box: left, top, right, bottom, in pixels of the picture as it was read.
-    """
-    left, top, right, bottom = clip_box(box, loaded.width, loaded.height)
-    with speaking(ENGLISH):  # a file stays what it is, whoever opens it
-        place = place_words((left, top, right, bottom), loaded.width, loaded.height)
-    lines = (
-        f"{place}, whose file has the SHA-256 {loaded.sha256}.",
-        *loaded.notes,
-        "Cut out by CausalCLIP.",
-    )
-    exif = Image.Exif()
-    exif[DESCRIPTION] = " ".join(lines)
-    pixels = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", exif=exif, compress_level=1)
-    return file.getvalue()
+def in_file(box: Box, *, halved: bool) -> Box:
+    """Return a box in pixels of a picture's file. box: in pixels of the picture as it was read.
+    halved: whether that was at half its size."""
+    left, top, right, bottom = box
+    scale = 2 if halved else 1
+    return scale * left, scale * top, scale * right, scale * bottom
 
 
 def cut_part(loaded: LoadedImage, box: tuple[float, float, float, float]) -> LoadedImage:
@@ -139,7 +119,7 @@ def cut_part(loaded: LoadedImage, box: tuple[float, float, float, float]) -> Loa
     scale = 2 if loaded.halved else 1
     as_read = (box[0] / scale, box[1] / scale, box[2] / scale, box[3] / scale)
     left, top, right, bottom = clip_box(as_read, loaded.width, loaded.height)
-    in_file = (scale * left, scale * top, scale * right, scale * bottom)
-    part = Part(in_file, scale * loaded.width, scale * loaded.height)
+    place = in_file((left, top, right, bottom), halved=loaded.halved)
+    part = Part(place, scale * loaded.width, scale * loaded.height)
     pixels = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
     return replace(loaded, pixels=pixels, hidden=None, part=part)

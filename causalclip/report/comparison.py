@@ -16,7 +16,7 @@ from PIL import Image
 
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang
 from causalclip.images.formats import ACCEPTED, ImageError
-from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
+from causalclip.languages import ENGLISH, N_, _, current, ended, moment, speaking
 from causalclip.report.pictures import draw_boxes
 from causalclip.text import spelt
 
@@ -73,12 +73,12 @@ def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]
 
 
 def notes(a: LoadedImage, b: LoadedImage) -> list[str]:
-    """What was done to either picture as it was read: of one that was halved, sizes and boxes are
-    of the half."""
+    """Of which file either picture is a part, and what was done to it as it was read: of one that
+    was halved, sizes and boxes are of the half."""
     return [
         f"{_(name)}: {note}"
         for (name, _alt), x in zip(PLACES, (a, b), strict=True)
-        for note in x.notes
+        for note in (*([ended(x.part.words)] if x.part else []), *x.notes)
     ]
 
 

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import skimage.data
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -223,6 +226,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
     return {name: folder / name for name in pictures}
+
+
+@pytest.fixture(scope="session")
+def post(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A screenshot of 1080 x 1500 pixels with lines of text, and a photograph of 600 x 400 at (240,
+    300)."""
+    pixels = np.full((1500, 1080, 3), 255, np.uint8)
+    pixels[300:700, 240:840] = skimage.data.coffee()
+    pixels[60:70, 60:700] = pixels[800:810, 60:900] = 40
+    path = tmp_path_factory.mktemp("post") / "post.png"
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 class Swapped:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Dialog, Locator, Page, expect
@@ -271,14 +270,10 @@ def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_
 
 
 def test_a_picture_in_a_screenshot_is_one_press_away_and_so_is_the_whole(
-    open_page: Open, tmp_path: Path
+    open_page: Open, post: Path
 ) -> None:
-    post = np.full((1500, 1080, 3), 255, np.uint8)
-    post[300:700, 240:840] = data.coffee()
-    post[60:70, 60:700] = post[800:810, 60:900] = 40  # lines of text
-    Image.fromarray(post).save(tmp_path / "post.png")
     page = open_page()
-    give(page, tmp_path / "post.png")
+    give(page, post)
     inside, facts = page.locator("#inside"), page.locator("#facts")
     inside.get_by_role("button", name="Judge this photo").click()
     expect(inside).to_contain_text("Part of your picture, 600 × 400 pixels")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,40 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(
     expect(answer).to_contain_text("(causal head)")
     open_tab(page, "Check")
     expect(page.locator("#facts")).to_contain_text("causal head")
+
+
+def test_a_part_stays_a_part_of_the_file_that_was_given(
+    open_page: Open, both: str, post: Path, tmp_path: Path
+) -> None:
+    """Nobody has the cut-out's file: another head and Compare quote the whole's."""
+    given = sha256(post.read_bytes()).hexdigest()
+    page = open_page(both)
+    give(page, post)
+    inside, facts = page.locator("#inside"), page.locator("#facts")
+    inside.get_by_role("button", name="Judge this photo").click()
+    expect(inside).to_contain_text("Part of your picture, 600 × 400 pixels")
+    page.locator("#status .cc-final").wait_for()
+    page.locator("#chips button").nth(1).click()
+    page.locator("#detect-head").get_by_label("linear head").check()
+    expect(facts).to_contain_text("linear head")
+    expect(facts).to_contain_text("600 × 400 pixels")
+    expect(facts).to_contain_text(given)
+    expect(page.locator("#provenance")).to_contain_text("from (240, 300) to (840, 700)")
+    page.locator("#status .cc-final").wait_for()
+    assert json.loads(download(page, "#report-json"))["sha256"] == given
+
+    page.locator("#open-compare").click()
+    Image.fromarray(skimage.data.coffee()).save(tmp_path / "coffee.png")
+    page.locator("#compare-b input[type=file]").set_input_files(tmp_path / "coffee.png")
+    expect(page.locator("#compare-answer h2")).to_contain_text("Same picture")
+    expect(page.locator("#compare-details")).to_contain_text("from (240, 300) to (840, 700)")
+    assert f"600 x 400 px, PNG, SHA-256 {given}" in download(page, "#compare-report")
+
+    open_tab(page, "Check")
+    inside.get_by_role("button", name="Back to the whole").click()
+    expect(facts).to_contain_text("1,080 × 1,500 pixels")
+    expect(facts).to_contain_text("linear head")
+    expect(inside.get_by_role("button", name="Judge this photo")).to_be_visible()
 
 
 def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str, Path]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from causalclip.detector import Detector
+from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import Step, make_headline
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.stages import examine_file
@@ -31,7 +32,7 @@ from ui.server.uploads import new_folder
 from ui.tabs.detect.crop import CropRun, _by_sides
 from ui.tabs.detect.examples import EXPECTED, PICTURES, Example, write_examples
 from ui.tabs.detect.tab import build_detect_tab, relabel
-from ui.tabs.detect.views import PLACES, SITES, layer, steps_panel
+from ui.tabs.detect.views import PLACES, SITES, inside_boxes, layer, steps_panel
 
 
 def test_links_to_searches_carry_nothing() -> None:
@@ -48,7 +49,7 @@ def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(
     path = uploads / "somebody" / "picture.png"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode(photo(), "PNG"))
-    part, whole = CropRun(SimpleNamespace(), SimpleNamespace(), _by_sides), (str(path), 128, 96, ())  # type: ignore[arg-type]
+    part, whole = CropRun(SimpleNamespace(), _by_sides), (str(path), 128, 96, ())  # type: ignore[arg-type]
     monkeypatch.setattr("ui.tabs.detect.crop.load_image", None)
     monkeypatch.setattr("ui.tabs.detect.crop.MAX_BYTES", 10)
     with pytest.raises(gr.Error, match="20 MB"):
@@ -56,6 +57,12 @@ def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(
     path.unlink()
     with pytest.raises(gr.Error, match="no longer kept"):
         part.begin(None, whole, 0, 0, 100, 100)  # type: ignore[arg-type]
+
+
+def test_a_picture_inside_one_that_was_read_at_half_its_size_lies_where_the_file_has_it() -> None:
+    found = Caution("inside", "", ((10, 20, 210, 170),))
+    x = SimpleNamespace(part=None, cautions=(found,), halved=True)
+    assert inside_boxes(x) == ((20, 40, 420, 340),)  # type: ignore[arg-type]
 
 
 def test_the_layer_says_what_each_place_adds_and_frames_marks() -> None:

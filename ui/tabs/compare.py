@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -24,6 +25,7 @@ from ui.fields import (
     RUNS,
     UNREADABLE,
     Carried,
+    Source,
     add_endpoint,
     errors_as_sentences,
     explain,
@@ -53,7 +55,8 @@ HEIGHT = 200  # px of a field
 
 Updates = dict[Any, Any]
 Payload = dict[str, Any] | None
-Originals = Mapping[str, str]  # path of the copy that the page shows -> path of what was uploaded
+# path of what the page shows in its place -> what was given, or the part of it
+Originals = Mapping[str, Source]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +88,18 @@ class CompareTab:
         return self.cleared(card.waiting(_(ABOUT), title=title))
 
     def carry(
-        self, carried: Carried, event: gr.EventData, source: str | None, second: Payload
+        self,
+        carried: Carried,
+        event: gr.EventData,
+        source: Source | None,
+        second: Payload,
+        originals: Originals,
     ) -> Updates:
         """`begin` for a first picture from another tab."""
-        payload = {"path": source} if source else None
+        payload = {"path": source.file} if source else None
         taken = {self.first: upload_path(payload), carried.tabs: carried.shown}
+        if source:
+            taken[self.originals] = {**(originals or {}), source.file: source}
         return taken | self.begin(event, payload, second)
 
     def run(
@@ -98,34 +108,40 @@ class CompareTab:
         """Compares the two pictures once both are there."""
         yield self.begin(gr.EventData(None, None), first, second)
         fields = (self.first, first), (self.second, second)
-        paths = {field: _original(payload, originals) for field, payload in fields}
-        if not all(paths.values()):
+        sources = {
+            field: source for field, payload in fields if (source := _original(payload, originals))
+        }
+        if len(sources) < 2:
             return
         read: dict[gr.Image, LoadedImage] = {}
 
         def failed(error: Exception) -> Updates:
             said = self.cleared(card.failure(*explain(error)))
-            unread = next((field for field in paths if field not in read), None)
+            unread = next((field for field in sources if field not in read), None)
             # what is no picture leaves its field
             return said | ({unread: None} if isinstance(error, ImageError) and unread else {})
 
-        yield from token.guard(self._stages(token, paths, read), failed)
+        yield from token.guard(self._stages(token, sources, read), failed)
 
     def _stages(
         self,
         token: CancellationToken,
-        paths: Mapping[gr.Image, str],
+        sources: Mapping[gr.Image, Source],
         read: dict[gr.Image, LoadedImage],
     ) -> Iterator[Updates]:
         with PICTURES.ask(Priority.BATCH) as place:
             for before in token.waits(place):
                 yield {self.answer: card.queued(before)}
-            for field, path in paths.items():
-                read[field] = load_image(path)
+            for field, source in sources.items():
+                read[field] = source.load()
             a, b = read.values()
             shown = self._found(compared(a, b), a, b)
-            copies = {field: copy for field in paths if (copy := shown_copy(read[field]))}
-        originals = {copy: paths[field] for field, copy in copies.items()}
+            copies = {
+                field: copy
+                for field, source in sources.items()
+                if source.box is None and (copy := shown_copy(read[field]))
+            }
+        originals = {copies.get(field, source.file): source for field, source in sources.items()}
         yield shown | copies | {self.originals: originals}
 
     def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
@@ -156,10 +172,12 @@ class CompareTab:
         }
 
 
-def _original(payload: Payload, originals: Originals) -> str:
-    """The path of what was uploaded, of which the page may show a copy; "" where nothing was."""
+def _original(payload: Payload, originals: Originals) -> Source | None:
+    """What was given, of which the page may show a copy or a part; None where nothing was. Raises
+    gr.Error where it is no longer kept."""
     path = upload_path(payload)
-    return upload_path({"path": (originals or {}).get(path, path)}) or "" if path else ""
+    source = (originals or {}).get(path, Source(path, path)) if path else None
+    return source if source and source.kept() else None
 
 
 def compared(a: LoadedImage, b: LoadedImage) -> Comparison:
@@ -244,11 +262,8 @@ def build_compare_tab(carried: Carried | None = None) -> CompareTab:
     changed = [event for field in fields for event in (field.upload, field.clear)]
     part.on(changed, tab.begin, tab.run, given=fields, **run)
     if carried:
-
-        def begin(event: gr.EventData, source: str | None, other: Payload) -> Updates:
-            return tab.carry(carried, event, source, other)
-
+        given = [carried.source, second, tab.originals]
         run["outputs"] = [*run["outputs"], carried.tabs]
-        part.on([carried.button.click], begin, tab.run, given=[carried.source, second], **run)
+        part.on([carried.button.click], partial(tab.carry, carried), tab.run, given=given, **run)
     add_endpoint(compare, fields, gr.JSON(visible=False))
     return tab

@@ -1,32 +1,30 @@
 """Judge only a part: the pictures that were found inside one, or a part chosen by its sides.
 
-A part becomes a file of its own that says where it was cut from, and is judged as any other
-picture.
+A part is cut out for the page to show, and is judged as a part of the file that was given.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from causalclip.images.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
+from causalclip.images.formats import MAX_BYTES, TOO_LARGE, Box, ImageError, too_many_bytes
 from causalclip.images.loading import load_image
-from causalclip.images.parts import clip_box, cut, place_words
+from causalclip.images.parts import clip_box, in_file, place_words
 from causalclip.images.subimages import find_pictures
-from causalclip.languages import ENGLISH, N_, _, ended, speaking
+from causalclip.languages import N_, _, ended
 from causalclip.report import card
 from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import GONE, PRIVATE, RUNS, explain, named, upload_path
+from ui.fields import GONE, PRIVATE, RUNS, Source, explain, named, save_png, upload_path
 from ui.server.turns import DECODED, PICTURES, Priority
-from ui.server.uploads import new_folder
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MOST = 6  # found pictures that get a frame
@@ -46,23 +44,21 @@ SIDES = (  # names in ids, in words, and where they are at first
 WHOLE = (0.0, 0.0, 100.0, 100.0)
 BACK = -1  # from a part to the whole
 Updates = dict[Any, Any]
-Box = tuple[float, float, float, float]
-# a picture's path, width and height, and the pictures found inside it
+# a picture's path, width and height, and the pictures found inside it, in pixels of its file
 Whole = tuple[str, int, int, tuple[Box, ...]]
-Choose = Callable[..., Box | None]
+Choose = Callable[..., tuple[float, float, float, float] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class CropSection:
     """The section's components.
 
-    source: a gr.State with the path of the picture that was judged. cut: of the part that was
-    judged last. whole: the `Whole` that it was cut from, which stays while parts of it are judged.
-    opened: whether the section is open. nth: which picture inside the whole is judged, or BACK.
+    source: a gr.State with the `Source` that was judged. whole: the `Whole` that it is or was cut
+    from, which stays while parts of it are judged. opened: whether the section is open. nth: which
+    picture inside the whole is judged, or BACK.
     """
 
     source: gr.State
-    cut: gr.State
     whole: gr.State
     opened: gr.State
     preview: gr.HTML
@@ -72,43 +68,41 @@ class CropSection:
 
     @property
     def given(self) -> list[Any]:
-        return [self.source, self.cut, self.whole, *self.sides]
+        return [self.source, *self.sides]
 
     @property
     def shown(self) -> list[Any]:
         return [self.whole, self.preview, self.said, *self.sides]
 
-    def look(
-        self, source: str | None, cut: str | None, whole: Whole | None, *sides: float
-    ) -> Updates:
-        """The picture, with a frame around each that is inside it."""
-        if whole and source == cut:
-            source = whole[0]
-        else:
-            sides = WHOLE
-        path = upload_path({"path": source}) if source else None
-        if path is None:
+    def look(self, source: Source | None, *sides: float) -> Updates:
+        """The whole picture, with a frame around each that is inside it; of a part, its sides."""
+        path = upload_path({"path": source.whole}) if source else None
+        if source is None or path is None:
             return self.blank()
+        if source.box is None:
+            sides = WHOLE
         with PICTURES.enter(Priority.BATCH):
-            pixels = load_image(path).pixels
-            boxes = tuple(found.box for found in find_pictures(pixels)[:MOST])
-            drawn = draw_boxes(pixels, list(boxes))
+            loaded = load_image(path)
+            found = [picture.box for picture in find_pictures(loaded.pixels)[:MOST]]
+            drawn = draw_boxes(loaded.pixels, found)
+        boxes = tuple(in_file(box, halved=loaded.halved) for box in found)
+        size = in_file((0, 0, loaded.width, loaded.height), halved=loaded.halved)[2:]
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
         said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
         shown = {
-            self.whole: (path, pixels.shape[1], pixels.shape[0], boxes),
+            self.whole: (path, *size, boxes),
             self.preview: _chooser(drawn, sides),
         }
         placed = dict(zip(self.sides, sides, strict=True))
         return self.blank() | placed | shown | {self.said: said}
 
-    def follow(self, opened: bool, source: str | None, cut: str | None, *given: Any) -> Updates:
+    def follow(self, opened: bool, source: Source | None, *sides: float) -> Updates:
         """After another picture: what is inside that one. A part that was judged is not another
         one."""
-        if source is None or source == cut:
+        if source is None or source.box:
             return {}
         if opened:
-            return self.look(source, cut, *given)
+            return self.look(source, *sides)
         return self.blank() | {self.whole: gr.skip()}
 
     def blank(self) -> Updates:
@@ -170,8 +164,8 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
                 )
                 for name, words, at in SIDES
             ]
-    states = gr.State(), tab.whole, gr.State(False)
-    added = CropSection(tab.source, *states, preview, said, sides, gr.State(0))
+    opened, nth = gr.State(False), gr.State(0)
+    added = CropSection(tab.source, tab.whole, opened, preview, said, sides, nth)
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
     section.expand(lambda: True, None, added.opened, **PRIVATE, queue=False)
     section.collapse(lambda: False, None, added.opened, **PRIVATE, queue=False)
@@ -187,10 +181,9 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     tab.picture.clear(_values(added.blank, added.shown), None, added.shown, **PRIVATE, queue=False)
     framed = _values(added.frame, [said])
     part.beside([s.change for s in sides], framed, [added.whole, *sides], [said], **beside)
-    judge = judge | {"outputs": [*judge["outputs"], added.cut]}
 
     def wire(button: gr.Button, choose: Choose, inputs: list[Any]) -> None:
-        judging = CropRun(added, tab, choose)
+        judging = CropRun(tab, choose)
         part.on(
             [button.click], judging.begin, judging.run, given=inputs, **judge | {"inputs": inputs}
         )
@@ -206,16 +199,16 @@ def _wire_inside(part: Panel, added: CropSection, tab: Any, judge: dict[str, Any
     def begin(event: gr.EventData, whole: Whole | None) -> Updates:
         number = int(event.index)
         if number != BACK:
-            return CropRun(added, tab, _nth(number)).begin(event, whole) | {added.nth: number}
+            return CropRun(tab, _nth(number)).begin(event, whole) | {added.nth: number}
         path = _path_of(whole)
-        shown: Updates = tab.cleared(card.looking(named(path)))
-        return shown | {tab.picture: path, added.cut: None, added.nth: BACK}
+        shown: Updates = tab.emptied(card.looking(named(path)))
+        return shown | {tab.picture: path, added.nth: BACK}
 
     def run(token: CancellationToken, whole: Whole | None, number: int) -> Iterator[Updates]:
         if number == BACK:
             yield from tab.run(token, {"path": _path_of(whole)})
         else:
-            yield from CropRun(added, tab, _nth(number)).run(token, whole)
+            yield from CropRun(tab, _nth(number)).run(token, whole)
 
     inputs = [added.whole, added.nth]
     outputs = [*judge["outputs"], added.nth]
@@ -248,7 +241,6 @@ class CropRun:
     tab: the Detect tab. choose: the part's box, by what the page sends.
     """
 
-    added: CropSection
     tab: Any
     choose: Choose
 
@@ -273,9 +265,9 @@ class CropRun:
         with DECODED.ask(Priority.VERDICT) as place:
             for before in token.waits(place):
                 yield {self.tab.status: card.queued(before)}
-            file = _cut_out(path, box)
-        yield {self.tab.picture: file, self.added.cut: file}
-        yield from self.tab.run(token, {"path": file}, (path, box))
+            source = _cut_out(path, box)
+        yield {self.tab.picture: source.file, self.tab.source: source}
+        yield from self.tab.judge(token, source)
 
     def _box(self, whole: Whole | None, given: tuple[float, ...]) -> tuple[str, Box]:
         """The whole picture's path and the part's box; raises gr.Error where that is no part that
@@ -297,24 +289,21 @@ class CropRun:
         return path, box
 
 
-def _cut_out(path: str, box: Box) -> str:
+def _cut_out(path: str, box: Box) -> Source:
     """Write the part as a file of its own, which page and other tabs show; raises ImageError."""
-    with speaking(ENGLISH):  # the part's file repeats its notes
-        loaded = load_image(path)
-    data = cut(loaded, box)
-    del loaded  # a refusal's traceback would hold its pixels
-    if len(data) > MAX_BYTES:
+    pixels = Source("", path, box).load().pixels
+    file = save_png(Image.fromarray(pixels), "part")
+    del pixels  # a refusal's traceback would hold them
+    if os.path.getsize(file) > MAX_BYTES:
         raise too_many_bytes()
-    file: Path = new_folder("part") / "part.png"
-    file.write_bytes(data)
-    return str(file)
+    return Source(file, path, box)
 
 
 def _nth(number: int) -> Choose:
     return lambda whole: whole[3][number] if 0 <= number < len(whole[3]) else None
 
 
-def _by_sides(whole: Whole, *percent: float) -> Box:
+def _by_sides(whole: Whole, *percent: float) -> tuple[float, float, float, float]:
     return _pixels(percent, whole[1], whole[2])
 
 

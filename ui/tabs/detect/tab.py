@@ -30,6 +30,7 @@ from ui.fields import (
     PROMISE,
     RUNS,
     UNSHOWN,
+    Source,
     explain,
     named,
     picked,
@@ -65,7 +66,6 @@ SAID = (
     "quote",
 )
 Payload = dict[str, Any] | None
-Box = tuple[float, float, float, float]
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 
@@ -73,8 +73,9 @@ Updates = dict[Any, Any]  # component -> its new value or gr.update
 class DetectTab:
     """The tab's components and callbacks.
 
-    detector: returns the loaded detector; may raise WeightsMissing. source: the path of the picture
-    that was judged. whole: the `Whole` that was judged last, which stays while parts of it are.
+    detector: returns the loaded detector; may raise WeightsMissing. source: the `Source` that the
+    field holds, once it was judged. whole: the `Whole` that was judged last, which stays while
+    parts of it are.
     """
 
     detector: ChosenDetector
@@ -112,59 +113,60 @@ class DetectTab:
     def begin(self, event: gr.EventData, payload: Payload) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
-        return self.cleared(card.looking(named(path)) if path else None)
+        return self.emptied(card.looking(named(path)) if path else None)
 
     def begin_by(
-        self, event: gr.EventData, payload: Payload, source: str | None, head: str
+        self, event: gr.EventData, payload: Payload, source: Source | None, head: str
     ) -> Updates:
-        """`begin` for the picture that is there, by another head."""
+        """What the page shows at once for what the field holds, by another head."""
         self.detector.choose_head(head)
-        return self.begin(event, {"path": source} if source else payload)
+        held = _held(payload, source)
+        return self.cleared(card.looking(named(held.file))) if held else self.emptied()
 
     def run_by(
-        self, token: CancellationToken, payload: Payload, source: str | None
+        self, token: CancellationToken, payload: Payload, source: Source | None
     ) -> Iterator[Updates]:
-        """`run` for the picture that is there."""
-        yield from self.run(token, {"path": source} if source else payload)
+        """Examine what the field holds, as `judge` does."""
+        held = _held(payload, source)
+        if held:
+            yield from self.judge(token, held)
+        else:
+            yield self.emptied()
 
-    def run(
-        self, token: CancellationToken, payload: Payload, part: tuple[str, Box] | None = None
-    ) -> Iterator[Updates]:
-        """Examine a picture; yield what is ready: claims, verdict and map, copies, report.
+    def run(self, token: CancellationToken, payload: Payload) -> Iterator[Updates]:
+        """Examine a picture that has come into the field, as `judge` does."""
+        yield self.begin(gr.EventData(None, None), payload)
+        if given := _held(payload, None):
+            yield from self.judge(token, given)
 
-        part: the path of the whole picture, and where in it the part lies that is judged alone.
-        """
-        path = upload_path(payload)
-        if path is None:
-            yield self.cleared()
-            return
-        yield self.cleared(card.looking(named(path)))
-        yield from token.guard(self._stages(token, path, part), self._failed)
+    def judge(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
+        """Yield what is ready of an examination: claims, verdict and map, copies, report."""
+        yield self.cleared(card.looking(named(source.file)))
+        yield from token.guard(self._stages(token, source), self._failed)
 
     def _failed(self, error: Exception) -> Updates:
         """Its sentence, and what the file says; what is no picture leaves the field."""
         title, sentence = explain(error)
         if isinstance(error, NotJudged):
-            said = self.cleared(card.not_judged(error.examination, title))
+            said = card.not_judged(error.examination, title)
         else:
-            said = self.cleared(card.failure(title, sentence))
-        return said | ({self.picture: None} if isinstance(error, ImageError) else {})
+            said = card.failure(title, sentence)
+        if isinstance(error, ImageError):
+            return self.emptied(said) | {self.picture: None}
+        return self.cleared(said)
 
-    def _stages(
-        self, token: CancellationToken, path: str, part: tuple[str, Box] | None
-    ) -> Iterator[Updates]:
-        source, box = part or (path, None)
+    def _stages(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
         detector = cast("Detector", DeferredDetector(self.detector))
         claimed = None
-        for found in run_fairly(examine(Path(source), detector, part=box), token):
+        for found in run_fairly(examine(Path(source.whole), detector, part=source.box), token):
             if isinstance(found, int):
                 yield {self.status: card.queued(found, headline=claimed)}
             elif found.stage == Stage.CLAIMS:
                 claimed = found.headline
-                looking = card.looking(named(path), headline=claimed)
+                looking = card.looking(named(source.file), headline=claimed)
                 yield {self.provenance: views.claims(found.provenance), self.status: looking}
             elif found.stage == Stage.VERDICT:
-                yield self._answer(found) | self._verdict(found, path)
+                yield self._answer(found) | self._verdict(found, source)
                 yield self._report(found)  # says that copies are not checked
             elif found.stage == Stage.COPY:
                 yield self._answer(found)
@@ -183,17 +185,17 @@ class DetectTab:
             self.steps: views.steps_panel(x.steps),
         }
 
-    def _verdict(self, x: Examination, path: str) -> Updates:
+    def _verdict(self, x: Examination, source: Source) -> Updates:
         """What does not change after the verdict: the map, the facts, and the picture itself where
         browsers do not show its format."""
         updates: Updates = {
             self.layer: views.layer(x.drawing),
             self.facts: views.facts(x),
             self.inside: views.inside(x),
-            self.source: path,
+            self.source: source,
         }
         if x.part is None:
-            updates[self.whole] = (path, x.width, x.height, views.inside_boxes(x))
+            updates[self.whole] = (source.whole, *x.size, views.inside_boxes(x))
         if x.part is None and x.format in UNSHOWN:
             updates[self.picture] = save_png(Image.fromarray(x.drawing.picture), "decoded")
         return updates
@@ -209,12 +211,27 @@ class DetectTab:
         }
 
     def cleared(self, status: str | None = None) -> Updates:
-        """No result: nothing of an older picture may stay beside a newer one."""
+        """No result of what the field holds."""
         said = {getattr(self, name): "" for name in SAID} | {
             self.stability: card.stability_waiting()
         }
-        none = dict.fromkeys((self.source, self.report_html, self.report_json))
+        none = dict.fromkeys((self.report_html, self.report_json))
         return said | {self.status: status or card.waiting()} | none
+
+    def emptied(self, status: str | None = None) -> Updates:
+        """No result, and nothing of an older picture, where the field has none or another one."""
+        return self.cleared(status) | {self.source: None}
+
+
+def _held(payload: Payload, source: Source | None) -> Source | None:
+    """What the field holds: what was judged, else the picture that has come into it.
+
+    Raises gr.Error where its file is no longer kept.
+    """
+    if source and source.kept():
+        return source
+    path = upload_path(payload)
+    return Source(path, path) if path else None
 
 
 def build_detect_tab(
@@ -262,12 +279,12 @@ def build_detect_tab(
 
     def example(event: gr.EventData) -> Updates:
         one = picked(event, examples)
-        return {tab.picture: str(one.path)} | tab.cleared(card.looking(one.title))
+        return {tab.picture: str(one.path)} | tab.emptied(card.looking(one.title))
 
     judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *tab.shown], **RUNS}
     part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
     part.on([chosen.click], example, tab.run, given=[], **judge)
-    part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
+    part.off([tab.picture.clear], tab.emptied, outputs=tab.shown)
     if tab.head:
         here = [tab.picture, tab.source]
         part.on(

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
+from causalclip.images.parts import in_file
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number, paragraph, percent
 from causalclip.maps.attribution import lay, placed, seen, unplaced
 from causalclip.maps.captions import control, explains, hatched, too_little
@@ -89,11 +90,11 @@ def _parts(detection: Detection) -> list[str]:
 
 
 def inside_boxes(x: Examination) -> tuple[Box, ...]:
-    """The pictures that were found inside a whole one, in its pixels, the largest first."""
+    """The pictures that were found inside a whole one, in pixels of its file, the largest first."""
     if x.part is not None:
         return ()
     found = next((caution.boxes for caution in x.cautions if caution.kind == "inside"), ())
-    return found[:MOST_INSIDE]
+    return tuple(in_file(box, halved=x.halved) for box in found[:MOST_INSIDE])
 
 
 def inside(x: Examination) -> str:
@@ -103,7 +104,7 @@ def inside(x: Examination) -> str:
         width, height = number(right - left), number(bottom - top)
         return _render("part", size=f"{width} × {height}")
     picture = Image.fromarray(x.drawing.picture)
-    across, down = picture.width / x.width, picture.height / x.height
+    across, down = picture.width / x.size[0], picture.height / x.size[1]
     thumbnails = [
         data_url(
             picture.crop((left * across, top * down, right * across, bottom * down)), side=THUMBNAIL

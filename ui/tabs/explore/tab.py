@@ -37,6 +37,7 @@ from ui.fields import (
     PROMISE,
     RUNS,
     Carried,
+    Source,
     explain,
     map_output,
     named,
@@ -124,10 +125,10 @@ class ExplorerTab:
         return self.cleared(pane, card.looking(named(path)) if path else None)
 
     def carry(
-        self, pane: Pane, carried: Carried, event: gr.EventData, source: str | None
+        self, pane: Pane, carried: Carried, event: gr.EventData, source: Source | None
     ) -> Updates:
         """`begin` for a picture from another tab."""
-        payload = {"path": source} if source else None
+        payload = {"path": source.file} if source else None
         return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(
             pane, event, payload
         )
