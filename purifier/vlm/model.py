@@ -55,7 +55,7 @@ class Connector(nn.Module):
         self.width, self.tower_width = width, tower_width
 
     def forward(self, patches: Tensor, embedding: Tensor) -> Tensor:
-        patches, embedding = patches.to(self.row.dtype), embedding.to(self.row.dtype)
+        patches, embedding = patches.to(self.row), embedding.to(self.row)
         layers = patches.unflatten(-1, (-1, self.tower_width))
         # (N, 49, D)
         tokens = self.patch(self.dropout(F.layer_norm(layers, (self.tower_width,)).flatten(-2)))
@@ -189,10 +189,10 @@ class EmbeddedVLM(nn.Module):
         return logits
 
     def twin(self, *, dtype: torch.dtype | None = None) -> "EmbeddedVLM":
-        """A copy with weights of its own, on the same tower."""
+        """A copy with weights of its own, on the same tower and device."""
         other = EmbeddedVLM(self.config, self.vocabulary, self.tower, answers=self.answers)
         other.load_state_dict(self.state_dict())
-        return other.to(dtype) if dtype else other
+        return other.to(device=self.connector.row.device, dtype=dtype)
 
     def log_likelihood(
         self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]

@@ -25,13 +25,13 @@ from training.vlm import command
 from training.vlm import sources as vlm_sources
 from training.vlm.data import FeatureCache, Picture, load_pictures, train_texts
 from training.vlm.fitting import (
-    PACKED,
     VLMTrainConfig,
     build_model,
     fit_vlm,
     packed_logits,
     step_loss,
 )
+from training.vlm.packing import PACKED
 from training.vlm.questions import KINDS, Box, box_questions
 from training.vlm.recipe import UNSEEN, evaluate_vlm, fit_confidence
 from training.vlm.sources import Reference, read_references, shrink
@@ -114,6 +114,29 @@ def test_a_blind_model_learns_nothing_from_the_picture(
     step_loss(model, rows, features, {"dog": 1, "cup": 1}, config, random.Random(0)).backward()
     assert all(p.grad is None for p in model.connector.parameters())
     assert model.language.get_input_embeddings().weight.grad.abs().max() > 0
+
+
+def test_all_of_a_training_step_happens_on_the_card(
+    pictures: list[Picture], features: FeatureCache
+) -> None:
+    """What is left on the processor raises an error: the card's tensors hold no numbers and mix
+    with those of no other device."""
+    model = untrained(pictures).to_empty(device="meta").train()
+    model.language.set_attn_implementation(PACKED)
+    loss = step_loss(model, pictures[:4], features, {"dog": 1}, CONFIG, random.Random(0))
+    loss.backward()
+    assert loss.device.type == "meta"
+    assert model.connector.row.grad.device.type == "meta"
+
+
+def test_a_card_that_is_not_there_is_named_before_training(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    call = ["train", str(root), "--out", str(tmp_path / "out"), "--device", "cuda"]
+    stopped = CliRunner().invoke(command.app, call)
+    assert stopped.exit_code == 1
+    assert "sees no graphics card" in stopped.stderr
 
 
 BOXES = [

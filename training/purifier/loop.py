@@ -5,7 +5,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -43,10 +43,9 @@ def learn(
     folder.mkdir(parents=True, exist_ok=True)
     average = EMAModel(model.parameters(), decay=decay)
     device = next(model.parameters()).device
-    precision = mixed_precision(device) if device.type == "cuda" else nullcontext()
     logged: dict[str, list[float]] = defaultdict(list)
     for step in range(resume(folder, model, average, optimizer, device=device), steps):
-        with precision:
+        with precision(device):
             loss, said = loss_at(step)
         for name, value in said.items():
             logged[name].append(value)
@@ -65,6 +64,11 @@ def learn(
             save_checkpoint(folder, step + 1, model, average, optimizer)
             logged.clear()
     average.copy_to(model.parameters())
+
+
+def precision(device: torch.device) -> AbstractContextManager[None]:
+    """Has products made in bfloat16 on a graphics card; on a processor, in the weights' type."""
+    return mixed_precision(device) if device.type == "cuda" else nullcontext()
 
 
 @contextmanager

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from causalclip.cli_helpers import REFUSED
+from causalclip.device import DEVICES, choose_device
 from purifier.cli import sentences
+
+Data = Annotated[
+    Path, typer.Argument(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
+]
+Results = Annotated[Path | None, typer.Option(help="JSON for the numbers, which are printed, too.")]
+Threads = Annotated[int, typer.Option(min=1, help="Of PyTorch.")]
+Device = Annotated[str, typer.Option(help=f"Where it runs: {', '.join(DEVICES)}.")]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,13 +72,6 @@ def make_data(
         raise typer.Exit(REFUSED)
 
 
-Data = Annotated[
-    Path, typer.Argument(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
-]
-Results = Annotated[Path | None, typer.Option(help="JSON for the numbers, which are printed, too.")]
-Threads = Annotated[int, typer.Option(min=1, help="Of PyTorch.")]
-
-
 @app.command()
 def train(
     data: Data,
@@ -88,6 +89,7 @@ def train(
     ] = "",
     results: Results = None,
     threads: Threads = 1,
+    device: Device = "auto",
 ) -> None:
     """Train the embedded model and measure it; what was stopped goes on from there."""
     import torch
@@ -100,7 +102,15 @@ def train(
     config = replace(
         default, seed=seed, epochs=epochs or default.epochs, views=views or default.views
     )
-    measured = make_vlm(data, out, config=config, warm_start=warm_start, settings=settings)
+    with sentences():
+        measured = make_vlm(
+            data,
+            out,
+            config=config,
+            warm_start=warm_start,
+            settings=settings,
+            device=choose_device(device),
+        )
     _report(measured, results)
 
 
@@ -110,6 +120,7 @@ def measure(
     model: Annotated[Path, typer.Option(exists=True, file_okay=False, help="A trained model.")],
     results: Results = None,
     threads: Threads = 1,
+    device: Device = "auto",
 ) -> None:
     """Measure a model that is there on the split `test`: the numbers of its card."""
     import torch
@@ -119,7 +130,10 @@ def measure(
     from training.vlm.recipe import evaluate_vlm
 
     torch.set_num_threads(threads)
-    _report(evaluate_vlm(EmbeddedVLM.from_pretrained(model), data, cache=CACHE), results)
+    with sentences():
+        speaker = EmbeddedVLM.from_pretrained(model).to(choose_device(device))
+        measured = evaluate_vlm(speaker, data, cache=CACHE)
+    _report(measured, results)
 
 
 def _report(measured: dict[str, Any], results: Path | None) -> None:

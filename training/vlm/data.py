@@ -263,10 +263,8 @@ class FeatureCache:
                 ]
                 with torch.inference_mode():
                     tokens, vectors = clip_features(tower, torch.stack(shots), layers=layers)
-                patches[rows, view], embeddings[rows, view] = (
-                    tokens.half().numpy(),
-                    vectors.half().numpy(),
-                )
+                patches[rows, view] = tokens.half().cpu().numpy()
+                embeddings[rows, view] = vectors.half().cpu().numpy()
                 done[rows, view] = True
         return cls(patches, embeddings, {name: i for i, name in enumerate(names)})
 

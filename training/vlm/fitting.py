@@ -1,4 +1,4 @@
-"""Several texts packed behind one picture, so that training runs through its visual tokens once."""
+"""Training of the embedded vision-language model: its loss, its loop, and an untrained model."""
 
 import json
 import math
@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor, nn
-from transformers import AttentionInterface
+from torch import Tensor
 
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.runtime import fast_dtype
@@ -22,7 +21,7 @@ from causalclip.clip.tower import Tower
 from purifier.vlm.features import LAYERS
 from purifier.vlm.model import EmbeddedVLM, VLMConfig
 from purifier.vlm.vocabulary import Vocabulary, prune_tokenizer, train_tokenizer
-from training.purifier.loop import averaged, log_row, resume, save_checkpoint
+from training.purifier.loop import averaged, log_row, precision, resume, save_checkpoint
 from training.vlm.data import (
     CAPTION,
     FeatureCache,
@@ -31,84 +30,10 @@ from training.vlm.data import (
     load_pictures,
     train_texts,
 )
+from training.vlm.packing import PACKED, pack
 from training.vlm.questions import Text
 
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """Several texts behind each picture, so that its visual tokens are computed once.
-
-    ids, segments, positions, labels: [N, T]; segment 0 is padding, texts are numbered from 1;
-    positions count from the last visual token; labels are the next token where it belongs to an
-    answer, -100 elsewhere.
-    """
-
-    ids: Tensor
-    segments: Tensor
-    positions: Tensor
-    labels: Tensor
-
-    def mask(self, visual: int) -> Tensor:
-        """bool [N, 1, V + T, V + T]: causal; a text sees the visual tokens and itself, not its
-        neighbours."""
-        N, T = self.ids.shape
-        segments = torch.cat([self.segments.new_zeros(N, visual), self.segments], 1)
-        same = segments[:, :, None] == segments[:, None, :]
-        same[:, :, :visual] = True
-        causal = torch.ones(visual + T, visual + T, dtype=torch.bool).tril()
-        return (same & causal)[:, None]
-
-
-def pack(
-    texts: Sequence[Sequence[tuple[list[int], list[int]]]], *, pad: int, prompt_labels: bool = False
-) -> Pack:
-    """Packs (prompt ids, answer ids) of each picture one after the other."""
-    rows = [_row(items, prompt_labels=prompt_labels) for items in texts]
-    length = max(len(row[0]) for row in rows)
-    fill = (pad, 0, 0, -100)
-    columns = [
-        torch.tensor([list(row[k]) + [fill[k]] * (length - len(row[k])) for row in rows])
-        for k in range(len(fill))
-    ]
-    return Pack(*columns)
-
-
-def _row(
-    items: Sequence[tuple[list[int], list[int]]], *, prompt_labels: bool
-) -> tuple[list[int], ...]:
-    ids: list[int] = []
-    segments: list[int] = []
-    positions: list[int] = []
-    labels: list[int] = []
-    for number, (prompt, answer) in enumerate(items, start=1):
-        whole = prompt + answer
-        ids += whole[:-1]
-        segments += [number] * (len(whole) - 1)
-        positions += range(len(whole) - 1)
-        labels += (prompt[1:] if prompt_labels else [-100] * (len(prompt) - 1)) + answer
-    return ids, segments, positions, labels
-
-
-PACKED = "packed"
-
-
-def packed_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor,
-    *,
-    scaling: float,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """query, key, value [N, heads, T, d], an additive mask [N, 1, T, T] -> [N, T, heads, d]. No
-    dropout inside."""
-    weights = ((query * scaling) @ key.transpose(-1, -2) + attention_mask).softmax(-1)
-    return (weights @ value).transpose(1, 2), None
-
-
-AttentionInterface.register(PACKED, packed_attention)
+CACHE, CPU = Path(".cache/vlm"), torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +104,8 @@ def packed_logits(
     config: VLMTrainConfig,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits [K, vocabulary], labels [K] and weights [K] of the K tokens to be said, in order of
-    pictures and texts."""
-    words = model.vocabulary
+    pictures and texts, on the model's device."""
+    words, device = model.vocabulary, model.connector.row.device
     ids = [
         [(words.prompt(t.prompt), words.answer(t.answer)) for t in texts] for _, _, texts in rows
     ]
@@ -194,17 +119,19 @@ def packed_logits(
     picks = [(p.name, v) for p, v, _ in rows]
     visual = model.unseen(len(rows)) if config.blind else model.connector(*features.take(picks))
     V = visual.shape[1]
-    embeds = torch.cat([visual, model.language.get_input_embeddings()(packed.ids)], 1)
+    embeds = torch.cat([visual, model.language.get_input_embeddings()(packed.ids.to(device))], 1)
+    mask = torch.zeros(()).where(packed.mask(V), torch.finfo(torch.bfloat16).min)
+    positions = torch.cat([torch.arange(V).expand(len(rows), V), packed.positions + V], 1)
     hidden = model.language.base_model(
         inputs_embeds=embeds,
-        attention_mask=torch.zeros(())
-        .where(packed.mask(V), torch.finfo(torch.bfloat16).min)
-        .to(visual.dtype),
-        position_ids=torch.cat([torch.arange(V).expand(len(rows), V), packed.positions + V], 1),
+        attention_mask=mask.to(visual),
+        position_ids=positions.to(device),
         use_cache=False,
     ).last_hidden_state
-    said = packed.labels != -100
-    return model.head(hidden[:, V:][said]), packed.labels[said], torch.tensor(weights)
+    said = (packed.labels != -100).nonzero(as_tuple=True)
+    labels = packed.labels[said].to(device)
+    row, token = (index.to(device) for index in said)
+    return model.head(hidden[row, token + V]), labels, torch.tensor(weights, device=device)
 
 
 @torch.no_grad()
@@ -259,9 +186,6 @@ def _count_words(picture: Picture) -> float:
     return 15 * len(picture.captions) + asked + 80 * bool(picture.boxes)
 
 
-CACHE = Path(".cache/vlm")
-
-
 def train_vlm(
     data_root: Path,
     out: Path,
@@ -269,6 +193,7 @@ def train_vlm(
     config: VLMTrainConfig | None = None,
     warm_start: Path | None = None,
     cache: Path = CACHE,
+    device: torch.device = CPU,
 ) -> EmbeddedVLM:
     """Trains from a data folder (see training.vlm.data) and writes the model to `out`.
 
@@ -277,16 +202,17 @@ def train_vlm(
             encoder; without it the tokenizer is learned from the texts and the weights start at
             random.
         cache: of the features, the checkpoint and the log (train.jsonl).
+        device: where all of it runs; on a graphics card, products are made in bfloat16.
     """
     config = config or VLMTrainConfig()
     torch.manual_seed(config.seed)
     pictures = load_pictures(data_root)
-    tower = load_tower()
+    tower = load_tower().to(device)
     names = [p.name for p in pictures]
     features = FeatureCache.build(
         tower, data_root, names, cache, views=config.views, layers=config.vision
     )
-    model = build_model(pictures, tower, config, warm_start=warm_start)
+    model = build_model(pictures, tower, config, warm_start=warm_start).to(device)
     fit_vlm(model, pictures, features, config, folder=cache / out.name)
     model.save_pretrained(out)
     return model
@@ -368,23 +294,22 @@ def fit_vlm(
 ) -> None:
     """The training loop; leaves the averaged weights in `model`.
 
-    A copy in the processor's fast type runs forwards and backwards, and `model` keeps the weights
-    in float32.
+    A copy runs forwards and backwards, on a processor in its fast type, and `model` keeps the
+    weights in float32.
     """
+    device = model.connector.row.device
     folder.mkdir(parents=True, exist_ok=True)
     frequency = class_frequency(pictures)
     chosen = [p for p in pictures if has_texts(p, config.splits, blind=config.blind)]
     steps = math.ceil(len(chosen) / config.batch)
-    average, worker = (
-        EMAModel(model.parameters(), decay=config.average),
-        model.twin(dtype=fast_dtype()),
-    )
+    average = EMAModel(model.parameters(), decay=config.average)
+    worker = model.twin(dtype=fast_dtype() if device.type == "cpu" else None)
     worker.language.set_attn_implementation(PACKED)
     optimizer = _optimizer(model, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: _rate(s, steps * config.epochs)
     )
-    first = resume(folder, model, average, optimizer, scheduler)
+    first = resume(folder, model, average, optimizer, scheduler, device=device)
     _copy(model, worker)
     for epoch in range(first, config.stop_after or config.epochs):
         rng = random.Random(f"{config.seed}:{epoch}")
@@ -392,7 +317,8 @@ def fit_vlm(
         worker.train()
         total = 0.0
         for rows in batches(chosen, config.batch, rng):
-            loss = step_loss(worker, rows, features, frequency, config, rng)
+            with precision(device):
+                loss = step_loss(worker, rows, features, frequency, config, rng)
             loss.backward()
             _take_gradients(model, worker)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

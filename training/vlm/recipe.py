@@ -44,13 +44,17 @@ from training.vlm.data import (
     normalise_caption,
     train_texts,
 )
-from training.vlm.fitting import CACHE, VLMTrainConfig, train_vlm
+from training.vlm.fitting import CACHE, CPU, VLMTrainConfig, train_vlm
 from training.vlm.questions import KINDS
 
 WARM_WORDS = (
     "It started from the first layers of all-MiniLM-L6-v2 (Apache-2.0), a sentence encoder, turned "
     "causal, with the word pieces that the texts use."
 )
+BATCH = 32
+GROUPS = {"human": "daquar, all", "boxes": "boxes, all"}
+UNSEEN = "daquar, pictures without training questions"
+Keyed = dict[int, list[str]]  # captions by the number of their picture
 
 
 def make_vlm(
@@ -61,6 +65,7 @@ def make_vlm(
     warm_start: Path | None = None,
     cache: Path = CACHE,
     settings: str = "",
+    device: torch.device = CPU,
 ) -> dict[str, Any]:
     """All of it: trains the model and its blind baseline, fits the confidence, measures on `test`,
     writes the card.
@@ -68,22 +73,19 @@ def make_vlm(
     Args:
         out: the model's folder. The blind baseline stays in the cache.
         settings: a sentence for the card on how the settings were chosen.
+        device: where all of it runs.
     """
-    model = train_vlm(data_root, out, config=config, warm_start=warm_start, cache=cache)
+    options: dict[str, Any] = {"warm_start": warm_start, "cache": cache, "device": device}
+    model = train_vlm(data_root, out, config=config, **options)
     calibrate(model, data_root, cache=cache).save_pretrained(out)
-    blind_config, blind_folder = replace(config, blind=True), cache / f"{out.name}-blind"
-    blind = train_vlm(
-        data_root, blind_folder, config=blind_config, warm_start=warm_start, cache=cache
-    )
-    shipped = EmbeddedVLM.from_pretrained(out, tower=model.tower)
+    blind_folder = cache / f"{out.name}-blind"
+    blind = train_vlm(data_root, blind_folder, config=replace(config, blind=True), **options)
+    shipped = EmbeddedVLM.from_pretrained(out, tower=model.tower).to(device)
     measured = evaluate_vlm(shipped, data_root, blind=blind, cache=cache)
     write_vlm_card(
         out, measured, model=shipped, warm=WARM_WORDS if warm_start else "", settings=settings
     )
     return measured
-
-
-Keyed = dict[int, list[str]]
 
 
 def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
@@ -132,11 +134,6 @@ def fit_confidence(scores: Sequence[float], right: Sequence[bool]) -> tuple[floa
         raise ValueError("Calibration needs right and wrong answers; give more held-out questions.")
     fitted = LogisticRegression(C=np.inf).fit(np.array(scores)[:, None], right)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-
-
-BATCH = 32
-GROUPS = {"human": "daquar, all", "boxes": "boxes, all"}
-UNSEEN = "daquar, pictures without training questions"
 
 
 def evaluate_vlm(
