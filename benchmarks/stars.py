@@ -19,7 +19,7 @@ from benchmarks.marks import STAR, read_rows
 from causalclip.detector import Detector, Verdict
 from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
-from causalclip.marks.pixels import STAR_LAYOUTS, find_star, star
+from causalclip.marks.star import STAR_LAYOUTS, find_star, star
 
 PHOTOGRAPHS = 300
 OPACITY = 0.5

@@ -1,6 +1,9 @@
-"""Text and names out of a file, made fit to be shown: whoever made the file chose them."""
+"""Text and names out of a file: whoever made the file chose them, so they are read with care and
+made fit to be shown."""
 
+import json
 import unicodedata
+from typing import Any
 
 MAX_TEXT = 300  # characters
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -66,3 +69,14 @@ def decode(text: bytes) -> str:
         if error.start >= len(text) - 3 > 0:  # a cut may have split the last character
             return text[: error.start].decode("utf-8")
         return text.decode("latin-1")
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text is, or None if it is none; hostile texts, too."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

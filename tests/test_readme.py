@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.pages import PAGES, filled
-from causalclip.marks.pixels import LOGOS
+from causalclip.marks.logos import LOGOS
 from tests.conftest import ROOT
 from tests.test_contracts import VARIABLES
 from training.detector.recipe import CONFIGS, Recipe

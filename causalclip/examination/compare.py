@@ -1,18 +1,15 @@
-"""Are two pictures copies of one, and if so, what did somebody change?
+"""Compare two pictures: whether they are copies of one, and what somebody changed.
 
-What they are to each other, and how sure that is, are two logistic curves over what was found. The
+What they are to each other, and how sure that is, are two logistic curves over a few features. The
 coefficients are set by hand, by what a few dozen copies of training pictures showed; a confidence
 is therefore a grade, not a measured frequency.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,20 +26,13 @@ from causalclip.examination.alignment import (
     sections,
 )
 from causalclip.examination.change_map import Blocks, ChangedBlocks, find_changes, hull, measure
-from causalclip.examination.keypoints import (
-    Epipolar,
-    KeypointIndex,
-    Placement,
-    epipolar,
-    place,
-    search_zoom,
-)
+from causalclip.examination.comparison import Answer, Change, Comparison
+from causalclip.examination.epipolar import Epipolar, epipolar
+from causalclip.examination.keypoints import KeypointIndex, Placement, place, search_zoom
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, ngettext, number, paragraph, percent
 
-Answer = Literal["same picture", "same scene, another moment", "no match"]
 SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
-MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95  # confidences that are said: more was not measured
+MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95  # that are told: more was not measured
 SURELY_SAME: tuple[Answer, float] = "same picture", MAX_CONFIDENCE
 # of the smaller picture, that points of one picture span: a camera that turned shares a corner
 # alone
@@ -57,156 +47,119 @@ SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
 SCENE_POINTS, SCENE_SHARE, SCENE_SPREAD = 20, 0.4, 0.05
 # pixel by pixel
 EQUAL = Placement(np.eye(3), mirrored=False, inliers=0, share=1.0, spread=1.0, method="SIFT")
-ANSWERS: dict[Answer, str] = {
-    "same picture": N_("Same picture"),
-    "same scene, another moment": N_("Same scene, another moment"),
-    "no match": N_("No match"),
-}
-INSIDE = (
-    N_(
-        "The picture inside the first one is compared: from ({left}, {top}) to ({right}, {bottom})."
-    ),
-    N_(
-        "The picture inside the second one is compared: from ({left}, {top}) to ({right}, "
-        "{bottom})."
-    ),
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A part that differs. box_a, box_b: left, top, right, bottom in pixels of either picture as it
-    was given.
+class Features(NamedTuple):
+    """What the two curves of `classify` are over."""
 
-    share: of what both show. strength: how far it differs beyond what compression explains, in
-    standard deviations.
-    """
-
-    box_a: Box
-    box_b: Box
-    share: float
-    strength: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """Two pictures, compared.
-
-    answer, confidence: what they are to each other, and how sure that is, in [0, 1]. changes: the
-    strongest first; none where they are no copies of one picture. mirrored: left and right are
-    swapped. scale: a pixel of b in pixels of a.
-    overlap: the share of each picture (a, b) that the other shows, too. points: image points that
-    agree.
-    similar: the share of textured blocks that show the same. changed: the share of the overlap that
-    differs.
-    sizes: (width, height) of a and b. identical: every pixel is the same. inside: of a picture that
-    is a screenshot or a page, the box of the picture in it, which alone was compared; else None.
-    aligned: for drawing; None without a match.
-    """
-
-    answer: Answer
-    confidence: float
-    sizes: Sizes
-    changes: tuple[Change, ...] = ()
-    identical: bool = False
-    mirrored: bool = False
-    scale: float = 1.0
-    overlap: tuple[float, float] = (0.0, 0.0)
-    points: int = 0
-    similar: float = 0.0
-    changed: float = 0.0
-    inside: Sections = (None, None)
-    seconds: float = 0.0
-    aligned: Alignment | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What the answer means, for a person."""
-        return sentence(self)
+    points: float = 0.0  # log2 of one more than the points that agree
+    share: float = 0.0  # of all matches, that agree
+    span: float = 0.0  # of the smaller picture, that they span, at most 1
+    similar: float = 0.0  # of the textured blocks, that show the same
+    one: float = 1.0
 
 
 def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
-    """Compares two pictures: uint8 RGB [H, W, 3] each, upright
-    (causalclip.images.loading.load_image).
+    """Compare two pictures, uint8 RGB [H, W, 3] each, upright (causalclip.images.loading).
 
     Crops, sizes, mirroring, mild differences of tone and sharpness, and compression are
     compensated, and are not told as changes. Where one of them is a screenshot or a page, the
     picture inside it is compared. The order does not change the answer.
     """
+    # 1. The whole pictures
     started = time.perf_counter()
-    of_a, of_b = _searched(a), _searched(b)
-    found = _laid(a, b, EQUAL if np.array_equal(a, b) else place(of_a(None), of_b(None)))
-    if found.answer != "same picture":
-        inside = (
-            _laid(a, b, place(of_a(one), of_b(other)), boxes=(one, other))
-            for one, other in sections(a, b)
+    index_a, index_b = _index(a), _index(b)
+    same_pixels = np.array_equal(a, b)
+    whole = _compare_parts(a, b, EQUAL if same_pixels else place(index_a(None), index_b(None)))
+    comparison = whole
+
+    # 2. The pictures inside them, and else two points of view
+    if whole.answer != "same picture":
+        inner = (
+            _compare_parts(a, b, place(index_a(box_a), index_b(box_b)), boxes=(box_a, box_b))
+            for box_a, box_b in sections(a, b)
         )
-        same = (part for part in inside if part.answer == "same picture")
-        found = next(same, None) or (found if found.aligned else _from_two_points(a, b, found))
-    return replace(found, seconds=time.perf_counter() - started)
+        copies = (part for part in inner if part.answer == "same picture")
+        comparison = next(copies, None) or _by_geometry(a, b, whole)
+    return comparison.model_copy(update={"seconds": time.perf_counter() - started})
 
 
-def _searched(pixels: np.ndarray) -> Callable[[Box | None], KeypointIndex]:
-    """What is in a box of the picture, searched once: each is laid over up to three parts of the
-    other picture."""
+def _index(pixels: np.ndarray) -> Callable[[Box | None], KeypointIndex]:
+    """Return a function that gives the points in a box of a picture, searched once: each is laid
+    over up to three parts of the other picture."""
     return cache(lambda box: KeypointIndex(cut(pixels, box)))
 
 
-def _laid(
+def _compare_parts(
     a: np.ndarray, b: np.ndarray, placement: Placement | None, *, boxes: Sections = (None, None)
 ) -> Comparison:
-    """One laid over the other; boxes: the part of either that is compared, of which the placement
-    is."""
+    """Compare two pictures, or a part of either, one laid over the other.
+
+    Args:
+        a, b: uint8 RGB [H, W, 3].
+        placement: of the parts; None where nothing agrees.
+        boxes: of the parts.
+    """
+    # 1. What they are to each other
     sizes = ((a.shape[1], a.shape[0]), (b.shape[1], b.shape[0]))
     a, b = cut(a, boxes[0]), cut(b, boxes[1])
     if placement is None or not plausible(placement, b.shape, a.shape):
-        return Comparison(*judge(evidence(placement, None)), sizes=sizes)
+        answer, confidence = classify(features(placement, None))
+        return Comparison(answer=answer, confidence=confidence, sizes=sizes)
     aligned = lay_over(a, b, placement)
     blocks = measure(aligned)
     equal = placement is EQUAL
-    answer, confidence = SURELY_SAME if equal else judge(evidence(placement, blocks))
+    answer, confidence = SURELY_SAME if equal else classify(features(placement, blocks))
     if answer == "no match":
-        return Comparison(answer, confidence, sizes=sizes)
+        return Comparison(answer=answer, confidence=confidence, sizes=sizes)
+
+    # 2. Where they differ
     compared = regions(boxes, sizes, mirrored=placement.mirrored)
     aligned = in_whole(aligned, compared)
-    found = find_changes(blocks) if answer == "same picture" else []
-    covered = np.any([part.mask for part in found], 0) if found else np.zeros_like(blocks.inside)
+    parts = find_changes(blocks) if answer == "same picture" else []
+    changed = np.any([part.mask for part in parts], 0) if parts else np.zeros_like(blocks.inside)
     return Comparison(
-        answer,
-        confidence,
+        answer=answer,
+        confidence=confidence,
         sizes=sizes,
-        changes=tuple(_change(part, blocks, aligned, placement.mirrored, sizes) for part in found),
+        changes=tuple(_change(part, blocks, aligned, placement.mirrored, sizes) for part in parts),
         identical=equal,
         mirrored=placement.mirrored,
         scale=scale(placement.homography, b.shape),
         overlap=_overlaps(aligned, compared, sizes),
         points=placement.inliers,
-        similar=1.0 if equal else similar(blocks),
-        changed=float(covered.sum() / max(1, blocks.inside.sum())),
+        similar=1.0 if equal else similar_share(blocks),
+        changed=float(changed.sum() / max(1, blocks.inside.sum())),
         inside=boxes,
         aligned=aligned,
     )
 
 
-def _from_two_points(a: np.ndarray, b: np.ndarray, found: Comparison) -> Comparison:
-    """Two pictures of which neither lies over the other: of one place from two points, perhaps."""
-    seen = epipolar(a, b)
-    judged = scene(seen)
-    return (
-        replace(found, answer=judged[0], confidence=judged[1], points=seen.inliers)
-        if judged
-        else found
+def _by_geometry(a: np.ndarray, b: np.ndarray, whole: Comparison) -> Comparison:
+    """Return the comparison of two pictures of which neither lies over the other: they may show one
+    place from two points."""
+    if whole.aligned:
+        return whole
+    geometry = epipolar(a, b)
+    if not is_one_scene(geometry):
+        return whole
+    return whole.model_copy(
+        update={
+            "answer": "same scene, another moment",
+            "confidence": _confidence(1 - SCENE_POINTS / (2 * geometry.inliers)),
+            "points": geometry.inliers,
+        }
     )
 
 
 def plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
-    """Whether a picture of a shape can lie so over another: not folded, or turned inside out, or,
-    at the sizes at which both are searched, smaller than a tenth."""
+    """Return whether a picture of a shape can lie so over another: not folded, or turned inside
+    out, or, at the sizes at which both are searched, smaller than a tenth."""
     h, w = shape[:2]
     corners = np.array([[[0, 0], [w, 0], [w, h], [0, h]]], np.float64)
-    to = cv2.perspectiveTransform(corners, placement.homography)[0]
+    places = cv2.perspectiveTransform(corners, placement.homography)[0]
     depth = np.append(corners[0], np.ones((4, 1)), 1) @ placement.homography[2]
-    sides = np.roll(to, -1, 0) - to
+    sides = np.roll(places, -1, 0) - places
     turns = sides[:, 0] * np.roll(sides, -1, 0)[:, 1] - sides[:, 1] * np.roll(sides, -1, 0)[:, 0]
     size = scale(placement.homography, shape) * search_zoom(onto) / search_zoom(shape)
     return bool((depth > 0).all() and (turns > 0).all() and 0.1 < size < 10)
@@ -215,68 +168,64 @@ def plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...
 def _change(
     part: ChangedBlocks, blocks: Blocks, aligned: Alignment, mirrored: bool, sizes: Sizes
 ) -> Change:
-    a, b = (hull(part.mask, to, blocks.side) for to in (aligned.to_a, aligned.to_b))
+    """Return a changed part by its boxes in both pictures."""
+    corners_a = hull(part.mask, aligned.to_a, blocks.side)
+    corners_b = hull(part.mask, aligned.to_b, blocks.side)
     if mirrored:
-        b = b * [-1, 1] + [sizes[1][0], 0]
+        corners_b = corners_b * [-1, 1] + [sizes[1][0], 0]
     share = float(part.mask.sum() / blocks.inside.sum())
-    return Change(_box(a, sizes[0]), _box(b, sizes[1]), share, part.strength)
+    return Change(_box(corners_a, sizes[0]), _box(corners_b, sizes[1]), share, part.strength)
 
 
 def _box(corners: np.ndarray, size: tuple[int, int]) -> Box:
-    """Around corners [K, 2], inside a picture of (width, height)."""
+    """Return the box around corners [K, 2], inside a picture of (width, height)."""
     (left, top), (right, bottom) = np.floor(corners.min(0)), np.ceil(corners.max(0))
     width, height = size
     return max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom))
 
 
 def _overlaps(aligned: Alignment, compared: tuple[Box, Box], sizes: Sizes) -> tuple[float, float]:
-    """How much of either picture the other shows, too."""
+    """Return how much of either picture the other shows, too."""
+    # 1. What both show, on the grid
     both = np.ones(aligned.inside.shape, bool)
-    for to, (left, top, right, bottom) in zip((aligned.to_a, aligned.to_b), compared, strict=True):
-        corners = np.array(
-            [[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64
-        )
-        on_grid = cv2.perspectiveTransform(corners - 0.5, np.linalg.inv(to))[0]
-        both &= (
-            cv2.fillConvexPoly(
-                np.zeros(both.shape, np.uint8), on_grid.round().astype(np.int32), (1,)
-            )
-            > 0
-        )
-    areas = [float(both.sum()) * scale(to, both.shape) ** 2 for to in (aligned.to_a, aligned.to_b)]
+    to_pictures = aligned.to_a, aligned.to_b
+    for to_picture, (left, top, right, bottom) in zip(to_pictures, compared, strict=True):
+        corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], float)
+        on_grid = cv2.perspectiveTransform(corners - 0.5, np.linalg.inv(to_picture))[0]
+        shape = np.zeros(both.shape, np.uint8)
+        both &= cv2.fillConvexPoly(shape, on_grid.round().astype(np.int32), (1,)) > 0
+
+    # 2. Its area in either picture
     first, second = (
-        min(1.0, area / (width * height))
-        for area, (width, height) in zip(areas, sizes, strict=True)
+        min(1.0, float(both.sum()) * scale(to_picture, both.shape) ** 2 / (width * height))
+        for to_picture, (width, height) in zip(to_pictures, sizes, strict=True)
     )
     return first, second
 
 
-def evidence(placement: Placement | None, blocks: Blocks | None) -> tuple[float, ...]:
-    """The numbers that the curves are over."""
+def features(placement: Placement | None, blocks: Blocks | None) -> Features:
+    """Return what tells whether two pictures are copies."""
     if placement is None:
-        return (0.0, 0.0, 0.0, 0.0, 1.0)
-    share = similar(blocks) if blocks else 0.0
-    return (
-        math.log2(1 + placement.inliers),
-        placement.share,
-        min(1.0, placement.spread),
-        share,
-        1.0,
+        return Features()
+    return Features(
+        points=math.log2(1 + placement.inliers),
+        share=placement.share,
+        span=min(1.0, placement.spread),
+        similar=similar_share(blocks) if blocks else 0.0,
     )
 
 
-def similar(blocks: Blocks) -> float:
-    """The share of textured blocks that show the same in both."""
-    return (
-        float((blocks.similarity[blocks.textured] > SIMILAR).mean())
-        if blocks.textured.any()
-        else 0.0
-    )
+def similar_share(blocks: Blocks) -> float:
+    """Return the share of textured blocks that show the same in both."""
+    if not blocks.textured.any():
+        return 0.0
+    return float((blocks.similarity[blocks.textured] > SIMILAR).mean())
 
 
-def judge(found: tuple[float, ...]) -> tuple[Answer, float]:
-    """The answer and its confidence, in [MIN_CONFIDENCE, MAX_CONFIDENCE]."""
-    match, same = _logistic(found, MATCH), _logistic(found, SAME) if found[2] >= MIN_SPAN else 0.0
+def classify(values: Features) -> tuple[Answer, float]:
+    """Return the answer and its confidence, in [MIN_CONFIDENCE, MAX_CONFIDENCE]."""
+    match = _logistic(values, MATCH)
+    same = _logistic(values, SAME) if values.span >= MIN_SPAN else 0.0
     if match < 0.5:
         return "no match", _confidence(1 - match)
     if same < 0.5:
@@ -284,112 +233,19 @@ def judge(found: tuple[float, ...]) -> tuple[Answer, float]:
     return "same picture", _confidence(match * same)
 
 
-def scene(found: Epipolar) -> tuple[Answer, float] | None:
-    """The answer where the points of two pictures agree on one place seen from two points; None
-    where they do not."""
-    if found.inliers < SCENE_POINTS or found.share < SCENE_SHARE or found.spread < SCENE_SPREAD:
-        return None
-    return "same scene, another moment", _confidence(1 - SCENE_POINTS / (2 * found.inliers))
+def is_one_scene(geometry: Epipolar) -> bool:
+    """Return whether the points of two pictures agree on one place seen from two points."""
+    return (
+        geometry.inliers >= SCENE_POINTS
+        and geometry.share >= SCENE_SHARE
+        and geometry.spread >= SCENE_SPREAD
+    )
 
 
-def _logistic(found: tuple[float, ...], weights: tuple[float, ...]) -> float:
-    total = sum(x * w for x, w in zip(found, weights, strict=True))
+def _logistic(values: Features, weights: tuple[float, ...]) -> float:
+    total = sum(value * weight for value, weight in zip(values, weights, strict=True))
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
 
 
 def _confidence(share: float) -> float:
     return min(MAX_CONFIDENCE, max(MIN_CONFIDENCE, share))
-
-
-def sentence(found: Comparison) -> str:
-    """What the answer means, for a person."""
-    if found.answer == "no match":
-        return _(
-            "Too few points of the two pictures agree. They show different things, or one was "
-            "cropped or changed so far that this comparison cannot lay it over the other."
-        )
-    if found.answer == "same scene, another moment":
-        return _(
-            "Many points agree, but the pictures do not lie on each other: two photographs of one "
-            "place or thing, or a copy made anew from top to bottom. What differs is not drawn, "
-            "because nearly everything does."
-        )
-    if found.identical:
-        return _("Every pixel is the same in both.")
-    boxes = [(said, box) for said, box in zip(INSIDE, found.inside, strict=True) if box]
-    said = [_(said, left=box[0], top=box[1], right=box[2], bottom=box[3]) for said, box in boxes]
-    said += [
-        _changes(found),
-        _("Left and right are swapped.") if found.mirrored else "",
-        _overlap(found),
-    ]
-    said += [
-        _(
-            "A difference of size, crop, tone, sharpness or compression alone does not count as a "
-            "change."
-        )
-    ]
-    return paragraph(*said)
-
-
-def headline(found: Comparison) -> str:
-    """The answer in one line."""
-    answer = _(ANSWERS[found.answer])
-    if found.identical:
-        return _("{answer}, pixel for pixel", answer=answer)
-    if found.answer == "same picture":
-        n = len(found.changes)
-        count = ngettext("one part differs", "{n} parts differ", n) if n else _("nothing differs")
-        return _("{answer}, {count}", answer=answer, count=count)
-    return answer
-
-
-def confidence(found: Comparison) -> str:
-    """How sure the answer is, as a sentence; "" where every pixel is the same."""
-    if found.identical:
-        return ""
-    return _("Confidence: {percent}.", percent=percent(found.confidence))
-
-
-def row(place: int, change: Change) -> str:
-    """A change in one line; `place` is the number beside its box."""
-    left, top, right, bottom = change.box_a
-    return _(
-        "{place}: {percent} of what both show, from ({left}, {top}) to ({right}, {bottom}) in the "
-        "first picture; {times} times the spread that compression explains",
-        place=place,
-        percent=percent(change.share, digits=1),
-        left=left,
-        top=top,
-        right=right,
-        bottom=bottom,
-        times=number(round(change.strength)),
-    )
-
-
-def _changes(found: Comparison) -> str:
-    if not found.changes:
-        return _(
-            "No part differs by more than compression explains. Small or faint changes can be "
-            "missed."
-        )
-    return ngettext(
-        "One part differs, {percent} of what both show. That says what was changed between the "
-        "two, not which of them came first.",
-        "{n} parts differ, {percent} of what both show. That says what was changed between the "
-        "two, not which of them came first.",
-        len(found.changes),
-        percent=percent(found.changed, digits=1),
-    )
-
-
-def _overlap(found: Comparison) -> str:
-    first, second = found.overlap
-    if min(first, second) > 0.97:
-        return ""
-    return _(
-        "The second shows {first} of the first, and the first {second} of the second; the rest "
-        "is not compared.",
-        first=percent(first),
-        second=percent(second),
-    )

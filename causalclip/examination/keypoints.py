@@ -2,9 +2,7 @@
 
 SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT") first, ORB where it
 finds too little; MAGSAC++ (Barath et al., CVPR 2020, through OpenCV) for the homography; each on
-the picture and on its mirror image. Two photographs of one place from two points do not lie over
-each other by a homography, but every point of one lies on a line of the other (epipolar geometry;
-Hartley and Zisserman, Multiple View Geometry, chapter 9).
+the picture and on its mirror image.
 """
 
 from __future__ import annotations
@@ -26,11 +24,6 @@ ENOUGH_MATCHES = 40  # matches that agree, with which nothing else is tried
 # Of the points of the picture that has fewer: below it the mirror image is tried, too, as a room is
 # nearly its own.
 CLEAR_SHARE = 1 / 3
-# Of two points of view: more and fainter points than for a copy, as few of a place are seen from
-# both sides.
-EPIPOLAR_POINTS, EPIPOLAR_CONTRAST = 4000, 0.01
-EPIPOLAR_NEAR = 1.5  # px at SEARCHED_SIDE, from a point to its line
-EPIPOLAR_LEAST = 8  # matches below which no geometry is tried
 
 Method = Literal["SIFT", "ORB"]
 
@@ -58,8 +51,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
-    """Distinct points of a picture. places: [N, 2], in px of what was searched. descriptors:
-    [N, D]."""
+    """Distinct points of a picture.
+
+    Attributes:
+        places: [N, 2], in px of what was searched.
+        descriptors: [N, D].
+    """
 
     places: np.ndarray
     descriptors: np.ndarray
@@ -151,12 +148,12 @@ def find_keypoints(
         if method == "SIFT"
         else cv2.ORB.create(points)
     )
-    points_found, descriptors = finder.detectAndCompute(grey, None)
+    points_of_picture, descriptors = finder.detectAndCompute(grey, None)
     if descriptors is None:
         return none
     if method == "SIFT":  # Hellinger's kernel
         descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))
-    return Keypoints(np.array([point.pt for point in points_found], np.float32), descriptors)
+    return Keypoints(np.array([point.pt for point in points_of_picture], np.float32), descriptors)
 
 
 def _fit(a: Keypoints, b: Keypoints, method: Method, mirrored: bool, area: int) -> Placement | None:
@@ -204,49 +201,3 @@ def _clear_matches(matcher: Any, source: np.ndarray, target: np.ndarray) -> dict
         for best, second in matcher.knnMatch(source, target, k=2)
         if best.distance < RATIO * second.distance
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Epipolar:
-    """How well two pictures agree with two views of one rigid scene.
-
-    Attributes:
-        inliers: how many matches agree with one geometry.
-        share: of all matches, that agree.
-        spread: the area of their hull, as a share of the picture where that is smaller.
-    """
-
-    inliers: int
-    share: float
-    spread: float
-
-
-NOTHING = Epipolar(0, 0.0, 0.0)
-
-
-def epipolar(a: np.ndarray, b: np.ndarray) -> Epipolar:
-    """Return how well the points of two pictures, uint8 RGB [H, W, 3] each, agree with two views of
-    one rigid scene."""
-    greys = [search_image(pixels, smallest=SEARCHED_SIDE)[0] for pixels in (a, b)]
-    first, second = (
-        find_keypoints(grey, "SIFT", points=EPIPOLAR_POINTS, contrast=EPIPOLAR_CONTRAST)
-        for grey in greys
-    )
-    pairs = matches(first.descriptors, second.descriptors, cv2.NORM_L2)
-    if len(pairs) < EPIPOLAR_LEAST:
-        return NOTHING
-    places = first.places[pairs[:, 0]], second.places[pairs[:, 1]]
-    cv2.setRNGSeed(0)  # the same two pictures get the same answer
-    geometry, agreeing = cv2.findFundamentalMat(
-        places[1], places[0], cv2.USAC_MAGSAC, EPIPOLAR_NEAR, 0.999, 10000
-    )
-    if geometry is None or agreeing is None:
-        return NOTHING
-    inliers = agreeing.ravel().astype(bool)
-    if not inliers.any():
-        return NOTHING
-    spread = min(
-        cv2.contourArea(cv2.convexHull(points[inliers])) / grey.size
-        for points, grey in zip(places, greys, strict=True)
-    )
-    return Epipolar(int(inliers.sum()), float(inliers.mean()), spread)

@@ -31,11 +31,13 @@ from causalclip.examination.messages import (
     NO_ANSWER,
     UNSTABLE,
     WHY_NO_ANSWER,
+    score_text,
+)
+from causalclip.examination.precision import (
     EmpiricalPrecision,
     ErrorRates,
     empirical_precision,
     error_rates,
-    score_text,
 )
 from causalclip.examination.stability import COPIES, Stability
 from causalclip.images.formats import ImageError

@@ -7,12 +7,10 @@ in the reader's language. docs/using.md lists the fields of an examination.
 
 from typing import Any, Literal
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, computed_field, field_validator
+from pydantic import AliasPath, Field, computed_field, field_validator
 
 from causalclip.calibration import Band
-from causalclip.examination.alignment import Sections, Sizes
 from causalclip.examination.cautions import Caution
-from causalclip.examination.compare import Answer, Change
 from causalclip.examination.headline import Headline
 from causalclip.examination.stability import ReencodedAnswer
 from causalclip.image_type import ImageType
@@ -23,26 +21,10 @@ from causalclip.maps.captions import control
 from causalclip.marks.mark import Field as TextField
 from causalclip.marks.mark import Mark
 from causalclip.provenance.credentials import Credentials, SourceType
+from causalclip.schema import Schema
 
 SCHEMA = 4  # raised when a field of an examination changes its meaning or goes
 NOT_CHECKED = N_("Not checked"), N_("Whether it survives was not checked.")
-
-
-class Schema(BaseModel):
-    """The fields of a result that are told."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        from_attributes=True,
-        serialize_by_alias=True,
-        use_attribute_docstrings=True,
-        json_schema_serialization_defaults_required=True,
-    )
-
-    @classmethod
-    def dump(cls, result: object) -> dict[str, Any]:
-        """Return the fields of a result as plain JSON types."""
-        return cls.model_validate(result).model_dump(mode="json")
 
 
 class EmpiricalPrecisionSchema(Schema):
@@ -226,22 +208,3 @@ class ExaminationSchema(ClaimsSchema):
     @classmethod
     def _checked(cls, stability: object) -> object:
         return NotCheckedSchema() if stability is None else stability
-
-
-class ComparisonSchema(Schema):
-    """What two pictures are to each other, and where they differ."""
-
-    answer: Answer
-    confidence: float
-    sentence: str
-    identical: bool
-    mirrored: bool
-    scale: float
-    points: int
-    similar: float
-    changed: float
-    overlap: tuple[float, float]
-    changes: tuple[Change, ...]
-    sizes: Sizes
-    inside: Sections
-    seconds: float

@@ -20,9 +20,10 @@ from causalclip.examination.stability import copy_source, judge_copies
 from causalclip.images.formats import MAX_BYTES, Box, ImageError, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.images.parts import cut_part
+from causalclip.marks.hints import find_hints
 from causalclip.marks.mark import Field
 from causalclip.marks.pixels import find_marks
-from causalclip.marks.texts import find_hidden_marks, find_hints
+from causalclip.marks.texts import find_hidden_marks
 from causalclip.provenance.reading import Provenance, read_provenance
 from causalclip.text import clean
 

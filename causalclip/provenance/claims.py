@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from causalclip.marks.mark import UNNAMED, Certainty, Mark, Says
-from causalclip.marks.texts import name_of
+from causalclip.marks.names import name_of
 from causalclip.provenance.credentials import OWN, Credentials, SourceType
 from causalclip.text import clean
 

@@ -47,7 +47,7 @@ _XMP = {
     "UserComment": N_("Comment"),
 }
 _SOURCE_TYPE = "DigitalSourceType"
-# of generators, for causalclip/marks/texts.py
+# of generators, for causalclip/marks/
 _MARKS = {"AIGC", "AI-generation-source", "GrokImagePrompt"}
 _READ = {*_XMP, *_MARKS, _SOURCE_TYPE}
 _IPTC = {

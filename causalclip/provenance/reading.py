@@ -20,7 +20,8 @@ from causalclip.images.formats import Format
 from causalclip.images.jpeg import nearest_quality
 from causalclip.languages import N_, _, paragraph, quoted
 from causalclip.marks.mark import UNNAMED, Field, Mark
-from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
+from causalclip.marks.samsung import edited_with_galaxy_ai
+from causalclip.marks.texts import find_text_marks
 from causalclip.provenance.claims import find_claims
 from causalclip.provenance.containers import open_head, read_blocks
 from causalclip.provenance.credentials import (

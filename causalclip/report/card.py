@@ -64,7 +64,7 @@ def working(title: str) -> str:
 
 
 def compared(answer: str, title: str, sentence: str) -> str:
-    """The answer of a comparison. answer: one of causalclip.examination.compare.ANSWERS."""
+    """The answer of a comparison. answer: one of causalclip.examination.comparison.ANSWERS."""
     return render("compared", sign=COMPARED[answer], title=title, sentence=sentence)
 
 

@@ -21,7 +21,7 @@ from causalclip.report.pictures import draw_boxes
 from causalclip.text import spelt
 
 if TYPE_CHECKING:
-    from causalclip.examination.compare import Comparison
+    from causalclip.examination.comparison import Comparison
     from causalclip.images.formats import Box
     from causalclip.images.loading import LoadedImage
 
@@ -46,26 +46,16 @@ PLACES = (
 )
 
 
-def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
-    """What the report holds, as plain JSON types."""
-    from causalclip.examination.schema import ComparisonSchema  # brings OpenCV
-
-    files = [
-        {
-            "sha256": x.sha256,
-            "format": x.format,
-            "width": x.width,
-            "height": x.height,
-            "file_size": x.file_size,
-        }
-        for x in (a, b)
-    ]
+def content(comparison: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
+    """Return what the report holds, as plain JSON types."""
+    fields = "sha256", "format", "width", "height", "file_size"
+    files = [{field: getattr(picture, field) for field in fields} for picture in (a, b)]
     return {
         "report": _("CausalCLIP comparison of two pictures"),
         "language": current(),
         "schema": 1,
         "pictures": files,
-        "comparison": ComparisonSchema.dump(found),
+        "comparison": comparison.model_dump(mode="json"),
         "notes": notes(a, b),
         "limits": [_(limit) for limit in LIMITS],
         "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
@@ -73,49 +63,48 @@ def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]
 
 
 def notes(a: LoadedImage, b: LoadedImage) -> list[str]:
-    """Of which file either picture is a part, and what was done to it as it was read: of one that
-    was halved, sizes and boxes are of the half."""
+    """Return sentences on which file either picture is a part of, and on what was done to it as it
+    was read: of one that was halved, sizes and boxes are of the half."""
     return [
         f"{_(name)}: {note}"
-        for (name, _alt), x in zip(PLACES, (a, b), strict=True)
-        for note in (*([ended(x.part.words)] if x.part else []), *x.notes)
+        for (name, _alt), picture in zip(PLACES, (a, b), strict=True)
+        for note in (*([ended(picture.part.words)] if picture.part else []), *picture.notes)
     ]
 
 
-def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
-    """Writes comparison.html, comparison.json, first.png and second.png into a folder; returns the
+def save_report(comparison: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
+    """Write comparison.html, comparison.json, first.png and second.png into a folder; return the
     HTML's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    changes = found.changes
-    drawn = (
-        draw_boxes(a.pixels, [c.box_a for c in changes]),
-        draw_boxes(b.pixels, [c.box_b for c in changes]),
+    changes = comparison.changes
+    figures = (
+        draw_boxes(a.pixels, [change.box_a for change in changes]),
+        draw_boxes(b.pixels, [change.box_b for change in changes]),
     )
-    for name, picture in zip(("first", "second"), drawn, strict=True):
+    for name, picture in zip(("first", "second"), figures, strict=True):
         picture.save(folder / f"{name}.png")
-    said = content(found, a, b)
+    told = content(comparison, a, b)
     (folder / "comparison.json").write_text(
-        json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     page = folder / "comparison.html"
-    page.write_text(as_html(found, said, drawn), encoding="utf-8")
+    page.write_text(as_html(comparison, told, figures), encoding="utf-8")
     return page
 
 
-def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
-    """The report as one file: no scripts, nothing fetched."""
-    from causalclip.examination.compare import confidence, headline, row  # brings OpenCV
+def as_html(
+    comparison: Comparison, told: dict[str, Any], figures: tuple[Image.Image, Image.Image]
+) -> str:
+    """Return the report as one file: no scripts, nothing fetched."""
     from causalclip.report.templates import render_page
 
     return render_page(
         "comparison.html",
-        found=found,
-        said=said,
-        headline=headline(found),
-        confidence=confidence(found),
-        figures=list(zip(PLACES, map(_address, drawn), said["pictures"], strict=True)),
-        rows=[row(number, change) for number, change in enumerate(found.changes, 1)],
-        time=moment(datetime.fromisoformat(said["compared"])),
+        comparison=comparison,
+        content=told,
+        figures=list(zip(PLACES, map(_address, figures), told["pictures"], strict=True)),
+        rows=[change.describe(number) for number, change in enumerate(comparison.changes, 1)],
+        time=moment(datetime.fromisoformat(told["compared"])),
     )
 
 
@@ -174,8 +163,6 @@ def compare(
 
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
-    from causalclip.examination.compare import confidence, headline, row
-    from causalclip.examination.schema import ComparisonSchema
     from causalclip.images.loading import load_image
 
     loaded = []
@@ -183,27 +170,22 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
         try:
             loaded.append(load_image(path))
         except ImageError as error:
-            said = {"path": str(path), "error": str(error)}
-            typer.echo(
-                json.dumps(said) if as_json else f"{spelt(str(path))}: {_('not read.')} {error}"
-            )
+            if as_json:
+                typer.echo(json.dumps({"path": str(path), "error": str(error)}))
+            else:
+                typer.echo(f"{spelt(str(path))}: {_('not read.')} {error}")
             raise typer.Exit(REFUSED) from None
-    found = run(loaded[0].pixels, loaded[1].pixels)
+    comparison = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"paths": [str(a), str(b)]}
-                | ComparisonSchema.dump(found)
-                | {"notes": notes(*loaded)}
-            )
-        )
+        told = comparison.model_dump(mode="json")
+        typer.echo(json.dumps({"paths": [str(a), str(b)], **told, "notes": notes(*loaded)}))
     else:
-        rows = (row(number, change) for number, change in enumerate(found.changes, 1))
-        words = f"{headline(found)}.", confidence(found), found.sentence
-        typer.echo("\n".join([" ".join(filter(None, words)), *notes(*loaded), *rows]))
+        rows = (change.describe(number) for number, change in enumerate(comparison.changes, 1))
+        sentences = f"{comparison.headline}.", comparison.confidence_sentence, comparison.sentence
+        typer.echo("\n".join([" ".join(filter(None, sentences)), *notes(*loaded), *rows]))
     if out_dir:
         try:
-            save_report(found, loaded[0], loaded[1], out_dir)
+            save_report(comparison, loaded[0], loaded[1], out_dir)
         except OSError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(STOPPED) from None

@@ -27,7 +27,8 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from causalclip.examination.headline import tone_of
-from causalclip.examination.messages import error_rates, score_text
+from causalclip.examination.messages import score_text
+from causalclip.examination.precision import error_rates
 from causalclip.languages import (
     N_,
     _,

@@ -240,7 +240,7 @@ MARKS = {"_", "N_", "ngettext"}
 FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
     *(f"ui/{name}.py" for name in ("api", "languages", "openapi", "serving")),
     "ui/tabs/accuracy.py",  # the keys of what was measured
-    "causalclip/marks/texts.py",
+    *(f"causalclip/marks/{name}.py" for name in ("hints", "names", "rules", "texts")),
 }
 IN_ENGLISH = {"server"}
 PACKAGES = (

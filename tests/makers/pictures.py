@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
-from causalclip.marks.pixels import star
+from causalclip.marks.star import star
 
 # so that Pillow can write HEIC here; the package itself registers nothing
 pillow_heif.register_heif_opener()

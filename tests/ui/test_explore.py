@@ -20,7 +20,6 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detector import Detection
 from causalclip.examination.compare import compare
-from causalclip.examination.schema import ComparisonSchema
 from causalclip.maps.attribution import placed
 from causalclip.maps.channels import (
     by_part,
@@ -176,7 +175,7 @@ def test_python_command_line_and_http_answer_alike(
     tiny_app: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     found = compare(*(load_image(path).pixels for path in pair))
-    expected = timeless(ComparisonSchema.dump(found))
+    expected = timeless(found.model_dump(mode="json"))
     assert expected["answer"] == "same picture"
     assert len(expected["changes"]) == 1
     result = CliRunner().invoke(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from causalclip.examination.messages import empirical_precision
+from causalclip.examination.precision import empirical_precision
 from causalclip.languages import LANGUAGES, speaking
 from ui.tabs.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, PURIFIED, QUESTIONS, page
 from ui.tabs.charts import Axis, fall

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageOps
 from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
 from causalclip.images.hashes import as_bits
 from causalclip.images.loading import load_image
-from causalclip.marks.texts import by_name
+from causalclip.marks.hints import generator_by_name
 from causalclip.provenance.reading import read_provenance
 from training.dataset.repositories import FILES, Entry, Repository
 from training.dataset.rules import NEAR_BITS, describe, is_reserved, settle, split_new
@@ -87,7 +87,7 @@ def find_evidence(data: bytes, path: str, added: str) -> Evidence:
     claims = read_provenance(data, sniff(data))
     fields = {f.name: f.value for f in claims.fields if f.where == "EXIF"}
     camera = " ".join(filter(None, (fields.get("Camera maker"), fields.get("Camera"))))
-    named = by_name(Path(path).name) or ""
+    named = generator_by_name(Path(path).name) or ""
     words = [f"{t.where}: {t.words}" for t in claims.all_source_types]
     words += [f"mark of {m.generator} in {m.where}" for m in claims.marks]
     words += [f"EXIF camera {camera}"] if camera else []

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examination.compare import confidence, headline, row
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
@@ -38,7 +37,7 @@ from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import new_folder
 
 if TYPE_CHECKING:
-    from causalclip.examination.compare import Comparison
+    from causalclip.examination.comparison import Comparison
     from causalclip.images.loading import LoadedImage
 
 PURPOSE = N_("Are two pictures copies of one, and what was changed between them?")
@@ -156,7 +155,7 @@ class CompareTab:
             )
         hints = [_(SLIDER)] if files else []
         return {
-            self.answer: card.compared(found.answer, headline(found), confidence(found)),
+            self.answer: card.compared(found.answer, found.headline, found.confidence_sentence),
             self.slider: gr.update(value=files, visible=bool(files)),
             self.details: describe(found, [*hints, *notes(a, b)]),
             self.report: str(save_report(found, a, b, new_folder("comparison"))),
@@ -189,7 +188,7 @@ def compared(a: LoadedImage, b: LoadedImage) -> Comparison:
 
 def describe(found: Comparison, notes: Sequence[str] = ()) -> str:
     """What a comparison says beneath its headline, as HTML. notes: on slider and reading."""
-    rows = [row(number, change) for number, change in enumerate(found.changes, 1)]
+    rows = [change.describe(number) for number, change in enumerate(found.changes, 1)]
     return render("compared_details", sentence=found.sentence, notes=notes, rows=rows)
 
 
@@ -201,7 +200,6 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     a box in pixels of either picture around every part that differs. Crops, sizes, mirroring, tones
     and compression are compensated.
     """
-    from causalclip.examination.schema import ComparisonSchema
     from causalclip.report.comparison import notes
 
     paths = upload_path(first), upload_path(second)
@@ -209,7 +207,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
         raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
     with errors_as_sentences(), PICTURES.enter(Priority.BATCH):
         a, b = load_image(paths[0]), load_image(paths[1])
-        return ComparisonSchema.dump(compared(a, b)) | {"notes": notes(a, b)}
+        return compared(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
 
 
 def build_compare_tab(carried: Carried | None = None) -> CompareTab:

@@ -6,7 +6,7 @@ import pytest
 
 from causalclip.examination.headline import make_headline
 from causalclip.marks.mark import CERTAINTIES, Mark
-from causalclip.marks.texts import RULES
+from causalclip.marks.rules import RULES
 from causalclip.provenance import metadata
 from causalclip.provenance.claims import find_claims
 from causalclip.provenance.credentials import (

@@ -14,8 +14,7 @@ from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
-from causalclip.examination.compare import MAX_CONFIDENCE, compare, headline
-from causalclip.examination.schema import ComparisonSchema
+from causalclip.examination.compare import MAX_CONFIDENCE, compare
 from causalclip.images.reencoding import encode
 from causalclip.report.comparison import overlaid
 
@@ -68,7 +67,7 @@ def test_a_copy_is_the_same_picture_and_nothing_differs(picture: np.ndarray, nam
         430 * 450 / 512**2 if name == "cropped" else 1.0, abs=0.03
     )
     assert ("not compared" in found.sentence) == (name == "cropped")
-    assert "nothing differs" in headline(found)
+    assert "nothing differs" in found.headline
 
 
 @pytest.mark.parametrize("name", COPIES)
@@ -105,7 +104,7 @@ def test_a_file_and_itself_are_the_same_picture_whatever_it_shows(side: int) -> 
     assert (found.answer, found.confidence, found.changes) == ("same picture", MAX_CONFIDENCE, ())
     assert (found.identical, found.overlap) == (True, (1.0, 1.0))
     assert found.sentence == "Every pixel is the same in both."
-    assert headline(found) == "Same picture, pixel for pixel"
+    assert found.headline == "Same picture, pixel for pixel"
 
 
 def page(picture: np.ndarray, at: tuple[int, int]) -> np.ndarray:
@@ -144,7 +143,7 @@ def test_the_picture_inside_a_screenshot_is_compared(
         there = 100 + across[0], 400 + top, 100 + across[1], 400 + bottom
         assert overlap(getattr(found.changes[0], box), there) > 0.35
         assert "The picture inside the" in found.sentence
-        assert ComparisonSchema.dump(found)["inside"] == [
+        assert found.model_dump(mode="json")["inside"] == [
             list(b) if b else None for b in found.inside
         ]
 

@@ -2,7 +2,7 @@
 without."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ import skimage.data
 from PIL import Image
 
 from causalclip.calibration import Calibration
-from causalclip.examination import messages as words
+from causalclip.examination import precision
 from causalclip.examination.cautions import find_cautions, measure
 from causalclip.examination.headline import ANSWERS, make_headline
-from causalclip.examination.messages import NO_ANSWER, EmpiricalPrecision, empirical_precision
+from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.precision import EmpiricalPrecision, empirical_precision
 from causalclip.images.reencoding import encode
 from causalclip.marks.mark import Mark, Says
 from causalclip.paths import ASSETS
@@ -192,18 +193,15 @@ ALL = {"pictures": 300, "reliability": [{"generated": 60}, {"generated": 40}], "
 
 
 @pytest.fixture
-def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Writes a benchmark of the test's own."""
 
     def write(**report: Any) -> None:
         (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
-        words._read.cache_clear()
 
-    monkeypatch.setattr(words, "DETECTION", tmp_path / "test.json")
-    monkeypatch.setattr(words, "HEADS", tmp_path / "heads.json")
-    words._read.cache_clear()
-    yield write
-    words._read.cache_clear()
+    files = tmp_path / "test.json", tmp_path / "heads.json"
+    monkeypatch.setattr(precision, "REPORTS", files)
+    return write
 
 
 def test_an_answer_is_worth_what_it_is_where_content_is_alike(

@@ -2,14 +2,13 @@
 answer, checked or not."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from causalclip.examination import messages as words
+from causalclip.examination import precision
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.result import Examination, Stage
 from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
@@ -76,7 +75,7 @@ CHECKS = "not checked", "survives", "only just", "lost"
 
 
 @pytest.fixture(autouse=True)
-def benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A benchmark of 3,000 pictures: 1,000 with each answer, of which SHARES were generated."""
     generated = 10 * sum(SHARES.values())
     shares = {
@@ -85,11 +84,7 @@ def benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     }
     row = {"pictures": 3000, "reliability": [{"generated": generated}], "bands": shares}
     (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": row}))
-    monkeypatch.setattr(words, "DETECTION", tmp_path / "test.json")
-    monkeypatch.setattr(words, "HEADS", tmp_path / "none.json")
-    words._read.cache_clear()
-    yield
-    words._read.cache_clear()
+    monkeypatch.setattr(precision, "REPORTS", (tmp_path / "test.json",))
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,13 @@ from causalclip.examination.result import Stage
 from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import encode as reencode
 from causalclip.maps.overlay import carried_font
+from causalclip.marks.bar import BAR
+from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.mark import Mark
-from causalclip.marks.pixels import (
-    BAR,
-    LOGOS,
-    WORDS,
-    Logo,
-    Words,
-    find_marks,
-    payloads,
-    star,
-    template_at,
-)
+from causalclip.marks.pixels import find_marks
+from causalclip.marks.star import star
+from causalclip.marks.watermark import payloads
+from causalclip.marks.words import WORDS, Words
 from causalclip.provenance.credentials import without_claims
 from causalclip.provenance.reading import Provenance
 from tests.makers.detectors import tiny_detector

@@ -18,15 +18,11 @@ from causalclip.images import steganography as hidden_text
 from causalclip.images.decoding import decode
 from causalclip.images.loading import load_image
 from causalclip.images.steganography import MAX_TEXT, read_hidden
+from causalclip.marks.hints import generator_by_name, generator_by_size
+from causalclip.marks.label import read_label
 from causalclip.marks.mark import Field
-from causalclip.marks.texts import (
-    by_name,
-    by_size,
-    edited_with_galaxy_ai,
-    find_hidden_marks,
-    find_text_marks,
-    read_label,
-)
+from causalclip.marks.samsung import edited_with_galaxy_ai
+from causalclip.marks.texts import find_hidden_marks, find_text_marks
 from causalclip.provenance.reading import Provenance
 from tests.makers.metadata_files import samsung_trailer
 from tests.makers.pictures import encode
@@ -164,12 +160,12 @@ def test_what_is_no_label_is_none(text: str) -> None:
     ],
 )
 def test_names_hint_at_a_generator(name: str, generator: str | None) -> None:
-    assert by_name(name) == generator
+    assert generator_by_name(name) == generator
 
 
 def test_sizes_hint_in_both_orientations() -> None:
-    assert by_size(1408, 768) == by_size(768, 1408) == "Gemini"
-    assert by_size(1024, 1024) is None
+    assert generator_by_size(1408, 768) == generator_by_size(768, 1408) == "Gemini"
+    assert generator_by_size(1024, 1024) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""Settings and workflows that programs on one's own computer write beside what they generate: web
+UI, ComfyUI, InvokeAI, Fooocus, SwarmUI; and Midjourney's command lines."""
+
+import re
+from itertools import islice
+
+from causalclip.languages import N_
+from causalclip.marks.mark import UNNAMED
+from causalclip.marks.names import name_of
+from causalclip.text import json_object
+
+_STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
+_SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
+_JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_FLAGS = re.compile(r"\s--(?:ar|v|niji|stylize|chaos|sref) ?\d")
+_GRAPH = re.compile(r"\bclass_type\b\W{1,4}\w"), re.compile(r"\binputs\b\W{1,4}[{\w]")
+INVOKE_AI_KEYS = ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream")
+WEB_UI = N_("Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)")
+SETTINGS_KEYS = ("parameters", "comment", "usercomment", "description", "prompt")
+# Names of settings of an image generator in a JSON object, in lower case, without spaces and
+# underscores.
+_PROMPTS = {"prompt", "positiveprompt", "fullprompt", "c"}
+_SAMPLING = {
+    "seed",
+    "steps",
+    "cfg",
+    "cfgscale",
+    "guidance",
+    "guidancescale",
+    "sampler",
+    "samplername",
+    "scheduler",
+    "negative",
+    "negativeprompt",
+    "uc",
+    "basemodel",
+    "basemodelname",
+    "model",
+    "modelname",
+    "loras",
+    "denoise",
+}
+LEAST_SETTINGS = 3  # beside the prompt
+
+
+def program_by_settings(key: str, value: str) -> str | None:
+    """Return the program whose settings or workflow a field of the metadata holds, or None.
+
+    Args:
+        key: the field's name, in lower case.
+        value: its text.
+    """
+    if "sui_image_params" in value[:400]:
+        return "SwarmUI"
+    if key in INVOKE_AI_KEYS:
+        return "InvokeAI"
+    if key == "fooocus_scheme":
+        return "Fooocus"
+    if (key == "workflow" and '"nodes"' in value) or _is_workflow(value):
+        return "ComfyUI"
+    if _JOB.search(value) or len(_FLAGS.findall(value)) >= 2:
+        return "Midjourney"
+    if key in SETTINGS_KEYS and _has_settings(value):
+        return WEB_UI
+    return None
+
+
+def program_by_json(text: str) -> str | None:
+    """Return the program that wrote a JSON object of a generator's settings; UNNAMED if the object
+    does not name it, None if the text is no such object."""
+    settings = json_object(text)
+    if settings is None:
+        return None
+    names = {re.sub(r"[ _]", "", name.lower()) for name in settings}
+    if not names & _PROMPTS or len(names & _SAMPLING) < LEAST_SETTINGS:
+        return None
+    programs = (str(settings[name]) for name in settings if name.lower() in ("software", "version"))
+    return name_of(next(programs, "")) or UNNAMED
+
+
+def _has_settings(value: str) -> bool:
+    """Return whether a text has a line of the web UI's settings; of hostile ones, only the first
+    places are looked at."""
+    starts = (match.end() for match in islice(_STEPS.finditer(value), 20))
+    return any(_SETTINGS.search(value[start : start + 300].split("\n", 1)[0]) for start in starts)
+
+
+def _is_workflow(value: str) -> bool:
+    """Return whether a text holds ComfyUI's graph of nodes.
+
+    ComfyUI writes it to PNG texts; nodes that save JPEG and WebP put it into any text field of
+    EXIF, as `prompt:{...}` or `Workflow: {...}`, some without the quotation marks.
+    """
+    if "{" not in value[:40]:
+        return False
+    graph = all(pattern.search(value) for pattern in _GRAPH)
+    return graph or ('"nodes"' in value and '"links"' in value and '"last_node_id"' in value)
