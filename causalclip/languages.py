@@ -162,6 +162,13 @@ def paragraph(*sentences: str) -> str:
     return ("" if current() in SPACELESS else " ").join(filter(None, sentences))
 
 
+def bracketed(text: str, inside: str) -> str:
+    """Words with others in brackets behind them, where there are any: "Gemini (visible mark)"."""
+    if not inside:
+        return text
+    return f"{text}（{inside}）" if current() in SPACELESS else f"{text} ({inside})"
+
+
 def ended(text: str) -> str:
     """Words as a sentence: "Yes" becomes "Yes."."""
     return text + STOPS.get(current(), ".")

@@ -21,7 +21,7 @@ from causalclip.examination.messages import (
     score_texts,
 )
 from causalclip.examination.result import HALVED
-from causalclip.languages import N_, _, decimal, ended, paragraph
+from causalclip.languages import N_, _, decimal, ended, in_turn, paragraph
 from causalclip.text import shortened, spelt
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _ground(x: Examination) -> str:
 
 def _marks(x: Examination) -> str:
     """Return the marks that name who made or edited it, such as "Marks: Gemini (visible mark)."."""
-    names = ", ".join(x.provenance.mark_names)
+    names = in_turn(x.provenance.mark_names)
     return ended(_("Marks: {names}", names=names)) if names else ""
 
 

@@ -5,7 +5,7 @@ A kind is named only where simple statistics of the pixels recognise it; how oft
 often they are wrong, is in benchmarks/cautions.json. What is not named may be there all the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -76,6 +76,11 @@ class Caution:
     kind: Kind
     sentence: str
     boxes: tuple[Box, ...] = ()
+
+
+def in_short(cautions: Iterable[Caution]) -> str:
+    """What each of them means for the verdict, in a few words, one after another."""
+    return paragraph(*(_(SHORT[caution.kind]) for caution in cautions))
 
 
 def find_cautions(pixels: np.ndarray, provenance: Provenance | None = None) -> tuple[Caution, ...]:

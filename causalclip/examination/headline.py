@@ -8,6 +8,7 @@ is no headline unless it is signed: anybody can write it, and who wants to decei
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +23,7 @@ from causalclip.examination.messages import (
     WHAT_TO_DO,
     Tone,
 )
-from causalclip.languages import N_, _, paragraph
+from causalclip.languages import N_, _, bracketed, paragraph
 from causalclip.provenance.reading import claim_sentence
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def name_answer(title: str, name: str) -> str:
 
 def short_name(name: str) -> str:
     """A name in the reader's language, without what stands behind it in brackets."""
-    return _(name).partition(" (")[0]
+    return re.split(r" \(|（", _(name), maxsplit=1)[0]
 
 
 def _source(proved: Origin, claimed: Origin) -> Source:
@@ -299,7 +300,7 @@ def _proof(p: Provenance, proved: Origin) -> str:
         return _("Nothing: its Content Credentials could not be validated.")
     if p.credentials.state != "trusted":
         return _("Nothing: the file carries no signature of a known signer.")
-    signer = f" ({p.credentials.signer})" if p.credentials.signer else ""
+    signer = bracketed("", p.credentials.signer)
     own = [t for t in p.credentials.source_types if not t.where.endswith("part")]
     if not proved and not own:
         silent = N_(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from causalclip.images.formats import Box
-from causalclip.languages import N_
+from causalclip.languages import N_, _, bracketed
 
 Kind = Literal[
     "signature",
@@ -73,6 +73,11 @@ class Mark:
     box: Box | None = None
     edited: bool = False
     says: Says = "is"
+
+    @property
+    def title(self) -> str:
+        """Whose it is and its kind, such as "Gemini (visible mark)", in the reader's language."""
+        return bracketed(_(self.generator), _(self.kind))
 
     @property
     def named(self) -> bool:

@@ -136,14 +136,14 @@ class Provenance:
     def mark_names(self) -> tuple[str, ...]:
         """Each mark's generator and kind, such as "Gemini (visible mark)", in the reader's
         language."""
-        return tuple(dict.fromkeys(f"{_(mark.generator)} ({_(mark.kind)})" for mark in self.marks))
+        return tuple(dict.fromkeys(mark.title for mark in self.marks))
 
     @property
     def mark_words(self) -> tuple[str, ...]:
         """The same, with the words that were read of those that are more than a hint."""
         words: dict[str, str] = {}
         for mark in self.marks:
-            name = f"{_(mark.generator)} ({_(mark.kind)})"
+            name = mark.title
             read = "" if mark.certainty == "hinted" else mark.excerpt
             words[name] = words.get(name) or read
         return tuple(

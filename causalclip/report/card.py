@@ -12,7 +12,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from causalclip.examination.headline import CLAIMED
-from causalclip.languages import N_, _, ended, ngettext
+from causalclip.languages import N_, _, bracketed, ended, in_turn, ngettext
 from causalclip.report.pictures import INLINE_SIDE, data_url
 from causalclip.report.templates import SHOWN_FIELDS, render
 
@@ -159,7 +159,7 @@ def _file_chip(headline: Headline, p: Provenance) -> tuple[str, str]:
         return _("Mark"), headline.short_name or _("of a generator")
     word = _(_file_word(headline, p))
     named = headline.source == "file" and headline.name
-    return _("File"), f"{word} ({headline.short_name})" if named else word
+    return _("File"), bracketed(word, headline.short_name) if named else word
 
 
 def _file_word(headline: Headline, p: Provenance) -> str:
@@ -199,7 +199,7 @@ def provenance_panel(p: Provenance) -> str:
     fields = len(p.fields)
     counts = [ngettext("{n} claim", "{n} claims", claims)] if claims else []
     counts += [ngettext("{n} field", "{n} fields", fields)] if fields else []
-    counted = f" ({', '.join(counts)})" if counts else ""
+    counted = bracketed("", in_turn(counts))
     hidden = fields - SHOWN_FIELDS
     more = ""
     if hidden > 0:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from causalclip.examination import messages
-from causalclip.examination.cautions import SHORT, history_words
-from causalclip.languages import _, decimal, ended, in_turn, is_rtl, number, paragraph
+from causalclip.examination.cautions import history_words, in_short
+from causalclip.languages import _, bracketed, decimal, ended, in_turn, is_rtl, number, paragraph
 from causalclip.maps import captions
 from causalclip.paths import shipped_folder
 from causalclip.provenance.reading import OF_WHOLE
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHOWN_FIELDS = 24  # fields of metadata on the page
 FUNCTIONS = (
     _,
+    bracketed,
     decimal,
     ended,
     in_turn,
@@ -26,6 +27,7 @@ FUNCTIONS = (
     number,
     paragraph,
     history_words,
+    in_short,
     messages.score_text,
     messages.score_texts,
     messages.bar_place,
@@ -35,7 +37,6 @@ CONSTANTS: dict[str, Any] = {
     "captions": captions,
     "EMPTY": "\N{WHITE CIRCLE}",
     "OF_WHOLE": OF_WHOLE,
-    "SHORT": SHORT,
     "SHOWN": SHOWN_FIELDS,
 }
 

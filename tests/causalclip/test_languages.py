@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from babel.messages import Catalog
 
+from causalclip.examination.headline import short_name
 from causalclip.languages import (
     END,
     ENGLISH,
@@ -20,6 +21,7 @@ from causalclip.languages import (
     _,
     any_of,
     best,
+    bracketed,
     current,
     day,
     decimal,
@@ -122,6 +124,24 @@ def test_numbers_are_written_one_way_in_every_language(language: str) -> None:
 def test_sentences_are_put_together_as_the_language_does(language: str, said: str) -> None:
     with speaking(language):
         assert paragraph(ended(_("Yes")), "", ended(_("No"))) == said
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "file name (Pixels)"), ("ja", "ファイル名（ピクセル）"), ("zh", "文件名（像素）")],
+)
+def test_brackets_are_the_languages_own(language: str, said: str) -> None:
+    with speaking(language):
+        assert bracketed(_("file name"), _("Pixels")) == said
+        assert bracketed("file", "") == "file"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_headline_names_a_program_without_what_is_in_brackets(language: str) -> None:
+    with speaking(language):
+        name = "Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)"
+        assert _(name) != name or language == ENGLISH
+        assert short_name(name) == "Stable Diffusion web UI"
 
 
 def test_a_name_keeps_its_direction_in_arabic() -> None:

@@ -32,7 +32,7 @@ from causalclip.batch import (
 )
 from causalclip.examination.headline import ANSWERS, BRIEF, short_name, tone_of
 from causalclip.examination.messages import NO_ANSWER, SIGN, score_text
-from causalclip.languages import N_, _, in_turn, number
+from causalclip.languages import N_, _, bracketed, in_turn, number
 from causalclip.report import card
 from causalclip.report.templates import render
 from ui.fields import script
@@ -278,8 +278,7 @@ def brief(row: BatchRow) -> str:
 
 def _brief_with_name(row: BatchRow) -> str:
     """The row's answer in brief, in the reader's language, with who signed or whose mark it is."""
-    named = f" ({short_name(row.whose)})" if row.whose else ""
-    return f"{_(brief(row))}{named}"
+    return bracketed(_(brief(row)), short_name(row.whose) if row.whose else "")
 
 
 def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:

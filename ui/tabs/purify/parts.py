@@ -58,7 +58,7 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
         question = gr.Textbox(
             label=_("Question (optional)"),
             placeholder=QUESTION,
-            info=_(ASKING, ask=_("Ask")) + ("" if current() == ENGLISH else f" {_(IN_ENGLISH)}"),
+            info=paragraph(_(ASKING, ask=_("Ask")), "" if current() == ENGLISH else _(IN_ENGLISH)),
             max_length=200,
             elem_id="purify-question",
         )

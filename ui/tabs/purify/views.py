@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from causalclip.languages import (
     N_,
     _,
-    any_of,
+    bracketed,
     decimal,
     ended,
     in_turn,
@@ -138,6 +138,7 @@ UNSURE = N_(
 )
 SHORT = 14  # characters of an answer that is set in 28 px
 NAMES = {"caption": N_("the caption"), "answer": N_("the answer")}
+BOTH = N_("the caption and the answer")
 # What the attack changed, and what came back; the second of two where purification changed
 # something else.
 ATTACKED = N_("The attack changed {turned}")
@@ -331,7 +332,7 @@ def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
 
 
 def _all(names: list[str]) -> str:
-    return any_of([_(NAMES[name]) for name in names], style="standard") if names else ""
+    return _(BOTH) if len(names) == len(NAMES) else "".join(_(NAMES[name]) for name in names)
 
 
 def _transfer(run: Scenario) -> str:
@@ -391,7 +392,7 @@ def _signed(text: str, what: str, same: bool | None) -> str:
     if same is None:
         return words
     icon, tone = ("\N{CHECK MARK}", "cc-agrees") if same else ("\N{BALLOT X}", "cc-differs")
-    aloud = f"<span class='cc-hidden'> ({_(AGREE[what][same])})</span>"
+    aloud = f"<span class='cc-hidden'>{bracketed('', _(AGREE[what][same]))}</span>"
     return f"<span class='{tone}' aria-hidden='true'>{icon}</span> {words}{aloud}"
 
 

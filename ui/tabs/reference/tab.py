@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.images.formats import ENDINGS, names, sizes
-from causalclip.languages import N_, _, number, paragraph, percent
+from causalclip.languages import N_, _, in_turn, number, paragraph, percent
 from causalclip.paths import shipped_folder
 from causalclip.reference import BOUNDS, COMMAND, needed
 from causalclip.report.templates import render
@@ -331,7 +331,7 @@ def _status(archive: Archive, sentence: str = "", *, halt: bool = False) -> str:
 def _why() -> str:
     fewest = {percent(bound, digits=None): number(needed(bound)) for bound in BOUNDS}
     (bound, first), *others = fewest.items()
-    said = "; ".join(f"{other}: {n}" for other, n in others)
+    said = in_turn(f"{other}: {n}" for other, n in others)
     return escape(_(WHY, percent=bound, needed=first, others=said))
 
 
