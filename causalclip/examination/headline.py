@@ -206,7 +206,7 @@ def name_answer(title: str, name: str) -> str:
 
 def short_name(name: str) -> str:
     """A name in the reader's language, without what stands behind it in brackets."""
-    return re.split(r" \(|（", _(name), maxsplit=1)[0]
+    return re.split(r" ?\u200f?[(（]", _(name), maxsplit=1)[0]
 
 
 def _source(proved: Origin, claimed: Origin) -> Source:
