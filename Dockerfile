@@ -2,8 +2,7 @@ FROM python:3.12-slim
 # As `make app`: PyTorch's CPU build where it can be reached; "none" for the one with CUDA.
 ARG CAUSALCLIP_TORCH_INDEX=""
 WORKDIR /app
-# Freed memory goes back to the system: few arenas, and pixels in blocks of their own.
-ENV PIP_NO_CACHE_DIR=1 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=8388608
+ENV PIP_NO_CACHE_DIR=1
 COPY requirements.txt requirements.lock ./
 COPY scripts/install.py scripts/
 RUN python scripts/install.py

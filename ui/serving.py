@@ -26,7 +26,8 @@ from ui.server.token import check_sender
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
 SCRIPTS = "address", "upload", "keys", "stale", "part", "answer", "mask", "erase"
-SESSIONS = 500  # whose state Gradio keeps in memory; the one that was used longest ago goes first
+# Pages whose state Gradio keeps, 0.7 MB each; the one that was used longest ago goes first.
+SESSIONS = 200
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
     "The app does not listen on {address}: others could reach it there, and it is not made for "

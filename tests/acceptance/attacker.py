@@ -88,12 +88,16 @@ class Target:
         return set(found)
 
     def memory(self) -> float:
-        """MB of the process and its children, without what they share."""
-        process, taken = psutil.Process(self.pid), 0
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):  # it has just ended
-                memory = one.memory_info()
-                taken += memory.rss - (memory.shared if one.pid != self.pid else 0)
+        """MB of the process, and of its children what they have to themselves.
+
+        Of what a child shares with the process that it was forked from, each counts its part.
+        """
+        process = psutil.Process(self.pid)
+        taken = process.memory_info().rss
+        for child in process.children(recursive=True):
+            with contextlib.suppress(OSError):  # it has just ended
+                sums = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
+                taken += 1024 * int(sums.partition("Pss_Anon:")[2].split()[0])
         return taken / 2**20
 
     @contextmanager
