@@ -43,6 +43,11 @@ PAGE = 0.6  # of what is outside the rectangles that is flat, or it is no page
 # Of a photograph: colours of 4 bits a channel; of its blocks, with texture; of its pixels, in the
 # four commonest.
 COLOURS, TEXTURED, DRAWN = 40, 0.25, 0.7
+# Of blocks of BLOCK px: grey levels (standard deviation) that are texture, and an edge. Where so
+# many are edges, what words leave is looked at: a median over WORDS px, in which a photograph has
+# texture in more than GROUND of its blocks. RIM blocks at a side may be round corners.
+BLOCK, TEXTURE, EDGE = 8, 2.5, 25
+EDGES, WORDS, GROUND, RIM = 0.12, 31, 0.15, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,33 +275,50 @@ def _square(side: int) -> np.ndarray:
 class _Texture:
     """What tells a photograph from a chart or a gradient, summed once for all boxes of a picture.
 
-    codes: uint16 [h, w], colours of 4 bits a channel. total, squares: of grey levels above and
-    left, [h + 1, w + 1].
+    codes: uint16 [h, w], colours of 4 bits a channel. grey: uint8 [h, w]. total, squares: of grey
+    levels above and left, [h + 1, w + 1].
     """
 
     codes: np.ndarray
+    grey: np.ndarray
     total: np.ndarray
     squares: np.ndarray
 
     @classmethod
     def of(cls, small: np.ndarray) -> _Texture:
         red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(small >> 4))
-        total, squares = cv2.integral2(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), sqdepth=cv2.CV_64F)
-        return cls(red << 8 | green << 4 | blue, total, squares)
+        grey: np.ndarray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        total, squares = cv2.integral2(grey, sqdepth=cv2.CV_64F)
+        return cls(red << 8 | green << 4 | blue, grey, total, squares)
 
     def is_picture(self, box: Box) -> bool:
         """Return whether a rectangle has the colours and the texture of a photograph."""
+        # 1. Its colours: bars of a chart have few
         left, top, right, bottom = box
         counts = np.bincount(self.codes[top:bottom:2, left:right:2].ravel(), minlength=4096)
-        # text on a bubble, bars of a chart
         drawn = np.partition(counts, -4)[-4:].sum() / counts.sum()
         if np.count_nonzero(counts) < COLOURS or drawn > DRAWN:
             return False
+
+        # 2. Its texture
+        rows, columns = slice(top, bottom + 1, BLOCK), slice(left, right + 1, BLOCK)
         mean, square = (
-            np.diff(np.diff(sums[top : bottom + 1 : 8, left : right + 1 : 8], axis=0), axis=1) / 64
+            np.diff(np.diff(sums[rows, columns], axis=0), axis=1) / BLOCK**2
             for sums in (self.total, self.squares)
         )
-        return bool((square - mean * mean > 2.5**2).mean() >= TEXTURED)
+        variance = square - mean * mean
+        if (variance > TEXTURE**2).mean() < TEXTURED:
+            return False
+
+        # 3. What is left without words: of a text box an even ground, whatever a JPEG made of it
+        if (variance > EDGE**2).mean() < EDGES:
+            return True
+        ground = cv2.medianBlur(np.ascontiguousarray(self.grey[top:bottom, left:right]), WORDS)
+        down, across = (side // BLOCK for side in ground.shape)
+        blocks = ground[: down * BLOCK, : across * BLOCK].reshape(down, BLOCK, across, BLOCK)
+        uneven = blocks.std((1, 3)) > TEXTURE
+        rows, columns = (slice(min(RIM, n // 4), n - min(RIM, n // 4)) for n in uneven.shape)
+        return bool(uneven[rows, columns].mean() > GROUND)
 
 
 def _is_page(page: np.ndarray, boxes: list[Box]) -> bool:

@@ -1,6 +1,7 @@
 """Every kind of picture comes in as the right pixels, and what is no usable picture is refused with
 a sentence."""
 
+import colorsys
 import hashlib
 import io
 import os
@@ -16,16 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
 from causalclip.images.formats import ImageError, ImageTooLarge, ImageTooSmall, UnsupportedImage
 from causalclip.images.loading import load_image
-from causalclip.images.parts import clip_box, cut, read_box
+from causalclip.images.parts import clip_box, cut_part, read_box
 from causalclip.images.reencoding import encode as reencode
 from causalclip.images.subimages import find_pictures
-from causalclip.provenance.reading import read_provenance
 from tests.makers import pictures
 from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, tiff, tiff_tags
 
@@ -261,25 +261,23 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_part_holds_the_same_pixels_and_says_where_from() -> None:
     loaded = load_image(encode(photo(320, 240), "PNG"))
-    data = cut(loaded, (40.2, 30, 200, 129.6))
-    assert np.array_equal(load_image(data).pixels, loaded.pixels[30:130, 40:200])
-    said = " ".join(field.value for field in read_provenance(data, "PNG").fields)
-    assert "from (40, 30) to (200, 130) of a picture of 320 x 240 pixels" in said
-    assert loaded.sha256 in said
+    cut = cut_part(loaded, (40.2, 30, 200, 129.6))
+    assert np.array_equal(cut.pixels, loaded.pixels[30:130, 40:200])
+    assert cut.sha256 == loaded.sha256
+    assert cut.part is not None
+    assert "from (40, 30) to (200, 130) of a picture of 320 x 240 pixels" in cut.part.words
 
 
-def test_the_part_of_a_picture_that_was_read_at_half_its_size_says_so(
+def test_the_part_of_a_picture_that_was_read_at_half_its_size_lies_in_its_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its coordinates are of the half."""
     monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
     loaded = load_image(encode(photo(640, 480), "JPEG"))
-    said = " ".join(
-        field.value for field in read_provenance(cut(loaded, (0, 0, 160, 120)), "PNG").fields
-    )
-    assert "of a picture of 320 x 240 pixels" in said
-    assert "640 x 480 pixels" in said
-    assert "half its size" in said
+    cut = cut_part(loaded, (80, 40, 400, 280))
+    assert np.array_equal(cut.pixels, loaded.pixels[20:140, 40:200])
+    assert cut.part is not None
+    assert cut.part.words.endswith("from (80, 40) to (400, 280) of a picture of 640 x 480 pixels")
+    assert "half its size" in " ".join(cut.notes)
 
 
 def test_too_small_a_part_is_refused_with_the_size() -> None:
@@ -321,6 +319,51 @@ def test_the_photograph_on_a_page_is_found(ground: int, saved: int | None) -> No
 
 def test_a_page_without_a_photograph_has_none() -> None:
     assert find_pictures(sheet_of(ground=255, saved=75, photograph=False)) == ()
+
+
+def words_on(ground: Image.Image, *, size: int) -> Image.Image:
+    """The same with white words all over it."""
+    draw, font = ImageDraw.Draw(ground), ImageFont.load_default(size)
+    for y in range(14, ground.height - size, round(1.4 * size)):
+        draw.text((14, y), "The council voted to reopen the bridge", "white", font)
+    return ground
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    """A ground from violet to orange."""
+    down = np.linspace(0, 1, height)[:, None, None]
+    colours = (1 - down) * (58, 28, 113) + down * (255, 175, 123)
+    return Image.fromarray(np.broadcast_to(colours, (height, width, 3)).astype(np.uint8))
+
+
+def wall() -> Image.Image:
+    """Fields of twelve colours, each with a word."""
+    fields = Image.new("RGB", (560, 240))
+    draw, font = ImageDraw.Draw(fields), ImageFont.load_default(26)
+    for i in range(12):
+        x, y = 140 * (i % 4), 80 * (i // 4)
+        colour = tuple(round(255 * c) for c in colorsys.hls_to_rgb(i / 12, 0.5, 0.7))
+        draw.rectangle((x, y, x + 140, y + 80), fill=colour)
+        draw.text((x + 35, y + 25), f"Logo {i}", "white", font)
+    return fields
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        words_on(Image.new("RGB", (370, 175), (11, 147, 246)), size=20),
+        words_on(Image.new("RGB", (530, 450), (29, 161, 242)), size=28),
+        words_on(gradient(530, 420), size=28),
+        wall(),
+    ],
+    ids=["bubble", "card", "gradient", "wall"],
+)
+@pytest.mark.parametrize("ground", [255, 21], ids=["light", "dark"])
+def test_words_on_a_colour_are_no_photograph(box: Image.Image, ground: int) -> None:
+    """JPEG's noise gives a text box as many colours as a photograph has."""
+    sheet = Image.fromarray(sheet_of(ground=ground, saved=None, photograph=False))
+    sheet.paste(box, (40, 190))
+    assert find_pictures(np.asarray(reencode(sheet, "JPEG", 75))) == ()
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
