@@ -1,15 +1,19 @@
 """Between the pictures that are loaded and saved (uint8) and the ones that models take (float in
 [0, 1])."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from causalclip.images.formats import ImageTooLarge
 from causalclip.languages import N_, _, figure
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_PIXELS = 12_000_000  # of a picture: what a purification holds in memory grows with it
 
@@ -20,13 +24,15 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     Raises:
         ImageTooLarge: more than MAX_PIXELS pixels.
     """
+    import torch  # seconds of imports, which a check of a picture's size need not wait for
+
     check_size(pixels)
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float()[None] / 255
 
 
 def to_array(pixels: Tensor) -> np.ndarray:
     """float [1, 3, H, W] in [0, 1] -> uint8 [H, W, 3], rounded to the nearest level."""
-    levels = (pixels[0].detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    levels = (pixels[0].detach().clamp(0, 1) * 255).round().byte()
     return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
 
 

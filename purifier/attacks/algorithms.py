@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.languages import N_
 from purifier.attacks.attacker import Attacker, GradientAttack, Objective, Plan, State, register
 
 
-@register("pgd", "PGD", "Steps along the sign of the gradient, from a random start.")
+@register("pgd", "Steps along the sign of the gradient, from a random start.")
 class PGD(GradientAttack):
     """Projected gradient ascent from a random start (Madry et al., ICLR 2018, arXiv 1706.06083)."""
 
@@ -24,7 +23,7 @@ class PGD(GradientAttack):
         )
 
 
-@register("apgd", "APGD", "Like PGD, with momentum and a step size that halves by itself.")
+@register("apgd", "Like PGD, with momentum and a step size that halves by itself.")
 class APGD(GradientAttack):
     """Projected gradient ascent whose step size halves by itself (Croce & Hein, ICML 2020, arXiv
     2003.01690): steps of 2 eps at first, momentum, a return to the best picture at every
@@ -66,7 +65,7 @@ class APGD(GradientAttack):
         return self.halved
 
 
-@register("mi-fgsm", "MI-FGSM", "Steps along a gradient that is accumulated over the steps.")
+@register("mi-fgsm", "Steps along a gradient that is accumulated over the steps.")
 class MIFGSM(GradientAttack):
     """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv
     1710.06081)."""
@@ -85,7 +84,6 @@ class MIFGSM(GradientAttack):
 
 @register(
     "di-fgsm",
-    "DI-FGSM",
     "Like MI-FGSM, on pictures that are shrunk and moved at random: transfers better.",
 )
 class DIFGSM(MIFGSM):
@@ -128,7 +126,6 @@ class DIFGSM(MIFGSM):
 
 @register(
     "cw",
-    "Carlini-Wagner",
     "Raises the objective less the squared length of the change, by Adam.",
 )
 class CarliniWagner(GradientAttack):
@@ -162,7 +159,6 @@ class CarliniWagner(GradientAttack):
 
 @register(
     "fgsm",
-    N_("FGSM, one step"),
     "One step of the whole budget along the sign of the gradient.",
 )
 class FGSM(GradientAttack):
@@ -179,7 +175,7 @@ class FGSM(GradientAttack):
         )
 
 
-@register("square", N_("Square, black box"), "Random search over squares; needs no gradient.")
+@register("square", "Random search over squares; needs no gradient.")
 class Square(Attacker):
     """A black box attack by random search over squares (Andriushchenko et al., ECCV 2020, arXiv
     1912.00049): starts from vertical stripes of +-eps; a square of new signs stays if it raises the
@@ -225,7 +221,6 @@ class Square(Attacker):
 
 @register(
     "patch",
-    N_("A patch"),
     "Changes one square of the picture freely; the budget does not bind it.",
 )
 class Patch(GradientAttack):

@@ -12,7 +12,7 @@ from torch import Tensor
 from purifier.attacks.budget import Budget, Norm, to_levels
 
 Objective = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> [N], to be raised
-ATTACKS: dict[str, type["Attacker"]] = {}  # by name, in the order of the page's list
+ATTACKS: dict[str, type["Attacker"]] = {}  # by name, one for each of choices.ATTACKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,13 @@ class Attacker(ABC):
     searches.
 
     Attributes:
-        name, title, summary: of the command line, of the page's list (a message to translate), and
-            one sentence in English. Set by `register`.
+        name, summary: as it is chosen, and one sentence in English. Set by `register`.
         norms: the norms of a budget that it can keep. default_steps: where no number is given.
         needs_gradient: whether it follows the objective's gradient. bounded: whether the budget
             binds.
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
     summary: ClassVar[str]
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
     default_steps: ClassVar[int] = 20
@@ -98,12 +96,11 @@ class Attacker(ABC):
 AnyAttacker = TypeVar("AnyAttacker", bound=type[Attacker])
 
 
-def register(name: str, title: str, summary: str) -> Callable[[AnyAttacker], AnyAttacker]:
-    """Add a class to ATTACKS, and with it to the page, the command line and the interface for
-    programs."""
+def register(name: str, summary: str) -> Callable[[AnyAttacker], AnyAttacker]:
+    """Add a class to ATTACKS, as the attack of that name in choices.ATTACKS."""
 
     def add(attacker: AnyAttacker) -> AnyAttacker:
-        attacker.name, attacker.title, attacker.summary = name, title, summary
+        attacker.name, attacker.summary = name, summary
         ATTACKS[name] = attacker
         return attacker
 

@@ -3,7 +3,7 @@ reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -28,25 +28,18 @@ if TYPE_CHECKING:
     from purifier.models import Models
     from purifier.request import Request
 
+# of models, picture, request, and the key of the model that is asked
 MakeGoal = Callable[["Models", Tensor, "Request", str], "Goal"]
 
 
-class Listed(NamedTuple):
-    """title: in the page's list, a message to translate. make: of models, picture, request, and
-    the key of the model that is asked."""
-
-    title: str
-    make: MakeGoal
+OBJECTIVES: dict[str, MakeGoal] = {}  # by name, one for each of choices.OBJECTIVES
 
 
-OBJECTIVES: dict[str, Listed] = {}  # by name, in the order of the page's list
-
-
-def _objective(name: str, title: str) -> Callable[[MakeGoal], MakeGoal]:
-    """Add an objective to the page, the command line and the interface for programs."""
+def _objective(name: str) -> Callable[[MakeGoal], MakeGoal]:
+    """Add a function to OBJECTIVES, as the objective of that name in choices.OBJECTIVES."""
 
     def add(make: MakeGoal) -> MakeGoal:
-        OBJECTIVES[name] = Listed(title, make)
+        OBJECTIVES[name] = make
         return make
 
     return add
@@ -85,10 +78,10 @@ def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str =
     if request.objective not in OBJECTIVES:
         said = N_("There is no objective “{objective}”; use one of {known}.")
         raise GoalError(_(said, objective=request.objective, known=", ".join(OBJECTIVES)))
-    return OBJECTIVES[request.objective].make(models, clean, request, vlm)
+    return OBJECTIVES[request.objective](models, clean, request, vlm)
 
 
-@_objective("answer", N_("The answer to the question"))
+@_objective("answer")
 def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
     asked, target = request.question, request.target
     if not asked:
@@ -122,7 +115,7 @@ def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: s
     return Goal(force_answer(vlm, [asked], [wanted]), say, before, wanted)
 
 
-@_objective("caption", N_("The caption"))
+@_objective("caption")
 def _caption_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
     vlm, target = models.vlm_of(vlm_key), request.target
 
@@ -136,7 +129,7 @@ def _caption_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: 
     return Goal(force_caption(vlm, [wanted]), say, before, wanted)
 
 
-@_objective("features", N_("What CLIP sees"))
+@_objective("features")
 def _features_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
     """CLIP's features have no words: what the model says of the picture tells whether they moved
     far enough."""
@@ -152,7 +145,7 @@ def _features_goal(models: "Models", clean: Tensor, request: "Request", vlm_key:
     return Goal(MoveFeatures(see, clean), goal.say, goal.before)
 
 
-@_objective("detector", N_("The detector's verdict"))
+@_objective("detector")
 def _detector_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
     detector, target = models.detector, request.target
     if target not in {None, GENERATED, NOT_GENERATED}:

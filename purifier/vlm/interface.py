@@ -1,13 +1,16 @@
 """What every vision-language model offers here: captions, and answers that know how sure they
 are."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from causalclip.languages import _
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CAPTION_PROMPT = "describe the picture"
 EMBEDDED: Final = "embedded"  # key of the model that is shipped

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from causalclip.detector import Detector
+from purifier import choices
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.adaptive import bpda
 from purifier.attacks.algorithms import CarliniWagner
-from purifier.attacks.goals import GoalError, make_goal
+from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
 from purifier.attacks.objectives import FlipVerdict, detector_logit
 from purifier.models import Models
 from purifier.request import Request
@@ -153,10 +154,14 @@ def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
     assert (seeing(moved) > seeing(clean)).all()
 
 
-def test_every_attack_has_a_title_a_sentence_and_its_own_number_of_steps() -> None:
+def test_every_attack_and_objective_that_can_be_chosen_is_there() -> None:
+    assert list(ATTACKS) == list(choices.ATTACKS)
+    assert list(OBJECTIVES) == list(choices.OBJECTIVES)
+
+
+def test_every_attack_has_a_sentence_and_its_own_number_of_steps() -> None:
     for name, attacker in ATTACKS.items():
         assert attacker.name == name
-        assert attacker.title
         assert attacker.summary.endswith(".")
         assert attacker.default_steps >= 1
     assert not ATTACKS["square"].needs_gradient

@@ -13,11 +13,9 @@ from PIL import Image
 
 from causalclip.images.loading import load_image
 from causalclip.languages import _
-from purifier.attacks import ATTACKS, attack_steps, linf
-from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
+from purifier.choices import ATTACKS, OBJECTIVES
 from purifier.models import Models
 from purifier.pausing import pausing
-from purifier.request import Request
 from purifier.vlm.interface import EmptyQuestion
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
 from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority
@@ -68,6 +66,8 @@ class PurifyApi:
         """
         # who waits holds no pixels yet
         with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
+            from purifier.request import Request
+
             pixels = _pixels(picture)
             request = Request(steps=_steps(steps), always=bool(always))
             with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
@@ -103,6 +103,9 @@ class PurifyApi:
     def _attack(
         self, pixels: Tensor, attack: str, eps: float, steps: float, *asked: Any
     ) -> tuple[str, dict[str, Any]]:
+        from purifier.attacks import attack_steps, linf
+        from purifier.attacks.goals import make_goal
+        from purifier.request import Request
         from purifier.scenario import limited, make_attack
 
         objective, question, target, seed = asked
@@ -149,6 +152,8 @@ class PurifyApi:
 
 def reason(error: Exception) -> tuple[str, str]:
     """An error as a title and a sentence for the user."""
+    from purifier.attacks.goals import GoalError
+
     return (
         (_("This cannot be done"), str(error))
         if isinstance(error, GoalError | EmptyQuestion)

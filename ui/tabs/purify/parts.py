@@ -10,8 +10,7 @@ import gradio as gr
 
 from causalclip.languages import ENGLISH, N_, _, current, number, paragraph, percent
 from causalclip.paths import shipped_folder
-from purifier.attacks import ATTACKS
-from purifier.attacks.goals import OBJECTIVES
+from purifier.choices import ATTACKS, OBJECTIVES
 from purifier.models import Models
 from purifier.vlm.interface import EMBEDDED, OTHER
 from ui.fields import map_output
@@ -95,8 +94,8 @@ def settings() -> dict[str, Any]:
     objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
-            aims = [(_(listed.title), name) for name, listed in OBJECTIVES.items()]
-            attacks = [(_(attacker.title), name) for name, attacker in ATTACKS.items()]
+            aims = [(_(title), name) for name, title in OBJECTIVES.items()]
+            attacks = [(_(title), name) for name, title in ATTACKS.items()]
             objective = gr.Dropdown(
                 aims, value="answer", label=_("What shall change"), elem_id="purify-objective"
             )
