@@ -38,6 +38,7 @@ def test_equal_files_lie_apart_and_names_lead_nowhere(folder: Path) -> None:
         "",
         "a/b\\c\0.jpg",
         "\N{RIGHT-TO-LEFT OVERRIDE}x",
+        "\N{CJK UNIFIED IDEOGRAPH-20000}" * 100,
     ):
         assert kept("a", name=name).parents[1] == folder
     with pytest.raises(ValueError, match="no name of a file"):

@@ -36,6 +36,7 @@ from ui.server.senders import (
 from ui.server.uploads import A_REQUEST, UPLOAD, is_upload, use
 
 FILE, API = "/gradio_api/file=", "/api/v1/"
+INFO = "/gradio_api/info"
 EXAMINE, OPENAPI = f"{API}examine", f"{API}openapi.json"
 CALL, FORM, FILES = 2**19, 21 * 2**20, A_REQUEST + 2**20  # bytes of a body
 LONGEST = 4096  # bytes of an address: names of sessions and files
@@ -46,7 +47,7 @@ ROUTES = tuple(  # methods, path, and bytes of a body
         (LOOKING, r"/", 0),
         (LOOKING, r"/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|healthz)/?", 0),
         (LOOKING, r"/(static|assets|svelte)/.{1,200}", 0),
-        (LOOKING, r"/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events)/?", 0),
+        (LOOKING, r"/gradio_api/(info|theme\.css|app_id|startup-events)/?", 0),
         (LOOKING, r"/gradio_api/(file=.+|upload_progress)", 0),
         (LOOKING, r"/gradio_api/heartbeat/(?P<session>[\w-]{1,100})", 0),
         (LOOKING, r"/gradio_api/queue/data", 0),
@@ -127,6 +128,9 @@ class Gate:
             "client": (client_of(scope), 0),
             "headers": [pair for pair in scope["headers"] if pair[0] not in UNREAD],
         }
+        # By itself Gradio tells everybody to send pictures to the host that the first one asked by.
+        if scope["path"].rstrip("/") == INFO:
+            scope["query_string"] = b"page="
         # 2. A session belongs to whoever named it first.
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
         for session in filter(None, (named.get("session"), *asked)):
