@@ -47,7 +47,7 @@ suite: .venv/.dev
 
 # An archive on a local Ray: made whole, killed, and resumed.
 test-archive: .venv/.dev
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest -m ray tests/causalclip/test_archive.py
 
 # Attacks on the running app that take minutes and count seconds and megabytes.
 attacks: .venv/.dev

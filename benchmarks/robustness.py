@@ -27,6 +27,13 @@ from training.detector.evaluation import Scores
 
 AS_IT_IS = "as it is"
 ASPECT = 4 / 3  # the common one
+RETOUCHED = "retouched"
+NETWORK = "a social network's copy"
+LONG_SIDE = 1_080  # px; of such a copy, at most
+WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
+MAX_PIXELS = 20_000_000
+EACH = 20  # pictures of each set and class
+BOOTSTRAP_ROUNDS = 500  # of the bootstrap
 
 
 def crop_to(picture: Image.Image, aspect: float) -> Image.Image:
@@ -47,7 +54,6 @@ SHAPES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "all cropped to 4:3": lambda p: crop_to(p, ASPECT),
     "squares to 3:2, others to squares": swap_shape,
 }
-RETOUCHED = "retouched"
 
 
 def retouch_by_seed(picture: Image.Image) -> Image.Image:
@@ -55,10 +61,6 @@ def retouch_by_seed(picture: Image.Image) -> Image.Image:
     return random_retouch(
         picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())])
     )
-
-
-NETWORK = "a social network's copy"
-LONG_SIDE = 1_080  # px; of such a copy, at most
 
 
 def network_copy(picture: Image.Image) -> Image.Image:
@@ -70,13 +72,7 @@ def network_copy(picture: Image.Image) -> Image.Image:
 
 
 TRAVELS = REENCODINGS | {NETWORK: network_copy}
-WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
 CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
-
-
-MAX_PIXELS = 20_000_000
-EACH = 20  # pictures of each set and class
-BOOTSTRAP_ROUNDS = 500  # of the bootstrap
 
 
 def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 
-def ask(detector: Detector) -> dict[str, str]:
-    """The answer about every example, after stability, by the example's name: a signature's word,
-    or the pixels'."""
+def ask(detector: Detector, only: str = "") -> dict[str, str]:
+    """The answer about every example, or about one alone, after stability, by the example's name: a
+    signature's word, or the pixels'."""
     from causalclip.examination.stages import examine_file
 
     with tempfile.TemporaryDirectory() as folder:
-        answers = {one.name: examine_file(one.path, detector) for one in write_examples(folder, {})}
+        examples = [one for one in write_examples(folder, {}) if only in ("", one.name)]
+        answers = {one.name: examine_file(one.path, detector) for one in examples}
     return {
         name: x.band if x.headline.source == "pixels" else x.headline.title
         for name, x in answers.items()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import HANGS, NGINX, ROOT, WATCH, Served, served
+from tests.serving import HANGS, NGINX, ROOT, Served, served
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -31,7 +31,7 @@ for stage in ("connect", "read", "write", "pool"):
 # time
 gc.disable()
 
-__all__ = ["HANGS", "ROOT", "WATCH", "Served"]
+__all__ = ["HANGS", "ROOT", "Served"]
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )

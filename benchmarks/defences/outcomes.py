@@ -31,6 +31,13 @@ from training.vlm.recipe import cider
 
 MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
 NONE = "-"  # in place of a caption, where people have captioned none
+ATTACK = Attack("pgd", eps=8, steps=10)
+WHEN = {
+    "before": "before purification",
+    "after": "after purification",
+    "attacked": "attacked, before purification",
+    "attacked, after": "attacked, after purification",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,15 +218,6 @@ def fingerprint(folders: Iterable[Path]) -> str:
             if path.suffix in {".json", ".safetensors"}:
                 digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-ATTACK = Attack("pgd", eps=8, steps=10)
-WHEN = {
-    "before": "before purification",
-    "after": "after purification",
-    "attacked": "attacked, before purification",
-    "attacked, after": "attacked, after purification",
-}
 
 
 def detector_on_purified(

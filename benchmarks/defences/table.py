@@ -45,6 +45,22 @@ COMPARISONS = (  # of which two the answers are compared one by one
     ("ours without the network", f"JPEG {QUALITY}"),
 )
 NOISE = 12.0  # of the unsupervised denoiser, in 1/255: what hides a perturbation of 8/255 under it
+DRAWS = 4  # of EOT, where a defence draws noise
+BUDGETS = (1, 2, 4, 8)  # of less, nothing is left in 8 bits
+GREY = "grey box: knows the model, not the defence"
+AROUND = "budget by budget, adaptive: gradient around the defence; stops once the answer is another"
+THROUGH = "adaptive: gradient through all, around what has none; stops once the answer is another"
+STRENGTH = (
+    "budget by budget, adaptive: gradient through all, around what has none, the mean of 4 draws "
+    "of what is random; stops once the answer is another (of what is random, in 8 draws)"
+)
+AGAIN = (
+    "budget by budget, the strongest: what outlives APGD in 20 steps is attacked in the same way "
+    "by PGD in 40, from three random starts (from one through what is random)"
+)
+SENTENCE = "a white dog is running on the beach"
+ASKS = "black box: asks the defended model; stops once the answer is another"
+Raises = Callable[[Any], Objective]  # a model -> what an attacker raises of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,23 +185,6 @@ def _by_picture(pixels: Tensor, change: Callable[[Image.Image], Image.Image]) ->
 
 
 # Columns ------------------------------------------------------------------------------------------
-
-DRAWS = 4  # of EOT, where a defence draws noise
-BUDGETS = (1, 2, 4, 8)  # of less, nothing is left in 8 bits
-GREY = "grey box: knows the model, not the defence"
-AROUND = "budget by budget, adaptive: gradient around the defence; stops once the answer is another"
-THROUGH = "adaptive: gradient through all, around what has none; stops once the answer is another"
-STRENGTH = (
-    "budget by budget, adaptive: gradient through all, around what has none, the mean of 4 draws "
-    "of what is random; stops once the answer is another (of what is random, in 8 draws)"
-)
-AGAIN = (
-    "budget by budget, the strongest: what outlives APGD in 20 steps is attacked in the same way "
-    "by PGD in 40, from three random starts (from one through what is random)"
-)
-SENTENCE = "a white dog is running on the beach"
-ASKS = "black box: asks the defended model; stops once the answer is another"
-Raises = Callable[[Any], Objective]  # a model -> what an attacker raises of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,14 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from purifier import scenario
-from purifier.attacks import Attack, run_attack
-from purifier.attacks.objectives import change_answer
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
 from purifier.request import Request
 from purifier.scenario import Scenario, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
-from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_models
 from tests.makers.pictures import photo
 
@@ -146,35 +141,8 @@ def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_ther
     assert np.array_equal(to_array(models.purifier(given, 1).images), shown.pictures["purified"])
 
 
-@pytest.fixture(scope="module")
-def vlm() -> EmbeddedVLM:
-    return EmbeddedVLM.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def purifier() -> PurifierPipeline:
-    return PurifierPipeline.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def cat() -> Tensor:
-    return to_tensor(skimage.data.chelsea())
-
-
-def test_clean_photographs_come_back_to_the_bit(purifier: PurifierPipeline) -> None:
-    for shot in (skimage.data.chelsea(), skimage.data.coffee()[:300, :400], skimage.data.rocket()):
+def test_clean_photographs_come_back_to_the_bit() -> None:
+    purifier = PurifierPipeline.from_pretrained()
+    for shot in (skimage.data.chelsea(), skimage.data.coffee()[:300, :400]):
         pixels = to_tensor(shot)
         assert torch.equal(purifier(pixels).images, pixels)
-
-
-def test_an_attack_changes_the_answer_and_purification_changes_it_back(
-    vlm: EmbeddedVLM, purifier: PurifierPipeline, cat: Tensor
-) -> None:
-    small = F.interpolate(cat, (224, 336), mode="bicubic", antialias=True).clamp(0, 1)
-    question = ["what animal is it ?"]
-    attack = Attack("pgd", eps=8, steps=6)
-    moved = run_attack(
-        attack, small, change_answer(vlm, question, [vlm.answer(small, question)[0].text])
-    )
-    said = [vlm.answer(x, question)[0].text for x in (small, moved, purifier(moved).images)]
-    assert [text == "cat" for text in said] == [True, False, True]

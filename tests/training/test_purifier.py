@@ -85,6 +85,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return vlm_folder(tmp_path / "data")
 
 
+@pytest.fixture
+def few_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.purifier.attack_detector.FOLDS", 3)
+
+
 def logged(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
 
@@ -181,6 +186,7 @@ def test_a_stopped_refinement_goes_on(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.usefixtures("few_folds")
 def test_the_purifier_and_its_card_are_written_with_a_new_attack_detector(
     data: Path, tmp_path: Path
 ) -> None:
@@ -203,33 +209,35 @@ def test_the_purifier_and_its_card_are_written_with_a_new_attack_detector(
     assert headings == ["## Refined", "## The attack detector", "## Limits"]
 
 
+@pytest.mark.usefixtures("few_folds")
 def test_an_attack_detector_is_judged_on_groups_that_it_did_not_see() -> None:
     """It finds what is far from clean, at the share of false alarms that is asked for; and nothing
     of an attack that lies in one group alone."""
     rng = np.random.default_rng(0)
     clean, strong, alone = (
-        rng.normal(0, 1, (1200, 3)),
-        rng.normal(5, 1, (300, 3)),
-        rng.normal(0, 1, (40, 3)),
+        rng.normal(0, 1, (600, 3)),
+        rng.normal(5, 1, (150, 3)),
+        rng.normal(0, 1, (20, 3)),
     )
     alone[:, 2] = -5
     evidence = np.concatenate([clean, strong, alone])
-    kinds = np.array([CLEAN] * 1200 + ["pgd"] * 300 + ["patch"] * 40)
-    groups = np.array([f"{i // 6}" for i in range(1500)] + ["patches"] * 40)
+    kinds = np.array([CLEAN] * 600 + ["pgd"] * 150 + ["patch"] * 20)
+    groups = np.array([f"{i // 6}" for i in range(750)] + ["patches"] * 20)
     detector, found = fit_to(evidence, kinds, groups, seed=0)
     assert found["pgd"] > 0.98
     assert found[CLEAN] <= 0.006
     assert found["patch"] < 0.1
     odds = detector(torch.from_numpy(evidence).float())
-    assert (odds[1200:1500] > 0).float().mean() > 0.98
-    assert (odds[:1200] > 0).float().mean() < 0.01
+    assert (odds[600:750] > 0).float().mean() > 0.98
+    assert (odds[:600] > 0).float().mean() < 0.01
 
 
+@pytest.mark.usefixtures("few_folds")
 def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
     """Patches lie elsewhere than PGD, so neither helps to find the other; however saved, they are
     one family."""
     rng = np.random.default_rng(0)
-    places = (0, 1200, CLEAN), (5, 120, "pgd"), (5, 120, "pgd, as JPEG"), (-5, 120, "patch")
+    places = (0, 600, CLEAN), (5, 60, "pgd"), (5, 60, "pgd, as JPEG"), (-5, 60, "patch")
     evidence = np.concatenate([rng.normal(place, 1, (count, 3)) for place, count, _ in places])
     kinds = np.repeat([kind for *_, kind in places], [count for _, count, _ in places])
     groups = np.array([f"{i // 6}" for i in range(len(kinds))])

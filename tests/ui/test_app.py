@@ -1,9 +1,6 @@
 """The app over HTTP: what the API answers, what it refuses, and what it keeps to itself."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from gradio_client import Client, handle_file
 from causalclip.clip.runtime import UnknownRuntime
 from causalclip.images.formats import BrokenImage
 from causalclip.report.card import failure
-from tests.conftest import WATCH, Served
+from tests.conftest import Served
 from tests.makers.pictures import encode, photo
 from ui import app
 from ui.fields import explain
@@ -121,24 +118,6 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(
     assert NAME not in log
     assert str(tmp_path) not in log
     assert answer["sha256"] not in log
-
-
-def test_the_watch_over_the_network_sees_and_refuses(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WATCH)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tmp_path),
-        "TRAFFIC": str(tmp_path / "traffic.txt"),
-    }
-    code = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
-    assert "may not reach the network" in done.stderr
-    assert (tmp_path / "traffic.txt").read_text().splitlines() == [
-        "watching",
-        "socket.getaddrinfo 192.0.2.1",
-    ]
 
 
 def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> None:

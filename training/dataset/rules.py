@@ -20,6 +20,20 @@ DRAWN = ("sites", "kinds", "edits2")  # the sets whose owners were drawn
 TESTED = {"edits": 8, "both": 5, "real": 5, "generated": 5, "kinds": 5}
 _EXAMPLES = 2  # of evidence, the commonest
 _NAMED = 8  # generators, the commonest
+SAMPLE = 50
+AN_OWNER = 15  # pictures of one owner in the sample
+# pictures of one source and class, at most: more of the same teach nothing
+# (training/tables/README.md)
+A_CLASS = 25
+A_GENERATOR = 200  # of a generator or collection of `broad`
+NOT_WHOLE = "edits", "compare"  # sets that whole pictures are not learned from
+_FREE = re.compile(
+    r"\b(MIT|Apache|BSD|CC0|CC[- ]BY|Unlicense|ISC|MPL|A?GPL|LGPL|Unsplash|Pexels|public domain)",
+    re.IGNORECASE,
+)
+_BOUND = re.compile(
+    r"unknown|none|\bNC\b|non-?commercial|research|mixed|no derivat|\bND\b", re.IGNORECASE
+)
 
 
 def find_faults(
@@ -177,22 +191,6 @@ def describe(pictures: Iterable[Picture], known: Iterable[Site] = ()) -> list[Si
 def _commonest(texts: Iterable[str]) -> list[str]:
     times = Counter(texts)
     return sorted(times, key=lambda text: (-times[text], text))
-
-
-SAMPLE = 50
-AN_OWNER = 15  # pictures of one owner in the sample
-# pictures of one source and class, at most: more of the same teach nothing
-# (training/tables/README.md)
-A_CLASS = 25
-A_GENERATOR = 200  # of a generator or collection of `broad`
-NOT_WHOLE = "edits", "compare"  # sets that whole pictures are not learned from
-_FREE = re.compile(
-    r"\b(MIT|Apache|BSD|CC0|CC[- ]BY|Unlicense|ISC|MPL|A?GPL|LGPL|Unsplash|Pexels|public domain)",
-    re.IGNORECASE,
-)
-_BOUND = re.compile(
-    r"unknown|none|\bNC\b|non-?commercial|research|mixed|no derivat|\bND\b", re.IGNORECASE
-)
 
 
 def has_clear_licence(licence: str) -> bool:

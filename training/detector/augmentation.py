@@ -36,6 +36,8 @@ KERNELS = (
     Image.Resampling.NEAREST,
 )
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
+Pixels = np.ndarray  # uint8 RGB [H, W, 3]
+Retouch = Callable[[Pixels, np.random.Generator], Pixels]
 
 
 def augment(
@@ -190,10 +192,6 @@ def lossy(picture: Image.Image, low: int, high: int, rng: np.random.Generator) -
     if rng.random() < 0.2:
         return encode(picture, "WEBP", quality, method=2)
     return encode(picture, "JPEG", quality, subsampling=int(rng.choice([0, 2, 2])))
-
-
-Pixels = np.ndarray  # uint8 RGB [H, W, 3]
-Retouch = Callable[[Pixels, np.random.Generator], Pixels]
 
 
 def smooth_skin(pixels: Pixels, rng: np.random.Generator) -> Pixels:

@@ -23,6 +23,11 @@ Root = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto (a graphics card where there is one), cpu or cuda.")
 ]
+lora = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Teach the tower itself, by a low-rank update of every layer, in the minutes of a card.",
+)
 
 
 def train(
@@ -145,13 +150,6 @@ def evaluate(
     out.with_suffix(".md").write_text(as_markdown(rows) + "\n")
     out.with_suffix(".csv").write_text(as_csv(rows))
     typer.echo(as_markdown(rows))
-
-
-lora = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Teach the tower itself, by a low-rank update of every layer, in the minutes of a card.",
-)
 
 
 @lora.command()

@@ -19,6 +19,8 @@ from causalclip.images.loading import load_image
 # sets of training pictures of like content, whose held-out groups are owners
 LIKE = "alike", "sites", "edits2"
 COLUMNS = ("path", "label", "source", "split")
+CLASSES = "real", "generated"
+MAX_NAMED = 3  # files in a sentence
 
 
 class BadManifest(ValueError):
@@ -177,10 +179,6 @@ def assign_environments(records: Sequence[Record], *, seed: int = 0) -> np.ndarr
             for i, group in enumerate(kind):
                 number[name, group] = first + len(both) + i % joined
     return np.array([number[r.set, r.group] for r in records])
-
-
-CLASSES = "real", "generated"
-MAX_NAMED = 3  # files in a sentence
 
 
 class RunStopped(RuntimeError):

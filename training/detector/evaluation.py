@@ -19,6 +19,8 @@ from causalclip.intervals import bootstrap
 from training.detector.data import Record, detection_fault, need_both, read_manifest, readable, say
 
 Report = dict[str, float]
+# sets of real and generated pictures of the same kinds of thing
+LIKE_CONTENT = "alike", "fresh", "sites"
 
 
 def true_positive_rate(
@@ -167,10 +169,6 @@ def by_group(
             "accuracy": float(right.mean()),
         }
     return report
-
-
-# sets of real and generated pictures of the same kinds of thing
-LIKE_CONTENT = "alike", "fresh", "sites"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ from training.purifier.pairs import pair_files
 REFINED, DETECTOR, LIMITS = (
     f"\n## {title}\n" for title in ("Refined", "The attack detector", "Limits")
 )
+COLLECTIONS = "boxes", "daquar"  # how rows of more than one type of question begin
+BLIND = "* Blind: the same model, trained without the picture.\n"
+NO_BLIND = (
+    "* Blind (the same model, trained without the picture) has not been measured for these "
+    "weights.\n"
+)
 
 
 def write_card(
@@ -166,13 +172,6 @@ def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
 
 
 # The vision-language model ------------------------------------------------------------------------
-
-COLLECTIONS = "boxes", "daquar"  # how rows of more than one type of question begin
-BLIND = "* Blind: the same model, trained without the picture.\n"
-NO_BLIND = (
-    "* Blind (the same model, trained without the picture) has not been measured for these "
-    "weights.\n"
-)
 
 
 def write_vlm_card(

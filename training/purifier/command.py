@@ -60,14 +60,7 @@ def train(
 
     with sentences():
         sources = training_sources(data, forensics)
-        train_purifier(
-            sources,
-            out,
-            settings=_settings(config),
-            batches=batches,
-            cache=cache,
-            device=choose_device(device),
-        )
+        train_purifier(sources, out, **_options(config, batches, cache, device))
 
 
 @app.command("refit-detector")
@@ -91,14 +84,7 @@ def refit_detector(
 
     with sentences():
         sources = training_sources(data, forensics)
-        refit_attack_detector(
-            sources,
-            folder,
-            settings=_settings(config),
-            batches=batches,
-            cache=cache,
-            device=choose_device(device),
-        )
+        refit_attack_detector(sources, folder, **_options(config, batches, cache, device))
 
 
 @app.command()
@@ -124,15 +110,7 @@ def refine(
 
     with sentences():
         sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
-        refine_purifier(
-            sources,
-            pool,
-            folder,
-            settings=_settings(config),
-            batches=batches,
-            cache=cache,
-            device=choose_device(device),
-        )
+        refine_purifier(sources, pool, folder, **_options(config, batches, cache, device))
 
 
 @app.command("train-encoder")
@@ -158,17 +136,8 @@ def train_encoder_command(
     from training.purifier.adapter import train_encoder
 
     with sentences():
-        settings = _settings(config)
-        numbers = train_encoder(
-            _needed(data),
-            forensics,
-            out,
-            settings=settings,
-            batches=batches,
-            cache=cache,
-            start=start,
-            device=choose_device(device),
-        )
+        options = _options(config, batches, cache, device)
+        numbers = train_encoder(_needed(data), forensics, out, start=start, **options)
     typer.echo(json.dumps(numbers))
 
 
@@ -207,6 +176,16 @@ def _needed(data: Path | None) -> Path:
     if data is None:
         raise FileNotFoundError(NO_DATA)
     return data
+
+
+def _options(config: Path | None, batches: int, cache: Path, device: str) -> dict[str, Any]:
+    """What every training takes alike, as its function's arguments."""
+    return {
+        "settings": _settings(config),
+        "batches": batches,
+        "cache": cache,
+        "device": choose_device(device),
+    }
 
 
 def _settings(config: Path | None) -> dict[str, Any]:

@@ -46,6 +46,9 @@ from training.purifier.pairs import (
 
 CACHE, CPU = Path(".cache/purifier"), torch.device("cpu")
 Settings = Mapping[str, Any]
+LEAST = 0.02  # of a shift, added to what is left: where that is 0, a root has no slope
+# time on the bridge, and qualities at which a result is quantised
+EARLIEST, QUALITIES = 0.05, (30, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,11 +304,6 @@ def psnr(ours: Tensor, theirs: Tensor) -> Tensor:
     equal pictures."""
     error = (ours - theirs).square().flatten(1).mean(1)
     return -10 * error.clamp_min(1e-6).log10()
-
-
-LEAST = 0.02  # of a shift, added to what is left: where that is 0, a root has no slope
-# time on the bridge, and qualities at which a result is quantised
-EARLIEST, QUALITIES = 0.05, (30, 50)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ PHRASES = (
     "Answer carefully.",
     "If the picture looks odd, give the most likely answer.",
 )
+Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,6 @@ def _share(
 ) -> float:
     given = model.answer(pixels, questions)
     return sum(a.text == text for a, text in zip(given, expected, strict=True)) / len(expected)
-
-
-Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,9 +258,8 @@ FORMATS = "JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"
 
 
 @linux
-@pytest.mark.parametrize("language", ["en", "de", "ja"])
-def test_a_child_reads_every_format_without_opening_a_file(language: str) -> None:
-    with speaking(language):
+def test_a_child_reads_every_format_without_opening_a_file() -> None:
+    with speaking("ja"):  # of which it has to know more than of English
         for name in FORMATS:
             assert load_image(encode(PICTURE, name)).pixels.shape == PICTURE.shape
         # its note holds numbers as the language writes them

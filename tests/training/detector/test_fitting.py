@@ -170,9 +170,8 @@ def test_channels_that_owners_agree_on_pass_and_no_others() -> None:
     assert torch.equal(out.mask, torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0]).expand(len(label), 8))
     assert torch.equal(head.verdict.weight[0, 2:], torch.zeros(6))
     assert float(((out.logit > 0) == (label > 0.5)).float().mean()) > 0.9
-    assert all(
-        torch.equal(a, selected().state_dict()[name]) for name, a in head.state_dict().items()
-    )
+    again = selected().state_dict()
+    assert all(torch.equal(a, again[name]) for name, a in head.state_dict().items())
 
 
 def scores(n: int = 600) -> tuple[np.ndarray, np.ndarray]:

@@ -24,30 +24,35 @@ RUN = LoraRun(steps=45, batch=24, rank=4, rate=3e-3, head_rate=2e-2, held=4)
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def records(tmp_path: Path) -> list[Record]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lora")
+
+
+@pytest.fixture(scope="module")
+def records(folder: Path) -> list[Record]:
     """48 pictures of eight owners, both classes of each."""
-    (tmp_path / "pictures").mkdir()
+    (folder / "pictures").mkdir()
     found = []
     for number in range(48):
         label, owner = number % 2, f"owner{number // 2 % 8}"
         name = f"{number}.png"
-        gridded(label, number).resize((640, 480)).save(tmp_path / "pictures" / name)
+        gridded(label, number).save(folder / "pictures" / name)
         found.append(
             Record(name, label, "s", "train", "sites", "picture", name, owner, owner=owner)
         )
     return found
 
 
-@pytest.fixture
-def packed(tmp_path: Path, records: list[Record]) -> Path:
-    pack(records, tmp_path / "pictures", tmp_path / "packed")
-    return tmp_path / "packed"
+@pytest.fixture(scope="module")
+def packed(folder: Path, records: list[Record]) -> Path:
+    pack(records, folder / "pictures", folder / "packed")
+    return folder / "packed"
 
 
-def test_packed_pictures_need_no_originals(packed: Path, records: list[Record]) -> None:
-    for file in (packed.parent / "pictures").iterdir():
-        file.unlink()
+def test_packed_pictures_are_seen_as_training_and_judging_see_them(
+    packed: Path, records: list[Record]
+) -> None:
     seen = PackedPictures(packed, size=32, augmented=False)
     assert seen.records == records
     pixels, label = seen[5]
@@ -122,8 +127,8 @@ def test_a_killed_run_goes_on(
         fit(packed, out, backbone=backbone, recipe=RECIPE, run=replace(short, seed=1), device=CPU)
 
 
-def test_one_owner_cannot_be_held_out(tmp_path: Path, records: list[Record]) -> None:
-    pack(records[:12:8], tmp_path / "pictures", tmp_path / "few")
+def test_one_owner_cannot_be_held_out(folder: Path, tmp_path: Path, records: list[Record]) -> None:
+    pack(records[:12:8], folder / "pictures", tmp_path / "few")
     with pytest.raises(BadManifest, match="needs real and generated pictures"):
         fit(
             tmp_path / "few",
