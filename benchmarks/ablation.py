@@ -167,7 +167,7 @@ def protocols(
         np.array([r.family if r.label else "" for r in test]),
     )
     broad = np.array([r.set == "broad" for r in test])
-    found = {P2: (np.arange(len(train)), np.arange(len(test)))}
+    splits = {P2: (np.arange(len(train)), np.arange(len(test)))}
     alone = {P1: SERIES} | {
         f"Trained on {name} and real pictures only": {name}
         for name in np.unique(family[(set_ == "broad") & ~real])
@@ -175,11 +175,11 @@ def protocols(
     }
     for name, families in alone.items():
         learned = (set_ == "broad") & (real | np.isin(family, list(families)))
-        found[name] = (
+        splits[name] = (
             np.flatnonzero(learned),
             np.flatnonzero(broad & ~np.isin(tested, list(families))),
         )
-    return found
+    return splits
 
 
 def measure(options: Options) -> dict[str, Any]:

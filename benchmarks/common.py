@@ -85,12 +85,12 @@ def test_records(options: Options) -> list[Record]:
     records = read_split(options.forensics / "manifest.csv", "test")
     if not options.originals.is_dir():
         return records
-    found = [
+    originals = [
         r
         for r in read_originals(TABLE, options.originals, split="test")
         if r.set == "sites" and r.kind == "photo"
     ]
-    return records + [replace(r, path=str(options.originals.resolve() / r.path)) for r in found]
+    return records + [replace(r, path=str(options.originals.resolve() / r.path)) for r in originals]
 
 
 def in_process(module: str, *arguments: str, environment: dict[str, str] | None = None) -> Any:

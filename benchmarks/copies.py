@@ -48,9 +48,9 @@ def measure(options: Options) -> dict[str, Any]:
 
 def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
     """The first answers in an order by a seed; kept in the cache, so that a killed run goes on."""
-    kept = options.cache.parent / "copies" / f"{detector.config.revision}-train.jsonl"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    known = {row["path"]: row for row in map(json.loads, _lines(kept))}
+    file_of_rows = options.cache.parent / "copies" / f"{detector.config.revision}-train.jsonl"
+    file_of_rows.parent.mkdir(parents=True, exist_ok=True)
+    known = {row["path"]: row for row in map(json.loads, _lines(file_of_rows))}
     rows: list[CheckedAnswer] = []
     for record in in_order(read_split(options.forensics / "manifest.csv", "train")):
         if len(rows) >= (options.pictures or COUNT):
@@ -59,7 +59,7 @@ def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
             known[record.path] = {"path": record.path} | check(
                 detector, options.forensics / record.path
             )
-            with kept.open("a", encoding="utf-8") as file:
+            with file_of_rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(known[record.path]) + "\n")
         row = known[record.path]
         if row["answer"] in ANSWERS:
@@ -74,31 +74,31 @@ def check(detector: Detector, path: Path) -> dict[str, Any]:
     verdict = detector.score(pixels)
     if verdict.band not in ANSWERS:
         return {"answer": verdict.band}
-    found = check_stability(detector, pixels, verdict)
-    changed = found.counted[0]
-    return {"answer": verdict.band, "changed": changed, "crossed": bool(found.flips)}
+    stability = check_stability(detector, pixels, verdict)
+    changed = stability.counted[0]
+    return {"answer": verdict.band, "changed": changed, "crossed": bool(stability.flips)}
 
 
 def in_order(records: list[Record]) -> list[Record]:
     """Whole pictures of SETS, both labels in turn, by a seed."""
-    wanted = [record for record in records if record.set in SETS and record.view != "crop"]
-    random.Random(0).shuffle(wanted)
-    by_label = ([record for record in wanted if record.label == label] for label in (0, 1))
+    whole = [record for record in records if record.set in SETS and record.view != "crop"]
+    random.Random(0).shuffle(whole)
+    by_label = ([record for record in whole if record.label == label] for label in (0, 1))
     return [record for pair in zip(*by_label, strict=False) for record in pair]
 
 
 def summary(rows: list[CheckedAnswer]) -> dict[str, dict[str, int]]:
     """By how many of the mild copies have another answer: how many answers, how many of them right,
     and of how many the score crosses the middle."""
-    found = {}
+    table = {}
     for changed in sorted({row.changed for row in rows}):
         inside = [row for row in rows if row.changed == changed]
-        found[str(changed)] = {
+        table[str(changed)] = {
             "answers": len(inside),
             "right": sum(row.right for row in inside),
             "crossed": sum(row.crossed for row in inside),
         }
-    return found
+    return table
 
 
 def _lines(path: Path) -> list[str]:

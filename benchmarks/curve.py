@@ -47,9 +47,9 @@ def points(shipped: TrainConfig) -> list[Point]:
     """Each weight over two decades while the other one is as shipped; first the ridge's mask
     without either."""
     independence, adversary = shipped.weights.independence, shipped.weights.adversary
-    found = [(0.0, 0.0), (independence, adversary)]
-    found += [(w, adversary) for w in WEIGHTS] + [(independence, w) for w in WEIGHTS]
-    return list(dict.fromkeys(found))
+    pairs = [(0.0, 0.0), (independence, adversary)]
+    pairs += [(w, adversary) for w in WEIGHTS] + [(independence, w) for w in WEIGHTS]
+    return list(dict.fromkeys(pairs))
 
 
 @torch.inference_mode()
@@ -104,20 +104,20 @@ def probes(
 def row(data: Problem, config: TrainConfig, *, fold: int) -> dict[str, float]:
     """One point: the head on all folds but one, judged on that one."""
     head = fit(data, config, leave_out=fold)
-    held, learned = np.flatnonzero(data.fold == fold), np.flatnonzero(data.fold != fold)
-    labels, out = data.labels.numpy(), judge(head, data.features[0, held])
-    like = np.array([data.records[i].set in LIKE for i in held])
+    held_out, learned = np.flatnonzero(data.fold == fold), np.flatnonzero(data.fold != fold)
+    labels, out = data.labels.numpy(), judge(head, data.features[0, held_out])
+    like = np.array([data.records[i].set in LIKE for i in held_out])
     statistics = MaskStatistics.of(out.mask)
     return {
-        "auc": float(roc_auc_score(labels[held][like], out.logit.numpy()[like])),
+        "auc": float(roc_auc_score(labels[held_out][like], out.logit.numpy()[like])),
         "density": statistics.density,
         "variation": float(out.mask.std(0).mean()),
-        **dependence(out, labels[held]),
+        **dependence(out, labels[held_out]),
         **probes(
             judge(head, data.features[0, learned]).non_causal,
             labels[learned],
             out.non_causal,
-            labels[held],
+            labels[held_out],
             seed=config.seed,
         ),
     }
@@ -151,23 +151,23 @@ def measure(options: Options) -> dict[str, Any]:
     run goes on."""
     recipe = Recipe.read(options.recipe)
     data = training_problem(options, recipe)
-    records, held = data.records, data.fold == 0
+    records, held_out = data.records, data.fold == 0
     ridge = replace(recipe.head, epochs=0, average=0.0, masked=False)
     about = {
         "shipped": {n: getattr(recipe.head.weights, n) for n in ("independence", "adversary")},
         "pictures": len(records),
         "held_out": {
-            "pictures": int(held.sum()),
-            "owners": len({r.group for r, h in zip(records, held, strict=True) if h}),
+            "pictures": int(held_out.sum()),
+            "owners": len({r.group for r, h in zip(records, held_out, strict=True) if h}),
         },
     }
-    found: list[dict[str, float]] = []
+    rows: list[dict[str, float]] = []
     earlier = read("curve") or {}
-    known = earlier["rows"] if about.items() <= earlier.items() else []
-    report = about | {"ridge": ridge_auc(data, ridge), "rows": found}
+    earlier_rows = earlier["rows"] if about.items() <= earlier.items() else []
+    report = about | {"ridge": ridge_auc(data, ridge), "rows": rows}
     for named, config in tqdm(list(runs(recipe.head)), desc="points"):
-        done = (r for r in known if named.items() <= r.items())
-        found.append(next(done, {}) or named | row(data, config, fold=0))
+        done = (r for r in earlier_rows if named.items() <= r.items())
+        rows.append(next(done, {}) or named | row(data, config, fold=0))
         write("curve", report)
     save("curve", partial(draw, report))
     return report
@@ -213,6 +213,6 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
 
 def ridge_auc(data: Problem, config: TrainConfig) -> float:
     """AUC of the linear head that every point starts from, on the same pictures."""
-    head, held = fit(data, config, leave_out=0), np.flatnonzero(data.fold == 0)
-    like = held[[data.records[i].set in LIKE for i in held]]
+    head, held_out = fit(data, config, leave_out=0), np.flatnonzero(data.fold == 0)
+    like = held_out[[data.records[i].set in LIKE for i in held_out]]
     return float(roc_auc_score(data.labels[like], judge(head, data.features[0, like]).logit))

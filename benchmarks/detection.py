@@ -63,8 +63,8 @@ def measure(options: Options) -> dict[str, Any]:
     report["groups"] = by_note(scores, table)
     if options.originals.is_dir():
         root = options.originals.resolve()
-        found = read_originals(TABLE, root, split="test", each=sys.maxsize, broad=sys.maxsize)
-        records = [replace(r, path=str(root / r.path)) for r in found if r.kind == "photo"]
+        originals = read_originals(TABLE, root, split="test", each=sys.maxsize, broad=sys.maxsize)
+        records = [replace(r, path=str(root / r.path)) for r in originals if r.kind == "photo"]
         clear = score(detector, with_clear_licence(table, records), root, cache=options.cache)
         row = by_licence(clear, threshold=calibration.threshold, bands=calibration.borders)
         report["clear_licence"] = {"revision": detector.config.revision} | row
@@ -89,21 +89,23 @@ def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) ->
     Raises:
         FileNotFoundError: one is missing: a row of fewer pictures would be another row.
     """
-    wanted, found = {p.sha256 for p in table if can_be_sampled(p)}, {r.picture for r in originals}
-    if missing := wanted - found:
+    free, present = {p.sha256 for p in table if can_be_sampled(p)}, {r.picture for r in originals}
+    if missing := free - present:
         raise FileNotFoundError(
-            f"{len(missing)} of {len(wanted)} originals are not there: collect them first."
+            f"{len(missing)} of {len(free)} originals are not there: collect them first."
         )
-    return [record for record in originals if record.picture in wanted]
+    return [record for record in originals if record.picture in free]
 
 
 def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> dict[str, Any]:
     """The row of these: number, owners, how many of each set, AUC with its interval, the share of
     each band."""
     sets = Counter(r.set for r in scores.records)
-    found = tabulate(scores, threshold=threshold, bands=bands)["all"]
+    table_of_all = tabulate(scores, threshold=threshold, bands=bands)["all"]
     about = {"owners": len({r.owner for r in scores.records}), "sets": dict(sorted(sets.items()))}
-    return about | {name: found[name] for name in ("pictures", "auc", "auc_interval", "bands")}
+    return about | {
+        name: table_of_all[name] for name in ("pictures", "auc", "auc_interval", "bands")
+    }
 
 
 def threshold_at(scores: Scores) -> float:
@@ -123,13 +125,13 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
         if p.split == "train" and p.label == "fake" and p.kind == "photo"
     )
     threshold, bands = threshold_at(scores), np.array(scores.bands)
-    made, hard = defaultdict(list), defaultdict(list)
+    of_family, hard = defaultdict(list), defaultdict(list)
     for row, record in enumerate(scores.records):
         picture = known.get(record.picture)
         if record.set != "sites" or picture is None:
             continue
         if record.label:
-            made[family_of(picture.generator)].append(row)
+            of_family[family_of(picture.generator)].append(row)
         elif picture.hard:
             hard[picture.hard].append(row)
     owners = [r.owner for r in scores.records]
@@ -143,7 +145,7 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
                 "recognised": float((scores.probability[rows] > threshold).mean()),
                 "called": float((bands[rows] == "likely generated").mean()),
             }
-            for name, rows in sorted(made.items(), key=lambda item: -len(item[1]))
+            for name, rows in sorted(of_family.items(), key=lambda item: -len(item[1]))
             if len(rows) >= MIN_ROW
         },
         "hard": {

@@ -66,13 +66,15 @@ def find_edits(manifest: Path) -> list[Pair]:
 
 def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
     """What was changed, bool [H, W] of the edit, or the reason why that cannot be said."""
-    found = min((difference(edit, laid) for laid in laid_over(edit, original)), key=background)
-    if background(found) > NOISE:
+    differences = min(
+        (difference(edit, laid) for laid in laid_over(edit, original)), key=background
+    )
+    if background(differences) > NOISE:
         return (
             "not aligned, or rendered anew (even the calmest parts differ by "
-            f"{background(found):.0f} of 255)"
+            f"{background(differences):.0f} of 255)"
         )
-    mask = closing(found > max(MIN_DIFFERENCE, TIMES * background(found)), disk(4))
+    mask = closing(differences > max(MIN_DIFFERENCE, TIMES * background(differences)), disk(4))
     mask = opening(remove_small_holes(mask, max_size=round(HOLE * mask.size)), disk(3))
     mask = remove_small_objects(mask, max_size=round(MIN_MASK * mask.size / 2))
     share = float(mask.mean())

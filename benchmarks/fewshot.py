@@ -76,17 +76,17 @@ def represent(
 def by_count(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """The mean and the worst draw of each way to judge, for each count that leaves a picture."""
     rng = np.random.default_rng(SEED)
-    found = {}
+    table = {}
     for count in COUNTS:
         if np.bincount(labels, minlength=2).min() <= count:
             continue
         draws = [draw(x, shipped, labels, count, rng) for _ in range(DRAWS)]
         names = ("shipped", "alone", "both", "chosen")
-        found[str(count)] = {
+        table[str(count)] = {
             name: {"mean": float(np.mean(values)), "worst": float(np.min(values))}
             for name, values in zip(names, np.array(draws).T, strict=False)
         } | {"used": float(np.mean([row[-1] for row in draws]))}
-    return found
+    return table
 
 
 def draw(
@@ -99,13 +99,13 @@ def draw(
     )
     others = np.setdiff1d(np.arange(len(labels)), taught)
     own = x[taught], shipped[taught], labels[taught]
-    found = fit(*own)
+    head = fit(*own)
     alone = fit(x[taught], np.zeros(len(taught)), labels[taught])
 
     def auc(scores: np.ndarray) -> float:
         return float(roc_auc_score(labels[others], scores))
 
     before = auc(shipped[others])
-    both = auc(shipped[others] + x[others] @ found.direction)
+    both = auc(shipped[others] + x[others] @ head.direction)
     used = try_correction(*own).helps
     return before, auc(x[others] @ alone.direction), both, both if used else before, float(used)

@@ -27,9 +27,9 @@ def measure(options: Options) -> dict[str, Any]:
         detector = Detector.from_pretrained(name)
         calibration = detector.config.calibration
         scores = score(detector, records, options.forensics, cache=options.cache)
-        found = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
-        rows = {s: found[s] for s in (*found["sets"], "all")}
-        report[head] = {"revision": detector.config.revision, "sets": found["sets"]} | rows
+        table = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
+        rows = {s: table[s] for s in (*table["sets"], "all")}
+        report[head] = {"revision": detector.config.revision, "sets": table["sets"]} | rows
     return report
 
 

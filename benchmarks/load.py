@@ -94,8 +94,12 @@ def judge(kind: str, data: bytes, answer: httpx.Response) -> str:
     if answer.status_code in FULL:
         return "told that the queue is full"
     if kind != "good":
-        said = answer.status_code in REFUSED and answer.json().get("error")
-        return "refused with a sentence" if said else f"refused otherwise: {answer.status_code}"
+        has_sentence = answer.status_code in REFUSED and answer.json().get("error")
+        return (
+            "refused with a sentence"
+            if has_sentence
+            else f"refused otherwise: {answer.status_code}"
+        )
     if answer.status_code != 200:
         return f"not answered: {answer.status_code}"
     return (

@@ -69,9 +69,9 @@ def measure(options: Options) -> dict[str, Any]:
     """Measure the files that are there; the real pictures only if there are any."""
     rows = read_rows(options.files)
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(look_at, rows, chunksize=4))
+        results = list(pool.map(look_at, rows, chunksize=4))
     groups: dict[tuple[str, str, str], list[tuple[Row, Found]]] = defaultdict(list)
-    for (row, _path), result in zip(rows, found, strict=True):
+    for (row, _path), result in zip(rows, results, strict=True):
         groups[row.part, row.generator, row.kind].append((row, result))
     before = read("marks") or {}
     return {
@@ -91,8 +91,8 @@ def read_table() -> Iterator[Row]:
 
 def read_rows(files: Path) -> list[tuple[Row, Path]]:
     """Return the rows whose file is in a folder, with its path."""
-    held = {path.stem: path for path in files.iterdir()}
-    return [(row, held[row.sha256]) for row in read_table() if row.sha256 in held]
+    paths = {path.stem: path for path in files.iterdir()}
+    return [(row, paths[row.sha256]) for row in read_table() if row.sha256 in paths]
 
 
 def look_at(item: tuple[Row, Path]) -> Found:
@@ -137,18 +137,18 @@ def _on_copy(generator: str, pixels: np.ndarray, side: int, quality: int) -> boo
 def _summary(
     part: str, generator: str, kind: str, group: list[tuple[Row, Found]]
 ) -> dict[str, Any]:
-    found = [result for _row, result in group]
+    results = [result for _row, result in group]
     row: dict[str, Any] = {
         "part": part,
         "generator": generator,
         "kind": kind,
         "owners": len({row.owner for row, _result in group}),
         "seen": len(group),
-        "found": sum(result.named for result in found),
-        "headlined": sum(result.headlined for result in found),
+        "found": sum(result.named for result in results),
+        "headlined": sum(result.headlined for result in results),
     }
     if kind == STAR[1]:
-        row |= {name: sum(name in result.copies for result in found) for name in COPIES}
+        row |= {name: sum(name in result.copies for result in results) for name in COPIES}
     return row
 
 
@@ -161,8 +161,8 @@ def time_search() -> dict[str, Any]:
     for megapixels in MEGAPIXELS:
         height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
         size = round(height * 4 / 3), height
-        found = [_milliseconds(np.asarray(photograph.resize(size))) for photograph in photographs]
-        rows.append({"megapixels": megapixels, "size": size, "ms": round(sum(found) / len(found))})
+        times = [_milliseconds(np.asarray(photograph.resize(size))) for photograph in photographs]
+        rows.append({"megapixels": megapixels, "size": size, "ms": round(sum(times) / len(times))})
     return {"processor": processor()["name"], "rows": rows}
 
 

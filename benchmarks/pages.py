@@ -104,7 +104,7 @@ def sections(folder: Path | None = None) -> list[Section]:
             ((folder or ROOT / "benchmarks") / f"{name}.json").read_text(encoding="utf-8")
         )
 
-    found = []
+    every = []
     for title, name, make in SECTIONS:
         told, about = Told(NOT_MEASURED), ""
         try:
@@ -114,8 +114,8 @@ def sections(folder: Path | None = None) -> list[Section]:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.warning("benchmarks/%s.json could not be drawn: %s", name, type(error).__name__)
             told = Told(OTHER_VERSION)
-        found.append(Section(title, told, about))
-    return found
+        every.append(Section(title, told, about))
+    return every
 
 
 def _about(report: Any, name: str) -> str:

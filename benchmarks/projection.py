@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 def measure(options: Options) -> dict[str, Any]:
     recipe = Recipe.read(options.recipe)
     data = training_problem(options, recipe)
-    held = np.flatnonzero(data.fold == 0)
-    out = judge(fit(data, recipe.head, leave_out=0), data.features[0, held])
-    labels = np.array(["generated" if data.records[i].label else "real" for i in held])
-    made = {p.sha256: family_of(p.generator) for p in read_table(TABLE) if p.label == "fake"}
-    names = np.array([made.get(data.records[i].picture, "") for i in held])
+    held_out = np.flatnonzero(data.fold == 0)
+    out = judge(fit(data, recipe.head, leave_out=0), data.features[0, held_out])
+    labels = np.array(["generated" if data.records[i].label else "real" for i in held_out])
+    generators = {p.sha256: family_of(p.generator) for p in read_table(TABLE) if p.label == "fake"}
+    names = np.array([generators.get(data.records[i].picture, "") for i in held_out])
     axes = {"passed": PCA(2, random_state=0), "held back": PCA(2, random_state=0)}
     parts = {"passed": out.causal.numpy(), "held back": out.non_causal.numpy()}
     plane = {name: axes[name].fit_transform(part) for name, part in parts.items()}
     save("parts", partial(draw, plane, labels, names))
     return {
-        "pictures": len(held),
+        "pictures": len(held_out),
         "variance": {
             name: float(pca.explained_variance_ratio_.sum()) for name, pca in axes.items()
         },
@@ -57,8 +57,8 @@ def draw(
     """
     from matplotlib.figure import Figure
 
-    known, counts = np.unique(names[(names != "") & (names != "not stated")], return_counts=True)
-    generators = known[np.argsort(-counts)][: len(theme.named)]
+    families, counts = np.unique(names[(names != "") & (names != "not stated")], return_counts=True)
+    generators = families[np.argsort(-counts)][: len(theme.named)]
     colours = dict(zip(generators, theme.named, strict=False))
     by_label = {"real": theme.real, "generated": theme.generated}
     figure = Figure(figsize=(9, 8), layout="constrained")

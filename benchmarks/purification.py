@@ -93,7 +93,7 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
         for cell in report["cells"]
         if "said" in cell and cell["row"] in targeted
     }
-    wanted = "an attacker who wants one sentence said as the caption (PGD 8/255)"
+    title = "an attacker who wants one sentence said as the caption (PGD 8/255)"
     columns = {"questions": "{n}", "the sentence is said": "{said:%}"}
 
     # 3. What the detector says
@@ -111,7 +111,7 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
         _kept(shown, knowing, f"{KEPT}; the attacker knows both, or asks the defended model"),
         _side_by_side(shown),
         _worth(report, cells),
-        tabulate("defence", said, columns, wanted),
+        tabulate("defence", said, columns, title),
         *([_transfer(victim)] if victim else []),
         tabulate("pictures", verdicts, answers, judged),
     ]
@@ -188,17 +188,17 @@ def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
 def _transfer(report: Report) -> Table:
     """Answers of two models to pictures that were attacked on one of them: a row for each pair, a
     column a defence."""
-    kept: dict[str, dict[str, str]] = {}
+    shares: dict[str, dict[str, str]] = {}
     for cell in report["cells"]:
         pair = f"{cell['attacked']}, read by {cell['read by']}"
         share = f"{cell['agreement']:.0%}"
         share += f", {cell['accuracy']:.0%} correct" if "accuracy" in cell else ""
-        kept.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = share
-    columns = list(next(iter(kept.values())))
+        shares.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = share
+    columns = list(next(iter(shares.values())))
     caption = (
         f"answers that stay where another model reads (PGD 8/255, {report['cells'][0]['n']} "
         "questions); it learned from another seed, has another kind of decoder, and sees through "
         "the same tower"
     )
-    lines = [[pair, *(of[name] for name in columns)] for pair, of in kept.items()]
+    lines = [[pair, *(of[name] for name in columns)] for pair, of in shares.items()]
     return Table(["attacked", *columns], lines, caption)

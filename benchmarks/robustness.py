@@ -83,14 +83,14 @@ def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:
 def sample(records: Sequence[Record], root: Path, each: int, *, seed: int = 0) -> list[Record]:
     """`each` of every set and class, by lot, of those that are small enough; all of a cell that has
     fewer."""
-    drawn: dict[tuple[str, int], list[Record]] = {}
+    by_cell: dict[tuple[str, int], list[Record]] = {}
     for i in np.random.default_rng(seed).permutation(len(records)):
         record = records[int(i)]
-        rows = drawn.setdefault((record.set, record.label), [])
+        rows = by_cell.setdefault((record.set, record.label), [])
         if len(rows) < each:
             with Image.open(root / record.path) as file:  # its header alone
                 rows += [record] if file.width * file.height <= MAX_PIXELS else []
-    return [record for rows in drawn.values() for record in rows]
+    return [record for rows in by_cell.values() for record in rows]
 
 
 def weights(drawn: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
@@ -105,11 +105,11 @@ def judge(
     """What the detector says of the pictures after every change. file: of what was judged already,
     a line a picture."""
     lines = map(json.loads, file.read_text().splitlines()) if file.is_file() else ()
-    found = {line["path"]: line["changes"] for line in lines}
+    by_path = {line["path"]: line["changes"] for line in lines}
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as out:
         for record in tqdm(
-            [r for r in records if r.path not in found], desc="changes", unit="picture"
+            [r for r in records if r.path not in by_path], desc="changes", unit="picture"
         ):
             with Image.open(root / record.path) as opened:
                 picture = on_white(ImageOps.exif_transpose(opened))
@@ -117,12 +117,12 @@ def judge(
                 name: detector.score(np.asarray(change(picture)))
                 for name, change in CHANGES.items()
             }
-            found[record.path] = {name: [v.probability, v.band] for name, v in verdicts.items()}
-            out.write(json.dumps({"path": record.path, "changes": found[record.path]}) + "\n")
+            by_path[record.path] = {name: [v.probability, v.band] for name, v in verdicts.items()}
+            out.write(json.dumps({"path": record.path, "changes": by_path[record.path]}) + "\n")
             out.flush()
     scores = {}
     for name in CHANGES:
-        probability, bands = zip(*[found[r.path][name] for r in records], strict=True)
+        probability, bands = zip(*[by_path[r.path][name] for r in records], strict=True)
         scores[name] = Scores(tuple(records), np.array(probability), bands)
     return scores
 
@@ -137,14 +137,14 @@ def measure(options: Options) -> dict[str, Any]:
         options.forensics,
     )
     cv2.setNumThreads(1)
-    drawn = sample(records, root, options.pictures or EACH)
+    pictures = sample(records, root, options.pictures or EACH)
     file = options.cache / f"robustness-{detector.config.revision}-{detector.runtime}.jsonl"
-    scores, weight = judge(detector, drawn, root, file=file), weights(drawn, records)
+    scores, weight = judge(detector, pictures, root, file=file), weights(pictures, records)
     of = {
         f"{name}, {'generated' if label else 'real'}": n
-        for (name, label), n in cells(drawn).items()
+        for (name, label), n in cells(pictures).items()
     }
-    about = {"pictures": len(drawn), "cells": of, "runtimes": {detector.runtime: len(drawn)}}
+    about = {"pictures": len(pictures), "cells": of, "runtimes": {detector.runtime: len(pictures)}}
     return {
         "data": "forensics, test split",
         "revision": detector.config.revision,
@@ -178,22 +178,22 @@ def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[fl
     every cell."""
     rng, of = np.random.default_rng(0), np.array([f"{r.set} {r.label}" for r in before.records])
     # how often each is drawn; the first row is what was measured
-    drawn = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))
+    draws = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))
     for name in sorted(set(of)):
         rows = np.flatnonzero(of == name)
-        drawn[1:, rows] = rng.multinomial(
+        draws[1:, rows] = rng.multinomial(
             len(rows), np.full(len(rows), 1 / len(rows)), BOOTSTRAP_ROUNDS
         )
-    worse, found = won(before) - won(after), {}
+    worse, losses = won(before) - won(after), {}
     for name in sets(before):
-        counted = drawn * weight * before.of(name)
+        counted = draws * weight * before.of(name)
         generated, real = counted[:, before.labels == 1], counted[:, before.labels == 0]
         differences = ((generated @ worse) * real).sum(1) / (generated.sum(1) * real.sum(1))
-        found[name] = [
+        losses[name] = [
             float(differences[0]),
             *map(float, np.quantile(differences[1:], (0.025, 0.975))),
         ]
-    return found
+    return losses
 
 
 def won(scores: Scores) -> np.ndarray:

@@ -67,21 +67,21 @@ def answers(read: Reports) -> Told:
         for kind, count in (("real", test[name]["pictures"] - generated), ("generated", generated)):
             found = {band: test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS}
             rows[f"{kind}, `{name}`"] = {"count": count} | found
-    said = []
+    sentences = []
     for kind, wrong in (("real", "likely generated"), ("generated", "likely not generated")):
         row = rows[f"{kind}, `all`"]
         low, high = wilson(row[wrong] * row["count"], row["count"])
-        said.append(
+        sentences.append(
             f"Of all {row['count']:,} {kind} pictures, {100 * row[wrong]:.1f} of 100 are called "
             f"{wrong} ({round(row[wrong] * row['count'])}; 95 %: {100 * low:.1f} to "
             f"{100 * high:.1f} %)."
         )
-    said.append(
+    sentences.append(
         f"{100 * row['likely generated']:.1f} of 100 generated ones are called likely generated."
     )
-    said.append("The stability check can turn these answers into inconclusive.")
+    sentences.append("The stability check can turn these answers into inconclusive.")
     columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
-    return Told(" ".join(said), [tabulate("pictures", rows, columns)])
+    return Told(" ".join(sentences), [tabulate("pictures", rows, columns)])
 
 
 @_section("What has a score meant?", "detection")
@@ -115,10 +115,10 @@ def meant(read: Reports) -> Told:
 @_section("Which generators does it miss?", "detection")
 def generators(read: Reports) -> Told:
     test = read("detection")
-    found = test["groups"]["generators"]
+    groups = test["groups"]["generators"]
     columns = {"owners": "{owners}", "pictures": "{pictures}", "in train": "{in_train:,}"}
     columns |= {"above 5 % of real ones": "{recognised:%}", "likely generated": "{called:%}"}
-    return Told("By what made the pictures of `sites`.", [tabulate("generator", found, columns)])
+    return Told("By what made the pictures of `sites`.", [tabulate("generator", groups, columns)])
 
 
 @_section("Which photographs does it mistake?", "detection")

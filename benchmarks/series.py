@@ -95,8 +95,8 @@ def methods() -> list[Method]:
 def series_of(picture: Picture) -> str:
     """The series that made a picture, as its source states it; "" where that is not clear."""
     text = f"{picture.generator} {picture.family}".lower()
-    found = [name for name, pattern in NAMES.items() if re.search(pattern, text)]
-    return found[0] if len(found) == 1 else ""
+    names = [name for name, pattern in NAMES.items() if re.search(pattern, text)]
+    return names[0] if len(names) == 1 else ""
 
 
 def choose(originals: Path, *, each: int) -> tuple[list[Record], list[Record]]:
@@ -169,7 +169,7 @@ def measure(options: Options) -> dict[str, Any]:
         "methods": {},
     }
     for method in tqdm(methods(), desc="methods"):
-        found = []
+        tables = []
         for seed in range(method.seeds):
             if method.config is None:
                 raw = judge_pixels(learned, shown, options)
@@ -177,7 +177,7 @@ def measure(options: Options) -> dict[str, Any]:
                 raw = judge_features(method, values[:, columns[method.on]], learned, seed)
             probability = 1 / (1 + np.exp(-raw[rows]))
             table = generator_table(Scores(tuple(judged), probability, ("",) * len(judged)))
-            found.append(table)
+            tables.append(table)
         report["methods"][method.name] = {
             runs[0].generator: {
                 "generated": runs[0].generated,
@@ -186,7 +186,7 @@ def measure(options: Options) -> dict[str, Any]:
                 "ap": float(np.mean([run.average_precision for run in runs])),
                 "ap_spread": float(np.ptp([run.average_precision for run in runs]) / 2),
             }
-            for runs in zip(*found, strict=True)
+            for runs in zip(*tables, strict=True)
         }
     return report
 
@@ -301,14 +301,14 @@ def features(detector: Detector, records: Sequence[Record], options: Options) ->
     parts = (*CAUSAL.parts, EMBEDDING)
     folder = options.cache / "series" / detector.name
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    copies = []
     for record in tqdm(records, desc="features", unit="picture"):
         file = folder / f"{record.picture}.npy"
         if not file.exists():
             trace = detector.tower(square(record, options)[None], **needs(parts, detector.tower))
             np.save(file, embed(trace, parts, detector.tower)[0].half().numpy())
-        found.append(torch.from_numpy(np.load(file)))
-    return torch.stack(found)
+        copies.append(torch.from_numpy(np.load(file)))
+    return torch.stack(copies)
 
 
 def square(record: Record, options: Options) -> Tensor:

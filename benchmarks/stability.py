@@ -27,15 +27,15 @@ COUNT, COMPARED = 150, 20
 
 def measure(options: Options) -> dict[str, Any]:
     detector, count = Detector.from_pretrained(options.model), options.pictures or COUNT
-    found: dict[str, list[Stability]] = {}
+    by_kind: dict[str, list[Stability]] = {}
     pairs: list[tuple[float, bool]] = []
     for sites in (False, True):
         for record in choose(test_records(options), sites=sites, count=count):
             pixels = load_image(options.forensics / record.path).pixels
             stability = check_stability(detector, pixels)
             kind = ("generated" if record.label else "real") + (", sites" if sites else "")
-            found.setdefault(kind, []).append(stability)
-            if len(found[kind]) <= COMPARED:
+            by_kind.setdefault(kind, []).append(stability)
+            if len(by_kind[kind]) <= COMPARED:
                 pairs += by_all_windows(detector, pixels, stability)
     return {
         "model": detector.name,
@@ -43,7 +43,7 @@ def measure(options: Options) -> dict[str, Any]:
         "data": f"test split, {count} of each label by a seed, of `sites` and of the other sets",
         "machine": platform.processor() or platform.machine(),
         "runtime": detector.runtime,
-        "pictures": {kind: summary(rows) for kind, rows in found.items()},
+        "pictures": {kind: summary(rows) for kind, rows in by_kind.items()},
         "fewer windows": fewer_windows(pairs),
     }
 

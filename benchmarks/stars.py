@@ -40,11 +40,11 @@ def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) 
     control: list[Pair] = []
     for path in starred:
         pixels = load_image(path.read_bytes()).pixels
-        found = find_star(pixels)
-        if found:
-            left, top, right, bottom = found[1]
+        star = find_star(pixels)
+        if star:
+            left, top, right, bottom = star[1]
             mirrored = pixels.shape[1] - right, top, pixels.shape[1] - left, bottom
-            copies = pixels, painted_over(pixels, found[1]), painted_over(pixels, mirrored)
+            copies = pixels, painted_over(pixels, star[1]), painted_over(pixels, mirrored)
             before, without, other = detector.score_batch(copies)  # equal views are judged once
             painted.append((before, without))
             control.append((before, other))

@@ -35,7 +35,7 @@ def measure(options: Options) -> dict[str, Any]:
         name: {r.name: r for r in build_rows(its, its.vlm, compared=None)}
         for name, its in models.items()
     }
-    found: dict[tuple[str, str, str], list[tuple[bool, float]]] = defaultdict(list)
+    outcomes: dict[tuple[str, str, str], list[tuple[bool, float]]] = defaultdict(list)
     for sample in load_samples(options.data / "vlm", count=options.pictures or PICTURES, seed=0):
         clean = {
             name: its.vlm.answer(sample.pixels, sample.question)[0].text
@@ -55,7 +55,7 @@ def measure(options: Options) -> dict[str, Any]:
                             .text
                         )
                         outcome = said == clean[reader], sample.accuracy(said)
-                        found[attacked, reader, defence].append(outcome)
+                        outcomes[attacked, reader, defence].append(outcome)
     cells = [
         {
             "attacked": attacked,
@@ -65,6 +65,6 @@ def measure(options: Options) -> dict[str, Any]:
             "agreement": round(fmean(kept for kept, _right in each), 4),
             "accuracy": round(fmean(right for _kept, right in each), 4),
         }
-        for (attacked, reader, defence), each in found.items()
+        for (attacked, reader, defence), each in outcomes.items()
     ]
     return {"cells": cells}

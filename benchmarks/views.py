@@ -38,16 +38,18 @@ class SplitFeatures:
     """
 
     def __init__(self, files: Sequence[Path], tower: Tower) -> None:
-        kept = [np.load(file) for file in files]
+        files_of_views = [np.load(file) for file in files]
         parts = all_parts(tower.layers)
         ends = np.cumsum(part_widths(parts, tower))
         self.columns = {
             p: np.arange(a, b) for p, a, b in zip(parts, [0, *ends[:-1]], ends, strict=True)
         }
-        self.values = np.concatenate([each["features"] for each in kept])
-        self.picture = np.repeat(np.arange(len(kept)), [len(each["window"]) for each in kept])
-        self.window = np.concatenate([each["window"] for each in kept])
-        self.quality = np.stack([each["quality"] for each in kept])
+        self.values = np.concatenate([each["features"] for each in files_of_views])
+        self.picture = np.repeat(
+            np.arange(len(files_of_views)), [len(each["window"]) for each in files_of_views]
+        )
+        self.window = np.concatenate([each["window"] for each in files_of_views])
+        self.quality = np.stack([each["quality"] for each in files_of_views])
 
     def take(self, parts: Sequence[str]) -> Tensor:
         """The parts side by side, [V, D]."""

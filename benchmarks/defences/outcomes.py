@@ -111,8 +111,8 @@ class OutcomeTable:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="") as file:
             for row, o in outcomes.items():
-                said = NONE if o.caption is None else " ".join(o.caption.split())
-                values = (int(o.agrees), f"{o.right:g}", said, o.psnr, o.ssim)
+                text = NONE if o.caption is None else " ".join(o.caption.split())
+                values = (int(o.agrees), f"{o.right:g}", text, o.psnr, o.ssim)
                 csv.writer(file, lineterminator="\n").writerow(
                     (column, seed, picture, row, *values)
                 )
@@ -123,8 +123,8 @@ class OutcomeTable:
 
 def _parsed(values: list[str]) -> Outcome:
     agrees, right, caption, psnr, ssim = values
-    said = None if caption == NONE else caption
-    return Outcome(agrees == "1", float(right), said, psnr=float(psnr), ssim=float(ssim))
+    text = None if caption == NONE else caption
+    return Outcome(agrees == "1", float(right), text, psnr=float(psnr), ssim=float(ssim))
 
 
 def summarise(
@@ -235,18 +235,18 @@ def detector_on_purified(
     report: dict[str, dict[str, Any]] = {}
     for label in ("real", "fake"):
         chosen = [rows[i] for i in order if rows[i]["label"] == label][:count]
-        found: defaultdict[str, list[Any]] = defaultdict(list)
+        verdicts_of: defaultdict[str, list[Any]] = defaultdict(list)
         for i, row in enumerate(chosen):
             with Image.open(forensics / row["path"]) as file:
                 pixels = np.array(file.convert("RGB"))
-            given = to_tensor(pixels).to(models.device or "cpu")
-            _judge(models, given, found, "before", "after")
+            clean = to_tensor(pixels).to(models.device or "cpu")
+            _judge(models, clean, verdicts_of, "before", "after")
             if i < attacked:
                 see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
-                moved = run_attack(ATTACK, given, MoveFeatures(see, given))
-                _judge(models, moved, found, "attacked", "attacked, after")
+                moved = run_attack(ATTACK, clean, MoveFeatures(see, clean))
+                _judge(models, moved, verdicts_of, "attacked", "attacked, after")
         report[label] = {"n": len(chosen), "n attacked": min(attacked, len(chosen))}
-        report[label] |= {when: _summary(verdicts) for when, verdicts in found.items()}
+        report[label] |= {when: _summary(verdicts) for when, verdicts in verdicts_of.items()}
     return report
 
 

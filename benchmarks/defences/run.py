@@ -214,8 +214,8 @@ class Asked:
 @torch.no_grad()
 def said_of(vlm: Any, pixels: Tensor, question: str) -> str:
     """A model's answer about a picture [1, 3, H, W], or its caption without a question."""
-    said = vlm.answer(pixels, question) if question else vlm.caption(pixels)
-    return str(said[0].text)
+    answers = vlm.answer(pixels, question) if question else vlm.caption(pixels)
+    return str(answers[0].text)
 
 
 def _measure(
@@ -232,17 +232,17 @@ def _measure(
     name = asked.sample.name
     known = kept.get(column.name, seed, name)
     missing = [row for row in rows if row.name not in known]
-    found = {}
+    outcomes = {}
     if column.after:
         before = kept.get(column.after, seed, name)
         missing = [row for row in missing if row.name in before]
         fallen = [row for row in missing if not before[row.name].agrees]
-        found = {row.name: before[row.name] for row in fallen}
+        outcomes = {row.name: before[row.name] for row in fallen}
         missing = [row for row in missing if before[row.name].agrees]
     if missing:
-        found |= _column(asked, column, missing, seed, made, captions=captions)
-    if found:
-        kept.put(column.name, seed, name, found)
+        outcomes |= _column(asked, column, missing, seed, made, captions=captions)
+    if outcomes:
+        kept.put(column.name, seed, name, outcomes)
 
 
 def _column(
@@ -384,15 +384,19 @@ def _cells(
     is the caption."""
     known = kept.all(column.name)
     for row in rows:
-        found = {key: outcomes[row.name] for key, outcomes in known.items() if row.name in outcomes}
-        if found:
-            asked = [key.split(maxsplit=1) for key in found]
+        outcomes_of_row = {
+            key: outcomes[row.name] for key, outcomes in known.items() if row.name in outcomes
+        }
+        if outcomes_of_row:
+            asked = [key.split(maxsplit=1) for key in outcomes_of_row]
             references = [captions[picture] for _, picture in asked]
             seeds = len({seed for seed, _ in asked})
             cell: dict[str, Any] = {"row": row.name, "column": column.name}
-            cell |= summarise(list(found.values()), references, seeds=seeds)
+            cell |= summarise(list(outcomes_of_row.values()), references, seeds=seeds)
             if column.sentence:
-                cell["said"] = round(fmean(o.caption == column.sentence for o in found.values()), 4)
+                cell["said"] = round(
+                    fmean(o.caption == column.sentence for o in outcomes_of_row.values()), 4
+                )
             yield cell
 
 
@@ -401,12 +405,12 @@ def _merged(
 ) -> list[dict[str, Any]]:
     """Both, in the order of the earlier ones; of one and the same thing what rests on more
     questions, else the new."""
-    found = {tuple(one[name] for name in by): one for one in earlier}
+    cells = {tuple(one[name] for name in by): one for one in earlier}
     for one in new:
         key = tuple(one[name] for name in by)
-        if key not in found or one["n"] >= found[key]["n"]:
-            found[key] = one
-    return list(found.values())
+        if key not in cells or one["n"] >= cells[key]["n"]:
+            cells[key] = one
+    return list(cells.values())
 
 
 def _with_captions(

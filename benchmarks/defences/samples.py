@@ -94,16 +94,16 @@ def _own(root: Path, count: int, seed: int) -> list[Sample]:
     """Of the project's own form: as many of each collection as there are, in turns."""
     pictures = {picture.name: picture for picture in load_pictures(root)}
     frequency = class_frequency(pictures.values())
-    asked = defaultdict(list)
+    texts = defaultdict(list)
     for name, text in fixed_questions(pictures.values(), frequency, split="test"):
-        asked[name].append(text)
-    if not asked:
+        texts[name].append(text)
+    if not texts:
         raise FileNotFoundError("There are no questions in the test split of this data.")
 
     captions, rng = load_captions(root), random.Random(seed)
     samples = []
-    for name in _in_turns(sorted(asked), rng)[:count]:
-        text = rng.choice(asked[name])
+    for name in _in_turns(sorted(texts), rng)[:count]:
+        text = rng.choice(texts[name])
         pixels = _pixels(root / name)
         samples.append(Sample(name, pixels, text.prompt, (text.answer,), captions[name]))
     return samples
@@ -122,10 +122,10 @@ def _public(root: Path, count: int, seed: int) -> list[Sample]:
         if one["question_id"] in answers:
             questions[one["image_id"]].append((one["question"], answers[one["question_id"]]))
     captions = _captions_by_id(root)
-    known = set(questions) or set(captions)
+    numbers = set(questions) or set(captions)
 
     # 2. Pictures that are here
-    files = {number: path for number, path in _pictures_by_id(root).items() if number in known}
+    files = {number: path for number, path in _pictures_by_id(root).items() if number in numbers}
     if not files:
         raise FileNotFoundError(
             f"There is nothing to measure on in '{root.name}': it needs coco.jsonl and "
@@ -151,10 +151,10 @@ def _entries(root: Path, pattern: str, key: str) -> list[dict[str, Any]]:
 
 
 def _captions_by_id(root: Path) -> dict[int, tuple[str, ...]]:
-    found: defaultdict[int, list[str]] = defaultdict(list)
+    captions: defaultdict[int, list[str]] = defaultdict(list)
     for one in _entries(root, "*captions*.json", "annotations"):
-        found[one["image_id"]].append(one["caption"])
-    return {number: _normalised(texts) for number, texts in found.items()}
+        captions[one["image_id"]].append(one["caption"])
+    return {number: _normalised(texts) for number, texts in captions.items()}
 
 
 def _pictures_by_id(root: Path) -> dict[int, Path]:

@@ -148,7 +148,7 @@ def with_denoiser(ours: PurifierPipeline, denoise: Defence) -> Defence:
 def _denoisers(compared: Path | None) -> dict[str, Defence]:
     """Those of DENOISERS that are here: DiffPure's recipe (Gaussian noise is added, then taken
     away, and no attack was ever seen), and one step of regression on adversarial pairs."""
-    found: dict[str, Defence] = {}
+    denoisers: dict[str, Defence] = {}
     for name, folder in DENOISERS.items():
         if compared is not None and (compared / folder / "model_index.json").is_file():
             pipeline = PurifierPipeline.from_pretrained(compared / folder)
@@ -157,8 +157,8 @@ def _denoisers(compared: Path | None) -> dict[str, Defence]:
                 if name == "unsupervised"
                 else {}
             )
-            found[name] = partial(pipeline.purify, **noise)
-    return found
+            denoisers[name] = partial(pipeline.purify, **noise)
+    return denoisers
 
 
 def jpeg(pixels: Tensor, quality: int = 75) -> Tensor:

@@ -205,17 +205,17 @@ def gather(
         re.compile(match)
         repository = find_mirror(mirror.absolute().parent, repo)
         commit = repository.head()
-        known = read_table(table)
-    found, left_out = gathering.find_candidates(
-        repository, commit, known, most=most, under=under, match=match
+        pictures = read_table(table)
+    candidates, left_out = gathering.find_candidates(
+        repository, commit, pictures, most=most, under=under, match=match
     )
     out.mkdir(parents=True, exist_ok=True)
     stem = out / repo.replace("/", "+")
-    gathering.draw_sheet(found).save(f"{stem}.png")
-    gathering.write_draft(found, repo, commit, Path(f"{stem}.csv"))
+    gathering.draw_sheet(candidates).save(f"{stem}.png")
+    gathering.write_draft(candidates, repo, commit, Path(f"{stem}.csv"))
     for reason, number in left_out.most_common():
         typer.echo(f"{number:,} left out: {reason}.")
-    typer.echo(f"{len(found):,} candidates. Look at {stem}.png, then complete {stem}.csv.")
+    typer.echo(f"{len(candidates):,} candidates. Look at {stem}.png, then complete {stem}.csv.")
 
 
 @data.command()

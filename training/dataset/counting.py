@@ -102,18 +102,18 @@ def survey(pictures: Sequence[Picture], originals: Path | None, cache: Path) -> 
     no pictures.
     """
     sets: dict[str, Counter[str]] = defaultdict(Counter)
-    asked: dict[str, list[Picture]] = defaultdict(list)
+    of_set: dict[str, list[Picture]] = defaultdict(list)
     for p in sorted(pictures, key=lambda p: p.sha256):
         sets[p.set][f"{p.split} {p.label}"] += 1
         if (
             p.split in USED
-            and len(asked[p.set]) < MAX_ASKED
+            and len(of_set[p.set]) < MAX_ASKED
             and (originals is None or place(originals, p).is_file())
         ):
-            asked[p.set].append(p)
+            of_set[p.set].append(p)
     hints = {
         name: _hints(rows, originals, cache)
-        for name, rows in tqdm(sorted(asked.items()), unit="set")
+        for name, rows in tqdm(sorted(of_set.items()), unit="set")
     }
     counts = {name: dict(sorted(counted.items())) for name, counted in sorted(sets.items())}
     return {
@@ -127,25 +127,25 @@ def survey(pictures: Sequence[Picture], originals: Path | None, cache: Path) -> 
 def _hints(rows: Sequence[Picture], originals: Path | None, cache: Path) -> dict[str, Any]:
     labels = np.array([p.label == "fake" for p in rows])
     owners = np.array([p.owner for p in rows])
-    found: dict[str, Any] = {"pictures": len(rows), "owners": len(set(owners))}
+    hints: dict[str, Any] = {"pictures": len(rows), "owners": len(set(owners))}
     if min(len(set(owners[labels])), len(set(owners[~labels]))) < FOLDS:
-        return found | {"too few owners": True}
-    found["size"] = _auc(
+        return hints | {"too few owners": True}
+    hints["size"] = _auc(
         np.array([[p.width, p.height, p.width / p.height] for p in rows]), labels, owners
     )
-    found["format"] = _auc(
+    hints["format"] = _auc(
         np.array([[p.format == name for name in FORMATS] for p in rows]), labels, owners
     )
     if originals:
         files = [place(originals, p) for p in rows]
-        found["quality"] = _auc(np.array(list(map(_quality, files, rows))), labels, owners)
+        hints["quality"] = _auc(np.array(list(map(_quality, files, rows))), labels, owners)
         cache.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(2) as pool:
             thumbnails = list(pool.map(lambda file: _thumbnail(file, cache), files))
         there = np.array([thumbnail is not None for thumbnail in thumbnails])
         pixels = np.stack([thumbnail for thumbnail in thumbnails if thumbnail is not None])
-        found["thumbnail"] = _auc(pixels, labels[there], owners[there], linear=True)
-    return found
+        hints["thumbnail"] = _auc(pixels, labels[there], owners[there], linear=True)
+    return hints
 
 
 def _auc(
@@ -185,16 +185,16 @@ def _auc(
 
 def _thumbnail(file: Path, cache: Path) -> np.ndarray | None:
     """uint8 [THUMBNAIL_SIDE ** 2 * 3], made once; None for what does not decode."""
-    kept = cache / f"{file.stem}.png"
+    path = cache / f"{file.stem}.png"
     with suppress(OSError, ValueError):
-        if not kept.exists():
+        if not path.exists():
             with Image.open(file) as picture:
                 picture.draft("RGB", (4 * THUMBNAIL_SIDE, 4 * THUMBNAIL_SIDE))
                 upright = ImageOps.exif_transpose(picture).convert("RGB")
                 small = upright.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
-            small.save(kept.with_suffix(".part"), "PNG")
-            kept.with_suffix(".part").replace(kept)
-        with Image.open(kept) as small:
+            small.save(path.with_suffix(".part"), "PNG")
+            path.with_suffix(".part").replace(path)
+        with Image.open(path) as small:
             return np.asarray(small, np.uint8).reshape(-1)
     return None
 

@@ -200,8 +200,8 @@ def _beside(rows: list[Row], real_of: Callable[[str], str]) -> list[Row]:
     lent = {real_of(series) for series in lacking} - {
         row.set for row in tested if row.label == "fake"
     }
-    kept = [row for row in rows if not (row.split == "test" and row.set in lent)]
-    return sorted([*kept, *added], key=lambda row: (row.set, row.path))
+    own = [row for row in rows if not (row.split == "test" and row.set in lent)]
+    return sorted([*own, *added], key=lambda row: (row.set, row.path))
 
 
 def _lot(name: str) -> float:

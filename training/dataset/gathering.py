@@ -127,9 +127,9 @@ def find_candidates(
     left_out: Counter[str] = Counter()
     files, hashes = {p.sha256 for p in known}, as_bits([p.phash for p in known if p.phash])
     added = repository.added(commit)
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     for entry in _order(repository.tree(commit, sizes=True).values(), under, match):
-        if len(found) == most:
+        if len(candidates) == most:
             break
         data = repository.read(entry.oid)
         looked = (
@@ -144,8 +144,8 @@ def find_candidates(
             continue
         files.add(looked.sha256)
         hashes = np.append(hashes, as_bits([looked.phash]))
-        found.append(looked)
-    return found, left_out
+        candidates.append(looked)
+    return candidates, left_out
 
 
 def _order(files: Iterable[Entry], under: str, match: str) -> Iterator[Entry]:

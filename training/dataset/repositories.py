@@ -87,16 +87,16 @@ class Repository:
         )
         if done.returncode:
             raise CommitMoved(commit)
-        found = {}
+        entries = {}
         # mode, kind and object, with -l the size, and after a tab the path
         for line in done.stdout.split(b"\0")[:-1]:
             about, _, name = line.partition(b"\t")
             mode, _, oid, *size = about.decode().split()
             path = name.decode("utf-8", "surrogateescape")
-            found[path] = Entry(
+            entries[path] = Entry(
                 path, mode, oid, int(size[0]) if size and size[0].isdigit() else None
             )
-        return found
+        return entries
 
     def head(self) -> str:
         """The newest commit. Raises RepositoryGone where there is none."""
@@ -180,7 +180,7 @@ class Repository:
     ) -> subprocess.CompletedProcess[bytes]:
         """room: bytes that it may write to any one file. patience: seconds, after which it is ended
         and has failed."""
-        given = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         command = [
             "sh",
             "-c",
@@ -188,12 +188,14 @@ class Repository:
             str(-(-room // 512)),
             "git",
             "--no-pager",
-            *given,
+            *settings,
         ]
         command += ["--git-dir=.", "--literal-pathspecs", *arguments]
         fetches = self.distant and arguments[0] in ("fetch", "ls-remote")
-        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment = kept | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": "https" if fetches else "none"}
+        inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = (
+            inherited | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": "https" if fetches else "none"}
+        )
         try:
             return subprocess.run(
                 command,

@@ -118,14 +118,14 @@ def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Pic
     """New pictures with their split: drawn for owners that `known` lacks; the owner's own where it
     is known."""
     before = {owner: {p.split for p in rows} for owner, rows in by_owner(known)}
-    drawn: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for owner, rows in by_owner(known):
         if any(p.set in DRAWN for p in rows):
-            n, testing = drawn[kind_of(rows)]
-            drawn[kind_of(rows)] = n + 1, testing + ("test" in before[owner])
+            n, testing = counts[kind_of(rows)]
+            counts[kind_of(rows)] = n + 1, testing + ("test" in before[owner])
     new = list(pictures)
     tested = draw(
-        {owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before}, drawn
+        {owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before}, counts
     )
 
     def split(owner: str) -> str:
@@ -218,15 +218,15 @@ def choose(
     if sample:
         rows = _sample(rows)
     if sites:
-        drawn = set(sorted({p.owner for p in rows}, key=_lot)[:sites])
-        rows = [p for p in rows if p.owner in drawn]
+        owners = set(sorted({p.owner for p in rows}, key=_lot)[:sites])
+        rows = [p for p in rows if p.owner in owners]
     return rows
 
 
 def _sample(pictures: Iterable[Picture]) -> list[Picture]:
     """As many real as generated photographs of the test sets, with clear licences, few of each
     owner."""
-    drawn: list[Picture] = []
+    sample: list[Picture] = []
     of_owner: Counter[str] = Counter()
     of_label: Counter[str] = Counter()
     for p in sorted(pictures, key=lambda p: _lot(p.sha256)):
@@ -237,8 +237,8 @@ def _sample(pictures: Iterable[Picture]) -> list[Picture]:
         ):
             of_owner[p.owner] += 1
             of_label[p.label] += 1
-            drawn.append(p)
-    return drawn
+            sample.append(p)
+    return sample
 
 
 def _lot(name: str) -> bytes:
@@ -263,22 +263,22 @@ def read_originals(
         BadTable: it is no table of the data set.
         BadManifest: none of its originals are in the folder.
     """
-    found = {file.stem: file.relative_to(folder).as_posix() for file in Path(folder).glob("??/*.*")}
+    files = {file.stem: file.relative_to(folder).as_posix() for file in Path(folder).glob("??/*.*")}
     cells: dict[tuple[str, str, str], list[Picture]] = defaultdict(list)
     for picture in read_table(table):
-        if picture.split == split and _is_of_one_class(picture) and picture.sha256 in found:
+        if picture.split == split and _is_of_one_class(picture) and picture.sha256 in files:
             cells[_source(picture), picture.label, picture.kind].append(picture)
     if not cells:
         raise BadManifest(
             f"None of the originals of the split {split!r} are in {folder}: collect them first."
         )
     most = {True: broad, False: each}
-    kept = [
+    pictures = [
         p
         for _, rows in sorted(cells.items())
         for p in sorted(rows, key=lambda p: p.sha256)[: most[rows[0].set == "broad"]]
     ]
-    return [_record(p, found[p.sha256]) for p in kept]
+    return [_record(p, files[p.sha256]) for p in pictures]
 
 
 def _is_of_one_class(picture: Picture) -> bool:

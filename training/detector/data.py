@@ -292,14 +292,18 @@ def check_training(records: Sequence[Record], *, folds: int) -> None:
             )
     for name in sorted({r.set for r in records}):
         inside = [r for r in records if r.set == name]
-        judged = [
+        folds_with_both = [
             f
             for f in set(fold_of.values())
             if len({r.label for r in inside if fold_of[r.group] == f}) == 2
         ]
         folds_of_it = len({fold_of[r.group] for r in inside})
-        if lacking := folds_of_it - len(judged):
-            end = "the mean is over the others" if judged else "nothing held out is measured of it"
+        if lacking := folds_of_it - len(folds_with_both):
+            end = (
+                "the mean is over the others"
+                if folds_with_both
+                else "nothing held out is measured of it"
+            )
             say(
                 f"Set {name}: no AUC in {lacking} of its {folds_of_it} folds, which lack a class; "
                 f"{end}."
@@ -313,6 +317,6 @@ def training_records(manifest: str | Path, root: str | Path) -> list[Record]:
     Raises:
         BadManifest: nothing can be learned from them.
     """
-    wanted = [r for r in read_manifest(manifest) if r.split == "train" and r.view != "crop"]
-    need_both(wanted, "The split 'train'")
-    return readable(wanted, root)
+    records = [r for r in read_manifest(manifest) if r.split == "train" and r.view != "crop"]
+    need_both(records, "The split 'train'")
+    return readable(records, root)

@@ -207,9 +207,9 @@ def score_split(detector: Detector, records: Sequence[Record], root: str | Path)
     verdicts = {}
     for path in tqdm(paths, desc="detect", unit="picture"):
         verdicts[path] = detector.score(load_image(Path(root) / path).pixels)
-    judged = [verdicts[record.path] for record in records]
+    own = [verdicts[record.path] for record in records]
     return Scores(
-        tuple(records), np.array([v.probability for v in judged]), tuple(v.band for v in judged)
+        tuple(records), np.array([v.probability for v in own]), tuple(v.band for v in own)
     )
 
 
@@ -267,11 +267,11 @@ def evaluate_detector(
 
     Files that cannot be read are left out, said, and counted.
     """
-    wanted = read_split(manifest, split)
-    records = readable(wanted, root, fault=detection_fault)
+    listed = read_split(manifest, split)
+    records = readable(listed, root, fault=detection_fault)
     need_both(records, f"What can be read of the split {split!r}")
     calibration = detector.config.calibration
     scores = score_split(detector, records, root)
     report = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
     about = {"model": detector.name, "revision": detector.config.revision, "split": split}
-    return about | {"files_left_out": len(wanted) - len(records)} | report, scores
+    return about | {"files_left_out": len(listed) - len(records)} | report, scores

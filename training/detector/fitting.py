@@ -373,17 +373,17 @@ def stability(
     Stability selection (Meinshausen and Buehlmann, 2010) with environments as the draws: the weight
     must keep its sign and its size. Each half sees one copy of a picture, drawn by lot.
     """
-    names, found = environments.unique(), []
+    names, weights_of_owners = environments.unique(), []
     for _ in range(halves):
         half = names[torch.randperm(len(names))[: len(names) // 2]]
         rows = torch.isin(environments, half).nonzero()[:, 0]
         probe = CausalHead(copies.shape[2], masked=False)
         probe.shift, probe.scale = head.shift, head.scale
         weight = None if sample_weight is None else sample_weight[rows]
-        seen = copies[torch.randint(len(copies), (len(rows),)), rows]
-        start_at_ridge(probe, seen[None], labels[rows], strength=strength, sample_weight=weight)
-        found.append(probe.verdict.weight[0].detach())
-    weights = torch.stack(found)
+        sample = copies[torch.randint(len(copies), (len(rows),)), rows]
+        start_at_ridge(probe, sample[None], labels[rows], strength=strength, sample_weight=weight)
+        weights_of_owners.append(probe.verdict.weight[0].detach())
+    weights = torch.stack(weights_of_owners)
     return weights.mean(0).abs() / weights.std(0).clamp_min(1e-9)
 
 

@@ -32,16 +32,18 @@ def fit_image_types(
         features: half [K, N, D], augmentations of each.
     """
     rows = np.array([i for i, r in enumerate(records) if r.kind != "photo" or r.set in LIKE])
-    kept, x = [records[i] for i in rows], features[:AUGMENTATIONS, rows]
-    other = torch.tensor([float(r.kind != "photo") for r in kept])
-    page = torch.tensor([float(r.kind not in DRAWINGS) for r in kept])
-    fold = _folds(kept)
+    chosen, x = [records[i] for i in rows], features[:AUGMENTATIONS, rows]
+    other = torch.tensor([float(r.kind != "photo") for r in chosen])
+    page = torch.tensor([float(r.kind not in DRAWINGS) for r in chosen])
+    fold = _folds(chosen)
     held_out = torch.zeros(x.shape[:2])
     for f in range(FOLDS):
-        seen = torch.from_numpy(fold != f)
-        probe = _probe(x[:, seen], other[seen])
-        held_out[:, ~seen] = torch.stack([probe(copy[~seen].float()).logit for copy in x]).detach()
-    threshold, report = _judge(kept, other.numpy(), held_out.numpy())
+        learned = torch.from_numpy(fold != f)
+        probe = _probe(x[:, learned], other[learned])
+        held_out[:, ~learned] = torch.stack(
+            [probe(copy[~learned].float()).logit for copy in x]
+        ).detach()
+    threshold, report = _judge(chosen, other.numpy(), held_out.numpy())
     head = ImageTypeClassifier(x.shape[2])
     first, second = _probe(x, other), _probe(x[:, other == 1], page[other == 1])
     with torch.no_grad():

@@ -199,7 +199,7 @@ def fit(
     # 1. Pictures: one fold of owners is held out
     tower = load_tower(backbone, dtype=torch.float32)
     learned = PackedPictures(packed, size=tower.image_size, augmented=True)
-    judged = PackedPictures(packed, size=tower.image_size, augmented=False)
+    plain = PackedPictures(packed, size=tower.image_size, augmented=False)
     fold_of = assign_folds(learned.records, folds=run.held)
     held = np.array([fold_of[record.group] == 0 for record in learned.records])
     rows, held_rows = np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
@@ -218,8 +218,8 @@ def fit(
         sum(part_widths(recipe.parts, tower))
     )
     with torch.no_grad():
-        seen = [_embedded(next(batches)[0], tower, recipe, device) for _ in range(4)]
-    head.standardise_by(torch.cat(seen).cpu())
+        embeddings = [_embedded(next(batches)[0], tower, recipe, device) for _ in range(4)]
+    head.standardise_by(torch.cat(embeddings).cpu())
     head.to(device).train()
     update = [p for p in tower.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -237,13 +237,13 @@ def fit(
     }
     settings |= {"learned": len(rows), "held out": len(held_rows)}
     report = _read_report(out, settings)
-    found: list[dict[str, float]] = report["checkpoints"]
+    checkpoints: list[dict[str, float]] = report["checkpoints"]
     step = resume(out, *state, device=device) if report["minutes"] else 0
     progress = _progress(run, step, report["minutes"])
-    best = max((one["like"] for one in found), default=-1.0)
+    best = max((one["like"] for one in checkpoints), default=-1.0)
 
     # 4. Steps, until the time is over
-    began = kept = time.monotonic() - 60 * report["minutes"]
+    began = saved_at = time.monotonic() - 60 * report["minutes"]
     with tqdm(total=100, desc="lora", unit="%") as bar:
         while progress < 1:
             for group, rate in zip(optimiser.param_groups, schedule, strict=True):
@@ -261,19 +261,19 @@ def fit(
             minutes = (time.monotonic() - began) / 60
             progress = _progress(run, step, minutes)
             bar.update(int(100 * min(progress, 1)) - bar.n)
-            due = progress * CHECKPOINTS >= len(found) + 1
+            due = progress * CHECKPOINTS >= len(checkpoints) + 1
             if due:
                 head.tau.fill_(tau)
-                auc = judge(judged, held_rows, tower, head, recipe, device)
-                found.append({"step": step, "loss": float(loss.detach()), **auc})
+                auc = judge(plain, held_rows, tower, head, recipe, device)
+                checkpoints.append({"step": step, "loss": float(loss.detach()), **auc})
                 if auc["like"] > best:
                     best = auc["like"]
                     save_tower(tower, backbone, out / "tower")
                 head.train()
-            if due or time.monotonic() - kept > KEPT:
-                kept = time.monotonic()
+            if due or time.monotonic() - saved_at > KEPT:
+                saved_at = time.monotonic()
                 save_checkpoint(out, step, *state)
-                report = settings | {"minutes": minutes, "checkpoints": found}
+                report = settings | {"minutes": minutes, "checkpoints": checkpoints}
                 (out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
     return report
 
@@ -389,7 +389,7 @@ def _config(tower: Tower, backbone: str) -> dict[str, Any]:
         from open_clip import get_model_config
 
         config = get_model_config(backbone.partition("/")[0])
-    kept = {
+    shape = {
         name: config[name] for name in ("embed_dim", "quick_gelu", "vision_cfg") if name in config
     }
-    return kept | {"mean": tower.mean.flatten().tolist(), "std": tower.std.flatten().tolist()}
+    return shape | {"mean": tower.mean.flatten().tolist(), "std": tower.std.flatten().tolist()}

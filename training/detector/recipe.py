@@ -294,7 +294,7 @@ def train_detector(
     data = problem(records, features, recipe)
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep, device=device)
-    judged, quality = raw, features.compression
+    logits_of_pictures, quality = raw, features.compression
     problems: dict[ViewType, Problem] = {"whole": data}
     if recipe.windows:
         seen = compute_windows(records, root, windows=recipe.windows, **computed)
@@ -303,16 +303,16 @@ def train_detector(
             problems["window"], recipe.head, keep=keep / "window", device=device
         )[0]
         rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
-        judged = seen.together(raw[rows], logits, share=recipe.share)[None]
+        logits_of_pictures = seen.together(raw[rows], logits, share=recipe.share)[None]
         quality = features.compression[rows][None]
-    calibration, bounds = calibrate(records, judged, data.weight.numpy(), quality)
+    calibration, bounds = calibrate(records, logits_of_pictures, data.weight.numpy(), quality)
     tower = load_tower(backbone)
     heads: dict[ViewType, CausalHead] = {}
-    known = Detector.from_pretrained(recipe.start).heads if recipe.start else {}
+    starts = Detector.from_pretrained(recipe.start).heads if recipe.start else {}
     for kind, its in problems.items():
         windows = recipe.windows if kind == "window" else 0
         usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
-        heads[kind] = fit(its, recipe.head, neutral=usual, start=known.get(kind), device=device)
+        heads[kind] = fit(its, recipe.head, neutral=usual, start=starts.get(kind), device=device)
     config = DetectorConfig(
         backbone=backbone,
         parts=recipe.parts,
@@ -337,7 +337,9 @@ def train_detector(
     detector.save_pretrained(out)
     widths = dict(zip(recipe.parts, part_widths(recipe.parts, tower), strict=True))
     report = {
-        "validation": validation_report(records, raw, judged, quality, data.fold, config)
+        "validation": validation_report(
+            records, raw, logits_of_pictures, quality, data.fold, config
+        )
         | {"bands": bounds},
         "masks": {
             kind: mask_report(heads[kind], its.features[0], its.labels, widths)

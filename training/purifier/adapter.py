@@ -140,8 +140,8 @@ def divergence(
         prompts += [rng.choice(own or pool), rng.choice(pool), CAPTION_PROMPT]
     with torch.no_grad():
         expected = model.logits(wanted[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
-    found = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
-    return nn.functional.kl_div(found, expected, reduction="batchmean")
+    log_odds = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
+    return nn.functional.kl_div(log_odds, expected, reduction="batchmean")
 
 
 def train_encoder(
@@ -177,12 +177,15 @@ def train_encoder(
     model, denoiser = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
     model.to(device)
     denoiser.to(device)  # type: ignore[attr-defined]
-    sources, drawn = training_sources(data, forensics), PairsConfig(**chosen.get("pairs", {}))
+    sources, pairs_config = (
+        training_sources(data, forensics),
+        PairsConfig(**chosen.get("pairs", {})),
+    )
     if batches <= config.held:
         raise ValueError(
             f"More than {config.held} batches of pairs are needed: so many are held out."
         )
-    maker = make_missing(sources, drawn, pairs, tower=model.tower, batches=batches)
+    maker = make_missing(sources, pairs_config, pairs, tower=model.tower, batches=batches)
     begin = LoraEncoder.from_pretrained(start) if start else None
     encoder = fit_encoder(
         model, denoiser, maker, pairs, question_pool(data), cache / out.name, config, start=begin
@@ -224,14 +227,14 @@ def fit_encoder(
 
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
-        wanted, pixels, asked = _batch(
+        wanted, pixels, questions = _batch(
             maker, pair_files(pairs)[config.held :], step, distance, rng, config
         )
         seen = distance(_purified(purifier, pixels, tower, rng, config), tower=tower)
         left = distance.left(seen, wanted)
-        said = divergence(model, seen[0], wanted[0], asked, pool, rng)
-        loss = (left * left.new_tensor(WEIGHTS)).sum() + config.said * said
-        return loss, {"shift left": left[0].item(), "divergence": said.item()}
+        kl = divergence(model, seen[0], wanted[0], questions, pool, rng)
+        loss = (left * left.new_tensor(WEIGHTS)).sum() + config.said * kl
+        return loss, {"shift left": left[0].item(), "divergence": kl.item()}
 
     learn(
         out,
@@ -251,8 +254,8 @@ def fit_encoder(
             len(load_pairs(file).clean) for file in pair_files(pairs)[config.held :]
         )
     }
-    found = _measure(model, encoder.applied_to(model), purifier, held)
-    return replace(encoder, facts=encoder.facts | counts | found)
+    measures = _measure(model, encoder.applied_to(model), purifier, held)
+    return replace(encoder, facts=encoder.facts | counts | measures)
 
 
 @torch.no_grad()
@@ -264,8 +267,8 @@ def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -
     Args:
         clean, moved: visual tokens of the picture and of the attacked one, [N, V, D].
     """
-    found = [list(own) for own in asked]
-    for i, own in enumerate(found):
+    questions = [list(own) for own in asked]
+    for i, own in enumerate(questions):
         if own:
             rows = [i] * len(own)
             p, q = (
@@ -274,8 +277,8 @@ def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -
             )
             most, which = (p.exp() * (p - q)).sum(-1).max(0)
             if most > MOVED:
-                found[i] = [own[int(which)]]
-    return found
+                questions[i] = [own[int(which)]]
+    return questions
 
 
 @torch.no_grad()
@@ -356,10 +359,10 @@ def _optimizer(tower: Tower, config: AdapterConfig) -> torch.optim.Optimizer:
 
 def _tensors(tower: Tower) -> dict[str, Tensor]:
     """The LoRA encoder's tensors, by its names."""
-    found = {}
+    tensors = {}
     for name, value in _learned(tower):
-        found[_kept_name(name)] = value.detach().half().float()  # as it will be written
-    return found
+        tensors[_kept_name(name)] = value.detach().half().float()  # as it will be written
+    return tensors
 
 
 def _kept_name(name: str) -> str:
@@ -407,10 +410,10 @@ def _measure(
             same, surprise = [], []
             for one in held:
                 visual = speaker.see(_forced(purifier, getattr(one, which), speaker.tower))
-                given = speaker.answer_seen(visual, one.prompts)
+                answers = speaker.answer_seen(visual, one.prompts)
                 same += [
                     float(answer.text == text)
-                    for answer, text in zip(given, one.texts, strict=True)
+                    for answer, text in zip(answers, one.texts, strict=True)
                 ]
                 surprise += (-speaker.score(visual, one.prompts, one.texts)).tolist()
             report[kind] |= {name: round(sum(same) / len(same), 4)}

@@ -83,8 +83,8 @@ def fit_attack_detector(
         that was set on them): of `clean` ones, of all `attacked` ones, and of those of each attack;
         and the shares that `find_unseen` returns.
     """
-    known = _measure(pipeline, pairs, sources, seed)
-    return *fit_to(*known, seed=seed), find_unseen(*known, seed=seed)
+    evidence = _measure(pipeline, pairs, sources, seed)
+    return *fit_to(*evidence, seed=seed), find_unseen(*evidence, seed=seed)
 
 
 def fit_to(
@@ -106,8 +106,8 @@ def fit_to(
     shares = cross_val_predict(
         model, evidence, attacked, groups=groups, cv=folds, method="predict_proba"
     )[:, 1]
-    held = logit(shares.astype(np.float64).clip(1e-9, 1 - 1e-9))
-    threshold = float(np.quantile(held[~attacked], 1 - FALSE_ALARMS))
+    held_out_logits = logit(shares.astype(np.float64).clip(1e-9, 1 - 1e-9))
+    threshold = float(np.quantile(held_out_logits[~attacked], 1 - FALSE_ALARMS))
     scaler, network = (step for _, step in model.fit(evidence, attacked).steps)
     (first, last), (shift, (bias,)) = network.coefs_, network.intercepts_
     detector = AttackDetector(
@@ -117,7 +117,7 @@ def fit_to(
         weight=_plain([*last[:, 0], bias - threshold]),
         false_alarms=FALSE_ALARMS,
     )
-    opens = held > threshold
+    opens = held_out_logits > threshold
     shares = {CLEAN: float(opens[~attacked].mean()), "attacked": float(opens[attacked].mean())}
     return detector, shares | {
         str(kind): float(opens[kinds == kind].mean()) for kind in np.unique(kinds[attacked])

@@ -32,7 +32,7 @@ def write_card(
     out: Path, pipeline: PurifierPipeline, pairs: Path, config: Mapping[str, Any]
 ) -> None:
     """Writes out/README.md from the pairs' own records. config: of DenoiserConfig."""
-    drawn = _drawn(pairs, skip=config["held"])
+    attacks = _drawn(pairs, skip=config["held"])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
     planned = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
     (out / "README.md").write_text(
@@ -40,14 +40,14 @@ def write_card(
             "purifier",
             parameters=parameters,
             fold=pipeline.config["fold"],
-            pictures=sum((n for _, n in drawn)),
+            pictures=sum((n for _, n in attacks)),
             steps=config["stop_after"] or config["steps"],
             planned=planned,
             batch=config["batch"],
             guided=config["guided"],
             guide_from=config["guide_from"],
-            attacks=_counts(drawn, "attack"),
-            objectives=_counts(drawn, "objective"),
+            attacks=_counts(attacks, "attack"),
+            objectives=_counts(attacks, "objective"),
         )
     )
 
@@ -78,7 +78,7 @@ def write_detector_section(
     Args:
         found, unseen: what fit_attack_detector returns. pairs: the folders that it was fitted on.
     """
-    drawn, shares = (
+    attacks, shares = (
         [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= LEAST],
         dict(found),
     )
@@ -94,9 +94,9 @@ def write_detector_section(
         attacked=attacked,
         clean=clean,
         statistics=STATISTICS,
-        pictures=sum((n for _, n in drawn)),
-        attacks=_counts(drawn, "attack"),
-        objectives=_counts(drawn, "objective"),
+        pictures=sum((n for _, n in attacks)),
+        attacks=_counts(attacks, "attack"),
+        objectives=_counts(attacks, "objective"),
         by_attack=by_attack,
     )
     _put(folder / "README.md", DETECTOR, section)
@@ -158,13 +158,13 @@ def _put(card: Path, heading: str, section: str) -> None:
 
 def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]:
     """What was drawn for each batch, and how many pictures it has."""
-    drawn = []
+    rows = []
     for path in pair_files(pairs)[skip:]:
         with safe_open(path, "pt") as file:
-            drawn.append(
+            rows.append(
                 (json.loads(file.metadata()["drawn"]), file.get_slice("clean").get_shape()[0])
             )
-    return drawn
+    return rows
 
 
 def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
@@ -245,10 +245,10 @@ def _answer_table(rows: dict[str, Any]) -> str:
 
 
 def _sure_words(rows: dict[str, Any]) -> str:
-    said = []
+    phrases = []
     for name, row in rows.items():
         right = (
             "none was right" if row["accuracy"] is None else f"{row['accuracy']:.0%} of those right"
         )
-        said.append(f"{name}: sure of {row['share']:.0%} of the answers, {right}")
-    return "; ".join(said)
+        phrases.append(f"{name}: sure of {row['share']:.0%} of the answers, {right}")
+    return "; ".join(phrases)

@@ -150,10 +150,10 @@ def refit_attack_detector(
             chosen.get("batches", batches),
         )
         make_missing(sources, PairsConfig(**config), folders[-1], tower=tower, batches=count)
-    detector, found, unseen = fit_attack_detector(pipeline, folders, sources)
+    detector, shares, unseen = fit_attack_detector(pipeline, folders, sources)
     pipeline.register_to_config(attack_detector=asdict(detector))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)
-    write_detector_section(folder, found, unseen, folders)
+    write_detector_section(folder, shares, unseen, folders)
     return pipeline
 
 
@@ -218,8 +218,8 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> En
     clean, moved = torch.stack(crops, 1)  # (N, 3, h, w) each
     scale = 0.5 + 0.75 * uniform()
     scale = scale * (uniform() >= config.clean)
-    drawn = torch.randn(clean.shape, generator=generator).to(clean)
-    noise = drawn * config.noise / LEVELS * uniform()
+    normal = torch.randn(clean.shape, generator=generator).to(clean)
+    noise = normal * config.noise / LEVELS * uniform()
     noise = noise * (uniform() < config.noisy)
     t = draw_times(config.batch, generator).to(clean)
     if config.kind == "regression":
@@ -353,16 +353,23 @@ def refine_purifier(
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "refine")}
     config, model = RefiningConfig(**chosen["refine"]), EmbeddedVLM.from_pretrained().to(device)
-    drawn = replace(PairsConfig(**chosen["pairs"]), layers=model.config.layers)
+    pairs_config = replace(PairsConfig(**chosen["pairs"]), layers=model.config.layers)
     pipeline: Any = PurifierPipeline.from_pretrained(folder)
     pipeline.to(device)
     maker = PairMaker(
-        sources, drawn, tower=model.tower, vlm=model, detector=if_there(Detector.from_pretrained)
+        sources,
+        pairs_config,
+        tower=model.tower,
+        vlm=model,
+        detector=if_there(Detector.from_pretrained),
     )
     refine(pipeline, model, maker, pool, cache / f"{folder.name}-refined", config)
     pipeline.save_pretrained(folder)
     write_refined_section(
-        folder, pictures=config.steps * drawn.batch, clean=config.clean, steps=drawn.steps
+        folder,
+        pictures=config.steps * pairs_config.batch,
+        clean=config.clean,
+        steps=pairs_config.steps,
     )
     return refit_attack_detector(
         sources,
@@ -417,14 +424,12 @@ def refine(
             wanted = distance.of(*pairs.clean_seen)
         seen = distance(estimate)
         left = distance.left(seen, wanted)
-        said = divergence(model, seen[0], wanted[0], pairs.asked, pool, rng)
-        loss = (
-            config.pixels * error + config.left * (left + LEAST).sqrt().sum() + config.said * said
-        )
+        kl = divergence(model, seen[0], wanted[0], pairs.asked, pool, rng)
+        loss = config.pixels * error + config.left * (left + LEAST).sqrt().sum() + config.said * kl
         return loss, {
             "error": error.item(),
             "shift left": left[0].item(),
-            "divergence": said.item(),
+            "divergence": kl.item(),
         }
 
     learn(

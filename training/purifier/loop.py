@@ -46,8 +46,8 @@ def learn(
     logged: dict[str, list[float]] = defaultdict(list)
     for step in range(resume(folder, model, average, optimizer, device=device), steps):
         with precision(device):
-            loss, said = loss_at(step)
-        for name, value in said.items():
+            loss, terms = loss_at(step)
+        for name, value in terms.items():
             logged[name].append(value)
         for group in optimizer.param_groups:
             group["lr"] = group.get("share", 1.0) * rate(step)
@@ -59,8 +59,8 @@ def learn(
         if (step + 1) % check == 0 or step + 1 == steps:
             means = {name: fmean(values) for name, values in logged.items()}
             with averaged(model, average):
-                found = measure()
-            log_row(folder, {"step": step + 1, **means, **found})
+                measures = measure()
+            log_row(folder, {"step": step + 1, **means, **measures})
             save_checkpoint(folder, step + 1, model, average, optimizer)
             logged.clear()
     average.copy_to(model.parameters())
@@ -113,7 +113,7 @@ def resume(folder: Path, *kept: Any, device: torch.device | str = "cpu") -> int:
     path = folder / "checkpoint.pt"
     if not path.is_file():
         return 0
-    found = torch.load(path, weights_only=True, map_location=device)
-    for one, state in zip(kept, found["parts"], strict=True):
+    checkpoint = torch.load(path, weights_only=True, map_location=device)
+    for one, state in zip(kept, checkpoint["parts"], strict=True):
         one.load_state_dict(state)
-    return int(found["done"])
+    return int(checkpoint["done"])

@@ -156,8 +156,8 @@ class PairMaker:
             ]
         moved = torch.stack([_bytes(x) for x in states])
         kind = "pgd, l2" if attack.norm == "l2" else attack.name
-        drawn = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
-        return Pairs(_bytes(clean), moved, kind, eps, _questions(chosen), seen[0], seen[1]), drawn
+        facts = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
+        return Pairs(_bytes(clean), moved, kind, eps, _questions(chosen), seen[0], seen[1]), facts
 
     @property
     def device(self) -> torch.device:
@@ -201,11 +201,11 @@ class PairMaker:
     ) -> Objective:
         """Of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
         if name == "answer" and self.vlm:
-            asked = [rng.choice(s.asked) for s in chosen]
+            questions = [rng.choice(s.asked) for s in chosen]
             # not people's answers: of a crop, perhaps mirrored, they may be wrong
             with torch.no_grad():
-                said = self.vlm.answer_seen(self.vlm.see(clean), asked)
-            return change_answer(self.vlm, asked, [answer.text for answer in said])
+                answers = self.vlm.answer_seen(self.vlm.see(clean), questions)
+            return change_answer(self.vlm, questions, [answer.text for answer in answers])
         if name == "detector" and self.detector:
             return FlipVerdict(self.detector, clean)
         if name == "layers":
@@ -234,8 +234,8 @@ def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
 def load_pairs(path: Path) -> Pairs:
     """One batch that save_pairs wrote."""
     with safe_open(path, "pt") as file:
-        kept = file.metadata()
-        drawn, asked = json.loads(kept["drawn"]), json.loads(kept.get("asked", "[]"))
+        metadata = file.metadata()
+        facts, questions = json.loads(metadata["drawn"]), json.loads(metadata.get("asked", "[]"))
         get = file.get_tensor
         seen = [
             (get(f"{n}_patches").float(), get(f"{n}_embedding").float()) for n in ("clean", "moved")
@@ -243,9 +243,9 @@ def load_pairs(path: Path) -> Pairs:
         return Pairs(
             get("clean"),
             get("moved"),
-            drawn["attack"],
-            float(drawn["eps"]),
-            asked,
+            facts["attack"],
+            float(facts["eps"]),
+            questions,
             seen[0],
             seen[1],
         )
@@ -371,5 +371,5 @@ def question_pool(root: Path, *, pictures: int = 300, seed: int = 0) -> list[str
     frequency, rng = class_frequency(known), random.Random(seed)
     able = [p for p in known if p.split == "train"]
     chosen = rng.sample(able, min(pictures, len(able)))
-    asked = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
-    return sorted(asked - {CAPTION_PROMPT})
+    questions = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
+    return sorted(questions - {CAPTION_PROMPT})

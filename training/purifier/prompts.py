@@ -116,8 +116,8 @@ def _measure(
 def _share(
     model: HubVLM, pixels: Tensor, questions: Sequence[str], expected: Sequence[str]
 ) -> float:
-    given = model.answer(pixels, questions)
-    return sum(a.text == text for a, text in zip(given, expected, strict=True)) / len(expected)
+    answers = model.answer(pixels, questions)
+    return sum(a.text == text for a, text in zip(answers, expected, strict=True)) / len(expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def _search(
 ) -> dict[str, Any]:
     """Searches on the first pictures and measures on the held-out ones."""
     split = len(clean) - min(config.held, len(clean) // 2)
-    found = search_text_prefix(
+    prefix = search_text_prefix(
         model,
         clean[:split],
         moved[:split],
@@ -236,9 +236,11 @@ def _search(
         phrases=config.phrases,
         seed=config.seed,
     )
-    held = measure_text_prefix(model, clean[split:], moved[split:], questions[split:], found.text)
-    facts = {"text": found.text, "tried": found.tried, "held pictures": len(questions) - split}
-    facts |= {"before": held.before, "after": held.moved, "clean": held.clean}
+    shares = measure_text_prefix(
+        model, clean[split:], moved[split:], questions[split:], prefix.text
+    )
+    facts = {"text": prefix.text, "tried": prefix.tried, "held pictures": len(questions) - split}
+    facts |= {"before": shares.before, "after": shares.moved, "clean": shares.clean}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(facts, indent=2) + "\n")
     return facts

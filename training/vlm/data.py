@@ -84,14 +84,14 @@ def load_pictures(root: Path) -> list[Picture]:
     Raises:
         FileNotFoundError: none of the sets is there.
     """
-    found = [name for name in SETS if (root / f"{name}.jsonl").is_file()]
-    if not found:
+    sets = [name for name in SETS if (root / f"{name}.jsonl").is_file()]
+    if not sets:
         raise FileNotFoundError(
             f"No data here: the folder needs one or more of {', '.join(SETS)} as NAME.jsonl."
         )
     return [
         _picture(json.loads(line), source, root)
-        for source in found
+        for source in sets
         for line in (root / f"{source}.jsonl").open()
     ]
 
@@ -173,8 +173,8 @@ def train_texts(
 def _view_questions(
     boxes: Sequence[Box], plan: View, frequency: Mapping[str, int], rng: random.Random
 ) -> list[Text]:
-    seen = view_boxes(boxes, plan.box, flip=plan.flip)
-    return box_questions(seen, frequency, rng) if seen else []
+    visible = view_boxes(boxes, plan.box, flip=plan.flip)
+    return box_questions(visible, frequency, rng) if visible else []
 
 
 def fixed_questions(
@@ -187,19 +187,19 @@ def fixed_questions(
 ) -> list[tuple[str, Text]]:
     """The fixed questions of a split, (picture's name, text): people's, and made ones without
     repeats."""
-    asked = []
+    questions = []
     for picture in pictures:
-        made: dict[str, Text] = {}
+        by_prompt: dict[str, Text] = {}
         if picture.boxes and picture.split == split:
             rng = random.Random(f"{seed}:{picture.name}")
             for _ in range(rounds):
                 for text in box_questions(picture.boxes, frequency, rng):
-                    made.setdefault(text.prompt, text)
-        asked += [(picture.name, text) for text in made.values()]
+                    by_prompt.setdefault(text.prompt, text)
+        questions += [(picture.name, text) for text in by_prompt.values()]
         for q in picture.questions:
             if q.split == split:
-                asked.append((picture.name, Text(q.question, q.answer, human_kind(q.question))))
-    return asked
+                questions.append((picture.name, Text(q.question, q.answer, human_kind(q.question))))
+    return questions
 
 
 def human_kind(question: str) -> str:

@@ -128,9 +128,9 @@ def packed_logits(
         position_ids=positions.to(device),
         use_cache=False,
     ).last_hidden_state
-    said = (packed.labels != -100).nonzero(as_tuple=True)
-    labels = packed.labels[said].to(device)
-    row, token = (index.to(device) for index in said)
+    places = (packed.labels != -100).nonzero(as_tuple=True)
+    labels = packed.labels[places].to(device)
+    row, token = (index.to(device) for index in places)
     return model.head(hidden[row, token + V]), labels, torch.tensor(weights, device=device)
 
 
@@ -142,11 +142,11 @@ def validate_vlm(
     would get right."""
     model.eval()
     frequency, rng = class_frequency(pictures), random.Random(0)
-    known = [(p, 0, train_texts(p, 0, frequency, rng, splits=("val",))) for p in pictures]
-    known = [row for row in known if row[2]]
+    examples = [(p, 0, train_texts(p, 0, frequency, rng, splits=("val",))) for p in pictures]
+    examples = [row for row in examples if row[2]]
     hits: dict[str, list[float]] = {}
-    for start in range(0, len(known), config.batch):
-        rows = known[start : start + config.batch]
+    for start in range(0, len(examples), config.batch):
+        rows = examples[start : start + config.batch]
         logits, labels, _ = packed_logits(model, rows, features, config)
         losses = F.cross_entropy(logits.float(), labels, reduction="none").tolist()
         right = (logits.argmax(-1) == labels).tolist()
@@ -182,8 +182,8 @@ def batches(pictures: Sequence[Picture], size: int, rng: random.Random) -> Itera
 
 def _count_words(picture: Picture) -> float:
     """About how many words there are to learn from a picture at a time."""
-    asked = sum(len(q.question.split()) + 3 for q in picture.questions)
-    return 15 * len(picture.captions) + asked + 80 * bool(picture.boxes)
+    words_of_questions = sum(len(q.question.split()) + 3 for q in picture.questions)
+    return 15 * len(picture.captions) + words_of_questions + 80 * bool(picture.boxes)
 
 
 def train_vlm(
@@ -240,8 +240,8 @@ def build_model(
         )
         vocabulary = Vocabulary(pruned)
         theirs = json.loads((warm_start / "config.json").read_text())
-        kept = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
-        language = {"model_type": "bert", "is_decoder": True, **{k: theirs[k] for k in kept}}
+        names = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
+        language = {"model_type": "bert", "is_decoder": True, **{k: theirs[k] for k in names}}
         # no dropout on attention weights: with it PyTorch leaves its fused attention, at twice the
         # cost here
         language |= {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": 0.0}
@@ -328,8 +328,8 @@ def fit_vlm(
             average.step(model.parameters())
             total += loss.item()
         with averaged(model, average):
-            found = validate_vlm(model, pictures, features, config)
-        log_row(folder, {"epoch": epoch, "loss": total / steps} | found)
+            measures = validate_vlm(model, pictures, features, config)
+        log_row(folder, {"epoch": epoch, "loss": total / steps} | measures)
         save_checkpoint(folder, epoch + 1, model, average, optimizer, scheduler)
     average.copy_to(model.parameters())
     model.eval()

@@ -70,18 +70,18 @@ def view_boxes(
     doubt (cut by half)."""
     left, top, right, bottom = view
     width, height = right - left, bottom - top
-    seen = []
+    visible = []
     for box in boxes:
         x0, x1 = (min(max((x - left) / width, 0.0), 1.0) for x in (box.left, box.right))
         y0, y1 = (min(max((y - top) / height, 0.0), 1.0) for y in (box.top, box.bottom))
-        kept = (x1 - x0) * (y1 - y0) * width * height / max(box.area, 1e-9)
-        if 0.05 < kept < 0.5:
+        share = (x1 - x0) * (y1 - y0) * width * height / max(box.area, 1e-9)
+        if 0.05 < share < 0.5:
             return None
-        if kept >= 0.5:
-            seen.append(
+        if share >= 0.5:
+            visible.append(
                 Box(box.name, 1 - x1 if flip else x0, y0, 1 - x0 if flip else x1, y1, box.crowd)
             )
-    return seen
+    return visible
 
 
 def box_questions(

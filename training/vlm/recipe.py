@@ -157,37 +157,37 @@ def evaluate_vlm(
         confidence, and the accuracy there.
     """
     pictures = load_pictures(data_root)
-    asked = fixed_questions(pictures, class_frequency(pictures), split=split)
-    asked += [
+    questions = fixed_questions(pictures, class_frequency(pictures), split=split)
+    questions += [
         (p.name, Text(q.question, q.answer, UNSEEN))
         for p in pictures
         for q in p.questions
         if q.unseen
     ]
     captioned = [p for p in pictures if p.captions and p.split == split]
-    names = sorted({name for name, _ in asked} | {p.name for p in captioned})
-    seen = _see(model, data_root, names, pictures, cache)
-    given = _answers(model, seen, asked)
-    guesses = None if blind is None else _answers(blind, _nothing(blind, names), asked)
+    names = sorted({name for name, _ in questions} | {p.name for p in captioned})
+    visual = _see(model, data_root, names, pictures, cache)
+    answers = _answers(model, visual, questions)
+    guesses = None if blind is None else _answers(blind, _nothing(blind, names), questions)
     return {
         "split": split,
-        "captions": _captions(model, seen, captioned),
-        "answers": _accuracy_table(asked, given, guesses, _majorities(pictures)),
-        "sure": _sure(asked, given),
+        "captions": _captions(model, visual, captioned),
+        "answers": _accuracy_table(questions, answers, guesses, _majorities(pictures)),
+        "sure": _sure(questions, answers),
     }
 
 
 def calibrate(model: EmbeddedVLM, data_root: Path, *, cache: Path | None = None) -> EmbeddedVLM:
     """Fits the model's confidence on the validation questions, in place."""
     pictures = load_pictures(data_root)
-    asked = fixed_questions(pictures, class_frequency(pictures), split="val")
-    seen = _see(model, data_root, sorted({name for name, _ in asked}), pictures, cache)
+    questions = fixed_questions(pictures, class_frequency(pictures), split="val")
+    visual = _see(model, data_root, sorted({name for name, _ in questions}), pictures, cache)
     plain = model.with_config(slope=1.0, offset=0.0)
-    given = _answers(plain, seen, asked)
+    answers = _answers(plain, visual, questions)
     # the inverse of the sigmoid: log p
-    scores = [math.log(a.confidence / (1 - a.confidence)) for a in given]
+    scores = [math.log(a.confidence / (1 - a.confidence)) for a in answers]
     slope, offset = fit_confidence(
-        scores, [_same(a, t) for a, (_, t) in zip(given, asked, strict=True)]
+        scores, [_same(a, t) for a, (_, t) in zip(answers, questions, strict=True)]
     )
     return model.with_config(slope=round(slope, 4), offset=round(offset, 4))
 
@@ -200,24 +200,24 @@ def _see(
     cache: Path | None,
 ) -> dict[str, Tensor]:
     """Visual tokens [V, D] of each picture."""
-    kept = None
+    features = None
     if cache is not None:
         everything = [p.name for p in pictures]
-        kept = FeatureCache.build(
+        features = FeatureCache.build(
             model.tower, root, everything, cache, views=1, layers=model.config.layers
         )
-    seen: dict[str, Tensor] = {}
+    by_name: dict[str, Tensor] = {}
     with torch.inference_mode():
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
-            if kept is not None:
-                visual = model.connector(*kept.take([(name, 0) for name in part]))
+            if features is not None:
+                visual = model.connector(*features.take([(name, 0) for name in part]))
             else:
                 visual = model.see(
                     torch.stack([render_view(read_pixels(root / name), View()) for name in part])
                 )
-            seen.update(zip(part, visual, strict=True))
-    return seen
+            by_name.update(zip(part, visual, strict=True))
+    return by_name
 
 
 def _nothing(model: EmbeddedVLM, names: Sequence[str]) -> dict[str, Tensor]:
@@ -231,14 +231,14 @@ def _answers(
 ) -> list[Answer]:
     # like lengths together: less padding
     order = sorted(range(len(asked)), key=lambda i: len(asked[i][1].prompt))
-    found: dict[int, Answer] = {}
+    answers: dict[int, Answer] = {}
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
         visual = torch.stack([seen[asked[i][0]] for i in part])
-        found.update(
+        answers.update(
             zip(part, model.answer_seen(visual, [asked[i][1].prompt for i in part]), strict=True)
         )
-    return [found[i] for i in range(len(asked))]
+    return [answers[i] for i in range(len(asked))]
 
 
 def _captions(
@@ -247,17 +247,17 @@ def _captions(
     table = {}
     for source in sorted({p.source for p in pictures}):
         group = [p for p in pictures if p.source == source]
-        said: list[str] = []
+        captions: list[str] = []
         for start in range(0, len(group), BATCH):
             visual = torch.stack([seen[p.name] for p in group[start : start + BATCH]])
-            said += [normalise_caption(c.text) for c in model.caption_seen(visual)]
+            captions += [normalise_caption(c.text) for c in model.caption_seen(visual)]
         references = [[normalise_caption(c) for c in p.captions] for p in group]
-        scores = cider(said, references)
+        scores = cider(captions, references)
         table[source] = {
             "pictures": len(group),
             "cider": round(sum(scores) / len(scores), 4),
             "cider_interval": [round(x, 4) for x in bootstrap(np.mean, np.array(scores))],
-            "bleu4": round(bleu4(said, references), 4),
+            "bleu4": round(bleu4(captions, references), 4),
         }
     return table
 

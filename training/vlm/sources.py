@@ -118,14 +118,14 @@ def write_tables(
             instances_*.json.
     """
     rows, missing = list(references), list(missing)
-    said = _annotations(rows, out / "originals", coco)
+    annotations = _annotations(rows, out / "originals", coco)
     own = {path.name: path for path in coco.rglob("*.jpg")} if coco else {}
     lines = [f"{len(missing):,} files of repositories are missing."] if missing else []
     for lost in missing[:5]:
         lines.append(f"    {lost.picture.repo}, {lost.picture.path}: {REASONS[lost.reason]}")
     for name in SETS:
         of_set = [r for r in rows if r.kind == "picture" and r.set == name]
-        made = list(_made(of_set, out, own, said[name]))
+        made = list(_made(of_set, out, own, annotations[name]))
         (out / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
         counts = {
             key: sum(len(row.get(key, ())) for row in made) for key in ("captions", "qa", "boxes")
@@ -196,24 +196,24 @@ def _annotations(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Set -> picture's name without ending -> captions, questions (qa) and boxes, those in px of
     the original."""
-    said: dict[str, dict[str, dict[str, Any]]] = {name: defaultdict(dict) for name in SETS}
+    annotations: dict[str, dict[str, dict[str, Any]]] = {name: defaultdict(dict) for name in SETS}
     for row in rows:
         path = place(originals, row)
         if row.kind != "picture" and path.is_file():
-            _read(path, row.kind, row.split, said[row.name])
+            _read(path, row.kind, row.split, annotations[row.name])
     for kind, pattern in (("captions", "captions_*.json"), ("boxes", "instances_*.json")):
         for path in sorted(coco.rglob(pattern)) if coco else ():
-            _read(path, kind, "", said["coco"])
-    return said
+            _read(path, kind, "", annotations["coco"])
+    return annotations
 
 
 def _read(path: Path, kind: str, split: str, said: dict[str, dict[str, Any]]) -> None:
     """Adds what a file says of pictures of which nothing of this kind was said before."""
     found: dict[str, list[Any]] = defaultdict(list)
     if path.suffix == ".json":
-        known = json.loads(path.read_text())
-        names = {one["id"]: one["name"] for one in known.get("categories", ())}
-        for one in known["annotations"]:
+        content = json.loads(path.read_text())
+        names = {one["id"]: one["name"] for one in content.get("categories", ())}
+        for one in content["annotations"]:
             told: Any = (
                 " ".join(one["caption"].split())
                 if kind == "captions"
