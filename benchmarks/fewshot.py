@@ -20,7 +20,8 @@ from causalclip.private_head import fit, re_encode, try_correction
 from training.dataset.rules import read_originals
 from training.detector.data import Record
 
-COUNTS, DRAWS, MOST = (5, 10, 15), 20, 25  # pictures a class; draws; pictures of an owner and class
+COUNTS = (5, 10, 15, 20)  # pictures a class
+DRAWS, MOST = 20, 25  # draws; pictures of an owner and class
 OWNER = 10  # pictures of each class that an owner has at least
 SEED = 1
 

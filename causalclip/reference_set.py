@@ -23,8 +23,15 @@ from causalclip.images.formats import ImageError
 from causalclip.images.hashes import group_near
 from causalclip.images.loading import load_image, read_file
 from causalclip.images.zips import Member
-from causalclip.languages import N_, _, decimal, number
-from causalclip.private_head import PrivateHead, Trial, enough, make_private_head, re_encode
+from causalclip.languages import N_, _, decimal, number, percent
+from causalclip.private_head import (
+    SURE,
+    PrivateHead,
+    Trial,
+    enough,
+    make_private_head,
+    re_encode,
+)
 from causalclip.reference import Profile, too_few
 
 if TYPE_CHECKING:
@@ -39,14 +46,15 @@ LESSONS = 50  # pictures of each kind, at most, from which a private head learns
 SUBJECT_GAP = 0.15
 TRIVIAL = 0.9  # share of the pairs in which one kind is the larger one, from which that is said
 HELPS = N_(
-    "It learned from your {real} real and {generated} generated pictures, and is used. Each "
-    "judged without itself, AUC goes from {shipped} to {corrected} (the gain is {low} to {high}, "
-    "with 90% confidence). This is a correction for this source, not a better detector."
+    "What was learned from your {real} real and {generated} generated pictures is used: a gain is "
+    "{sure} sure. Over pairs that it did not learn from, AUC goes from {shipped} to {corrected} (a "
+    "gain of {low} to {high}, with 90% confidence). This is a correction for this source, not a "
+    "better detector."
 )
 DOES_NOT_HELP = N_(
-    "Learning from your pictures does not help here, so it is not used: AUC is {corrected} with "
-    "it, each picture judged without itself, and {shipped} without it. More pictures of each kind "
-    "may change that."
+    "What was learned from your pictures is not used: a gain is {sure} sure, and it is used from "
+    "{least} on. Over pairs that it did not learn from, AUC is {corrected} with it and {shipped} "
+    "without it. More pictures of each kind may change that."
 )
 OTHER_SIZES = N_(
     "Your generated pictures differ from the real ones in size. All were made alike before they "
@@ -192,12 +200,22 @@ class Learned:
         shipped, corrected = (
             decimal(auc, digits=2) for auc in (self.trial.shipped, self.trial.corrected)
         )
+        # rounded down, so that what falls short of the least never reads as it, nor as certain
+        sure = percent(min(99, int(100 * self.trial.sure)) / 100)
         if self.private is None:
-            return [_(DOES_NOT_HELP, shipped=shipped, corrected=corrected), *self.warnings]
+            not_used = _(
+                DOES_NOT_HELP,
+                sure=sure,
+                least=percent(SURE),
+                shipped=shipped,
+                corrected=corrected,
+            )
+            return [not_used, *self.warnings]
         gain = _(
             HELPS,
             real=number(self.private.real),
             generated=number(self.private.generated),
+            sure=sure,
             shipped=shipped,
             corrected=corrected,
             low=decimal(self.trial.gain[0], digits=2),

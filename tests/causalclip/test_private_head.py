@@ -1,6 +1,7 @@
 """The correction learned from a reader's own pictures: its algebra, and when it is used."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from causalclip.private_head import (
     AMPLITUDE,
     LEAST,
     RIDGE,
+    SURE,
     enough,
     fit,
     leave_one_out,
+    leave_pairs_out,
     re_encode,
     try_correction,
 )
@@ -51,12 +54,28 @@ def test_it_is_a_weighted_ridge_on_the_residual() -> None:
     assert np.isclose(found.offset, ridge.intercept_)
 
 
+def judged_without(left_out: list[int], real: int, generated: int) -> tuple[np.ndarray, ...]:
+    """The corrected log-odds of pictures that scikit-learn's ridge did not learn from, and all
+    arguments of `fit`."""
+    x, shipped, labels = source(real, generated, apart=2)
+    target = AMPLITUDE * (2 * labels - 1) - shipped
+    weight = len(labels) / 2 / np.where(labels == 1, generated, real)
+    others = np.setdiff1d(np.arange(len(x)), left_out)
+    ridge = Ridge(alpha=RIDGE * WIDTH)
+    ridge.fit(x[others], target[others], sample_weight=weight[others])
+    return shipped[left_out] + ridge.predict(x[left_out]), x, shipped, labels
+
+
 def test_a_picture_is_judged_without_itself() -> None:
-    x, shipped, labels = source(12, 12, apart=2)
-    scores = leave_one_out(x, shipped, labels)
-    others = np.arange(len(x)) != 5
-    found = fit(x[others], shipped[others], labels[others])
-    assert np.isclose(scores[5], shipped[5] + x[5] @ found.direction + found.offset)
+    expected, *own = judged_without([5], 12, 20)
+    assert np.isclose(leave_one_out(*own)[5], expected[0])
+
+
+def test_a_pair_is_judged_without_both() -> None:
+    expected, *own = judged_without([3, 12 + 7], 12, 20)
+    margins = leave_pairs_out(*own)
+    assert margins.shape == (20, 12)
+    assert np.isclose(margins[7, 3], expected[1] - expected[0])
 
 
 def test_it_is_used_where_it_helps_and_not_where_there_is_nothing_to_learn() -> None:
@@ -73,15 +92,25 @@ def test_it_is_used_where_it_helps_and_not_where_there_is_nothing_to_learn() -> 
         x, shipped, labels = source(500, 500, apart=0, seed=100 + seed)
         corrected = shipped + x @ fit(*own).direction
         costs.append(roc_auc_score(labels, shipped) - roc_auc_score(labels, corrected))
-    assert np.mean(np.equal(costs, 0)) >= 0.5
-    assert np.mean(costs) <= 0.02
+    assert np.mean(np.equal(costs, 0)) >= 0.7
+    assert np.mean(costs) <= 0.01
+
+
+def test_what_is_right_already_may_still_be_told_apart_more_surely() -> None:
+    """Ten pictures of each class of which AUC is 1 without it: only their margins can tell."""
+    x, _shipped, labels = source(10, 10, apart=12)
+    trial = try_correction(x, np.where(labels == 1, 0.1, -0.1), labels)
+    assert trial.shipped == 1
+    assert trial.helps
 
 
 def test_the_aucs_are_those_of_scikit_learn() -> None:
     x, shipped, labels = source(12, 15, apart=3)
     trial = try_correction(x, shipped, labels)
+    margins = leave_pairs_out(x, shipped, labels)
     assert np.isclose(trial.shipped, roc_auc_score(labels, shipped))
-    assert np.isclose(trial.corrected, roc_auc_score(labels, trial.scores))
+    assert np.isclose(trial.corrected, np.mean(margins > 0))
+    assert trial.gain[0] <= trial.corrected - trial.shipped <= trial.gain[2]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +207,19 @@ def test_a_private_head_that_is_none_is_refused(change: dict[str, Any]) -> None:
 def test_what_does_not_help_is_not_used_and_that_is_said() -> None:
     profile, learned = taught(tiny_detector(hidden=8), apart=0, known=6)
     assert profile.private is None
-    assert "it is not used" in learned.sentences()[0]
+    assert "is not used" in learned.sentences()[0]
+
+
+def test_nearly_sure_enough_is_not_said_to_be_enough() -> None:
+    _profile, learned = taught(tiny_detector(hidden=8), apart=0, known=6)
+    short = replace(learned, trial=replace(learned.trial, sure=SURE - 0.001))
+    assert "a gain is 89% sure, and it is used from 90% on" in short.sentences()[0]
+
+
+def test_nothing_is_said_to_be_certain() -> None:
+    _profile, learned = taught(tiny_detector(hidden=8))
+    certain = replace(learned, trial=replace(learned.trial, sure=1.0))
+    assert "a gain is 99% sure" in certain.sentences()[0]
 
 
 def test_it_says_what_else_tells_the_two_kinds_apart() -> None:
