@@ -464,7 +464,7 @@ def fewshot(read: Reports) -> Told:
         "`train`: there, 10 + 10 gain 0.038 of 0.044 as used, no owner loses more than 0.003, and "
         "where features say nothing of the label the rule costs 0.001 to 0.008 ([what else was "
         "tried](tried.md#detection)). `test` was looked at with two earlier rules, too (0.005 and "
-        "0.018): it chose neither of the three."
+        "0.018); none of the three was chosen by it."
     )
     return Told(words, [tabulate("owner, pictures that teach", rows, columns)])
 
