@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from causalclip.examination.messages import (
+    JUDGE_PART,
     NO_ANSWER,
     NO_ANSWER_TITLE,
     NO_TRACES,
@@ -424,7 +425,8 @@ def _steps(
     if headline.source in ("file", "mark"):
         yield Step("sender", _ask_sender(headline))
     if kind != "photograph":
-        yield Step("crop" if kind == "page" else "sender", _(WHAT_TO_DO[kind]))
+        said = JUDGE_PART if kind == "page" and "inside" in cautions else WHAT_TO_DO[kind]
+        yield Step("crop" if kind == "page" else "sender", _(said))
     elif cautions & {"small", "recompressed"}:
         yield Step("larger", _("Find a larger or less compressed copy, and examine that one."))
     if kind == "photograph" and cautions & {"text", "graphic"}:

@@ -87,6 +87,8 @@ WHAT_TO_DO: dict[ImageType, str] = {
         "Ask for the file again: it may have been damaged, or was exported without its content."
     ),
 }
+# of a page in which a photograph was found
+JUDGE_PART = N_("Judge the photograph in it alone; or find the picture that it shows.")
 NO_TRACES = N_("They are not those of a photograph, so they are not judged.")
 
 # What is not known yet, and what a file proves ----------------------------------------------------

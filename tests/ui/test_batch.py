@@ -176,6 +176,8 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
     drawn = draw_table(rows)
     for said, count in (("marked", 2), ("file says edited", 1)):
         assert len(re.findall(f"data-chips='[^']*{said}[^']*'", drawn)) == count
+    assert "data-chip='marked'" in drawn
+    assert "data-chip='marked'" not in draw_table(rows[1:])  # another chip chooses the same row
 
 
 def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None:

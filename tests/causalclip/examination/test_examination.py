@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+import skimage.data
+from PIL import Image, ImageDraw
 
 from causalclip.calibration import Calibration, sigmoid
 from causalclip.detector import Verdict
-from causalclip.examination.messages import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
+from causalclip.examination.messages import (
+    IMAGE_TYPES,
+    JUDGE_PART,
+    NO_ANSWER,
+    NO_ANSWER_TITLE,
+    WHAT_TO_DO,
+)
 from causalclip.examination.result import Examination, Stage
 from causalclip.examination.schema import ExaminationSchema, StabilitySchema
 from causalclip.examination.stability import MILD, STRONG, check_stability
@@ -102,6 +109,15 @@ def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> No
     assert "of 100" not in said["quote"]  # error rates are of answers
     assert WHAT_TO_DO[kind] in said["next_steps"]
     assert len(said["next_steps"]) <= 3
+
+
+def test_a_photograph_that_was_found_in_a_page_is_the_first_step() -> None:
+    post = Image.new("RGB", (1080, 1500), "white")
+    post.paste(Image.fromarray(skimage.data.coffee()), (240, 300))
+    ImageDraw.Draw(post).rectangle((60, 60, 700, 70), fill=(40, 40, 40))
+    file = encode(np.asarray(post), "PNG")
+    steps = examine_file(file, refusing_detector("page"), until=Stage.VERDICT).steps
+    assert (steps[0].kind, steps[0].sentence) == ("crop", JUDGE_PART)
 
 
 OTHER = (

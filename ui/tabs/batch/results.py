@@ -257,8 +257,10 @@ def _chips(rows: Iterable[BatchRow]) -> list[dict[str, Any]]:
         )
         for answer, name, n in _grouped(rows)
     ]
-    marked = sum(row.marked for row in rows)
-    found += [(MARKED, marked, "", "")] if marked else []
+    marked = {row.number for row in rows if row.marked}
+    alike = ({row.number for row in rows if brief(row) == name} for name, *_rest in found)
+    if marked and marked not in alike:  # two chips that choose the same rows are one too many
+        found.append((MARKED, len(marked), "", ""))
     return [
         {"key": name, "n": number(n), "sign": sign, "tone": tone} for name, n, sign, tone in found
     ]
