@@ -2,7 +2,15 @@
   // Which tab is open stands in the address, so that it can be sent and Back goes to the tab before. The page's title says
   // the open tab's answer. Who would lose an answer that they have not kept is asked first, by the browser.
   const FIRST = "check";
-  const tabOf = (name) => document.querySelector(`.tab-container [data-tab-id="${CSS.escape(name)}"]`);
+  // As in ui/app.py. On a phone those that do not fit stand in a menu, without their names: found by their words.
+  const ORDER = ["check", "batch", "compare", "pictures", "explore", "purify", "accuracy"];
+  const inMenu = (name) => {
+    const all = [...document.querySelectorAll(".tab-container[aria-hidden] button")];
+    const order = ORDER.filter((tab) => tab !== "purify" || all.length === ORDER.length);  // not everywhere
+    const words = all[order.indexOf(name)]?.textContent;
+    return [...document.querySelectorAll(".overflow-dropdown button")].find((item) => item.textContent === words);
+  };
+  const tabOf = (name) => document.querySelector(`.tab-container [data-tab-id="${CSS.escape(name)}"]`) ?? inMenu(name);
   const opened = () => document.querySelector(".tab-container [role=tab][aria-selected=true]");
   const named = () => decodeURIComponent(location.hash.slice(1)) || FIRST;
 

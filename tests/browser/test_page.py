@@ -68,6 +68,15 @@ def test_the_open_tab_stands_in_the_address_and_back_goes_to_the_one_before(
     expect(opened).to_have_text("Accuracy")
 
 
+def test_a_link_opens_a_tab_that_stands_in_a_phones_menu(open_page: Open, whole_app: str) -> None:
+    page = open_page(whole_app, width=390)
+    opened = page.get_by_role("tab", selected=True)
+    for name in ("Purify", "Accuracy"):
+        expect(page.get_by_role("tab", name=name)).to_have_count(0)
+        page.evaluate("(name) => { location.hash = name }", name.lower())
+        expect(opened).to_have_text(name)
+
+
 def test_the_title_says_the_answer_and_another_picture_takes_its_place(
     open_page: Open, files: dict[str, Path]
 ) -> None:
