@@ -7,9 +7,8 @@ host.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,25 +17,19 @@ import gradio as gr
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.examination.result import Examination, NotJudged, Stage
 from causalclip.examination.stages import examine_file, read_claims
-from causalclip.images.formats import (
-    MAX_BYTES,
-    SMALLER,
-    ImageError,
-    ImageTooLarge,
-    UnsupportedImage,
-)
+from causalclip.images.formats import ImageError, ImageTooLarge, UnsupportedImage
 from causalclip.images.loading import read_file
 from causalclip.languages import _
 from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, upload_path
 from ui.openapi import LONGEST, Form, describe
-from ui.server.gate import EXAMINE, OPENAPI
+from ui.server.gate import EXAMINE, FORM, OPENAPI
 from ui.server.senders import Refused, client_of
 from ui.server.turns import FILES, FULL, PICTURES, YOURS, Client, Priority, asking
 from ui.server.uploads import new_folder
@@ -46,12 +39,8 @@ if TYPE_CHECKING:
     from causalclip.examination.result import Examination
 
 EACH, ALL = 4, 16  # pictures in memory, of one address and of all
-ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
-PATIENCE = 60.0  # seconds that a body may take
 NO_FORM = "Send a form: multipart/form-data, with the picture's file in the field picture."
 BROKEN = "The form cannot be read. Send one file in the field picture, as multipart/form-data."
-TOO_LARGE = f"The file has more than {MAX_BYTES >> 20} MB. {SMALLER}"
-SLOW = "The picture came too slowly. Try again."
 NO_ADDRESS = (
     "found_at and picture_at are addresses: they begin with http:// or https://, and have at most "
     f"{LONGEST:,} characters."
@@ -174,33 +163,17 @@ def _status(error: Exception) -> int:
 class _Parser(MultiPartParser):
     """Starlette's, which writes no picture to disk."""
 
-    spool_max_size = MAX_BYTES + ROUND_IT
+    spool_max_size = FORM
 
 
 async def read_form(request: Request) -> Form:
-    """Reads the form of a request, in memory and within limits; raises Refused."""
+    """Reads the form of a request, in memory; raises Refused."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise Refused(415, NO_FORM)
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > MAX_BYTES + ROUND_IT:
-        raise Refused(413, TOO_LARGE)
+    limits = {"max_files": 1, "max_fields": 4, "max_part_size": 4 * LONGEST}
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await _parse(request)
-    except TimeoutError:
-        raise Refused(400, SLOW) from None
-    except ClientDisconnect:
-        raise Refused(400, BROKEN) from None
-
-
-async def _parse(request: Request) -> Form:
-    try:
-        body = _counted(request)
-        parser = _Parser(
-            request.headers, body, max_files=1, max_fields=4, max_part_size=4 * LONGEST
-        )
-        form = await parser.parse()
+        form = await _Parser(request.headers, request.stream(), **limits).parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
         raise Refused(400, BROKEN) from None
     try:
@@ -214,15 +187,6 @@ async def _parse(request: Request) -> Form:
         raise Refused(400, WRONG.get(str(field), BROKEN)) from None
     finally:
         await form.close()
-
-
-async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
-    read = 0
-    async for chunk in request.stream():
-        read += len(chunk)
-        if read > MAX_BYTES + ROUND_IT:
-            raise Refused(413, TOO_LARGE)
-        yield chunk
 
 
 Upload = dict[str, Any] | None

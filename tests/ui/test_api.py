@@ -21,14 +21,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from tests.makers.detectors import saved_heads, tiny_detector
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
-from ui.api import ROUND_IT, routes
+from ui.api import routes
 from ui.detector import LazyDetector
-from ui.server.gate import Gate
+from ui.server.gate import FORM, Gate
 from ui.server.token import check_sender
 
 JPEG = encode(photo(200, 160), "JPEG")
@@ -157,7 +156,7 @@ def test_what_is_no_form_gets_a_sentence(
     [
         (b"not a picture at all", 415, "not a picture"),
         (JPEG[:900], 422, "cut short"),
-        (b"\xff" * (MAX_BYTES + ROUND_IT + 1), 413, "20 MB"),
+        (b"\xff" * (FORM + 1), 413, "20 MB"),
     ],
 )
 def test_what_is_no_good_picture_gets_a_sentence(

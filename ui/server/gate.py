@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _
 from ui.server.calls import Call, Calls
 from ui.server.senders import (
@@ -33,12 +34,12 @@ from ui.server.senders import (
     new_cookie,
     visitor_of,
 )
-from ui.server.uploads import A_REQUEST, UPLOAD, is_upload, use
+from ui.server.uploads import A_REQUEST, FILES, UPLOAD, is_upload, use
 
 FILE, API = "/gradio_api/file=", "/api/v1/"
 INFO = "/gradio_api/info"
 EXAMINE, OPENAPI = f"{API}examine", f"{API}openapi.json"
-CALL, FORM, FILES = 2**19, 21 * 2**20, A_REQUEST + 2**20  # bytes of a body
+CALL, FORM = 2**19, MAX_BYTES + 2**16  # bytes of a body: a call, and a picture with its form
 LONGEST = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 ROUTES = tuple(  # methods, path, and bytes of a body
@@ -53,7 +54,7 @@ ROUTES = tuple(  # methods, path, and bytes of a body
         (LOOKING, r"/gradio_api/queue/data", 0),
         (LOOKING, r"/gradio_api/call/[^/]+/[^/]+/?", 0),
         (SENDING, r"/gradio_api/(queue/join|run/predict/?|call/(?P<name>[^/]+)/?)", CALL),
-        (SENDING, UPLOAD, FILES),
+        (SENDING, UPLOAD, A_REQUEST),
         (SENDING, EXAMINE, FORM),
         (LOOKING, OPENAPI, 0),
     )
@@ -65,6 +66,7 @@ UNKNOWN = f"This app does not answer under that name. Whoever runs it can add th
 FOREIGN = N_("This was sent by a page of another site. Open the app itself.")
 NO_PAGE = "This page is not open here any more. Open it again."
 TOO_LONG = "This is too long. Upload the picture, and send its path."
+TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
 BY_POST = "Send the picture as a form, with POST. /api/v1/openapi.json describes it."
 FRAMES = "'self' https://huggingface.co https://*.hf.space" if SPACE else "'self'"
 # Gradio's page holds scripts and styles, so those are not forbidden. But no script loads anything
@@ -122,7 +124,7 @@ class Gate:
         # 1. Who asks, and for what.
         self._check_sender(scope)
         most, named = _route(scope)
-        receive = _limited(receive, most)
+        receive = _limited(receive, most, scope["path"])
         scope = {
             **scope,
             "client": (client_of(scope), 0),
@@ -190,11 +192,17 @@ def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
         raise Refused(404, CLOSED)  # pages of Gradio's, of which there is one
     [(most, named)] = found
     if length.isdecimal() and int(length[:16]) > most:
-        raise Refused(413, TOO_LONG)
+        raise _too_long(path)
     return most, named
 
 
-def _limited(receive: Receive, most: int) -> Receive:
+def _too_long(path: str) -> Refused:
+    if path == UPLOAD:
+        return Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
+    return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)
+
+
+def _limited(receive: Receive, most: int, path: str) -> Receive:
     """What is read of a body at most, by whatever reads it."""
     come = 0
 
@@ -203,7 +211,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         come += len(message.get("body", b""))
         if come > most:
-            raise Refused(413, TOO_LONG)
+            raise _too_long(path)
         return message
 
     return receive_some

@@ -19,7 +19,6 @@ from causalclip.languages import N_, _
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
 EACH = 4  # calls of an address that wait for one kind of turn
-CHECKS = 12  # the same of what has an answer already, and is only checked
 ALL = 32  # calls that wait for one kind of turn, of all
 YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
 FULL = N_("The queue is full. Please ask again in a minute.")
@@ -94,8 +93,7 @@ class Turns:
     def _check(self, turn: Turn) -> None:
         address = turn.client.address
         theirs = [other for other in self._waiting if other.client.address == address]
-        most = CHECKS if turn.priority == Priority.STABILITY else EACH
-        if address and len(theirs) >= most:
+        if address and len(theirs) >= EACH:
             raise gr.Error(_(YOURS), print_exception=False)
         if len(self._waiting) >= ALL:
             raise gr.Error(_(FULL), print_exception=False)

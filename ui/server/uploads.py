@@ -30,7 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
-from causalclip.languages import N_, _
+from causalclip.languages import _
 from ui.server.senders import Refused, client_of
 from ui.server.turns import FULL, YOURS, current_client
 
@@ -46,7 +46,6 @@ COUNTED = 5.0  # seconds for which it is known how much there is
 DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
 NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
-TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
 _SECRET = secrets.token_bytes(32)
 _lock = threading.Lock()
 _taken = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
@@ -282,8 +281,6 @@ class _Counted:
         async for piece in self.request.stream():
             self.bytes += len(piece)
             _coming[self.client] += len(piece)
-            if self.bytes > A_REQUEST:
-                raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
             if _coming[self.client] > EACH:
                 raise Refused(429, _(YOURS))
             if _coming.total() > ALL:
