@@ -49,7 +49,21 @@ MISSING = {
 }
 # use real_app
 SHIPPED = {f"tests/{name}.py" for name in ("browser/test_tabs", "ui/test_app")}
+# files that take a minute or more: one that began last would leave the other processes idle
+LONG = {
+    "test_defences",
+    "test_packaging",
+    "test_purifier",
+    "test_tab",
+    "test_tabs",
+    "test_training",
+}
 collect_ignore = [folder for folder, missing in MISSING.items() if missing]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long files first, all others as they stand."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 def pytest_collection_finish() -> None:

@@ -4,17 +4,17 @@ confirmed drafts hold."""
 import csv
 import gzip
 import hashlib
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.conftest import ROOT
 from tests.training.dataset.hosting import picture
+from training.__main__ import app
 from training.dataset.counting import END, START, fill
 from training.dataset.gathering import add, read_draft, read_words
 from training.dataset.rules import describe, find_faults, is_reserved, settle, split_new
@@ -123,20 +123,19 @@ def test_the_shipped_table_breaks_no_rule() -> None:
 def test_the_command_says_what_it_could_not_compare_and_ends_by_what_it_found(
     tmp_path: Path,
 ) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "training", "data", "check", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["data", "check", *arguments])
 
     done = run()
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "no faults" in done.stdout
     assert "No list of reserved owners was given" in done.stderr
     (tmp_path / "r.txt").write_text(hashlib.sha256(b"bids").hexdigest())
     done = run("--reserved", str(tmp_path / "r.txt"))
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "BIDS/BSDS500 is reserved" in done.stdout
     done = run("--table", str(tmp_path / "none.csv"))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "There is no table" in done.stderr
 
 
@@ -247,24 +246,11 @@ def test_the_command_adds_and_keeps_what_was_seen(tmp_path: Path) -> None:
     write_sites(describe(rows), tmp_path / "s.csv")
     write_draft(tmp_path / "d.csv", [draft(picture("anna/photos", f"{n}.jpg")) for n in range(3)])
     (tmp_path / "w.csv").write_text("owner,shown,remarks\nAnna,mountains,one camera\n")
-    command = [
-        sys.executable,
-        "-m",
-        "training",
-        "data",
-        "add",
-        str(tmp_path / "d.csv"),
-        "--words",
-    ]
-    command += [
-        str(tmp_path / "w.csv"),
-        "--table",
-        str(tmp_path / "t.csv.gz"),
-        "--sites",
-        str(tmp_path / "s.csv"),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    paths = {"words": "w.csv", "table": "t.csv.gz", "sites": "s.csv"}
+    options = [word for name, path in paths.items() for word in (f"--{name}", str(tmp_path / path))]
+    command = ["data", "add", str(tmp_path / "d.csv"), *options]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
     assert "3 pictures were added" in done.stdout
     assert len(read_table(tmp_path / "t.csv.gz")) == 4
     anna = read_sites(tmp_path / "s.csv")[0]
@@ -275,5 +261,4 @@ def test_the_command_adds_and_keeps_what_was_seen(tmp_path: Path) -> None:
         "3 real",
     )
     assert read_words(tmp_path / "w.csv")[0].shown == "mountains"
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert "0 pictures were added" in again.stdout
+    assert "0 pictures were added" in CliRunner().invoke(app, command).stdout
