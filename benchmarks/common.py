@@ -32,7 +32,8 @@ SIZE = (1024, 768)  # px, of the picture that is timed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """data: with the folders forensics and vlm. originals: of `causalclip data collect`. cache: for
+    """data: with the folders forensics and vlm. originals: of
+    `python -m training data collect`. cache: for
     features and rows.
 
     files: the marked files of training/tables/marks.csv, as SHA256.EXT. victim: another embedded

@@ -76,10 +76,11 @@ def front() -> str:
     return (
         f"{markdown(table)}\n"
         "\n"
-        f"A picture that is no photograph gets no answer. The map finds {maps['splices']} pasted "
-        f"parts with an AUC of {maps['auc']['causal']['mean']:.2f}, a blob in the middle with "
-        f"{blob:.2f}. A detection with its map takes {speed['as it is']['warm']:.2f} s on two "
-        f"cores, {speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md).\n"
+        f"A picture that is no photograph gets no answer. On {maps['splices']} pasted parts the "
+        f"map has an AUC of {maps['auc']['causal']['mean']:.2f}; a blob that is always in the "
+        f"middle has {blob:.2f}, so do not read the map as a locator. A detection with its map "
+        f"takes {speed['as it is']['warm']:.2f} s on two cores, {speed['AVX2']['warm']:.2f} s held "
+        "to AVX2. [All numbers](docs/measured.md).\n"
         f"\n{_of_marks()}"
     )
 
@@ -89,8 +90,9 @@ def _of_marks() -> str:
     rows = [row for row in report["marks"] if row["part"] != "built on"]
     seen, found = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
     return (
-        f"Of {seen} files with a mark, of owners on whose files nothing was built, {found} are "
-        f"headlined by it. Of {report['real pictures']:,} real pictures, {report['false']} bear a "
+        f"{seen} files with a mark came from owners whose files were not used to build the "
+        f"readers; {found} of them are headlined by it. Of {report['real pictures']:,} real "
+        f"pictures, {report['false']} bear a "
         "visible or invisible mark by mistake ([by mark](docs/measured.md))."
     )
 

@@ -483,8 +483,8 @@ def sample(read: Reports) -> Told:
         for kind in ("real", "generated")
     }
     words = (
-        "Pictures that anybody may have (`causalclip data collect --sample`): another mixture "
-        "of sets than `test`."
+        "Pictures that anybody may have (`python -m training data collect --sample`): another "
+        "mixture of sets than `test`."
     )
     table = tabulate("pictures of", rows, columns)
     return Told(words, [table])
