@@ -48,8 +48,16 @@ Head = Annotated[
         show_default=False,
     ),
 ]
+Lang = Annotated[
+    str,
+    typer.Option(
+        help=f"Of the answers: {', '.join(LANGUAGES)}.",
+        callback=lambda lang: _check_language(lang),
+    ),
+]
 ProfileFile = Annotated[
-    Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
+    Path | None,
+    typer.Option(envvar=PROFILE, help="A profile of your own pictures, which `calibrate` made."),
 ]
 
 
@@ -60,15 +68,13 @@ def _check_language(lang: str) -> str:
     return lang
 
 
-Lang = Annotated[
-    str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.", callback=_check_language)
-]
-
-
 class Elsewhere(NamedTuple):
     """A command in a module that is imported for it alone.
 
-    module, attribute: where its function or its Typer is. epilog: --help's last lines.
+    Attributes:
+        module: where it is.
+        attribute: its function, or its Typer.
+        epilog: the last lines of --help.
     """
 
     module: str

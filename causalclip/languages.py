@@ -40,22 +40,29 @@ LANGUAGES = {  # by their own names
 }
 RIGHT_TO_LEFT = {"ar"}
 MAX_HEADER = 200  # characters of a header that are read
+LOCALES = {ENGLISH: "en_GB"}  # days before months
+COMMAS = {"ar": "، ", "ja": "、", "zh": "、"}  # others have those of English
+SPACELESS = {"ja", "zh"}
+STOPS = {"hi": "।", "ja": "。", "zh": "。"}
+FOLDER = shipped_folder("assets") / "languages"
+ISOLATE, END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+LEFTWARDS = "\N{RIGHT-TO-LEFT ISOLATE}"
 _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def current() -> str:
-    """The language that is spoken now, one of LANGUAGES."""
+    """Return the language that is spoken now, one of LANGUAGES."""
     return _spoken.get()
 
 
 def is_rtl(language: str | None = None) -> bool:
-    """Whether it is written from right to left."""
+    """Return whether a language is written from right to left."""
     return (language or current()) in RIGHT_TO_LEFT
 
 
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Has everything inside speak one of LANGUAGES; English where it is none."""
+    """Have everything inside speak one of LANGUAGES; English where it is none."""
     token = _spoken.set(language if language in LANGUAGES else ENGLISH)
     try:
         yield
@@ -64,46 +71,43 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def best(accepted: str, chosen: str = "") -> str:
-    """The language that was chosen, or the first of LANGUAGES that a header Accept-Language prefers
-    (RFC 9110, 12.5.4).
-
-    "de-AT;q=0.7, fr" gives "fr"; what is not understood counts for nothing.
-    """
+    """Return the language that was chosen, or the first of LANGUAGES that a header Accept-Language
+    prefers: "de-AT;q=0.7, fr" gives "fr"."""
     if is_spoken(chosen):
         return _primary(chosen)
-    found: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accepted[:MAX_HEADER].split(",")):
-        tag, *options = (piece.strip().lower() for piece in part.split(";"))
+    languages = map(_primary, preferences(accepted))
+    return next((language for language in languages if language in LANGUAGES), ENGLISH)
+
+
+def preferences(accepted: str) -> list[str]:
+    """Return the values of a header Accept or Accept-Language, in lower case, the most wanted first
+    (RFC 9110, 12.5); what is not understood counts for nothing."""
+    weights: dict[str, float] = {}
+    for part in accepted[:MAX_HEADER].split(","):
+        value, *options = (piece.strip().lower() for piece in part.split(";"))
         weight = next((option[2:] for option in options if option.startswith("q=")), "1")
-        language = _primary(tag)
-        if language in LANGUAGES and weight.replace(".", "", 1).isdecimal() and float(weight) > 0:
-            found.append((-float(weight), place, language))
-    return min(found)[2] if found else ENGLISH
+        if weight.replace(".", "", 1).isdecimal() and float(weight) > 0:
+            weights.setdefault(value, float(weight))
+    return sorted(weights, key=lambda value: -weights[value])
 
 
 def is_spoken(tag: str) -> bool:
-    """Whether a language tag, such as "de" or "zh-CN", is of one of LANGUAGES."""
+    """Return whether a language tag, such as "de" or "zh-CN", is of one of LANGUAGES."""
     return _primary(tag) in LANGUAGES
 
 
 def _primary(tag: str) -> str:
-    """The language of a tag, without its script and region: "zh-Hans-CN" gives "zh"."""
+    """Return the language of a tag, without its script and region: "zh-Hans-CN" gives "zh"."""
     return tag.partition("-")[0].lower()
 
 
-LOCALES = {ENGLISH: "en_GB"}  # days before months
-COMMAS = {"ar": "، ", "ja": "、", "zh": "、"}  # others have those of English
-SPACELESS = {"ja", "zh"}
-STOPS = {"hi": "।", "ja": "。", "zh": "。"}
-
-
 def number(value: int) -> str:
-    """A whole number, with the thousands apart: 12,345."""
+    """Write a whole number, with the thousands apart: 12,345."""
     return _written(f"{value:d}", digits=0)
 
 
 def decimal(value: float, *, digits: int) -> str:
-    """A number with so many digits after the point: 0.83."""
+    """Write a number with so many digits after the point: 0.83."""
     return _written(f"{value:.{digits}f}", digits=digits)
 
 
@@ -191,11 +195,6 @@ def _locale(language: str) -> Locale:
     from babel import Locale
 
     return Locale.parse(LOCALES.get(language, language))
-
-
-FOLDER = shipped_folder("assets") / "languages"
-ISOLATE, END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
-LEFTWARDS = "\N{RIGHT-TO-LEFT ISOLATE}"
 
 
 def N_(message: str) -> str:

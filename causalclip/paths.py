@@ -9,28 +9,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).resolve().parent
-
-
-def shipped_folder(name: str) -> Path:
-    """A folder of files that the code reads: "assets" or "benchmarks"."""
-    inside = _HERE / name
-    return inside if inside.is_dir() else _HERE.parent / name
-
-
-@cache
-def measured(benchmark: str) -> dict[str, Any]:
-    """What a benchmark has found, by its name; empty in a copy of the packages alone."""
-    path = shipped_folder("benchmarks") / f"{benchmark}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
-
-
-ASSETS = shipped_folder("assets") / "models"
 # The heads that one can choose, and their folders in assets/models: one mask for all pictures, or
 # one for each.
 HEADS = {"linear": "detector-linear", "causal": "detector-causal"}
 DEFAULT_HEAD = "causal"
+_HERE = Path(__file__).resolve().parent
+
+
+def shipped_folder(name: str) -> Path:
+    """Return a folder of files that the code reads: "assets" or "benchmarks"."""
+    inside = _HERE / name
+    return inside if inside.is_dir() else _HERE.parent / name
+
+
+ASSETS = shipped_folder("assets") / "models"
+
+
+@cache
+def measured(benchmark: str) -> dict[str, Any]:
+    """Return what a benchmark has measured, by its name; empty in a copy of the packages alone."""
+    path = shipped_folder("benchmarks") / f"{benchmark}.json"
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return report
 
 
 class WeightsMissing(FileNotFoundError):
@@ -38,8 +38,8 @@ class WeightsMissing(FileNotFoundError):
 
 
 def detector_folder(name: str | Path) -> Path:
-    """The folder of a detector: a path that `python -m training detector` wrote, or a name in
-    assets/models.
+    """Return the folder of a detector: a path that `python -m training detector` wrote, or a name
+    in assets/models.
 
     Raises:
         WeightsMissing: there is none.
@@ -54,12 +54,12 @@ def detector_folder(name: str | Path) -> Path:
 
 
 def heads() -> tuple[str, ...]:
-    """The names of HEADS whose weights are here."""
+    """Return the names of HEADS whose weights are here."""
     return tuple(head for head, name in HEADS.items() if _is_detector(ASSETS / name))
 
 
 def head_folder(head: str) -> Path:
-    """The folder of a head, by its name in HEADS.
+    """Return the folder of a head, by its name in HEADS.
 
     Raises:
         WeightsMissing: there is no such head, or its weights are not here.
@@ -74,7 +74,7 @@ def head_folder(head: str) -> Path:
 
 
 def revision_of(folder: Path) -> str:
-    """The revision of the detector in a folder, without loading it."""
+    """Return the revision of the detector in a folder, without loading it."""
     return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["revision"])
 
 

@@ -26,8 +26,10 @@ from causalclip.report.templates import render
 from purifier.models import Models, lacking, shipped
 from ui import api
 from ui.detector import ChosenDetector, LazyDetector, link_heads
-from ui.fields import KEPT, PRIVATE, PROMPT, VLM, Carried, explain, script, sending_cards
+from ui.errors import explain
+from ui.fields import KEPT, PRIVATE, PROMPT, VLM, Carried
 from ui.languages import Page
+from ui.scripts import script, sending_cards
 from ui.server import monitoring
 from ui.server.offline import online
 from ui.server.token import build_extension_section

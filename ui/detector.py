@@ -34,6 +34,7 @@ NO_HEAD = N_(
     "There is no such head here: choose causal or linear where the page offers both, or leave it "
     "out."
 )
+ABOUT = N_("The causal head makes a mask for each picture; the linear head has one for all.")
 # session -> where its page is, and the profile that it is held to
 _chosen: dict[str, tuple[str, Profile]] = {}
 _heads: dict[str, str] = {}  # session -> the head that its page has chosen
@@ -241,9 +242,6 @@ def queue_detector(
         check: called before each picture; ends the work by what it raises.
     """
     return cast("Detector", _QueuedDetector(detector, verdict, check))
-
-
-ABOUT = N_("The causal head makes a mask for each picture; the linear head has one for all.")
 
 
 def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:

@@ -1,8 +1,7 @@
 """Files between the browser and this code: an upload comes in untouched, a drawing goes out
 lossless.
 
-Also what the tabs share around them: how long a drawing is kept, how events are queued, errors as
-sentences, what the browser's scripts do with many files and the page says before these are there.
+Also what the tabs share around them: how long a drawing is kept, and how events are queued.
 
 Each field needs a listener on its uploads that does not queue and takes the field: by that call the
 server learns at once which page an upload belongs to. Listeners need `preprocess=False`, and get a
@@ -12,12 +11,9 @@ HEIC and whose errors hold the file's name; only causalclip.images.loading may.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,31 +21,16 @@ from typing import Any, NamedTuple, TypeVar
 import gradio as gr
 from PIL import Image
 
-from causalclip.examination.result import NotJudged
-from causalclip.images.formats import (
-    MAX_BYTES,
-    SMALLER,
-    TOO_LARGE,
-    TOO_SMALL,
-    Box,
-    ImageError,
-    ImageTooLarge,
-    ImageTooSmall,
-    sniff,
-    too_many_bytes,
-)
+from causalclip.images.formats import Box, ImageError, sniff
 from causalclip.images.loading import LoadedImage, load_image
 from causalclip.images.parts import cut_part
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
-from causalclip.paths import shipped_folder
-from causalclip.reference import BadProfile
-from causalclip.report.card import coming, failure, on_its_way
+from ui.errors import UNREADABLE
 from ui.server.calls import NOT_UPLOADED
 from ui.server.uploads import file_in, is_upload, new_folder
 
 T = TypeVar("T")
-UNREADABLE = N_("This file could not be read")
 GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
 # seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than
@@ -72,8 +53,8 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 
 
 def picture_field(name: str, label: str, **options: Any) -> gr.Image:
-    """A field for a picture, for uploads alone, whose files assets/upload.js renames before they
-    leave the browser.
+    """Return a field for a picture, for uploads alone, whose files assets/upload.js renames before
+    they leave the browser.
 
     A client of the API that sends an address is refused: nothing is fetched.
     """
@@ -92,19 +73,23 @@ def picture_field(name: str, label: str, **options: Any) -> gr.Image:
 
 
 def files_input(**options: Any) -> gr.File:
-    """A field for several files, for uploads alone as `picture_field` is."""
+    """Return a field for several files, for uploads alone as `picture_field` is."""
     return gr.File(type="filepath", file_count="multiple", **options)
 
 
-def picked(event: gr.EventData, among: Sequence[T]) -> T:
-    """The one that was clicked on; raises gr.Error where there is none of that number."""
-    if not 0 <= event.index < len(among):
+def selected_item(event: gr.EventData, items: Sequence[T]) -> T:
+    """Return the item that was clicked.
+
+    Raises:
+        gr.Error: The index is out of range.
+    """
+    if not 0 <= event.index < len(items):
         raise gr.Error(_("There is no such example."), print_exception=False)
-    return among[event.index]
+    return items[event.index]
 
 
 def upload_path(payload: Mapping[str, Any] | None) -> str | None:
-    """The path of an upload; None for an empty field.
+    """Return the path of an upload; None for an empty field.
 
     Raises:
         gr.Error: it is no upload, or has been deleted. Gradio checks that only of payloads that are
@@ -119,7 +104,7 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
 
 
 def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[str]:
-    """The paths of all uploads of a `files_input`; raises as `upload_path` does."""
+    """Return the paths of all uploads of a `files_input`; raises as `upload_path` does."""
     entries = [payload] if isinstance(payload, Mapping) else payload or []
     return [path for path in map(upload_path, entries) if path]
 
@@ -127,45 +112,40 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 def kept_or_gone(
     payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None,
 ) -> tuple[list[str], list[str]]:
-    """The paths of the uploads that are kept, and of those that have been deleted; raises gr.Error
-    of what is none."""
+    """Return the paths of the uploads that are kept, and of those that have been deleted; raises
+    gr.Error of what is none."""
     entries = [payload] if isinstance(payload, Mapping) else payload or []
     paths = [_uploaded(entry) for entry in entries if entry]
     gone = [path for path in paths if not Path(path).is_file()]
     return [path for path in paths if path not in gone], gone
 
 
-def named(path: str) -> str:
-    """What is known of a picture before it is read, "" if it is none. Its name never leaves the
+def describe_file(path: str) -> str:
+    """Return the format and size of a file, or "" if it is not an image. Its name never leaves the
     browser."""
     with suppress(ImageError), open(path, "rb") as file:
-        return (
-            f"{sniff(file.read(4096))}, "
-            f"{number(max(1, round(Path(path).stat().st_size / 1000)))} kB"
-        )
+        kilobytes = max(1, round(Path(path).stat().st_size / 1000))
+        return f"{sniff(file.read(4096))}, {number(kilobytes)} kB"
     return ""
 
 
 def shown_copy(loaded: LoadedImage) -> str | None:
-    """The path of a small PNG of a picture whose format browsers do not show; None of another."""
-    return (
-        save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
-        if loaded.format in UNSHOWN
-        else None
-    )
+    """Return the path of a small PNG of a picture whose format browsers do not show; None of
+    another."""
+    if loaded.format not in UNSHOWN:
+        return None
+    return save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
 
 
-def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
-    """Writes a picture where Gradio serves it, with the fastest compression; returns its path.
-
-    few: as in `new_folder`; the name by default.
-    """
-    path = file_in(new_folder(few or name), f"{name}.png")
+def save_png(image: Image.Image, name: str) -> str:
+    """Write a picture where Gradio serves it, with the fastest compression; return its path."""
+    path = file_in(new_folder(), f"{name}.png")
     image.save(path, compress_level=1)
     return str(path)
 
 
 def _uploaded(payload: Mapping[str, Any]) -> str:
+    """Return the path that a payload names; raise gr.Error where it is no upload."""
     path = payload.get("path")
     if not isinstance(path, str) or not is_upload(path):
         raise _refusal(NOT_UPLOADED)
@@ -176,107 +156,8 @@ def _refusal(sentence: str) -> gr.Error:
     return gr.Error(sentence, title=_(UNREADABLE), print_exception=False)
 
 
-log = logging.getLogger(__name__)
-
-
-def explain(error: Exception) -> tuple[str, str]:
-    """A title and a sentence for the user.
-
-    What is not the user's doing is logged without its message, which may hold a file's name.
-    """
-    # here, because they bring PyTorch, which the page need not wait for
-    from causalclip.clip.runtime import UnknownRuntime
-    from causalclip.paths import WeightsMissing
-
-    if isinstance(error, gr.Error):
-        return error.title, str(error.message)
-    if isinstance(error, NotJudged):
-        error = error.reason
-    if isinstance(error, ImageTooLarge):
-        return _(TOO_LARGE), str(error)
-    if isinstance(error, ImageTooSmall):
-        return _(TOO_SMALL), str(error)
-    if isinstance(error, ImageError):
-        return _(UNREADABLE), str(error)
-    if isinstance(error, UnknownRuntime | BadProfile):
-        return _("The app is not set up correctly"), str(error)
-    if isinstance(error, WeightsMissing):
-        return _("The model's weights are missing"), str(error)
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("A picture was not judged: %s\n%s", type(error).__name__, frames)
-    said = _("The picture could not be judged, and that is not its fault. Please try again.")
-    return _("Something went wrong here"), said
-
-
-@contextmanager
-def errors_as_sentences(words: Callable[[Exception], tuple[str, str]] = explain) -> Iterator[None]:
-    """Errors as Gradio's. words: a title and a sentence for one."""
-    try:
-        yield
-    except gr.Error:
-        raise
-    except Exception as error:
-        title, sentence = words(error)
-        raise gr.Error(sentence, title=title, print_exception=False) from None
-
-
-LEFT_OUT = N_("Left out, with more than {mb} MB: {names}.")
-LEFT_UNREADABLE = N_("Left out, of a kind that is not read here: {names}.")
-NO_PICTURE = N_(
-    "There is none in the clipboard, or the browser does not let this page read it. Copy a "
-    "picture, or choose its file."
-)
-UNPACK = N_("Unpack the zip, and choose its folder.")
-
-
-def sending_script() -> str:
-    """What the browser does with many files: assets/files.js."""
-    return (
-        (shipped_folder("assets") / "files.js")
-        .read_text(encoding="utf-8")
-        .replace("BIGGEST", str(MAX_BYTES))
-    )
-
-
-def sending_words() -> dict[str, str]:
-    """What `leftOut` says, in the reader's language."""
-    return {
-        "large": _(LEFT_OUT, mb=MAX_BYTES >> 20, names="{names}"),
-        "unreadable": _(LEFT_UNREADABLE, names="{names}"),
-        "smaller": _(SMALLER),
-        "unpack": _(UNPACK),
-    }
-
-
-def sending_cards() -> str:
-    """What the page itself shows until the server has heard of a file, as HTML: assets/stale.js
-    copies it.
-
-    The size from which a file is refused stands there, too: the field's own refusal is in English,
-    and goes after some seconds.
-    """
-    large, none = (
-        failure(_(TOO_LARGE), str(too_many_bytes())),
-        failure(_("No picture was pasted"), _(NO_PICTURE)),
-    )
-    shown = {"one": on_its_way(), "many": coming(), "large": large, "none": none}
-    return "".join(
-        f"<div data-card='{name}' data-bytes='{MAX_BYTES}'>{card}</div>"
-        for name, card in shown.items()
-    )
-
-
-def script(name: str, before: str = "", **settings: Any) -> str:
-    """A script in assets/, for a component's `js_on_load`: after its settings as constants, and
-    after other code."""
-    constants = f"const {{ {', '.join(settings)} }} = {json.dumps(settings)};\n" if settings else ""
-    return (
-        constants + before + (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")
-    )
-
-
 def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Image:
-    """A place for a map, which is sent without loss."""
+    """Return a place for a map, which is sent without loss."""
     fixed: dict[str, Any] = {
         "format": "png",
         "type": "filepath",
@@ -332,5 +213,5 @@ class Carried:
 
 
 def add_endpoint(function: Callable[..., Any], inputs: Any, outputs: Any) -> None:
-    """Lets programs and agents call a function by its name. Files come to it as they are sent."""
+    """Let programs and agents call a function by its name. Files come to it as they are sent."""
     gr.on([], function, inputs, outputs, preprocess=False, api_name=function.__name__, **RUNS)

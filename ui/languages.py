@@ -28,7 +28,7 @@ from causalclip.languages import (
     speaking,
 )
 from causalclip.paths import shipped_folder
-from ui.fields import explain
+from ui.errors import explain
 from ui.server.senders import header
 from ui.server.turns import Client, asking
 

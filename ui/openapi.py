@@ -4,7 +4,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import models_json_schema
 
 from causalclip.images.formats import ACCEPTED, MAX_BYTES
@@ -13,6 +13,7 @@ from causalclip.text import clean
 VERSION = "1.2"
 REFERENCE = "#/components/schemas/{model}"
 LONGEST = 2000  # characters of an address
+Address = Annotated[str, Field(max_length=LONGEST)]
 ERRORS = {
     400: "The form cannot be read.",
     401: "A token is needed, or it is none of this app's.",
@@ -24,21 +25,6 @@ ERRORS = {
     429: "Too many requests of this sender are in work.",
     503: "The queue is full, or the model is not there.",
 }
-
-
-def check_address(value: str) -> str:
-    """Return an address of the web, or "", without control characters.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    address = urlsplit(value)
-    if value and not (address.scheme in ("http", "https") and address.hostname):
-        raise ValueError("no address of the web")
-    return clean(value, limit=LONGEST)
-
-
-Address = Annotated[str, Field(max_length=LONGEST), AfterValidator(check_address)]
 
 
 class Form(BaseModel):
@@ -55,6 +41,16 @@ class Form(BaseModel):
     """Whether it is checked that the answer survives re-encoding, which takes most of the time."""
     head: Literal["causal", "linear", ""] = ""
     """Which head judges, where the app has both: with a mask for each picture, or one for all."""
+
+    @field_validator("found_at", "picture_at")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        """Return an address of the web, or "", without control characters; raise ValueError for
+        anything else."""
+        address = urlsplit(value)
+        if value and not (address.scheme in ("http", "https") and address.hostname):
+            raise ValueError("no address of the web")
+        return clean(value, limit=LONGEST)
 
     @property
     def name(self) -> str:

@@ -1,5 +1,5 @@
-"""Known weak spots, said where they matter: kinds of pictures that mislead detectors of generated
-pictures.
+"""Kinds of pictures that mislead detectors of generated pictures: known weak spots, told where they
+matter.
 
 A kind is named only where simple statistics of the pixels recognise it; how often they do, and how
 often they are wrong, is in benchmarks/cautions.json. What is not named may be there all the same.
@@ -17,7 +17,7 @@ from causalclip.images.formats import Box
 from causalclip.images.jpeg import earlier_quality
 from causalclip.images.subimages import find_pictures
 from causalclip.languages import N_, _, ngettext, number, paragraph
-from causalclip.provenance.reading import Provenance
+from causalclip.provenance.result import Provenance
 
 Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
 KINDS = (
@@ -70,8 +70,13 @@ FACE = 0.35  # of the shorter side, from which a face is said to fill the pictur
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """kind: which weak spot. sentence: what it means for the verdict, for a person. boxes: where,
-    in pixels, if it is a part."""
+    """A weak spot that was recognised.
+
+    Attributes:
+        kind: which.
+        sentence: what it means for the verdict.
+        boxes: where, in pixels, if it is a part.
+    """
 
     kind: Kind
     sentence: str
@@ -79,31 +84,35 @@ class Caution:
 
 
 def in_short(cautions: Iterable[Caution]) -> str:
-    """What each of them means for the verdict, in a few words, one after another."""
+    """Return what each of them means for the verdict, in a few words, one after another."""
     return paragraph(*(_(SHORT[caution.kind]) for caution in cautions))
 
 
 def find_cautions(pixels: np.ndarray, provenance: Provenance | None = None) -> tuple[Caution, ...]:
-    """The weak spots that are recognised in a picture (uint8 RGB [H, W, 3]) and in how it was
-    saved."""
-    return tuple(_found(pixels, provenance))
+    """Return the weak spots that are recognised in a picture (uint8 RGB [H, W, 3]) and in how it
+    was saved."""
+    return tuple(_recognise(pixels, provenance))
 
 
-def _found(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Caution]:
+def _recognise(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Caution]:
+    """Yield the weak spots, one test after another."""
     height, width = pixels.shape[:2]
     if min(height, width) < SMALL_SIDE:
         yield _caution("small", width=number(width), height=number(height))
-    if (quality := worst_quality(provenance)) <= LOW_QUALITY:
+    quality = worst_quality(provenance)
+    if quality <= LOW_QUALITY:
         yield _caution("recompressed", quality=quality)
     statistics = measure(pixels)
-    if drawn := statistics.drawn:
+    drawn = statistics.drawn
+    if drawn:
         yield Caution(drawn, paragraph(_(SENTENCES[drawn]), _(DRAWN)))
     if statistics.median <= 45 and statistics.bright <= 150:
         yield _caution("dark")
     if _has_face(pixels):
         yield _caution("portrait")
-    if boxes := tuple(found.box for found in find_pictures(pixels)):
-        yield Caution("inside", _inside(boxes), boxes)
+    boxes = tuple(picture.box for picture in find_pictures(pixels))
+    if boxes:
+        yield Caution("inside", _subimages_sentence(boxes), boxes)
 
 
 def _caution(kind: Kind, **values: object) -> Caution:
@@ -111,13 +120,12 @@ def _caution(kind: Kind, **values: object) -> Caution:
 
 
 def worst_quality(provenance: Provenance | None) -> int:
-    """The lowest JPEG quality that the picture is known to have been saved with; 100 where none
-    is."""
+    """Return the lowest JPEG quality that the picture is known to have been saved with; 100 where
+    none is known."""
     if provenance is None:
         return 100
-    return min(
-        provenance.jpeg.quality if provenance.jpeg else 100, provenance.earlier_quality or 100
-    )
+    last = provenance.jpeg.quality if provenance.jpeg else 100
+    return min(last, provenance.earlier_quality or 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +133,14 @@ class PixelStatistics:
     """Statistics of the luminance at MEASURED_SIDE px, all in [0, 1] but the last two, which are
     grey levels.
 
-    flat, edge: shares of pixels with steps to their neighbours of at most 2, and above 40 levels.
-    textured: share of the steps that are not flat and at most 16: high in photographs, low where
-    areas are filled.
-    common: share of the most common levels (a window of 8).
-    median, bright: the median level, and the level below which 90 % of the pixels are.
+    Attributes:
+        flat: the share of pixels with steps to their neighbours of at most 2 levels.
+        edge: the share of pixels with steps above 40 levels.
+        textured: of the steps that are not flat, the share of at most 16: high in photographs, low
+            where areas are filled.
+        common: the share of the most common levels (a window of 8).
+        median: the median level.
+        bright: the level below which 90 % of the pixels are.
     """
 
     flat: float
@@ -150,7 +161,7 @@ class PixelStatistics:
 
 
 def measure(pixels: np.ndarray) -> PixelStatistics:
-    """The statistics of a picture (uint8 RGB [H, W, 3])."""
+    """Return the statistics of a picture (uint8 RGB [H, W, 3])."""
     grey = np.asarray(_shrunk(pixels, long=MEASURED_SIDE).convert("L"), np.float32)
     step = np.maximum(np.abs(np.diff(grey, axis=1))[:-1], np.abs(np.diff(grey, axis=0))[:, :-1])
     flat = float((step <= 2).mean())
@@ -165,7 +176,8 @@ def measure(pixels: np.ndarray) -> PixelStatistics:
     )
 
 
-def _inside(boxes: tuple[Box, ...]) -> str:
+def _subimages_sentence(boxes: tuple[Box, ...]) -> str:
+    """Return what it means that a picture shows others, the largest in the first box."""
     left, top, right, bottom = boxes[0]
     return ngettext(
         "This looks like a screenshot, a page or a picture with margins: a picture was found "
@@ -183,24 +195,23 @@ def _inside(boxes: tuple[Box, ...]) -> str:
 
 
 def _has_face(pixels: np.ndarray) -> bool:
-    """Whether one fills the picture, by scikit-image's frontal face cascade, on a copy of 240 px: 6
-    ms."""
+    """Return whether a face fills the picture, by scikit-image's frontal face cascade, on a copy of
+    240 px: 6 ms."""
     if max(pixels.shape[:2]) > 4 * min(pixels.shape[:2]):
         return False
     picture = _shrunk(pixels, short=240)
     least = round(FACE * min(picture.size))
     if least < 40:
         return False
-    return bool(
-        _cascade().detect_multi_scale(
-            img=np.asarray(picture),
-            scale_factor=1.2,
-            step_ratio=1.3,
-            min_size=(least, least),
-            max_size=(min(picture.size),) * 2,
-            min_neighbor_number=3,
-        )
+    faces = _cascade().detect_multi_scale(
+        img=np.asarray(picture),
+        scale_factor=1.2,
+        step_ratio=1.3,
+        min_size=(least, least),
+        max_size=(min(picture.size),) * 2,
+        min_neighbor_number=3,
     )
+    return bool(faces)
 
 
 @lru_cache(maxsize=1)
@@ -214,41 +225,38 @@ def _cascade() -> Any:
 def _shrunk(
     pixels: np.ndarray, *, long: int | None = None, short: int | None = None
 ) -> Image.Image:
-    """A copy whose long, or short, side has so many pixels at most; rows are dropped first, to
-    bound the cost."""
+    """Return a copy whose long, or short, side has so many pixels at most; rows are dropped first,
+    to bound the cost."""
     height, width = pixels.shape[:2]
     scale = min(1.0, long / max(height, width) if long else (short or height) / min(height, width))
     step = max(1, int(1 / scale) // 2)
     picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
     # Of a strip at least 2 px are left, so that neighbours can be compared in both directions.
-    return picture.resize(
-        (max(2, round(width * scale)), max(2, round(height * scale))), Image.Resampling.BOX
-    )
+    size = max(2, round(width * scale)), max(2, round(height * scale))
+    return picture.resize(size, Image.Resampling.BOX)
 
 
 def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
-    """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3]); of
-    two the coarser."""
+    """Return the provenance with the quality of an earlier compression, as the decoded pixels
+    (uint8 RGB [H, W, 3]) tell; of two the coarser."""
     last = provenance.jpeg.quality if provenance.jpeg else None
-    found = earlier_quality(pixels, last=last), provenance.earlier_quality
-    return replace(
-        provenance, earlier_quality=min((q for q in found if q is not None), default=None)
-    )
+    qualities = earlier_quality(pixels, last=last), provenance.earlier_quality
+    coarsest = min((quality for quality in qualities if quality is not None), default=None)
+    return replace(provenance, earlier_quality=coarsest)
 
 
 def history_words(provenance: Provenance) -> str:
-    """One sentence on an earlier compression; empty if none was found."""
+    """Return a sentence on an earlier compression; "" if there is no sign of one."""
     if provenance.earlier_quality is None:
         return ""
-    said = (
-        N_(
+    if provenance.jpeg:
+        form = N_(
             "The pixels keep the steps of a JPEG compression of quality about {quality}, before "
             "its last one: the picture was compressed at least twice."
         )
-        if provenance.jpeg
-        else N_(
+    else:
+        form = N_(
             "The pixels keep the steps of a JPEG compression of quality about {quality}, although "
             "the file is no JPEG: the picture was a JPEG before."
         )
-    )
-    return _(said, quality=provenance.earlier_quality)
+    return _(form, quality=provenance.earlier_quality)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
 
 from causalclip.examination.messages import (
@@ -25,15 +25,13 @@ from causalclip.examination.messages import (
     Tone,
 )
 from causalclip.languages import N_, _, bracketed, paragraph
-from causalclip.provenance.reading import claim_sentence
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.examination.cautions import Caution
     from causalclip.examination.stability import Stability
     from causalclip.image_type import ImageType
-    from causalclip.provenance.credentials import SourceType
-    from causalclip.provenance.reading import Provenance
+    from causalclip.provenance.result import Provenance
 
 Source = Literal["signature", "file", "mark", "pixels"]
 Origin = Literal[
@@ -135,13 +133,16 @@ OVERTURNED = N_(
 class Headline:
     """The answer in large print, and a sentence each for what it rests on.
 
-    title: one of ANSWERS, in English; `answer` is the same in the reader's language. source: whose
-    word it is; a mark is on the picture, what the file says is beside it. tone: which colour it
-    has. name: who signed, or whose mark it is; "" where that is not known or not what the headline
-    rests on.
-    proved, claimed, pixels: what each kind of evidence says. agreement: whether they agree; empty
-    where there is only one to be heard. silent: whether signature and file say nothing of how the
-    picture was made.
+    Attributes:
+        title: one of ANSWERS, in English, or "" before there is an answer; `answer` is the same in
+            the reader's language.
+        source: whose word it is; a mark is on the picture, what the file says is beside it.
+        tone: which colour it has.
+        proved, claimed, pixels: what each kind of evidence says.
+        agreement: whether they agree; empty where there is only one to be heard.
+        silent: whether signature and file say nothing of how the picture was made.
+        name: who signed, or whose mark it is; "" where that is not known or not what the headline
+            rests on.
     """
 
     title: str
@@ -167,7 +168,12 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """kind: what the page adds a link or a button for. sentence: what to do."""
+    """What a person can do.
+
+    Attributes:
+        kind: what the page adds a link or a button for.
+        sentence: what to do.
+    """
 
     kind: StepKind
     sentence: str
@@ -180,8 +186,15 @@ def make_headline(
     *,
     problem: str = "",
 ) -> Headline:
-    """The headline. band: what the pixels say, after stability where that is known; None before
-    they are judged, and where they cannot be. problem: why they cannot."""
+    """Make the headline of all evidence.
+
+    Args:
+        provenance: what the file says, and its marks.
+        band: what the pixels say, after stability where that is known; None before they are judged,
+            and where they cannot be.
+        stability: where it is known.
+        problem: why the pixels cannot be judged.
+    """
     proved, claimed = _signed(provenance), _claimed(provenance)
     source = _source(proved, claimed)
     by_pixels = NOT_EXAMINED if problem else _title(band)
@@ -201,16 +214,17 @@ def make_headline(
 
 
 def name_answer(title: str, name: str) -> str:
-    """One of ANSWERS in the reader's language, with a name where there is one."""
+    """Return one of ANSWERS in the reader's language, with a name where there is one."""
     return _(NAMED[title], name=short_name(name)) if name and title in NAMED else _(title)
 
 
 def short_name(name: str) -> str:
-    """A name in the reader's language, without what stands behind it in brackets."""
+    """Return a name in the reader's language, without what stands behind it in brackets."""
     return re.split(r" ?\u200f?[(（]", _(name), maxsplit=1)[0]
 
 
 def _source(proved: Origin, claimed: Origin) -> Source:
+    """Return whose word the headline is."""
     if proved:
         return "signature"
     if claimed in ON_PIXELS:
@@ -219,7 +233,7 @@ def _source(proved: Origin, claimed: Origin) -> Source:
 
 
 def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
-    """Who signed, or whose mark the headline rests on; "" where nobody is named."""
+    """Return who signed, or whose mark the headline rests on; "" where nobody is named."""
     if p.proof:
         return p.proof.generator
     if proved:
@@ -227,57 +241,57 @@ def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
     strongest = next(iter(p.claimed_marks), None)
     if strongest is None or strongest.says not in ("is", "in part"):
         return ""
-    alike = (mark for mark in p.claimed_marks if mark.says == strongest.says)
-    named = (mark for mark in alike if mark.named and mark.edited == strongest.edited)
-    return next((m.generator for m in named if m.on_pixels == strongest.on_pixels), "")
+    for mark in p.claimed_marks:
+        alike = mark.says == strongest.says and mark.edited == strongest.edited
+        if mark.named and alike and mark.on_pixels == strongest.on_pixels:
+            return mark.generator
+    return ""
 
 
 def _title(band: Band | None) -> str:
+    """Return the pixels' answer as one of ANSWERS; "" before there is one."""
     return NO_ANSWER_TITLE if band == NO_ANSWER else (band or "").capitalize()
 
 
 def tone_of(title: str) -> Tone:
-    """The colour of one of ANSWERS."""
+    """Return the colour of one of ANSWERS."""
     if title == SIGNED["captured"]:
         return "signed"
     if title in (CLAIMED["may be"], CLAIMED["is suspected"]):
         return "inconclusive"
-    said = {*SIGNED.values(), *CLAIMED.values()}
-    return "generated" if title in said else TONE.get(title.lower(), "inconclusive")  # type: ignore[call-overload]
-
-
-def _strongest(types: tuple[SourceType, ...]) -> Origin:
-    """What the claims amount to: that something was generated outweighs that it was captured."""
-    kinds = {
-        ("part generated" if t.where.endswith("part") and t.kind == "generated" else t.kind)
-        for t in types
-    }
-    for said in SIGNED:
-        if said in kinds:
-            return said  # type: ignore[return-value]
-    return ""
+    if title in {*SIGNED.values(), *CLAIMED.values()}:
+        return "generated"
+    return TONE.get(title.lower(), "inconclusive")  # type: ignore[call-overload]
 
 
 def _signed(p: Provenance) -> Origin:
-    """What a generator or a signer on the trust list vouches for; of earlier versions only that
-    something in them was generated."""
+    """Return what a generator or a signer on the trust list vouches for.
+
+    That something was generated outweighs that it was captured; of earlier versions and parts, only
+    the first counts.
+    """
     if p.proof:
         return "generated"
     if p.credentials.state != "trusted":
         return ""
-    types = p.credentials.source_types
-    return _strongest(
-        tuple(t for t in types if not t.where.endswith("part") or "generated" in t.kind)
-    )
+    claims = p.credentials.source_types
+    if any(claim.kind == "generated" and not claim.of_part for claim in claims):
+        return "generated"
+    if any(claim.kind in ("generated", "part generated") for claim in claims):
+        return "part generated"
+    if any(claim.kind == "captured" and not claim.of_part for claim in claims):
+        return "captured"
+    return ""
 
 
 def _claimed(p: Provenance) -> Origin:
-    """What the file says without a signature that counts."""
+    """Return what the file says without a signature that counts."""
     mark = next(iter(p.claimed_marks), None)
     if mark is None:
-        known = p.credentials.state in ("unknown signer", "unvalidated")
-        said = (p.credentials.source_types if known else ()) + p.source_types
-        return "captured" if any(claim.kind == "captured" for claim in said) else ""
+        claims = p.source_types
+        if p.credentials.state in ("unknown signer", "unvalidated"):
+            claims = p.credentials.source_types + claims
+        return "captured" if any(claim.kind == "captured" for claim in claims) else ""
     if mark.says == "in part":
         return "part generated"
     if mark.says != "is":
@@ -290,6 +304,8 @@ def _claimed(p: Provenance) -> Origin:
 
 
 def _proof(p: Provenance, proved: Origin) -> str:
+    """Return what a signature proves."""
+    # 1. No signature of a known signer
     if p.proof:
         return p.summary
     if p.credentials.state == "invalid":
@@ -301,84 +317,94 @@ def _proof(p: Provenance, proved: Origin) -> str:
         return _("Nothing: its Content Credentials could not be validated.")
     if p.credentials.state != "trusted":
         return _("Nothing: the file carries no signature of a known signer.")
+
+    # 2. One that says nothing of how the picture was made
     signer = bracketed("", p.credentials.signer)
-    own = [t for t in p.credentials.source_types if not t.where.endswith("part")]
-    if not proved and not own:
-        silent = N_(
+    claims = p.credentials.source_types
+    own_claims = [claim for claim in claims if not claim.of_part]
+    if not proved and not own_claims:
+        return _(
             "A signer on C2PA's trust list{signer} signed this file, without saying how the "
-            "picture was made."
+            "picture was made.",
+            signer=signer,
         )
-        return _(silent, signer=signer)
-    kinds = {proved} if proved == "captured" else {"generated", "part generated"}
-    words = (
-        next(t.words for t in p.credentials.source_types if t.kind in kinds)
-        if proved
-        else own[0].words
-    )
-    said = (
-        N_(
+
+    # 3. What the signer says
+    if proved:
+        kinds = {"captured"} if proved == "captured" else {"generated", "part generated"}
+        made = next(_(claim.words) for claim in claims if claim.kind in kinds)
+    else:
+        made = _(own_claims[0].words)
+    if proved == "part generated":
+        return _(
             "A signer on C2PA's trust list{signer} signed that the picture, or a part of it, was "
-            "{made}."
+            "{made}.",
+            signer=signer,
+            made=made,
         )
-        if proved == "part generated"
-        else N_("A signer on C2PA's trust list{signer} signed that the picture was {made}.")
+    return _(
+        "A signer on C2PA's trust list{signer} signed that the picture was {made}.",
+        signer=signer,
+        made=made,
     )
-    return _(said, signer=signer, made=_(words))
 
 
 def _claim(p: Provenance, claimed: Origin) -> str:
+    """Return what the file says beside a signature."""
     if p.credentials.state in ("trusted", "invalid") and not (p.claimed_marks or p.source_types):
         return _("Nothing beside its Content Credentials.")
     if p.proof and not (p.claimed_marks or p.source_types):
         return _("Nothing beside that signature.")
-    said = p.summary
-    if p.proof or p.credentials.state in ("trusted", "invalid"):  # the summary is the signature's
-        said = (
-            claim_sentence(p)
-            if p.claimed_marks
-            else _("Its metadata say that the picture was {made}.", made=_(p.source_types[0].words))
-        )
-    return paragraph(said, _(FORGED)) if claimed in CLAIMED else said
+    if not p.proof and p.credentials.state not in ("trusted", "invalid"):
+        sentence = p.summary
+    elif p.claimed_marks:  # the summary is the signature's
+        sentence = p.claim_sentence
+    else:
+        made = _(p.source_types[0].words)
+        sentence = _("Its metadata say that the picture was {made}.", made=made)
+    return paragraph(sentence, _(FORGED)) if claimed in CLAIMED else sentence
 
 
 def _pixels(band: Band | None, stability: Stability | None) -> str:
+    """Return what the pixels say."""
     if band is None:
         return _("They are being looked at.")
-    overturned = stability is not None and stability.final_band != stability.band
-    return _(OVERTURNED, band=_(stability.band)) if stability and overturned else _(TRACES[band])
+    if stability and stability.final_band != stability.band:
+        return _(OVERTURNED, band=_(stability.band))
+    return _(TRACES[band])
 
 
 def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
-    said = proved or claimed
+    """Return whether what is signed or claimed and the pixels agree; "" where only one is heard."""
+    # 1. Signature and claims
+    origin = proved or claimed
     if proved == "captured" and claimed in CLAIMED:
         return _(
             "They do not agree: it is signed as captured, and yet it carries a mark of an image "
             "generator."
         )
-    if not said or band is None:
+    if not origin or band is None:
         return ""
-    unsure = said in ("may be", "is suspected")
     if band == NO_ANSWER:
         return _(NOT_JUDGED)
-    if (
-        said in ("edited", "marked edited")
-        or band == "inconclusive"
-        or (unsure and band == "likely not generated")
-    ):
+
+    # 2. The pixels have nothing to add
+    cleared = band == "likely not generated"
+    unsure = origin in ("may be", "is suspected")
+    if origin in ("edited", "marked edited") or band == "inconclusive" or (unsure and cleared):
         return _("The pixels neither support nor contradict that.")
-    if (said == "captured") == (band == "likely not generated"):
+
+    # 3. They agree, or not
+    if (origin == "captured") == cleared:
         return _("The pixels agree.")
-    if said == "captured":
-        other = (
-            _("Ask the signer.")
-            if proved
-            else _("That it was captured is easily written into a file.")
-        )
-        apart = _(
+    if origin == "captured":
+        disagreement = _(
             "They do not agree: it is said to be captured, and the pixels carry traces of a "
             "generator."
         )
-        return paragraph(apart, other)
+        if proved:
+            return paragraph(disagreement, _("Ask the signer."))
+        return paragraph(disagreement, _("That it was captured is easily written into a file."))
     return _(
         "They do not agree. Traces in pixels are easily lost, so do not take the picture for a "
         "photograph on the strength of this score."
@@ -390,21 +416,24 @@ def next_steps(
     band: Band,
     provenance: Provenance,
     cautions: tuple[Caution, ...],
-    kind: ImageType = "photograph",
+    image_type: ImageType = "photograph",
 ) -> tuple[Step, ...]:
-    """What a person can do now: at most three steps, the most telling first."""
-    return tuple(islice(_steps(headline, band, provenance, {c.kind for c in cautions}, kind), 3))
+    """Return what a person can do now: at most three steps, the most telling first."""
+    kinds = {caution.kind for caution in cautions}
+    by_evidence = _steps_by_evidence(headline, provenance)
+    by_picture = _steps_by_picture(headline.source == "pixels", band, kinds, image_type)
+    return tuple(islice(chain(by_evidence, by_picture), 3))
 
 
-def _steps(
-    headline: Headline, band: Band, provenance: Provenance, cautions: set[str], kind: ImageType
-) -> Iterator[Step]:
-    by_pixels, credentials = headline.source == "pixels", provenance.credentials
+def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
+    """Yield what to do about signature, marks and the file's word."""
+    credentials = provenance.credentials
     if credentials.state == "trusted" and credentials.signer:
-        said = N_(
-            "Ask the signer, {signer}, whether the signature is theirs, and when they signed."
+        sentence = _(
+            "Ask the signer, {signer}, whether the signature is theirs, and when they signed.",
+            signer=credentials.signer,
         )
-        yield Step("signer", _(said, signer=credentials.signer))
+        yield Step("signer", sentence)
     elif credentials.state == "trusted":
         yield Step(
             "signer", _("Ask the signer whether the signature is theirs, and when they signed.")
@@ -414,40 +443,46 @@ def _steps(
             "signer",
             _("Ask who sent it for the file as it was signed: this one was changed afterwards."),
         )
-    seen = (
-        [mark for mark in provenance.claimed_marks if mark.box] if headline.source == "mark" else []
-    )
-    if seen:
+    mark = next((mark for mark in provenance.claimed_marks if mark.box), None)
+    if mark and headline.source == "mark":
+        where = _(mark.where)
         yield Step(
-            "magnify",
-            _("Look at the mark closely: {where}. Anybody can stamp one.", where=_(seen[0].where)),
+            "magnify", _("Look at the mark closely: {where}. Anybody can stamp one.", where=where)
         )
     if headline.source in ("file", "mark"):
         yield Step("sender", _ask_sender(headline))
-    if kind != "photograph":
-        said = JUDGE_PART if kind == "page" and "inside" in cautions else WHAT_TO_DO[kind]
-        yield Step("crop" if kind == "page" else "sender", _(said))
+
+
+def _steps_by_picture(
+    by_pixels: bool, band: Band, cautions: set[str], image_type: ImageType
+) -> Iterator[Step]:
+    """Yield what to do about the picture itself; by_pixels: whether its pixels give the
+    headline."""
+    if image_type == "page" and "inside" in cautions:
+        yield Step("crop", _(JUDGE_PART))
+    elif image_type != "photograph":
+        yield Step("crop" if image_type == "page" else "sender", _(WHAT_TO_DO[image_type]))
     elif cautions & {"small", "recompressed"}:
         yield Step("larger", _("Find a larger or less compressed copy, and examine that one."))
-    if kind == "photograph" and cautions & {"text", "graphic"}:
+    if image_type == "photograph" and cautions & {"text", "graphic"}:
         yield Step(
             "crop", _("If there is a photograph in it, crop it out and examine that part alone.")
         )
-    if kind != "blank":
-        if by_pixels:
-            yield Step("original", _(ORIGINAL.get(band, ORIGINAL["inconclusive"])))
-        yield Step(
-            "copies", _(COPIES.get(band if by_pixels else "inconclusive", COPIES["inconclusive"]))
+    if image_type == "blank":
+        return
+    if by_pixels:
+        yield Step("original", _(ORIGINAL.get(band, ORIGINAL["inconclusive"])))
+    answer = band if by_pixels else "inconclusive"
+    yield Step("copies", _(COPIES.get(answer, COPIES["inconclusive"])))
+    if by_pixels and band != "likely not generated":
+        sentence = _(
+            "Magnify the picture and look for visible marks of generators, and at hands and text."
         )
-        if by_pixels and band != "likely not generated":
-            said = _(
-                "Magnify the picture and look for visible marks of generators, and at hands and "
-                "text."
-            )
-            yield Step("magnify", said)
+        yield Step("magnify", sentence)
 
 
 def _ask_sender(headline: Headline) -> str:
+    """Return what to ask whoever sent the picture."""
     if headline.name:
         return _("Ask who sent it whether they made it with {name}.", name=headline.short_name)
     return _("Ask who sent it whether they made it with a generator, as the file says.")

@@ -42,7 +42,7 @@ from causalclip.examination.precision import (
 from causalclip.examination.stability import COPIES, Stability
 from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, day, ended, paragraph
-from causalclip.provenance.reading import Provenance
+from causalclip.provenance.result import Provenance
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band

@@ -20,7 +20,8 @@ from causalclip.languages import N_, _, current
 from causalclip.maps.captions import control
 from causalclip.marks.mark import Field as TextField
 from causalclip.marks.mark import Mark
-from causalclip.provenance.credentials import Credentials, SourceType
+from causalclip.provenance.credentials import Credentials
+from causalclip.provenance.source_types import SourceType
 from causalclip.schema import Schema
 
 SCHEMA = 4  # raised when a field of an examination changes its meaning or goes

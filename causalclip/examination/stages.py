@@ -24,7 +24,8 @@ from causalclip.marks.hints import find_hints
 from causalclip.marks.mark import Field
 from causalclip.marks.pixels import find_marks
 from causalclip.marks.texts import find_hidden_marks
-from causalclip.provenance.reading import Provenance, read_provenance
+from causalclip.provenance.reading import read_provenance
+from causalclip.provenance.result import Provenance
 from causalclip.text import clean
 
 if TYPE_CHECKING:

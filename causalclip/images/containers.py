@@ -9,7 +9,7 @@ bytes), and nothing here has a use for it.
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,18 +43,40 @@ _EXTENSION, _IMAGE = 0x21, 0x2C
 class Container:
     """A file before decoding, and what its metadata say.
 
-    data: for the decoder. width, height: in pixels. buffered: whether the decoder holds all
-    coefficients at once, whatever the size is that comes out.
+    Attributes:
+        data: for the decoder.
+        width, height: in pixels.
+        profile: ICC's.
+        exif: a TIFF structure, without the "Exif" mark.
+        bits: a channel.
+        notes: sentences on what is not read.
+        buffered: whether the decoder holds all coefficients at once, whatever the size is that
+            comes out.
     """
 
     data: bytes
     width: int
     height: int
-    profile: bytes = b""  # ICC
-    exif: bytes = b""  # a TIFF structure, without the "Exif" mark
-    bits: int = 8  # a channel
+    profile: bytes = b""
+    exif: bytes = b""
+    bits: int = 8
     notes: tuple[str, ...] = ()
     buffered: bool = False
+
+
+def read_container(data: bytes, name: Format) -> Container | None:
+    """Read the header of a file of a format; None where the decoder reads it alone.
+
+    Raises an ImageError for a file that is damaged, or of a variant that cannot be read.
+    """
+    match name:
+        case "JPEG":
+            return read_jpeg(data)
+        case "PNG":
+            return read_png(data)
+        case "WebP":
+            return read_webp(data)
+    return None
 
 
 # JPEG ---------------------------------------------------------------------------------------------
@@ -208,11 +230,36 @@ def read_webp(data: bytes) -> Container:
     return Container(data, width, height)
 
 
-READERS: dict[Format, Callable[[bytes], Container]] = {
-    "JPEG": read_jpeg,
-    "PNG": read_png,
-    "WebP": read_webp,
-}
+# GIF ----------------------------------------------------------------------------------------------
+
+
+def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (label, start, end) of every extension's chain of sub-blocks, up to the trailer."""
+    start = 13 + _colour_table(data[10:11])
+    left = MAX_SUB_BLOCKS
+    while start < len(data):
+        kind, label = data[start], data[start + 1 : start + 2]
+        if kind == _EXTENSION and label:
+            chain = start + 2
+        elif kind == _IMAGE:
+            chain = start + 11 + _colour_table(data[start + 9 : start + 10])
+        else:
+            return  # the trailer, or damage, of which the decoder says what is left
+
+        start = chain
+        while size := int.from_bytes(data[start : start + 1]):
+            start, left = start + 1 + size, left - 1
+            if not left:
+                raise damaged("GIF")
+        start += 1
+        if kind == _EXTENSION and start <= len(data):
+            yield label[0], chain, start
+
+
+def _colour_table(flags: bytes) -> int:
+    """Return the size in bytes of the table that the flags tell of; 0 where there is none."""
+    packed = int.from_bytes(flags)
+    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
 # Shared -------------------------------------------------------------------------------------------
@@ -249,38 +296,6 @@ def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
             ),
         )
     return ()
-
-
-# GIF ----------------------------------------------------------------------------------------------
-
-
-def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (label, start, end) of every extension's chain of sub-blocks, up to the trailer."""
-    start = 13 + _colour_table(data[10:11])
-    left = MAX_SUB_BLOCKS
-    while start < len(data):
-        kind, label = data[start], data[start + 1 : start + 2]
-        if kind == _EXTENSION and label:
-            chain = start + 2
-        elif kind == _IMAGE:
-            chain = start + 11 + _colour_table(data[start + 9 : start + 10])
-        else:
-            return  # the trailer, or damage, of which the decoder says what is left
-
-        start = chain
-        while size := int.from_bytes(data[start : start + 1]):
-            start, left = start + 1 + size, left - 1
-            if not left:
-                raise damaged("GIF")
-        start += 1
-        if kind == _EXTENSION and start <= len(data):
-            yield label[0], chain, start
-
-
-def _colour_table(flags: bytes) -> int:
-    """Return the size in bytes of the table that the flags tell of; 0 where there is none."""
-    packed = int.from_bytes(flags)
-    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
 def _too_many_parts(name: Format) -> BrokenImage:

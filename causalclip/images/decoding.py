@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +42,6 @@ SECONDS = 1.0  # of processor time that it may take for any picture, and in addi
 # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 SECONDS_A_PIXEL = 0.12e-6
 
-_PAGES = containers.PAGES
 _MAIN = N_("The file holds several pictures; only the main one was looked at.")
 _UPRIGHT = N_("It was turned upright, as its orientation mark says.")
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SUBFILE, _DNG = 258, 262, 274, 254, 50706  # tags of a TIFF
@@ -126,7 +125,7 @@ def decode_in_turn(
         sandbox.limit_memory(min(MEMORY, MEMORY_BEFORE + MEMORY_A_PIXEL * pixels_in_file))
 
         # 2. The pixels
-        opened, halved = _drafted(opened, most, enough)
+        opened, halved = _reduced(opened, most, enough)
         formats.check_size(*opened.image.size, most=most)
         opened.image.load()
         # an HEIC file can turn out larger than its header says
@@ -159,7 +158,7 @@ def decode_in_turn(
     yield pixels, notes, halved, hidden
 
 
-def _drafted(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
+def _reduced(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
     """Have a JPEG of more pixels than can be taken, or are enough, decoded at half of its size, or
     a quarter; return also whether it is."""
     image = opened.image
@@ -195,19 +194,38 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 def _open(data: bytes, name: Format, most: int) -> Opened:
     """Read the header; the size is checked before the decoder sees the file, where that can be."""
-    if name in containers.READERS:
-        header = containers.READERS[name](data)
-        most = formats.MAX_REDUCED if name == "JPEG" and not header.buffered else most
-        formats.check_size(header.width, header.height, most=most)
-        opened = _OPENERS[name](header.data)
-        return replace(
-            opened,
-            profile=header.profile or opened.profile,
-            orientation=containers.orientation(header.exif) if header.exif else opened.orientation,
-            bits=max(header.bits, opened.bits),
-            notes=opened.notes + header.notes,
-        )
-    return _OPENERS[name](data)
+    header = containers.read_container(data, name)
+    if header is None:
+        return _open_by_pillow(data, name)
+    most = formats.MAX_REDUCED if name == "JPEG" and not header.buffered else most
+    formats.check_size(header.width, header.height, most=most)
+    opened = _open_by_pillow(header.data, name)
+    return replace(
+        opened,
+        profile=header.profile or opened.profile,
+        orientation=containers.orientation(header.exif) if header.exif else opened.orientation,
+        bits=max(header.bits, opened.bits),
+        notes=opened.notes + header.notes,
+    )
+
+
+def _open_by_pillow(data: bytes, name: Format) -> Opened:
+    """Have Pillow, or libheif, read the header."""
+    match name:
+        case "JPEG":
+            return _open_plain(JpegImagePlugin.JpegImageFile(io.BytesIO(data)))
+        case "PNG":
+            return _open_plain(PngImagePlugin.PngImageFile(io.BytesIO(data)))
+        case "WebP":
+            return _open_plain(WebPImagePlugin.WebPImageFile(io.BytesIO(data)))
+        case "GIF":
+            return _open_plain(GifImagePlugin.GifImageFile(io.BytesIO(data)))
+        case "AVIF":
+            return _open_avif(data)
+        case "HEIC":
+            return _open_heic(data)
+        case "TIFF":
+            return _open_tiff(data)
 
 
 def _open_plain(image: Image.Image) -> Opened:
@@ -220,6 +238,7 @@ def _open_plain(image: Image.Image) -> Opened:
 
 
 def _open_avif(data: bytes) -> Opened:
+    """Read AVIF's header, and what Pillow does not tell of it: depth and coded colours."""
     opened = _open_plain(AvifImagePlugin.AvifImageFile(io.BytesIO(data)))
     # the configuration's third byte has a flag for 10 or 12 bits, which Pillow does not show
     deep = data.find(b"av1C")
@@ -233,6 +252,7 @@ def _open_avif(data: bytes) -> Opened:
 
 
 def _open_heic(data: bytes) -> Opened:
+    """Read HEIC's header, of the main picture alone."""
     pillow_heif.options.THUMBNAILS = False
     pillow_heif.options.DEPTH_IMAGES = False
     pillow_heif.options.AUX_IMAGES = False
@@ -259,6 +279,10 @@ def _open_heic(data: bytes) -> Opened:
 
 
 def _open_tiff(data: bytes) -> Opened:
+    """Read TIFF's header.
+
+    Raises UnsupportedImage for raw files, and for pixels that Pillow cannot read or reads wrongly.
+    """
     try:
         image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
     except SyntaxError as error:
@@ -283,19 +307,8 @@ def _open_tiff(data: bytes) -> Opened:
         tags.get(_ORIENTATION, 1),
         bits,
         white=2**bits - 1,
-        notes=(_(_PAGES),) if image.is_animated else (),
+        notes=(_(containers.PAGES),) if image.is_animated else (),
     )
-
-
-_OPENERS: dict[Format, Callable[[bytes], Opened]] = {
-    "JPEG": lambda data: _open_plain(JpegImagePlugin.JpegImageFile(io.BytesIO(data))),
-    "PNG": lambda data: _open_plain(PngImagePlugin.PngImageFile(io.BytesIO(data))),
-    "WebP": lambda data: _open_plain(WebPImagePlugin.WebPImageFile(io.BytesIO(data))),
-    "GIF": lambda data: _open_plain(GifImagePlugin.GifImageFile(io.BytesIO(data))),
-    "AVIF": _open_avif,
-    "HEIC": _open_heic,
-    "TIFF": _open_tiff,
-}
 
 
 def _too_costly(name: Format) -> BrokenImage:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from causalclip.marks.mark import UNNAMED, Certainty, Mark, Says
 from causalclip.marks.names import name_of
-from causalclip.provenance.credentials import OWN, Credentials, SourceType
+from causalclip.provenance.credentials import OWN, Credentials
+from causalclip.provenance.source_types import SourceType
 from causalclip.text import clean
 
 SAID: dict[str, Says] = {"generated": "is", "part generated": "in part"}

@@ -10,10 +10,8 @@ WebP on opening it. For a sandbox.
 
 import io
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import pillow_heif
@@ -51,7 +49,15 @@ _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What a container holds beside the picture. xmp: XML. iptc: IIM datasets."""
+    """What a container holds beside the picture.
+
+    Attributes:
+        exif: the tags of its EXIF.
+        xmp: XML.
+        iptc: IIM datasets.
+        texts: of PNG, WebP and GIF, and the comments of a JPEG.
+        notes: sentences on what was not read.
+    """
 
     exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes = b""
@@ -60,7 +66,7 @@ class Blocks:
     notes: tuple[str, ...] = ()
 
     def tag(self, tag: int, *, inside: int | None = None) -> Any:
-        """The value of a tag of EXIF's first directory, or of the one `inside` it (EXIF_IFD,
+        """Return the value of a tag of EXIF's first directory, or of the one `inside` it (EXIF_IFD,
         GPS_IFD): text (as Latin-1), bytes, a number, or a tuple of numbers; None for what is not
         there or cannot be read."""
         with suppress(Exception):  # as decoders do, Pillow raises anything on bad input
@@ -70,18 +76,22 @@ class Blocks:
 
 @dataclass(slots=True)
 class Budget:
-    """The bytes that may still be read of one file. exceeded: whether anything was left out, or
-    cut."""
+    """The bytes that may still be read of one file.
+
+    Attributes:
+        left: bytes.
+        exceeded: whether anything was left out, or cut.
+    """
 
     left: int = MAX_TOTAL
     exceeded: bool = False
 
     def whole(self, item: bytes) -> bytes:
-        """The item, for which a part of it would be of no use; empty if there is too much of it."""
+        """Return an item of which a part would be of no use; empty if there is too much of it."""
         return item if self.cut(item) == item else b""
 
     def cut(self, item: bytes) -> bytes:
-        """The item, or its beginning."""
+        """Return an item, or its beginning."""
         allowed = min(MAX_ITEM, self.left)
         self.left -= min(len(item), allowed)
         self.exceeded |= len(item) > allowed
@@ -89,19 +99,38 @@ class Budget:
 
 
 def read_blocks(data: bytes, name: Format) -> Blocks:
-    """The metadata blocks of a file of format `name`; empty where the container is broken or holds
-    none."""
-    reader, budget = _READERS.get(name), Budget()
-    if reader is None:
-        return Blocks()
+    """Return the metadata blocks of a file of format `name`; empty where the container is broken or
+    holds none."""
+    budget = Budget()
     try:
-        blocks = reader(data, budget)
+        blocks = _read(data, name, budget)
     except ImageError:
         return Blocks(notes=(_(COSTLY if name in ("HEIC", "AVIF") else DAMAGED),))
     return replace(blocks, notes=(_(TOO_MUCH),)) if budget.exceeded else blocks
 
 
-def _jpeg(data: bytes, budget: Budget) -> Blocks:
+def _read(data: bytes, name: Format, budget: Budget) -> Blocks:
+    """Read the blocks within a budget.
+
+    Raises an ImageError where the container is broken.
+    """
+    match name:
+        case "JPEG":
+            return _read_jpeg(data, budget)
+        case "PNG":
+            return _read_png(data, budget)
+        case "WebP":
+            return _read_webp(data, budget)
+        case "GIF":
+            return _read_gif(data, budget)
+        case "TIFF":
+            return _read_tiff(data, budget)
+        case "HEIC" | "AVIF":
+            return _read_iso(data, name, budget)
+
+
+def _read_jpeg(data: bytes, budget: Budget) -> Blocks:
+    """Read the blocks of a JPEG file."""
     exif = xmp = b""
     texts: list[Field] = []
     for marker, start, end in jpeg_segments(data):
@@ -120,10 +149,10 @@ def _jpeg(data: bytes, budget: Budget) -> Blocks:
 
 
 def open_head(data: bytes) -> JpegImageFile | None:
-    """A JPEG up to its pixels, as Pillow reads it, with its tables and IPTC's block; None if it is
-    damaged.
+    """Return a JPEG up to its pixels, as Pillow reads it, with its tables and IPTC's block; None if
+    it is damaged.
 
-    Without the other segments, of which Pillow makes more than it is asked for.
+    The other segments are left out, as Pillow makes more of them than it is asked for.
     """
     kept = [b"\xff\xd8"]
     try:
@@ -136,11 +165,12 @@ def open_head(data: bytes) -> JpegImageFile | None:
         return None
 
 
-def _png(data: bytes, budget: Budget) -> Blocks:
+def _read_png(data: bytes, budget: Budget) -> Blocks:
+    """Read the blocks of a PNG file."""
     exif = xmp = b""
     texts: list[Field] = []
     for kind, start, end in png_chunks(data):
-        if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") or not _checked(data[start + 4 : end]):
+        if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") or not _is_whole(data[start + 4 : end]):
             continue
         body = data[start + 8 : end - 4]
         if kind == b"eXIf":
@@ -160,8 +190,8 @@ def _png(data: bytes, budget: Budget) -> Blocks:
 
 
 def _profile(key: str, value: bytes) -> tuple[str, bytes]:
-    """Name and bytes of a block that ImageMagick wrote as text: a line with its name, one with its
-    length, then hexadecimal digits; empty where they are none."""
+    """Return name and bytes of a block that ImageMagick wrote as text: a line with its name, one
+    with its length, then hexadecimal digits; empty where they are none."""
     lines = value.strip().split(b"\n", 2)
     try:
         return key.removeprefix(_PROFILE.decode()).strip(), bytes.fromhex(lines[2].decode("ascii"))
@@ -169,14 +199,14 @@ def _profile(key: str, value: bytes) -> tuple[str, bytes]:
         return "", b""
 
 
-def _checked(chunk: bytes) -> bool:
-    """Whether a PNG chunk, from its kind to its checksum, is whole."""
+def _is_whole(chunk: bytes) -> bool:
+    """Return whether a PNG chunk, from its kind to its checksum, is whole."""
     return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
-    """Key and value of a PNG text, as UTF-8 or Latin-1; both empty where it cannot be unpacked
-    within the budget."""
+    """Return key and value of a PNG text, as UTF-8 or Latin-1; both empty where it cannot be
+    unpacked within the budget."""
     stream = PngStream(io.BytesIO(body))
     try:
         if budget.left > 0:
@@ -191,7 +221,8 @@ def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
     return "", b""
 
 
-def _webp(data: bytes, budget: Budget) -> Blocks:
+def _read_webp(data: bytes, budget: Budget) -> Blocks:
+    """Read the blocks of a WebP file."""
     exif = xmp = b""
     texts: tuple[Field, ...] = ()
     start = 12
@@ -210,7 +241,8 @@ def _webp(data: bytes, budget: Budget) -> Blocks:
     return Blocks(_exif(exif, budget), xmp, texts=texts)
 
 
-def _gif(data: bytes, budget: Budget) -> Blocks:
+def _read_gif(data: bytes, budget: Budget) -> Blocks:
+    """Read the blocks of a GIF file."""
     xmp, texts = b"", list[Field]()
     for label, start, end in gif_extensions(data):
         chain = data[start:end]
@@ -226,7 +258,7 @@ def _gif(data: bytes, budget: Budget) -> Blocks:
 
 
 def _joined(chain: bytes) -> bytes:
-    """The bytes of a chain of GIF's sub-blocks."""
+    """Return the bytes of a chain of GIF's sub-blocks."""
     parts, start = [], 0
     while size := chain[start]:
         parts.append(chain[start + 1 : start + 1 + size])
@@ -234,16 +266,16 @@ def _joined(chain: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _tiff(data: bytes, budget: Budget) -> Blocks:
+def _read_tiff(data: bytes, budget: Budget) -> Blocks:
+    """Read the blocks of a TIFF file."""
     blocks = Blocks(_exif(data, budget, most=MAX_TOTAL))
-    xmp, iptc = (
-        value if isinstance(value := blocks.tag(tag), bytes) else b"" for tag in (700, 33723)
-    )
-    return replace(blocks, xmp=budget.whole(xmp), iptc=budget.whole(iptc))
+    values = (blocks.tag(tag) for tag in (700, 33723))  # XMP and IPTC
+    xmp, iptc = (budget.whole(value) if isinstance(value, bytes) else b"" for value in values)
+    return replace(blocks, xmp=xmp, iptc=iptc)
 
 
-def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
-    """Of a HEIC or AVIF file. Its native readers join whatever it tells them to join, however
+def _read_iso(data: bytes, name: Format, budget: Budget) -> Blocks:
+    """Read a HEIC or AVIF file, whose native readers join whatever it tells them to join, however
     often."""
     if not any(mark in data for mark in _ITEMS):
         return Blocks()
@@ -251,9 +283,9 @@ def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
         if name == "AVIF":
             info = AvifImageFile(io.BytesIO(data)).info
         else:
-            pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = (
-                pillow_heif.options.AUX_IMAGES
-            ) = False
+            pillow_heif.options.THUMBNAILS = False
+            pillow_heif.options.DEPTH_IMAGES = False
+            pillow_heif.options.AUX_IMAGES = False
             info = pillow_heif.open_heif(data).info
     except Exception as error:  # the readers raise anything on bad input; all mean the same
         if "memory" in f"{error!r}".lower():  # libheif says it in words
@@ -263,20 +295,9 @@ def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
     return Blocks(_exif(budget.whole(exif), budget), budget.whole(info.get("xmp") or b""))
 
 
-_READERS: dict[Format, Callable[[bytes, Budget], Blocks]] = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "WebP": _webp,
-    "GIF": _gif,
-    "TIFF": _tiff,
-    "HEIC": partial(_iso, "HEIC"),
-    "AVIF": partial(_iso, "AVIF"),
-}
-
-
 def _exif(block: bytes, budget: Budget, *, most: int = MAX_ITEM) -> Image.Exif:
-    """The tags of a TIFF structure, which is also what EXIF is, from the byte order mark on; damage
-    ends a directory.
+    """Return the tags of a TIFF structure, which is also what EXIF is, from the byte order mark on;
+    damage ends a directory.
 
     Pillow reads every tag, and a hostile file points thousands of tags at the same bytes.
     """
@@ -291,7 +312,7 @@ def _exif(block: bytes, budget: Budget, *, most: int = MAX_ITEM) -> Image.Exif:
 
 
 class _Stream(io.BytesIO):
-    """Ends after so many bytes were read, whichever."""
+    """A file in memory that ends after so many bytes were read, whichever they are."""
 
     def __init__(self, data: bytes, left: int) -> None:
         super().__init__(data)

@@ -14,64 +14,8 @@ from typing import Any, Literal
 from causalclip.images.formats import Format
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
+from causalclip.provenance.source_types import SourceType, source_type
 from causalclip.text import clean
-
-Kind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
-
-_TYPES: dict[str, tuple[Kind, str]] = {
-    "trainedAlgorithmicMedia": ("generated", N_("made by a generative AI model")),
-    "compositeWithTrainedAlgorithmicMedia": (
-        "part generated",
-        N_("edited with, or composed with, generative AI"),
-    ),
-    "compositeSynthetic": (
-        "part generated",
-        N_("composed of elements of which some were made by software"),
-    ),
-    "algorithmicMedia": ("made", N_("made by an algorithm that was not trained on data")),
-    "algorithmicallyEnhanced": ("made", N_("changed by an algorithm, without generative AI")),
-    "digitalCapture": ("captured", N_("captured by a digital camera")),
-    "computationalCapture": ("captured", N_("captured by a camera that merges several shots")),
-    "negativeFilm": ("captured", N_("scanned from a film negative")),
-    "positiveFilm": ("captured", N_("scanned from a film positive")),
-    "print": ("copied", N_("scanned from a print")),
-    "screenCapture": ("copied", N_("captured from a screen")),
-    "composite": ("made", N_("composed of several pictures")),
-    "compositeCapture": ("made", N_("composed of several captured pictures")),
-    "humanEdits": ("made", N_("edited by a person")),
-    "minorHumanEdits": ("captured", N_("captured, with small edits by a person")),
-    "digitalArt": ("made", N_("drawn by a person with software")),
-    "digitalCreation": ("made", N_("made by a person with software")),
-    "softwareImage": ("made", N_("made by software")),
-    "dataDrivenMedia": ("made", N_("drawn from data")),
-    "virtualRecording": ("made", N_("recorded in a virtual world")),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SourceType:
-    """A claim about how the picture came about.
-
-    where: "XMP", "Content Credentials" or "Content Credentials of an earlier version or a part".
-    code: of the vocabulary, as found. kind: what it amounts to; "copied" from a screen or a print,
-    which may have shown a generated picture. words: completes "says that it was ...".
-    """
-
-    where: str
-    code: str
-    kind: Kind
-    words: str
-
-
-def source_type(where: str, value: str) -> SourceType | None:
-    """The claim that a vocabulary address or a bare code makes; None for what is not of the
-    vocabulary."""
-    code = value.strip().rstrip("/").rpartition("/")[2]
-    if code not in _TYPES:
-        return None
-    kind, words = _TYPES[code]
-    return SourceType(where, code, kind, words)
-
 
 State = Literal[
     "none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"
@@ -100,6 +44,12 @@ MIME: dict[Format, str] = {
     "HEIC": "image/heic",
     "TIFF": "image/tiff",
     "GIF": "image/gif",
+}
+# C2PA's words for them; what is invalid without being changed is "unvalidated"
+STATES: dict[str, State] = {
+    "Trusted": "trusted",
+    "Valid": "unknown signer",
+    "Invalid": "invalid",
 }
 SENTENCES: dict[State, str] = {
     "none": N_(
@@ -135,14 +85,20 @@ SENTENCES: dict[State, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What C2PA's reader found. All texts are the file's own claims, cleaned, not escaped.
+    """What C2PA's reader read. All texts are the file's own claims, cleaned, not escaped.
 
-    state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed
-    otherwise.
-    signer: the names in the certificate. organisation: the one that it was issued to. agents: the
-    programs that its actions name, also in words. generator: the program that wrote the claim.
-    signed: when, by a time stamp. source_types: of the active manifest first, then of earlier
-    versions and parts. actions: of the active manifest. problems: codes of what failed.
+    Attributes:
+        state: "invalid" if file or credentials were changed after signing, "unvalidated" if they
+            failed otherwise.
+        sentence: what that state means.
+        signer: the names in the certificate.
+        organisation: the one that it was issued to.
+        agents: the programs that its actions name, also in words.
+        generator: the program that wrote the claim.
+        signed: when, by a time stamp.
+        actions: of the active manifest.
+        source_types: of the active manifest first, then of earlier versions and parts.
+        problems: codes of what failed.
     """
 
     state: State
@@ -158,7 +114,7 @@ class Credentials:
 
 
 def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -> Credentials:
-    """Reads and checks the Content Credentials of a file of format `name`; never raises on a file's
+    """Read and check the Content Credentials of a file of format `name`; never raise on a file's
     account.
 
     Args:
@@ -192,48 +148,54 @@ def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -
 
 @lru_cache(maxsize=1)
 def trust_list() -> str:
-    """C2PA's trust list as it is shipped, PEM; assets/trust/README.md says of which date."""
+    """Return C2PA's trust list as it is shipped, PEM; assets/trust/README.md says of which date."""
     return TRUST_LIST.read_text(encoding="utf-8")
 
 
 def without_claims(state: State) -> Credentials:
-    """Credentials that say no more than their state."""
+    """Return credentials that say no more than their state."""
     return Credentials(state, _(SENTENCES[state]))
 
 
 def _understand(report: dict[str, Any]) -> Credentials:
+    """Return what the reader's report says."""
+    # 1. The state
+    state = STATES.get(report.get("validation_state", ""), "unreadable")
+    failures = _failures(report)
+    if state == "invalid" and not CHANGED.intersection(failures):
+        state = "unvalidated"
+
+    # 2. The claims: of the active manifest, then of earlier versions and parts
     manifests: dict[str, Any] = report["manifests"]
     active = manifests[report["active_manifest"]]
-    found: dict[str, State] = {
-        "Trusted": "trusted",
-        "Valid": "unknown signer",
-        "Invalid": "invalid",
-    }
-    state = found.get(report.get("validation_state", ""), "unreadable")
-    failed = _failed(report)
-    if state == "invalid" and not CHANGED.intersection(failed):
-        state = "unvalidated"
+    source_types = _source_types(active, OWN)
+    for manifest in list(manifests.values())[:MAX_MANIFESTS]:
+        if manifest is not active:
+            source_types += _source_types(manifest, OTHERS)
+
+    # 3. Who signed
     signature = active.get("signature_info") or {}
     names = (signature.get("common_name"), signature.get("issuer"))
-    others = [m for m in list(manifests.values())[:MAX_MANIFESTS] if m is not active]
-    types = [*_types(active, OWN), *(t for m in others for t in _types(m, OTHERS))]
     return Credentials(
         state,
         _(SENTENCES[state]),
-        signer=clean(", ".join(str(n) for n in names if n), limit=120),
+        signer=clean(", ".join(str(name) for name in names if name), limit=120),
         organisation=clean(str(signature.get("issuer") or ""), limit=60),
         generator=_generator(active),
         agents=_agents(active),
         signed=clean(str(signature.get("time") or ""), limit=40),
         actions=tuple(
-            dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active))
+            dict.fromkeys(
+                clean(str(action.get("action", "")), limit=60) for action in _actions(active)
+            )
         )[:20],
-        source_types=tuple(dict.fromkeys(types)),
-        problems=tuple(dict.fromkeys(clean(code, limit=60) for code in failed[:20])),
+        source_types=tuple(dict.fromkeys(source_types)),
+        problems=tuple(dict.fromkeys(clean(code, limit=60) for code in failures[:20])),
     )
 
 
 def _generator(manifest: dict[str, Any]) -> str:
+    """Return name and version of the program that wrote a manifest's claim."""
     info = manifest.get("claim_generator_info") or []
     first = info[0] if isinstance(info, list) and info else {}
     text = f"{first.get('name', '')} {first.get('version', '')}".strip() or str(
@@ -243,7 +205,7 @@ def _generator(manifest: dict[str, Any]) -> str:
 
 
 def _agents(manifest: dict[str, Any]) -> tuple[str, ...]:
-    """The programs that its actions name, such as "GPT-4o" or "Adobe Firefly".
+    """Return the programs that a manifest's actions name, such as "GPT-4o" or "Adobe Firefly".
 
     Google's name none, but describe themselves: "Created by Google Generative AI."
     """
@@ -251,12 +213,13 @@ def _agents(manifest: dict[str, Any]) -> tuple[str, ...]:
     for action in _actions(manifest):
         agent = action.get("softwareAgent") or ""
         names.append(agent.get("name", "") if isinstance(agent, dict) else agent)
-        described = _MAKER.match(str(action.get("description", ""))[:200])
-        names.append(described[1] if described else "")
+        description = _MAKER.match(str(action.get("description", ""))[:200])
+        names.append(description[1] if description else "")
     return tuple(dict.fromkeys(clean(str(name), limit=80) for name in names if name))[:10]
 
 
 def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the actions of a manifest: what was done to the picture."""
     return [
         action
         for assertion in (manifest.get("assertions") or [])[:200]
@@ -265,24 +228,26 @@ def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _types(manifest: dict[str, Any], where: str) -> list[SourceType]:
-    """Of all actions; and of other assertions that carry the field, as IPTC's and CAWG's metadata
-    do."""
+def _source_types(manifest: dict[str, Any], where: str) -> list[SourceType]:
+    """Return the source types of all actions, and of other assertions that carry the field, as
+    IPTC's and CAWG's metadata do."""
     values = [action.get("digitalSourceType") for action in _actions(manifest)]
     for assertion in (manifest.get("assertions") or [])[:200]:
         data = assertion.get("data")
         if isinstance(data, dict):
             values += [
-                v for k, v in data.items() if k.rpartition(":")[2].lower() == "digitalsourcetype"
+                value
+                for name, value in data.items()
+                if name.rpartition(":")[2].lower() == "digitalsourcetype"
             ]
-    return [t for t in (source_type(where, str(v)) for v in values if v) if t]
+    claims = (source_type(where, str(value)) for value in values if value)
+    return [claim for claim in claims if claim]
 
 
-def _failed(report: dict[str, Any]) -> list[str]:
-    """C2PA's codes of what failed, but for that the signer is unknown, which is a state of its
-    own."""
-    failures = ((report.get("validation_results") or {}).get("activeManifest") or {}).get(
-        "failure"
-    ) or []
+def _failures(report: dict[str, Any]) -> list[str]:
+    """Return C2PA's codes of what failed, but for that the signer is unknown, which is a state of
+    its own."""
+    results = report.get("validation_results") or {}
+    failures = (results.get("activeManifest") or {}).get("failure") or []
     codes = (str(failure.get("code", "")) for failure in failures)
     return [code for code in codes if code != "signingCredential.untrusted"]

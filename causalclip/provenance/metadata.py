@@ -14,7 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
 from causalclip.provenance.containers import EXIF_IFD, GPS_IFD, Blocks
-from causalclip.provenance.credentials import SourceType, source_type
+from causalclip.provenance.source_types import SourceType, source_type
 from causalclip.text import clean, decode
 
 MAX_FIELDS = 60

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from causalclip.examination.headline import Headline
     from causalclip.examination.result import Examination
     from causalclip.examination.stability import Stability
-    from causalclip.provenance.reading import Provenance
+    from causalclip.provenance.result import Provenance
 
 MARK_ZOOM = 3
 CHIPS = {  # what the file says, in a word, where it does not say that the picture was generated

@@ -11,7 +11,7 @@ from causalclip.examination.cautions import history_words, in_short
 from causalclip.languages import _, bracketed, decimal, ended, in_turn, is_rtl, number, paragraph
 from causalclip.maps import captions
 from causalclip.paths import shipped_folder
-from causalclip.provenance.reading import OF_WHOLE
+from causalclip.provenance.result import OF_WHOLE
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -20,17 +20,23 @@ from purifier.attacks import algorithms as _algorithms  # noqa: F401, fills ATTA
 from purifier.attacks.attacker import ATTACKS, Attacker, Objective, Plan, State
 from purifier.attacks.budget import LEVELS, Budget, Norm
 
+__all__ = ["ATTACKS", "Attack", "Objective", "State", "attack_steps", "linf", "run_attack"]
+
 
 @dataclass(frozen=True, slots=True)
 class Attack:
     """Which attack, how far and how long.
 
-    name: one of ATTACKS.
-    eps: "linf": the largest change of a value, in 1/255; "l2": the Euclidean length of the change
-        on the [0, 1] scale. A patch has no such bound: it may change what it covers freely.
-    steps: of the gradient, or queries of "square"; "fgsm" takes one whatever is set.
-    step_size: in the unit of eps; None is 2.5 eps / steps (Madry et al., ICLR 2018).
-    area: of a patch, as a share of the picture.
+    Attributes:
+        name: one of ATTACKS.
+        eps: "linf": the largest change of a value, in 1/255; "l2": the Euclidean length of the
+            change on the [0, 1] scale. A patch has no such bound: it may change what it covers
+            freely.
+        norm: which of the two.
+        steps: of the gradient, or queries of "square"; "fgsm" takes one whatever is set.
+        step_size: in the unit of eps; None is 2.5 eps / steps (Madry et al., ICLR 2018).
+        area: of a patch, as a share of the picture.
+        seed: of the random start.
     """
 
     name: str = "pgd"
@@ -57,7 +63,7 @@ class Attack:
 
     @property
     def attacker(self) -> type[Attacker]:
-        """The class that makes it."""
+        """The class that makes the attack."""
         return ATTACKS[self.name]
 
     @property
@@ -66,18 +72,17 @@ class Attack:
         return Budget(self.eps / LEVELS if self.norm == "linf" else self.eps, self.norm)
 
     def plan(self) -> Plan:
-        """The same on the [0, 1] scale, with every default filled in."""
+        """Return the settings on the [0, 1] scale, with every default filled in."""
         budget = self.budget
-        size = (
-            self.step_size
-            if self.step_size is None or self.norm == "l2"
-            else self.step_size / LEVELS
-        )
-        return Plan(budget, self.steps, size or 2.5 * budget.eps / self.steps, self.area, self.seed)
+        step_size = 2.5 * budget.eps / self.steps
+        if self.step_size:
+            step_size = self.step_size / LEVELS if self.norm == "linf" else self.step_size
+        return Plan(budget, self.steps, step_size, self.area, self.seed)
 
 
 def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterator[State]:
-    """Yields after every step: how far it is, and the best picture so far (rounded and in budget).
+    """Yield after every step how far the attack is, and the best picture so far (rounded and in
+    budget).
 
     Args:
         pixels: float [N, 3, H, W] in [0, 1].
@@ -91,13 +96,10 @@ def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterat
 
 
 def run_attack(attack: Attack, pixels: Tensor, objective: Objective) -> Tensor:
-    """The attacked pictures: float [N, 3, H, W] on 8-bit levels, exactly in budget."""
+    """Return the attacked pictures: float [N, 3, H, W] on 8-bit levels, exactly in budget."""
     return deque(attack_steps(attack, pixels, objective), maxlen=1)[0].rounded()
 
 
 def linf(moved: Tensor, clean: Tensor) -> Tensor:
-    """The largest change of a value of each picture, [N], in 1/255."""
+    """Return the largest change of a value of each picture, [N], in 1/255."""
     return Budget(1.0).spent(moved, clean) * LEVELS
-
-
-__all__ = ["ATTACKS", "Attack", "Objective", "State", "attack_steps", "linf", "run_attack"]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from purifier.attacks.budget import Budget, Norm, to_levels
 
+AnyAttacker = TypeVar("AnyAttacker", bound="type[Attacker]")
 Objective = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> [N], to be raised
 ATTACKS: dict[str, type["Attacker"]] = {}  # by name, one for each of choices.ATTACKS
 
@@ -26,7 +27,7 @@ class Plan:
     seed: int = 0
 
     def generator(self) -> torch.Generator:
-        """A fresh one, from the seed."""
+        """Return a fresh generator, from the seed."""
         return torch.Generator().manual_seed(self.seed)
 
 
@@ -34,9 +35,14 @@ class Plan:
 class State:
     """Where an attack is.
 
-    step, steps: how many are done, and planned. clean, pixels: the pictures, and the best attacked
-    ones so far, [N, 3, H, W]. loss: the objective there, [N]. bounded: whether the budget binds (a
-    patch has none).
+    Attributes:
+        step: how many are done.
+        steps: how many are planned.
+        clean: the pictures, [N, 3, H, W].
+        pixels: the best attacked ones so far, [N, 3, H, W].
+        loss: the objective there, [N].
+        budget: how far the attack may go.
+        bounded: whether the budget binds (a patch has none).
     """
 
     step: int
@@ -48,10 +54,10 @@ class State:
     bounded: bool = True
 
     def rounded(self) -> Tensor:
-        """The best pictures so far, on 8-bit levels and exactly in budget."""
-        return (
-            self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
-        )
+        """Return the best pictures so far, on 8-bit levels and exactly in budget."""
+        if not self.bounded:
+            return to_levels(self.pixels)
+        return self.budget.round(self.pixels, self.clean)
 
 
 class Attacker(ABC):
@@ -79,21 +85,19 @@ class Attacker(ABC):
 
     @abstractmethod
     def run(self, objective: Objective) -> Iterator[State]:
-        """Yields after every step."""
+        """Yield the state after every step."""
 
     def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
-        """Takes what is better; returns where it was, [N]."""
+        """Keep what is better; return where it was, [N]."""
         better = loss > self.loss
         self.pixels = torch.where(better.view(-1, 1, 1, 1), pixels.detach(), self.pixels)
         self.loss = torch.where(better, loss.detach(), self.loss)
         return better
 
     def state(self, step: int, steps: int | None = None) -> State:
+        """Return where the attack is after a step."""
         steps = steps or self.plan.steps
         return State(step, steps, self.clean, self.pixels, self.loss, self.budget, self.bounded)
-
-
-AnyAttacker = TypeVar("AnyAttacker", bound=type[Attacker])
 
 
 def register(name: str, summary: str) -> Callable[[AnyAttacker], AnyAttacker]:
@@ -114,11 +118,18 @@ class GradientAttack(Attacker):
 
     @abstractmethod
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        """The next pictures. loss: the objective at `moved`, [N]. number: of the step, from 1."""
+        """Return the next pictures.
+
+        Args:
+            moved: the pictures now, [N, 3, H, W].
+            gradient: of the objective there.
+            loss: the objective there, [N].
+            number: of the step, from 1.
+        """
 
     def start(self, objective: Objective) -> Tensor:
-        """At a random place of the ball if that is the attack's way, or if the objective is flat at
-        the clean one."""
+        """Return where to start: at a random place of the ball if that is the attack's way, or if
+        the objective is flat at the clean picture."""
         if self.random_start or getattr(objective, "flat", False):
             return self.budget.random_start(self.clean, self.plan.generator())
         return self.clean.clone()
@@ -140,7 +151,7 @@ class GradientAttack(Attacker):
 
 
 def loss_and_gradient(objective: Objective, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """The objective [N] and its gradient [N, 3, H, W]; the model's own weights get none."""
+    """Return the objective [N] and its gradient [N, 3, H, W]; the model's own weights get none."""
     with torch.enable_grad():
         x = pixels.detach().requires_grad_(True)
         loss = objective(x)

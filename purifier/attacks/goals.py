@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from causalclip.languages import N_, _, number
+from causalclip.languages import _, number
 from purifier.attacks.attacker import Objective
 from purifier.attacks.objectives import (
     GENERATED,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 # of models, picture, request, and the key of the model that is asked
 MakeGoal = Callable[["Models", Tensor, "Request", str], "Goal"]
-
-
 OBJECTIVES: dict[str, MakeGoal] = {}  # by name, one for each of choices.OBJECTIVES
 
 
@@ -51,8 +49,13 @@ class GoalError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """objective: to be raised. say: what the model says of a picture [1, 3, H, W] in this respect.
-    before: what it said of the clean one. target: what it shall say; None is anything else.
+    """What an attack is for.
+
+    Attributes:
+        objective: to be raised.
+        say: what the model says of a picture [1, 3, H, W] in this respect.
+        before: what it said of the clean one.
+        target: what it shall say; None is anything else.
     """
 
     objective: Objective
@@ -61,12 +64,14 @@ class Goal:
     target: str | None = None
 
     def reached(self, now: str) -> bool:
-        """Whether saying `now` is a success."""
-        return now == self.target if self.target is not None else now != self.before
+        """Return whether saying `now` is a success."""
+        if self.target is None:
+            return now != self.before
+        return now == self.target
 
 
 def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str = EMBEDDED) -> Goal:
-    """The goal of a request's attack on a picture [1, 3, H, W].
+    """Return the goal of a request's attack on a picture [1, 3, H, W].
 
     Args:
         request: its objective, question and target are read.
@@ -76,15 +81,21 @@ def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str =
         GoalError: the question or the target is missing or cannot be.
     """
     if request.objective not in OBJECTIVES:
-        said = N_("There is no objective “{objective}”; use one of {known}.")
-        raise GoalError(_(said, objective=request.objective, known=", ".join(OBJECTIVES)))
+        raise GoalError(
+            _(
+                "There is no objective “{objective}”; use one of {known}.",
+                objective=request.objective,
+                known=", ".join(OBJECTIVES),
+            )
+        )
     return OBJECTIVES[request.objective](models, clean, request, vlm)
 
 
 @_objective("answer")
 def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
-    asked, target = request.question, request.target
-    if not asked:
+    """Return the goal to change the answer to the question."""
+    question, target = request.question, request.target
+    if not question:
         raise GoalError(
             _(
                 "An attack on an answer needs a question. Type one, such as: how many people are "
@@ -94,29 +105,34 @@ def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: s
     vlm = models.vlm_of(vlm_key)
 
     def say(pixels: Tensor) -> str:
-        return vlm.answer(pixels, asked)[0].text
+        return vlm.answer(pixels, question)[0].text
 
     before = say(clean)
     if target is None:
-        return Goal(change_answer(vlm, [asked], [before]), say, before)
-    wanted = " ".join(target.lower().split())
-    if vlm.answers and wanted not in vlm.answers:
-        said = N_(
-            "“{target}” is none of the {count} answers that the model can give. Choose another."
+        return Goal(change_answer(vlm, [question], [before]), say, before)
+    target = " ".join(target.lower().split())
+    if vlm.answers and target not in vlm.answers:
+        raise GoalError(
+            _(
+                "“{target}” is none of the {count} answers that the model can give. Choose "
+                "another.",
+                target=request.target,
+                count=number(len(vlm.answers)),
+            )
         )
-        raise GoalError(_(said, target=target, count=number(len(vlm.answers))))
-    if wanted == before:
+    if target == before:
         raise GoalError(
             _(
                 "The model already answers “{before}”. Choose another answer to aim at.",
                 before=before,
             )
         )
-    return Goal(force_answer(vlm, [asked], [wanted]), say, before, wanted)
+    return Goal(force_answer(vlm, [question], [target]), say, before, target)
 
 
 @_objective("caption")
 def _caption_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
+    """Return the goal to change the caption."""
     vlm, target = models.vlm_of(vlm_key), request.target
 
     def say(pixels: Tensor) -> str:
@@ -125,32 +141,42 @@ def _caption_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: 
     before = say(clean)
     if target is None:
         return Goal(change_caption(vlm, [before]), say, before)
-    wanted = " ".join(target.lower().split())
-    return Goal(force_caption(vlm, [wanted]), say, before, wanted)
+    target = " ".join(target.lower().split())
+    return Goal(force_caption(vlm, [target]), say, before, target)
 
 
 @_objective("features")
 def _features_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
-    """CLIP's features have no words: what the model says of the picture tells whether they moved
-    far enough."""
+    """Return the goal to move CLIP's features.
+
+    They have no words: what the model says of the picture tells whether they moved far enough.
+    """
     if request.target is not None:
-        said = N_(
-            "An attack on the features moves them anywhere: leave the target out, or attack the "
-            "caption."
+        raise GoalError(
+            _(
+                "An attack on the features moves them anywhere: leave the target out, or attack "
+                "the caption."
+            )
         )
-        raise GoalError(_(said))
-    told = _answer_goal if request.question else _caption_goal
-    goal = told(models, clean, request, vlm_key)
+    make = _answer_goal if request.question else _caption_goal
+    goal = make(models, clean, request, vlm_key)
     see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
     return Goal(MoveFeatures(see, clean), goal.say, goal.before)
 
 
 @_objective("detector")
 def _detector_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
+    """Return the goal to turn the detector's verdict."""
     detector, target = models.detector, request.target
     if target not in {None, GENERATED, NOT_GENERATED}:
-        said = N_("The detector's verdict can be “{one}” or “{other}”, not “{target}”.")
-        raise GoalError(_(said, one=GENERATED, other=NOT_GENERATED, target=target))
+        raise GoalError(
+            _(
+                "The detector's verdict can be “{one}” or “{other}”, not “{target}”.",
+                one=GENERATED,
+                other=NOT_GENERATED,
+                target=target,
+            )
+        )
 
     def say(pixels: Tensor) -> str:
         return GENERATED if detector.score(to_array(pixels)).logit > 0 else NOT_GENERATED

@@ -1,7 +1,6 @@
 """BLIP-2 and InstructBLIP: a prompt that the language model continues, without a conversation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,19 +10,12 @@ from torch import Tensor
 from purifier.vlm.hub_model import HubVLM, each, likelihood_of, to_answer, to_pictures
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption
 
-
-@dataclass(frozen=True, slots=True)
-class Prompts:
-    """What the model's authors put before a picture's text: for a caption, and around a
-    question."""
-
-    caption: str
-    question: str
-
-
-BLIP2 = Prompts("a photo of", "Question: {} Answer:")  # arXiv 2301.12597
-# arXiv 2305.06500
-INSTRUCT_BLIP = Prompts("Write a short description for the image.", "Question: {} Short answer:")
+# What the models' authors put before a caption, and around a question.
+BLIP2 = "a photo of", "Question: {} Answer:"  # arXiv 2301.12597
+INSTRUCT_BLIP = (  # arXiv 2305.06500
+    "Write a short description for the image.",
+    "Question: {} Short answer:",
+)
 
 
 class Blip2VLM(HubVLM):
@@ -36,14 +28,14 @@ class Blip2VLM(HubVLM):
             processor.num_query_tokens = model.config.num_query_tokens
 
     def caption(self, pixels: Tensor) -> list[Caption]:
-        """One sentence a picture."""
+        """Return one sentence a picture."""
         return [
             Caption(*self._continued(picture, CAPTION_PROMPT, limit=30))
             for picture in to_pictures(pixels)
         ]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
-        """A few words to each question."""
+        """Return a few words to each question."""
         pictures = to_pictures(pixels)
         pairs = zip(pictures, each(question, len(pictures)), strict=True)
         return [to_answer(*self._continued(picture, text, limit=12)) for picture, text in pairs]
@@ -80,9 +72,9 @@ class Blip2VLM(HubVLM):
         return likelihood_of(self.model(**said).logits[0], ids, start)
 
     def _prompt(self, prompt: str) -> str:
-        """The text before what the model says, with the defence prompt before it."""
-        own = self.prompts
-        return self._said(own.caption if prompt == CAPTION_PROMPT else own.question.format(prompt))
+        """Return the text before what the model says, with the defence prompt before it."""
+        caption, question = self.prompts
+        return self._said(caption if prompt == CAPTION_PROMPT else question.format(prompt))
 
     def _inputs(self, picture: Image.Image, text: str) -> Any:
         return self._here(self.processor(images=[picture], text=[text], return_tensors="pt"))

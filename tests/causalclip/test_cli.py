@@ -18,7 +18,7 @@ from causalclip.detector import Detector
 from tests.conftest import ROOT
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
-from ui.api import Endpoints
+from ui.endpoints import Endpoints
 from ui.server.uploads import new_folder
 
 PROCESSOR = """

@@ -54,7 +54,7 @@ def test_only_what_lies_in_the_folder_is_an_upload(folder: Path) -> None:
 
 
 def test_what_the_app_made_is_told_from_uploads(folder: Path) -> None:
-    made = new_folder("reports") / "report.html"
+    made = new_folder() / "report.html"
     made.write_text("x")
     assert is_own(str(made))
     assert not is_own(str(kept("a")))

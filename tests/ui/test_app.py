@@ -15,7 +15,7 @@ from causalclip.report.card import failure
 from tests.conftest import Served
 from tests.makers.pictures import encode, photo
 from ui import app
-from ui.fields import explain
+from ui.errors import explain
 
 NAME = "a-name-that-must-not-be-logged"
 

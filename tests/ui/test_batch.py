@@ -24,8 +24,9 @@ from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo, starred
 from ui.cancellation import new_token
 from ui.server.uploads import new_folder
-from ui.tabs.batch.results import Batch, draw_table
+from ui.tabs.batch.results import Batch
 from ui.tabs.batch.tab import BatchTab, build_batch_tab
+from ui.tabs.batch.table import draw_table
 
 
 @pytest.fixture(autouse=True)

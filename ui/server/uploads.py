@@ -88,11 +88,8 @@ def folder_of(path: str) -> Path | None:
     return uploads() / inside.parts[0] if len(inside.parts) > 1 else None
 
 
-def new_folder(kind: str = "") -> Path:
-    """Return an empty folder, which Gradio serves, for what is derived for who asks now.
-
-    kind: of what is made, for whoever reads the code.
-    """
+def new_folder() -> Path:
+    """Return an empty folder, which Gradio serves, for what is made for who asks now."""
     client = current_client()
     folder = _make(MADE, client.address)
     if client.session:

@@ -42,6 +42,11 @@ Question = tuple[str, str, Callable[[Reports], str]]
 BENCHMARKS = shipped_folder("benchmarks")
 NOT_MEASURED = N_("Not measured yet for this model.")
 OTHER_VERSION = N_("This was measured by another version. Run the benchmark again.")
+UNKNOWN = (
+    N_("Generators newer than the test: on these, such detectors get worse."),
+    N_("Pictures by people who set out to fool it."),
+    N_("Whether a picture is true."),
+)
 BANDS = {
     "likely not generated": N_("likely not generated"),
     "inconclusive": N_("inconclusive"),
@@ -345,11 +350,6 @@ QUESTIONS: tuple[Question, ...] = (
     (N_("How many answers survive an attack, and are they correct?"), "purification", purification),
     (N_("How often does it name the generator by a mark?"), "marks", found_marks),
     (N_("What does independence cost?"), "curve", price),
-)
-UNKNOWN = (
-    N_("Generators newer than the test: on these, such detectors get worse."),
-    N_("Pictures by people who set out to fool it."),
-    N_("Whether a picture is true."),
 )
 
 

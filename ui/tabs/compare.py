@@ -18,16 +18,14 @@ from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
+from ui.errors import UNREADABLE, errors_as_sentences, explain
 from ui.fields import (
     KEPT,
     PROMISE,
     RUNS,
-    UNREADABLE,
     Carried,
     Source,
     add_endpoint,
-    errors_as_sentences,
-    explain,
     picture_field,
     save_png,
     shown_copy,
@@ -150,7 +148,7 @@ class CompareTab:
         files = None
         if pair:
             files = tuple(
-                save_png(picture, name, few=name)
+                save_png(picture, name)
                 for picture, name in zip(pair, ("first", "second"), strict=True)
             )
         hints = [_(SLIDER)] if files else []
@@ -158,7 +156,7 @@ class CompareTab:
             self.answer: card.compared(found.answer, found.headline, found.confidence_sentence),
             self.slider: gr.update(value=files, visible=bool(files)),
             self.details: describe(found, [*hints, *notes(a, b)]),
-            self.report: str(save_report(found, a, b, new_folder("comparison"))),
+            self.report: str(save_report(found, a, b, new_folder())),
         }
 
     def cleared(self, answer: str = "") -> Updates:

@@ -9,15 +9,10 @@ from causalclip.marks.mark import CERTAINTIES, Mark
 from causalclip.marks.rules import RULES
 from causalclip.provenance import metadata
 from causalclip.provenance.claims import find_claims
-from causalclip.provenance.credentials import (
-    OWN,
-    Credentials,
-    SourceType,
-    State,
-    source_type,
-    without_claims,
-)
-from causalclip.provenance.reading import Provenance, read_stepwise
+from causalclip.provenance.credentials import OWN, Credentials, State, without_claims
+from causalclip.provenance.reading import read_stepwise
+from causalclip.provenance.result import Provenance
+from causalclip.provenance.source_types import SourceType, source_type
 from tests.makers.metadata_files import (
     exif_block,
     jpeg_exif,

@@ -23,7 +23,7 @@ from causalclip.examination.schema import ExaminationSchema, StabilitySchema
 from causalclip.examination.stability import MILD, STRONG, check_stability
 from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import REENCODINGS
-from causalclip.provenance.reading import OF_WHOLE
+from causalclip.provenance.result import OF_WHOLE
 from causalclip.report.card import provenance_panel, stability_panel
 from tests.makers.detectors import refusing_detector, tiny_detector
 from tests.makers.pictures import encode, photo, spliced

@@ -22,8 +22,9 @@ from causalclip.images.reencoding import encode
 from causalclip.marks.mark import Mark, Says
 from causalclip.paths import ASSETS
 from causalclip.provenance.claims import find_claims
-from causalclip.provenance.credentials import Credentials, SourceType, State, source_type
-from causalclip.provenance.reading import Provenance
+from causalclip.provenance.credentials import Credentials, State
+from causalclip.provenance.result import Provenance
+from causalclip.provenance.source_types import SourceType, source_type
 from tests.makers.pictures import cartoon, chart, page
 
 HERE, EARLIER = "Content Credentials", "Content Credentials of an earlier version or a part"

@@ -15,8 +15,9 @@ from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
 from causalclip.examination.stages import examine_file
 from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import find_text_marks
-from causalclip.provenance.credentials import Credentials, source_type
-from causalclip.provenance.reading import JpegTables, Provenance
+from causalclip.provenance.credentials import Credentials
+from causalclip.provenance.result import JpegTables, Provenance
+from causalclip.provenance.source_types import source_type
 from causalclip.reference import Profile
 from causalclip.report.card import chips, verdict
 from tests.makers.detectors import tiny_detector

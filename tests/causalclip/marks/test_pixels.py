@@ -22,7 +22,7 @@ from causalclip.marks.star import star
 from causalclip.marks.watermark import payloads
 from causalclip.marks.words import WORDS, Words
 from causalclip.provenance.credentials import without_claims
-from causalclip.provenance.reading import Provenance
+from causalclip.provenance.result import Provenance
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 

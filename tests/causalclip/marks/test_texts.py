@@ -23,7 +23,7 @@ from causalclip.marks.label import read_label
 from causalclip.marks.mark import Field
 from causalclip.marks.samsung import edited_with_galaxy_ai
 from causalclip.marks.texts import find_hidden_marks, find_text_marks
-from causalclip.provenance.reading import Provenance
+from causalclip.provenance.result import Provenance
 from tests.makers.metadata_files import samsung_trailer
 from tests.makers.pictures import encode
 

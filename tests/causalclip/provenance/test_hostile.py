@@ -12,7 +12,8 @@ import pytest
 
 from causalclip.examination.schema import ProvenanceSchema
 from causalclip.provenance.containers import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
-from causalclip.provenance.reading import NOTHING, UNREAD, Provenance, read_provenance
+from causalclip.provenance.reading import read_provenance
+from causalclip.provenance.result import NOTHING, UNREAD, Provenance
 from tests.makers import bombs
 from tests.makers.cost import cost_of, slowness
 from tests.makers.metadata_files import (

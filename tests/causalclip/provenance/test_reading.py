@@ -16,7 +16,8 @@ from causalclip.examination.schema import ProvenanceSchema
 from causalclip.images.loading import load_image
 from causalclip.provenance.containers import read_blocks
 from causalclip.provenance.credentials import read_credentials, trust_list
-from causalclip.provenance.reading import Provenance, read_provenance
+from causalclip.provenance.reading import read_provenance
+from causalclip.provenance.result import Provenance
 from causalclip.report.card import provenance_panel
 from tests.makers.metadata_files import (
     SOURCE,

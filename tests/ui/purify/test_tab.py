@@ -18,7 +18,7 @@ from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token
-from ui.tabs.purify import views as words
+from ui.tabs.purify import answers, facts, views
 from ui.tabs.purify.examples import PREPARED, Prepared, run, stored
 from ui.tabs.purify.parts import worth
 from ui.tabs.purify.tab import PurifyTab, build_tab
@@ -314,33 +314,33 @@ def shown(
 )
 def test_the_card_says_what_happened_first(captions: Any, answers: str | None, title: str) -> None:
     made = shown(*captions, answers=answers and tuple(answers))
-    assert f"<h2>{title}</h2>" in words.result(made)
-    assert "Purified in" in words.notes(made)
-    assert "may read as generated" in words.notes(made)
+    assert f"<h2>{title}</h2>" in views.result(made)
+    assert "Purified in" in facts.notes(made)
+    assert "may read as generated" in facts.notes(made)
 
 
 def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
     unsure = made.said["purified"].model_copy(update={"sure": False})
     made = made.model_copy(update={"said": made.said | {"purified": unsure}})
-    assert "purification brought the caption back, not the answer" in words.result(made)
-    assert "(answer differs)" in words.said(made, "purified")
+    assert "purification brought the caption back, not the answer" in views.result(made)
+    assert "(answer differs)" in answers.as_html(made, "purified")
 
 
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     made = shown("cat", "dog", "cat")
-    assert "(caption differs)" in words.said(made, "adversarial")
-    assert "(caption as before)" in words.said(made, "purified")
-    assert "(caption" not in words.said(made, "clean")
-    assert "<b>" not in "".join(words.said(made, which) for which in made.said)
-    answered = words.said(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
+    assert "(caption differs)" in answers.as_html(made, "adversarial")
+    assert "(caption as before)" in answers.as_html(made, "purified")
+    assert "(caption" not in answers.as_html(made, "clean")
+    assert "<b>" not in "".join(answers.as_html(made, which) for which in made.said)
+    answered = answers.as_html(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
     assert "50% model's confidence" in answered
-    assert "(caption" not in words.said(shown(None, "cat", "cat"), "purified")
+    assert "(caption" not in answers.as_html(shown(None, "cat", "cat"), "purified")
 
 
 def test_who_speaks_is_named_and_why() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
-    assert "made 5 steps through the gradient of the embedded model" in words.notes(
+    assert "made 5 steps through the gradient of the embedded model" in facts.notes(
         Scenario(request=made.request, step=5)
     )
     made = made.model_copy(
@@ -350,16 +350,16 @@ def test_who_speaks_is_named_and_why() -> None:
             )
         }
     )
-    assert "<p>smol could not be loaded" in words.result(made)
+    assert "<p>smol could not be loaded" in views.result(made)
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol<")})
-    assert "smol&lt; can be wrong" in words.notes(made)
-    assert "through the gradient of smol&lt;" in words.notes(made)
-    assert "carried over" not in words.result(made)
+    assert "smol&lt; can be wrong" in facts.notes(made)
+    assert "through the gradient of smol&lt;" in facts.notes(made)
+    assert "carried over" not in views.result(made)
     request = made.request.model_copy(update={"objective": "features"})
     made = made.model_copy(update={"request": request})
     assert (
         "The attack was made on CLIP alone: what it does to smol&lt; is carried over."
-        in words.result(made)
+        in views.result(made)
     )
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol", asks=False)})
-    assert "smol only captions, so the question was not asked." in words.result(made)
+    assert "smol only captions, so the question was not asked." in views.result(made)

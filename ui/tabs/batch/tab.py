@@ -23,22 +23,13 @@ from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
-from ui.fields import (
-    GONE,
-    KEPT,
-    PRIVATE,
-    PROMISE,
-    RUNS,
-    explain,
-    files_input,
-    kept_or_gone,
-    script,
-    sending_script,
-    sending_words,
-)
+from ui.errors import explain
+from ui.fields import GONE, KEPT, PRIVATE, PROMISE, RUNS, files_input, kept_or_gone
+from ui.scripts import script, sending_script, sending_words
 from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES, new_folder
-from ui.tabs.batch.results import DOWNLOADS, Batch, Download, draw_table, gone, table_script
+from ui.tabs.batch.results import DOWNLOADS, Batch, Download, gone
+from ui.tabs.batch.table import draw_table
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -254,7 +245,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
                     for kind, label in DOWNLOADS.items()
                 }
             with gr.Row(elem_id="batch-panes"):
-                table = gr.HTML(js_on_load=table_script(), elem_id="batch-table")
+                table = gr.HTML(js_on_load=script("table"), elem_id="batch-table")
                 opened = gr.HTML(
                     js_on_load=script("row"), elem_id="batch-opened", elem_classes="cc-flush"
                 )

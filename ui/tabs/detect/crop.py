@@ -23,7 +23,8 @@ from causalclip.report import card
 from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import GONE, PRIVATE, RUNS, Source, explain, named, save_png, upload_path
+from ui.errors import explain
+from ui.fields import GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
 from ui.server.turns import DECODED, PICTURES, Priority
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
@@ -201,7 +202,7 @@ def _wire_inside(part: Panel, added: CropSection, tab: Any, judge: dict[str, Any
         if number != BACK:
             return CropRun(tab, _nth(number)).begin(event, whole) | {added.nth: number}
         path = _path_of(whole)
-        shown: Updates = tab.emptied(card.looking(named(path)))
+        shown: Updates = tab.emptied(card.looking(describe_file(path)))
         return shown | {tab.picture: path, added.nth: BACK}
 
     def run(token: CancellationToken, whole: Whole | None, number: int) -> Iterator[Updates]:

@@ -32,6 +32,13 @@ THUMB = 192  # px, the long side of a thumbnail
 PHOTOGRAPH, GENERATED, DRAWN = N_("photograph"), N_("generated"), N_("made by code")
 ROCKET, COFFEE, STUDIO = N_("rocket"), N_("coffee"), N_("cat in a studio")
 PRAWNS, RENDERING = N_("prawns on ice"), N_("rendering")
+# x, y, radius, colour: from back to front
+_BALLS = (
+    (-0.5, -0.1, 0.33, (0.75, 0.2, 0.2)),
+    (0.5, 0.0, 0.4, (0.2, 0.45, 0.7)),
+    (0.02, -0.42, 0.28, (0.9, 0.75, 0.25)),
+)
+_LIGHT = np.array([-0.52, 0.73, -0.45])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +105,6 @@ def spheres(*, size: int = SIZE) -> np.ndarray:
     for ball in _BALLS:
         picture = _shade(picture, x, y, *ball)
     return _to_pixels(picture)
-
-
-# x, y, radius, colour: from back to front
-_BALLS = (
-    (-0.5, -0.1, 0.33, (0.75, 0.2, 0.2)),
-    (0.5, 0.0, 0.4, (0.2, 0.45, 0.7)),
-    (0.02, -0.42, 0.28, (0.9, 0.75, 0.25)),
-)
-_LIGHT = np.array([-0.52, 0.73, -0.45])
 
 
 def _shade(

@@ -19,9 +19,10 @@ from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
-from ui.api import add_endpoints
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, DeferredDetector, add_head_choice
+from ui.endpoints import add_endpoints
+from ui.errors import explain
 from ui.fairness import run_fairly
 from ui.fields import (
     KEPT,
@@ -31,11 +32,10 @@ from ui.fields import (
     RUNS,
     UNSHOWN,
     Source,
-    explain,
-    named,
-    picked,
+    describe_file,
     picture_field,
     save_png,
+    selected_item,
     upload_path,
 )
 from ui.server.turns import FILES, Priority
@@ -113,7 +113,7 @@ class DetectTab:
     def begin(self, event: gr.EventData, payload: Payload) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
-        return self.emptied(card.looking(named(path)) if path else None)
+        return self.emptied(card.looking(describe_file(path)) if path else None)
 
     def begin_by(
         self, event: gr.EventData, payload: Payload, source: Source | None, head: str
@@ -121,7 +121,7 @@ class DetectTab:
         """What the page shows at once for what the field holds, by another head."""
         self.detector.choose_head(head)
         held = _held(payload, source)
-        return self.cleared(card.looking(named(held.file))) if held else self.emptied()
+        return self.cleared(card.looking(describe_file(held.file))) if held else self.emptied()
 
     def run_by(
         self, token: CancellationToken, payload: Payload, source: Source | None
@@ -141,7 +141,7 @@ class DetectTab:
 
     def judge(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
         """Yield what is ready of an examination: claims, verdict and map, copies, report."""
-        yield self.cleared(card.looking(named(source.file)))
+        yield self.cleared(card.looking(describe_file(source.file)))
         yield from token.guard(self._stages(token, source), self._failed)
 
     def _failed(self, error: Exception) -> Updates:
@@ -163,7 +163,7 @@ class DetectTab:
                 yield {self.status: card.queued(found, headline=claimed)}
             elif found.stage == Stage.CLAIMS:
                 claimed = found.headline
-                looking = card.looking(named(source.file), headline=claimed)
+                looking = card.looking(describe_file(source.file), headline=claimed)
                 yield {self.provenance: views.claims(found.provenance), self.status: looking}
             elif found.stage == Stage.VERDICT:
                 yield self._answer(found) | self._verdict(found, source)
@@ -203,7 +203,7 @@ class DetectTab:
     def _report(self, x: Examination) -> Updates:
         """The report and the sentence to paste: with the verdict, and again with the copies."""
         name = f"causalclip-report-{x.sha256[:12]}"
-        html, plain = save_reports(x, new_folder("reports"), name)
+        html, plain = save_reports(x, new_folder(), name)
         return {
             self.quote: views.sentence(x.quote),
             self.report_html: str(html),
@@ -278,7 +278,7 @@ def build_detect_tab(
     tab = DetectTab(detector=detector, **built)
 
     def example(event: gr.EventData) -> Updates:
-        one = picked(event, examples)
+        one = selected_item(event, examples)
         return {tab.picture: str(one.path)} | tab.emptied(card.looking(one.title))
 
     judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *tab.shown], **RUNS}
@@ -363,7 +363,7 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> A
     if len(files) < 2 or read_label(files[1]) == label:
         return gr.skip(), gr.skip(), gr.skip()
     with FILES.enter(Priority.MAP):
-        written = write_label(files[0], files[1], label, new_folder("labelled"))
+        written = write_label(files[0], files[1], label, new_folder())
     return *(str(path) for path in written), _label_words(label)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from causalclip.examination.result import Examination
     from causalclip.images.formats import Box
     from causalclip.maps.overlay import Drawing
-    from causalclip.provenance.reading import Provenance
+    from causalclip.provenance.result import Provenance
 
 PLACES = (  # of 3 x 3 parts, row by row
     N_("top left"),

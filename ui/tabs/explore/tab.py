@@ -30,6 +30,7 @@ from causalclip.report import card
 from causalclip.report.explain import MAX_REMOVED
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, add_head_choice
+from ui.errors import explain
 from ui.fields import (
     KEPT,
     OPACITY,
@@ -38,9 +39,8 @@ from ui.fields import (
     RUNS,
     Carried,
     Source,
-    explain,
+    describe_file,
     map_output,
-    named,
     picture_field,
     save_png,
     shown_copy,
@@ -122,7 +122,7 @@ class ExplorerTab:
     def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
-        return self.cleared(pane, card.looking(named(path)) if path else None)
+        return self.cleared(pane, card.looking(describe_file(path)) if path else None)
 
     def carry(
         self, pane: Pane, carried: Carried, event: gr.EventData, source: Source | None
@@ -149,7 +149,7 @@ class ExplorerTab:
         if path is None:
             yield self.cleared(pane)
             return
-        yield self.cleared(pane, card.looking(named(path)))
+        yield self.cleared(pane, card.looking(describe_file(path)))
         yield from token.guard(
             self._stages(pane, token, path, settings), partial(self._failed, pane)
         )
@@ -502,7 +502,7 @@ def _wire(
 
         def begin_example(event: gr.EventData) -> Updates:
             path = str(examples[0])
-            return {pane.picture: path} | tab.cleared(pane, card.looking(named(path)))
+            return {pane.picture: path} | tab.cleared(pane, card.looking(describe_file(path)))
 
         part.on([example.click], begin_example, run, given=[], **judge)
     if tab.head:
@@ -538,7 +538,7 @@ def _wire(
 def _files(pane: Pane, explored: ExploredPicture) -> tuple[str, str, str]:
     """The figure as PNG and SVG, and the arrays as npz."""
     folder, name = (
-        new_folder("maps"),
+        new_folder(),
         f"causalclip-mask-{'first' if pane.name.endswith('a') else 'second'}",
     )
     png, svg, npz = (folder / f"{name}.{ending}" for ending in ("png", "svg", "npz"))
@@ -560,8 +560,7 @@ def _map_file(
     which: Which,
     scale: float,
 ) -> str:
-    of = Path(explored.path).parent.name  # each picture's maps are counted for themselves
     fade = scale == SCALE  # a channel's own map is all of it
     look: dict[str, Any] = {"opacity": opacity, "smooth": smooth, "scale": scale, "fade": fade}
     drawn = draw_map(explored.drawing, which, frame=frame, bar=False, **look)
-    return save_png(drawn, "map", few=of)
+    return save_png(drawn, "map")

@@ -17,7 +17,8 @@ from purifier.choices import ATTACKS, OBJECTIVES
 from purifier.models import Models
 from purifier.pausing import pausing
 from purifier.vlm.interface import EmptyQuestion
-from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
+from ui.errors import UNREADABLE, errors_as_sentences, explain
+from ui.fields import add_endpoint, save_png, upload_path
 from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority
 
 if TYPE_CHECKING:

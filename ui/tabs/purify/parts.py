@@ -90,7 +90,7 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
 
 
 def settings() -> dict[str, Any]:
-    """By name: steps, always, a switch for each of words.PARTS, attack, eps, attack_steps,
+    """By name: steps, always, a switch for each of views.PARTS, attack, eps, attack_steps,
     objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):

@@ -1,4 +1,4 @@
-"""The Purify tab: components and callbacks. The models come in lazily, the words from words.py."""
+"""The Purify tab: components and callbacks. The models come in lazily, the words from views.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import load_image
 from causalclip.languages import _
-from causalclip.report.card import queued
+from causalclip.report.card import failure, queued
 from purifier.models import Models
 from purifier.pausing import pausing
 from purifier.pixels import check_size
@@ -29,14 +29,13 @@ from ui.fields import (
     PROMISE,
     RUNS,
     Carried,
-    picked,
     picture_field,
     save_png,
+    selected_item,
     upload_path,
 )
 from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority, Turn
-from ui.tabs.purify import examples, parts
-from ui.tabs.purify import views as words
+from ui.tabs.purify import answers, examples, facts, parts, views
 from ui.tabs.purify.endpoints import add_endpoints, reason
 
 if TYPE_CHECKING:
@@ -104,16 +103,18 @@ class PurifyTab:
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once for a new picture: nothing of the older one."""
-        return self.cleared(words.working() if upload_path(payload) else None)
+        return self.cleared(views.working() if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """The same for another setting for the same picture, whose last result stays until there is
         a new one."""
-        return {self.status: words.working()} if upload_path(payload) else self.cleared()
+        return {self.status: views.working()} if upload_path(payload) else self.cleared()
 
     def example(self, event: gr.EventData) -> Updates:
         """The same for one of the three that are prepared, with its settings."""
-        chosen, picture = picked(event, list(zip(examples.PREPARED, self.prepared, strict=True)))
+        chosen, picture = selected_item(
+            event, list(zip(examples.PREPARED, self.prepared, strict=True))
+        )
         attack = {
             "attack": "pgd",
             "eps": chosen.eps,
@@ -122,41 +123,41 @@ class PurifyTab:
             "target": "",
         }
         others = {"question": chosen.question, "steps": 1, "always": False, "vlm": EMBEDDED}
-        settings = dict.fromkeys(words.PARTS, True) | attack | others
+        settings = dict.fromkeys(views.PARTS, True) | attack | others
         updates: Updates = {self.settings[name]: value for name, value in settings.items()}
         updates |= {self.picture: str(picture), self.chosen: event.index}  # type: ignore[attr-defined]
-        return updates | self.cleared(words.working())
+        return updates | self.cleared(views.working())
 
     def opened(self, event: gr.EventData) -> Updates:
         """The same when the tab is opened: the first of the three, without a change of the
         fields."""
-        return {self.chosen: 0} | self.cleared(words.working())
+        return {self.chosen: 0} | self.cleared(views.working())
 
     def carry(
         self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None
     ) -> Updates:
         """The same for a picture from another tab."""
         return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(
-            words.working()
+            views.working()
         )
 
     def run_given(
         self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
         """Purifies a new picture as it was given."""
-        yield self.cleared(words.working(total=2))
+        yield self.cleared(views.working(total=2))
         yield from self._run(token, payload, self._named(settings), attacked=False)
 
     def run_example(self, token: CancellationToken, chosen: int) -> Iterator[Updates]:
         """Shows a prepared one as a whole: it was attacked and purified beforehand."""
-        yield self.cleared(words.working())
+        yield self.cleared(views.working())
         self.models.wait()
         shown = examples.stored(examples.PREPARED[chosen])
         token.check()
         yield self._result_of(shown)
 
     def ask(
-        self, kept: Kept | None, asked: tuple[words.FollowUp, ...] | None, question: str
+        self, kept: Kept | None, asked: tuple[answers.FollowUp, ...] | None, question: str
     ) -> tuple[Any, Any, Any]:
         """Put another question to each of the pictures that are there.
 
@@ -165,13 +166,13 @@ class PurifyTab:
         """
         asked = asked or ()
         if kept is None:
-            missing = words.failure(_("No picture yet"), _("Add a picture first, then ask."))
+            missing = failure(_("No picture yet"), _("Add a picture first, then ask."))
             return missing, gr.skip(), gr.skip()
         run, files = kept
         if not run.model.asks:
             only = _("{name} only captions.", name=run.model.name)
-            failed = words.failure(_("The question was not asked"), only)
-            return gr.skip(), words.history(asked, failed), asked
+            failed = failure(_("The question was not asked"), only)
+            return gr.skip(), answers.history(asked, failed), asked
         try:
             from purifier.scenario import ask_again
 
@@ -185,10 +186,10 @@ class PurifyTab:
                     said = ask_again(
                         self.models, run.model_copy(update={"pictures": pictures}), question
                     )
-            asked = (*asked, words.FollowUp(question.strip(), said))
+            asked = (*asked, answers.FollowUp(question.strip(), said))
         except Exception as error:
-            return gr.skip(), words.history(asked, words.failure(*reason(error))), asked
-        return gr.skip(), words.history(asked), asked
+            return gr.skip(), answers.history(asked, failure(*reason(error))), asked
+        return gr.skip(), answers.history(asked), asked
 
     def run_again(
         self,
@@ -199,7 +200,7 @@ class PurifyTab:
     ) -> Iterator[Updates]:
         """Purifies the picture that is there, or attacks it first."""
         named = self._named(settings)
-        yield {self.status: words.working(total=int(named["attack_steps"]) + 3 if attacked else 2)}
+        yield {self.status: views.working(total=int(named["attack_steps"]) + 3 if attacked else 2)}
         yield from self._run(token, payload, named, attacked=attacked)
 
     def _named(self, settings: Sequence[Any]) -> Settings:
@@ -237,7 +238,7 @@ class PurifyTab:
 
     def _failed(self, error: Exception) -> Updates:
         """Its sentence; what is no picture leaves the field."""
-        said = {self.status: words.failure(*reason(error))}
+        said = {self.status: failure(*reason(error))}
         return (
             self.cleared() | said | {self.picture: None} if isinstance(error, ImageError) else said
         )
@@ -247,7 +248,7 @@ class PurifyTab:
         that."""
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
-            yield {self.status: words.loading(self.models.other)}
+            yield {self.status: views.loading(self.models.other)}
             self.models.info(OTHER)
             token.check()
 
@@ -262,14 +263,14 @@ class PurifyTab:
             token.check()
             with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
                 for before in token.waits(ticket):
-                    yield {self.status: words.working(last, before=before)}
+                    yield {self.status: views.working(last, before=before)}
                 with pausing(partial(_give_way, token, ticket)):
                     shown = next(stages, None)
             if shown is None:
                 break
             last = shown
             if not shown.complete:
-                yield {self.status: words.working(shown)}
+                yield {self.status: views.working(shown)}
         assert last is not None
         yield self._result_of(last)
 
@@ -299,14 +300,14 @@ class PurifyTab:
             self.kept: (shown.model_copy(update={"pictures": {}}), asked_about),
             self.history: "",
             self.asked: (),
-            self.headline: words.result(shown),
-            self.question: words.question(shown.question),
-            self.notes: words.notes(shown),
+            self.headline: views.result(shown),
+            self.question: answers.question(shown.question),
+            self.notes: facts.notes(shown),
             self.slider: gr.update(
                 value=(files["adversarial"], files["purified"]), label=SIDES.format(**labels)
             ),
             **{image: drawn.get(name) for name, image in self.changes.items()},
-            **{said: words.said(shown, name) for name, said in self.said.items()},
+            **{said: answers.as_html(shown, name) for name, said in self.said.items()},
             **{
                 image: self._frame(shown, name, labels[name], files.get(name))
                 for name, image in self.pictures.items()
@@ -325,7 +326,7 @@ class PurifyTab:
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
-            self.status: status or words.waiting(),
+            self.status: status or views.waiting(),
             **dict.fromkeys([self.headline, self.question, *self.said.values()], ""),
             **dict.fromkeys([self.notes, self.history], ""),
             **dict.fromkeys(
@@ -336,7 +337,7 @@ class PurifyTab:
 
     def stopped(self) -> Updates:
         """After the stop button: the run ends at its next step. An older result stays."""
-        return {self.status: words.stopped()}
+        return {self.status: views.stopped()}
 
     def offered(self) -> Updates:
         """Who can speak, when a page is opened."""
@@ -367,7 +368,7 @@ def _request(settings: Settings, *, attacked: bool) -> Request:
         "question": settings["question"] or "",
         "steps": settings["steps"],
         "always": settings["always"],
-        "without": [part for part in words.PARTS if not settings[part]],
+        "without": [part for part in views.PARTS if not settings[part]],
         "attack": attack,
         "objective": settings["objective"],
         "target": settings["target"],
@@ -400,7 +401,7 @@ def build_tab(
             asked, buttons = parts.asking(models)
             settings = parts.settings()
         with gr.Column(scale=9, min_width=300):
-            status = gr.HTML(words.waiting(), elem_id="purify-status")
+            status = gr.HTML(views.waiting(), elem_id="purify-status")
             outputs = parts.outputs()
     tab = PurifyTab(
         models=models,

@@ -19,7 +19,8 @@ from causalclip.reference_set import (
 )
 from causalclip.report.reference import ReferenceReport
 from ui.detector import ChosenDetector
-from ui.fields import explain, upload_paths
+from ui.errors import explain
+from ui.fields import upload_paths
 from ui.server import uploads
 from ui.server.turns import FILES, Priority
 

@@ -19,16 +19,9 @@ from causalclip.reference import BOUNDS, COMMAND, needed
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
-from ui.fields import (
-    KEPT,
-    PRIVATE,
-    explain,
-    files_input,
-    script,
-    sending_script,
-    sending_words,
-    upload_paths,
-)
+from ui.errors import explain
+from ui.fields import KEPT, PRIVATE, files_input, upload_paths
+from ui.scripts import script, sending_script, sending_words
 from ui.server import uploads
 from ui.server.turns import FILES, PICTURES, Priority
 from ui.server.uploads import new_folder
@@ -157,7 +150,7 @@ class ArchiveTab:
         """The path of summary.html."""
         if archive is None or not archive.real:
             return None
-        path = new_folder("summary") / "summary.html"
+        path = new_folder() / "summary.html"
         with FILES.enter(Priority.BATCH):
             page = archive.calibration(self.detector.own(), share(at_most)).page()
         path.write_text(page, encoding="utf-8", errors="replace")
@@ -167,7 +160,7 @@ class ArchiveTab:
         """The path of profile.json."""
         if archive is None or not archive.real:
             return None
-        path = new_folder("profile") / "profile.json"
+        path = new_folder() / "profile.json"
         with FILES.enter(Priority.BATCH):
             archive.profile(self.detector.own(), share(at_most)).write(path)
         return str(path)

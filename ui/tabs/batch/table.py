@@ -1,0 +1,116 @@
+"""The table of a batch as HTML: a row a picture, and chips that choose rows.
+
+assets/table.js sorts and filters it in the browser. A component of Gradio's own would need a width
+for every column, and cannot be read by a screen reader.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from causalclip.batch import CHECKING, COLUMNS, NOT_EXAMINED
+from causalclip.examination.headline import ANSWERS, BRIEF, short_name, tone_of
+from causalclip.examination.messages import SIGN, bar_place, score_text
+from causalclip.languages import N_, _, bracketed, in_turn, number
+from causalclip.report.templates import render
+
+if TYPE_CHECKING:
+    from causalclip.batch import BatchRow
+
+# What needs a look first stands first; what is signed as captured last.
+LAST = ("Likely not generated", "Signed as captured")
+ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
+FAILED, MARKED = N_("failed"), N_("marked")
+HEADS = (COLUMNS["name"], COLUMNS["answer"], COLUMNS["score"], N_("Copies"))
+TAIL = 12  # characters at the end of a long name that are always shown
+
+
+def draw_table(
+    rows: Sequence[BatchRow],
+    thumbnails: Mapping[str, str] | None = None,
+    edges: tuple[float, ...] = (),
+    crops: Mapping[str, str] | None = None,
+) -> str:
+    """Return the rows so far as HTML, what needs a look first on top; everything is escaped.
+
+    Args:
+        rows: in any order.
+        thumbnails: the pictures in small, data addresses by hash.
+        edges: the thresholds (low, threshold, high), which a score is not rounded across.
+        crops: of the visible marks, data addresses by hash.
+    """
+    if not rows:
+        return ""
+    thumbnails, crops = thumbnails or {}, crops or {}
+    drawn = [
+        _row(row, edges)
+        | {"thumbnail": thumbnails.get(row.sha256, ""), "crop": crops.get(row.sha256, "")}
+        for row in sorted(rows, key=rank)
+    ]
+    heads = [_(head) for head in HEADS]
+    return render("table", template="batch.html", chips=_chips(rows), heads=heads, rows=drawn)
+
+
+def rank(row: BatchRow) -> tuple[int, float, int]:
+    """Return a row's place, the smallest first: by answer, then by score, then as the files
+    came."""
+    place = ORDER.index(row.answer) if row.answer in ORDER else len(ORDER)
+    return place, -(row.score or 0.0), row.number
+
+
+def counts(rows: Iterable[BatchRow]) -> str:
+    """Return how many rows have which answer, in the table's order: "likely generated: 3,
+    inconclusive: 12"."""
+    return in_turn(f"{_(name)}: {number(count)}" for _answer, name, count in _by_answer(rows))
+
+
+def _chips(rows: Sequence[BatchRow]) -> list[dict[str, Any]]:
+    """Return what rows can be chosen by, and how many there are of each."""
+    chips = []
+    for answer, name, count in _by_answer(rows):
+        tone = "error" if name == FAILED else tone_of(answer)
+        sign = "\N{BALLOT X}" if name == FAILED else SIGN[tone_of(answer)]
+        chips.append({"key": name, "n": number(count), "sign": sign, "tone": tone})
+    marked = {row.number for row in rows if row.marked}
+    alike = ({row.number for row in rows if _brief(row) == chip["key"]} for chip in chips)
+    if marked and marked not in alike:  # two chips that choose the same rows are one too many
+        chips.append({"key": MARKED, "n": number(len(marked)), "sign": "", "tone": ""})
+    return chips
+
+
+def _by_answer(rows: Iterable[BatchRow]) -> list[tuple[str, str, int]]:
+    """Return each answer that there is, its brief name, and how many rows have it; in the table's
+    order."""
+    numbers = Counter(_brief(row) for row in rows)
+    answers = {BRIEF.get(answer, FAILED): answer for answer in reversed(ORDER)}
+    return [
+        (answer, name, numbers[name]) for name, answer in reversed(answers.items()) if numbers[name]
+    ]
+
+
+def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
+    """Return what the template draws of a row; without a number it cannot be opened."""
+    has_bar = row.score is not None and len(edges) == 3
+    return {
+        "number": row.number if row.sha256 else None,
+        "name": row.name,
+        "tail": TAIL if len(row.name) > 2 * TAIL else 0,
+        "chips": [_brief(row), *([MARKED] if row.marked else [])],
+        "marks": row.marks if row.marked else "",
+        "tone": tone_of(row.answer),
+        "answer": bracketed(_(_brief(row)), short_name(row.whose) if row.whose else ""),
+        "problem": row.problem,
+        "claimed": row.answer != NOT_EXAMINED,
+        "score": row.score,
+        "said": "" if row.score is None else score_text(row.score, *edges),
+        "at": bar_place(row.score, edges[0], edges[-1]) if has_bar else None,
+        "copies": row.copies,
+        "testing": row.survives == CHECKING and row.score is not None,
+    }
+
+
+def _brief(row: BatchRow) -> str:
+    """Return a row's answer, as short as in a line of the command line."""
+    return BRIEF.get(row.answer, FAILED)

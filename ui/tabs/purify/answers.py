@@ -1,0 +1,119 @@
+"""What the model says of each picture, as HTML: its captions and answers, and further questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from causalclip.languages import N_, _, bracketed, percent
+
+if TYPE_CHECKING:
+    from purifier.scenario import Response, Scenario, Which
+
+SHORT = 14  # characters of an answer that is set in 28 px
+AGREE = {
+    "caption": {True: N_("caption as before"), False: N_("caption differs")},
+    "answer": {True: N_("answer as before"), False: N_("answer differs")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A further question to the pictures that are there, and what is answered of each."""
+
+    question: str
+    said: dict[Which, Response]
+
+
+def as_html(run: Scenario, which: Which) -> str:
+    """Return what the model says of one picture: in large type its answer, or its caption where
+    there is no question; with a sign whether that is what it says of the clean one, and how sure it
+    is."""
+    now = run.said.get(which)
+    if now is None:
+        return ""
+    clean = run.said.get("clean") if which != "clean" else None
+    caption = _signed(now.caption, "caption", now.same_caption(clean) if clean else None)
+    text = f"<p class='cc-told cc-long'>{caption}</p>"
+    if now.answer:
+        sure = "" if now.confidence is None else f" <small>{_confidence(now.confidence)}</small>"
+        long = " cc-long" if len(spoken(now)) > SHORT else ""
+        answer = _signed(spoken(now), "answer", _as_before(now, clean))
+        text = f"<p class='cc-told{long}'>{answer}{sure}</p><p>{caption}</p>"
+    return f"<div class='cc-model-answer' id='purify-{which}-said'>{text}</div>"
+
+
+def question(text: str) -> str:
+    """Return the question that was asked, as a line; "" where there was none."""
+    asked = _("Asked: {question}", question=f"<bdi lang='en'>{escape(text)}</bdi>")
+    return f"<p class='cc-question'>{asked}</p>" if text else ""
+
+
+def history(asked: Sequence[FollowUp], failed: str = "") -> str:
+    """Return further questions, the newest on top, with the answer about each picture under its
+    frame.
+
+    failed: why the last one was not answered, as HTML.
+    """
+    if not asked:
+        return failed
+    items = "".join(f"<dt>{question(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
+    names = _names(asked[-1])
+    newest = ". ".join(f"{names[which]}: {spoken(said)}" for which, said in asked[-1].said.items())
+    columns = f"cc-asked cc-of-{len(names)}"
+    return f"{failed}<dl class='{columns}' data-say='{escape(newest)}'>{items}</dl>"
+
+
+def spoken(response: Response) -> str:
+    """Return the model's answer as it gives it, in English, or that it is not sure, with its
+    guess."""
+    if response.sure:
+        return response.spoken
+    return _("I am not sure (perhaps: {answer})", answer=response.answer)
+
+
+def _as_before(now: Response, clean: Response | None) -> bool | None:
+    """Return whether an answer is the clean picture's; None where that cannot be said."""
+    return now.same_answer(clean) if clean and clean.sure else None
+
+
+def _signed(text: str, what: str, same: bool | None) -> str:
+    """Return the model's words, in English, after a sign whether they are as before; None where
+    that cannot be said."""
+    words = f"<bdi lang='en'>{escape(text)}</bdi>"
+    if same is None:
+        return words
+    icon, tone = ("\N{CHECK MARK}", "cc-agrees") if same else ("\N{BALLOT X}", "cc-differs")
+    aloud = f"<span class='cc-hidden'>{bracketed('', _(AGREE[what][same]))}</span>"
+    return f"<span class='{tone}' aria-hidden='true'>{icon}</span> {words}{aloud}"
+
+
+def _confidence(share: float) -> str:
+    return _("{share} model's confidence", share=_percent(share))
+
+
+def _percent(share: float) -> str:
+    """Return a share in words; never as a certainty, which no model has."""
+    if round(100 * share) == 0:
+        return _("under {least}", least=percent(0.01))
+    return _("over {most}", most=percent(0.99)) if round(100 * share) == 100 else percent(share)
+
+
+def _names(one: FollowUp) -> dict[Which, str]:
+    """Return what each picture is called that was asked about."""
+    first: Which = "clean" if "clean" in one.said else "adversarial"
+    names: dict[Which, str] = {"adversarial": _("attacked"), "purified": _("purified")}
+    names[first] = _("as given")
+    return {which: names[which] for which in one.said}
+
+
+def _answered(one: FollowUp) -> str:
+    """Return the answers, each after its picture's name, which the frame above shows to the eye."""
+    clean, answers = one.said.get("clean"), ""
+    for which, name in _names(one).items():
+        same = _as_before(one.said[which], clean if which != "clean" else None)
+        answer = _signed(spoken(one.said[which]), "answer", same)
+        answers += f"<dd><span class='cc-hidden'>{name}: </span>{answer}</dd>"
+    return answers

@@ -1,0 +1,105 @@
+"""How a scenario was made and what it does not prove, as HTML beneath the pictures."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING
+
+from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext, number, paragraph
+from causalclip.paths import shipped_folder
+from purifier.vlm.interface import EMBEDDED
+
+if TYPE_CHECKING:
+    from purifier.scenario import Scenario
+
+NOTE = N_(
+    "A purified picture is coarser: the faint detail that an attack lives in is thrown away. Where "
+    "an attack was found, a faint pattern is added that steers the model back. So fine detail "
+    "proves nothing, and a purified photo may read as generated to the detector. Judge the file "
+    "that you were given, not the purified one. The attacks here do not know the purifier; one "
+    "that does gets past it. Answers are compared word for word."
+)
+SMALL = N_(
+    "The model is small and often wrong about clean pictures too: compare its answers, do not "
+    "trust them."
+)
+HOW = N_("How this was made, and what it does not prove")
+OTHERS = N_("{name} can be wrong about clean pictures, too: compare.")
+
+
+def notes(run: Scenario) -> str:
+    """Return what was done, and what to make of it."""
+    trust = _(SMALL) if run.model.key == EMBEDDED else _(OTHERS, name=speaker(run))
+    by_meaning = any(response.alike is not None for response in run.said.values())
+    likeness = _likeness_words() if by_meaning else ""
+    note = paragraph(escape(trust, quote=False), _(NOTE), likeness)
+    facts = (
+        f"<p class='cc-small'>{escape(_facts(run), quote=False)}</p><p class='cc-small'>{note}</p>"
+    )
+    return f"<details class='cc-fold'><summary>{_(HOW)}</summary>{facts}</details>"
+
+
+def speaker(run: Scenario) -> str:
+    """Return the name of the model that answers, as a person reads it."""
+    return _(run.model.name)
+
+
+def _likeness_words() -> str:
+    """Return how captions are compared by meaning, and how well that works."""
+    from purifier.likeness import ALIKE
+
+    shares = json.loads((shipped_folder("benchmarks") / "meaning.json").read_text(encoding="utf-8"))
+    return _(
+        "Captions are compared by meaning, coarsely: the cosine of their mean word vectors, "
+        "{alike} or more counts as the same. Two people's captions of one photograph reach that in "
+        "{same} of 100 cases, captions of two photographs in {other} of 1,000.",
+        alike=decimal(ALIKE, digits=2),
+        same=number(round(100 * shares["same"])),
+        other=number(round(1000 * shares["other"])),
+    )
+
+
+def _facts(run: Scenario) -> str:
+    amplified = _("Changes are drawn 10 times amplified; mid-grey is none.")
+    return paragraph(_attack_facts(run), _purified_facts(run), amplified)
+
+
+def _purified_facts(run: Scenario) -> str:
+    steps = run.request.steps
+    if run.seconds:
+        done = ngettext(
+            "Purified in {took} s, {n} step.",
+            "Purified in {took} s, {n} steps.",
+            steps,
+            took=decimal(run.seconds, digits=2),
+        )
+    else:
+        done = ngettext("Purified in {n} step.", "Purified in {n} steps.", steps)
+    always = _("That was done whether an attack was found or not.") if run.request.always else ""
+    return paragraph(done, always)
+
+
+def _attack_facts(run: Scenario) -> str:
+    attack = run.request.attack
+    if attack is None:
+        return ""
+    done = ngettext(
+        "The attack made {n} step {by}", "The attack made {n} steps {by}", run.step, by=_by(run)
+    )
+    if run.attack_seconds:
+        done = f"{done} {_('in {took} s', took=decimal(run.attack_seconds, digits=1))}"
+    parts = [ended(in_turn([done, _("seed {seed}", seed=attack.seed)]))]
+    if attack.name != "patch":
+        most = decimal(run.change, digits=0)
+        parts.append(_("It changed values by at most {most} of 255.", most=most))
+    return paragraph(*parts)
+
+
+def _by(run: Scenario) -> str:
+    """Return what the attack followed, for the end of a sentence."""
+    attack = run.request.attack
+    if attack is not None and attack.name == "square":
+        return _("without a gradient")
+    whose = {"features": "CLIP", "detector": _("the detector")}.get(run.objective, speaker(run))
+    return _("through the gradient of {whose}", whose=whose)
