@@ -1,12 +1,12 @@
-"""The profile of somebody's own pictures: scores of known photographs, and the threshold that
-bounds false alarms among their like.
+"""The profile of the reader's own pictures, the reference set: scores of known photographs, and the
+threshold that bounds false alarms among their like.
 
 A profile holds numbers and names of cameras, never a picture. It can make an answer more careful,
 never less: the detector's own threshold stays where it is the stricter one.
 
 The threshold lies just above the k-th highest of n scores. The share of further real photographs
-above it follows Beta(k, n + 1 - k), if they are exchangeable with the archive's (arXiv 2303.02770).
-k is the largest for which that share is within the bound in 95 of 100 archives; the usual
+above it follows Beta(k, n + 1 - k), if they are exchangeable with the set's (arXiv 2303.02770).
+k is the largest for which that share is within the bound in 95 of 100 sets; the usual
 split-conformal rank keeps it in about half of them.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from math import ceil, inf, log, nextafter
@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Interval, Len, Predicate
+from pydantic import TypeAdapter, computed_field
 
 from causalclip.languages import N_, _, decimal, figure, ngettext, number, paragraph, percent
 from causalclip.private_head import PrivateHead
+from causalclip.schema import Schema
 from causalclip.text import clean
 
 SCHEMA = 1
@@ -47,14 +49,13 @@ STRICT_ENOUGH = N_(
 COUNTED_AS = N_(
     "They count as {counted}: bursts, and one camera's pictures of one day, count as one."
 )
-# share of an archive that names cameras, from which a file that names none is unlike it
+# share of a set that names cameras, from which a file that names none is unlike it
 NAMED_SHARE = 0.95
 MAX_CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
 MAX_SCORES = 200_000  # of each list; more fit into that size only if they are short
 BOUNDS = (0.05, 0.02, 0.01)  # shares of real photographs that may be called generated
-CONFIDENCE = 0.95  # share of archives of that size in which a bound holds
-
+CONFIDENCE = 0.95  # share of reference sets of that size in which a bound holds
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Count = Annotated[int, Ge(0)]
@@ -70,15 +71,16 @@ class BadProfile(ValueError):
 
 
 def threshold(counted: Sequence[float], at_most: float) -> float | None:
-    """Just above the k-th highest score, so that ties err to the safe side; None where the scores
-    are too few."""
+    """Return a score just above the k-th highest one, so that ties err to the safe side; None where
+    the scores are too few."""
     k = rank(len(counted), at_most)
     return nextafter(sorted(counted, reverse=True)[k - 1], 2.0) if k else None
 
 
 @lru_cache(maxsize=256)
 def rank(n: int, at_most: float) -> int:
-    """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= CONFIDENCE; 0 where there is none."""
+    """Return the largest k with P(Beta(k, n + 1 - k) <= at_most) >= CONFIDENCE; 0 where there is
+    none."""
     from scipy.special import betainc  # P(Beta(a, b) <= x); scipy.stats takes a second to import
 
     return bisect_left(
@@ -87,64 +89,70 @@ def rank(n: int, at_most: float) -> int:
 
 
 def needed(at_most: float) -> int:
-    """The fewest photographs with which a bound can be kept: 59, 149, 299 for 5, 2, 1 %."""
+    """Return the fewest photographs with which a bound can be kept: 59, 149, 299 for 5, 2, 1 %."""
     return ceil(log(1 - CONFIDENCE) / log(1 - at_most))
 
 
 def too_few(n: int, at_most: float) -> str:
-    """A sentence where n are too few for the bound; empty otherwise."""
+    """Return a sentence where n are too few for the bound; empty otherwise."""
     least = needed(at_most)
-    said = N_("{n} are too few for {percent}: {least} are needed.")
     if n >= least:
         return ""
-    return _(said, n=number(n), percent=percent(at_most, digits=None), least=number(least))
+    return _(
+        "{n} are too few for {percent}: {least} are needed.",
+        n=number(n),
+        percent=percent(at_most, digits=None),
+        least=number(least),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a score stands among an archive's.
-
-    photographs: in the archive. counted: as how many they count. as_high: photographs that score at
-    least as high.
-    at_most: the bound in use, None without one. raised: whether it raised the detector's threshold.
-    high: the threshold in use. learned: how many pictures taught the private head that judged, 0
-    without one. shipped: the score without it; None where that is not known. unlike: sentences on
-    how the picture differs from the archive.
-    """
+class Standing(Schema):
+    """Where a score stands among those of the reader's own pictures."""
 
     photographs: int
+    """In the reference set."""
     counted: int
+    """As how many they count."""
     as_high: int
+    """Photographs that score at least as high."""
     at_most: float | None
+    """The bound in use; null without one."""
     raised: bool
+    """Whether that raised the detector's threshold."""
     high: float
+    """The threshold in use."""
     learned: int = 0
+    """How many pictures taught the private head that judged; 0 without one."""
     shipped: float | None = None
+    """The score without it; null where that is not known."""
     unlike: tuple[str, ...] = ()
+    """Sentences on how the picture differs from the reference set."""
 
+    @computed_field
     @property
     def sentence(self) -> str:
-        """For a person; a share of real photographs, which is not the probability that this one is
-        real."""
-        said = ngettext(
+        """How many photographs score as high: a share of real ones, which is not the probability
+        that this one is real."""
+        sentence = ngettext(
             "Of {photographs} photographs of yours, {n} scored this high.",
             "Of {photographs} photographs of yours, {n} scored this high.",
             self.as_high,
             photographs=number(self.photographs),
         )
         if self.learned:
-            said = paragraph(self._judged_with(), said)
+            sentence = paragraph(self._judged_with(), sentence)
         if self.counted == self.photographs:
-            return said
-        return paragraph(said, _(COUNTED_AS, counted=number(self.counted)))
+            return sentence
+        return paragraph(sentence, _(COUNTED_AS, counted=number(self.counted)))
 
     def _judged_with(self) -> str:
-        """That a private head judged, and what the score is without it."""
+        """Return that a private head judged, and what the score is without it."""
         learned = number(self.learned)
         if self.shipped is None:
             return _(JUDGED_WITH, n=learned)
         return _(JUDGED_WITH_BOTH, n=learned, shipped=decimal(self.shipped, digits=2))
 
+    @computed_field
     @property
     def rule(self) -> str:
         """Which threshold is in use, and what it bounds."""
@@ -165,17 +173,19 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is kept of an archive.
+    """What is kept of a reference set.
 
-    model, revision, runtime: what judged it. made: UTC, ISO 8601. scores: calibrated probabilities
-    of all photographs.
-    counted: the highest of each group that counts as one. at_most: the bound that was chosen; None
-    where the photographs are too few for it. cameras, formats, kinds: how many photographs of each;
-    "" for no camera named.
-    sides: 1st and 99th percentile of the longer side, in pixels. generated: scores of pictures
-    known to be generated.
-    private: learned from both, where that helps; scores and counted are then corrected ones,
-    of photographs that were left out.
+    Attributes:
+        model, revision, runtime: what judged it.
+        made: UTC, ISO 8601.
+        scores: calibrated probabilities of all photographs.
+        counted: the highest of each group that counts as one.
+        at_most: the bound that was chosen; None where the photographs are too few for it.
+        cameras, formats, kinds: how many photographs of each; "" for no camera named.
+        sides: 1st and 99th percentile of the longer side, in pixels.
+        generated: scores of pictures known to be generated.
+        private: learned from both, where that helps; scores and counted are then corrected ones,
+            of photographs that were left out.
     """
 
     model: str
@@ -193,34 +203,45 @@ class Profile:
     private: PrivateHead | None = None
 
     def threshold(self, at_most: float) -> float | None:
-        """The score from which a picture is called generated; None where the photographs are too
-        few."""
+        """Return the score from which a picture is called generated; None where the photographs are
+        too few."""
         return threshold(self.counted, at_most)
 
     def check(self, model: str, revision: str) -> None:
-        """Raises BadProfile where another model judged the archive."""
+        """Raise BadProfile where another model judged the set."""
         if (self.model, self.revision) != (model, revision):
-            other = N_(
-                "The profile was made with the model {model}, revision {revision}; this is {name}, "
-                "revision {own}. Make it again: {command}."
+            raise BadProfile(
+                _(
+                    "The profile was made with the model {model}, revision {revision}; this is "
+                    "{name}, revision {own}. Make it again: {command}.",
+                    model=self.model,
+                    revision=self.revision,
+                    name=model,
+                    own=revision,
+                    command=COMMAND,
+                )
             )
-            made = {"model": self.model, "revision": self.revision, "command": COMMAND}
-            raise BadProfile(_(other, name=model, own=revision, **made))
 
     def high(self, shipped: float) -> float:
-        """The threshold in use: the stricter one of the archive's and the detector's."""
+        """Return the threshold in use: the stricter one of the set's and the detector's."""
         own = self._own_threshold()
         return shipped if own is None else max(shipped, own)
 
     def _own_threshold(self) -> float | None:
-        """The archive's; of a private head with too few photographs, just above all of them."""
+        """Return the set's threshold; of a private head with too few photographs, just above
+        them."""
         if self.at_most is not None:
             return self.threshold(self.at_most)
         return nextafter(max(self.scores), 2.0) if self.private else None
 
     def standing(self, score: float, *, high: float, shipped: float | None = None) -> Standing:
-        """Where a score stands. high: the threshold in use. shipped: the score without the private
-        head."""
+        """Return where a score stands.
+
+        Args:
+            score: calibrated probability, in [0, 1].
+            high: the threshold in use.
+            shipped: the score without the private head.
+        """
         return Standing(
             photographs=len(self.scores),
             counted=len(self.counted),
@@ -233,57 +254,62 @@ class Profile:
         )
 
     def raised(self, high: float) -> bool:
-        """Whether `high`, the threshold in use, is the archive's rather than the detector's own."""
+        """Return whether `high`, the threshold in use, is the set's rather than the detector's
+        own."""
         return self._own_threshold() == high
 
     def unlike(
         self, *, camera: str, format: str, side: int, kinds: Iterable[str]
     ) -> tuple[str, ...]:
-        """Sentences on how a picture differs from the archive, so that the bound may not hold for
-        it.
+        """Return sentences on how a picture differs from the set, so that the bound may not hold
+        for it.
 
-        camera: as the file names it, or "". side: the longer one, in pixels. kinds: of its
-        cautions.
+        Args:
+            camera: as the file names it, or "".
+            format: of the file.
+            side: the longer one, in pixels.
+            kinds: of its cautions.
         """
-        all_, low, high = len(self.scores), *self.sides
-        found = []
+        return tuple(self._differences(camera, format, side, kinds))
+
+    def _differences(
+        self, camera: str, format: str, side: int, kinds: Iterable[str]
+    ) -> Iterator[str]:
+        """Yield the sentences of `unlike`."""
         if camera and camera not in self.cameras:
-            said = N_("None of your pictures is by this camera ({camera}).")
-            found.append(_(said, camera=clean(camera, limit=MAX_CAMERA)))
-        if not camera and self.cameras.get("", 0) <= (1 - NAMED_SHARE) * all_:
-            found.append(
-                _("The file names no camera, and nearly all of your pictures do: it may be a copy.")
+            name = clean(camera, limit=MAX_CAMERA)
+            yield _("None of your pictures is by this camera ({camera}).", camera=name)
+        if not camera and self.cameras.get("", 0) <= (1 - NAMED_SHARE) * len(self.scores):
+            yield _(
+                "The file names no camera, and nearly all of your pictures do: it may be a copy."
             )
         if format not in self.formats:
-            found.append(_("None of your pictures is a {format} file.", format=format))
+            yield _("None of your pictures is a {format} file.", format=format)
+        low, high = self.sides
         if not low <= side <= high:
-            said = N_(
+            yield _(
                 "Its longer side, {side} pixels, is outside those of your pictures ({low} to "
-                "{high})."
+                "{high}).",
+                side=number(side),
+                low=number(round(low)),
+                high=number(round(high)),
             )
-            found.append(
-                _(said, side=number(side), low=number(round(low)), high=number(round(high)))
-            )
-        other = N_("None of your pictures is of its kind ({kind}).")
-        found += [_(other, kind=_(kind)) for kind in kinds if kind not in self.kinds]
-        return tuple(found)
+        for kind in kinds:
+            if kind not in self.kinds:
+                yield _("None of your pictures is of its kind ({kind}).", kind=_(kind))
 
     def write(self, path: str | Path) -> None:
-        """Writes it as JSON."""
+        """Write the profile as JSON."""
         Path(path).write_text(self.as_json(), encoding="utf-8")
 
     def as_json(self) -> str:
-        """Its file's text."""
-        return (
-            json.dumps(
-                {"profile": "CausalCLIP archive", "schema": SCHEMA, **asdict(self)}, indent=1
-            )
-            + "\n"
-        )
+        """Return the text of the profile's file."""
+        content = {"profile": "CausalCLIP archive", "schema": SCHEMA, **asdict(self)}
+        return json.dumps(content, indent=1) + "\n"
 
 
 def read_profile(path: str | Path) -> Profile:
-    """Reads a file that `python -m causalclip calibrate` wrote.
+    """Read a file that `python -m causalclip calibrate` wrote.
 
     Raises:
         BadProfile: it is no such file.
@@ -297,17 +323,17 @@ def read_profile(path: str | Path) -> Profile:
 
 
 def parse_profile(data: bytes) -> Profile:
-    """The profile in a file's bytes; raises as read_profile does."""
-    from pydantic import (
-        TypeAdapter,  # a slow import, which a command without a profile has no use for
-    )
-
+    """Return the profile in a file's bytes; raise as read_profile does."""
     try:
         if len(data) > MAX_SIZE:
             raise ValueError
         if json.loads(data)["schema"] != SCHEMA:
-            again = N_("The profile was made by another version. Make it again: {command}.")
-            raise BadProfile(_(again, command=COMMAND))
+            raise BadProfile(
+                _(
+                    "The profile was made by another version. Make it again: {command}.",
+                    command=COMMAND,
+                )
+            )
         return TypeAdapter(Profile).validate_json(data, strict=True)
     except BadProfile:
         raise

@@ -5,15 +5,17 @@ The numbers are of one revision of the detector alone, from the benchmark's file
 """
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import computed_field
 
 from causalclip.calibration import Band
 from causalclip.intervals import wilson
 from causalclip.languages import _, number
 from causalclip.paths import shipped_folder
+from causalclip.schema import Schema
 
 # the detector's own benchmark, then that of both heads; a copy of the packages alone has neither
 REPORTS = tuple(shipped_folder("benchmarks") / name for name in ("detection.json", "heads.json"))
@@ -23,28 +25,26 @@ MIN_PICTURES = 100  # pictures of a set that an answer is judged by
 BANDS = "likely generated", "inconclusive", "likely not generated"
 
 
-@dataclass(frozen=True, slots=True)
-class EmpiricalPrecision:
-    """How many of the test pictures with one answer were generated.
-
-    Attributes:
-        pictures: of the test, with this answer.
-        generated: how many of them were generated.
-        base: the share of generated pictures in the whole test, in [0, 1].
-        hardest: the share of generated ones in the set of like content where this answer is worth
-            least; None for an answer that leaves it open.
-    """
+class EmpiricalPrecision(Schema):
+    """What an answer has meant in the benchmark."""
 
     pictures: int
+    """Of the test, with this answer."""
     generated: int
+    """How many of them were generated."""
     base: float
+    """The share of generated pictures in the whole test, in [0, 1]."""
     hardest: float | None = None
+    """The same in the set of like content where this answer is worth least; null for an answer that
+    leaves it open."""
 
+    @computed_field
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the share, in [0, 1]."""
         return wilson(self.generated, self.pictures)
 
+    @computed_field
     @property
     def sentence(self) -> str:
         """The share in words."""
@@ -76,25 +76,23 @@ class EmpiricalPrecision:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRates:
-    """How often the detector is right and wrong, as shares of its test pictures, in [0, 1].
-
-    Attributes:
-        recognised: of the generated ones, those that are called likely generated.
-        accused: of the real ones, those that are called likely generated.
-        missed: of the generated ones, those that are called likely not generated.
-        undecided: of the generated and of the real ones, those whose answer is inconclusive.
-        generated, real: how many pictures there are.
-    """
+class ErrorRates(Schema):
+    """How often the detector is right and wrong, as shares of its test pictures, in [0, 1]."""
 
     recognised: float
+    """Of the generated ones, those that are called likely generated."""
     accused: float
+    """Of the real ones, those that are called likely generated."""
     missed: float
+    """Of the generated ones, those that are called likely not generated."""
     undecided: tuple[float, float]
+    """Of the generated and of the real ones, those whose answer is inconclusive."""
     generated: int
+    """How many generated pictures there are."""
     real: int
+    """How many real ones."""
 
+    @computed_field
     @property
     def sentence(self) -> str:
         """The errors of either kind in words."""

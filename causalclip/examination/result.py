@@ -7,7 +7,7 @@ causalclip.examination.schema.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
@@ -276,7 +276,7 @@ class Examination:
         """Where the score stands among the archive's that it is held to; None without one, and
         where there is no answer."""
         standing = self.detection.standing
-        return replace(standing, unlike=self.unlike) if standing else None
+        return standing.model_copy(update={"unlike": self.unlike}) if standing else None
 
     @property
     def probability(self) -> float | None:

@@ -12,7 +12,8 @@ from pydantic import AliasPath, Field, computed_field, field_validator
 from causalclip.calibration import Band
 from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import Headline
-from causalclip.examination.stability import ReencodedAnswer
+from causalclip.examination.precision import EmpiricalPrecision, ErrorRates
+from causalclip.examination.stability import Stability
 from causalclip.image_type import ImageType
 from causalclip.images.formats import Format
 from causalclip.images.parts import Part
@@ -22,69 +23,11 @@ from causalclip.marks.mark import Field as TextField
 from causalclip.marks.mark import Mark
 from causalclip.provenance.credentials import Credentials
 from causalclip.provenance.source_types import SourceType
+from causalclip.reference import Standing
 from causalclip.schema import Schema
 
 SCHEMA = 4  # raised when a field of an examination changes its meaning or goes
 NOT_CHECKED = N_("Not checked"), N_("Whether it survives was not checked.")
-
-
-class EmpiricalPrecisionSchema(Schema):
-    """What such an answer has meant in the benchmark."""
-
-    pictures: int
-    generated: int
-    base: float
-    hardest: float | None
-    interval: tuple[float, float]
-    sentence: str
-
-
-class ErrorRatesSchema(Schema):
-    """How often the detector is right and wrong, as shares of its test pictures."""
-
-    recognised: float
-    accused: float
-    missed: float
-    undecided: tuple[float, float]
-    generated: int
-    real: int
-    sentence: str
-
-
-class StandingSchema(Schema):
-    """Where a score stands among those of the reader's own pictures."""
-
-    photographs: int
-    counted: int
-    as_high: int
-    at_most: float | None
-    raised: bool
-    high: float
-    learned: int
-    shipped: float | None
-    sentence: str
-    rule: str
-    unlike: tuple[str, ...]
-
-
-class StabilitySchema(Schema):
-    """Whether the answer survives re-encoding."""
-
-    answer: Literal["yes", "only just", "no"]
-    words: str
-    changed: int
-    sentence: str
-    probability: float
-    band: Band
-    low: float
-    high: float
-    threshold: float
-    rows: tuple[ReencodedAnswer, ...]
-    part: bool
-    seconds: float
-    skipped: tuple[str, ...]
-    final_band: Band
-    flips: tuple[str, ...]
 
 
 class NotCheckedSchema(Schema):
@@ -178,10 +121,10 @@ class ExaminationSchema(ClaimsSchema):
     """Likely generated from it on."""
     threshold: float
     """The score that divides generated from real pictures best."""
-    meant: EmpiricalPrecisionSchema | None
-    error_rates: ErrorRatesSchema | None
-    archive: StandingSchema | None
-    stability: StabilitySchema | NotCheckedSchema
+    meant: EmpiricalPrecision | None
+    error_rates: ErrorRates | None
+    archive: Standing | None
+    stability: Stability | NotCheckedSchema
     cautions: tuple[Caution, ...]
     next_steps: tuple[str, ...]
     quote: str

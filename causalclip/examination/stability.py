@@ -1,7 +1,7 @@
-"""Does the answer survive re-encoding? The same picture saved again, scaled and cropped, and judged
-again.
+"""Whether the answer survives re-encoding: the same picture saved again, scaled and cropped, and
+judged again.
 
-Each delivery is judged by fewer views than the verdict, and so is the picture as it is; only the
+Each copy is judged by fewer views than the verdict, and so is the picture as it is; only the
 difference between the two is used, added to the verdict's own log-odds: what fewer views see
 differently cancels out. All of them go through the tower together.
 """
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import computed_field
 
 from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.images.parts import middle
 from causalclip.images.reencoding import REENCODINGS
 from causalclip.languages import N_, _, any_of, decimal, paragraph
+from causalclip.schema import Schema
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
     from causalclip.detector import Detection, Detector, Verdict
@@ -45,7 +47,7 @@ CHANGES = {
 }
 LABELS = {"crop 75 %": N_("cropped to 75%")}  # of a row; the others are their own names
 Answer = Literal["yes", "only just", "no"]
-SAID: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
+ANSWERS: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
 SAME = N_(
     "the same answer for all {mild} copies that count, another one for {m} of the {strong} that "
     "were changed more"
@@ -60,9 +62,14 @@ OTHER = N_(
 class ReencodedAnswer:
     """The answer for the picture after one re-encoding.
 
-    probability: calibrated, in [0, 1]. logit: its log-odds. mild: whether an answer must survive
-    it.
-    flips: whether the score is on the other side of Stability.threshold, or in the opposite band.
+    Attributes:
+        name: of the re-encoding.
+        probability: calibrated, in [0, 1].
+        logit: its log-odds.
+        band: the answer.
+        mild: whether an answer must survive it.
+        flips: whether the score is on the other side of Stability.threshold, or in the opposite
+            band.
     """
 
     name: str
@@ -78,38 +85,38 @@ class ReencodedAnswer:
         return _(LABELS.get(self.name, self.name))
 
 
-@dataclass(frozen=True, slots=True)
-class Stability:
-    """The answer as it is and after every delivery.
-
-    threshold: the dividing score, where generated and real pictures part best, as stored with the
-    model. low, high: the bands' thresholds.
-    band: of the picture as it is.
-    part: whether only the centre of a large picture was re-encoded.
-    skipped: names of the deliveries that cannot be made of a picture of this shape, and have no
-    row.
-    """
+class Stability(Schema):
+    """Whether the answer survives re-encoding: the answer as it is, and after every re-encoding."""
 
     probability: float
     band: Band
+    """Of the picture as it is."""
     low: float
+    """Likely not generated up to it."""
     high: float
+    """Likely generated from it on."""
     threshold: float
+    """The dividing score, where generated and real pictures part best, as stored with the model."""
     rows: tuple[ReencodedAnswer, ...]
-    part: bool
-    seconds: float
+    """The answer for each copy."""
+    part: bool = False
+    """Whether only the centre of a large picture was re-encoded."""
+    seconds: float = 0.0
     skipped: tuple[str, ...] = ()
+    """Names of the re-encodings that cannot be made of a picture of this shape, and have no row."""
 
     @property
     def judged(self) -> int:
         """How many copies are judged so far; those that cannot be made count as judged."""
         return len(self.rows) + len(self.skipped)
 
+    @computed_field
     @property
     def flips(self) -> tuple[str, ...]:
-        """Names of the mild deliveries that flip the answer."""
+        """Names of the mild re-encodings that flip the answer."""
         return tuple(row.name for row in self.rows if row.mild and row.flips)
 
+    @computed_field
     @property
     def changed(self) -> int:
         """How many copies got another answer in words, whether that counts or not."""
@@ -117,7 +124,7 @@ class Stability:
 
     @property
     def lost_to(self) -> tuple[str, ...]:
-        """Names of the mild deliveries that cost the answer; none where it survives.
+        """Names of the mild re-encodings that cost the answer; none where it survives.
 
         It is lost where one of them puts the score across the threshold or into the opposite band,
         and where most of them get another answer in words (benchmarks/copies.json says how often
@@ -127,11 +134,13 @@ class Stability:
         mild = sum(row.mild for row in self.rows)
         return self.flips or (changed if 2 * len(changed) > mild else ())
 
+    @computed_field
     @property
     def final_band(self) -> Band:
         """The answer that is shown: `band`, or "inconclusive" where that is lost."""
         return "inconclusive" if self.lost_to else self.band
 
+    @computed_field
     @property
     def answer(self) -> Answer:
         """Whether the answer survives re-encoding; "only just" where some copy has another one."""
@@ -139,26 +148,24 @@ class Stability:
             return "no"
         return "only just" if self.changed else "yes"
 
+    @computed_field
     @property
     def words(self) -> str:
-        """The same for a person, with the counts: of the copies that count, and of those that were
+        """The answer in words, with the counts: of the copies that count, and of those that were
         changed more."""
-        n, mild, m, strong = self.counted
-        if not n + m:
-            return _(SAID[self.answer])
-        return (
-            f"{_(SAID[self.answer])}: {_(OTHER if n else SAME, n=n, mild=mild, m=m, strong=strong)}"
+        answer = _(ANSWERS[self.answer])
+        if not self.changed:
+            return answer
+        mild = [row.band != self.band for row in self.rows if row.mild]
+        strong = [row.band != self.band for row in self.rows if not row.mild]
+        counts = _(
+            OTHER if any(mild) else SAME,
+            n=sum(mild),
+            mild=len(mild),
+            m=sum(strong),
+            strong=len(strong),
         )
-
-    @property
-    def counted(self) -> tuple[int, int, int, int]:
-        """Of the mild copies, how many got another answer in words, and how many there are; the
-        same of the strong."""
-        mild, strong = (
-            [row.band != self.band for row in self.rows if row.mild == kind]
-            for kind in (True, False)
-        )
-        return sum(mild), len(mild), sum(strong), len(strong)
+        return f"{answer}: {counts}"
 
     @property
     def fraction(self) -> str:
@@ -172,17 +179,19 @@ class Stability:
             "{same} of {copies} agree", same=len(self.rows) - self.changed, copies=len(self.rows)
         )
 
+    @computed_field
     @property
     def sentence(self) -> str:
-        """What this says about the verdict, for a person."""
+        """What this says about the verdict."""
         if not self.skipped:
             return self._sentence()
-        left_out = _(
+        skipped = _(
             "The picture could not be {changed}: it is too long.", changed=_changes(self.skipped)
         )
-        return paragraph(self._sentence(), left_out)
+        return paragraph(self._sentence(), skipped)
 
     def _sentence(self) -> str:
+        """Return what the copies say about the verdict."""
         if self.lost_to and self.band != "inconclusive":
             return _(
                 "The answer changes when the picture is {changed}, as most sites do to pictures. "
@@ -191,10 +200,10 @@ class Stability:
                 changed=_changes(self.lost_to),
                 band=_(self.band),
             )
-        changed = [row.name for row in self.rows if row.band != self.band]
-        if not changed:
+        names = [row.name for row in self.rows if row.band != self.band]
+        if not names:
             return _("Every copy has the same answer.")
-        other = _("The answer is another when the picture is {changed}.", changed=_changes(changed))
+        other = _("The answer is another when the picture is {changed}.", changed=_changes(names))
         if self.band == "inconclusive":
             return other
         counts = _(
@@ -257,7 +266,7 @@ def judge_copies(
         batch = list(islice(copies, together))
         scores = detector.score_batch(batch, windows=WINDOWS, squares=SQUARES)
         logits += [score.logit for score in scores]
-        moved = [verdict.logit + logit - logits[0] for logit in logits[1:]]
+        copy_logits = [verdict.logit + logit - logits[0] for logit in logits[1:]]
         yield Stability(
             probability=verdict.probability,
             band=verdict.band,
@@ -266,7 +275,7 @@ def judge_copies(
             threshold=calibration.threshold,
             rows=tuple(
                 _answer(calibration, name, verdict.logit, logit)
-                for name, logit in zip(names, moved, strict=False)
+                for name, logit in zip(names, copy_logits, strict=False)
             ),
             part=is_centre,
             seconds=time.perf_counter() - started,
@@ -275,7 +284,7 @@ def judge_copies(
 
 
 def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -> ReencodedAnswer:
-    """Return a copy's answer. verdict, logit: log-odds of the picture as it is, and of the copy."""
+    """Return a copy's answer, from the log-odds of the picture as it is and of the copy."""
     own, probability = sigmoid(verdict), sigmoid(logit)
     band = calibration.band(probability)
     flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
@@ -284,4 +293,5 @@ def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -
 
 
 def _changes(names: Iterable[str]) -> str:
+    """Return what was done to the copies of these names, in words."""
     return any_of([_(CHANGES[name]) for name in names])

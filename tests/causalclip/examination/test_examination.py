@@ -19,7 +19,7 @@ from causalclip.examination.messages import (
     WHAT_TO_DO,
 )
 from causalclip.examination.result import Examination, Stage
-from causalclip.examination.schema import ExaminationSchema, StabilitySchema
+from causalclip.examination.schema import ExaminationSchema
 from causalclip.examination.stability import MILD, STRONG, check_stability
 from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import REENCODINGS
@@ -199,7 +199,7 @@ def test_a_real_detector_agrees_with_itself() -> None:
     )
     assert s.probability == pytest.approx(alone.probability, abs=1e-5)
     assert s.final_band == alone.final_band
-    said = StabilitySchema.dump(s)
+    said = s.model_dump(mode="json")
     assert said["rows"][0]["name"] == "JPEG 90"
     assert (said["answer"], said["words"]) == (s.answer, s.words)
 

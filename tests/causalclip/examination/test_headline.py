@@ -239,10 +239,14 @@ def test_an_answer_means_what_the_test_pictures_with_it_were(
 ) -> None:
     benchmark_of()
     found = empirical_precision("likely generated", "1")
-    assert found == EmpiricalPrecision(42, 40, 1 / 3)
-    assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(130, 50, 1 / 3)
+    assert found == EmpiricalPrecision(pictures=42, generated=40, base=1 / 3)
+    assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(
+        pictures=130, generated=50, base=1 / 3
+    )
     assert empirical_precision(NO_ANSWER, "1") is None
-    assert empirical_precision("likely not generated", "1") == EmpiricalPrecision(128, 10, 1 / 3)
+    assert empirical_precision("likely not generated", "1") == EmpiricalPrecision(
+        pictures=128, generated=10, base=1 / 3
+    )
     assert "95 of 100" in found.sentence
     for number in ("40 of 42", "84 to 99", "33 of 100"):
         assert number in found.counted

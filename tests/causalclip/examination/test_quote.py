@@ -116,7 +116,9 @@ def checked(band: Any, check: str) -> Stability:
         ReencodedAnswer(name, 0.5, 0.0, other if i < changed else band, True, False)
         for i, name in enumerate(MILD)
     )
-    return Stability(BANDS[band], band, 0.3, 0.7, 0.5, tuple(rows), False, 0.0)
+    return Stability(
+        probability=BANDS[band], band=band, low=0.3, high=0.7, threshold=0.5, rows=tuple(rows)
+    )
 
 
 @pytest.mark.parametrize("check", CHECKS)

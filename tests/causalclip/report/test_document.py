@@ -301,7 +301,9 @@ def test_a_change_by_the_copies_is_explained(x: Examination) -> None:
         ReencodedAnswer(name, 0.2, -1.0, "likely not generated", True, name == "WebP 80")
         for name in MILD
     )
-    stability = Stability(0.9, "likely generated", 0.3, 0.7, 0.5, rows, False, 0.1)
+    stability = Stability(
+        probability=0.9, band="likely generated", low=0.3, high=0.7, threshold=0.5, rows=rows
+    )
     card = verdict(replace(scored(x, 0.9), stage=Stage.DONE, stability=stability))
     assert text(card).index("Inconclusive") < text(card).index("(WebP 80) changes the answer")
     assert card.count("class='cc-copy'") == len(MILD)
