@@ -20,7 +20,8 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
-from causalclip.detector import Detection, Detector
+from causalclip.detection import Detection
+from causalclip.detector import Detector
 from causalclip.maps.attribution import picture_map, seen
 from training.detector.data import Record
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from benchmarks.common import Options
 from benchmarks.marks import STAR, read_rows
-from causalclip.detector import Detector, Verdict
+from causalclip.detection import Verdict
+from causalclip.detector import Detector
 from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
 from causalclip.marks.star import STAR_LAYOUTS, find_star, star

@@ -128,7 +128,7 @@ def _one(job: tuple[str, Path, Path, int]) -> None:
             tower(render(pixels, views, size=tower.image_size)), all_parts(tower.layers), tower
         )
     partial = target.with_suffix(".partial.npz")
-    window = [view.kind == "window" for view in views]
+    window = [view.view_type == "window" for view in views]
     np.savez(partial, features=features.half().numpy(), window=window, quality=compression(pixels))
     partial.rename(target)
 

@@ -268,7 +268,7 @@ def row_of(number: int, x: Examination) -> BatchRow:
         band=x.band,
         survives=survives,
         cautions=", ".join(caution.kind for caution in x.cautions),
-        kind=detection.kind,
+        kind=detection.image_type,
         size=f"{x.width} x {x.height}",
         halved=x.halved,
         measured_as=detection.measured_as,

@@ -10,19 +10,20 @@ from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.calibration import Band, Calibration, sigmoid
+from causalclip.calibration import Calibration, sigmoid
 from causalclip.clip.backbones import load_for_inference, load_tower, shared_tower
 from causalclip.clip.embedding import contributions, embed, needs, parse_part, part_widths
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
+from causalclip.detection import Detection, Head, Verdict, ViewAttribution
 from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
@@ -31,118 +32,14 @@ from causalclip.languages import _
 from causalclip.method import CausalHead
 from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, detector_folder
 from causalclip.private_head import PrivateHead
-from causalclip.reference import COMMAND, NO_PROFILE, BadProfile, Profile, Standing
+from causalclip.reference import COMMAND, NO_PROFILE, BadProfile, Profile
 
 DEFAULT = HEADS[DEFAULT_HEAD]
 IMAGE_TYPES = "image-type.safetensors"
 SHIPPED_IMAGE_TYPES = ASSETS / "image-type"  # for both heads, and any other on their embedding
 ADVERSARY = "adversary."  # weights of training alone, which older folders hold
-Head = Literal["causal", "linear"]
 # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
 BATCH = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ViewAttribution:
-    """One view and its share of the verdict, in calibrated log-odds.
-
-    Attributes:
-        kind: "whole" or "window".
-        box: left, top, right, bottom in picture pixels.
-        causal: float32 [g, g], what each patch adds to Detection.logit through the causal part,
-            against a patch of the average training picture (these are the evidence).
-        non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask.
-        rest: what is of no patch.
-        mask: float32 [D] in [0, 1], the share of each dimension that was let through.
-        channels: float32 [D], what each dimension adds to Detection.logit, against the average
-            training picture; with `bias` they add up to the view's part of the logit, as causal and
-            rest do.
-        suppressed: float32 [D], what each dimension would have added with 1 - mask in place of the
-            mask.
-        bias: of the view, in no channel.
-    """
-
-    kind: ViewType
-    box: tuple[float, float, float, float]
-    causal: np.ndarray
-    non_causal: np.ndarray
-    rest: float
-    mask: np.ndarray
-    channels: np.ndarray
-    suppressed: np.ndarray
-    bias: float
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """The verdict on one picture.
-
-    Attributes:
-        probability: calibrated, in [0, 1], that it was generated.
-        logit: its log-odds.
-        band: in words, by the thresholds.
-        low, high: the thresholds, as probabilities.
-        width, height: of the picture, in pixels.
-        views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is
-            the logit.
-        rest: the calibration's own offset.
-        compression: estimated from the pixels (causalclip.images.jpeg).
-        parts: names of the embedding's parts, and how many dimensions each has.
-        model, revision: which model judged.
-        runtime: in which numbers (causalclip.clip.runtime).
-        seconds: the time it took.
-        profile: of the reference set that it is held to, if it is.
-        kind: of image; what is no photograph gets no answer.
-        head: "causal" where the mask is the picture's own, "linear" where all pictures have the
-            same.
-        correction: log-odds that the profile's private head added.
-    """
-
-    probability: float
-    logit: float
-    band: Band
-    low: float
-    high: float
-    width: int
-    height: int
-    views: tuple[ViewAttribution, ...]
-    rest: float
-    compression: tuple[float, ...]
-    parts: tuple[tuple[str, int], ...]
-    model: str
-    revision: str
-    runtime: Runtime
-    seconds: float
-    profile: Profile | None = None
-    kind: ImageType = "photograph"
-    head: Head = "linear"
-    correction: float = 0.0
-
-    @property
-    def standing(self) -> Standing | None:
-        """Where the score stands in the reference set; None without one, and where there is no
-        answer."""
-        if self.profile is None or self.band == "no answer":
-            return None
-        shipped = sigmoid(self.logit - self.correction)
-        return self.profile.standing(self.probability, high=self.high, shipped=shipped)
-
-    @property
-    def measured_as(self) -> str | None:
-        """The revision whose benchmark speaks of its answer; None where a profile's threshold or
-        private head made it another one."""
-        own = self.profile and (self.profile.private or self.profile.raised(self.high))
-        return None if own else self.revision
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A Detection's probability, logit, band and kind alone."""
-
-    probability: float
-    logit: float
-    band: Band
-    kind: ImageType = "photograph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +199,16 @@ class Detector:
         # 3. The heads
         width = sum(part_widths(config.parts, tower))
         heads = {
-            kind: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
-            for kind in config.share
+            view_type: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
+            for view_type in config.share
         }
         weights = load_file(folder / "head.safetensors")
-        for kind, head in heads.items():
+        for view_type, head in heads.items():
             own = {
-                name.removeprefix(f"{kind}."): weight.float()
+                name.removeprefix(f"{view_type}."): weight.float()
                 for name, weight in weights.items()
-                if name.startswith(f"{kind}.") and not name.startswith(f"{kind}.{ADVERSARY}")
+                if name.startswith(f"{view_type}.")
+                and not name.startswith(f"{view_type}.{ADVERSARY}")
             }
             head.load_state_dict(own)
 
@@ -330,9 +228,9 @@ class Detector:
         """
         profile.check(self.name, self.config.revision)
         if profile.private is not None:
-            for kind, head in self.heads.items():
+            for view_type, head in self.heads.items():
                 try:
-                    profile.private.direction(kind, len(head.shift))
+                    profile.private.direction(view_type, len(head.shift))
                 except ValueError as error:
                     raise BadProfile(_(NO_PROFILE, command=COMMAND)) from error
         calibration = self.config.calibration
@@ -362,8 +260,8 @@ class Detector:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
-            f"{kind}.{name}": weight.half().contiguous()
-            for kind, head in self.heads.items()
+            f"{view_type}.{name}": weight.half().contiguous()
+            for view_type, head in self.heads.items()
             for name, weight in head.state_dict().items()
             if not name.startswith(ADVERSARY)
         }
@@ -403,7 +301,7 @@ class Detector:
             runtime=self.runtime,
             seconds=time.perf_counter() - started,
             profile=self.profile,
-            kind=verdict.kind,
+            image_type=verdict.image_type,
             head=self.config.head,
             correction=float(scores.correction.sum()),
         )
@@ -415,7 +313,7 @@ class Detector:
         Returns:
             The verdict, and float32 [K * D]: for each kind of view, in the order of the config's
             shares, the standardised embedding as the verdict weighs its views, divided by the root
-            of the kind's share.
+            of their share.
         """
         # 1. The verdict
         shipped = copy.copy(self)
@@ -427,11 +325,11 @@ class Detector:
         image_type = self._image_type(views, embedding, blank=is_blank(pixels))
         verdict = shipped._verdict(scores, compression(pixels), image_type)
 
-        # 2. The features, kind by kind of view
+        # 2. The features, one view type after another
         features = []
-        for kind, share in self.config.share.items():
-            head = self.heads[kind]
-            rows = [i for i, view in enumerate(views) if view.kind == kind]
+        for view_type, share in self.config.share.items():
+            head = self.heads[view_type]
+            rows = [i for i, view in enumerate(views) if view.view_type == view_type]
             standardised = (embedding[rows] - head.shift) / head.scale
             features.append((weight[rows, None] * standardised).sum(0) / share**0.5)
         return verdict, torch.cat(features).numpy()
@@ -569,7 +467,7 @@ class Detector:
             return "blank"
         if self.image_types is None:
             return "photograph"
-        whole = [i for i, view in enumerate(views) if view.kind == "whole"]
+        whole = [i for i, view in enumerate(views) if view.view_type == "whole"]
         return self.image_types.classify(embedding[whole])
 
     def _verdict(self, scores: ViewScores, quality: np.ndarray, image_type: ImageType) -> Verdict:
@@ -585,12 +483,17 @@ class Detector:
         Kinds of view have their shares, or all of it where the other one is missing.
         """
         share = self.config.share
-        counts = {kind: sum(view.kind == kind for view in views) for kind in self.heads}
-        total = sum(share[kind] for kind, count in counts.items() if count)
-        return torch.tensor([share[view.kind] / total / counts[view.kind] for view in views])
+        counts = {
+            view_type: sum(view.view_type == view_type for view in views)
+            for view_type in self.heads
+        }
+        total = sum(share[view_type] for view_type, count in counts.items() if count)
+        return torch.tensor(
+            [share[view.view_type] / total / counts[view.view_type] for view in views]
+        )
 
     def _score_views(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> ViewScores:
-        """Score every view by the head of its kind, in calibrated log-odds.
+        """Score every view by the head of its type, in calibrated log-odds.
 
         weight: [V], of each in the raw logit.
         """
@@ -600,8 +503,8 @@ class Detector:
         scores = ViewScores(
             mask, causal, non_causal, channels, suppressed, neutral, bias, offset, correction
         )
-        for kind, head in self.heads.items():
-            rows = [i for i, view in enumerate(views) if view.kind == kind]
+        for view_type, head in self.heads.items():
+            rows = [i for i, view in enumerate(views) if view.view_type == view_type]
             if not rows:
                 continue
             out = head(embedding[rows])
@@ -615,16 +518,21 @@ class Detector:
             scores.bias[rows] = head.verdict.bias * calibrated[rows]
             scores.offset[rows] = head.offset(out.mask) * calibrated[rows]
             if self.private is not None:  # its log-odds are calibrated already
-                self._correct(scores, rows, embedding[rows], weight[rows], kind)
+                self._correct(scores, rows, embedding[rows], weight[rows], view_type)
         return scores
 
     def _correct(
-        self, scores: ViewScores, rows: list[int], embedding: Tensor, part: Tensor, kind: ViewType
+        self,
+        scores: ViewScores,
+        rows: list[int],
+        embedding: Tensor,
+        part: Tensor,
+        view_type: ViewType,
     ) -> None:
         """Add what the private head says of these views, in place. part: of each in the whole."""
         assert self.private is not None
-        head = self.heads[kind]
-        learned = torch.from_numpy(self.private.direction(kind, len(head.shift)))
+        head = self.heads[view_type]
+        learned = torch.from_numpy(self.private.direction(view_type, len(head.shift)))
         direction = part[:, None] * learned / head.scale
         pushes = direction * (embedding - head.shift)
         scores.causal[rows] += direction
@@ -651,7 +559,7 @@ class Detector:
         rest = rest.cpu() + usual + scores.offset
         return tuple(
             ViewAttribution(
-                kind=view.kind,
+                view_type=view.view_type,
                 box=view.box,
                 causal=causal[i].view(g, g).numpy(),
                 non_causal=non_causal[i].view(g, g).numpy(),

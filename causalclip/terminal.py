@@ -143,7 +143,7 @@ def explained(x: Examination) -> str:
         score, low, high = score_texts(x.detection.probability, x.detection.low, x.detection.high)
         sentences.append(_(SCORE, score=score, high=high, low=low))
     else:
-        sentences.append(_(WHY_NO_ANSWER[x.detection.kind]))
+        sentences.append(_(WHY_NO_ANSWER[x.detection.image_type]))
     sentences += _careful(x)
 
     # 3. Whether that survives, and how often it is right
@@ -187,5 +187,5 @@ def _careful(x: Examination) -> list[str]:
     what to do where there is no answer."""
     if x.band == NO_ANSWER:
         inside = [_(SHORT[caution.kind]) for caution in x.cautions if caution.kind == "inside"]
-        return [_(WHAT_TO_DO[x.detection.kind]), *inside]
+        return [_(WHAT_TO_DO[x.detection.image_type]), *inside]
     return [*(caution.sentence for caution in x.cautions), *([_(HALVED)] if x.halved else [])]

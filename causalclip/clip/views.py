@@ -20,18 +20,19 @@ LARGEST_SIDE = 2048
 class View:
     """A square of the picture that the tower sees at its own input size.
 
-    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale).
-    box: left, top, right, bottom in picture pixels.
+    Attributes:
+        view_type: "whole" (the short side, scaled to the tower's input) or "window" (native scale).
+        box: left, top, right, bottom in picture pixels.
     """
 
-    kind: ViewType
+    view_type: ViewType
     box: tuple[float, float, float, float]
 
 
 def plan_views(
     width: int, height: int, *, size: int = 224, windows: int = WINDOWS, squares: int = MAX_SQUARES
 ) -> list[View]:
-    """The views of a picture of width x height px.
+    """Return the views of a picture of width x height px.
 
     At most `squares` squares and `windows` windows. Squares have the short side and are spread
     along the long one, so that a picture of aspect up to `squares` is covered. Windows have a side
@@ -49,8 +50,8 @@ def plan_views(
 
 
 def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
-    """`count` windows with a side of `side` px, spread over a picture that is larger than one by a
-    fifth at least."""
+    """Return `count` windows with a side of `side` px, spread over a picture that is larger than
+    one by a fifth at least."""
     if not count or min(width, height) < 1.2 * side:
         return []
     side_count = max(1, round(math.sqrt(count)))
@@ -67,20 +68,21 @@ def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
 
 
 def _middles(count: int) -> list[float]:
-    """The middles of `count` equal parts of [0, 1]."""
+    """Return the middles of `count` equal parts of [0, 1]."""
     return [(i + 0.5) / count for i in range(count)]
 
 
 def _square(
     width: int, height: int, side: int, position: float
 ) -> tuple[float, float, float, float]:
+    """Return the square at a position, 0 to 1, along the longer side."""
     left, top = position * (width - side), position * (height - side)
     return (left, top, left + side, top + side)
 
 
 def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
-    """uint8 [H, W, 3] and its views -> float [len(views), 3, size, size] in [0, 1], bicubic with
-    antialias."""
+    """Return the views of a picture, uint8 [H, W, 3], as float [len(views), 3, size, size] in
+    [0, 1], bicubic with antialias."""
     shots = np.empty((len(views), 3, size, size), np.uint8)
     # of one, Pillow needs no copy; of all, it makes one with 4 bytes a pixel
     for channel in range(3):

@@ -46,7 +46,7 @@ from causalclip.provenance.result import Provenance
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
     from causalclip.images.formats import Format
     from causalclip.images.parts import Part
     from causalclip.maps.overlay import Boxes, Drawing
@@ -145,7 +145,7 @@ class Examination:
     def meaning(self) -> str:
         """What the pixels' answer means and does not mean, or why there is none, for a person."""
         if self.band == NO_ANSWER:
-            return _(WHY_NO_ANSWER[self.detection.kind])
+            return _(WHY_NO_ANSWER[self.detection.image_type])
         if self.stability and self.overturned:
             return _(
                 UNSTABLE, copies=any_of(list(map(_, self.stability.lost_to)), style="standard")
@@ -195,7 +195,7 @@ class Examination:
     def steps(self) -> tuple[Step, ...]:
         """What a person can do now."""
         return next_steps(
-            self.headline, self.band, self.provenance, self.cautions, self.detection.kind
+            self.headline, self.band, self.provenance, self.cautions, self.detection.image_type
         )
 
     @property

@@ -71,7 +71,7 @@ class ProvenanceSchema(Schema):
 class ViewSchema(Schema):
     """A square of the picture that was looked at."""
 
-    kind: Literal["whole", "window"]
+    kind: Literal["whole", "window"] = Field(validation_alias="view_type")
     box: tuple[int | float, int | float, int | float, int | float]
 
 
@@ -110,7 +110,7 @@ class ExaminationSchema(ClaimsSchema):
     """The pixels' answer: inconclusive where it does not survive re-encoding."""
     band_as_it_is: Band = _of_detection("band")
     """The same before that is checked."""
-    kind: ImageType = _of_detection("kind")
+    kind: ImageType = _of_detection("image_type")
     """What is no photograph gets no answer."""
     probability: float | None = Field(ge=0, le=1)
     """Calibrated, that the picture was generated; null where there is no answer."""

@@ -25,7 +25,8 @@ from causalclip.languages import N_, _, any_of, decimal, paragraph
 from causalclip.schema import Schema
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
-    from causalclip.detector import Detection, Detector, Verdict
+    from causalclip.detection import Detection, Verdict
+    from causalclip.detector import Detector
 
 # what most sites do to a picture; an answer must survive these
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")

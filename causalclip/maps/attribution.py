@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:  # importing the detector takes seconds, and only its results are read here
-    from causalclip.detector import Detection, ViewAttribution
+    from causalclip.detection import Detection, ViewAttribution
 
 Which = Literal["causal", "non_causal"]
 Unit = Literal["area", "patch"]
@@ -126,7 +126,9 @@ def seams(detection: Detection) -> list[tuple[int, float, float]]:
     axis = 1 if detection.width >= detection.height else 0
     first = 0 if axis == 1 else 1  # of a box, along the long side
     spans = sorted(
-        (view.box[first], view.box[first + 2]) for view in detection.views if view.kind == "whole"
+        (view.box[first], view.box[first + 2])
+        for view in detection.views
+        if view.view_type == "whole"
     )
     gaps = [(end, start) for (_, end), (start, _) in itertools.pairwise(spans)]
     return [

@@ -12,7 +12,7 @@ from causalclip.maps.low_information import unknown_share
 from causalclip.paths import measured
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
     from causalclip.maps.overlay import Drawing
 
 # accuracy from which an adversary that sees what is held back does better than by chance

@@ -22,7 +22,7 @@ from causalclip.maps.overlay import SCALE
 from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 PASSES = 0.5  # a channel is let through from this value of the mask on
 DRAWS = 20  # of channels removed at random
@@ -231,7 +231,7 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
     views = detection.views
     return {f"map_{name}": levels for name, levels in maps.items()} | {
         "readme": np.array((shipped_folder("assets") / "arrays.txt").read_text(encoding="utf-8")),
-        "view_kind": np.array([v.kind for v in views]),
+        "view_kind": np.array([view.view_type for view in views]),
         "view_box": np.array([v.box for v in views], np.float64),
         "view_causal": np.array([v.causal for v in views]),
         "view_non_causal": np.array([v.non_causal for v in views]),

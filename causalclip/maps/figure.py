@@ -16,7 +16,7 @@ from causalclip.maps.channels import by_part, mean_mask, part_name, suppressed_s
 from causalclip.maps.overlay import SCALE, draw_map
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
     from causalclip.maps.attribution import Which
     from causalclip.maps.overlay import Drawing
 

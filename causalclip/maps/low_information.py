@@ -16,7 +16,7 @@ from causalclip.images.jpeg import BLOCK, block_grid, luminance
 from causalclip.maps.attribution import seen
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 Reason = Literal["flat", "blown out", "black", "too compressed"]
 CELL, CELLS = 16, 96  # px of a cell's side at least, and cells on the long side at most

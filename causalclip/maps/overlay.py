@@ -29,7 +29,7 @@ from causalclip.maps.attribution import (
 from causalclip.maps.low_information import low_information
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 # log-odds per patch at the ends of the colour map: most (0.9) of what pictures show, smooth, is
 # inside
@@ -239,7 +239,9 @@ def _mark_windows(picture: Image.Image, detection: Detection) -> None:
     draw = ImageDraw.Draw(picture)
     pen = max(1, max(picture.size) // 400)
     zoom_x, zoom_y = picture.width / detection.width, picture.height / detection.height
-    for left, top, right, bottom in (view.box for view in detection.views if view.kind == "window"):
+    for left, top, right, bottom in (
+        view.box for view in detection.views if view.view_type == "window"
+    ):
         arm_x, arm_y = (right - left) * zoom_x / 7, (bottom - top) * zoom_y / 7
         sides = ((left, 1), (right, -1)), ((top, 1), (bottom, -1))  # and the way inwards
         corners = [(x * zoom_x, y * zoom_y, dx, dy) for x, dx in sides[0] for y, dy in sides[1]]

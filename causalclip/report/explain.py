@@ -26,7 +26,7 @@ from causalclip.maps.channels import (
 from causalclip.text import spelt
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 ONE_FOR_ALL = N_("The linear head has one mask for all pictures.")
 MAX_REMOVED = 500  # channels that are taken away for the sentence

@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from causalclip.clip.runtime import Runtime
-from causalclip.detector import Detection, Detector
+from causalclip.detection import Detection
+from causalclip.detector import Detector
 from causalclip.image_type import is_blank
 from causalclip.images.reencoding import REENCODINGS
 from causalclip.paths import HEADS, WeightsMissing, head_folder
@@ -50,7 +51,7 @@ def test_the_shipped_detector_adds_up(runtime: Runtime) -> None:
     detection = Detector.from_pretrained(runtime=runtime).predict(photo(320, 300))
     assert detection.runtime == runtime
     assert added(detection) == pytest.approx(detection.logit, abs=1e-4)
-    assert {v.kind for v in detection.views} == {"whole", "window"}
+    assert {v.view_type for v in detection.views} == {"whole", "window"}
     assert all(v.causal.shape == (14, 14) for v in detection.views)
     assert 0 <= detection.low < detection.high <= 1
 
@@ -200,7 +201,7 @@ def test_types_are_told_apart_on_owners_that_were_left_out() -> None:
 def test_what_is_no_photograph_gets_no_answer(threshold: float, kind: str) -> None:
     detector = refusing_detector(threshold=threshold)
     full, short = detector.predict(photo(96, 64)), detector.score(photo(96, 64))
-    assert full.kind == short.kind == kind
+    assert full.image_type == short.image_type == kind
     assert full.band == short.band
     assert (full.band == "no answer") == (kind == "page")
 
@@ -210,7 +211,7 @@ def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
     assert Detector.from_pretrained(tmp_path / "model").image_types is None
     saved.image_types = refusing_detector().image_types
     saved.save_pretrained(tmp_path / "model")
-    assert Detector.from_pretrained(tmp_path / "model").score(photo(96, 64)).kind == "page"
+    assert Detector.from_pretrained(tmp_path / "model").score(photo(96, 64)).image_type == "page"
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))

@@ -12,7 +12,8 @@ from skimage import data
 
 from causalclip.calibration import sigmoid
 from causalclip.clip.views import plan_views
-from causalclip.detector import Detection, Detector, ViewAttribution
+from causalclip.detection import Detection, ViewAttribution
+from causalclip.detector import Detector
 from causalclip.maps import channels as explorer
 from causalclip.maps.attribution import is_telling, lay, picture_map, placed, seen
 from causalclip.maps.captions import too_little
@@ -70,7 +71,9 @@ def view(
 def planned(width: int, height: int) -> Detection:
     """A detection of a picture of this size with random contributions in the real plan of views."""
     rng = np.random.default_rng(0)
-    views = [view(rng.normal(0, 0.02, (14, 14)), v.box, v.kind) for v in plan_views(width, height)]
+    views = [
+        view(rng.normal(0, 0.02, (14, 14)), v.box, v.view_type) for v in plan_views(width, height)
+    ]
     return made(*views, width=width, height=height)
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from causalclip import load_image
 from causalclip.cli import app as command_line
-from causalclip.detector import Detection
+from causalclip.detection import Detection
 from causalclip.examination.compare import compare
 from causalclip.maps.attribution import placed
 from causalclip.maps.channels import (

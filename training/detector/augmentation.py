@@ -88,7 +88,7 @@ def augment_to_windows(
     picture, _ = augment(record, root, number)
     pixels = np.asarray(picture)
     views = plan_views(picture.width, picture.height, size=size, windows=windows)
-    seen = [view for view in views if view.kind == "window"]
+    seen = [view for view in views if view.view_type == "window"]
     shots = render(pixels, seen, size=size) if seen else torch.zeros(0, 3, size, size)
     return shots, compression(pixels)
 

@@ -143,8 +143,8 @@ SIDES = st.integers(64, 9000)
 @settings(max_examples=200, deadline=None)
 def test_views_are_few_and_inside(width: int, height: int) -> None:
     views = plan_views(width, height)
-    assert 1 <= sum(v.kind == "whole" for v in views) <= MAX_SQUARES
-    assert sum(v.kind == "window" for v in views) <= WINDOWS
+    assert 1 <= sum(v.view_type == "whole" for v in views) <= MAX_SQUARES
+    assert sum(v.view_type == "window" for v in views) <= WINDOWS
     for view in views:
         left, top, right, bottom = view.box
         assert 0 <= left < right <= width + 1e-6
@@ -154,7 +154,7 @@ def test_views_are_few_and_inside(width: int, height: int) -> None:
 
 def test_windows_are_the_pictures_own_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (301, 407, 3), np.uint8)
-    windows = [v for v in plan_views(407, 301) if v.kind == "window"]
+    windows = [v for v in plan_views(407, 301) if v.view_type == "window"]
     assert {v.box[2] - v.box[0] for v in windows} == {224}
     for view, seen in zip(windows, render(pixels, windows), strict=True):
         left, top, right, bottom = (int(x) for x in view.box)
@@ -176,7 +176,7 @@ def test_views_are_what_pillow_makes_of_the_whole_picture() -> None:
 
 def test_windows_of_large_pictures_are_of_a_copy_as_large_as_training_saw() -> None:
     sides = [
-        [v.box[2] - v.box[0] for v in plan_views(long, 1500) if v.kind == "window"]
+        [v.box[2] - v.box[0] for v in plan_views(long, 1500) if v.view_type == "window"]
         for long in (2048, 4096)
     ]
     assert sides == [[224] * WINDOWS, [448] * WINDOWS]

@@ -10,7 +10,7 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 from causalclip.calibration import Calibration, sigmoid
-from causalclip.detector import Verdict
+from causalclip.detection import Verdict
 from causalclip.examination.messages import (
     IMAGE_TYPES,
     JUDGE_PART,
@@ -99,7 +99,7 @@ def refused(request: pytest.FixtureRequest) -> Examination:
 
 
 def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> None:
-    said, kind = ExaminationSchema.dump(refused), refused.detection.kind
+    said, kind = ExaminationSchema.dump(refused), refused.detection.image_type
     assert (said["answer"], said["band"], said["kind"]) == (NO_ANSWER_TITLE, NO_ANSWER, kind)
     assert kind in IMAGE_TYPES
     assert said["probability"] is said["logit"] is said["meant"] is None

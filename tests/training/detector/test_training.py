@@ -158,7 +158,7 @@ def test_the_recipes_train_on_a_small_tower(name: str, mask: type, workshop: Pat
     detector = Detector.from_pretrained(workshop / "model")
     assert {type(head.mask) for head in detector.heads.values()} == {mask}
     seen = detector.predict(np.asarray(gridded(1, 5)))
-    assert {view.kind for view in seen.views} == ({"whole", "window"} if layers else {"whole"})
+    assert {view.view_type for view in seen.views} == ({"whole", "window"} if layers else {"whole"})
     total = sum(float(v.causal.sum()) + v.rest for v in seen.views) + seen.rest
     assert total == pytest.approx(seen.logit, abs=1e-3)
     varies = json.loads((workshop / "model" / "training.json").read_text())["masks"]["whole"][

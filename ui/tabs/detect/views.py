@@ -27,7 +27,7 @@ from causalclip.report.pictures import data_url
 from causalclip.report.templates import render
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection, ViewAttribution
+    from causalclip.detection import Detection, ViewAttribution
     from causalclip.examination.headline import Headline, Step
     from causalclip.examination.result import Examination
     from causalclip.images.formats import Box
@@ -173,8 +173,8 @@ def map_words(detection: Detection) -> str:
 
 
 def _seen(detection: Detection) -> str:
-    squares = sum(v.kind == "whole" for v in detection.views)
-    windows = [v for v in detection.views if v.kind == "window"]
+    squares = sum(view.view_type == "whole" for view in detection.views)
+    windows = [view for view in detection.views if view.view_type == "window"]
     words = ngettext("the whole, in {n} square", "the whole, in {n} squares", squares)
     if windows:
         close = _("close up, in {windows}", windows=_windows(windows))

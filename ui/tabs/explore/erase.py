@@ -22,7 +22,7 @@ from causalclip.maps.attribution import lay
 from causalclip.maps.overlay import shrink
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 COLUMNS = 24  # cells on the long side
 SIDE = 448  # px of the long side, as it is shown

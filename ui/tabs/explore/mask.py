@@ -32,7 +32,7 @@ from causalclip.maps.channels import (
 from causalclip.report.explain import difference_sentence
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 Order = Literal["index", "mask", "push"]
 ORDERS: tuple[tuple[str, Order], ...] = (

@@ -53,7 +53,7 @@ from ui.tabs.explore import views as words
 from ui.tabs.explore.mask import ORDERS, Averages, Order, mask_heatmaps
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
 
 WAITING = N_(
     "Add a picture to see which channels its mask lets through, and what they carry. Add a second "

@@ -33,7 +33,7 @@ from ui.tabs.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:
     from causalclip.clip.views import ViewType
-    from causalclip.detector import Detection
+    from causalclip.detection import Detection
     from causalclip.maps.overlay import Drawing
 
 PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
@@ -75,7 +75,7 @@ def answer(detection: Detection, masked: Detection) -> str:
     whose mask is shown."""
     if detection.band == NO_ANSWER:
         said = (
-            f"{_(WHY_NO_ANSWER[detection.kind])} "
+            f"{_(WHY_NO_ANSWER[detection.image_type])} "
             f"{_('What follows explains that score all the same.')}"
         )
     else:

@@ -1,0 +1,119 @@
+"""The verdict on one picture, with what every patch and channel adds to it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from causalclip.calibration import Band, sigmoid
+from causalclip.reference import Profile, Standing
+
+if TYPE_CHECKING:  # they bring PyTorch, which takes seconds
+    from causalclip.clip.runtime import Runtime
+    from causalclip.clip.views import ViewType
+    from causalclip.image_type import ImageType
+
+Head = Literal["causal", "linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewAttribution:
+    """One view and its share of the verdict, in calibrated log-odds.
+
+    Attributes:
+        view_type: "whole" or "window".
+        box: left, top, right, bottom in picture pixels.
+        causal: float32 [g, g], what each patch adds to Detection.logit through the causal part,
+            against a patch of the average training picture (these are the evidence).
+        non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask.
+        rest: what is of no patch.
+        mask: float32 [D] in [0, 1], the share of each dimension that was let through.
+        channels: float32 [D], what each dimension adds to Detection.logit, against the average
+            training picture; with `bias` they add up to the view's part of the logit, as causal and
+            rest do.
+        suppressed: float32 [D], what each dimension would have added with 1 - mask in place of the
+            mask.
+        bias: of the view, in no channel.
+    """
+
+    view_type: "ViewType"
+    box: tuple[float, float, float, float]
+    causal: np.ndarray
+    non_causal: np.ndarray
+    rest: float
+    mask: np.ndarray
+    channels: np.ndarray
+    suppressed: np.ndarray
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The verdict on one picture.
+
+    Attributes:
+        probability: calibrated, in [0, 1], that it was generated.
+        logit: its log-odds.
+        band: in words, by the thresholds.
+        low, high: the thresholds, as probabilities.
+        width, height: of the picture, in pixels.
+        views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is
+            the logit.
+        rest: the calibration's own offset.
+        compression: estimated from the pixels (causalclip.images.jpeg).
+        parts: names of the embedding's parts, and how many dimensions each has.
+        model, revision: which model judged.
+        runtime: in which numbers (causalclip.clip.runtime).
+        seconds: the time it took.
+        profile: of the reference set that it is held to, if it is.
+        image_type: what is no photograph gets no answer.
+        head: "causal" where the mask is the picture's own, "linear" where all pictures have the
+            same.
+        correction: log-odds that the profile's private head added.
+    """
+
+    probability: float
+    logit: float
+    band: Band
+    low: float
+    high: float
+    width: int
+    height: int
+    views: tuple[ViewAttribution, ...]
+    rest: float
+    compression: tuple[float, ...]
+    parts: tuple[tuple[str, int], ...]
+    model: str
+    revision: str
+    runtime: "Runtime"
+    seconds: float
+    profile: Profile | None = None
+    image_type: "ImageType" = "photograph"
+    head: Head = "linear"
+    correction: float = 0.0
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where the score stands in the reference set; None without one, and where there is no
+        answer."""
+        if self.profile is None or self.band == "no answer":
+            return None
+        shipped = sigmoid(self.logit - self.correction)
+        return self.profile.standing(self.probability, high=self.high, shipped=shipped)
+
+    @property
+    def measured_as(self) -> str | None:
+        """The revision whose benchmark speaks of its answer; None where a profile's threshold or
+        private head made it another one."""
+        own = self.profile and (self.profile.private or self.profile.raised(self.high))
+        return None if own else self.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A Detection's probability, logit, band and image type alone."""
+
+    probability: float
+    logit: float
+    band: Band
+    image_type: "ImageType" = "photograph"
