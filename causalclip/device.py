@@ -1,7 +1,5 @@
 """Where models compute: on a graphics card where there is one, else on the processor."""
 
-from contextlib import AbstractContextManager
-
 import torch
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -13,7 +11,7 @@ class NoDevice(ValueError):
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Returns the device of a name.
+    """Return the device of a name.
 
     Args:
         name: "auto" (a card if PyTorch sees one), "cpu" or "cuda".
@@ -30,9 +28,3 @@ def choose_device(name: str = "auto") -> torch.device:
             "--device cpu, or auto."
         )
     return torch.device("cuda" if seen and name != "cpu" else "cpu")
-
-
-def mixed_precision(device: torch.device) -> AbstractContextManager[None]:
-    """Has matrix products computed in bfloat16, what needs it in float32."""
-    context: AbstractContextManager[None] = torch.autocast(device.type, dtype=torch.bfloat16)
-    return context

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks.defences import EvaluationConfig, evaluate_defences, run
+from benchmarks.defences.adaptive import Averaged
 from benchmarks.defences.outcomes import Outcome, OutcomeTable, paired
 from benchmarks.defences.samples import load_captions, load_samples
 from benchmarks.defences.table import (
@@ -24,7 +25,6 @@ from benchmarks.defences.table import (
 )
 from benchmarks.defences.vqa import normalise_vqa, vqa_accuracy
 from purifier.attacks import Objective
-from purifier.attacks.adaptive import Averaged
 from purifier.models import Models
 from tests.makers.models import (
     fixed_attack_detector,

@@ -25,9 +25,9 @@ from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import MoveFeatures, language_tokens
 from purifier.models import Models
 from purifier.pixels import save_exact, to_array, to_tensor
-from purifier.vlm.features import read_pixels
 from training.vlm.data import normalise_caption
 from training.vlm.recipe import cider
+from training.vlm.views import read_pixels
 
 MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
 NONE = "-"  # in place of a caption, where people have captioned none

@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.defences.vqa import vqa_accuracy
-from purifier.vlm.features import read_pixels
 from training.vlm.data import (
     SETS,
     class_frequency,
@@ -35,6 +34,7 @@ from training.vlm.data import (
     normalise_answer,
     normalise_caption,
 )
+from training.vlm.views import read_pixels
 
 NUMBER = re.compile(r"(\d+)\.\w+$")  # a picture's id, at the end of COCO's file names
 

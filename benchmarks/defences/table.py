@@ -13,8 +13,8 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from benchmarks.defences.adaptive import Averaged, bpda
 from purifier.attacks import Attack, Objective
-from purifier.attacks.adaptive import Averaged, bpda
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
 from purifier.denoiser.pipeline import PurifierPipeline, Stages, mixed

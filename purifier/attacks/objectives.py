@@ -110,18 +110,6 @@ def language_tokens(tower: Tower, *, layers: Sequence[int] = LAYERS) -> See:
     return see
 
 
-def layer_tokens(tower: Tower, layers: Sequence[int]) -> See:
-    """All tokens after each of `layers`, the CLS token among them; later layers are not
-    computed."""
-
-    def see(pixels: Tensor) -> list[Tensor]:
-        pixels = pixels.to(tower.mean.device)
-        trace = tower(at_tower_size(tower, pixels), until=max(layers))
-        return [torch.cat([trace.cls[i][:, None], trace.patches[i]], 1) for i in layers]
-
-    return see
-
-
 def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     """float [N, 3, H, W] in [0, 1] -> the calibrated log-odds of being generated, [N].
 

@@ -39,8 +39,9 @@ from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.models import Models
 from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
 from purifier.vlm.model import EmbeddedVLM, VLMConfig
-from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
+from purifier.vlm.vocabulary import Vocabulary
 from tests.makers.detectors import CONFIG, tiny_detector, tiny_tower
+from training.vlm.tokenizer import train_tokenizer
 
 ANSWERS = ("yes", "no", "dog", "cat", "2", "red, white")
 BLOCKS = {

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.defences.adaptive import bpda
 from causalclip.detector import Detector
 from purifier import choices
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
-from purifier.attacks.adaptive import bpda
 from purifier.attacks.algorithms import CarliniWagner
 from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
 from purifier.attacks.objectives import FlipVerdict, detector_logit

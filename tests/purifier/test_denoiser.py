@@ -13,7 +13,6 @@ from torch import Tensor
 from causalclip.paths import WeightsMissing
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.attack_detector import AttackDetector, decided
-from purifier.denoiser.bridge import bridge_point, clean_estimate
 from purifier.denoiser.filters import LARGEST, coarser, quantise
 from purifier.denoiser.guidance import guided
 from purifier.denoiser.pipeline import FINER, PurifierPipeline, Stages, towards_reference
@@ -23,6 +22,7 @@ from purifier.vlm.features import clip_features
 from tests.makers.detectors import tiny_tower, views
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_lora, tiny_purifier
 from tests.makers.pictures import photo
+from training.purifier.bridge import bridge_point, clean_estimate
 
 ATTACKED, CLEAN = 50.0, -50.0  # log-odds
 TOWER = tiny_tower(layers=6)

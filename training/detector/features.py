@@ -19,7 +19,6 @@ from tqdm import tqdm
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import embed, needs, part_widths, patch_total
 from causalclip.clip.tower import Tower
-from causalclip.device import mixed_precision
 from training.detector.augmentation import (
     Augmentation,
     augment_to_square,
@@ -27,6 +26,7 @@ from training.detector.augmentation import (
     augmentation_number,
 )
 from training.detector.data import Record
+from training.mixed_precision import mixed_precision
 
 BATCH = 32  # pictures
 FEW = 4 * BATCH  # that are not worth the start of other processes

@@ -36,12 +36,12 @@ from causalclip.clip.backbones import ASSETS, LOCAL, load_tower
 from causalclip.clip.embedding import embed, needs, part_widths
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import save_shards
-from causalclip.device import mixed_precision
 from causalclip.method import CausalHead, causal_loss
 from training.detector.augmentation import lossy, open_original, seed_of
 from training.detector.data import LIKE, Record, assign_folds, need_both
 from training.detector.fitting import temperature
 from training.detector.recipe import Recipe, balance
+from training.mixed_precision import mixed_precision
 from training.purifier.loop import resume, save_checkpoint
 
 SIDE = 448  # px, of a packed picture's shorter side at most

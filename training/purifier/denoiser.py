@@ -23,7 +23,6 @@ from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
 from causalclip.detector import Detector
 from purifier.attacks.budget import LEVELS
-from purifier.denoiser.bridge import Ends, bridge_loss, draw_times
 from purifier.denoiser.filters import quantise
 from purifier.denoiser.guidance import Features, Guidance
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
@@ -31,6 +30,7 @@ from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.model import EmbeddedVLM
 from training.purifier.adapter import FeatureDistance, divergence
 from training.purifier.attack_detector import fit_attack_detector
+from training.purifier.bridge import Ends, bridge_loss, draw_times
 from training.purifier.cards import write_card, write_detector_section, write_refined_section
 from training.purifier.loop import Loss, learn, trapezoid
 from training.purifier.pairs import (

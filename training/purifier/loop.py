@@ -14,7 +14,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from causalclip.device import mixed_precision
+from training.mixed_precision import mixed_precision
 
 LOG = logging.getLogger(__name__)
 Loss = tuple[Tensor, Mapping[str, float]]  # what is minimised, and what is logged of it

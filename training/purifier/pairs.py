@@ -30,14 +30,15 @@ from purifier.attacks.budget import LEVELS
 from purifier.attacks.objectives import (
     FlipVerdict,
     MoveFeatures,
+    See,
     change_answer,
     language_tokens,
-    layer_tokens,
 )
-from purifier.vlm.features import LAYERS, clip_features, read_pixels
+from purifier.vlm.features import LAYERS, at_tower_size, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.model import EmbeddedVLM
 from training.vlm.data import class_frequency, load_pictures, train_texts
+from training.vlm.views import read_pixels
 
 L2_SHARE = 0.6  # about what PGD at eps in linf changes a value by, root mean square
 
@@ -373,3 +374,15 @@ def question_pool(root: Path, *, pictures: int = 300, seed: int = 0) -> list[str
     chosen = rng.sample(able, min(pictures, len(able)))
     questions = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
     return sorted(questions - {CAPTION_PROMPT})
+
+
+def layer_tokens(tower: Tower, layers: Sequence[int]) -> See:
+    """Return all tokens after each of `layers`, the CLS token among them; later layers are not
+    computed."""
+
+    def see(pixels: Tensor) -> list[Tensor]:
+        pixels = pixels.to(tower.mean.device)
+        trace = tower(at_tower_size(tower, pixels), until=max(layers))
+        return [torch.cat([trace.cls[i][:, None], trace.patches[i]], 1) for i in layers]
+
+    return see

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import MoveFeatures, change_answer, language_tokens
-from purifier.vlm.features import View, read_pixels, render_view
 from purifier.vlm.hub import HubVLM
 from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.model import EmbeddedVLM
 from training.vlm.data import class_frequency, load_pictures, train_texts
+from training.vlm.views import View, read_pixels, render_view
 
 PHRASES = (
     "The picture may be noisy.",

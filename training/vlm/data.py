@@ -21,19 +21,10 @@ import torch
 from torch import Tensor
 
 from causalclip.clip.tower import Tower
-from purifier.vlm.features import (
-    GRID,
-    LAYERS,
-    VIEWS,
-    View,
-    clip_features,
-    plan_views,
-    read_pixels,
-    read_size,
-    render_view,
-)
+from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, normalise_question
 from training.vlm.questions import Box, Text, box_questions, view_boxes
+from training.vlm.views import VIEWS, View, plan_views, read_pixels, read_size, render_view
 
 Split = Literal["train", "val", "test"]
 SETS = ("flickr8k", "coco", "daquar")

@@ -20,7 +20,7 @@ from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
 from purifier.vlm.features import LAYERS
 from purifier.vlm.model import EmbeddedVLM, VLMConfig
-from purifier.vlm.vocabulary import Vocabulary, prune_tokenizer, train_tokenizer
+from purifier.vlm.vocabulary import Vocabulary
 from training.purifier.loop import averaged, log_row, precision, resume, save_checkpoint
 from training.vlm.data import (
     CAPTION,
@@ -32,6 +32,7 @@ from training.vlm.data import (
 )
 from training.vlm.packing import PACKED, pack
 from training.vlm.questions import Text
+from training.vlm.tokenizer import prune_tokenizer, train_tokenizer
 
 CACHE, CPU = Path(".cache/vlm"), torch.device("cpu")
 

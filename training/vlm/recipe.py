@@ -27,7 +27,6 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from causalclip.intervals import bootstrap
-from purifier.vlm.features import View, read_pixels, render_view
 from purifier.vlm.interface import Answer
 from purifier.vlm.model import EmbeddedVLM
 from training.purifier.cards import write_vlm_card
@@ -46,6 +45,7 @@ from training.vlm.data import (
 )
 from training.vlm.fitting import CACHE, CPU, VLMTrainConfig, train_vlm
 from training.vlm.questions import KINDS
+from training.vlm.views import View, read_pixels, render_view
 
 WARM_WORDS = (
     "It started from the first layers of all-MiniLM-L6-v2 (Apache-2.0), a sentence encoder, turned "
