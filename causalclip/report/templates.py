@@ -33,7 +33,7 @@ FUNCTIONS = (
     messages.bar_place,
 )
 CONSTANTS: dict[str, Any] = {
-    "words": messages,
+    "messages": messages,
     "captions": captions,
     "EMPTY": "\N{WHITE CIRCLE}",
     "OF_WHOLE": OF_WHOLE,

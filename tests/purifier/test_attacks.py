@@ -19,10 +19,13 @@ from purifier.request import Request
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
 
-LINF = [Attack(name, eps=6, steps=12, seed=3) for name, kind in ATTACKS.items() if kind.bounded]
+LINF = [
+    Attack(name, eps=6, steps=12, seed=3) for name, attacker in ATTACKS.items() if attacker.bounded
+]
 L2 = [
     Attack(name, eps=0.8, norm="l2", steps=12, seed=3)
-    for name in ("fgsm", "pgd", "mi-fgsm", "di-fgsm", "apgd")
+    for name, attacker in ATTACKS.items()
+    if attacker.bounded and "l2" in attacker.norms
 ]
 
 
