@@ -129,7 +129,7 @@ class BatchRow:
         return paragraph(*map(_, [*short, *([HALVED] if self.halved else [])]))
 
     def said(self) -> dict[str, Any]:
-        """By the names of COLUMNS, its keys in the reader's language."""
+        """Return the row by the names of COLUMNS, its keys in the reader's language."""
         keys = {name: _(getattr(self, name)) for name in ("band", "survives", "kind")}
         keys["answer"] = self.named_answer
         plain = {name: getattr(self, name) for name in COLUMNS}
@@ -320,7 +320,7 @@ def _cell(value: Any) -> Any:
 def zip_reports(
     path: str | Path, rows: Iterable[BatchRow], reports: Iterable[tuple[str, str]]
 ) -> None:
-    """Writes an archive of results.csv and of (file name, text) pairs."""
+    """Write an archive of results.csv and of (file name, text) pairs."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("results.csv", as_csv(rows))
         for name, text in reports:

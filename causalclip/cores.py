@@ -9,7 +9,7 @@ OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def limit_threads() -> None:
-    """Has OpenMP, and so PyTorch, start as many threads as there are usable cores, unless
+    """Have OpenMP, and so PyTorch, start as many threads as there are usable cores, unless
     OMP_NUM_THREADS is set.
 
     Call it before PyTorch is imported.
@@ -18,7 +18,7 @@ def limit_threads() -> None:
 
 
 def usable_cores(cgroups: Path = CGROUPS, own_group: Path = OWN_GROUP) -> int:
-    """Returns the cores that this process may use, at least 1: those it may run on, within its
+    """Return the cores that this process may use, at least 1: those it may run on, within its
     control group's quota.
 
     Args:
@@ -33,7 +33,7 @@ def usable_cores(cgroups: Path = CGROUPS, own_group: Path = OWN_GROUP) -> int:
 
 
 def cpu_quotas(cgroups: Path, own_group: Path) -> list[float]:
-    """Returns the quotas, in cores, of this process's control group and of those above it; none
+    """Return the quotas, in cores, of this process's control group and of those above it; none
     elsewhere than Linux.
 
     Of cgroup v2, and of v1 as containers see it.

@@ -1,4 +1,4 @@
-"""Where models compute: on a graphics card where there is one, else on the processor."""
+"""The device that models compute on: a graphics card where there is one, else the processor."""
 
 import torch
 

@@ -161,7 +161,7 @@ def in_turn(parts: Iterable[str]) -> str:
 
 
 def paragraph(*sentences: str) -> str:
-    """Sentences one after another, the empty ones left out; Japanese and Chinese put no space
+    """Join sentences one after another, the empty ones left out; Japanese and Chinese put no space
     between."""
     return ("" if current() in SPACELESS else " ").join(filter(None, sentences))
 
@@ -198,7 +198,7 @@ def _locale(language: str) -> Locale:
 
 
 def N_(message: str) -> str:
-    """Marks a message that is translated later, by `_`, where the language is known."""
+    """Mark a message that is translated later, by `_`, where the language is known."""
     return message
 
 
@@ -215,7 +215,7 @@ def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
 
 
 def quoted(words: str) -> str:
-    """Somebody's or a model's own words, in the quotes of the current language."""
+    """Put somebody's or a model's own words in the quotes of the current language."""
     return _("\N{LEFT DOUBLE QUOTATION MARK}{words}\N{RIGHT DOUBLE QUOTATION MARK}", words=words)
 
 

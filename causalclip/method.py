@@ -87,7 +87,7 @@ class SharedMask(nn.Module):
 
     @torch.no_grad()
     def select(self, passing: Tensor) -> None:
-        """Lets the channels that pass (bool (D,)) through whole, and no others."""
+        """Let the channels that pass (bool (D,)) through whole, and no others."""
         self.logits.copy_(torch.where(passing, SATURATED, -SATURATED))
 
     def forward(self, embedding: Tensor, *, tau: float | Tensor = 1.0) -> Tensor:
@@ -259,7 +259,7 @@ class CausalHead(nn.Module):
 
     @torch.no_grad()
     def standardise_by(self, embedding: Tensor, patch_total: Tensor | None = None) -> None:
-        """Fixes the mean and deviation (D,) that inputs are standardised with, from the training
+        """Fix the mean and deviation (D,) that inputs are standardised with, from the training
         set (N, D).
 
         patch_total: (K, D), the sum of all patches' shares on some training pictures; its mean is
@@ -284,16 +284,16 @@ class CausalHead(nn.Module):
         return HeadOutput(self.score(causal), M, causal, (1 - M) * E)
 
     def score(self, causal: Tensor) -> Tensor:
-        """h: Zc (B, D) -> logit (B,)."""
+        """Return h(Zc), the logit (B,), of the causal part (B, D)."""
         return self.verdict(causal).squeeze(1)
 
     def guess(self, non_causal: Tensor) -> Tensor:
-        """d: Znc (B, D) -> the adversary's logit (B,)."""
+        """Return d(Znc), the adversary's logit (B,), of the non-causal part (B, D)."""
         return self.adversary(non_causal).squeeze(1)
 
     def direction(self, mask: Tensor) -> Tensor:
-        """With the mask (B, D) held fixed, d logit / d embedding (B, D): what one unit of each
-        channel adds."""
+        """Return d logit / d embedding (B, D) with the mask (B, D) held fixed: what one unit of
+        each channel adds."""
         return self.verdict.weight[0] * mask / self.scale
 
     def offset(self, mask: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
-"""Where shipped files lie: in a checkout beside the packages, in an installed wheel inside this
-one.
+"""The folders of shipped files: in a checkout beside the packages, in an installed wheel inside
+this one.
 
 Without PyTorch: the name of a detector is checked before that comes.
 """

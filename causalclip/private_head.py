@@ -63,7 +63,7 @@ class PrivateHead:
     sure: Annotated[float, Interval(ge=0, le=1)]
 
     def direction(self, kind: str, width: int) -> np.ndarray:
-        """float32 [width] of one kind of view.
+        """Return the direction of one type of view, float32 [width].
 
         Raises:
             ValueError: there is none of that kind and width.
@@ -88,7 +88,7 @@ def re_encode(pixels: np.ndarray) -> np.ndarray:
 def make_private_head(
     x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[ViewType, float]
 ) -> tuple[PrivateHead | None, Trial]:
-    """Learns a correction and tries it; None in its place where it does not help.
+    """Learn a correction and try it; None in its place where it does not help.
 
     Args:
         x: [N, K * D], of Detector.represent. shipped: log-odds [N]. labels: [N].
@@ -117,7 +117,7 @@ def make_private_head(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """f(x) = direction . x + offset, in log-odds. direction: float64 [D]."""
+    """A correction in log-odds, f(x) = direction . x + offset, with direction float64 [D]."""
 
     direction: np.ndarray
     offset: float
@@ -145,7 +145,7 @@ class Trial:
 
 
 def fit(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Correction:
-    """Learns a correction.
+    """Learn a correction.
 
     Args:
         x: [N, D]. shipped: log-odds [N]. labels: [N], 1 generated, 0 real; both occur.
@@ -186,7 +186,7 @@ def leave_pairs_out(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> n
 
 
 def try_correction(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Trial:
-    """Compares the correction with the shipped score on the same pictures. Arguments as of
+    """Compare the correction with the shipped score on the same pictures. Arguments as of
     `fit`."""
     # 1. How far each pair is apart, and what that gains
     before = _margins(shipped, labels)

@@ -141,7 +141,7 @@ class Models:
         return self._loaded[OTHER] if self.info(key).key == OTHER else self.vlm
 
     def warm_up(self) -> None:
-        """Loads the other model, after what others are loading: the first who asks it need not wait
+        """Load the other model, after what others are loading: the first who asks it need not wait
         for that."""
         self.wait()
         self.info(OTHER)
@@ -159,9 +159,9 @@ class Models:
         return not self.other or self._other_failed or OTHER in self._loaded
 
     def on_card(self, work: Callable[..., Any], *given: Any) -> Any:
-        """work(self, *given) with the other model on a graphics card, where there is one. `work` is
-        a function of a module, and what it is given and returns is on the processor: a lent card is
-        there in another process."""
+        """Return work(self, *given) with the other model on a graphics card, where there is one.
+        `work` is a function of a module, and what it is given and returns is on the processor: a
+        lent card is there in another process."""
         return self._once(work, *given)
 
     def steps_on_card(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:

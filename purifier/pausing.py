@@ -8,7 +8,7 @@ _pause: ContextVar[Callable[[], object]] = ContextVar("pause", default=lambda: N
 
 
 def pause() -> None:
-    """To be called between two parts of long work. Raises what the caller's own function raises, to
+    """Pause between two parts of long work; raise what the caller's own function raises, to
     end it."""
     _pause.get()()
 

@@ -19,7 +19,7 @@ MAX_PIXELS = 12_000_000  # of a picture: what a purification holds in memory gro
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
-    """uint8 [H, W, 3] -> float [1, 3, H, W] in [0, 1].
+    """Convert uint8 [H, W, 3] to float [1, 3, H, W] in [0, 1].
 
     Raises:
         ImageTooLarge: more than MAX_PIXELS pixels.
@@ -31,13 +31,13 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
 
 
 def to_array(pixels: Tensor) -> np.ndarray:
-    """float [1, 3, H, W] in [0, 1] -> uint8 [H, W, 3], rounded to the nearest level."""
+    """Convert float [1, 3, H, W] in [0, 1] to uint8 [H, W, 3], rounded to the nearest level."""
     levels = (pixels[0].detach().clamp(0, 1) * 255).round().byte()
     return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
 
 
 def save_exact(pixels: Tensor, path: Path) -> None:
-    """Writes a PNG, which keeps every value.
+    """Write a PNG, which keeps every value.
 
     Raises:
         ValueError: the file's name ends in something else; another format would change what was
@@ -48,7 +48,7 @@ def save_exact(pixels: Tensor, path: Path) -> None:
 
 
 def check_png(path: Path) -> None:
-    """Raises ValueError if a result would be saved in another format, which would change what was
+    """Raise ValueError if a result would be saved in another format, which would change what was
     made, or nowhere."""
     if path.suffix.lower() != ".png":
         raise ValueError(
@@ -62,7 +62,7 @@ def check_png(path: Path) -> None:
 
 
 def check_size(pixels: np.ndarray) -> None:
-    """Raises ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
+    """Raise ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
         said = N_(
             "Pictures of at most {millions} million pixels are taken here. Cut out a part of it "

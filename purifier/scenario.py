@@ -228,7 +228,7 @@ def respond(models: Models, key: str, by_lora: bool, pixels: Tensor, question: s
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """ours - theirs, AMPLIFIED times, around mid-grey: uint8 [H, W, 3]."""
+    """Return ours - theirs, AMPLIFIED times, around mid-grey: uint8 [H, W, 3]."""
     change = ours.astype(np.int16) - theirs.astype(np.int16)
     return (128 + AMPLIFIED * change).clip(0, 255).astype(np.uint8)
 

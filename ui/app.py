@@ -78,7 +78,7 @@ def build(
     examples_folder: Path | None = None,
     models: Models | None = None,
 ) -> gr.Blocks:
-    """Builds the whole page.
+    """Build the whole page.
 
     Args:
         detector: returns the loaded detector.
@@ -211,7 +211,7 @@ def main(run: RunFolder) -> None:
 
 
 def _load(models: Models) -> None:
-    """Loads the models of the Purify tab; one that the host has named may come from the hub."""
+    """Load the models of the Purify tab; one that the host has named may come from the hub."""
     with online() if models.other else nullcontext():
         models.warm_up()
 
@@ -224,7 +224,7 @@ def keep(run: RunFolder) -> threading.Thread:
 
 
 def lifetime() -> tuple[float, float]:
-    """Seconds that a file may live, and from one sweep to the next: it is gone after both at
-    most."""
+    """Return the seconds that a file may live, and from one sweep to the next: it is gone after
+    both at most."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", KEPT)), KEPT)
     return limit, min(10.0, limit / 4)

@@ -77,7 +77,7 @@ class CancellationToken:
             raise Superseded
 
     def waits(self, place: Turn) -> Iterator[int]:
-        """As Turn.waits, for as long as the answer is wanted; raises as `check` does."""
+        """Wait as Turn.waits does, for as long as the answer is wanted; raises as `check` does."""
         for before in place.waits():
             self.check()
             yield before

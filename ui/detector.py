@@ -88,7 +88,7 @@ class LazyDetector:
             return self._others[head]
 
     def warm_up(self) -> None:
-        """Loads the detector and examines a picture once: the first examination of a process is
+        """Load the detector and examine a picture once: the first examination of a process is
         slow."""
         from causalclip.examination.stages import examine_file
 
@@ -147,7 +147,7 @@ class ChosenDetector:
         return getattr(self.own, "heads", ())
 
     def choose_head(self, head: str) -> None:
-        """Has the page's pictures judged by a head, until it is closed; one that is not offered
+        """Have the page's pictures judged by a head, until it is closed; one that is not offered
         changes nothing."""
         if head in self.heads:
             _heads[current_session()] = head
@@ -165,7 +165,7 @@ class ChosenDetector:
         return _chosen.get(current_session(), ("", None))[1]
 
     def choose(self, profile: Profile) -> None:
-        """Holds the page to a profile, until it is closed; raises BadProfile where that cannot
+        """Hold the page to a profile, until it is closed; raise BadProfile where that cannot
         be."""
         self.own().with_profile(profile)
         address, session = current_client()
@@ -175,12 +175,12 @@ class ChosenDetector:
         _chosen[session] = address, profile
 
     def release(self) -> None:
-        """Holds the page to none of its own any more."""
+        """Hold the page to none of its own any more."""
         _chosen.pop(current_session(), None)
 
 
 def forget_choices(session: str) -> None:
-    """Of a page that was closed."""
+    """Forget what a page has chosen that was closed."""
     _chosen.pop(session, None)
     _heads.pop(session, None)
 
@@ -245,7 +245,7 @@ def queue_detector(
 
 
 def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
-    """Adds the choice to the current Blocks; None where there is nothing to choose. name: of the
+    """Add the choice to the current Blocks; None where there is nothing to choose. name: of the
     tab."""
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
@@ -255,7 +255,7 @@ def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
 
 
 def link_heads(first: gr.Radio | None, second: gr.Radio | None) -> None:
-    """Both choices of a page say the same: what is chosen in one tab holds in the other."""
+    """Keep both choices of a page the same: what is chosen in one tab holds in the other."""
     for chosen, other in ((first, second), (second, first)):
         if chosen and other:
             chosen.input(lambda head: head, chosen, other, queue=False, **PRIVATE)

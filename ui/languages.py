@@ -101,8 +101,8 @@ class _Marked:
 
 
 def mark(page: bytes, *, unknown: bool = False) -> bytes:
-    """Gradio's page with the current language, its direction, and assets/languages.js; with a line
-    on what is spoken where the address asks for a language that is not there."""
+    """Return Gradio's page with the current language, its direction, and assets/languages.js; with
+    a line on what is spoken where the address asks for a language that is not there."""
     direction = b"rtl" if is_rtl() else b"ltr"
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
     words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
@@ -207,7 +207,7 @@ def _texts(props: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _language_of(request: Any) -> str:
-    """Of a request as Gradio knows it; "" where there is none."""
+    """Return the language of a request as Gradio knows it; "" where there is none."""
     if request is None or getattr(request, "request", None) is None:
         return ""
     return best(request.headers.get("accept-language", ""), request.query_params.get(PARAMETER, ""))

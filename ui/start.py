@@ -35,7 +35,7 @@ class RunFolder:
     """
 
     def __init__(self, base: Path) -> None:
-        """Makes a new one in `base`; deletes those there whose process is dead."""
+        """Make a new one in `base`; delete those there whose process is dead."""
         base.mkdir(parents=True, exist_ok=True)
         clean(base)
         handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=".lock", dir=base)
@@ -50,7 +50,7 @@ class RunFolder:
         self.examples.mkdir()
 
     def use(self) -> None:
-        """Has Gradio and `tempfile` write here, and all of it deleted when the process ends, by
+        """Have Gradio and `tempfile` write here, and all of it deleted when the process ends, by
         SIGTERM or Ctrl-C too.
 
         Before Gradio is imported: it reads GRADIO_TEMP_DIR then.
@@ -63,13 +63,13 @@ class RunFolder:
                 signal.signal(number, self._leave)
 
     def _leave(self, number: int, frame: object) -> None:
-        """Ends the process at once: a regular exit waits for threads that may wait for the
+        """End the process at once: a regular exit waits for threads that may wait for the
         browser."""
         self.close()
         os._exit(128 + number)
 
     def close(self) -> None:
-        """Deletes the folder and all that is in it."""
+        """Delete the folder and all that is in it."""
         for _ in range(3):  # threads may still write
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
@@ -85,7 +85,7 @@ def claim() -> RunFolder:
 
 
 def clean(base: Path) -> None:
-    """Deletes the folders in `base` that belong to us and to no living process."""
+    """Delete the folders in `base` that belong to us and to no living process."""
     for folder in base.glob(f"{PREFIX}*"):
         if folder.is_symlink() or not folder.is_dir() or not _ours(folder):
             continue
@@ -104,7 +104,7 @@ def _ours(folder: Path) -> bool:
 
 
 def give_back_memory() -> None:
-    """Has freed memory go back to the system, where this is Linux with glibc.
+    """Have freed memory go back to the system, where this is Linux with glibc.
 
     As it comes, one arena for each of many threads keeps what pictures took: 200 MB after twelve of
     50 megapixels.
@@ -116,7 +116,7 @@ def give_back_memory() -> None:
 
 
 def main() -> None:
-    """Claims a private folder, builds the page and serves it until it is stopped."""
+    """Claim a private folder, build the page and serve it until it is stopped."""
     limit_threads()  # before PyTorch is imported
     give_back_memory()
     run = claim()  # before Gradio is imported: parts of it read only then where to write

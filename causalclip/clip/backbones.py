@@ -51,7 +51,7 @@ def load_tower(
     runtime: Runtime | None = None,
     weight_only: bool = False,
 ) -> Tower:
-    """Loads an image tower, frozen and in evaluation mode.
+    """Load an image tower, frozen and in evaluation mode.
 
     Args:
         name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip (or
@@ -85,7 +85,7 @@ def load_tower(
 
 
 def shared_tower(name: str = DEFAULT) -> Tower:
-    """As load_tower, once a process: for what reads it alone, and must not change it."""
+    """Load a tower once a process: for what reads it alone, and must not change it."""
     with _loading:  # a cache alone loads twice what two threads ask for at once
         return _shared(name)
 
@@ -97,8 +97,8 @@ def _shared(name: str) -> Tower:
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:
-    """open_clip's image tower of a config, on the meta device: its text half is made as small as it
-    can be."""
+    """Return open_clip's image tower of a config, on the meta device: its text half is made as
+    small as it can be."""
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     text = CLIPTextCfg(context_length=4, vocab_size=8, width=8, heads=1, layers=1)
@@ -182,7 +182,7 @@ def _walkable(visual: Any, name: str) -> VisionTransformer:
 
 
 def resize_positions(tower: Tower, size: int) -> None:
-    """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in
+    """Let the tower take views of `size` px: bicubic interpolation of its position embeddings, in
     place."""
     side, old = size // tower.visual.patch_size[0], tower.visual.positional_embedding.data
     grid = old[1:].T.reshape(1, -1, tower.grid, tower.grid)

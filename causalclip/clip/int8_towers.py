@@ -130,7 +130,7 @@ class WeightOnlyLinear(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
     def update(self, up: Tensor, down: Tensor) -> None:
-        """Sets the low-rank update: float32 [O, rank] and [rank, I]."""
+        """Set the low-rank update: float32 [O, rank] and [rank, I]."""
         self.up, self.down = up, down
 
     @property

@@ -42,7 +42,7 @@ GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exac
 
 
 class CompiledTower(Tower):
-    """For judging alone: no gradients, no `walk`.
+    """A tower for judging alone: no gradients, no `walk`.
 
     What patch attributions need of the weights is here: the last norm in float32, output
     projections as they are stored. The other matrices are on the meta device.
@@ -79,7 +79,7 @@ class CompiledTower(Tower):
         attributions: bool = False,
         patches: bool = True,
     ) -> Trace:
-        """As Tower's. The first call compiles the graph, in about half a second."""
+        """Walk as Tower does. The first call compiles the graph, in about half a second."""
         until = until or self.layers
         graph = self._graph(until, patches, attributions)
         request = graph.create_infer_request()  # one a call: threads may judge side by side
@@ -123,7 +123,7 @@ class CompiledTower(Tower):
 def compile_graph(
     visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, attributions: bool
 ) -> Any:
-    """Compiles the walk up to layer `until`, for any number of views, on as many threads as PyTorch
+    """Compile the walk up to layer `until`, for any number of views, on as many threads as PyTorch
     has.
 
     Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l"
@@ -233,7 +233,7 @@ class _Graph:
 
 
 def _attention(q: Any, k: Any, *, heads: int, size: int) -> Output:
-    """softmax(q k^T), [B, H, T_q, T]; q is scaled already."""
+    """Return softmax(q k^T), [B, H, T_q, T]; q is scaled already."""
     keys = _heads(k, heads, size, order=(0, 2, 3, 1))
     return ops.softmax(ops.matmul(_heads(q, heads, size), keys, False, False), -1).output(0)
 

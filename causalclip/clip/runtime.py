@@ -57,7 +57,7 @@ def choose_runtime() -> Runtime:
 
 
 def fast_dtype() -> torch.dtype:
-    """bfloat16 where the processor multiplies it faster, float32 elsewhere.
+    """Return bfloat16 where the processor multiplies it faster, float32 elsewhere.
 
     That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (two to three times),
     if oneDNN may use them.

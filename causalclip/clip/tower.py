@@ -124,7 +124,7 @@ class Tower(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes; pixels must be there."""
+        """The device that it computes on; pixels must be there."""
         return self.mean.device
 
     @property

@@ -17,7 +17,7 @@ DEFAULTS = {
 
 
 class QuickGELU(nn.Module):
-    """x * sigmoid(1.702 x)."""
+    """The activation x * sigmoid(1.702 x)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(1.702 * x)

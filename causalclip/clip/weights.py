@@ -19,15 +19,15 @@ HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c
 
 
 def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:
-    """float [.., C, ..] -> (int8 of the same shape, float32 scale that broadcasts to it), symmetric
-    per channel."""
+    """Quantise float [.., C, ..]: return (int8 of the same shape, float32 scale that broadcasts to
+    it), symmetric per channel."""
     dims = [d for d in range(weight.dim()) if d != channel]
     scale = weight.abs().amax(dims, keepdim=True).clamp_min(1e-12) / 127
     return (weight / scale).round().clamp(-127, 127).to(torch.int8), scale.float()
 
 
 def dequantize(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Joins `name.int8` and `name.scale` back to float32 `name`; everything else passes through."""
+    """Join `name.int8` and `name.scale` back to float32 `name`; everything else passes through."""
     weights = {}
     for name, tensor in stored.items():
         if name.endswith(INT8):
@@ -50,7 +50,7 @@ class Int8Matrix:
     scale: Tensor
 
     def float(self) -> Tensor:
-        """As `dequantize` gives it."""
+        """Return the weight as `dequantize` gives it."""
         return self.matrix.float().mul_(self.scale)
 
 
@@ -64,7 +64,8 @@ def without_matrices(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def project_as_stored(tower: Any, stored: Mapping[str, Tensor]) -> None:
-    """Has attributions projected with the int8 matrices: in float32 they take 28 MB in ViT-B/16."""
+    """Have attributions projected with the int8 matrices: in float32 they take 28 MB in
+    ViT-B/16."""
     for number, block in enumerate(tower.blocks):
         name = f"transformer.resblocks.{number}.attn.out_proj.weight"
         del block.attn.out_proj.weight
@@ -102,7 +103,7 @@ def read_shards(folder: str | Path) -> dict[str, Tensor]:
 def save_shards(
     stored: Mapping[str, Tensor], folder: str | Path, *, metadata: Mapping[str, str]
 ) -> list[Path]:
-    """Writes tensors, in their order, to numbered shards no larger than SHARD_BYTES, and returns
+    """Write tensors, in their order, to numbered shards no larger than SHARD_BYTES, and return
     the paths."""
     groups: list[dict[str, Tensor]] = [{}]
     size = 0

@@ -163,11 +163,11 @@ class Examination:
     @property
     def meant(self) -> EmpiricalPrecision | None:
         """What the pixels' answer has meant in the benchmark; None where that was not measured: of
-        another detector, by an archive's threshold, and of an answer that was lost in
+        another detector, by a reference set's threshold, and of an answer that was lost in
         re-encoding."""
-        return (
-            None if self.overturned else empirical_precision(self.band, self.detection.measured_as)
-        )
+        if self.overturned:
+            return None
+        return empirical_precision(self.band, self.detection.measured_as)
 
     @property
     def judged_by(self) -> str:
@@ -206,37 +206,43 @@ class Examination:
         What they rest on is what the headline rests on: a signature, the file's word, a mark, or
         the pixels.
         """
-        headline, detection = self.headline, self.detection
+        detection = self.detection
         values = {
             "day": day(datetime.fromisoformat(self.examined)),
             "revision": detection.revision,
-            "answer": headline.answer,
+            "answer": self.headline.answer,
         }
-        if self.band == NO_ANSWER or headline.source != "pixels":
-            said = _("CausalCLIP (detector {revision}), {day}: “{answer}”.", **values)
+        if self.band == NO_ANSWER or self.headline.source != "pixels":
+            answer = _("CausalCLIP (detector {revision}), {day}: “{answer}”.", **values)
         else:
-            values["score"] = score_text(detection.probability, detection.low, detection.high)
-            said = _(
+            answer = _(
                 "CausalCLIP (detector {revision}), {day}: “{answer}”, with a score of {score} of "
                 "1.",
+                score=score_text(detection.probability, detection.low, detection.high),
                 **values,
             )
         place = ended(self.part.words) if self.part else ""
-        sentences = paragraph(said, place, *self._grounds())
+        sentences = paragraph(answer, place, *self._grounds())
         return f"{sentences}\nSHA-256: {self.sha256}"
 
     def _grounds(self) -> Iterator[str]:
-        """What the headline rests on, for a person who has not seen the page."""
-        headline, clue = self.headline, _("One clue, not a proof.")
+        """Yield what the headline rests on, for a person who has not seen the page."""
+        clue = _("One clue, not a proof.")
         unanswered = self.band == NO_ANSWER
-        if headline.source != "pixels":
-            yield headline.proved if headline.source == "signature" else _(FORGED)
-            judged = _("By the pixels: {answer}.", answer=_(self.band))
-            yield _(NOT_JUDGED) if unanswered else judged
-            if not unanswered and not self._copies_are_checked:
-                yield _(UNCHECKED)
+
+        # 1. A signature, the file's word, or a mark
+        if self.headline.source != "pixels":
+            yield self.headline.proved if self.headline.source == "signature" else _(FORGED)
+            if unanswered:
+                yield _(NOT_JUDGED)
+            else:
+                yield _("By the pixels: {answer}.", answer=_(self.band))
+                if not self._copies_are_checked:
+                    yield _(UNCHECKED)
             yield clue
             return
+
+        # 2. The pixels
         if unanswered:
             yield _("Treat this as no answer.")
             return
@@ -259,21 +265,20 @@ class Examination:
 
     @property
     def unlike(self) -> tuple[str, ...]:
-        """Sentences on how the picture differs from the archive that it is held to; none without
-        one."""
+        """Sentences on how the picture differs from the reference set that it is held to; none
+        without one."""
         if self.detection.profile is None:
             return ()
-        side, kinds = (
-            max(self.detection.width, self.detection.height),
-            [caution.kind for caution in self.cautions],
-        )
         return self.detection.profile.unlike(
-            camera=self.provenance.camera, format=self.format, side=side, kinds=kinds
+            camera=self.provenance.camera,
+            format=self.format,
+            side=max(self.detection.width, self.detection.height),
+            kinds=[caution.kind for caution in self.cautions],
         )
 
     @property
     def archive(self) -> Standing | None:
-        """Where the score stands among the archive's that it is held to; None without one, and
+        """Where the score stands in the reference set that it is held to; None without one, and
         where there is no answer."""
         standing = self.detection.standing
         return standing.model_copy(update={"unlike": self.unlike}) if standing else None
@@ -327,14 +332,16 @@ class NotJudged(ImageError):
 
 
 def mark_boxes(provenance: Provenance, width: int, height: int) -> Boxes:
-    """Where the picture bears visible marks, as shares of its width and height."""
-    sides = width, height, width, height
+    """Return where the picture bears visible marks, as shares of its width and height."""
     boxes = (mark.box for mark in provenance.marks if mark.box)
-    return tuple(tuple(at / side for at, side in zip(box, sides, strict=True)) for box in boxes)  # type: ignore[misc]
+    return tuple(
+        (left / width, top / height, right / width, bottom / height)
+        for left, top, right, bottom in boxes
+    )
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
-    """imagehash.phash of a picture (uint8 RGB [H, W, 3]), 16 hexadecimal digits."""
+    """Return imagehash.phash of a picture (uint8 RGB [H, W, 3]), 16 hexadecimal digits."""
     import imagehash  # brings SciPy's and PyWavelets' slow imports
 
     from causalclip.maps.overlay import shrink

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to upright sRGB pixels, by Pillow, in a sandbox."""
+"""Decode a picture's file to upright sRGB pixels, by Pillow, in a sandbox."""
 
 import contextlib
 import importlib

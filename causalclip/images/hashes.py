@@ -10,13 +10,13 @@ ROWS = 512  # of the matrix of distances that are made at a time
 
 
 def as_bits(hashes: Iterable[str]) -> np.ndarray:
-    """Hashes of 16 hexadecimal digits as uint64, [N]."""
+    """Convert hashes of 16 hexadecimal digits to uint64, [N]."""
     return np.array([int(text, 16) for text in hashes], np.uint64)
 
 
 def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarray:
-    """Indices [P, 2] of those of `first` and of `second` (uint64 [N], [M]) that differ in at most
-    `bits`, in order.
+    """Return indices [P, 2] of those of `first` and of `second` (uint64 [N], [M]) that differ in at
+    most `bits`, in order.
 
     All are compared with all: 30,000 with 30,000 in seconds.
     """

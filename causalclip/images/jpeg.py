@@ -147,7 +147,8 @@ def earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
 
 
 def _coefficients(pixels: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-    """By mode, the DCT coefficients of the luminance of all blocks, float32, in JPEG's scale."""
+    """Return, by mode, the DCT coefficients of the luminance of all blocks, float32, in JPEG's
+    scale."""
     cut = middle(pixels).astype(np.float32) @ LUMA - 128
     rows, columns = cut.shape[0] // BLOCK, cut.shape[1] // BLOCK
     blocks = cut[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)

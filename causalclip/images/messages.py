@@ -61,7 +61,7 @@ def exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def _array(stream: Any, size: int) -> np.ndarray:
-    """uint8 [size] of what comes next."""
+    """Read what comes next as uint8 [size]."""
     part = np.empty(size, np.uint8)
     if stream.readinto(part.data) != size:
         raise EOFError

@@ -13,7 +13,7 @@ from causalclip.languages import N_, _, number
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where a part lay in the picture that it was cut out of.
+    """The place of a part in the picture that it was cut out of.
 
     box: left, top, right, bottom. width, height: of the whole. All in pixels of its file.
     """
@@ -24,7 +24,7 @@ class Part:
 
     @property
     def words(self) -> str:
-        """Where it lay, for a person."""
+        """The place of the part, in words."""
         return place_words(self.box, self.width, self.height)
 
 

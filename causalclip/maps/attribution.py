@@ -1,4 +1,5 @@
-"""Where the evidence is: every patch's exact contribution laid into the picture, as plain arrays.
+"""The places of the evidence: every patch's exact contribution laid into the picture, as plain
+arrays.
 
 A view's patch grid is laid at its box, and views that overlap add up, because the logit is their
 sum. Two units:

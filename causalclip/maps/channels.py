@@ -52,7 +52,7 @@ class MaskDifference:
 
     @classmethod
     def of(cls, first: np.ndarray, second: np.ndarray) -> MaskDifference:
-        """Of two masks [D] in [0, 1]."""
+        """Compare two masks [D] in [0, 1]."""
         a, b = first >= PASSES, second >= PASSES
         varied = bool(np.ptp(first) and np.ptp(second))
         return cls(
@@ -124,7 +124,7 @@ class Channel:
 
     @property
     def name(self) -> str:
-        """Its part and number, for a person."""
+        """The part and the number of the channel, in words."""
         return _("{part}, no. {place}", part=self.part, place=self.place)
 
 

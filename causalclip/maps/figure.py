@@ -25,7 +25,7 @@ TEAL = ("#f5f5f4", "#0f766e", "#042f2e")  # from 0 to 1
 
 
 def save_mask_figure(drawing: Drawing, masked: Detection, files: list[Path]) -> None:
-    """Writes the figure to each of `files`, in the format that its ending names (PNG, SVG, PDF).
+    """Write the figure to each of `files`, in the format that its ending names (PNG, SVG, PDF).
 
     Args:
         drawing: the picture and the detection whose maps are drawn.

@@ -67,7 +67,7 @@ class Drawing:
 
 
 def shrink(pixels: np.ndarray, *, side: int = DRAWN_SIDES[0]) -> np.ndarray:
-    """uint8 RGB [H, W, 3] -> the same picture with `side` pixels on its long side if it was larger.
+    """Return a picture, uint8 RGB [H, W, 3], with `side` pixels on its long side if it was larger.
 
     Rows and columns are dropped before filtering, so that 50 million pixels cost as little as one.
     """
@@ -81,7 +81,7 @@ def shrink(pixels: np.ndarray, *, side: int = DRAWN_SIDES[0]) -> np.ndarray:
 
 
 def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> Drawing:
-    """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of
+    """Keep what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of
     its marks."""
     small = Image.fromarray(shrink(pixels))
     long = max(small.size)
@@ -167,8 +167,8 @@ def draw_map(
 
 @lru_cache(maxsize=1)
 def _palette() -> np.ndarray:
-    """uint8 [256, 3]: the two arms of the colour map, without its pale middle (weak levels are
-    transparent instead) and its ends (too dark to be told apart)."""
+    """Return the colour map, uint8 [256, 3]: the two arms of the colour map, without its pale
+    middle (weak levels are transparent instead) and its ends (too dark to be told apart)."""
     import matplotlib  # slow to import, and an archive draws no map
 
     arms = np.concatenate([np.linspace(0.12, 0.34, 128), np.linspace(0.66, 0.88, 128)])
@@ -271,7 +271,7 @@ def _draw_boxes(picture: Image.Image, boxes: Boxes) -> None:
 
 
 def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:
-    """Puts the picture on paper, with the colour bar and lines of words below it."""
+    """Put the picture on paper, with the colour bar and lines of words below it."""
     width = max(picture.width, round(0.6 * picture.height))
     bar, size = _bar(width, scale), max(11, width // 34)
     below = picture.height + bar.height

@@ -86,8 +86,8 @@ class Mark:
 
     @property
     def rank(self) -> tuple[int, bool, int, bool]:
-        """Its place among the marks of a picture, the smallest first: by what it says, then by how
-        certain it is."""
+        """The mark's place among those of a picture, the smallest first: by what it says, then by
+        how certain it is."""
         said, certain = STATEMENTS.index(self.says), CERTAINTIES.index(self.certainty)
         return said, self.edited, certain, not self.named
 

@@ -80,7 +80,8 @@ class Metadata:
 
 
 def read_metadata(blocks: Blocks) -> Metadata:
-    """Never raises: what cannot be read is left out, and said."""
+    """Read the metadata in a file's blocks; never raise: what cannot be read is left out, and
+    said."""
     said, notes = [*_exif(blocks), *_iptc(blocks.iptc)], list(blocks.notes)
     inner = blocks.tag(XMP_TAG)
     place, xmp = _place(blocks), _xmp(blocks.xmp or (inner if isinstance(inner, bytes) else b""))
@@ -196,7 +197,7 @@ class _Leaves:
         self._text: list[str] | None = None  # of the innermost one, up to its first child
 
     def parse(self, text: str) -> None:
-        """Raises ExpatError or ValueError."""
+        """Parse a packet; raise ExpatError or ValueError."""
         parser = ParserCreate()
         parser.buffer_text = True
         parser.ordered_attributes = True

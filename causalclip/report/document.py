@@ -120,7 +120,7 @@ def content(examination: Examination) -> dict[str, Any]:
 def save_reports(
     examination: Examination, folder: Path, stem: str, *, maps: dict[str, str] | None = None
 ) -> tuple[Path, Path]:
-    """Writes stem.html and stem.json into a folder; returns their paths. maps: see draw_maps; drawn
+    """Write stem.html and stem.json into a folder; return their paths. maps: see draw_maps; drawn
     here by default."""
     maps = maps or draw_maps(examination)
     html, plain = folder / f"{stem}.html", folder / f"{stem}.json"
@@ -141,7 +141,7 @@ def draw_maps(examination: Examination) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Of this program and of what it ran on."""
+    """Return the versions of this program and of what it ran on."""
     libraries = {name: _installed(name) or "not installed" for name in LIBRARIES}
     return {"causalclip": _own_version(), "python": platform.python_version()} | libraries
 
@@ -163,8 +163,8 @@ def _installed(package: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """name, note: as typed; empty for none. zone: an IANA time zone; empty, or not known, for this
-    machine's own."""
+    """The label of a report. name, note: as typed; empty for none. zone: an IANA time zone; empty,
+    or not known, for this machine's own."""
 
     name: str = ""
     note: str = ""
@@ -197,7 +197,7 @@ def label_html(label: Label, examined: str) -> Markup:
 
 
 def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Path, Path]:
-    """Copies a report's two files into a folder, with another label; returns the copies' paths."""
+    """Copy a report's two files into a folder, with another label; return the copies' paths."""
     label = label.cleaned()
     said = json.loads(plain.read_text(encoding="utf-8"))
     drawn = label_html(label, said["examined"])

@@ -60,7 +60,7 @@ def explain(
 
 
 def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
-    """Of one or two pictures, by their names, as plain JSON types."""
+    """Return what is told of one or two pictures, by their names, as plain JSON types."""
     pictures = [
         {
             "path": name,

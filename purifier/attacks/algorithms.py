@@ -103,7 +103,7 @@ class DIFGSM(MIFGSM):
         yield from super().run(diverse)
 
     def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
-        """Takes the newest: what the objective says of differently shrunk pictures does not
+        """Take the newest: what the objective says of differently shrunk pictures does not
         compare."""
         self.loss = torch.full_like(self.loss, -torch.inf)
         return super().offer(pixels, loss)

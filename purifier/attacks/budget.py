@@ -95,5 +95,6 @@ def length(x: Tensor) -> Tensor:
 
 
 def to_levels(pixels: Tensor) -> Tensor:
-    """float [..] in [0, 1] -> the nearest picture with 8 bits a value, still float in [0, 1]."""
+    """Round float [..] in [0, 1] to the nearest picture with 8 bits a value, still float in [0,
+    1]."""
     return (pixels.clamp(0, 1) * LEVELS).round() / LEVELS

@@ -58,7 +58,7 @@ def change_answer(
 def force_answer(
     vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str]
 ) -> SaySomething:
-    """Towards one answer to each question."""
+    """Make the objective of one answer to each question."""
     return SaySomething(vlm, tuple(questions), tuple(targets), targeted=True)
 
 
@@ -68,7 +68,7 @@ def change_caption(vlm: VisionLanguageModel, captions: Sequence[str]) -> SaySome
 
 
 def force_caption(vlm: VisionLanguageModel, targets: Sequence[str]) -> SaySomething:
-    """Towards one caption of each picture."""
+    """Make the objective of one caption of each picture."""
     return SaySomething(vlm, (CAPTION_PROMPT,) * len(targets), tuple(targets), targeted=True)
 
 
@@ -111,7 +111,7 @@ def language_tokens(tower: Tower, *, layers: Sequence[int] = LAYERS) -> See:
 
 
 def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
-    """float [N, 3, H, W] in [0, 1] -> the calibrated log-odds of being generated, [N].
+    """Return, of float [N, 3, H, W] in [0, 1], the calibrated log-odds of being generated, [N].
 
     `Detector.predict` with two differences, without which there is no gradient: views are resampled
     by PyTorch, not Pillow (both bicubic with antialiasing; boxes are rounded to whole pixels), and

@@ -30,8 +30,8 @@ _YCBCR = (
 
 
 def fine_detail(pixels: Tensor) -> Tensor:
-    """Each value minus the mean of its 3 x 3 px. Here a perturbation is large, compared with the
-    content."""
+    """Return each value minus the mean of its 3 x 3 px. Here a perturbation is large, compared with
+    the content."""
     return pixels - F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
@@ -43,7 +43,7 @@ def low_pass(pixels: Tensor, side: int = COARSE) -> Tensor:
 
 
 def resize(pixels: Tensor, factor: float) -> Tensor:
-    """float [N, 3, H, W] -> the same at `factor` times its size, bicubic with antialias."""
+    """Resize float [N, 3, H, W] to `factor` times its size, bicubic with antialias."""
     if factor == 1:
         return pixels
     size = [max(1, round(side * factor)) for side in pixels.shape[-2:]]
@@ -186,7 +186,7 @@ def _cosines() -> Tensor:
 
 @cache
 def _tables(quality: int) -> tuple[list[float], list[float]]:
-    """libjpeg's tables of this quality, for brightness and for colour, as it writes them."""
+    """Return libjpeg's tables of this quality, for brightness and for colour, as it writes them."""
     file = io.BytesIO()
     Image.new("RGB", (BLOCK, BLOCK)).save(file, "JPEG", quality=quality)
     found: dict[int, list[int]] = Image.open(file).quantization  # type: ignore[attr-defined]

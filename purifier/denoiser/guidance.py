@@ -77,7 +77,7 @@ class Guidance:
         self.tower, self.layers = tower, tuple(layers)
 
     def __call__(self, estimate: Tensor, clean_seen: Features, moved_seen: Features) -> Tensor:
-        """x^ [N, 3, H, W] and the features of x and x' -> a scalar."""
+        """Return the loss, a scalar, of x^ [N, 3, H, W] and the features of x and x'."""
         terms = []
         seen = clip_features(self.tower, estimate, layers=self.layers)
         for ours, clean, moved in zip(seen, clean_seen, moved_seen, strict=True):

@@ -74,7 +74,7 @@ ALL = Stages()
 
 @dataclass
 class PurifierOutput(BaseOutput):
-    """images: float [N, 3, H, W] in [0, 1], on 8-bit levels."""
+    """What the pipeline returns. images: float [N, 3, H, W] in [0, 1], on 8-bit levels."""
 
     images: Tensor
 
@@ -132,7 +132,7 @@ class PurifierPipeline(DiffusionPipeline):
         always: bool = False,
         stages: Stages = ALL,
     ) -> PurifierOutput:
-        """Purifies pictures.
+        """Purify pictures.
 
         Args:
             pixels: float [N, 3, H, W] in [0, 1], any size.
@@ -195,7 +195,8 @@ class PurifierPipeline(DiffusionPipeline):
         return mixed(pixels, self.restore(walked, stages), odds)
 
     def attack_odds(self, pixels: Tensor) -> Tensor:
-        """Log-odds [N] that each of the pictures [N, 3, H, W] was attacked, by the detector."""
+        """Return log-odds [N] that each of the pictures [N, 3, H, W] was attacked, by the
+        detector."""
         return self._odds(pixels, *self.look(pixels))
 
     def _odds(self, pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
@@ -263,7 +264,7 @@ class PurifierPipeline(DiffusionPipeline):
         return x
 
     def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
-        """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
+        """Return v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
 
         def network(part: Tensor) -> Tensor:
             picture, *reference = part.split(3, 1)
@@ -326,7 +327,7 @@ class PurifierPipeline(DiffusionPipeline):
         return detailed + F.interpolate(change, size, mode="bicubic", align_corners=False)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Writes model_index.json, the scheduler's config and the network, in half precision, in
+        """Write model_index.json, the scheduler's config and the network, in half precision, in
         shards below 9 MB."""
         kept = [(p, p.data) for p in self.unet.parameters()]
         try:
@@ -339,7 +340,7 @@ class PurifierPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = DEFAULT, **options: Any) -> "PurifierPipeline":
-        """Loads a folder that save_pretrained wrote, frozen, in float32.
+        """Load a folder that save_pretrained wrote, frozen, in float32.
 
         Raises:
             WeightsMissing: there is none.
@@ -404,8 +405,8 @@ def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
 
 
 def towards_reference(walked: Tensor, encoder: Tower | None = None) -> tuple[Tensor, Tensor]:
-    """Pictures behind the network, guided at the size that CLIP sees, and their references: [N, 3,
-    H, W] in [0, 1].
+    """Return pictures behind the network, guided at the size that CLIP sees, and their references:
+    [N, 3, H, W] in [0, 1].
 
     encoder: what the references are seen by, in place of the shipped LoRA encoder.
     """
@@ -437,7 +438,7 @@ def _unforeseen() -> torch.Generator:
 
 @contextmanager
 def _without_progress_bars() -> Iterator[None]:
-    """diffusers draws them while it loads."""
+    """Keep diffusers from drawing progress bars while it loads."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -16,7 +16,7 @@ Network = Callable[[Tensor], Tensor]
 def apply_tiled(
     network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int
 ) -> Tensor:
-    """network(pixels), tile by tile where a side is above `tile`; differentiable.
+    """Return network(pixels), tile by tile where a side is above `tile`; differentiable.
 
     Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by
     weights that fall linearly to 0 across the overlap; it pauses before each. What does not fill a
@@ -70,7 +70,7 @@ def pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
 
 
 def _ramp(size: int, overlap: int, before: bool, after: bool) -> Tensor:
-    """Weights along a side: 1, falling towards an edge that another tile continues."""
+    """Return weights along a side: 1, falling towards an edge that another tile continues."""
     rise = (torch.arange(size) + 0.5) / overlap
     ramp = torch.ones(size)
     if before:

@@ -28,7 +28,7 @@ class BlipCaptioner(HubVLM):
         ]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
-        """Raises NotThisKind: this model has no way to take a question."""
+        """Raise NotThisKind: this model has no way to take a question."""
         raise NotThisKind(
             "This BLIP model only captions. For questions load a VQA model, such as "
             "Salesforce/blip-vqa-base."
@@ -77,7 +77,7 @@ class BlipVQA(HubVLM):
 
 
 def _decoded(vlm: HubVLM, start: list[int], text: str, seen: Tensor) -> Tensor:
-    """log p(text and its end | what the decoder is given to see), [1]."""
+    """Return log p(text and its end | what the decoder is given to see), [1]."""
     decoder: Any = vlm.model.text_decoder
     words = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
     ids = torch.tensor(

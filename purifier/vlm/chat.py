@@ -63,8 +63,8 @@ class ChatVLM(HubVLM):
 
 
 def _spoken(before: list[int], whole: list[int], ends: set[int]) -> tuple[int, int]:
-    """Where in the ids of a whole conversation the reply starts, and where the token that ends it
-    is over."""
+    """Return where in the ids of a whole conversation the reply starts, and where the token that
+    ends it is over."""
     shared = next(
         (i for i, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before)
     )

@@ -36,8 +36,8 @@ def clip_features(
 
 
 def at_tower_size(tower: Tower, pixels: Tensor) -> Tensor:
-    """float [N, 3, H, W] in [0, 1], any size -> [N, 3, S, S], squeezed to the tower's square;
-    differentiable."""
+    """Resize float [N, 3, H, W] in [0, 1], any size, to [N, 3, S, S], squeezed to the tower's
+    square; differentiable."""
     size = (tower.image_size, tower.image_size)
     if pixels.shape[-2:] == size:
         return pixels

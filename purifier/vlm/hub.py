@@ -27,7 +27,7 @@ __all__ = ["EMBEDDED", "HubVLM", "NotThisKind", "load_vlm", "read_prompt"]
 
 
 def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
-    """Loads a vision-language model, frozen and in evaluation mode, on the processor.
+    """Load a vision-language model, frozen and in evaluation mode, on the processor.
 
     Args:
         name: "embedded", a model of the hub, or a folder that `save_pretrained` wrote.
@@ -80,8 +80,8 @@ def _kind(config: Any) -> tuple[Any, type[HubVLM]]:
 
 
 def _weights(loader: Any, name: str) -> Any:
-    """In the type that they were saved in where there is a card for it, else in the processor's
-    fast one."""
+    """Load weights in the type that they were saved in where there is a card for it, else in the
+    processor's fast one."""
     return _fetch(loader, name, dtype="auto" if torch.cuda.is_available() else fast_dtype())
 
 

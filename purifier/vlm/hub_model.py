@@ -50,7 +50,7 @@ class HubVLM(ABC):
         return self
 
     def to(self, device: str) -> Self:
-        """Moves the weights, in place. Pictures and what is said of them stay on the processor."""
+        """Move the weights, in place. Pictures and what is said of them stay on the processor."""
         self.model.to(device)
         return self
 
@@ -75,8 +75,8 @@ class HubVLM(ABC):
     def log_likelihood(
         self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]
     ) -> Tensor:
-        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and
-        its end.
+        """Return log p(answer | picture, prompt) of each picture, [N], summed over the answer's
+        tokens and its end.
 
         CAPTION_PROMPT asks for a caption in the model's own way. The value is that of the picture
         on 8-bit levels, as the model is given it; the gradient is that of the processor's
@@ -95,20 +95,20 @@ class HubVLM(ABC):
         return pixels
 
     def caption_seen(self, visual: Tensor) -> list[Caption]:
-        """As `caption`."""
+        """Caption pictures that were seen, as `caption` does."""
         return self.caption(visual)
 
     def answer_seen(self, visual: Tensor, questions: Sequence[str]) -> list[Answer]:
-        """As `answer`."""
+        """Answer about pictures that were seen, as `answer` does."""
         return self.answer(visual, questions)
 
     def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """As `log_likelihood`."""
+        """Score as `log_likelihood` does."""
         return self.log_likelihood(visual, prompts, answers)
 
     @abstractmethod
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
-        """log p(text | picture [1, 3, H, W], prompt), [1]."""
+        """Return log p(text | picture [1, 3, H, W], prompt), [1]."""
 
     def _said(self, text: str) -> str:
         """A prompt with the prefix before it."""
@@ -162,8 +162,8 @@ class HubVLM(ABC):
 
 
 def likelihood_of(logits: Tensor, ids: Tensor, start: int) -> Tensor:
-    """log p(ids[start:] | ids[:start]), [1], of the logits [T, words] that a causal model gives for
-    ids [T]."""
+    """Return log p(ids[start:] | ids[:start]), [1], of the logits [T, words] that a causal model
+    gives for ids [T]."""
     logs = logits[start - 1 : -1].float().log_softmax(-1)
     return logs.gather(1, ids[start:, None]).sum()[None]
 

@@ -20,8 +20,8 @@ NOT_SURE = "I am not sure"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """text: the best guess, in lower case. confidence: in [0, 1]. sure: confidence is at or above
-    the threshold."""
+    """An answer. text: the best guess, in lower case. confidence: in [0, 1]. sure: confidence is at
+    or above the threshold."""
 
     text: str
     confidence: float
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """text: one sentence in lower case. confidence: the geometric mean of its tokens'
+    """A caption. text: one sentence in lower case. confidence: the geometric mean of its tokens'
     probabilities, in [0, 1]."""
 
     text: str
@@ -77,7 +77,7 @@ class VisionLanguageModel(Protocol):
     def log_likelihood(
         self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]
     ) -> Tensor:
-        """log p(answer | picture, prompt) of each picture, [N]; CAPTION_PROMPT asks for a
+        """Return log p(answer | picture, prompt) of each picture, [N]; CAPTION_PROMPT asks for a
         caption."""
         ...
 
@@ -86,15 +86,15 @@ class VisionLanguageModel(Protocol):
         ...
 
     def caption_seen(self, visual: Any) -> list[Caption]:
-        """As `caption`."""
+        """Caption pictures that were seen, as `caption` does."""
         ...
 
     def answer_seen(self, visual: Any, questions: Sequence[str]) -> list[Answer]:
-        """As `answer`, one question a picture."""
+        """Answer one question a picture about pictures that were seen."""
         ...
 
     def score(self, visual: Any, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """As `log_likelihood`."""
+        """Score as `log_likelihood` does."""
         ...
 
 

@@ -35,9 +35,9 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LoraEncoder:
-    """tensors: by the name of a matrix W [out, in] in the tower, W.up [out, rank] and W.down [rank,
-    in], whose product is added to it; by the name of a LayerNorm's weight or bias, its new value.
-    facts: how it was trained."""
+    """A trained update of the tower. tensors: by the name of a matrix W [out, in] in the tower,
+    W.up [out, rank] and W.down [rank, in], whose product is added to it; by the name of a
+    LayerNorm's weight or bias, its new value. facts: how it was trained."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
@@ -83,12 +83,12 @@ class LoraEncoder:
         return tower
 
     def _update(self, name: str) -> tuple[Tensor, Tensor]:
-        """Of a matrix by its parameter's name: W.up and W.down, float32."""
+        """Return the update of a matrix by its parameter's name: W.up and W.down, float32."""
         up, down = (self.tensors[name.removesuffix(".weight") + end].float() for end in (UP, DOWN))
         return up, down
 
     def _shapes(self) -> dict[str, torch.Size]:
-        """Of what is updated in the tower, by name."""
+        """Return the shapes of what is updated in the tower, by name."""
         found = {}
         for name, value in self.tensors.items():
             if name.endswith(UP):
@@ -101,7 +101,7 @@ class LoraEncoder:
         return found
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes model.safetensors, in half precision, and config.json: how it was trained."""
+        """Write model.safetensors, in half precision, and config.json: how it was trained."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
@@ -112,7 +112,7 @@ class LoraEncoder:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = FOLDER) -> "LoraEncoder":
-        """Loads one.
+        """Load an encoder.
 
         Raises:
             WeightsMissing: there is none.
@@ -135,7 +135,7 @@ def _stored_layers(tower: Tower) -> dict[str, WeightOnlyLinear]:
 
 
 def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
-    """Of all parameters by name, and of those matrices."""
+    """Return the shapes of all parameters by name, and of those matrices."""
     stored = {name: layer.matrix.shape for name, layer in _stored_layers(tower).items()}
     return {name: p.shape for name, p in tower.named_parameters()} | stored
 

@@ -150,7 +150,7 @@ class EmbeddedVLM(nn.Module):
         return int(self.language.config.hidden_size)
 
     def see(self, pixels: Tensor) -> Tensor:
-        """float [N, 3, H, W] in [0, 1] -> visual tokens [N, V, D].
+        """Turn float [N, 3, H, W] in [0, 1] into visual tokens [N, V, D].
 
         Raises:
             ValueError: the shape or the range is another one.
@@ -165,7 +165,7 @@ class EmbeddedVLM(nn.Module):
         return visual
 
     def to(self, *args: Any, **options: Any) -> Self:
-        """Moves the model, and its tower to the same device."""
+        """Move the model, and its tower to the same device."""
         super().to(*args, **options)
         self.tower.to(self.connector.row.device)
         return self
@@ -197,8 +197,8 @@ class EmbeddedVLM(nn.Module):
     def log_likelihood(
         self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]
     ) -> Tensor:
-        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and
-        its end."""
+        """Return log p(answer | picture, prompt) of each picture, [N], summed over the answer's
+        tokens and its end."""
         return self.score(self.see(pixels), prompts, answers)
 
     def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
@@ -308,7 +308,7 @@ class EmbeddedVLM(nn.Module):
         return torch.stack(rows), torch.stack(masks).long()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json, tokenizer.json, answers.json and int8 shards; the tower is not part
+        """Write config.json, tokenizer.json, answers.json and int8 shards; the tower is not part
         of them."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -336,7 +336,7 @@ class EmbeddedVLM(nn.Module):
     def from_pretrained(
         cls, folder: str | Path = ASSETS / "vlm", *, tower: Tower | None = None
     ) -> "EmbeddedVLM":
-        """Loads the model, frozen and in evaluation mode; the tower by its name unless one is
+        """Load the model, frozen and in evaluation mode; the tower by its name unless one is
         given.
 
         Raises:
@@ -360,7 +360,7 @@ class EmbeddedVLM(nn.Module):
         return model.eval().requires_grad_(False)
 
     def with_config(self, **changes: Any) -> "EmbeddedVLM":
-        """Changes how the model is read (beams, slope, offset, threshold), in place."""
+        """Change how the model is read (beams, slope, offset, threshold), in place."""
         self.config = replace(self.config, **changes)
         return self
 

@@ -47,7 +47,7 @@ class Vocabulary:
         return [*self.tokenizer.encode(text, add_special_tokens=False).ids[:limit], self.stop]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Ids up to the first [SEP] -> text."""
+        """Return the text of ids up to the first [SEP]."""
         ids = list(ids)
         kept = ids[: ids.index(self.stop)] if self.stop in ids else ids
         text = str(self.tokenizer.decode(kept, skip_special_tokens=True))
