@@ -97,7 +97,7 @@ def found(examined: Examination, source: str, band: Any, check: str = "not check
     """The examination of a picture with that answer."""
     kind: Any = "drawing" if band == NO_ANSWER else "photograph"
     detection = replace(
-        examined.detection, band=band, probability=BANDS[band], kind=kind, revision="1"
+        examined.detection, band=band, probability=BANDS[band], image_type=kind, revision="1"
     )
     stability = None if check == "not checked" or band == NO_ANSWER else checked(band, check)
     return replace(
