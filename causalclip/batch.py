@@ -62,18 +62,29 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One picture's line in the table. Its sentences are in the language of who asked, its keys in
-    English.
+    """One picture's line in the table.
 
-    answer: a key, the headline from all evidence, or NOT_EXAMINED. whose: who signed, or whose mark
-    that rests on; "" for nobody. band: a key, the pixels' own answer, after stability. score: the
-    calibrated probability, None if not examined or not answered. survives: Stability.words; the key
-    CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. copies: how
-    many of the re-saved ones keep the answer, "7/8"; "" until that is known. cautions: keys, of
-    causalclip.examination.cautions. claims: a sentence, empty for a file without metadata. marks:
-    whose they are, which, and the words that were read. marked: whether any is more than a hint.
-    problem: a sentence, for a file that was refused. halved: whether the picture was judged at half
-    its size. measured_as: as of its detection, for how often such answers are wrong.
+    Its sentences are in the language of who asked, its keys in English.
+
+    Attributes:
+        number: of the row, from 1.
+        name: of the file.
+        answer: a key, the headline from all evidence, or NOT_EXAMINED.
+        score: the calibrated probability, None if not examined or not answered.
+        band: a key, the pixels' own answer, after stability.
+        survives: Stability.words; the key CHECKING until that is known, and UNCHECKED for good if
+            the batch was stopped then.
+        cautions: keys, of causalclip.examination.cautions.
+        kind: a key, the image type.
+        claims: a sentence, empty for a file without metadata.
+        marks: whose they are, which, and the words that were read.
+        size, format, sha256: of the file.
+        problem: a sentence, for a file that was refused.
+        halved: whether the picture was judged at half its size.
+        measured_as: as of its detection, for how often such answers are wrong.
+        marked: whether any mark is more than a hint.
+        copies: how many of the re-saved ones keep the answer, "7/8"; "" until that is known.
+        whose: who signed, or whose mark the answer rests on; "" for nobody.
     """
 
     number: int
@@ -111,16 +122,13 @@ class BatchRow:
     def beside(self) -> str:
         """What stands beside the answer: why it was not examined, or what the pixels say where that
         is not the answer, the kind of picture where they got none, and what the file says."""
-        own = _("By the pixels: {answer}.", answer=_(self.band))
-        kind = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
-        judged = (
-            ""
-            if self.band in ("", self.answer.lower())
-            else kind
-            if self.band == NO_ANSWER
-            else own
-        )
-        return paragraph(self.problem, judged, self.claims)
+        if self.band in ("", self.answer.lower()):
+            by_pixels = ""
+        elif self.band == NO_ANSWER:
+            by_pixels = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
+        else:
+            by_pixels = _("By the pixels: {answer}.", answer=_(self.band))
+        return paragraph(self.problem, by_pixels, self.claims)
 
     @property
     def careful(self) -> str:
@@ -144,8 +152,10 @@ class BatchRow:
 class RowUpdate:
     """A row with what it rests on.
 
-    examination: up to its verdict or, where the row is final, whole; what its file says where the
-    pixels were refused. None for what is no picture, and for what was known already.
+    Attributes:
+        row: of the table.
+        examination: up to its verdict or, where the row is final, whole; what its file says where
+            the pixels were refused. None for what is no picture, and for what was known already.
     """
 
     row: BatchRow
@@ -153,15 +163,20 @@ class RowUpdate:
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
-    """(name, bytes or error) of all files, archives opened; beyond MAX_PICTURES there are errors
-    only.
+    """Yield (name, bytes or error) of all files, archives opened; beyond MAX_PICTURES there are
+    errors only.
 
     Raises ZipError if there are too many files, or if an only archive cannot be used.
     """
     files = list(paths)
     if len(files) > MAX_PICTURES:
-        said = N_("{count} files are too many; at most {limit} are examined at once.")
-        raise ZipError(_(said, count=number(len(files)), limit=MAX_PICTURES))
+        raise ZipError(
+            _(
+                "{count} files are too many; at most {limit} are examined at once.",
+                count=number(len(files)),
+                limit=MAX_PICTURES,
+            )
+        )
     left = MAX_PICTURES
     for path in files:
         if left <= 0:
@@ -174,7 +189,7 @@ def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
 
 
 def count(paths: Iterable[str | Path]) -> int:
-    """How many rows `collect` will give, to say how far it is; archives are looked into, and
+    """Return how many rows `collect` will give, to say how far it is; archives are looked into, and
     nothing is unpacked."""
     return sum(_count(path) for path in paths)
 
@@ -237,15 +252,15 @@ def _examined(
     known: Mapping[tuple[str, str], BatchRow],
     until: Stage,
 ) -> RowUpdate:
-    """One row, whatever its file is."""
+    """Return one row, whatever its file is."""
     try:
         if isinstance(content, ImageError):
             raise content
         key = hashlib.sha256(content).hexdigest(), name
         if key in known:
             return RowUpdate(replace(known[key], number=number))
-        found = examine_file(content, detector, until=until, name=name)
-        return RowUpdate(row_of(number, found), found)
+        examination = examine_file(content, detector, until=until, name=name)
+        return RowUpdate(row_of(number, examination), examination)
     except NotJudged as error:
         return RowUpdate(claims_row(number, error.examination), error.examination)
     except ImageError as error:
@@ -298,8 +313,8 @@ def claims_row(number: int, x: Examination) -> BatchRow:
 
 
 def as_csv(rows: Iterable[BatchRow]) -> str:
-    """The table as CSV in the reader's language, with a byte order mark so that spreadsheets read
-    it as UTF-8."""
+    """Return the table as CSV in the reader's language, with a byte order mark so that spreadsheets
+    read it as UTF-8."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(map(_, COLUMNS.values()))
@@ -309,8 +324,8 @@ def as_csv(rows: Iterable[BatchRow]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV
-    injection).
+    """Return a cell's value; text that a spreadsheet would run as a formula gets an apostrophe
+    before it (OWASP, CSV injection).
 
     Also where a cell would begin in the many languages whose spreadsheets separate by semicolons.
     """
@@ -328,8 +343,8 @@ def zip_reports(
 
 
 def report_stem(number: int, name: str) -> str:
-    """A report's file name without its ending: a number, and what is plain of the picture's own
-    name."""
+    """Return a report's file name without its ending: a number, and what is plain of the picture's
+    own name."""
     stem = "".join(
         c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(name).stem
     ).strip("-")[:40]

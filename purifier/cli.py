@@ -88,11 +88,11 @@ def purify(
         image = load_image(picture)
 
     with sentences():
-        chosen = choose_device(device)
-        pixels = to_tensor(image.pixels).to(chosen)
-        purifier, started = load_models().to(chosen).purifier, time.perf_counter()
-        drawn = None if seed is None else torch.Generator().manual_seed(seed)
-        cleaned = purifier(pixels, steps, noise, drawn, always).images
+        torch_device = choose_device(device)
+        pixels = to_tensor(image.pixels).to(torch_device)
+        purifier, started = load_models().to(torch_device).purifier, time.perf_counter()
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        cleaned = purifier(pixels, steps, noise, generator, always).images
         seconds = time.perf_counter() - started
         save_exact(cleaned, out)
     changed = float((cleaned - pixels).abs().mean() * 255)
@@ -137,35 +137,35 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Move a picture inside a budget so that a model is misled."""
-    chosen = objective or ("answer" if question else "caption")
+    aim = objective or ("answer" if question else "caption")
     with sentences():
         if kind not in ATTACKS:
             raise ValueError(f"There is no attack {kind!r}; use one of {', '.join(ATTACKS)}.")
-        made = Attack(kind, eps, norm, steps or ATTACKS[kind].default_steps, seed=seed)  # type: ignore[arg-type]
+        settings = Attack(kind, eps, norm, steps or ATTACKS[kind].default_steps, seed=seed)  # type: ignore[arg-type]
         check_png(out)
         on = choose_device(device)
         clean = to_tensor(load_image(picture).pixels).to(on)
-        request = Request(attack=made, objective=chosen, question=question or "", target=target)
+        request = Request(attack=settings, objective=aim, question=question or "", target=target)
         goal = make_goal(load_models().to(on), clean, request)
         started = time.perf_counter()
-        moved = run_attack(made, clean, goal.objective)
+        attacked = run_attack(settings, clean, goal.objective)
         seconds = time.perf_counter() - started
-        save_exact(moved, out)
-        after = goal.say(moved)
+        save_exact(attacked, out)
+        after = goal.say(attacked)
     row = {
         "out": str(out),
         "success": goal.reached(after),
-        "linf": round(float(linf(moved, clean)), 2),
+        "linf": round(float(linf(attacked, clean)), 2),
         "before": goal.before,
         "after": after,
         "seconds": round(seconds, 3),
     }
     done = "misled" if row["success"] else "not misled"
-    said = (
+    sentence = (
         f"{out}: {done}. Before: {goal.before}. Now: {after}. Values changed by at most "
         f"{row['linf']:g} of 255."
     )
-    _print(row, said, as_json)
+    _print(row, sentence, as_json)
 
 
 @app.command()
@@ -198,13 +198,15 @@ def caption(
     """Say in one sentence what a picture shows."""
     with sentences():
         model, pixels = _speaker_and_pixels(picture, vlm, prompt, device, lora_encoder=lora_encoder)
-        said = model.caption(pixels)[0]
-    _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
+        output = model.caption(pixels)[0]
+    row = {"caption": output.text, "confidence": round(output.confidence, 4)}
+    _print(row, output.text, as_json)
 
 
 def _speaker_and_pixels(
     picture: Path, name: str, prompt: Path | None, device: str, *, lora_encoder: bool
 ) -> tuple[Any, Any]:
+    """Return the model that answers, and the picture as it takes it."""
     image = load_image(picture)
 
     from purifier.vlm.hub import load_vlm, read_prompt  # imports transformers: seconds
@@ -213,11 +215,12 @@ def _speaker_and_pixels(
         raise ValueError(
             "The LoRA encoder is for the embedded model. Leave out --lora-encoder, or --vlm."
         )
-    chosen, pixels = choose_device(device), to_tensor(image.pixels)
+    torch_device = choose_device(device)
+    pixels = to_tensor(image.pixels).to(torch_device)
     if name == EMBEDDED and prompt is None:
-        return load_models().to(chosen).speaker(lora_encoder=lora_encoder), pixels.to(chosen)
+        return load_models().to(torch_device).speaker(lora_encoder=lora_encoder), pixels
     model: Any = load_vlm(name, prefix=read_prompt(prompt) if prompt else "")
-    return model.to(chosen), pixels.to(chosen)
+    return model.to(torch_device), pixels
 
 
 @contextmanager

@@ -87,8 +87,8 @@ class Scenario(BaseModel):
     @property
     def unchanged(self) -> bool:
         """Whether purification left the picture as it was, to the bit."""
-        given, purified = self.pictures.get("adversarial"), self.pictures.get("purified")
-        return given is not None and purified is not None and np.array_equal(given, purified)
+        original, purified = self.pictures.get("adversarial"), self.pictures.get("purified")
+        return original is not None and purified is not None and np.array_equal(original, purified)
 
     @property
     def complete(self) -> bool:
@@ -103,8 +103,8 @@ class Scenario(BaseModel):
     @property
     def objective(self) -> str:
         """What the attack is on: the caption where there is no answer."""
-        chosen = self.request.objective
-        return "caption" if chosen == "answer" and not self.question else chosen
+        name = self.request.objective
+        return "caption" if name == "answer" and not self.question else name
 
     @property
     def attacked(self) -> str:
@@ -123,34 +123,34 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
         ImageTooLarge, WeightsMissing: as they say.
     """
     # 1. Who answers
-    given = to_tensor(pixels)
+    clean = to_tensor(pixels)
     scenario = Scenario(request=request, model=models.info(request.vlm))
-    moved = given
+    attacked = clean
 
     # 2. Attack
     if request.attack:
-        attack = limited(request.attack, given, scenario.attacked)
+        attack = limited(request.attack, clean, scenario.attacked)
         scenario = _asked(
-            scenario.model_copy(update={"steps": attack.steps}), "clean", given, models
+            scenario.model_copy(update={"steps": attack.steps}), "clean", clean, models
         )
         yield scenario
         started = time.perf_counter()
-        for state in _attack(scenario, given, attack, models):
-            moved = state.rounded()
+        for state in _attack(scenario, clean, attack, models):
+            attacked = state.rounded()
             seconds = time.perf_counter() - started
             progress = {"step": state.step, "steps": state.steps, "attack_seconds": seconds}
             scenario = scenario.model_copy(update=progress)
             yield scenario
-        change = float((moved - given).abs().max() * 255)
+        change = float((attacked - clean).abs().max() * 255)
         scenario = scenario.model_copy(update={"change": change})
 
     # 3. Ask about the picture as it arrives
-    scenario = _asked(scenario, "adversarial", moved, models)
+    scenario = _asked(scenario, "adversarial", attacked, models)
     yield scenario
 
     # 4. Purify
     started = time.perf_counter()
-    purified = models.purify(moved, request)
+    purified = models.purify(attacked, request)
     scenario = scenario.model_copy(update={"seconds": time.perf_counter() - started})
 
     # 5. Ask about the purified picture
@@ -179,8 +179,8 @@ def make_attack(name: str, eps: float, steps: int, seed: int = 0) -> Attack:
         GoalError: a setting is outside.
     """
     if not 0 < eps <= 32 or not 1 <= steps <= 200:
-        said = _("The budget must be above 0 and at most 32 (of 255), and the steps 1 to 200.")
-        raise GoalError(said)
+        limits = _("The budget must be above 0 and at most 32 (of 255), and the steps 1 to 200.")
+        raise GoalError(limits)
     try:
         return Attack(name, eps=float(eps), steps=int(steps), seed=int(seed))
     except ValueError as error:
@@ -197,9 +197,9 @@ def attack_states(
 
 def ask_again(models: Models, scenario: Scenario, question: str) -> dict[Which, Response]:
     """What the same model says to another question about each picture; nothing else is done."""
-    asked = question.strip()
+    text = question.strip()
     return {
-        which: _response(models, scenario, which, to_tensor(pixels), asked)
+        which: _response(models, scenario, which, to_tensor(pixels), text)
         for which, pixels in scenario.pictures.items()
     }
 
@@ -243,8 +243,8 @@ def _attack(scenario: Scenario, given: Tensor, attack: Attack, models: Models) -
                 name=scenario.model.name,
             )
         )
-    asked = {"objective": scenario.objective, "question": scenario.question}
-    given_to = (key, given, attack, scenario.request.model_copy(update=asked))
+    defaults = {"objective": scenario.objective, "question": scenario.question}
+    given_to = (key, given, attack, scenario.request.model_copy(update=defaults))
     if key == OTHER:
         return models.steps_on_card(attack_states, *given_to)
     return attack_states(models, *given_to)
@@ -252,13 +252,15 @@ def _attack(scenario: Scenario, given: Tensor, attack: Attack, models: Models) -
 
 def _asked(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:
     """The same after the model was asked about one more picture [1, 3, H, W]."""
-    shown = scenario.model_copy(update={"pictures": scenario.pictures | {which: to_array(pixels)}})
-    said = _response(models, shown, which, pixels, shown.question)
-    first = shown.said.get("clean") or shown.said.get("adversarial")
+    extended = scenario.model_copy(
+        update={"pictures": scenario.pictures | {which: to_array(pixels)}}
+    )
+    response = _response(models, extended, which, pixels, extended.question)
+    first = extended.said.get("clean") or extended.said.get("adversarial")
     if first:
-        alike = likeness(models.vlm, said.caption, first.caption)
-        said = said.model_copy(update={"alike": alike})
-    return shown.model_copy(update={"said": shown.said | {which: said}})
+        alike = likeness(models.vlm, response.caption, first.caption)
+        response = response.model_copy(update={"alike": alike})
+    return extended.model_copy(update={"said": extended.said | {which: response}})
 
 
 def _response(
@@ -266,11 +268,11 @@ def _response(
 ) -> Response:
     changed = which == "purified" and not scenario.unchanged
     by_lora = changed and "lora_encoder" not in scenario.request.without
-    asked = (scenario.model.key, by_lora, pixels, question)
+    arguments = (scenario.model.key, by_lora, pixels, question)
     if scenario.model.key == OTHER:
-        said: Response = models.on_card(respond, *asked)
-        return said
-    return respond(models, *asked)
+        response: Response = models.on_card(respond, *arguments)
+        return response
+    return respond(models, *arguments)
 
 
 def _plain(text: str) -> str:

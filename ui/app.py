@@ -109,7 +109,7 @@ def _lay_out(
     """The page in the language that is spoken now. pictures: prepared ones of the Purify tab.
     again: as in Page."""
 
-    held = ChosenDetector(detector)
+    chosen_detector = ChosenDetector(detector)
 
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()
@@ -117,14 +117,14 @@ def _lay_out(
             return gr.update(visible=True, value=failure(*explain(error))), ""
         model = detector()
         config = model.config
-        said = _(
+        sentence = _(
             MODEL,
             name=model.name,
             revision=config.revision,
             backbone=config.backbone,
             runtime=model.runtime,
         )
-        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)}</p>"
+        return gr.update(visible=False), f"<p class='cc-small'>{escape(sentence)}</p>"
 
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
         gr.HTML(_part("name"), elem_id="introduction")
@@ -137,27 +137,35 @@ def _lay_out(
             # For whoever checks a picture.
             with gr.Tab(_("Check"), id="check"):
                 gr.HTML(_part("lead", words=_(LEADS["detect"])))
-                judged = build_detect_tab(held, examples, purifies=models is not None)
+                detect_tab = build_detect_tab(
+                    chosen_detector, examples, purifies=models is not None
+                )
             with gr.Tab(_("Batch"), id="batch"):
-                build_batch_tab(held)
+                build_batch_tab(chosen_detector)
             with gr.Tab(_("Compare"), id="compare"):
                 gr.HTML(_part("lead", words=_(LEADS["compare"])))
                 build_compare_tab(
-                    Carried(judged.compare, judged.picture, judged.source, tabs, "compare")
+                    Carried(
+                        detect_tab.compare, detect_tab.picture, detect_tab.source, tabs, "compare"
+                    )
                 )
             with gr.Tab(_("Your pictures"), id="pictures") as archive:
-                build_archive_tab(archive, held)
+                build_archive_tab(archive, chosen_detector)
             # For whoever looks into the method: assets/style.css draws a line before these.
             with gr.Tab(_("Explore"), id="explore"):
                 gr.HTML(_part("lead", words=_(LEADS["explore"])))
-                carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
+                carried = Carried(
+                    detect_tab.explore, detect_tab.picture, detect_tab.source, tabs, "explore"
+                )
                 explored = build_explorer_tab(
-                    held, carried, examples=[example.path for example in examples]
+                    chosen_detector, carried, examples=[example.path for example in examples]
                 )
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify") as opens:
                     gr.HTML(_part("lead", words=_(LEADS["purify"])))
-                    carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
+                    carried = Carried(
+                        detect_tab.purify, detect_tab.picture, detect_tab.source, tabs, "purify"
+                    )
                     purify = build_purify_tab(models, carried, prepared=pictures, opens=opens)
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
@@ -168,7 +176,7 @@ def _lay_out(
         with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
-        link_heads(judged.head, explored.head)
+        link_heads(detect_tab.head, explored.head)
         build_extension_section()
         page.unload(close_page)
         page.load(

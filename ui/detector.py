@@ -64,10 +64,10 @@ class LazyDetector:
     @property
     def heads(self) -> tuple[str, ...]:
         """Those that one may choose from; none where the host has named a detector or a profile."""
-        found = heads()
+        names = heads()
         return (
-            found
-            if len(found) > 1 and self.name == HEADS[DEFAULT_HEAD] and not self.profile
+            names
+            if len(names) > 1 and self.name == HEADS[DEFAULT_HEAD] and not self.profile
             else ()
         )
 
@@ -211,12 +211,12 @@ class _QueuedDetector:
         return self._alone(self._verdict, lambda: self._detector.represent(pixels))
 
     def score_batch(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
-        found, left = [], iter(pictures)
+        verdicts, left = [], iter(pictures)
         while few := list(itertools.islice(left, TOGETHER)):
-            found += self._alone(
+            verdicts += self._alone(
                 Priority.STABILITY, partial(self._detector.score_batch, few, **options)
             )
-        return found
+        return verdicts
 
     def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
         self._check()
@@ -256,6 +256,6 @@ def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
 
 def link_heads(first: gr.Radio | None, second: gr.Radio | None) -> None:
     """Keep both choices of a page the same: what is chosen in one tab holds in the other."""
-    for chosen, other in ((first, second), (second, first)):
-        if chosen and other:
-            chosen.input(lambda head: head, chosen, other, queue=False, **PRIVATE)
+    for choice, other in ((first, second), (second, first)):
+        if choice and other:
+            choice.input(lambda head: head, choice, other, queue=False, **PRIVATE)

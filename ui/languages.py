@@ -107,7 +107,7 @@ def mark(page: bytes, *, unknown: bool = False) -> bytes:
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
     words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
     spoken = ", ".join(f"{name} ({code})" for code, name in LANGUAGES.items())
-    said = json.dumps(
+    settings = json.dumps(
         {
             "spoken": current(),
             "gradio": GRADIO.get(current(), current()),
@@ -116,7 +116,9 @@ def mark(page: bytes, *, unknown: bool = False) -> bytes:
             "unknown": UNKNOWN.format(languages=spoken) if unknown else "",
         }
     )
-    script = f"<script>window.ccLanguage = {said};\n{SCRIPT.read_text(encoding='utf-8')}</script>"
+    script = (
+        f"<script>window.ccLanguage = {settings};\n{SCRIPT.read_text(encoding='utf-8')}</script>"
+    )
     return page.replace(b"<head>", b"<head>" + script.encode(), 1)
 
 
@@ -190,10 +192,10 @@ class _Spoken(dict[str, Any]):
         self._page = page
 
     def __getitem__(self, key: str) -> Any:
-        found = super().__getitem__(key)
+        value = super().__getitem__(key)
         if key != "components" or current() == ENGLISH or not self._page.speaks:
-            return found
-        words = zip(found, self._page.words(current()), strict=True)
+            return value
+        words = zip(value, self._page.words(current()), strict=True)
         return [{**part, "props": part["props"] | read} for part, read in words]
 
 

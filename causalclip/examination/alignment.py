@@ -60,12 +60,12 @@ def lay_over(a: np.ndarray, b: np.ndarray, placement: Placement) -> Alignment:
     base = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA) if zoom < 1 else coarse
     to_grid = _scaling(size[0] / coarse.shape[1], size[1] / coarse.shape[0]) @ fine_to_coarse
     to_grid = _refined(base, fine, to_grid)
-    laid, inside = _warp(fine, to_grid, size)
+    fine_on_grid, inside = _warp(fine, to_grid, size)
 
     # 3. Both, by the names of the pictures again
     to_fine = np.linalg.inv(to_grid)
     to_coarse = _scaling(coarse.shape[1] / size[0], coarse.shape[0] / size[1])
-    first, second = (base, laid) if b_is_finer else (laid, base)
+    first, second = (base, fine_on_grid) if b_is_finer else (fine_on_grid, base)
     return Alignment(
         a=first.astype(np.float32),
         b=second.astype(np.float32),
@@ -80,8 +80,8 @@ def scale(homography: np.ndarray, shape: tuple[int, ...]) -> float:
     """Return how much larger a homography makes the middle of a picture of that shape."""
     x, y = shape[1] / 2, shape[0] / 2
     corners = np.array([[x, y], [x + 1, y], [x, y + 1]], np.float64)
-    moved = cv2.perspectiveTransform(corners[None], homography)[0]
-    sides = np.stack([moved[1] - moved[0], moved[2] - moved[0]])
+    images = cv2.perspectiveTransform(corners[None], homography)[0]
+    sides = np.stack([images[1] - images[0], images[2] - images[0]])
     return float(np.sqrt(abs(np.linalg.det(sides))))
 
 
@@ -102,12 +102,12 @@ def _warp(
         small = max(1, round(fine.shape[1] * zoom)), max(1, round(fine.shape[0] * zoom))
         to_grid = to_grid @ _scaling(fine.shape[1] / small[0], fine.shape[0] / small[1])
         fine = cv2.resize(fine, small, interpolation=cv2.INTER_AREA)
-    laid = cv2.warpPerspective(
+    on_grid = cv2.warpPerspective(
         fine, to_grid, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     cover = np.zeros(fine.shape[:2], np.uint8)
     cover[2:-2, 2:-2] = 1
-    return laid, cv2.warpPerspective(cover, to_grid, size, flags=cv2.INTER_NEAREST).astype(bool)
+    return on_grid, cv2.warpPerspective(cover, to_grid, size, flags=cv2.INTER_NEAREST).astype(bool)
 
 
 def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndarray:
@@ -120,8 +120,8 @@ def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndar
     template = cv2.resize(
         cv2.cvtColor(base, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA
     )
-    laid, inside = _warp(fine, small @ to_grid, size)
-    moving = cv2.cvtColor(laid, cv2.COLOR_RGB2GRAY)
+    on_grid, inside = _warp(fine, small @ to_grid, size)
+    moving = cv2.cvtColor(on_grid, cv2.COLOR_RGB2GRAY)
     if inside.sum() < 1000:
         return to_grid
 
@@ -137,8 +137,8 @@ def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndar
         return to_grid
 
     # 3. The step, unless it gains nothing or goes far
-    moved = np.abs(step - np.eye(3)) @ np.array([size[0], size[1], 1])
-    if after <= before or moved[:2].max() > 6:
+    shift = np.abs(step - np.eye(3)) @ np.array([size[0], size[1], 1])
+    if after <= before or shift[:2].max() > 6:
         return to_grid
     back = np.linalg.inv(step.astype(np.float64))
     refined: np.ndarray = np.linalg.inv(small) @ back @ small @ to_grid

@@ -202,9 +202,9 @@ def deletion_curve(detection: Detection) -> DeletionCurve:
     total = len(pushes)
     counts = np.unique(np.append(0, np.geomspace(1, total, POINTS).round()).astype(int))
     rng = np.random.default_rng(0)
-    drawn = [_probabilities(detection, pushes[rng.permutation(total)]) for _ in range(DRAWS)]
+    curves = [_probabilities(detection, pushes[rng.permutation(total)]) for _ in range(DRAWS)]
     ordered = _probabilities(detection, pushes[deletion_order(detection)])
-    return DeletionCurve(counts, ordered[counts], np.array(drawn)[:, counts])
+    return DeletionCurve(counts, ordered[counts], np.array(curves)[:, counts])
 
 
 def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
@@ -215,10 +215,10 @@ def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
     passes = passing(mean_mask(detection))
     candidates = order[:passes] if passes >= count else order
     rng = np.random.default_rng(0)
-    drawn = [rng.choice(candidates, count, replace=False) for _ in range(DRAWS)]
+    samples = [rng.choice(candidates, count, replace=False) for _ in range(DRAWS)]
     strongest, *others = (
         sigmoid(detection.logit - float(pushes[removed].sum()))
-        for removed in (order[:count], *drawn)
+        for removed in (order[:count], *samples)
     )
     return strongest, float(np.mean(others))
 

@@ -82,19 +82,19 @@ class Metadata:
 def read_metadata(blocks: Blocks) -> Metadata:
     """Read the metadata in a file's blocks; never raise: what cannot be read is left out, and
     said."""
-    said, notes = [*_exif(blocks), *_iptc(blocks.iptc)], list(blocks.notes)
+    texts, notes = [*_exif(blocks), *_iptc(blocks.iptc)], list(blocks.notes)
     inner = blocks.tag(XMP_TAG)
     place, xmp = _place(blocks), _xmp(blocks.xmp or (inner if isinstance(inner, bytes) else b""))
     if xmp is None:
         notes.append(_("The file's XMP block is damaged and was not read."))
-    said += [Field("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
+    texts += [Field("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
     types = [source_type("XMP", value) for name, value in xmp or () if name == _SOURCE_TYPE]
-    fields = [replace(field, value=clean(field.value)) for field in said]
-    shown = tuple(dict.fromkeys(f for f in fields if f.value))[:MAX_FIELDS]
+    fields = [replace(field, value=clean(field.value)) for field in texts]
+    brief = tuple(dict.fromkeys(f for f in fields if f.value))[:MAX_FIELDS]
     return Metadata(
-        shown,
+        brief,
         (
-            *said,
+            *texts,
             *(Field("XMP", name, value) for name, value in xmp or () if name in _MARKS),
             *blocks.texts,
         ),
@@ -108,8 +108,8 @@ def read_metadata(blocks: Blocks) -> Metadata:
 
 
 def _exif(blocks: Blocks) -> Iterator[Field]:
-    for inside, wanted in ((None, _EXIF | {USER_COMMENT: N_("Comment")}), (EXIF_IFD, _EXIF_MORE)):
-        for tag, name in wanted.items():
+    for inside, names in ((None, _EXIF | {USER_COMMENT: N_("Comment")}), (EXIF_IFD, _EXIF_MORE)):
+        for tag, name in names.items():
             value = blocks.tag(tag, inside=inside)
             if isinstance(value, str | bytes):
                 yield Field(
@@ -156,10 +156,10 @@ def _iptc(block: bytes) -> Iterator[Field]:
     carrier = JpegImageFile.__new__(JpegImageFile)  # Pillow takes the block from a picture alone
     carrier.info = {"photoshop": {0x0404: block}}
     try:
-        found = getiptcinfo(carrier) or {}
+        datasets = getiptcinfo(carrier) or {}
     except (SyntaxError, OSError):
         return
-    for (record, number), values in found.items():
+    for (record, number), values in datasets.items():
         if record == 2 and number in _IPTC:
             for value in values if isinstance(values, list) else [values]:
                 yield Field("IPTC", _IPTC[number], decode(value or b""))

@@ -83,12 +83,12 @@ def save_report(comparison: Comparison, a: LoadedImage, b: LoadedImage, folder: 
     )
     for name, picture in zip(("first", "second"), figures, strict=True):
         picture.save(folder / f"{name}.png")
-    told = content(comparison, a, b)
+    report = content(comparison, a, b)
     (folder / "comparison.json").write_text(
-        json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     page = folder / "comparison.html"
-    page.write_text(as_html(comparison, told, figures), encoding="utf-8")
+    page.write_text(as_html(comparison, report, figures), encoding="utf-8")
     return page
 
 
@@ -135,8 +135,8 @@ def _on_grid(box: Box, to_grid: np.ndarray) -> Box:
 
     left, top, right, bottom = box
     corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
-    moved = cv2.perspectiveTransform(corners, to_grid)[0].round().astype(int)
-    (x0, y0), (x1, y1) = moved.min(0), moved.max(0)
+    places = cv2.perspectiveTransform(corners, to_grid)[0].round().astype(int)
+    (x0, y0), (x1, y1) = places.min(0), places.max(0)
     return int(x0), int(y0), int(x1), int(y1)
 
 
@@ -177,8 +177,8 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
             raise typer.Exit(REFUSED) from None
     comparison = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:
-        told = comparison.model_dump(mode="json")
-        typer.echo(json.dumps({"paths": [str(a), str(b)], **told, "notes": notes(*loaded)}))
+        fields = comparison.model_dump(mode="json")
+        typer.echo(json.dumps({"paths": [str(a), str(b)], **fields, "notes": notes(*loaded)}))
     else:
         rows = (change.describe(number) for number, change in enumerate(comparison.changes, 1))
         sentences = f"{comparison.headline}.", comparison.confidence_sentence, comparison.sentence

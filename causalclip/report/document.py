@@ -199,8 +199,8 @@ def label_html(label: Label, examined: str) -> Markup:
 def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Path, Path]:
     """Copy a report's two files into a folder, with another label; return the copies' paths."""
     label = label.cleaned()
-    said = json.loads(plain.read_text(encoding="utf-8"))
-    drawn = label_html(label, said["examined"])
+    report = json.loads(plain.read_text(encoding="utf-8"))
+    drawn = label_html(label, report["examined"])
     text = re.sub(
         f"{START}.*?{END}",
         lambda _found: drawn,
@@ -210,8 +210,8 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
     )
     copies = folder / html.name, folder / plain.name
     copies[0].write_text(text, encoding="utf-8")
-    said["report"]["label"] = asdict(label)
-    copies[1].write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    report["report"]["label"] = asdict(label)
+    copies[1].write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return copies
 
 
@@ -233,8 +233,8 @@ def overview(
     visible marks. counts: of the answers, in words.
     edges: what a score must not be rounded across.
     """
-    made = datetime.now(UTC)
-    when = in_turn((day(made), f"{made:%H:%M} UTC"))
+    now = datetime.now(UTC)
+    when = in_turn((day(now), f"{now:%H:%M} UTC"))
     return render_page(
         "overview.html",
         language=current(),
@@ -255,8 +255,8 @@ def overview(
 def rates(rows: Sequence[BatchRow]) -> str:
     """How often such answers are wrong; empty where that was not measured."""
     measured = {row.measured_as for row in rows if row.band}
-    found = error_rates(measured.pop()) if len(measured) == 1 else None
-    return paragraph(found.sentence, found.unsure) if found else ""
+    errors = error_rates(measured.pop()) if len(measured) == 1 else None
+    return paragraph(errors.sentence, errors.unsure) if errors else ""
 
 
 def _shown(
@@ -265,9 +265,9 @@ def _shown(
     edges: tuple[float, ...],
     crops: Mapping[str, str],
 ) -> dict[str, Any]:
-    said = row.said()
+    cells = row.said()
     survives = (
-        paragraph(_("Survives re-encoding?"), ended(said["survives"])) if row.survives else ""
+        paragraph(_("Survives re-encoding?"), ended(cells["survives"])) if row.survives else ""
     )
     return {
         "thumbnail": thumbnails.get(row.sha256),
@@ -276,7 +276,7 @@ def _shown(
         "name": row.name,
         "sha256": row.sha256,
         "tone": tone_of(row.answer),
-        "answer": said["answer"],
+        "answer": cells["answer"],
         "score": "" if row.score is None else score_text(row.score, *edges),
         "know": paragraph(survives, row.careful, row.beside),
     }

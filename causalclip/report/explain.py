@@ -47,15 +47,15 @@ def explain(
     detector = load_detector(chosen_model(model, head))
     from causalclip.images.loading import load_image
 
-    found: dict[str, Detection] = {}
+    detections: dict[str, Detection] = {}
     with speaking(lang):
         for path in filter(None, (first, second)):
             try:
-                found[spelt(str(path))] = detector.predict(load_image(path).pixels)
+                detections[spelt(str(path))] = detector.predict(load_image(path).pixels)
             except ImageError as error:
                 typer.echo(f"{spelt(str(path))}: {error}", err=True)
                 raise typer.Exit(REFUSED) from None
-        typer.echo(json.dumps(as_dict(found)) if as_json else as_text(found))
+        typer.echo(json.dumps(as_dict(detections)) if as_json else as_text(detections))
     raise typer.Exit(DONE)
 
 
@@ -120,13 +120,13 @@ def mask_sentence(detection: Detection) -> str:
     """What the mask lets through, and what the strongest of those channels carry: the reviewer's
     first sentence."""
     mask = mean_mask(detection)
-    said = _(
+    sentence = _(
         "{all} channels; for this picture the mask lets {passing} through.",
         all=number(len(mask)),
         passing=number(passing(mask)),
     )
     count = min(MAX_REMOVED, passing(mask) // 3)
-    return paragraph(said, removal_sentence(detection, count) if count else "")
+    return paragraph(sentence, removal_sentence(detection, count) if count else "")
 
 
 def removal_sentence(detection: Detection, count: int) -> str:
@@ -147,7 +147,7 @@ def difference_sentence(difference: MaskDifference) -> str:
     """How two masks differ, for a person."""
     if not difference.mean:
         return _("The two masks are equal.")
-    said = _(
+    sentence = _(
         "Channels that pass in the first picture alone: {first}; in the second alone: {second}. "
         "From 0 to 1, the masks differ by {mean} on average.",
         first=number(difference.only_first),
@@ -155,9 +155,9 @@ def difference_sentence(difference: MaskDifference) -> str:
         mean=decimal(difference.mean, digits=2),
     )
     if difference.correlation is None:
-        return said
+        return sentence
     correlation = decimal(difference.correlation, digits=2)
-    return paragraph(said, _("Their correlation is {r}.", r=correlation))
+    return paragraph(sentence, _("Their correlation is {r}.", r=correlation))
 
 
 def _row(name: str, one: MaskDifference) -> list[str]:

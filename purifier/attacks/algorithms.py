@@ -192,14 +192,14 @@ class Square(Attacker):
     @torch.no_grad()
     def run(self, objective: Objective) -> Iterator[State]:
         clean, generator, eps = self.clean, self.plan.generator(), self.budget.eps
-        moved = (clean + eps * _signs(generator, len(clean), clean.shape[3]).to(clean)).clamp(0, 1)
+        start = (clean + eps * _signs(generator, len(clean), clean.shape[3]).to(clean)).clamp(0, 1)
         self.offer(clean, objective(clean).float())
-        better = self.offer(moved, objective(moved).float())
-        kept = torch.where(better.view(-1, 1, 1, 1), moved, clean)
+        better = self.offer(start, objective(start).float())
+        best = torch.where(better.view(-1, 1, 1, 1), start, clean)
         for number in range(1, self.plan.steps + 1):
-            tried = self._with_squares(kept, self._side(number), generator)
+            tried = self._with_squares(best, self._side(number), generator)
             better = self.offer(tried, objective(tried).float())
-            kept = torch.where(better.view(-1, 1, 1, 1), tried, kept)
+            best = torch.where(better.view(-1, 1, 1, 1), tried, best)
             yield self.state(number)
 
     def _side(self, number: int) -> int:

@@ -78,7 +78,7 @@ def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
     """
     e, g = removed * LEVELS, fine_detail(pixels) * LEVELS
     size = _size(e)
-    found = [
+    columns = [
         size.log(),
         _size(g).log(),
         (_mean(e.abs()) + 1e-3).log(),
@@ -92,8 +92,8 @@ def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
         _size(F.avg_pool2d(g, 2)).log(),
     ]
     for values in (e, g, _colour(e), _colour(g)):
-        found += _by_place(values)
-    return torch.stack(found, 1)
+        columns += _by_place(values)
+    return torch.stack(columns, 1)
 
 
 def _by_place(values: Tensor) -> Iterator[Tensor]:
@@ -142,14 +142,14 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
         each quality: of the embedding, and after every layer of the CLS token, of the patches on
         average, and what a share FEW of them exceeds.
     """
-    seen = at_tower_size(tower, pixels.to(tower.mean.device)).clamp(0, 1)
-    views = torch.cat([seen, *(quantise(seen, quality) for quality in MILD)])
+    resized = at_tower_size(tower, pixels.to(tower.mean.device)).clamp(0, 1)
+    views = torch.cat([resized, *(quantise(resized, quality) for quality in MILD)])
     trace = tower(views)
-    found = [_distances(embedding(tower, trace), len(pixels))]
+    distances = [_distances(embedding(tower, trace), len(pixels))]
     for cls, patches in zip(trace.cls[1:], trace.patches[1:], strict=True):
         apart = _distances(patches, len(pixels))
-        found += [_distances(cls, len(pixels)), apart.mean(-1), apart.quantile(1 - FEW, -1)]
-    return (torch.stack(found, -1).transpose(0, 1).flatten(1) + STILL).log().to(pixels)
+        distances += [_distances(cls, len(pixels)), apart.mean(-1), apart.quantile(1 - FEW, -1)]
+    return (torch.stack(distances, -1).transpose(0, 1).flatten(1) + STILL).log().to(pixels)
 
 
 def _distances(views: Tensor, count: int) -> Tensor:

@@ -125,13 +125,13 @@ def quantise_by_chance(
     most = TURN * min(1.0, LONG * min(ratio, 1 / ratio))  # a long picture sweeps far
     angle, scale = draw(-most, most), draw(0.95, 1.05)
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
-    moved = (draw(-MOVE, MOVE), draw(-MOVE, MOVE))
+    shift = (draw(-MOVE, MOVE), draw(-MOVE, MOVE))
     turn = torch.tensor(
-        [[cosine, -sine / ratio, moved[0]], [sine * ratio, cosine, moved[1]], [0, 0, 1]]
+        [[cosine, -sine / ratio, shift[0]], [sine * ratio, cosine, shift[1]], [0, 0, 1]]
     )
     shifts = tuple((int(draw(0, BLOCK)), int(draw(0, BLOCK))) for _ in SHIFTS)
-    turned = quantise(_turned(padded, turn).clamp(0, 1), quality, shifts)
-    straight = _turned(turned, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
+    quantised = quantise(_turned(padded, turn).clamp(0, 1), quality, shifts)
+    straight = _turned(quantised, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
     return F.interpolate(straight, size, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
@@ -168,8 +168,8 @@ def _blocks(plane: Tensor, table: Tensor) -> Tensor:
     table's values."""
     waves = _cosines().to(plane)
     blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
-    found = blocks @ waves.T / table
-    rounded = found + (found.round() - found).detach()
+    coefficients = blocks @ waves.T / table
+    rounded = coefficients + (coefficients.round() - coefficients).detach()
     return F.pixel_shuffle((rounded * table @ waves).movedim(-1, 1), BLOCK)
 
 
@@ -189,5 +189,5 @@ def _tables(quality: int) -> tuple[list[float], list[float]]:
     """Return libjpeg's tables of this quality, for brightness and for colour, as it writes them."""
     file = io.BytesIO()
     Image.new("RGB", (BLOCK, BLOCK)).save(file, "JPEG", quality=quality)
-    found: dict[int, list[int]] = Image.open(file).quantization  # type: ignore[attr-defined]
-    return [float(v) for v in found[0]], [float(v) for v in found[1]]
+    tables: dict[int, list[int]] = Image.open(file).quantization  # type: ignore[attr-defined]
+    return [float(v) for v in tables[0]], [float(v) for v in tables[1]]

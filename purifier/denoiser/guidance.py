@@ -45,15 +45,18 @@ def guided(
     # as the language model is given: for places, and for meaning
     layers = (2 * tower.layers // 3, tower.layers - 1)
     with torch.inference_mode(False), torch.no_grad():
-        wanted = clip_features(encoder, reference, layers=layers)
-        patches, embedding = (features.to(tower.mean.device) for features in wanted)
+        target = clip_features(encoder, reference, layers=layers)
+        patches, embedding = (features.to(tower.mean.device) for features in target)
         spread = patches.std(1, keepdim=True)
         spread = spread + EVEN * spread.mean((1, 2), keepdim=True)
     with torch.inference_mode(False), torch.enable_grad():
         # a clone, which is no inference tensor
         here = pixels.detach().to(tower.mean.device).clone().requires_grad_(True)
-        found = clip_features(tower, here, layers=layers)
-        terms = ((found[0] - patches) / spread, (found[1] - embedding) * embedding.shape[1] ** 0.5)
+        features_now = clip_features(tower, here, layers=layers)
+        terms = (
+            (features_now[0] - patches) / spread,
+            (features_now[1] - embedding) * embedding.shape[1] ** 0.5,
+        )
         loss = torch.stack([term.float().square().flatten(1).mean(1) for term in terms]).sum()
         (gradient,) = torch.autograd.grad(loss, here)
     return (pixels - size / LEVELS * gradient.sign().to(pixels)).clamp(0, 1)
@@ -79,8 +82,8 @@ class Guidance:
     def __call__(self, estimate: Tensor, clean_seen: Features, moved_seen: Features) -> Tensor:
         """Return the loss, a scalar, of x^ [N, 3, H, W] and the features of x and x'."""
         terms = []
-        seen = clip_features(self.tower, estimate, layers=self.layers)
-        for ours, clean, moved in zip(seen, clean_seen, moved_seen, strict=True):
+        estimate_features = clip_features(self.tower, estimate, layers=self.layers)
+        for ours, clean, moved in zip(estimate_features, clean_seen, moved_seen, strict=True):
             deviation = clean.flatten(0, -2).std(0) + 1e-3
             want, got, left = (
                 (a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean))

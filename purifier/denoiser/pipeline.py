@@ -172,24 +172,24 @@ class PurifierPipeline(DiffusionPipeline):
         noise = max(noise, ALWAYS) if always else noise
         if noise:
             generator = generator or _unforeseen()
-            drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
-            pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
+            normal = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
+            pixels = pixels + noise / LEVELS * normal.to(pixels.device)
 
         # 2. Look for a perturbation
-        looked, found = self.look(pixels)
+        noisy, perturbation = self.look(pixels)
         if self.config["attack_detector"] is None:
-            walked = self._walked(pixels, found, steps) if stages.network else pixels
+            walked = self._walked(pixels, perturbation, steps) if stages.network else pixels
             return walked.clamp(0, 1)
         if always:
-            return self._purified_by_chance(pixels, looked, found, steps, generator, stages)
+            return self._purified_by_chance(pixels, noisy, perturbation, steps, generator, stages)
 
         # 3. Leave clean pictures as they are
-        odds = self._odds(pixels, looked, found)
+        odds = self._odds(pixels, noisy, perturbation)
         if not torch.is_grad_enabled() and bool((odds <= 0).all()):
             return pixels.clamp(0, 1)
 
         # 4. Denoise
-        walked = self._walked(pixels, found, steps) if stages.network else pixels
+        walked = self._walked(pixels, perturbation, steps) if stages.network else pixels
 
         # 5. Guide and quantise
         return mixed(pixels, self.restore(walked, stages), odds)
@@ -234,12 +234,12 @@ class PurifierPipeline(DiffusionPipeline):
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures, large ones at `coarse`, and what one step would take out of them."""
         side = min(pixels.shape[-2:])
-        looked = (
+        noisy = (
             resize(pixels, self.config["coarse"] / side)
             if side >= 1.5 * self.config["coarse"]
             else pixels
         )
-        return looked, looked - self._walk(looked, 1)
+        return noisy, noisy - self._walk(noisy, 1)
 
     def _walked(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
         """The pictures after the walk; `found` is what `look` found in them."""
@@ -306,15 +306,15 @@ class PurifierPipeline(DiffusionPipeline):
         # 1. Guide, at the size that CLIP sees
         if stages.guided_step:
             encoder = lora_encoder if stages.lora_encoder else shared_tower(TOWER)
-            moved, reference = towards_reference(walked, encoder)
+            guided_pixels, reference = towards_reference(walked, encoder)
             straight_through = reference - reference.detach()
         else:
-            moved = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
+            guided_pixels = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
             straight_through = torch.zeros(())
 
         # 2. Quantise
-        restored = quantise(moved, FINER) if stages.quantisation else moved
-        restored = restored + straight_through.to(moved)
+        restored = quantise(guided_pixels, FINER) if stages.quantisation else guided_pixels
+        restored = restored + straight_through.to(guided_pixels)
         if restored.shape == walked.shape:
             return restored
 
@@ -329,13 +329,13 @@ class PurifierPipeline(DiffusionPipeline):
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write model_index.json, the scheduler's config and the network, in half precision, in
         shards below 9 MB."""
-        kept = [(p, p.data) for p in self.unet.parameters()]
+        originals = [(p, p.data) for p in self.unet.parameters()]
         try:
             self.unet.half()
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
             self.unet.float()
-            for p, data in kept:
+            for p, data in originals:
                 p.data = data
 
     @classmethod
@@ -439,12 +439,12 @@ def _unforeseen() -> torch.Generator:
 @contextmanager
 def _without_progress_bars() -> Iterator[None]:
     """Keep diffusers from drawing progress bars while it loads."""
-    shown = logging.is_progress_bar_enabled()
+    enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             logging.enable_progress_bar()
 
 

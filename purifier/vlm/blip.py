@@ -23,8 +23,8 @@ class BlipCaptioner(HubVLM):
         text = [self.prefix] * len(pictures) if self.prefix else None
         inputs = self._here(self.processor(images=pictures, text=text, return_tensors="pt"))
         return [
-            Caption(*said)
-            for said in self._generate(inputs, limit=30, decoder=self.model.text_decoder)
+            Caption(*output)
+            for output in self._generate(inputs, limit=30, decoder=self.model.text_decoder)
         ]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
@@ -40,8 +40,8 @@ class BlipCaptioner(HubVLM):
         inputs = self._followed(
             self._here(self.processor(images=to_pictures(pixels), return_tensors="pt")), pixels
         )
-        seen = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
-        return _decoded(self, [self.model.decoder_input_ids], text, seen)
+        features = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
+        return _decoded(self, [self.model.decoder_input_ids], text, features)
 
 
 class BlipVQA(HubVLM):
@@ -54,24 +54,24 @@ class BlipVQA(HubVLM):
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """A few words to each question."""
         pictures = to_pictures(pixels)
-        asked = [self._said(text) for text in each(question, len(pictures))]
+        texts = [self._said(text) for text in each(question, len(pictures))]
         inputs = self._here(
-            self.processor(images=pictures, text=asked, padding=True, return_tensors="pt")
+            self.processor(images=pictures, text=texts, padding=True, return_tensors="pt")
         )
         return [
-            to_answer(*said)
-            for said in self._generate(inputs, limit=12, decoder=self.model.text_decoder)
+            to_answer(*output)
+            for output in self._generate(inputs, limit=12, decoder=self.model.text_decoder)
         ]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         asked = self._said(WHAT if prompt == CAPTION_PROMPT else prompt)
-        made = self.processor(images=to_pictures(pixels), text=[asked], return_tensors="pt")
-        inputs = self._followed(self._here(made), pixels)
-        seen = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
+        batch = self.processor(images=to_pictures(pixels), text=[asked], return_tensors="pt")
+        inputs = self._followed(self._here(batch), pixels)
+        features = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
         question = self.model.text_encoder(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
-            encoder_hidden_states=seen,
+            encoder_hidden_states=features,
         )
         return _decoded(self, [self.model.decoder_start_token_id], text, question[0])
 
