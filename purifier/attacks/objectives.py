@@ -126,7 +126,7 @@ def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     embedding = embedding.cpu()  # where the heads are
     logit = torch.stack([_shift(detector, picture) for picture in pixels])
     for view, weight, seen in zip(views, detector.view_weights(views), embedding, strict=True):
-        own = detector.heads[view.kind](seen).logit.to(logit)
+        own = detector.heads[view.view_type](seen).logit.to(logit)
         logit = logit + weight * config.calibration.scale * own
     return logit
 
