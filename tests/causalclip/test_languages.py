@@ -136,6 +136,12 @@ def test_brackets_are_the_languages_own(language: str, said: str) -> None:
         assert bracketed("file", "") == "file"
 
 
+def test_in_french_no_line_begins_with_a_mark() -> None:
+    """What stands before : ; ? ! and within quotes does not break."""
+    for message, forms in pairs(catalogues.read("fr")):
+        assert not any(re.search(r" [:;?!»]|« ", form) for form in forms), message
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_headline_names_a_program_without_what_is_in_brackets(language: str) -> None:
     with speaking(language):

@@ -116,6 +116,11 @@ def test_the_price_of_independence_is_drawn_as_it_was_measured(folder: Path) -> 
     assert "from 0.90 to 0.85" in drawn
 
 
+def test_the_ticks_of_an_axis_are_written_as_the_language_does() -> None:
+    with speaking("de"):
+        assert Axis("score").labels() == ("0", "0,25", "0,5", "0,75", "1")
+
+
 def test_columns_stand_over_their_own_stretch_of_the_axis() -> None:
     """A score of 0.99 lies in the last column, which ends where the axis says 1."""
     drawn = fall("words", {"real": [3, 0, 0, 1], "generated": [0, 1, 1, 8]}, Axis("score"), [0.5])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
-from causalclip.languages import decimal, is_rtl, percent
+from causalclip.languages import decimal, figure, is_rtl, percent
 
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 54, 44, 10  # px of a plot, and its margins
@@ -64,7 +64,7 @@ class Axis:
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def labels(self) -> tuple[str, ...]:
-        return self.words or tuple(f"{tick:g}" for tick in self.ticks)
+        return self.words or tuple(map(figure, self.ticks))
 
 
 def signed(value: float, digits: int = 2) -> str:
