@@ -40,8 +40,8 @@ JUDGED_WITH_BOTH = N_(
     "them, the score is {shipped}."
 )
 ABOVE_ALL = N_(
-    "The threshold lies above every real picture of yours, each judged without itself; they are "
-    "too few to promise a share of false alarms."
+    "The threshold lies above every real picture of yours, each judged by what was learned from "
+    "the others; they are too few to promise a share of false alarms."
 )
 STRICT_ENOUGH = N_(
     "The detector's own threshold lies above every real picture of yours already, and stays."

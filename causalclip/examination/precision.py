@@ -66,8 +66,8 @@ class EmpiricalPrecision(Schema):
         low, high = (round(100 * end) for end in self.interval)
         return _(
             "Counted: {generated} of {pictures} (95% interval {low} to {high} of 100). Of all "
-            "test pictures, {base} of 100 were generated; where they are rarer, fewer with this "
-            "answer are.",
+            "test pictures, {base} of 100 were generated; where generated ones are rarer, fewer of "
+            "those with this answer are generated.",
             generated=number(self.generated),
             pictures=number(self.pictures),
             low=low,
