@@ -2,7 +2,7 @@
 
 Every message of the code and of the report's template goes into assets/languages/*.po; one that has
 no translation yet is printed, and one that the code no longer says is dropped. Translations are
-written into the .po files by hand.
+written into the .po files by hand; a French space before a mark becomes one that does not break.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from causalclip.languages import ENGLISH, FOLDER, LANGUAGES
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "causalclip", "ui", "purifier"
 IDLE = re.compile('"(Project|Report|POT|PO-|Last|Generated|Language-Team)')  # of a catalogue's head
+BREAKING = re.compile(r" (?=[:;?!»])|(?<=«) ")  # a space that French never breaks a line at
 TEMPLATES = sorted((ROOT / "assets").glob("*.html"))
 Message = str | tuple[str, str]  # with its plural
 
@@ -94,6 +95,16 @@ def missing(catalogue: Catalog) -> list[Message]:
     return [cast(Message, name) for name, said in forms if name and not all(said)]
 
 
+def unbroken(catalogue: Catalog) -> None:
+    """No line of French begins with a mark such as a colon, or ends with an opening quote."""
+    for message in catalogue:
+        if isinstance(message.string, str):
+            message.string = BREAKING.sub("\N{NO-BREAK SPACE}", message.string)
+        else:
+            forms = message.string or ()
+            message.string = tuple(BREAKING.sub("\N{NO-BREAK SPACE}", form) for form in forms)
+
+
 def update(languages: Iterable[str]) -> Iterator[str]:
     """Updates the catalogues; yields what is missing."""
     wanted = template()
@@ -102,6 +113,8 @@ def update(languages: Iterable[str]) -> Iterator[str]:
         catalogue.update(wanted, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         catalogue.fuzzy = False
+        if language == "fr":
+            unbroken(catalogue)
         write(catalogue, language)
         yield from (f"{language}: {message}" for message in missing(catalogue))
 

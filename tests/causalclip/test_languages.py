@@ -142,6 +142,16 @@ def test_in_french_no_line_begins_with_a_mark() -> None:
         assert not any(re.search(r" [:;?!»]|« ", form) for form in forms), message
 
 
+def test_a_french_translation_may_be_written_with_plain_spaces() -> None:
+    catalogue = Catalog("fr")
+    catalogue.add("“It”: yes?", "« Il » : oui ?")
+    catalogue.add(("a!", "as!"), ("un !", "des !"))
+    catalogues.unbroken(catalogue)
+    one, many = pairs(catalogue)
+    assert one[1] == ("«\xa0Il\xa0»\xa0: oui\xa0?",)
+    assert many[1] == ("un\xa0!", "des\xa0!")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_headline_names_a_program_without_what_is_in_brackets(language: str) -> None:
     with speaking(language):
