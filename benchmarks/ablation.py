@@ -3,18 +3,18 @@ layers.
 
 Three protocols. P1, the paper's: trained on Stable Diffusion and the real pictures of `broad`,
 tested on every other generator. One family: the same for each family of `broad` in turn. P2, the
-shipped model's: trained on all of `train`, tested on `test`, whose generators are others. Squares
-alone, of the augmentation that is drawn for each picture. What is learned step by step has several
-seeds; mean and half their range, with a bootstrap interval for the first.
+shipped model's: trained on all of `train`, tested on `test`, whose generators are others. Training
+sees the whole picture alone, under one augmentation drawn at random. What is learned step by step
+has several seeds; mean and half their range, with a bootstrap interval for the first.
 
 The paper's 2 x 2 has a factorisation (the mask of each picture) and a masking (the adversary).
 Without the first, the adversary shapes one mask for all pictures, as without any mask nothing is
 held back.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -214,12 +214,10 @@ def measure(options: Options) -> dict[str, Any]:
             for rung in tqdm(wanted, desc=name):
                 raws = []
                 for seed in range(rung.seeds):
-                    file = (
-                        keep
-                        / f"{on}-{number}-{re.sub('[^a-z]+', '-', rung.name.lower())}-{seed}.npy"
-                    )
+                    config = replace(rung.config, seed=seed)
+                    settings = sha256(repr((rung.name, config, own)).encode()).hexdigest()[:16]
+                    file = keep / f"{on}-{number}-{settings}.npy"
                     if not file.exists():
-                        config = replace(rung.config, seed=seed)
                         head = fit(some, config, head=build(rung, data.features.shape[2], config))
                         np.save(file, judge(head, views, own))
                     raws.append(np.load(file)[judged])
