@@ -75,7 +75,7 @@ def check(detector: Detector, path: Path) -> dict[str, Any]:
     if verdict.band not in ANSWERS:
         return {"answer": verdict.band}
     stability = check_stability(detector, pixels, verdict)
-    changed = stability.counted[0]
+    changed = sum(row.band != verdict.band for row in stability.rows if row.mild)
     return {"answer": verdict.band, "changed": changed, "crossed": bool(stability.flips)}
 
 

@@ -9,7 +9,7 @@ is no headline unless it is signed: anybody can write it, and who wants to decei
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
@@ -454,7 +454,7 @@ def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[S
 
 
 def _steps_by_picture(
-    by_pixels: bool, band: Band, cautions: set[str], image_type: ImageType
+    by_pixels: bool, band: Band, cautions: Set[str], image_type: ImageType
 ) -> Iterator[Step]:
     """Yield what to do about the picture itself; by_pixels: whether its pixels give the
     headline."""

@@ -92,7 +92,10 @@ def _by_answer(rows: Iterable[BatchRow]) -> list[tuple[str, str, int]]:
 
 def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
     """Return what the template draws of a row; without a number it cannot be opened."""
-    has_bar = row.score is not None and len(edges) == 3
+    if row.score is None or len(edges) != 3:
+        place = None
+    else:
+        place = bar_place(row.score, edges[0], edges[-1])
     return {
         "number": row.number if row.sha256 else None,
         "name": row.name,
@@ -105,7 +108,7 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "claimed": row.answer != NOT_EXAMINED,
         "score": row.score,
         "said": "" if row.score is None else score_text(row.score, *edges),
-        "at": bar_place(row.score, edges[0], edges[-1]) if has_bar else None,
+        "at": place,
         "copies": row.copies,
         "testing": row.survives == CHECKING and row.score is not None,
     }
