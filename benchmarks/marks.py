@@ -1,5 +1,5 @@
 """Marks of generators: how many marked files are headlined by their mark and name its generator,
-and how many real pictures bear a mark by mistake.
+and how many real pictures bear a mark on their pixels by mistake.
 
 training/tables/marks.csv names the marked files (repository, commit, path, SHA-256), one generator
 and kind of mark each, by what their bytes say; --files is a folder that holds them as SHA256.EXT.
@@ -7,13 +7,19 @@ Its owners are in three parts: `first`, held out since the first round, `built o
 once`, after everything was built. A generator that a file does not name is called `unnamed`. Marks
 on pixels are also looked for on copies as sites pass pictures on. The time of that search is
 measured on photographs that scikit-image carries, enlarged.
+
+With --pictures 1 also the real pictures of training/tables/pictures.csv.gz are searched that are in
+--originals. What was found is kept in --cache, a line a picture, so that a killed run goes on; a
+change of the search or of its templates begins anew.
 """
 
 import csv
+import hashlib
 import io
+import json
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +28,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import ROOT, Options, processor, read
+from benchmarks.common import ROOT, Options, processor, read, today
+from benchmarks.common import TABLE as PICTURES
 from causalclip.examination.headline import make_headline
 from causalclip.images.formats import ImageError, sniff
 from causalclip.images.loading import load_image
+from causalclip.intervals import upper_bound
+from causalclip.marks.logos import TEMPLATES
 from causalclip.marks.pixels import find_marks
 from causalclip.provenance.reading import read_provenance
+from training.dataset.collecting import split_by_presence
+from training.dataset.table import Picture, place
+from training.dataset.table import read_table as read_pictures
 
 TABLE = ROOT / "training" / "tables" / "marks.csv"
 COPIES = {"1,280 px, quality 80": (1280, 80), "800 px, quality 70": (800, 70)}
@@ -36,6 +48,8 @@ UNNAMED = "unnamed"
 MEGAPIXELS = 0.5, 2.0, 12.0, 50.0  # of the pictures whose search is timed
 PHOTOGRAPHS = "astronaut", "chelsea", "coffee", "rocket"  # of scikit-image
 RUNS = 3  # of which the fastest counts
+# modules of causalclip.marks that decide what is found
+SEARCH = "bar", "correlation", "logos", "pixels", "star", "watermark", "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +92,9 @@ def measure(options: Options) -> dict[str, Any]:
         "missing": sum(1 for _ in read_table()) - len(rows),
         "marks": [_summary(*key, group) for key, group in sorted(groups.items())],
         "search": time_search(),
-        **{key: before.get(key, 0) for key in ("first look", "real pictures", "false")},
-    } | (count_false(options.originals) if options.pictures else {})
+        "first look": before.get("first look", {}),
+        "real pictures": before.get("real pictures", {}),
+    } | ({"real pictures": count_false(options)} if options.pictures else {})
 
 
 def read_table() -> Iterator[Row]:
@@ -176,17 +191,66 @@ def _milliseconds(pixels: np.ndarray) -> float:
     return 1000 * min(times)
 
 
-def count_false(originals: Path) -> dict[str, Any]:
-    """Return on how many real pictures of a collected data set a mark on the pixels is found."""
-    with (originals / "manifest.csv").open(newline="") as file:
-        real = [originals / row["path"] for row in csv.DictReader(file) if row["label"] == "real"]
-    with ProcessPoolExecutor(2) as pool:
-        false = list(pool.map(_marked, real, chunksize=8))
-    return {"real pictures": len(false), "false": sum(false)}
+def count_false(options: Options) -> dict[str, Any]:
+    """Return on how many real pictures of --originals a mark on the pixels is found."""
+    # 1. The pictures that are there, each once
+    real = [picture for picture in read_pictures(PICTURES) if picture.label == "real"]
+    there = {p.sha256: p for p in split_by_presence(real, options.originals)[0]}
+
+    # 2. What was found before, and what is found now
+    file = options.cache.parent / "marks" / f"{search_version()}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found = read_found(file)
+    left = [p for p in there.values() if p.sha256 not in found]
+    with ProcessPoolExecutor(2) as pool, file.open("a", encoding="utf-8") as lines:
+        paths = [place(options.originals, picture) for picture in left]
+        for picture, names in zip(left, pool.map(_stamped, paths, chunksize=8), strict=True):
+            found[picture.sha256] = names
+            lines.write(json.dumps({"sha256": picture.sha256, "marks": names}) + "\n")
+            lines.flush()
+    return {"date": today()} | summarize_false(there.values(), found)
 
 
-def _marked(path: Path) -> bool:
+def search_version() -> str:
+    """Return a digest of the modules that search pixels, and of their templates."""
+    files = [ROOT / "causalclip" / "marks" / f"{name}.py" for name in SEARCH] + [TEMPLATES]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def read_found(file: Path) -> dict[str, list[str] | None]:
+    """Return the generators whose marks were found, by a picture's SHA-256; None for a picture that
+    was refused. A line that a killed run left unfinished is passed over."""
+    found = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        found[row["sha256"]] = row["marks"]
+    return found
+
+
+def summarize_false(
+    pictures: Iterable[Picture], found: dict[str, list[str] | None]
+) -> dict[str, Any]:
+    """Return how many pictures were searched, by split, how many bear a mark and which, and what
+    share of all pictures that is at most, with 95 % confidence."""
+    pictures = list(pictures)
+    searched = [p for p in pictures if found[p.sha256] is not None]
+    marked = {p.sha256: names for p in searched if (names := found[p.sha256])}
+    return {
+        "searched": len(searched),
+        "splits": dict(sorted(Counter(p.split for p in searched).items())),
+        "owners": len({p.owner for p in searched}),
+        "refused": len(pictures) - len(searched),
+        "marked": marked,
+        "at most": round(upper_bound(len(marked), len(searched), confidence=0.95), 6),
+    }
+
+
+def _stamped(path: Path) -> list[str] | None:
+    """Return the generators whose marks are on a file's pixels; None for a file that is refused."""
     try:
-        return bool(find_marks(load_image(path.read_bytes()).pixels))
+        return [mark.generator for mark in find_marks(load_image(path.read_bytes()).pixels)]
     except ImageError:
-        return False
+        return None

@@ -89,10 +89,11 @@ def _of_marks() -> str:
     report = read("marks")
     rows = [row for row in report["marks"] if row["part"] != "built on"]
     seen, found = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
+    real = report["real pictures"]
     return (
         f"{seen} files with a mark came from owners whose files were not used to build the "
-        f"readers; {found} of them are headlined by it. Of {report['real pictures']:,} real "
-        f"pictures, {report['false']} bear a "
+        f"readers; {found} of them are headlined by it. Of {real['searched']:,} real pictures, "
+        f"{len(real['marked'])} bear a "
         "visible or invisible mark by mistake ([by mark](docs/measured.md))."
     )
 

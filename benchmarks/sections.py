@@ -525,11 +525,8 @@ def marks(read: Reports) -> Told:
         f"were looked at, {report['first look']['named']} did. Google's credentials name no "
         "program, and what they say in words, “Created by Google Generative AI”, was not read "
         "then; some say it of an earlier version alone, and are named by their signer, Google LLC. "
-        f"{report['missing']} files of the table could not be had this time. On "
-        f"{report['real pictures']:,} real pictures, {report['false']} bear a visible or "
-        "invisible mark by mistake; marks in metadata are not counted there: they helped to sort "
-        "the pictures. These are of 2026-11-30; Doubao's words at other sizes are looked for since "
-        f"then, and are on none of 4,450 real pictures (docs/tried.md).{_of_stars(stars)}"
+        f"{report['missing']} files of the table could not be had this time. "
+        f"{_of_false_marks(report['real pictures'])}{_of_stars(stars)}"
     )
     columns = {
         "owners": "{owners}",
@@ -555,6 +552,17 @@ def marks(read: Reports) -> Told:
     title = f"the search for marks on pixels, on {report['search']['processor']}"
     tables.append(tabulate("picture", times, {"processor ms": "{ms:,}"}, title))
     return Told(words, tables)
+
+
+def _of_false_marks(real: dict[str, Any]) -> str:
+    """How many real pictures bear a mark by mistake, and how many more may."""
+    return (
+        f"On {real['searched']:,} real pictures of {real['owners']:,} owners, searched on "
+        f"{real['date']}, {len(real['marked'])} visible or invisible marks are found by mistake: "
+        f"with 95 % confidence, on at most {1e4 * real['at most']:.1f} of 10,000 (to show that it "
+        "is one takes 30,000 pictures). Marks in metadata are not counted there: they helped to "
+        "sort the pictures."
+    )
 
 
 def _of_stars(score: dict[str, Any]) -> str:

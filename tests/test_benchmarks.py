@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import ablation, robustness, series
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
+from benchmarks.marks import read_found, summarize_false
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.purification import defence_tables
 from benchmarks.robustness import TRAVELS
@@ -240,6 +241,21 @@ def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
 
 
 # The long tables of docs/measured.md --------------------------------------------------------------
+
+
+def test_false_marks_are_counted_once_a_picture_and_bounded(tmp_path: Path) -> None:
+    lines = tmp_path / "found.jsonl"
+    lines.write_text('{"sha256": "a", "marks": ["Doubao"]}\n{"sha256": "b", "marks": []}\n{"sha')
+    found = read_found(lines) | {str(number): [] for number in range(298)} | {"c": None}
+    pictures: list[Any] = [
+        SimpleNamespace(sha256=name, split="train", owner=f"owner {name}") for name in found
+    ]
+    told = summarize_false(pictures, found)
+    assert (told["searched"], told["owners"], told["refused"]) == (300, 300, 1)
+    assert told["marked"] == {"a": ["Doubao"]}
+    assert 0.0150 < told["at most"] < 0.0160  # 95 %, one-sided
+    none = summarize_false(pictures[1:], found)
+    assert 0.0095 < none["at most"] < 0.0105  # three in as many
 
 
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:
