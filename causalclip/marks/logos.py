@@ -14,7 +14,8 @@ from causalclip.marks.correlation import NOWHERE, grey_of, look_closely
 from causalclip.paths import shipped_folder
 
 # Each is a mark's opacity, from 0 to 255: its brightness on a black picture, or what pictures that
-# bear it have in common there.
+# bear it have in common there. Doubao's and Jimeng's words are each cut out of one public file of
+# training/tables/marks.csv; Samsung's are drawn in Google Sans.
 TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"
 SCALES = tuple(1.04**step for step in range(-5, 6))  # of a mark against its usual size
 SLACK = 0.3  # of a mark's height: how far it may be from its place

@@ -12,7 +12,7 @@ from causalclip.marks.logos import find_logos
 from causalclip.marks.mark import Mark
 from causalclip.marks.star import find_star
 from causalclip.marks.watermark import find_watermark
-from causalclip.marks.words import WORDS_GENERATOR, find_words
+from causalclip.marks.words import WORDS, find_words
 
 WHERE = {
     "bottom right": N_("bottom right corner"),
@@ -45,10 +45,11 @@ def _visible(pixels: np.ndarray) -> Iterator[Mark]:
     logos = find_logos(pixels)
     for logo, _score, box in logos:
         yield _mark(logo.generator, logo.corner, box, edited=logo.edited)
-    known = {logo.generator for logo, _score, _box in logos}
-    words = None if WORDS_GENERATOR in known else find_words(pixels)
-    if words:
-        yield _mark(WORDS_GENERATOR, "bottom right", words[1])
+    known = {logo.template for logo, _score, _box in logos}
+    found = None if known & {words.template for words in WORDS} else find_words(pixels)
+    if found:
+        words, _words_score, words_box = found
+        yield _mark(words.generator, "bottom right", words_box)
 
 
 def _mark(generator: str, corner: str, box: Box, *, edited: bool = False) -> Mark:
