@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from causalclip.examination.messages import score_text
 from causalclip.languages import N_, _, decimal
 from causalclip.maps.attribution import lay
 from causalclip.maps.overlay import shrink
@@ -96,10 +97,19 @@ def blanked(pixels: np.ndarray, chosen: Iterable[int], shape: tuple[int, int]) -
     return found
 
 
-def checked(predicted: float, judged: float) -> str:
-    """Both numbers: by the sum, and judged again."""
-    said = _(CHECKED, predicted=decimal(predicted, digits=2), judged=decimal(judged, digits=2))
-    return f"<p>{said}</p>"
+def checked(predicted: float, judged: float, detection: Detection) -> str:
+    """Both scores with what they mean: by the sum, and judged again."""
+    scores = {
+        name: f"{score_text(score, detection.low, detection.high)} ({_band(score, detection)})"
+        for name, score in (("predicted", predicted), ("judged", judged))
+    }
+    return f"<p>{_(CHECKED, **scores)}</p>"
+
+
+def _band(score: float, detection: Detection) -> str:
+    if score >= detection.high:
+        return _(BANDS["high"])
+    return _(BANDS["low" if score <= detection.low else "middle"])
 
 
 def _small(pixels: np.ndarray) -> str:

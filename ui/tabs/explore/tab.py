@@ -63,7 +63,13 @@ PICTURE = 112  # px, so that all of one picture's screen fits 900
 EVERY = N_("All of them")
 ALL = "all"
 CHANNELS = N_("Channels in the map (one alone: ends of the scale at {alone}, not {all})")
-TO_ERASE = """() => document.getElementById("explore-erase").scrollIntoView({block: "start"})"""
+# The room is in sight once it has opened: it grows for a moment.
+TO_ERASE = """() => {
+  const room = document.getElementById("explore-erase");
+  const growth = new ResizeObserver(() => room.scrollIntoView({block: "start"}));
+  growth.observe(room);
+  setTimeout(() => growth.disconnect(), 1500);
+}"""
 
 Updates = dict[Any, Any]
 
@@ -252,7 +258,7 @@ class ExplorerTab:
             with MODEL.enter(Priority.VERDICT):
                 judged = self.detector().score(pixels).probability
         predicted = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
-        return erase.checked(predicted, judged)
+        return erase.checked(predicted, judged, detection)
 
     def redraw(
         self, pane: Pane, explored: ExploredPicture | None, channel: str, *settings: Any
