@@ -46,15 +46,15 @@ LESSONS = 50  # pictures of each kind, at most, from which a private head learns
 SUBJECT_GAP = 0.15
 TRIVIAL = 0.9  # share of the pairs in which one kind is the larger one, from which that is said
 HELPS = N_(
-    "What was learned from your {real} real and {generated} generated pictures is used: a gain is "
-    "{sure} sure. Over pairs that it did not learn from, AUC goes from {shipped} to {corrected} (a "
-    "gain of {low} to {high}, with 90% confidence). This is a correction for this source, not a "
-    "better detector."
+    "What was learned from your {real} real and {generated} generated pictures is used: that it "
+    "sets the two kinds further apart is {sure} sure. Over pairs that it did not learn from, AUC "
+    "goes from {shipped} to {corrected} (a gain of {low} to {high}, with 90% confidence). This is "
+    "a correction for this source, not a better detector."
 )
 DOES_NOT_HELP = N_(
-    "What was learned from your pictures is not used: a gain is {sure} sure, and it is used from "
-    "{least} on. Over pairs that it did not learn from, AUC is {corrected} with it and {shipped} "
-    "without it. More pictures of each kind may change that."
+    "What was learned from your pictures is not used: that it sets the two kinds further apart is "
+    "{sure} sure, and it is used from {least} on. Over pairs that it did not learn from, AUC is "
+    "{corrected} with it and {shipped} without it. More pictures of each kind may change that."
 )
 OTHER_SIZES = N_(
     "Your generated pictures differ from the real ones in size. All were made alike before they "

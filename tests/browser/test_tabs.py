@@ -277,7 +277,7 @@ def test_a_place_is_erased_in_the_browser_and_checked(
     page.locator("#explore-a-erase-check").click()
     expect(page.locator("#explore-a-erase-result")).to_contain_text("Brush over a place first.")
     page.set_viewport_size({"width": 390, "height": 844})  # a finger needs the phone's whole width
-    assert until(page, lambda: (grid.bounding_box() or {"width": 0})["width"] > 300)
+    page.wait_for_function("(grid) => grid.clientWidth > 300", arg=grid.element_handle())
 
 
 EVIL = b"<script>document.title='taken'</script>"

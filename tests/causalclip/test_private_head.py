@@ -213,13 +213,13 @@ def test_what_does_not_help_is_not_used_and_that_is_said() -> None:
 def test_nearly_sure_enough_is_not_said_to_be_enough() -> None:
     _profile, learned = taught(tiny_detector(hidden=8), apart=0, known=6)
     short = replace(learned, trial=replace(learned.trial, sure=SURE - 0.001))
-    assert "a gain is 89% sure, and it is used from 90% on" in short.sentences()[0]
+    assert "is 89% sure, and it is used from 90% on" in short.sentences()[0]
 
 
 def test_nothing_is_said_to_be_certain() -> None:
     _profile, learned = taught(tiny_detector(hidden=8))
     certain = replace(learned, trial=replace(learned.trial, sure=1.0))
-    assert "a gain is 99% sure" in certain.sentences()[0]
+    assert "is 99% sure" in certain.sentences()[0]
 
 
 def test_it_says_what_else_tells_the_two_kinds_apart() -> None:
