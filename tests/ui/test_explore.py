@@ -6,6 +6,7 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,13 @@ def test_erased_cells_are_blanked_and_no_others() -> None:
     changed = (found != pixels).any(2)
     assert changed.sum() <= 200
     assert not changed[20:].any()
+
+
+def test_the_check_says_what_both_of_its_scores_mean() -> None:
+    found = replace(detections((160, 120))[0], low=0.29, high=0.9)
+    said = erase.checked(0.8999, 0.91, found)
+    assert "0.8999 (inconclusive)" in said  # never as 0.90, from which it would be generated
+    assert "0.91 (likely generated)" in said
 
 
 @pytest.mark.parametrize("sent", ["", "x,-1,99999999999", "432", "1;2"])
