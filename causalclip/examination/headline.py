@@ -399,15 +399,15 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
         return _("The pixels agree.")
     if origin == "captured":
         disagreement = _(
-            "They do not agree: it is said to be captured, and the pixels carry traces of a "
-            "generator."
+            "The file and the pixels do not agree: it is said to be captured, and the pixels "
+            "carry traces of a generator."
         )
         if proved:
             return paragraph(disagreement, _("Ask the signer."))
         return paragraph(disagreement, _("That it was captured is easily written into a file."))
     return _(
-        "They do not agree. Traces in pixels are easily lost, so do not take the picture for a "
-        "photograph on the strength of this score."
+        "The file and the pixels do not agree. Traces in pixels are easily lost, so do not take "
+        "the picture for a photograph on the strength of this score."
     )
 
 

@@ -110,9 +110,9 @@ def test_whether_they_agree_is_said(band: str) -> None:
     }  # type: ignore[arg-type]
     assert said["silent"] == ""
     expected = {
-        "likely not generated": ("They do not agree", "The pixels agree."),
+        "likely not generated": ("The file and the pixels do not agree", "The pixels agree."),
         "inconclusive": ("The pixels neither", "The pixels neither"),
-        "likely generated": ("The pixels agree.", "They do not agree"),
+        "likely generated": ("The pixels agree.", "The file and the pixels do not agree"),
     }[band]
     assert said["mark"].startswith(expected[0])
     assert said["signed, captured"].startswith(expected[1])
