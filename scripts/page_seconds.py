@@ -131,9 +131,9 @@ def main() -> None:
                     load = os.getloadavg()[0]
                     print(f"{app.name} {picture.name}: {line} load {load:.1f}", flush=True)
         browser.close()
-    for app, visits in seen.items():
+    for name_of_app, visits in seen.items():
         medians = (f"{name} {statistics.median(v[name] for v in visits):.2f}" for name in visits[0])
-        print(f"{app}, median of {len(visits)}:", ", ".join(medians))
+        print(f"{name_of_app}, median of {len(visits)}:", ", ".join(medians))
 
 
 @contextmanager
