@@ -9,7 +9,9 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +21,15 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.acceptance import attacker
-from tests.acceptance.attacker import Target, answer_to, ask, functions, picture, send
+from tests.acceptance.attacker import (
+    Target,
+    answer_to,
+    ask,
+    behind_nginx,
+    functions,
+    picture,
+    send,
+)
 from tests.conftest import ROOT
 from tests.makers import bombs
 from tests.makers.cost import delay
@@ -114,7 +124,13 @@ def test_4_other_sites_and_other_names_get_nothing(target: Target) -> None:
         "evil.example#localhost",
     ):
         assert target.raw("GET", "/", Host=host) in {400, 421}
-    for origin in ("https://evil.example", "null", "http://localhost:8888", "file://"):
+    for origin in (
+        "https://evil.example",
+        "https://other.hf.space",
+        "null",
+        "http://localhost:8888",
+        "file://",
+    ):
         for route in ("upload", "queue/join", "call/detect", "run/predict"):
             assert target.raw("POST", f"/gradio_api/{route}", Origin=origin) == 403
         assert target.raw("POST", "/api/v1/examine", Origin=origin) == 403
@@ -123,6 +139,7 @@ def test_4_other_sites_and_other_names_get_nothing(target: Target) -> None:
         status = target.raw("GET", f"/gradio_api/{path}", **{"Sec-Fetch-Site": "cross-site"})
         assert status == 403
     extension = "chrome-extension://abcdefghijklmnop"
+    assert target.raw("POST", "/gradio_api/upload", Origin=extension) == 403
     assert target.raw("POST", "/api/v1/examine", Origin=extension) == 401
     with target.http() as http:
         evil = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
@@ -414,11 +431,16 @@ def test_11_a_client_that_never_reads_keeps_nobody_waiting(target: Target) -> No
 
 
 @pytest.mark.attack
-def test_13_nothing_outlives_its_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("seen", [nullcontext, behind_nginx], ids=["alone", "nginx"])
+def test_13_nothing_outlives_its_time(
+    seen: Callable[[Target], AbstractContextManager[Target]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """A page that closes, one whose machine falls asleep, and the app's end."""
     life, patience, folder = 20, delay(), tmp_path_factory.mktemp("brief")
     with (
-        attacker.attacked(folder, CAUSALCLIP_KEPT=str(life)) as target,
+        attacker.attacked(folder, CAUSALCLIP_KEPT=str(life)) as app,
+        seen(app) as target,
         target.browser() as http,
         target.connect() as asleep,
     ):

@@ -34,25 +34,6 @@ def test_our_own_names_are_answered_and_no_other(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("origin", "site", "own"),
-    [
-        ("", "", True),  # a program
-        ("", "same-origin", True),
-        ("", "cross-site", False),
-        ("http://localhost:7860", "same-origin", True),
-        ("https://localhost:7860", "", True),
-        ("http://localhost:8888", "same-site", False),
-        ("https://other.hf.space", "", False),
-        ("null", "", False),
-        ("file://", "", False),
-        ("chrome-extension://abc", "", False),
-    ],
-)
-def test_only_the_apps_own_page_sends(origin: str, site: str, own: bool) -> None:
-    assert is_own_page(origin, "localhost:7860", site, allowed_hosts()) is own
-
-
-@pytest.mark.parametrize(
     ("client", "counts_as"),
     [
         ("192.0.2.7", "192.0.2.7"),
