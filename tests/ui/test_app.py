@@ -163,10 +163,10 @@ def test_the_address_or_the_browser_says_the_language_and_the_next_visitor_has_a
     assert "lang" not in arabic.headers.get("set-cookie", "")
     german = httpx.get(tiny_app, headers={"Accept-Language": "de-AT, en;q=0.5"})
     english = httpx.get(tiny_app, headers={"Accept-Language": "nl"})
-    assert "Diesen Ausschnitt untersuchen" in german.text
+    assert "Diesen Ausschnitt beurteilen" in german.text
     assert 'lang="de" dir="ltr"' in german.text
     assert "accept-language" in german.headers["vary"]
-    assert "Diesen Ausschnitt untersuchen" not in english.text
+    assert "Diesen Ausschnitt beurteilen" not in english.text
     assert 'lang="en"' in english.text
     chinese = httpx.get(tiny_app, params={"lang": "zh-CN"})
     assert 'lang="zh" dir="ltr"' in chinese.text

@@ -296,7 +296,8 @@ def _keep_all(files: list[Any], owner: str) -> list[str]:
 def keep(file: BinaryIO, name: str, owner: str, size: int) -> str:
     """Copy an upload into a new folder, under that name or a similar one; return its path."""
     folder = _make(SENT, owner, size)
-    kept = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-60:]  # of 240 bytes at most
+    kept = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-100:]
+    kept = kept.encode()[-240:].decode(errors="ignore").strip()  # a file system takes 255 bytes
     path = file_in(folder, kept or "picture")
     with path.open("wb") as copy:
         shutil.copyfileobj(file, copy)

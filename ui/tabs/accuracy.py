@@ -295,12 +295,13 @@ def _kept_and_right(cell: Any) -> str:
 def found_marks(read: Reports) -> str:
     """Marks of generators."""
     report = read("marks")
+    real = report["real pictures"]
     unseen = [row for row in report["marks"] if row["part"] != "built on"]
     seen, found = (sum(row[name] for row in unseen) for name in ("seen", "found"))
     rows = []
     for title, some, of in (
         (_("marked files of unseen owners: generator named"), found, seen),
-        (_("real pictures: a mark by mistake"), report["false"], report["real pictures"]),
+        (_("real pictures: a mark by mistake"), len(real["marked"]), real["searched"]),
     ):
         shares = _("{some} of {all}", some=number(some), all=number(of))
         rows.append([title, bar(some / of, wilson(some, of)), shares])
