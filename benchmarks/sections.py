@@ -556,20 +556,12 @@ def marks(read: Reports) -> Told:
 
 def _of_false_marks(real: dict[str, Any]) -> str:
     """How many real pictures bear a mark by mistake, and how many more may."""
-    anew = real.get("drawn anew")
-    since = (
-        ""
-        if not anew
-        else " Since then the words of Doubao, Jimeng and Samsung are drawn anew, and Jimeng's are "
-        f"looked for at other sizes, too: on {anew['searched']:,} of these pictures, searched "
-        f"again, {anew['found']} are found."
-    )
     return (
         f"On {real['searched']:,} real pictures of {real['owners']:,} owners, searched on "
         f"{real['date']}, {len(real['marked'])} visible or invisible marks are found by mistake: "
         f"with 95 % confidence, on at most {1e4 * real['at most']:.1f} of 10,000 (to show that it "
         "is one takes 30,000 pictures). Marks in metadata are not counted there: they helped to "
-        f"sort the pictures.{since}"
+        "sort the pictures."
     )
 
 
