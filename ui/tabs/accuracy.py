@@ -296,8 +296,11 @@ def found_marks(read: Reports) -> str:
     """Marks of generators."""
     report = read("marks")
     real = report["real pictures"]
-    unseen = [row for row in report["marks"] if row["part"] != "built on"]
-    seen, found = (sum(row[name] for row in unseen) for name in ("seen", "found"))
+    # The readers changed after the files that were looked at once: what was found then counts.
+    once = report["first look"]
+    held_out = [row for row in report["marks"] if row["part"] == "first"]
+    seen = once["seen"] + sum(row["seen"] for row in held_out)
+    found = once["named"] + sum(row["found"] for row in held_out)
     rows = []
     for title, some, of in (
         (_("marked files of unseen owners: generator named"), found, seen),
