@@ -1,14 +1,28 @@
 """A correction of the shipped score for one source, learned from a reader's own pictures of it.
 
-Ten pictures or more that are known to be real and as many that are known to be generated, of the
-kind that the reader faces. Ridge regression on what the shipped log-odds s leave of the label:
+It takes ten pictures or more that are known to be real and as many that are known to be generated,
+of the kind that the reader faces. Weighted ridge regression on what the shipped log-odds leave of
+the label:
 
-    f(x) = u . x + c        minimises  sum_i w_i (A y_i - s_i - f(x_i))^2 + RIDGE |u|^2,    y in
-    {-1, 1}
+    f(x) = u . x + c        minimises  sum_i w_i (A y_i - s_i - f(x_i))^2 + RIDGE P |u|^2
 
-x: the standardised embedding of all views, as the verdict weighs them. w: both classes count as
-much. The corrected log-odds are s + f: they stay linear in the embedding, so that every patch's
-share of them is exact.
+    x    float [P]          what Detector.represent returns of a picture, P = K D: the standardised
+                            embedding of its K kinds of view, D channels each, as the verdict
+                            weighs them
+    y    -1 or 1            real or generated
+    s    log-odds           the shipped score
+    A    log-odds           AMPLITUDE: where a picture of either class is drawn to
+    w    N / (2 N_class)    both classes count as much, whatever their numbers of pictures
+    u, c float [P], float   what is learned; c is free
+
+There are fewer pictures than channels, so it is solved in the dual, with X [N, P]:
+
+    [ X X^T / P + RIDGE diag(1 / w)   1 ] [ a ]   [ A y - s ]
+    [ 1^T                             0 ] [ c ] = [ 0       ]        u = X^T a / P
+
+The corrected log-odds are s + f(x): they stay linear in the embedding, so that every patch's share
+of them is exact. The inverse of this system, [N + 1, N + 1], also gives each score as if its
+picture, or its pair of pictures, had been left out.
 
 It is used where it surely helps (SURE). Every pair of a generated and a real picture is judged by a
 correction that was learned without both; l(m) = log(1 + exp(-m)) is the loss of a pair whose
@@ -37,7 +51,7 @@ if TYPE_CHECKING:  # it brings PyTorch
     from causalclip.clip.views import ViewType
 
 LEAST = 10  # pictures of each class, below which a correction can harm
-AMPLITUDE = 4.0  # A: log-odds that a picture of either class is drawn to
+AMPLITUDE = 4.0  # A above: log-odds that a picture of either class is drawn to
 RIDGE = 0.3
 SURE = 0.9  # share of the bootstrap's draws in which it must be better, at least
 DRAWS = 1000  # of the bootstrap
@@ -49,9 +63,12 @@ SIDE, QUALITY = 1024, 90  # px of the longer side at most, and JPEG, of what is 
 class PrivateHead:
     """A correction as a profile keeps it: numbers alone.
 
-    directions: for each kind of view, log-odds by one unit of each standardised channel: float16
-    [D], little-endian, base64. offset: in log-odds. real, generated: how many pictures taught it.
-    shipped, corrected, sure: see Trial.
+    Attributes:
+        directions: for each kind of view, u in log-odds by one unit of each standardised channel:
+            float16 [D], little-endian, base64.
+        offset: c, in log-odds.
+        real, generated: how many pictures of each class it was learned from.
+        shipped, corrected, sure: see Trial.
     """
 
     directions: Mapping[str, str]
@@ -69,15 +86,15 @@ class PrivateHead:
             ValueError: there is none of that kind and width.
         """
         data = base64.b64decode(self.directions.get(kind, ""), validate=True)
-        found = np.frombuffer(data, "<f2").astype(np.float32)
-        if len(found) != width or not np.isfinite(found).all():
+        direction = np.frombuffer(data, "<f2").astype(np.float32)
+        if len(direction) != width or not np.isfinite(direction).all():
             raise ValueError("The private head is of another detector.")
-        return found
+        return direction
 
 
 def re_encode(pixels: np.ndarray) -> np.ndarray:
-    """A picture, uint8 RGB [H, W, 3], in the size and JPEG quality of all that is learned from, so
-    that neither is learned."""
+    """Bring a picture, uint8 RGB [H, W, 3], to the size and JPEG quality that every picture has
+    which is learned from, so that neither is learned."""
     picture = Image.fromarray(pixels)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
@@ -88,24 +105,27 @@ def re_encode(pixels: np.ndarray) -> np.ndarray:
 def make_private_head(
     x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[ViewType, float]
 ) -> tuple[PrivateHead | None, Trial]:
-    """Learn a correction and try it; None in its place where it does not help.
+    """Learn a correction and try it; return it with its trial, or None in its place where it does
+    not help.
 
     Args:
-        x: [N, K * D], of Detector.represent. shipped: log-odds [N]. labels: [N].
+        x: float [N, P], of Detector.represent.
+        shipped: log-odds [N].
+        labels: [N], 1 generated, 0 real.
         shares: of each of the K kinds of view in the verdict, in the order of x.
     """
     trial = try_correction(x, shipped, labels)
     if not trial.helps:
         return None, trial
-    found = fit(x, shipped, labels)
-    each = zip(shares.items(), np.split(found.direction, len(shares)), strict=True)
+    correction = fit(x, shipped, labels)
+    each = zip(shares.items(), np.split(correction.direction, len(shares)), strict=True)
     directions: dict[str, str] = {
         kind: base64.b64encode((part / share**0.5).astype("<f2").tobytes()).decode()
         for (kind, share), part in each
     }
     head = PrivateHead(
         directions=directions,
-        offset=found.offset,
+        offset=correction.offset,
         real=int((labels == 0).sum()),
         generated=int((labels == 1).sum()),
         shipped=trial.shipped,
@@ -117,7 +137,7 @@ def make_private_head(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """A correction in log-odds, f(x) = direction . x + offset, with direction float64 [D]."""
+    """A correction in log-odds, f(x) = direction . x + offset, with direction float64 [P]."""
 
     direction: np.ndarray
     offset: float
@@ -127,9 +147,11 @@ class Correction:
 class Trial:
     """How a correction does on pictures that it was not learned from.
 
-    scores: corrected log-odds [N], each picture left out once. shipped, corrected: AUC of either
-    score, over pairs that are left out. gain: 5th, 50th and 95th percentile of the difference of
-    both AUCs over the bootstrap. sure: share of its draws in which the pairs' loss is lower.
+    Attributes:
+        scores: corrected log-odds [N], each picture left out once.
+        shipped, corrected: AUC of either score, over pairs that are left out.
+        gain: 5th, 50th and 95th percentile of the difference of both AUCs over the bootstrap.
+        sure: share of its draws in which the pairs' loss is lower, from 0 to 1.
     """
 
     scores: np.ndarray
@@ -148,15 +170,20 @@ def fit(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Correction:
     """Learn a correction.
 
     Args:
-        x: [N, D]. shipped: log-odds [N]. labels: [N], 1 generated, 0 real; both occur.
+        x: float [N, P].
+        shipped: log-odds [N].
+        labels: [N], 1 generated, 0 real; both occur.
     """
     *dual, offset = _inverse(x, labels) @ np.append(_residual(shipped, labels), 0.0)
     return Correction(x.T @ np.array(dual) / x.shape[1], float(offset))
 
 
 def leave_one_out(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Corrected log-odds [N] of each picture, by a correction that was learned without it, the
-    others weighing what they weigh in all. Arguments as of `fit`."""
+    """Return the corrected log-odds [N] of each picture, by a correction that was learned without
+    it: its error is its dual coefficient over its element of the inverse's diagonal.
+
+    The weights w stay those of all pictures. Arguments as of `fit`.
+    """
     inverse = _inverse(x, labels)
     target = _residual(shipped, labels)
     dual = (inverse @ np.append(target, 0.0))[:-1]
@@ -165,7 +192,7 @@ def leave_one_out(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> np.
 
 
 def leave_pairs_out(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """By how much each generated picture scores above each real one, in corrected log-odds
+    """Return by how much each generated picture scores above each real one, in corrected log-odds
     [generated, real], by a correction that was learned without both. Arguments as of `fit`."""
     inverse = _inverse(x, labels)
     target = _residual(shipped, labels)
@@ -198,32 +225,33 @@ def try_correction(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Tr
     rng = np.random.default_rng(SEED)
     times = [rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) for n in before.shape]
 
-    def redrawn(pairs: np.ndarray) -> np.ndarray:
+    def mean_gains(pairs: np.ndarray) -> np.ndarray:
         return np.asarray(((times[0] @ pairs) * times[1]).sum(1) / pairs.size)
 
-    low, middle, high = (float(q) for q in np.quantile(redrawn(auc_gain), (0.05, 0.5, 0.95)))
+    low, middle, high = (float(q) for q in np.quantile(mean_gains(auc_gain), (0.05, 0.5, 0.95)))
     return Trial(
         scores=leave_one_out(x, shipped, labels),
         shipped=float(_in_order(before).mean()),
         corrected=float(_in_order(after).mean()),
         gain=(low, middle, high),
-        sure=float((redrawn(loss_gain) > 0).mean()),
+        sure=float((mean_gains(loss_gain) > 0).mean()),
     )
 
 
 def enough(labels: Sequence[int] | np.ndarray) -> bool:
-    """Whether there are LEAST pictures of each class."""
+    """Return whether there are LEAST pictures of each class."""
     counts = np.bincount(np.asarray(labels, int), minlength=2)
     return bool(counts.min() >= LEAST)
 
 
 def _residual(shipped: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the target of the regression, A y - s: [N]."""
     return AMPLITUDE * (2.0 * labels - 1) - shipped
 
 
 def _inverse(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The inverse [N + 1, N + 1] of weighted kernel ridge's system, which has a free offset; times
-    the target and a 0, it gives the dual coefficients and the offset."""
+    """Return the inverse [N + 1, N + 1] of the dual system; times the target and a 0, it gives the
+    dual coefficients and the offset."""
     count = len(labels)
     weight = count / 2 / np.where(labels == 1, labels.sum(), count - labels.sum())
     system = np.ones((count + 1, count + 1))
@@ -233,11 +261,11 @@ def _inverse(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """By how much each generated picture scores above each real one: [generated, real]."""
+    """Return by how much each generated picture scores above each real one: [generated, real]."""
     return np.asarray(scores[labels == 1][:, None] - scores[labels == 0])
 
 
 def _in_order(margins: np.ndarray) -> np.ndarray:
-    """1 where the generated picture of a pair scores higher, 1/2 where both score the same, else
-    0: the mean is AUC."""
+    """Return 1 where the generated picture of a pair scores higher, 1/2 where both score the same,
+    else 0: the mean is AUC."""
     return (margins > 0) + 0.5 * (margins == 0)
