@@ -1,11 +1,17 @@
 """The paper's experiment: what mask, adversary and each other term add, on the embedding and on
 layers.
 
-Three protocols. P1, the paper's: trained on Stable Diffusion and the real pictures of `broad`,
-tested on every other generator. One family: the same for each family of `broad` in turn. P2, the
-shipped model's: trained on all of `train`, tested on `test`, whose generators are others. Training
-sees the whole picture alone, under one augmentation drawn at random. What is learned step by step
-has several seeds; mean and half their range, with a bootstrap interval for the first.
+There are three protocols:
+
+    P1          the paper's: trained on Stable Diffusion and the real pictures of `broad`, tested on
+                every other generator
+    one family  the same for each family of `broad` in turn
+    P2          the shipped model's: trained on all of `train`, tested on `test`, whose generators
+                are others
+
+Training sees the whole picture alone, under one augmentation drawn at random. What is learned step
+by step has several seeds: a table gives their mean and half their range, and a bootstrap interval
+of the first seed.
 
 The paper's 2 x 2 has a factorisation (the mask of each picture) and a masking (the adversary).
 Without the first, the adversary shapes one mask for all pictures, as without any mask nothing is
@@ -15,6 +21,7 @@ held back.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,8 +52,7 @@ NOTHING = LossWeights(smoothing=PAPER.weights.smoothing)
 
 
 class MlpHead(CausalHead):
-    """The control that the paper lacks: a plain MLP of the same size on the same embedding, nothing
-    else."""
+    """A plain MLP of the same size on the same embedding: the control that the paper lacks."""
 
     def __init__(self, width: int, *, hidden: int = 64) -> None:
         super().__init__(width, hidden=hidden, masked=False)
@@ -61,9 +67,17 @@ class MlpHead(CausalHead):
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """How a head is fitted. seeds: fewer where nothing is drawn. everywhere: on layers and of one
-    family, too."""
+class Variant:
+    """One way to fit a head: a row of each table.
+
+    Attributes:
+        name: of the row.
+        config: how the head is fitted.
+        seeds: how many heads are fitted; one where nothing is drawn by lot.
+        mlp: whether it is MlpHead.
+        everywhere: whether it is also fitted on layers and on one family, not on the embedding
+            under P1 and P2 alone.
+    """
 
     name: str
     config: TrainConfig
@@ -72,8 +86,8 @@ class Rung:
     everywhere: bool = False
 
 
-def rungs() -> list[Rung]:
-    """Controls, the paper's 2 x 2, each term alone with the mask, and all of them."""
+def variants() -> list[Variant]:
+    """Return the controls, the paper's 2 x 2, each term alone with the mask, and all of them."""
 
     def with_terms(*names: str, **changes: Any) -> TrainConfig:
         weights = replace(NOTHING, **{name: getattr(PAPER.weights, name) for name in names})
@@ -81,34 +95,35 @@ def rungs() -> list[Rung]:
 
     ridge = replace(PAPER, epochs=0, average=0.0, masked=False)
     return [
-        Rung("ridge", ridge, seeds=1, everywhere=True),
-        Rung("MLP", with_terms(ridge=0.0, masked=False), mlp=True, everywhere=True),
-        Rung(
+        Variant("ridge", ridge, seeds=1, everywhere=True),
+        Variant("MLP", with_terms(ridge=0.0, masked=False), mlp=True, everywhere=True),
+        Variant(
             "neither: a linear probe",
             with_terms(ridge=0.0, masked=False, rate=1e-3),
             everywhere=True,
         ),
-        Rung(
+        Variant(
             "adversary alone, one mask for all", with_terms("adversary", hidden=0), everywhere=True
         ),
-        Rung("mask alone", with_terms(), everywhere=True),
-        Rung("mask and adversary", with_terms("adversary"), everywhere=True),
-        Rung("mask and sparsity", with_terms("sparsity")),
-        Rung("mask and nHSIC", with_terms("independence")),
-        Rung("mask and consistency", with_terms("consistency")),
-        Rung("the paper's head: all terms", PAPER, everywhere=True),
+        Variant("mask alone", with_terms(), everywhere=True),
+        Variant("mask and adversary", with_terms("adversary"), everywhere=True),
+        Variant("mask and sparsity", with_terms("sparsity")),
+        Variant("mask and nHSIC", with_terms("independence")),
+        Variant("mask and consistency", with_terms("consistency")),
+        Variant("the paper's head: all terms", PAPER, everywhere=True),
     ]
 
 
-def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
-    if rung.mlp:
+def build(variant: Variant, width: int, config: TrainConfig) -> CausalHead:
+    """Return a variant's head, not fitted yet, for embeddings of `width` dimensions."""
+    if variant.mlp:
         return MlpHead(width, hidden=config.hidden)
     return config.new_head(width)
 
 
 @torch.inference_mode()
 def judge(head: CausalHead, views: SplitFeatures, parts: Sequence[str]) -> np.ndarray:
-    """Raw logits [N] of a split's pictures."""
+    """Return the raw logits [N] of a split's pictures."""
     raw = np.concatenate(
         [head(part.float()).logit.numpy() for part in views.take(parts).split(512)]
     )
@@ -116,6 +131,7 @@ def judge(head: CausalHead, views: SplitFeatures, parts: Sequence[str]) -> np.nd
 
 
 def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    """Return AUC, average precision and balanced accuracy of the pictures of a mask, bool [N]."""
     y, s = labels[inside], raw[inside]
     return {
         "auc": float(roc_auc_score(y, s)),
@@ -125,7 +141,7 @@ def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[st
 
 
 def summary(name: str, test: Sequence[Record], raws: Sequence[np.ndarray]) -> dict[str, Any]:
-    """A row of the ladder from the raw logits [N] of every seed."""
+    """Return a variant's row of a table, from the raw logits [N] of every seed."""
     labels = np.array([r.label for r in test])
     groups = {s: np.array([s == "all" or r.set == s for r in test]) for s in (*SETS, "all")}
     groups = {s: inside for s, inside in groups.items() if len(set(labels[inside])) == 2}
@@ -144,7 +160,7 @@ def summary(name: str, test: Sequence[Record], raws: Sequence[np.ndarray]) -> di
 
 
 def restrict(data: Problem, rows: np.ndarray, *, broad: float) -> Problem:
-    """Only some records."""
+    """Return the problem of some records alone."""
     records = tuple(data.records[i] for i in rows)
     return Problem(
         records=records,
@@ -159,68 +175,92 @@ def restrict(data: Problem, rows: np.ndarray, *, broad: float) -> Problem:
 def protocols(
     train: Sequence[Record], test: Sequence[Record]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name -> rows to learn from and rows to be judged: no generator of the latter was learned
-    from."""
-    real, set_ = np.array([not r.label for r in train]), np.array([r.set for r in train])
-    family, tested = (
-        np.array([r.family for r in train]),
-        np.array([r.family if r.label else "" for r in test]),
-    )
-    broad = np.array([r.set == "broad" for r in test])
-    splits = {P2: (np.arange(len(train)), np.arange(len(test)))}
-    alone = {P1: SERIES} | {
+    """Return by name the rows of `train` to learn from and the rows of `test` to judge, whose
+    generators were not learned from."""
+    # 1. What the pictures are
+    real = np.array([not r.label for r in train])
+    family = np.array([r.family for r in train])
+    broad = np.array([r.set == "broad" for r in train])
+    test_family = np.array([r.family if r.label else "" for r in test])
+    test_broad = np.array([r.set == "broad" for r in test])
+
+    # 2. The families that each protocol learns from
+    families = {P1: SERIES} | {
         f"Trained on {name} and real pictures only": {name}
-        for name in np.unique(family[(set_ == "broad") & ~real])
+        for name in np.unique(family[broad & ~real])
         if ((family == name) & ~real).sum() >= MIN_FAMILY
     }
-    for name, families in alone.items():
-        learned = (set_ == "broad") & (real | np.isin(family, list(families)))
-        splits[name] = (
-            np.flatnonzero(learned),
-            np.flatnonzero(broad & ~np.isin(tested, list(families))),
-        )
+
+    # 3. Their rows
+    splits = {P2: (np.arange(len(train)), np.arange(len(test)))}
+    for name, members in families.items():
+        lesson = broad & (real | np.isin(family, list(members)))
+        others = test_broad & ~np.isin(test_family, list(members))
+        splits[name] = np.flatnonzero(lesson), np.flatnonzero(others)
     return splits
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Every row under every protocol; a killed run goes on."""
+    """Measure every variant under every protocol; a run that was stopped goes on."""
+    # 1. The pictures and their features
     torch.set_num_threads(1)
     recipe, originals, cache = Recipe.read(options.recipe), options.originals, options.cache
     test = test_records(options)
     train = [r for r in read_originals(TABLE, originals) if r.kind == "photo"]
-    parts = {"embedding": ("embedding",), "layers": recipe.parts}
+    inputs = {"embedding": ("embedding",), "layers": recipe.parts}
     features = {
-        on: compute_features(
-            train, originals, backbone=DEFAULT, parts=own, augmentations=("drawn",), cache=cache
+        name: compute_features(
+            train, originals, backbone=DEFAULT, parts=parts, augmentations=("drawn",), cache=cache
         )
-        for on, own in parts.items()
+        for name, parts in inputs.items()
     }
     views = split_features(
         test, options.forensics, backbone=DEFAULT, cache=cache, windows=recipe.windows
     )
-    keep = cache / f"ablation-{recipe.revision}-{len(train)}-{len(test)}"
-    keep.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"ablation-{recipe.revision}-{len(train)}-{len(test)}"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    # 2. A table for each protocol and input; layers are learned under P1 and P2 alone
     report: dict[str, Any] = {"data": "forensics, test split", "pictures": {}}
-    for on, own in parts.items():
-        data = problem(train, features[on], replace(recipe, parts=own))
-        for number, (protocol, (learned, judged)) in enumerate(protocols(train, test).items()):
-            name, some = f"{protocol}; {on}", restrict(data, learned, broad=recipe.broad)
-            whole, layers = protocol in (P1, P2), on == "layers"
-            if layers and not whole:
+    for on, parts in inputs.items():
+        data = problem(train, features[on], replace(recipe, parts=parts))
+        for number, (protocol, (lesson, judged)) in enumerate(protocols(train, test).items()):
+            whole = protocol in (P1, P2)
+            if on == "layers" and not whole:
                 continue
-            wanted = [r for r in rungs() if r.everywhere or (whole and not layers)]
-            report["pictures"][name] = len(learned)
-            report[name] = []
-            for rung in tqdm(wanted, desc=name):
-                raws = []
-                for seed in range(rung.seeds):
-                    config = replace(rung.config, seed=seed)
-                    settings = sha256(repr((rung.name, config, own)).encode()).hexdigest()[:16]
-                    file = keep / f"{on}-{number}-{settings}.npy"
-                    if not file.exists():
-                        head = fit(some, config, head=build(rung, data.features.shape[2], config))
-                        np.save(file, judge(head, views, own))
-                    raws.append(np.load(file)[judged])
-                report[name].append(summary(rung.name, [test[i] for i in judged.tolist()], raws))
+            table = f"{protocol}; {on}"
+            share = restrict(data, lesson, broad=recipe.broad)
+            report["pictures"][table] = len(lesson)
+            report[table] = []
+
+            # 3. A row for each variant, the mean of its seeds
+            rows = [v for v in variants() if v.everywhere or (whole and on == "embedding")]
+            for variant in tqdm(rows, desc=table):
+                raws = [
+                    _logits(variant, seed, share, views, parts, folder / f"{on}-{number}")[judged]
+                    for seed in range(variant.seeds)
+                ]
+                pictures = [test[i] for i in judged.tolist()]
+                report[table].append(summary(variant.name, pictures, raws))
             write("ablation", report)
     return report
+
+
+def _logits(
+    variant: Variant,
+    seed: int,
+    data: Problem,
+    views: SplitFeatures,
+    parts: tuple[str, ...],
+    stem: Path,
+) -> np.ndarray:
+    """Return the raw logits [N] of all pictures of `views`, by a variant that is fitted with a
+    seed; read from the file that starts with `stem` where they are there already."""
+    config = replace(variant.config, seed=seed)
+    settings = sha256(repr((variant.name, config, parts)).encode()).hexdigest()[:16]
+    path = stem.with_name(f"{stem.name}-{settings}.npy")
+    if not path.exists():
+        head = fit(data, config, head=build(variant, data.features.shape[2], config))
+        np.save(path, judge(head, views, parts))
+    logits: np.ndarray = np.load(path)
+    return logits

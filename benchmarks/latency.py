@@ -44,7 +44,8 @@ SETTINGS = {
 PURIFIED = ((512, 512), (1024, 768))
 STATUS = Path("/proc/self/status")
 RUNTIMES = "int8", "int8-avx2", "float32"  # int8 runs without VNNI, too, but slower
-RUNS = 5  # of a purification, after one to warm up
+REPEATS = 10  # of a detection, the first of them cold
+PURIFICATIONS = 5  # after one to warm up
 
 
 def measure(options: Options) -> list[dict[str, Any]]:
@@ -67,13 +68,15 @@ def measure(options: Options) -> list[dict[str, Any]]:
 
 
 def run_row(work: str, path: Path, settings: dict[str, str]) -> dict[str, Any]:
+    """Measure in a process of its own; `process`: its seconds until the first result."""
     started = time.perf_counter()
     row: dict[str, Any] = in_process("latency", work, str(path), environment=settings)
-    return row | {"process": time.perf_counter() - started - 9 * row["warm"]}
+    warm_runs = (REPEATS - 1) * row["warm"]
+    return row | {"process": time.perf_counter() - started - warm_runs}
 
 
 def time_detection(path: str) -> dict[str, Any]:
-    """In the measured process: file -> pixels -> detection -> drawn map, cold and warm."""
+    """Measure file -> pixels -> detection -> drawn map, cold and warm, in the measured process."""
     import torch
 
     torch.set_num_threads(2)
@@ -106,9 +109,9 @@ def time_detection(path: str) -> dict[str, Any]:
     }
 
 
-def timed(work: Callable[[], object], *, repeats: int = 10) -> dict[str, Any]:
-    """Cold, and then warm: the median and the slowest; processor seconds are the least of the warm
-    ones."""
+def timed(work: Callable[[], object], *, repeats: int = REPEATS) -> dict[str, Any]:
+    """Return the seconds of a cold run, and of the warm ones after it the median and the slowest;
+    processor seconds are the least of the warm ones."""
     times, cpu = [], []
     for _ in range(repeats):
         started, spent = time.perf_counter(), time.process_time()
@@ -127,8 +130,8 @@ def timed(work: Callable[[], object], *, repeats: int = 10) -> dict[str, Any]:
 
 
 def time_purifier(width: int, height: int) -> dict[str, Any]:
-    """One purification of a noise picture, warm, at its costliest: its attack detector calls every
-    picture attacked."""
+    """Measure the purification of a noise picture, warm, at its costliest: its attack detector
+    calls every picture attacked."""
     import torch
 
     from purifier.denoiser.pipeline import PurifierPipeline
@@ -141,7 +144,7 @@ def time_purifier(width: int, height: int) -> dict[str, Any]:
     pixels = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     purifier(pixels)
     walls, cpus = [], []
-    for _ in range(RUNS):
+    for _ in range(PURIFICATIONS):
         wall, cpu = time.perf_counter(), time.process_time()
         purifier(pixels)
         walls.append(time.perf_counter() - wall)
@@ -159,16 +162,19 @@ def time_purifier(width: int, height: int) -> dict[str, Any]:
 
 
 def app_ready() -> float:
-    """Seconds from `python app.py` to its first answer over HTTP."""
+    """Return the seconds from `python app.py` to its first answer over HTTP."""
     started = time.perf_counter()
     with running_app("", every=0.05):
         return time.perf_counter() - started
 
 
 def measure_memory() -> dict[str, Any]:
-    """Resident MB after each step, for each runtime in a process of its own, and the most until
-    then. Pages of files are shared between processes, and Linux takes them back where memory is
-    short; the rest is the process's own."""
+    """Return the resident MB after each step, for each runtime in a process of its own, and the
+    most until then.
+
+    Pages of files are shared between processes, and Linux takes them back where memory is short;
+    the rest is the process's own.
+    """
     rows = {
         name: in_process("latency", "memory", environment={"CAUSALCLIP_RUNTIME": name})
         for name in RUNTIMES
@@ -177,7 +183,7 @@ def measure_memory() -> dict[str, Any]:
 
 
 def resident() -> dict[str, int]:
-    """MB of all, of that pages of files, and the most so far."""
+    """Return the resident MB of all, of that of pages of files, and the most so far."""
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
     every, files = (int(lines[name].split()[0]) // 1024 for name in ("VmRSS", "RssFile"))
     return {

@@ -20,11 +20,11 @@ from causalclip.detection import Verdict
 from causalclip.detector import Detector
 from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
-from causalclip.marks.star import STAR_LAYOUTS, find_star, star
+from causalclip.marks.star import STAR_LAYOUTS, find_star, star_opacity
 
-PHOTOGRAPHS = 300
-OPACITY = 0.5
-AROUND = 1.3  # of the star: what is painted over
+PHOTOGRAPHS = 300  # that get a star, at most
+OPACITY = 0.5  # of that star
+AROUND = 1.3  # sides of what is painted over, in those of the star
 
 Pair = tuple[Verdict, Verdict]
 
@@ -35,17 +35,22 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) -> dict[str, Any]:
-    """starred: files that bear a star. originals: with real photographs of the split `test`, which
-    get one."""
+    """Measure answers with and without a star.
+
+    Args:
+        starred: files that bear a star.
+        originals: folder with real photographs of the split `test`, which get one.
+    """
     painted: list[Pair] = []
     control: list[Pair] = []
     for path in starred:
         pixels = load_image(path.read_bytes()).pixels
         star = find_star(pixels)
         if star:
-            left, top, right, bottom = star[1]
+            _score, box = star
+            left, top, right, bottom = box
             mirrored = pixels.shape[1] - right, top, pixels.shape[1] - left, bottom
-            copies = pixels, painted_over(pixels, star[1]), painted_over(pixels, mirrored)
+            copies = pixels, painted_over(pixels, box), painted_over(pixels, mirrored)
             before, without, other = detector.score_batch(copies)  # equal views are judged once
             painted.append((before, without))
             control.append((before, other))
@@ -61,7 +66,7 @@ def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) 
 
 
 def painted_over(pixels: np.ndarray, box: Box) -> np.ndarray:
-    """A box of a picture, and somewhat around it, filled from its surroundings."""
+    """Return a picture whose box, and somewhat around it, is filled from its surroundings."""
     x0, y0, x1, y1 = box
     more = round((AROUND - 1) / 2 * (x1 - x0))
     mask = np.zeros(pixels.shape[:2], np.uint8)
@@ -70,12 +75,12 @@ def painted_over(pixels: np.ndarray, box: Box) -> np.ndarray:
 
 
 def with_star(pixels: np.ndarray) -> np.ndarray:
-    """The picture with a star where Gemini puts it."""
+    """Return the picture with a star where Gemini puts it."""
     height, width = pixels.shape[:2]
     share, margin, _sure = STAR_LAYOUTS[0]
     size = round(share * (height * width) ** 0.5)
     x, y = (round(side - (1 + margin) * size) for side in (width, height))
-    alpha = OPACITY * star(size)[..., None]
+    alpha = OPACITY * star_opacity(size)[..., None]
     out = pixels.copy()
     out[y : y + size, x : x + size] = np.round(
         255 * alpha + (1 - alpha) * out[y : y + size, x : x + size]
@@ -89,17 +94,17 @@ def _photographs(originals: Path) -> Iterator[np.ndarray]:
             row for row in csv.DictReader(file) if (row["label"], row["split"]) == ("real", "test")
         ]
     random.Random(0).shuffle(rows)
-    left = PHOTOGRAPHS
-    while rows and left:
+    missing = PHOTOGRAPHS
+    while rows and missing:
         try:
             yield load_image((originals / rows.pop()["path"]).read_bytes(), enough=1_500_000).pixels
-            left -= 1
+            missing -= 1
         except ImageError:
             continue
 
 
 def _moved(pairs: list[Pair]) -> dict[str, Any]:
-    """By how much the probability moves, and how many answers change."""
+    """Return by how much the probability moves, and how many answers change."""
     moves = [after.probability - before.probability for before, after in pairs]
     return {
         "pictures": len(pairs),

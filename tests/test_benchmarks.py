@@ -52,18 +52,20 @@ def data() -> Problem:
     )
 
 
-def test_every_rung_learns(data: Problem) -> None:
-    rungs = ablation.rungs()
-    assert {rung.name for rung in rungs if rung.seeds == 1} == {"ridge"}  # nothing is drawn there
-    for rung in rungs:
+def test_every_variant_learns(data: Problem) -> None:
+    variants = ablation.variants()
+    assert {variant.name for variant in variants if variant.seeds == 1} == {
+        "ridge"
+    }  # nothing is drawn there
+    for variant in variants:
         some = ablation.restrict(data, np.arange(100), broad=0.1)
         assert some.features.shape[:2] == (3, 100)
-        config = replace(rung.config, epochs=min(rung.config.epochs, 6), batch=16)
-        head = fit(some, config, head=ablation.build(rung, 12, config))
+        config = replace(variant.config, epochs=min(variant.config.epochs, 6), batch=16)
+        head = fit(some, config, head=ablation.build(variant, 12, config))
         with torch.inference_mode():
             raw = head(data.features[0, 100:].float()).logit
         assert isinstance(head, CausalHead)
-        assert roc_auc_score(data.labels[100:], raw) > 0.8, rung.name
+        assert roc_auc_score(data.labels[100:], raw) > 0.8, variant.name
 
 
 @pytest.mark.parametrize(

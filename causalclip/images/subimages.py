@@ -17,44 +17,60 @@ import numpy as np
 
 from causalclip.images.formats import Box
 
-WORK = 1200  # px on the long side of what is searched
-# levels that a pixel's neighbourhood spans at most where it is flat: JPEG leaves no less
-FLAT_LEVELS = 5
-COLOUR_LEVELS = 6  # levels by which a colour may differ from one of the page's
+SEARCH_SIDE = 1200  # px on the long side of the copy that is searched
+
+# The page: flat, in a few common colours
+FLAT_LEVELS = 5  # that a pixel's neighbourhood spans at most where it is flat: JPEG leaves no less
+COLOUR_LEVELS = 6  # by which a colour may differ from one of the page's
+MAX_PAGE_COLOURS = 6
 MIN_COLOUR_SHARE = 0.01  # of the picture that a colour of the page covers, flat
-MIN_THICKNESS = 26  # px at WORK: text and icons are thinner
+MIN_LINE = 60  # px of the copy: of a straight line of a page's colour
+MIN_PAGE_SHARE = 0.6  # of what is outside the pictures that is flat, or it is no page
+
+# The rectangles on it
+MIN_THICKNESS = 26  # px of the copy: text and icons are thinner
+MIN_FILL = 0.86  # of its box that a piece fills
+MIN_FILL_WITH_SIDES = 0.6  # where it has three straight sides
+MIN_STRAIGHT_SHARE = 0.55  # of a side's length that stands out of what is beside it
 MIN_AREA = 0.01  # of the picture's area
 MIN_SIDE = 96  # px of a side, in the picture itself
-# of a rectangle that is no page: by itself, and with three straight sides
-FILLED, MOSTLY = 0.86, 0.6
-MAX_COLOURS = 6  # colours of a page
-# A box around another is a card where what lies between them is even (levels that a neighbourhood
-# spans) in so large a part of it, and so much of that is of its three commonest colours; SAMPLE of
-# its pixels are looked at.
-EVEN, MUCH, PLAIN, SAMPLE = 2, 0.25, 0.7, 20000
-SAME = 0.05  # of a box that is outside another one in it: both are the same
-MIN_LINE = 60  # px at WORK of a straight line of a page's colour
-RINGING = 8  # px of a JPEG's block beside an edge
-# levels, and px along and across, of a step from a page to a sky of nearly its hue
-FAINT, PIECE, WIDE = 2.5, 16, 3
-STRAIGHT = 0.55  # of a side's length that stands out of what is beside it
-WHOLE = 0.9  # of the picture: a rectangle that covers more is the picture itself
-PAGE = 0.6  # of what is outside the rectangles that is flat, or it is no page
-# Of a photograph: colours of 4 bits a channel; of its blocks, with texture; of its pixels, in the
-# four commonest.
-COLOURS, TEXTURED, DRAWN = 40, 0.25, 0.7
-# Of blocks of BLOCK px: grey levels (standard deviation) that are texture, and an edge. Where so
-# many are edges, what words leave is looked at: a median over WORDS px, in which a photograph has
-# texture in more than GROUND of its blocks. RIM blocks at a side may be round corners.
-BLOCK, TEXTURE, EDGE = 8, 2.5, 25
-EDGES, WORDS, GROUND, RIM = 0.12, 31, 0.15, 2
+MAX_SUBIMAGE_SHARE = 0.9  # of the picture: a rectangle that covers more is the picture itself
+
+# A box around another one: a card where what lies between them is even and of few colours
+CARD_LEVELS = 2  # that a neighbourhood spans where it is even
+MIN_CARD_SHARE = 0.25  # of what lies between them that is even
+MIN_PLAIN_SHARE = 0.7  # of the even pixels that have one of their three commonest colours
+CARD_SAMPLE = 20000  # pixels that are looked at
+MAX_RIM_SHARE = 0.05  # of the outer box that is outside the inner one: both are the same
+
+# The edge of a picture, in the picture's own pixels
+RINGING_WIDTH = 8  # px of a JPEG's block beside an edge
+FAINT_LEVELS = 2.5  # of a step from a page to a sky of nearly its hue
+FAINT_LENGTH = 16  # px along the edge that are taken together there
+FAINT_WIDTH = 3  # px across it
+
+# A photograph's colours and texture, in blocks of BLOCK_SIDE px
+MIN_PHOTO_COLOURS = 40  # of 4 bits a channel
+MAX_DRAWN_SHARE = 0.7  # of its pixels in the four commonest colours
+BLOCK_SIDE = 8
+TEXTURE_DEVIATION = 2.5  # grey levels, standard deviation in a block, that are texture
+EDGE_DEVIATION = 25  # that are an edge
+MIN_TEXTURED_SHARE = 0.25  # of its blocks
+
+# Text has many edges: there, what a median without the words leaves must have texture, too
+WORDY_EDGE_SHARE = 0.12  # of the blocks that are edges
+WORDS_SIDE = 31  # px of the median
+MIN_GROUND_SHARE = 0.15  # of the blocks that have texture then
+RIM_BLOCKS = 2  # at a side that may be round corners, and are left out
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
     """A picture in a picture.
 
-    box: left, top, right, bottom in pixels. area: its share of the whole.
+    Attributes:
+        box: left, top, right, bottom in pixels.
+        area: its share of the whole, from 0 to 1.
     """
 
     box: Box
@@ -66,7 +82,7 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     photograph."""
     # 1. In small
     height, width = pixels.shape[:2]
-    zoom = min(1.0, WORK / max(height, width))
+    zoom = min(1.0, SEARCH_SIDE / max(height, width))
     if round(min(height, width) * zoom) < MIN_THICKNESS:  # a strip
         return ()
     small = pixels
@@ -89,8 +105,8 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     # what: a box without any is a light or a dark part of a picture, and must not stand for it.
     texture = _Texture.of(small)
     pictures = [box for box in sorted(rectangles) if texture.is_picture(box)]
-    sided = {box: side for box in pictures if (side := _snapped(pixels, box, zoom))}
-    boxes = _without_nested(list(sided), small, span <= EVEN)
+    snapped_boxes = {box: snapped for box in pictures if (snapped := _snapped(pixels, box, zoom))}
+    boxes = _without_nested(list(snapped_boxes), small, span <= CARD_LEVELS)
     if not boxes or not _is_page(page, boxes):
         return ()
 
@@ -98,10 +114,10 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     whole = height * width
     large = [
         box
-        for box in {sided[box] for box in boxes}
+        for box in {snapped_boxes[box] for box in boxes}
         if min(box[2] - box[0], box[3] - box[1]) >= MIN_SIDE and MIN_AREA * whole <= _area(box)
     ]
-    if len(large) == 1 and _area(large[0]) > WHOLE * whole:
+    if len(large) == 1 and _area(large[0]) > MAX_SUBIMAGE_SHARE * whole:
         return ()
     return tuple(Inside(box, _area(box) / whole) for box in sorted(large, key=_area, reverse=True))
 
@@ -125,7 +141,7 @@ def _colours(small: np.ndarray, span: np.ndarray) -> list[np.ndarray]:
     # 2. Where each of the commonest is
     near_flat = cv2.dilate(flat, np.ones((5, 5), np.uint8))
     masks = []
-    for colour in np.argsort(-counts)[:MAX_COLOURS]:
+    for colour in np.argsort(-counts)[:MAX_PAGE_COLOURS]:
         if counts[colour] <= MIN_COLOUR_SHARE * flat.size:
             break
         middle = _median(small, flat & (coarse == colour), int(colour))
@@ -184,11 +200,11 @@ def _without_nested(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> li
 
     even: bool [h, w], where neighbours hardly differ.
     """
-    chosen: list[Box] = []
+    outermost: list[Box] = []
     for box in sorted(boxes, key=_area):  # the inner ones first
-        inner = [other for other in chosen if _common(box, other) > 0.8 * _area(other)]
+        inner = [other for other in outermost if _common(box, other) > 0.8 * _area(other)]
         if not inner:
-            chosen.append(box)
+            outermost.append(box)
             continue
         rest = np.ones((box[3] - box[1], box[2] - box[0]), bool)
         for left, top, right, bottom in inner:
@@ -198,10 +214,10 @@ def _without_nested(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> li
         around = small[box[1] : box[3], box[0] : box[2]][
             rest & even[box[1] : box[3], box[0] : box[2]]
         ]
-        same = len(inner) == 1 and rest.mean() < SAME
-        if not (same or (len(around) > MUCH * rest.sum() and _is_plain(around))):
-            chosen = [other for other in chosen if other not in inner] + [box]
-    return chosen
+        same = len(inner) == 1 and rest.mean() < MAX_RIM_SHARE
+        if not (same or (len(around) > MIN_CARD_SHARE * rest.sum() and _is_plain(around))):
+            outermost = [other for other in outermost if other not in inner] + [box]
+    return outermost
 
 
 def _is_plain(pixels: np.ndarray) -> bool:
@@ -211,14 +227,14 @@ def _is_plain(pixels: np.ndarray) -> bool:
     A sky is even from one pixel to the next, too, but not of one colour all over: three hold 0.5 of
     one at most, and 0.87 of a page at least (50 pages of training pictures).
     """
-    codes = pixels[:: 1 + len(pixels) // SAMPLE].astype(int) @ [65536, 256, 1]
+    codes = pixels[:: 1 + len(pixels) // CARD_SAMPLE].astype(int) @ [65536, 256, 1]
     others, share = codes, 0.0
     for _ in range(3):
         if len(others):
             values, counts = np.unique(others, return_counts=True)
             share += counts.max() / len(codes)
             others = others[others != values[counts.argmax()]]
-    return share >= PLAIN
+    return share >= MIN_PLAIN_SHARE
 
 
 def _common(a: Box, b: Box) -> int:
@@ -257,14 +273,16 @@ def _rectangles(solid: np.ndarray) -> list[Box]:
 def _is_rectangle(piece: np.ndarray, outline: np.ndarray, area: int) -> bool:
     """Return whether a piece, its holes counted in, fills its box, or has three straight sides and
     fills most of it."""
-    filled = cv2.contourArea(outline) / area
-    if filled >= FILLED:
+    fill = cv2.contourArea(outline) / area
+    if fill >= MIN_FILL:
         return True
     sides = [
         strip.any(axis).mean()
         for strip, axis in ((piece[:3], 0), (piece[-3:], 0), (piece[:, :3], 1), (piece[:, -3:], 1))
     ]
-    return bool(filled >= MOSTLY and sum(side >= STRAIGHT for side in sides) >= 3)
+    return bool(
+        fill >= MIN_FILL_WITH_SIDES and sum(side >= MIN_STRAIGHT_SHARE for side in sides) >= 3
+    )
 
 
 def _square(side: int) -> np.ndarray:
@@ -296,36 +314,41 @@ class _Texture:
         # 1. Its colours: bars of a chart have few
         left, top, right, bottom = box
         counts = np.bincount(self.codes[top:bottom:2, left:right:2].ravel(), minlength=4096)
-        drawn = np.partition(counts, -4)[-4:].sum() / counts.sum()
-        if np.count_nonzero(counts) < COLOURS or drawn > DRAWN:
+        commonest_share = np.partition(counts, -4)[-4:].sum() / counts.sum()
+        if np.count_nonzero(counts) < MIN_PHOTO_COLOURS or commonest_share > MAX_DRAWN_SHARE:
             return False
 
         # 2. Its texture
-        rows, columns = slice(top, bottom + 1, BLOCK), slice(left, right + 1, BLOCK)
+        rows, columns = slice(top, bottom + 1, BLOCK_SIDE), slice(left, right + 1, BLOCK_SIDE)
         mean, square = (
-            np.diff(np.diff(sums[rows, columns], axis=0), axis=1) / BLOCK**2
+            np.diff(np.diff(sums[rows, columns], axis=0), axis=1) / BLOCK_SIDE**2
             for sums in (self.total, self.squares)
         )
         variance = square - mean * mean
-        if (variance > TEXTURE**2).mean() < TEXTURED:
+        if (variance > TEXTURE_DEVIATION**2).mean() < MIN_TEXTURED_SHARE:
             return False
 
         # 3. What is left without words: of a text box an even ground, whatever a JPEG made of it
-        if (variance > EDGE**2).mean() < EDGES:
+        if (variance > EDGE_DEVIATION**2).mean() < WORDY_EDGE_SHARE:
             return True
-        ground = cv2.medianBlur(np.ascontiguousarray(self.grey[top:bottom, left:right]), WORDS)
-        down, across = (side // BLOCK for side in ground.shape)
-        blocks = ground[: down * BLOCK, : across * BLOCK].reshape(down, BLOCK, across, BLOCK)
-        uneven = blocks.std((1, 3)) > TEXTURE
-        rows, columns = (slice(min(RIM, n // 4), n - min(RIM, n // 4)) for n in uneven.shape)
-        return bool(uneven[rows, columns].mean() > GROUND)
+        ground = cv2.medianBlur(np.ascontiguousarray(self.grey[top:bottom, left:right]), WORDS_SIDE)
+        down, across = (side // BLOCK_SIDE for side in ground.shape)
+        blocks = ground[: down * BLOCK_SIDE, : across * BLOCK_SIDE].reshape(
+            down, BLOCK_SIDE, across, BLOCK_SIDE
+        )
+        uneven = blocks.std((1, 3)) > TEXTURE_DEVIATION
+        rows, columns = (
+            slice(min(RIM_BLOCKS, n // 4), n - min(RIM_BLOCKS, n // 4)) for n in uneven.shape
+        )
+        return bool(uneven[rows, columns].mean() > MIN_GROUND_SHARE)
 
 
 def _is_page(page: np.ndarray, boxes: list[Box]) -> bool:
+    """Return whether most of what is outside the boxes is flat and of the page's colours."""
     outside = np.ones(page.shape, bool)
     for left, top, right, bottom in boxes:
         outside[top:bottom, left:right] = False
-    return not outside.any() or float(page[outside].mean()) >= PAGE
+    return not outside.any() or float(page[outside].mean()) >= MIN_PAGE_SHARE
 
 
 def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
@@ -337,7 +360,7 @@ def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
     """
     height, width = pixels.shape[:2]
     left, top, right, bottom = (v / zoom for v in box)
-    reach = int(np.ceil(3 / zoom)) + RINGING
+    reach = int(np.ceil(3 / zoom)) + RINGING_WIDTH
     rows = slice(max(0, int(top)), min(height, int(np.ceil(bottom))))
     columns = slice(max(0, int(left)), min(width, int(np.ceil(right))))
     sides = [
@@ -355,8 +378,13 @@ def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """A side of a box. at: its place. straight: whether an edge or the picture's border runs along
-    it. border: whether that is the picture's."""
+    """A side of a box.
+
+    Attributes:
+        at: its place, in px.
+        straight: whether an edge or the picture's border runs along it.
+        border: whether that is the picture's border.
+    """
 
     at: int
     straight: bool
@@ -374,6 +402,8 @@ def _edge(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int) -> 
 
 
 def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int) -> _Side:
+    """Return the place within `reach` of `at` with the strongest step between lines beside each
+    other; where no step is strong, the longest faint one."""
     length = strip.shape[axis]
     low, high = max(1, round(at) - reach), min(length - 1, round(at) + reach)
     if high <= low:
@@ -385,11 +415,11 @@ def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int
     steps = _largest(cv2.absdiff(lines[1:], lines[:-1]))  # before each place
     inner = 1e-3 * inwards * np.arange(len(steps))  # the inner of equals
     best = int(np.argmax(np.minimum(steps, 48).mean(1) + inner))
-    if (steps[best] > COLOUR_LEVELS).mean() >= STRAIGHT:
+    if (steps[best] > COLOUR_LEVELS).mean() >= MIN_STRAIGHT_SHARE:
         return _Side(low + best, True, False)
     faint = _faint(lines, inwards)
     best = int(np.argmax(faint))
-    straight = bool(faint[best] >= STRAIGHT)
+    straight = bool(faint[best] >= MIN_STRAIGHT_SHARE)
     return _Side(low + best if straight else round(at), straight, False)
 
 
@@ -399,25 +429,33 @@ def _faint(lines: np.ndarray, inwards: int) -> np.ndarray:
 
     A step of a few levels shows where pixels along it are taken together.
     """
-    count = lines.shape[1] // PIECE
+    count = lines.shape[1] // FAINT_LENGTH
     off = np.zeros((len(lines) - 1, count), bool)
-    if not count or len(lines) <= 2 * WIDE:
+    if not count or len(lines) <= 2 * FAINT_WIDTH:
         return np.zeros(len(off))
-    along = lines[:, : count * PIECE].reshape(len(lines), count, PIECE, 3).transpose(2, 0, 1, 3)
-    pieces = np.ascontiguousarray(along)  # (PIECE, N + 1, count, 3)
+    along = (
+        lines[:, : count * FAINT_LENGTH]
+        .reshape(len(lines), count, FAINT_LENGTH, 3)
+        .transpose(2, 0, 1, 3)
+    )
+    pieces = np.ascontiguousarray(along)  # (FAINT_LENGTH, N + 1, count, 3)
     even = (pieces.max(0) - pieces.min(0)).max(2) <= FLAT_LEVELS
-    # Sums over WIDE lines from each on: before place i lie those from i - WIDE on, after it those
-    # from i on.
-    total = _from_each(pieces.sum(0, dtype=np.int32), np.add)
-    step = np.abs(total[WIDE:-1] - total[: -WIDE - 1]).max(2) / (WIDE * PIECE)
-    outside = _from_each(even, np.logical_and)
-    off[WIDE - 1 : len(lines) - WIDE - 1] = (step > FAINT) & (
-        outside[: -WIDE - 1] if inwards > 0 else outside[WIDE:-1]
+    # Sums over FAINT_WIDTH lines from each on: before place i lie those from i - FAINT_WIDTH on,
+    # after it those from i on.
+    total = _join_windows(pieces.sum(0, dtype=np.int32), np.add)
+    step = np.abs(total[FAINT_WIDTH:-1] - total[: -FAINT_WIDTH - 1]).max(2) / (
+        FAINT_WIDTH * FAINT_LENGTH
+    )
+    outside = _join_windows(even, np.logical_and)
+    off[FAINT_WIDTH - 1 : len(lines) - FAINT_WIDTH - 1] = (step > FAINT_LEVELS) & (
+        outside[: -FAINT_WIDTH - 1] if inwards > 0 else outside[FAINT_WIDTH:-1]
     )
     return off.mean(1)
 
 
-def _from_each(lines: np.ndarray, join: np.ufunc) -> np.ndarray:
-    """Join WIDE lines from each on, [N - WIDE + 1, ...]."""
-    joined: np.ndarray = join.reduce([lines[i : len(lines) - WIDE + 1 + i] for i in range(WIDE)])
-    return joined
+def _join_windows(lines: np.ndarray, join: np.ufunc) -> np.ndarray:
+    """Join each line with those after it, FAINT_WIDTH in all: [N - FAINT_WIDTH + 1, ...]."""
+    windows: np.ndarray = join.reduce(
+        [lines[i : len(lines) - FAINT_WIDTH + 1 + i] for i in range(FAINT_WIDTH)]
+    )
+    return windows

@@ -31,7 +31,15 @@ RATIO_FROM = 2**20
 SECONDS = 20.0  # of processor time for all members
 MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names
 
-_END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
+_MEMBER = b"PK\x03\x04"  # how each file in the archive begins
+_END = b"PK\x05\x06"  # how the record at its end does, which may be followed by a comment
+_END_SIZE = 22
+_MAX_COMMENT = 2**16 - 1
+_COUNT_AT = 10  # bytes into it: how many members there are (16 bits), and the size of their list
+_END64 = b"PK\x06\x07"  # how Zip64's record does, right before that
+_END64_SIZE = 20
+_COUNT64, _SIZE64 = 0xFFFF, 0xFFFFFFFF  # "see Zip64's record", in place of the two
+_ENCRYPTED = 1  # bit of a member's flags
 _IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 Member = tuple[str, bytes | ImageError]  # name to show, and the bytes or why there are none
@@ -43,7 +51,7 @@ class ZipError(ImageError):
 
 def is_zip(data: bytes) -> bool:
     """Return whether a file begins like a zip archive."""
-    return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+    return data[:4] in (_MEMBER, _END)
 
 
 def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
@@ -144,7 +152,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: int) -> bytes
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
         raise UnsupportedImage(_("Its name points out of the archive, so it was not opened."))
-    if member.flag_bits & 1:
+    if member.flag_bits & _ENCRYPTED:
         raise UnsupportedImage(
             _("It is encrypted, so it cannot be opened. Unpack it and send the picture itself.")
         )
@@ -182,11 +190,12 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: int) -> bytes
 
 def _check_directory(data: bytes) -> None:
     """Refuse a list of members that would take long to read, before it is read."""
-    end = data.rfind(_END, max(0, len(data) - 65_557))
-    if end < 0 or end + 22 > len(data):
+    end = data.rfind(_END, max(0, len(data) - _END_SIZE - _MAX_COMMENT))
+    if end < 0 or end + _END_SIZE > len(data):
         raise _damaged()
-    count, size = struct.unpack_from("<HI", data, end + 10)
-    if data[end - 20 : end - 16] == _END64 or size == 0xFFFFFFFF or count == 0xFFFF:
+    count, size = struct.unpack_from("<HI", data, end + _COUNT_AT)
+    before = data[end - _END64_SIZE : end]
+    if before.startswith(_END64) or size == _SIZE64 or count == _COUNT64:
         raise ZipError(
             _(
                 "The archive is in the Zip64 format for very large archives. Send fewer pictures "

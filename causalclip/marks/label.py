@@ -5,7 +5,7 @@ from typing import Any
 
 from causalclip.languages import N_
 from causalclip.marks.mark import UNKNOWN_SERVICE, Says
-from causalclip.marks.names import name_of
+from causalclip.marks.names import generator_of
 
 # JSON, sometimes encoded twice, in any of six places of a
 # file's metadata: {"AIGC": {"Label": "1", "ContentProducer": ..., "ProduceID": ..., ...}} or what
@@ -77,7 +77,7 @@ def _exporter(label: dict[str, Any]) -> str | None:
     names = (
         str(part.get(key, "")) for part in (info, data, label) for key in ("source_info", "product")
     )
-    return name_of(" ".join(names)) or "ByteDance"
+    return generator_of(" ".join(names)) or "ByteDance"
 
 
 def _parse(text: str) -> dict[str, Any] | None:

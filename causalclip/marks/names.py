@@ -52,9 +52,9 @@ NAMES = (
 )
 
 
-def name_of(program: str) -> str | None:
-    """Return the generator that a program's, a service's or a signer's name belongs to, or None."""
-    return first_match(NAMES, program[:1000])
+def generator_of(name: str) -> str | None:
+    """Return the generator that a program's, a service's or a signer's name stands for, or None."""
+    return first_match(NAMES, name[:1000])
 
 
 def first_match(patterns: Iterable[tuple[str, str]], text: str) -> str | None:

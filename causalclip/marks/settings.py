@@ -6,7 +6,7 @@ from itertools import islice
 
 from causalclip.languages import N_
 from causalclip.marks.mark import UNNAMED
-from causalclip.marks.names import name_of
+from causalclip.marks.names import generator_of
 from causalclip.text import json_object
 
 _STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
@@ -75,7 +75,7 @@ def program_by_json(text: str) -> str | None:
     if not names & _PROMPTS or len(names & _SAMPLING) < LEAST_SETTINGS:
         return None
     programs = (str(settings[name]) for name in settings if name.lower() in ("software", "version"))
-    return name_of(next(programs, "")) or UNNAMED
+    return generator_of(next(programs, "")) or UNNAMED
 
 
 def _has_settings(value: str) -> bool:

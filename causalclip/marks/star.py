@@ -8,11 +8,11 @@ import numpy as np
 from causalclip.images.formats import Box
 from causalclip.marks.correlation import NOWHERE, grey_of, look_closely
 
-# Its size and place follow from the picture's, and only those
-# places are looked at: somewhere in a corner, a star's template reaches a correlation of 0.7 by
-# chance. (size / geometric mean of the sides, margin / size, least score). August 2025: 48 px and a
-# margin of 32 px in one megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice
-# the size, 192 and 96 px, and once 89 px.
+# Size / geometric mean of the picture's sides, margin / size, and least score. Its size and place
+# follow from the picture's, and only those places are looked at: somewhere in a corner, a star's
+# template reaches a correlation of 0.7 by chance. August 2025: 48 px and a margin of 32 px in one
+# megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice the size, 192 and
+# 96 px, and once 89 px.
 STAR_LAYOUTS = (
     (0.0469, 2 / 3, 0.88),
     (0.0234, 2 / 3, 1.05),
@@ -74,7 +74,7 @@ def _look_for_star(
     zoom = min(1.0, LARGE_STAR / size)
     if zoom < 1:
         region = cv2.resize(region, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
-    template = star(round(size * zoom), round(edge * zoom))
+    template = star_opacity(round(size * zoom), round(edge * zoom))
     if min(region.shape) < len(template):
         return 0.0, NOWHERE
     score, right, down = look_closely(region, template, least=STAR_GLANCE, outline=STAR_OUTLINE)
@@ -83,7 +83,7 @@ def _look_for_star(
 
 
 @lru_cache(maxsize=128)
-def star(size: int, edge: int = 0) -> np.ndarray:
+def star_opacity(size: int, edge: int = 0) -> np.ndarray:
     """Return the star's opacity, 0 to 1, float32 [size + 2 edge, size + 2 edge].
 
     It is |x| + |y| <= 1 outside four circles, whose centres are (±1.52, ±1.52) and which touch its

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from causalclip.languages import N_
 from causalclip.marks.label import read_label
 from causalclip.marks.mark import UNNAMED, Field, Mark
-from causalclip.marks.names import first_match, name_of
+from causalclip.marks.names import first_match, generator_of
 from causalclip.marks.rules import RULES
 from causalclip.marks.settings import program_by_json, program_by_settings
 from causalclip.text import clean
@@ -82,9 +82,9 @@ def _generator(where: str, key: str, value: str) -> str | None:
     if program:
         return program
     if key in _PROGRAMS:
-        return name_of(value)
+        return generator_of(value)
     if key in _DECLARED:
-        return program_by_json(value) or name_of(value) or UNNAMED
+        return program_by_json(value) or generator_of(value) or UNNAMED
     if where == "PNG text" and key in _PROMPT_KEYS:
         return program_by_json(value) or UNNAMED
     if key in _OWNERS:

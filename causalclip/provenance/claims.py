@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from causalclip.marks.mark import UNNAMED, Certainty, Mark, Says
-from causalclip.marks.names import name_of
+from causalclip.marks.names import generator_of
 from causalclip.provenance.credentials import OWN, Credentials
 from causalclip.provenance.source_types import SourceType
 from causalclip.text import clean
@@ -24,7 +24,7 @@ def find_claims(credentials: Credentials, source_types: Iterable[SourceType]) ->
     if says:
         program, signer = credentials.generator, credentials.signer
         named = next(
-            filter(None, map(name_of, (*credentials.agents, program, signer))),
+            filter(None, map(generator_of, (*credentials.agents, program, signer))),
             credentials.organisation or UNNAMED,
         )
         codes = (claim.code for claim in credentials.source_types if claim.kind in SAID)
@@ -50,7 +50,7 @@ def _credentials_say(credentials: Credentials) -> Says | None:
         return None
     kinds = {claim.kind for claim in credentials.source_types if claim.where == OWN}
     earlier = {claim.kind for claim in credentials.source_types if claim.where != OWN}
-    by_generator = any(map(name_of, (*credentials.agents, credentials.generator)))
+    by_generator = any(map(generator_of, (*credentials.agents, credentials.generator)))
     if "generated" in kinds:
         return "is"
     if "part generated" in kinds:

@@ -13,7 +13,7 @@ from torch import Tensor
 from purifier.attacks.attacker import Attacker, GradientAttack, Objective, Plan, State, register
 
 
-@register("pgd", "Steps along the sign of the gradient, from a random start.")
+@register("pgd")
 class PGD(GradientAttack):
     """Projected gradient ascent from a random start (Madry et al., ICLR 2018, arXiv 1706.06083)."""
 
@@ -23,7 +23,7 @@ class PGD(GradientAttack):
         )
 
 
-@register("apgd", "Like PGD, with momentum and a step size that halves by itself.")
+@register("apgd")
 class APGD(GradientAttack):
     """Projected gradient ascent whose step size halves by itself (Croce & Hein, ICML 2020, arXiv
     2003.01690): steps of 2 eps at first, momentum, a return to the best picture at every
@@ -65,7 +65,7 @@ class APGD(GradientAttack):
         return self.halved
 
 
-@register("mi-fgsm", "Steps along a gradient that is accumulated over the steps.")
+@register("mi-fgsm")
 class MIFGSM(GradientAttack):
     """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv
     1710.06081)."""
@@ -82,10 +82,7 @@ class MIFGSM(GradientAttack):
         )
 
 
-@register(
-    "di-fgsm",
-    "Like MI-FGSM, on pictures that are shrunk and moved at random: transfers better.",
-)
+@register("di-fgsm")
 class DIFGSM(MIFGSM):
     """MI-FGSM on pictures that are shrunk and moved by chance before every step, so that less of it
     hangs on one grid (input diversity: Xie et al., CVPR 2019, arXiv 1803.06978)."""
@@ -124,10 +121,7 @@ class DIFGSM(MIFGSM):
         )
 
 
-@register(
-    "cw",
-    "Raises the objective less the squared length of the change, by Adam.",
-)
+@register("cw")
 class CarliniWagner(GradientAttack):
     """Raises the objective less the squared length of the change, by Adam on tanh-coded pictures
     (Carlini & Wagner, S&P 2017, arXiv 1608.04644). The constant between the two is fixed, and the
@@ -157,10 +151,7 @@ class CarliniWagner(GradientAttack):
         return self.budget.project((torch.tanh(coded) + 1) / 2, self.clean)
 
 
-@register(
-    "fgsm",
-    "One step of the whole budget along the sign of the gradient.",
-)
+@register("fgsm")
 class FGSM(GradientAttack):
     """One step of the whole budget along the gradient's sign (Goodfellow et al., ICLR 2015, arXiv
     1412.6572)."""
@@ -175,7 +166,7 @@ class FGSM(GradientAttack):
         )
 
 
-@register("square", "Random search over squares; needs no gradient.")
+@register("square")
 class Square(Attacker):
     """A black box attack by random search over squares (Andriushchenko et al., ECCV 2020, arXiv
     1912.00049): starts from vertical stripes of +-eps; a square of new signs stays if it raises the
@@ -219,10 +210,7 @@ class Square(Attacker):
         return tried
 
 
-@register(
-    "patch",
-    "Changes one square of the picture freely; the budget does not bind it.",
-)
+@register("patch")
 class Patch(GradientAttack):
     """A square of the picture that may become anything (Brown et al., 2017, arXiv 1712.09665, on
     one picture): sign ascent inside `plan.area`, at a seeded random place; everything else stays as

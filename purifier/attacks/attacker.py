@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from purifier.attacks.budget import Budget, Norm, to_levels
+from purifier.choices import ATTACK_CHOICES
 
 AnyAttacker = TypeVar("AnyAttacker", bound="type[Attacker]")
 Objective = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> [N], to be raised
-ATTACKS: dict[str, type["Attacker"]] = {}  # by name, one for each of choices.ATTACKS
+ATTACKS: dict[str, type["Attacker"]] = {}  # by name, one for each of ATTACK_CHOICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Attacker(ABC):
     searches.
 
     Attributes:
-        name, summary: as it is chosen, and one sentence in English. Set by `register`.
+        name, summary: as it is chosen, and one sentence in English (purifier.choices). Set by
+            `register`.
         norms: the norms of a budget that it can keep. default_steps: where no number is given.
         needs_gradient: whether it follows the objective's gradient. bounded: whether the budget
             binds.
@@ -100,11 +102,15 @@ class Attacker(ABC):
         return State(step, steps, self.clean, self.pixels, self.loss, self.budget, self.bounded)
 
 
-def register(name: str, summary: str) -> Callable[[AnyAttacker], AnyAttacker]:
-    """Add a class to ATTACKS, as the attack of that name in choices.ATTACKS."""
+def register(name: str) -> Callable[[AnyAttacker], AnyAttacker]:
+    """Add a class to ATTACKS, as the attack of that name in ATTACK_CHOICES.
+
+    Raises:
+        KeyError: there is none of that name to be chosen.
+    """
 
     def add(attacker: AnyAttacker) -> AnyAttacker:
-        attacker.name, attacker.summary = name, summary
+        attacker.name, attacker.summary = name, ATTACK_CHOICES[name].summary
         ATTACKS[name] = attacker
         return attacker
 

@@ -21,6 +21,7 @@ from purifier.attacks.objectives import (
     force_caption,
     language_tokens,
 )
+from purifier.choices import OBJECTIVE_TITLES
 from purifier.pixels import to_array
 from purifier.vlm.interface import EMBEDDED
 
@@ -30,11 +31,18 @@ if TYPE_CHECKING:
 
 # of models, picture, request, and the key of the model that is asked
 MakeGoal = Callable[["Models", Tensor, "Request", str], "Goal"]
-OBJECTIVES: dict[str, MakeGoal] = {}  # by name, one for each of choices.OBJECTIVES
+OBJECTIVES: dict[str, MakeGoal] = {}  # by name, one for each of OBJECTIVE_TITLES
 
 
 def _objective(name: str) -> Callable[[MakeGoal], MakeGoal]:
-    """Add a function to OBJECTIVES, as the objective of that name in choices.OBJECTIVES."""
+    """Add a function to OBJECTIVES, as the objective of that name in OBJECTIVE_TITLES.
+
+    Raises:
+        KeyError: there is none of that name to be chosen.
+    """
+
+    if name not in OBJECTIVE_TITLES:
+        raise KeyError(name)
 
     def add(make: MakeGoal) -> MakeGoal:
         OBJECTIVES[name] = make

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
-from causalclip.marks.star import star
+from causalclip.marks.star import star_opacity
 
 # so that Pillow can write HEIC here; the package itself registers nothing
 pillow_heif.register_heif_opener()
@@ -75,7 +75,7 @@ def starred() -> np.ndarray:
     """A photograph of 832 x 832 px with Gemini's star in its corner: uint8 [H, W, 3]."""
     picture = np.array(Image.fromarray(data.coffee()).resize((832, 832)), np.float32)
     size, margin = 39, 26
-    alpha = 0.5 * star(size)[..., None]
+    alpha = 0.5 * star_opacity(size)[..., None]
     place = slice(-margin - size, -margin)
     picture[place, place] = 255 * alpha + (1 - alpha) * picture[place, place]
     return picture.round().astype(np.uint8)

@@ -158,8 +158,8 @@ def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
 
 
 def test_every_attack_and_objective_that_can_be_chosen_is_there() -> None:
-    assert list(ATTACKS) == list(choices.ATTACKS)
-    assert list(OBJECTIVES) == list(choices.OBJECTIVES)
+    assert list(ATTACKS) == list(choices.ATTACK_CHOICES)
+    assert list(OBJECTIVES) == list(choices.OBJECTIVE_TITLES)
 
 
 def test_every_attack_has_a_sentence_and_its_own_number_of_steps() -> None:

@@ -1,5 +1,4 @@
-"""Fits a head on frozen features: by the objective, or as the ridge regression behind one mask.
-Offline.
+"""Fit a head on frozen features: by the objective, or as the ridge regression behind one mask.
 
 To continue training a fitted head, pass it to `fit_head` with ridge=0; the weights of the losses
 may be others.
@@ -21,14 +20,18 @@ BLOCK_COLUMNS = 768  # columns of a matrix product
 # log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
 GAIN = 3.0
 STANDARDISED = 100_000  # rows that the mean and deviation of a channel are taken from, at most
-# steps, pictures a step, rate: of the adversary that reads what is held back
+# steps, pictures a step, rate: of the adversary that reads what is suppressed
 PROBING = 300, 256, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionConfig:
-    """Stability selection of channels. passing: share of them that pass. halves: of the
-    environments, drawn by lot."""
+    """Stability selection of channels.
+
+    Attributes:
+        passing: share of the channels that pass.
+        halves: how many halves of the environments are drawn by lot.
+    """
 
     passing: float = 0.25
     halves: int = 8
@@ -38,19 +41,21 @@ class SelectionConfig:
 class TrainConfig:
     """How a head is fitted.
 
-    epochs: passes over the pictures; each pass takes one of their cached copies at random. batch:
-    pictures a step.
-    rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices. mask_rate: of
-        the mask and the adversary, which start at nothing, where it is another.
-    hidden: of the mask's MLP; 0 is one mask for all pictures. masked: False is the linear probe.
-    mask_start: the mask's logit before training; at 3, 95 % of every channel passes.
-    tau_start, tau_end: temperature of the mask, annealed geometrically.
-    average: share of the steps, at the end, whose weights are averaged.
-    ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows
-    nothing.
-    weights: of the losses (causalclip.method).
-    selection: channels are selected and the verdict solved in closed form, in place of all of this
-        but `ridge` and `seed`; `hidden` is 0 then.
+    Attributes:
+        epochs: passes over the pictures; each pass takes one of their cached copies at random.
+        batch: pictures a step.
+        rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices.
+        mask_rate: of the mask and the adversary, which start at nothing, where it is another.
+        hidden: width of the mask's MLP; 0 is one mask for all pictures.
+        masked: False is the linear probe.
+        mask_start: the mask's logit before training; at 3, 95 % of every channel passes.
+        tau_start, tau_end: temperature of the mask, annealed geometrically.
+        average: share of the steps, at the end, whose weights are averaged.
+        ridge: strength of the least squares that training starts from; 0 starts at a verdict that
+            knows nothing.
+        weights: of the losses (causalclip.method).
+        selection: channels are selected and the verdict solved in closed form, in place of all of
+            this but `ridge` and `seed`; `hidden` is 0 then.
     """
 
     epochs: int = 12
@@ -70,7 +75,7 @@ class TrainConfig:
     seed: int = 0
 
     def new_head(self, width: int) -> CausalHead:
-        """One that is not fitted yet, for embeddings of `width` dimensions."""
+        """Return a head that is not fitted yet, for embeddings of `width` dimensions."""
         return CausalHead(width, hidden=self.hidden, masked=self.masked, start=self.mask_start)
 
 
@@ -87,8 +92,8 @@ class Problem:
     environments: np.ndarray
 
     def of_windows(self, features: Tensor, picture: np.ndarray) -> "Problem":
-        """The same pictures, a row a window; the windows of a picture count together as much as the
-        picture.
+        """Return the same pictures, a row a window; the windows of a picture count together as much
+        as the picture.
 
         features: half [M, D]. picture: [M], whose they are.
         """
@@ -116,7 +121,7 @@ def fit_head(
     start: CausalHead | None = None,
     device: torch.device | None = None,
 ) -> CausalHead:
-    """Fits the head in place, seeded, and returns it in evaluation mode.
+    """Fit the head in place, seeded, and return it in evaluation mode.
 
     Args:
         features: float [N, D] or, with K copies of each picture, [K, N, D]; may be half precision.
@@ -133,9 +138,12 @@ def fit_head(
         ValueError: channels are to be selected without environments.
         TypeError: channels are to be selected, and the head's mask is another for every picture.
     """
+    # 1. The scale of the channels
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
     head.standardise_by(_spread(copies).float(), patch_total)
+
+    # 2. In closed form, if channels are selected
     if config.selection:
         if environments is None:
             raise ValueError(
@@ -150,6 +158,8 @@ def fit_head(
             strength=config.ridge,
             sample_weight=sample_weight,
         )
+
+    # 3. Where training starts
     if start or config.ridge:
         head.tau.fill_(config.tau_start)
     if start:
@@ -159,6 +169,8 @@ def fit_head(
     head.tau.fill_(config.tau_end)
     device = device or torch.device("cpu")
     head.to(device)
+
+    # 4. The steps; the weights of the last ones are averaged
     optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
     steps = config.epochs * -(-len(labels) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -190,8 +202,8 @@ def fit_head(
 
 
 def _spread(copies: Tensor) -> Tensor:
-    """At most STANDARDISED rows of [K, N, D], spread evenly: all of a large set would not fit into
-    memory."""
+    """Return at most STANDARDISED rows of [K, N, D], spread evenly: all of a large set would not
+    fit into memory."""
     count = copies.shape[0] * copies.shape[1]
     rows = (
         torch.arange(count)
@@ -202,12 +214,14 @@ def _spread(copies: Tensor) -> Tensor:
 
 
 def temperature(config: TrainConfig, progress: float) -> float:
-    """Geometric annealing: tau_start at progress 0, tau_end at 1."""
+    """Return the temperature at a share of the steps, annealed geometrically from tau_start at 0 to
+    tau_end at 1."""
     return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
 
 
 def in_turn(count: int, batch: int) -> Iterator[Tensor]:
-    """Batches of row numbers, long [batch], without end: every row once before any comes again."""
+    """Yield batches of row numbers, long [batch], without end: every row once before any comes
+    again."""
     order = torch.empty(0, dtype=torch.long)
     while True:
         while len(order) < batch:
@@ -217,7 +231,10 @@ def in_turn(count: int, batch: int) -> Iterator[Tensor]:
 
 
 def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
-    """The verdict, and the rest at its own rate; only matrices decay."""
+    """Yield the optimiser's groups: the verdict, and the rest at its own rate.
+
+    Only matrices decay.
+    """
     verdict = set(head.verdict.parameters())
     rest = [p for p in head.parameters() if p not in verdict]
     for parameters, rate in (
@@ -241,7 +258,7 @@ def start_at_ridge(
     strength: float,
     sample_weight: Tensor | None = None,
 ) -> None:
-    """Sets the verdict's weights to the ridge regression of -1 (real) and 1 (generated) on the
+    """Set the verdict's weights to the ridge regression of -1 (real) and 1 (generated) on the
     standardised embedding.
 
     A mask that is to be learned lets about the same share of every channel through when training
@@ -263,15 +280,16 @@ def start_at_ridge(
         for x, t, w in zip(copy.split(4096), labels.split(4096), weight.split(4096), strict=True):
             standard = (x[:, passing].float() - head.shift[passing]) / head.scale[passing]
             normal.add(torch.cat([standard, torch.ones(len(x), 1)], 1), 2 * t - 1, w)
-    solved = GAIN * normal.solve(strength * torch.cat([torch.ones(len(passing)), torch.zeros(1)]))
+    penalty = strength * torch.cat([torch.ones(len(passing)), torch.zeros(1)])  # none of the bias
+    solution = GAIN * normal.solve(penalty)
     head.verdict.weight.zero_()
-    head.verdict.weight[0, passing] = solved[:-1] / through[passing]
-    head.verdict.bias.copy_(solved[-1:])
+    head.verdict.weight[0, passing] = solution[:-1] / through[passing]
+    head.verdict.bias.copy_(solution[-1:])
 
 
 @torch.no_grad()
 def start_at_head(head: CausalHead, known: CausalHead) -> None:
-    """Sets the verdict's weights so that the head, with every channel let through alike, judges as
+    """Set the verdict's weights so that the head, with every channel let through alike, judges as
     `known` does.
 
     known: with one mask for all pictures.
@@ -288,8 +306,8 @@ def start_at_head(head: CausalHead, known: CausalHead) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _NormalEquations:
-    """Of weighted least squares, summed row by row: gram [D, D], of which the upper half is kept,
-    and pull [D]."""
+    """The normal equations of weighted least squares, summed row by row: gram [D, D], of which the
+    upper half is filled, and pull [D]."""
 
     gram: Tensor
     pull: Tensor
@@ -299,7 +317,7 @@ class _NormalEquations:
         return cls(torch.zeros(D, D), torch.zeros(D))
 
     def add(self, rows: Tensor, target: Tensor, weight: Tensor) -> None:
-        """rows: [n, D]. target and weight: [n]."""
+        """Add rows [n, D] with their targets and weights [n]."""
         weighted = rows * weight[:, None]
         # above the diagonal alone: half of the products
         for at in range(0, rows.shape[1], BLOCK_COLUMNS):
@@ -309,7 +327,7 @@ class _NormalEquations:
         self.pull.add_(weighted.T @ target)
 
     def solve(self, strength: Tensor) -> Tensor:
-        """[D], with a ridge of strength [D]."""
+        """Return the coefficients [D], with a ridge of strength [D]."""
         gram = self.gram.triu() + self.gram.triu(1).T + torch.diag(strength)
         return torch.cholesky_solve(self.pull[:, None], torch.linalg.cholesky(gram))[:, 0]
 
@@ -324,8 +342,8 @@ def fit_selection(
     strength: float,
     sample_weight: Tensor | None = None,
 ) -> CausalHead:
-    """Lets the stable channels pass, solves the verdict on them alone, and teaches the adversary
-    what is held back.
+    """Let the stable channels pass, solve the verdict on them alone, and teach the adversary what
+    is suppressed.
 
     Args:
         head: standardised already; its mask has one logit a channel.
@@ -340,7 +358,7 @@ def fit_selection(
             "A selection needs a mask with hidden=0: one that is the same for every picture."
         )
     head.tau.fill_(1.0)
-    score = stability(
+    score = selection_scores(
         head,
         copies,
         labels,
@@ -357,7 +375,7 @@ def fit_selection(
     return head.eval()
 
 
-def stability(
+def selection_scores(
     head: CausalHead,
     copies: Tensor,
     labels: Tensor,
@@ -367,13 +385,14 @@ def stability(
     strength: float,
     sample_weight: Tensor | None = None,
 ) -> Tensor:
-    """[D]: a channel's mean weight over ridge regressions on halves of the environments, in units
-    of its deviation.
+    """Return each channel's selection score [D]: its mean weight over ridge regressions on halves
+    of the environments, in units of its deviation.
 
-    Stability selection (Meinshausen and Buehlmann, 2010) with environments as the draws: the weight
-    must keep its sign and its size. Each half sees one copy of a picture, drawn by lot.
+    This is stability selection (Meinshausen and Buehlmann, 2010) with environments as the draws:
+    the weight must keep its sign and its size. Each half sees one copy of a picture, drawn by lot.
     """
-    names, weights_of_owners = environments.unique(), []
+    names = environments.unique()
+    weights_of_halves = []
     for _ in range(halves):
         half = names[torch.randperm(len(names))[: len(names) // 2]]
         rows = torch.isin(environments, half).nonzero()[:, 0]
@@ -382,23 +401,23 @@ def stability(
         weight = None if sample_weight is None else sample_weight[rows]
         sample = copies[torch.randint(len(copies), (len(rows),)), rows]
         start_at_ridge(probe, sample[None], labels[rows], strength=strength, sample_weight=weight)
-        weights_of_owners.append(probe.verdict.weight[0].detach())
-    weights = torch.stack(weights_of_owners)
+        weights_of_halves.append(probe.verdict.weight[0].detach())
+    weights = torch.stack(weights_of_halves)
     return weights.mean(0).abs() / weights.std(0).clamp_min(1e-9)
 
 
 def _teach_adversary(
     head: CausalHead, copies: Tensor, labels: Tensor, weight: Tensor | None
 ) -> None:
-    """So that the card can say what the held-back part tells of the label."""
+    """Fit the adversary, so that the card can say what the suppressed part tells of the label."""
     steps, batch, rate = PROBING
     optimiser = torch.optim.Adam(head.adversary.parameters(), lr=rate)
     head.eval()
     for _ in range(steps):
         rows = torch.randint(len(labels), (batch,))
         with torch.no_grad():
-            held_back = head(copies[torch.randint(len(copies), (batch,)), rows].float()).non_causal
-        guess = head.guess(held_back)
+            suppressed = head(copies[torch.randint(len(copies), (batch,)), rows].float()).non_causal
+        guess = head.guess(suppressed)
         loss = F.binary_cross_entropy_with_logits(
             guess, labels[rows], None if weight is None else weight[rows]
         )

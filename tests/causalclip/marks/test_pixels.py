@@ -18,7 +18,7 @@ from causalclip.marks.bar import BAR
 from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.mark import Mark
 from causalclip.marks.pixels import find_marks
-from causalclip.marks.star import star
+from causalclip.marks.star import star_opacity
 from causalclip.marks.watermark import payloads
 from causalclip.marks.words import WORDS, Words
 from causalclip.provenance.credentials import without_claims
@@ -72,7 +72,9 @@ def stamp(pixels: np.ndarray, opacity: np.ndarray, x: int, y: int, *, much: floa
 
 def starred(pixels: np.ndarray, size: int, margin: int, much: float = 0.5) -> np.ndarray:
     height, width = pixels.shape[:2]
-    return stamp(pixels, star(size), width - margin - size, height - margin - size, much=much)
+    return stamp(
+        pixels, star_opacity(size), width - margin - size, height - margin - size, much=much
+    )
 
 
 def saved(pixels: np.ndarray, quality: int, **settings: int) -> np.ndarray:
@@ -114,8 +116,10 @@ def test_gemini_star_survives_shrinking_and_jpeg(width: int) -> None:
 
 def test_a_star_elsewhere_is_no_mark() -> None:
     pixels = photograph()
-    assert not names(stamp(pixels, star(48), 300, 200, much=0.5))
-    assert not names(stamp(pixels, star(48), 1248 - 32 - 48, 32, much=0.5))  # the top right corner
+    assert not names(stamp(pixels, star_opacity(48), 300, 200, much=0.5))
+    assert not names(
+        stamp(pixels, star_opacity(48), 1248 - 32 - 48, 32, much=0.5)
+    )  # the top right corner
 
 
 @pytest.mark.parametrize("logo", LOGOS, ids=lambda logo: logo.template)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from causalclip.images.loading import load_image
 from causalclip.languages import _
-from purifier.choices import ATTACKS, OBJECTIVES
+from purifier.choices import ATTACK_CHOICES, OBJECTIVE_TITLES
 from purifier.models import Models
 from purifier.pausing import pausing
 from purifier.vlm.interface import EmptyQuestion
@@ -37,8 +37,8 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     always = gr.Checkbox(False, label="always", **hidden)
     question = gr.Textbox("", label="question", max_length=LONGEST, **hidden)
     target = gr.Textbox("", label="target", max_length=LONGEST, **hidden)
-    objective = gr.Dropdown(list(OBJECTIVES), value="caption", label="objective", **hidden)
-    attack = gr.Dropdown(list(ATTACKS), value="pgd", label="attack", **hidden)
+    objective = gr.Dropdown(list(OBJECTIVE_TITLES), value="caption", label="objective", **hidden)
+    attack = gr.Dropdown(list(ATTACK_CHOICES), value="pgd", label="attack", **hidden)
     eps = gr.Number(8, label="eps", **hidden)
     attack_steps, lora_encoder = (
         gr.Number(20, label="steps", **hidden),

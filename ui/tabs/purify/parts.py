@@ -10,7 +10,7 @@ import gradio as gr
 
 from causalclip.languages import ENGLISH, N_, _, current, number, paragraph, percent
 from causalclip.paths import shipped_folder
-from purifier.choices import ATTACKS, OBJECTIVES
+from purifier.choices import ATTACK_CHOICES, OBJECTIVE_TITLES
 from purifier.models import Models
 from purifier.vlm.interface import EMBEDDED, OTHER
 from ui.fields import map_output
@@ -94,8 +94,8 @@ def settings() -> dict[str, Any]:
     objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
-            aims = [(_(title), name) for name, title in OBJECTIVES.items()]
-            attacks = [(_(title), name) for name, title in ATTACKS.items()]
+            aims = [(_(title), name) for name, title in OBJECTIVE_TITLES.items()]
+            attacks = [(_(choice.title), name) for name, choice in ATTACK_CHOICES.items()]
             objective = gr.Dropdown(
                 aims, value="answer", label=_("What shall change"), elem_id="purify-objective"
             )
