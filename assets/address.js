@@ -62,7 +62,7 @@
     for (const [name, [, , keeps]] of Object.entries(results)) if (within(target, keeps)) unkept.delete(name);
   }, true);
   window.addEventListener("beforeunload", (event) => {
-    const running = document.querySelector("#batch-status progress, #archive-chooser progress:not([hidden])");
+    const running = document.querySelector("#batch-status progress, #reference-chooser progress:not([hidden])");
     if (running || [...unkept].some((name) => document.querySelector(results[name][1]))) event.preventDefault();
   });
 

@@ -27,7 +27,7 @@ from purifier.models import Models, lacking, shipped
 from ui import api
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.errors import explain
-from ui.fields import KEPT, PRIVATE, PROMPT, VLM, Carried
+from ui.fields import LIFETIME, PRIVATE, PROMPT, VLM, Transfer
 from ui.languages import Page
 from ui.scripts import script, sending_cards
 from ui.server import monitoring
@@ -45,7 +45,7 @@ from ui.tabs.explore.tab import build_explorer_tab
 from ui.tabs.purify import examples as prepared
 from ui.tabs.purify.tab import build_tab as build_purify_tab
 from ui.tabs.purify.views import PURPOSE
-from ui.tabs.reference.tab import build_archive_tab
+from ui.tabs.reference.tab import build_reference_tab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -145,28 +145,28 @@ def _lay_out(
             with gr.Tab(_("Compare"), id="compare"):
                 gr.HTML(_part("lead", words=_(LEADS["compare"])))
                 build_compare_tab(
-                    Carried(
+                    Transfer(
                         detect_tab.compare, detect_tab.picture, detect_tab.source, tabs, "compare"
                     )
                 )
-            with gr.Tab(_("Your pictures"), id="pictures") as archive:
-                build_archive_tab(archive, chosen_detector)
+            with gr.Tab(_("Your pictures"), id="pictures") as reference_tab:
+                build_reference_tab(reference_tab, chosen_detector)
             # For whoever looks into the method: assets/style.css draws a line before these.
             with gr.Tab(_("Explore"), id="explore"):
                 gr.HTML(_part("lead", words=_(LEADS["explore"])))
-                carried = Carried(
+                transfer = Transfer(
                     detect_tab.explore, detect_tab.picture, detect_tab.source, tabs, "explore"
                 )
                 explored = build_explorer_tab(
-                    chosen_detector, carried, examples=[example.path for example in examples]
+                    chosen_detector, transfer, examples=[example.path for example in examples]
                 )
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify") as opens:
                     gr.HTML(_part("lead", words=_(LEADS["purify"])))
-                    carried = Carried(
+                    transfer = Transfer(
                         detect_tab.purify, detect_tab.picture, detect_tab.source, tabs, "purify"
                     )
-                    purify = build_purify_tab(models, carried, prepared=pictures, opens=opens)
+                    purify = build_purify_tab(models, transfer, prepared=pictures, opens=opens)
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
@@ -234,5 +234,5 @@ def keep(run: RunFolder) -> threading.Thread:
 def lifetime() -> tuple[float, float]:
     """Return the seconds that a file may live, and from one sweep to the next: it is gone after
     both at most."""
-    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", KEPT)), KEPT)
+    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LIFETIME)), LIFETIME)
     return limit, min(10.0, limit / 4)

@@ -35,7 +35,7 @@ GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
 # seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than
 # an hour
-KEPT = 3000
+LIFETIME = 3000
 OPACITY = 0.5
 # a model that describes and answers beside the embedded one
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()
@@ -193,7 +193,7 @@ class Source(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class Transfer:
     """A button that takes a picture over from another tab.
 
     picture: as it is shown there. source: a gr.State with the `Source` that was judged, of which
@@ -207,7 +207,7 @@ class Carried:
     name: str
 
     @property
-    def shown(self) -> Any:
+    def selection(self) -> Any:
         """The update of `tabs` that goes there."""
         return gr.update(selected=self.name)
 

@@ -24,7 +24,7 @@ from ui.server.senders import is_this_machine
 from ui.server.token import check_sender
 
 ASSETS = shipped_folder("assets")
-STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
+STYLES = "style", "evidence", "reviewer", "purify", "review", "reference"
 SCRIPTS = "address", "upload", "keys", "stale", "part", "answer", "mask", "erase"
 # Pages whose state Gradio keeps, 0.7 MB each; the one that was used longest ago goes first.
 SESSIONS = 200

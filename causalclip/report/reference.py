@@ -1,6 +1,6 @@
 """The report on a reference set: what its pictures say of the detector, in sentences and as a page.
 
-The HTML is in assets/archive.html.
+The HTML is in assets/reference.html.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOO_FEW_TO_LEARN = N_(
     "To learn from your pictures, {least} real and {least} generated ones are needed; fifteen of "
     "each help more often."
 )
-_render = partial(render, template="archive.html")
+_render = partial(render, template="reference.html")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def test_14_nothing_that_a_stranger_has_written_runs(open_page: Open, tmp_path: 
 
     # 3. A profile.
     open_tab(page, "Your pictures")
-    page.locator("#archive-given input[type=file]").set_input_files(given)
-    expect(page.locator("#archive-in-use").or_(page.locator(".toast-body")).first).to_be_visible()
+    page.locator("#reference-profile-upload input[type=file]").set_input_files(given)
+    expect(page.locator("#reference-in-use").or_(page.locator(".toast-body")).first).to_be_visible()
     page.wait_for_timeout(1000)
     here = page.evaluate("location.origin")
     assert page.evaluate("window.pwned") is None

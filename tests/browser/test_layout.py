@@ -133,7 +133,7 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     expect(page.locator("#explore-a-answer")).to_contain_text("Score")
     assert violations(page) == []
     open_tab(page, "Your pictures")
-    expect(page.locator("#archive-in-use")).to_contain_text("Standard thresholds")
+    expect(page.locator("#reference-in-use")).to_contain_text("Standard thresholds")
     assert violations(page) == []
     open_tab(page, "Accuracy")
     page.locator("#measured section").first.wait_for()

@@ -92,7 +92,7 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
 def test_nothing_lives_longer_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the environment asks for. That files go is tested in
     tests/browser/test_keeping.py."""
-    for asked, limit in ((None, app.KEPT), ("60", 60), ("999999", app.KEPT)):
+    for asked, limit in ((None, app.LIFETIME), ("60", 60), ("999999", app.LIFETIME)):
         monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv(
             "CAUSALCLIP_KEPT", raising=False
         )
@@ -140,7 +140,7 @@ def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> N
         "compare-b",
         "explore-a",
         "batch-files",
-        "archive-given",
+        "reference-profile-upload",
     } <= set(shown)
     for name in shown:
         assert [d["queue"] for d in on_upload[name] if fields[name] in d["inputs"]] == [False], name

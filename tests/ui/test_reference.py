@@ -22,15 +22,21 @@ from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
 from ui.server.uploads import keep
-from ui.tabs.reference.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
-from ui.tabs.reference.tab import ArchiveTab, build_archive_tab
+from ui.tabs.reference.reference_set import (
+    LARGEST,
+    MOST,
+    MOST_THUMBNAILS,
+    ProfileChoice,
+    ReferenceSet,
+)
+from ui.tabs.reference.tab import ReferenceTab, build_reference_tab
 
 
 @pytest.fixture(scope="module")
-def tab() -> ArchiveTab:
+def tab() -> ReferenceTab:
     detector = tiny_detector()
     with gr.Blocks(), gr.Tabs(), gr.Tab() as tab:
-        return build_archive_tab(tab, ChosenDetector(lambda: detector))
+        return build_reference_tab(tab, ChosenDetector(lambda: detector))
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +57,13 @@ def upload(**files: bytes) -> list[dict[str, str]]:
 
 
 def run(
-    tab: ArchiveTab, payload: Any, archive: Archive | None = None, *, generated: bool = False
+    tab: ReferenceTab,
+    payload: Any,
+    reference_set: ReferenceSet | None = None,
+    *,
+    generated: bool = False,
 ) -> Any:
-    return list(tab.run(new_token("archive"), payload, archive, "5", generated=generated))
+    return list(tab.run(new_token("reference"), payload, reference_set, "5", generated=generated))
 
 
 def judged(score: float, n: int = 0) -> ReferencePicture:
@@ -62,16 +72,16 @@ def judged(score: float, n: int = 0) -> ReferencePicture:
     )
 
 
-def whole(count: int) -> Archive:
+def whole(count: int) -> ReferenceSet:
     """Photographs by as many cameras, whose scores are spread over [0, 0.9]."""
     hashes = np.random.default_rng(0).integers(0, 2**63, count)
-    return Archive(
+    return ReferenceSet(
         real=tuple(judged(0.9 * n / count, int(hash_)) for n, hash_ in enumerate(hashes)),
         judged=count,
     )
 
 
-def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> None:
+def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ReferenceTab) -> None:
     payload = upload(a_jpg=noise(1), b_jpg=b"\xff\xd8\xff broken", c_jpg=noise(2))
     updates = run(tab, payload)
     counted = [f"data-judged='{n}' data-portions='0'" for n in (1, 2, 3)]
@@ -80,29 +90,29 @@ def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> Non
     assert "data-judged='3' data-portions='1'" in last[tab.status]
     assert [last[field] for field in tab.files.values()] == [None, None]
     assert not any(Path(one["path"]).exists() for one in payload)
-    archive = last[tab.archive]
-    assert (len(archive.real), len(archive.unread), archive.judged) == (2, 1, 3)
-    assert archive.real[0].score == pytest.approx(
+    reference_set = last[tab.reference_set]
+    assert (len(reference_set.real), len(reference_set.unread), reference_set.judged) == (2, 1, 3)
+    assert reference_set.real[0].score == pytest.approx(
         tab.detector().score(load_image(noise(1)).pixels).probability
     )
     assert "Photographs that were judged: 2." in last[tab.result]
     assert "b.jpg: " in last[tab.result]
     assert re.search(r"<svg role='img' [^>]*direction='ltr'>", last[tab.result])  # in Arabic, too
-    assert tab.archive.time_to_live <= 3600
+    assert tab.reference_set.time_to_live <= 3600
 
 
-def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone(tab: ArchiveTab) -> None:
-    archive = Archive()
-    for n in range(SHOWN + 20):
-        archive = archive.plus(judged(0.9, n), generated=False, high=0.7)
-    archive = archive.plus(judged(0.2, 5000), generated=False, high=0.7)
-    archive = archive.plus(judged(0.9, 5001), generated=True, high=0.7)
-    archive = archive.plus(UnreadFile("x", "No."), generated=False, high=0.7)
-    assert sum(bool(one.thumbnail) for one in archive.real) == SHOWN
-    assert not archive.generated[0].thumbnail
-    assert archive.judged == SHOWN + 23
+def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone(tab: ReferenceTab) -> None:
+    reference_set = ReferenceSet()
+    for n in range(MOST_THUMBNAILS + 20):
+        reference_set = reference_set.with_picture(judged(0.9, n), generated=False, high=0.7)
+    reference_set = reference_set.with_picture(judged(0.2, 5000), generated=False, high=0.7)
+    reference_set = reference_set.with_picture(judged(0.9, 5001), generated=True, high=0.7)
+    reference_set = reference_set.with_picture(UnreadFile("x", "No."), generated=False, high=0.7)
+    assert sum(bool(one.thumbnail) for one in reference_set.real) == MOST_THUMBNAILS
+    assert not reference_set.generated[0].thumbnail
+    assert reference_set.judged == MOST_THUMBNAILS + 23
     payload = upload(a_jpg=noise(1), b_jpg=noise(2))
-    assert run(tab, payload, Archive(judged=MOST - 1))[-1][tab.archive].judged == MOST
+    assert run(tab, payload, ReferenceSet(judged=MOST - 1))[-1][tab.reference_set].judged == MOST
     assert not any(Path(one["path"]).exists() for one in payload)
 
 
@@ -111,7 +121,7 @@ def test_a_failure_halts_and_leaves_no_file() -> None:
         raise WeightsMissing("There are none.")
 
     with gr.Blocks(), gr.Tabs(), gr.Tab() as outer:
-        broken = build_archive_tab(outer, ChosenDetector(missing))
+        broken = build_reference_tab(outer, ChosenDetector(missing))
     payload = upload(a_jpg=noise(1))
     [update] = run(broken, payload)
     assert "data-halt" in update[broken.status]
@@ -119,7 +129,7 @@ def test_a_failure_halts_and_leaves_no_file() -> None:
     assert not Path(payload[0]["path"]).exists()
 
 
-def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_path: Path) -> None:
+def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ReferenceTab, tmp_path: Path) -> None:
     choice, path = ProfileChoice(tab.detector), tab.profile(whole(80), "5")
     assert path
     data = Path(path).read_bytes()
@@ -132,29 +142,29 @@ def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_pa
     assert "Make it again" in choice.load(upload(profile_json=json.dumps(other).encode()))[0]
     assert "This is no profile" in choice.load(upload(profile_json=b"[]"))[0]
     assert "more than 1 MB" in choice.load(upload(profile_json=b" " * (LARGEST + 1)))[0]
-    assert "Photographs in it: 80." in choice.said()  # what cannot be used changes nothing
+    assert "Photographs in it: 80." in choice.status()  # what cannot be used changes nothing
     with pytest.raises(gr.Error):
         choice.load([{"path": str(tmp_path / "elsewhere.json")}])
 
 
-def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ArchiveTab) -> None:
-    made = whole(80).profile(tab.detector.own(), 0.05)
-    tab.detector.choose(made)
+def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ReferenceTab) -> None:
+    profile = whole(80).profile(tab.detector.own(), 0.05)
+    tab.detector.choose(profile)
     held_detector.forget_choices("")
     assert tab.detector.profile is None
     held_detector._chosen.update(
-        {f"another {n}": ("", made) for n in range(held_detector.MOST_CHOSEN)}
+        {f"another {n}": ("", profile) for n in range(held_detector.MOST_CHOSEN)}
     )
     with pytest.raises(BadProfile, match="Too many pages"):
-        tab.detector.choose(made)
+        tab.detector.choose(profile)
 
 
-def test_one_address_never_takes_all_places_for_profiles(tab: ArchiveTab, answer: Any) -> None:
-    made = whole(80).profile(tab.detector.own(), 0.05)
+def test_one_address_never_takes_all_places_for_profiles(tab: ReferenceTab, answer: Any) -> None:
+    profile = whole(80).profile(tab.detector.own(), 0.05)
 
     def choose(session: str, address: str) -> None:
         answer(session, address)
-        tab.detector.choose(made)
+        tab.detector.choose(profile)
 
     for i in range(held_detector.AN_ADDRESS):
         choose(f"crowd-{i}", "192.0.2.1")

@@ -20,11 +20,11 @@ from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.errors import UNREADABLE, errors_as_sentences, explain
 from ui.fields import (
-    KEPT,
+    LIFETIME,
     PROMISE,
     RUNS,
-    Carried,
     Source,
+    Transfer,
     add_endpoint,
     picture_field,
     save_png,
@@ -86,7 +86,7 @@ class CompareTab:
 
     def carry(
         self,
-        carried: Carried,
+        transfer: Transfer,
         event: gr.EventData,
         source: Source | None,
         second: Payload,
@@ -94,7 +94,7 @@ class CompareTab:
     ) -> Updates:
         """`begin` for a first picture from another tab."""
         payload = {"path": source.file} if source else None
-        taken = {self.first: upload_path(payload), carried.tabs: carried.shown}
+        taken = {self.first: upload_path(payload), transfer.tabs: transfer.selection}
         if source:
             taken[self.originals] = {**(originals or {}), source.file: source}
         return taken | self.begin(event, payload, second)
@@ -208,8 +208,8 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
         return compared(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
 
 
-def build_compare_tab(carried: Carried | None = None) -> CompareTab:
-    """Builds the tab inside the current Blocks and wires it. carried: where a first picture may
+def build_compare_tab(transfer: Transfer | None = None) -> CompareTab:
+    """Builds the tab inside the current Blocks and wires it. transfer: where a first picture may
     come from."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=3, min_width=260):
@@ -247,7 +247,7 @@ def build_compare_tab(carried: Carried | None = None) -> CompareTab:
         slider=slider,
         details=details,
         report=report,
-        originals=gr.State({}, time_to_live=KEPT),
+        originals=gr.State({}, time_to_live=LIFETIME),
     )
     part = Panel("compare")
     run: dict[str, Any] = {
@@ -257,9 +257,9 @@ def build_compare_tab(carried: Carried | None = None) -> CompareTab:
     }
     changed = [event for field in fields for event in (field.upload, field.clear)]
     part.on(changed, tab.begin, tab.run, given=fields, **run)
-    if carried:
-        given = [carried.source, second, tab.originals]
-        run["outputs"] = [*run["outputs"], carried.tabs]
-        part.on([carried.button.click], partial(tab.carry, carried), tab.run, given=given, **run)
+    if transfer:
+        given = [transfer.source, second, tab.originals]
+        run["outputs"] = [*run["outputs"], transfer.tabs]
+        part.on([transfer.button.click], partial(tab.carry, transfer), tab.run, given=given, **run)
     add_endpoint(compare, fields, gr.JSON(visible=False))
     return tab

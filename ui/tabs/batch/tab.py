@@ -24,7 +24,7 @@ from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.errors import explain
-from ui.fields import GONE, KEPT, PRIVATE, PROMISE, RUNS, files_input, kept_or_gone
+from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, files_input, kept_or_gone
 from ui.scripts import script, sending_script, sending_words
 from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES, new_folder
@@ -264,7 +264,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         downloads=downloads,
         opened=opened,
         listed=listed,
-        batch=gr.State(time_to_live=KEPT),
+        batch=gr.State(time_to_live=LIFETIME),
     )
     part, batch, everything = Panel("batch"), tab.batch, tab.shown
     judge: dict[str, Any] = {

@@ -25,7 +25,7 @@ from ui.endpoints import add_endpoints
 from ui.errors import explain
 from ui.fairness import run_fairly
 from ui.fields import (
-    KEPT,
+    LIFETIME,
     PICK,
     PRIVATE,
     PROMISE,
@@ -274,7 +274,7 @@ def build_detect_tab(
                     built["purify"] = gr.Button(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )
-    built |= {name: gr.State(time_to_live=KEPT) for name in ("source", "whole")}
+    built |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
     tab = DetectTab(detector=detector, **built)
 
     def example(event: gr.EventData) -> Updates:

@@ -43,15 +43,20 @@ BANDS = {
 
 
 def cells(detection: Detection) -> np.ndarray:
-    """What each cell of a grid over the picture adds to the log-odds: float [rows, columns]. Their
-    sum is all that has a place."""
+    """Return what each cell of a grid over the picture adds to the log-odds: float [rows, columns].
+
+    Their sum is the part of the log-odds that belongs to any place.
+    """
     scale = COLUMNS / max(detection.width, detection.height)
     columns, rows = (max(1, round(side * scale)) for side in (detection.width, detection.height))
     return lay(detection, "causal", columns=columns, rows=rows)
 
 
 def panel(pixels: np.ndarray, detection: Detection) -> str:
-    """The picture to brush over, as HTML, with all that the browser needs."""
+    """Return the picture to brush over, as HTML, with all that the browser needs for the score.
+
+    pixels: uint8 RGB [H, W, 3].
+    """
     grid = cells(detection)
     rows, columns = grid.shape
     data = {
@@ -66,53 +71,61 @@ def panel(pixels: np.ndarray, detection: Detection) -> str:
         "turns": _(TURNS),
         "bands": {name: _(word) for name, word in BANDS.items()},
     }
-    told = escape(json.dumps(data))
+    attributes = escape(json.dumps(data))
     blank = "".join("<i></i>" for _cell in range(rows * columns))
     grid_style = f"grid-template-columns:repeat({columns},1fr)"
     return (
         f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"
-        f"<div class='cc-erase' data-erase='{told}'><img alt='' src='{_small(pixels)}'>"
+        f"<div class='cc-erase' data-erase='{attributes}'><img alt='' src='{_small(pixels)}'>"
         f"<div class='cc-erase-grid' style='{grid_style}' aria-hidden='true'>{blank}</div></div>"
     )
 
 
 def parse_cells(text: str, count: int) -> list[int]:
-    """The numbers of the cells that a page sends, those of the grid alone."""
-    numbers = (int(one) for one in text.split(",") if one.strip().isdigit() and len(one) < 6)
+    """Return the cells' numbers in a text that a page sends, sorted; others than 0 to count - 1 are
+    left out."""
+    numbers = (
+        int(entry) for entry in text.split(",") if entry.strip().isdigit() and len(entry) < 6
+    )
     return sorted({number for number in numbers if number < count})
 
 
-def blanked(pixels: np.ndarray, chosen: Iterable[int], shape: tuple[int, int]) -> np.ndarray:
-    """The picture with cells of its grid in its own mean colour: uint8 RGB [H, W, 3]."""
+def blanked(pixels: np.ndarray, cell_numbers: Iterable[int], shape: tuple[int, int]) -> np.ndarray:
+    """Return the picture with some cells of its grid in its own mean colour: uint8 RGB [H, W, 3].
+
+    shape: the grid's rows and columns.
+    """
     rows, columns = shape
     height, width = pixels.shape[:2]
-    found = pixels.copy()
+    picture = pixels.copy()
     mean = pixels.reshape(-1, 3).mean(0).round().astype(np.uint8)
     down, across = np.linspace(0, height, rows + 1), np.linspace(0, width, columns + 1)
-    for cell in chosen:
+    for cell in cell_numbers:
         row, column = divmod(cell, columns)
         top, bottom = round(down[row]), round(down[row + 1])
         left, right = round(across[column]), round(across[column + 1])
-        found[top:bottom, left:right] = mean
-    return found
+        picture[top:bottom, left:right] = mean
+    return picture
 
 
-def checked(predicted: float, judged: float, detection: Detection) -> str:
-    """Both scores with what they mean: by the sum, and judged again."""
+def checked(predicted_score: float, judged_score: float, detection: Detection) -> str:
+    """Return both scores without a place, as HTML: by the sum, and of the blanked picture."""
     scores = {
         name: f"{score_text(score, detection.low, detection.high)} ({_band(score, detection)})"
-        for name, score in (("predicted", predicted), ("judged", judged))
+        for name, score in (("predicted", predicted_score), ("judged", judged_score))
     }
     return f"<p>{_(CHECKED, **scores)}</p>"
 
 
 def _band(score: float, detection: Detection) -> str:
+    """Return the name of the band that a score falls into."""
     if score >= detection.high:
         return _(BANDS["high"])
     return _(BANDS["low" if score <= detection.low else "middle"])
 
 
 def _small(pixels: np.ndarray) -> str:
+    """Return a small JPEG of a picture as a data address."""
     file = io.BytesIO()
     Image.fromarray(shrink(pixels, side=SIDE)).save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

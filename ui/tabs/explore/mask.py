@@ -51,15 +51,17 @@ TICKS = N_("Ticks: the average {real} and {generated}.")
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """The mean share of channels that a mask lets through in each part, by the part's name, in [0,
-    1]."""
+    """The mean share of channels that masks of real and of generated pictures let through.
+
+    Each maps a part's name to a share in [0, 1].
+    """
 
     real: Mapping[str, float]
     generated: Mapping[str, float]
 
 
 def channel_orders(detection: Detection, order: Order) -> dict[str, np.ndarray]:
-    """The channels of each part in the order of their columns: int [D_part] each.
+    """Return the channels of each part in the order of their columns: int [D_part] each.
 
     order: "index" as they are, "mask" the most open first, "push" from generated to not generated.
     """
@@ -81,23 +83,24 @@ def mask_heatmaps(
     order: Order = "index",
     averages: Averages | None = None,
 ) -> str:
-    """The heatmap of each picture's mask and, of two, of their difference; "" without a picture.
+    """Return the heatmap of each picture's mask and, of two, of their difference, as HTML; ""
+    without a picture.
 
     All of them have the columns of the first one's `order`, so that a column is one channel.
     """
-    one = first or second
-    if one is None:
+    reference = first or second
+    if reference is None:
         return ""
-    orders = channel_orders(one, order)
+    orders = channel_orders(reference, order)
     if first is None or second is None:
-        title = _(TITLE, n=number(len(mean_mask(one))))
-        body = [_heatmap(title, one, orders, averages)]
+        title = _(TITLE, n=number(len(mean_mask(reference))))
+        body = [_heatmap(title, reference, orders, averages)]
     else:
-        said = difference_sentence(compare_masks(first, second)[0])
+        difference = difference_sentence(compare_masks(first, second)[0])
         body = [
             _heatmap(_("First picture"), first, orders, averages),
             _heatmap(_("Second picture"), second, orders, averages),
-            f"<p><b>{said}</b></p>",
+            f"<p><b>{difference}</b></p>",
             _difference(first, second, orders),
         ]
     return f"<section class='cc-masks'>{''.join(body)}</section>"
@@ -106,6 +109,7 @@ def mask_heatmaps(
 def _heatmap(
     name: str, detection: Detection, orders: Mapping[str, np.ndarray], averages: Averages | None
 ) -> str:
+    """Return one picture's mask, part by part, with its legend, as HTML."""
     masks = by_part(detection, mean_mask(detection))
     pushes = by_part(detection, contributions(detection))
     rows = []
@@ -123,13 +127,14 @@ def _heatmap(
     legend = f"<p class='cc-mask-scale'><span>{low}</span><i></i><span>{high}</span>"
     if averages is not None:
         real = f"<span class='cc-tick-real'>{_('photograph')}</span>"
-        generated = f"<span class='cc-tick-generated'>{_('generated picture')}</span>"
-        legend += f"<small>{_(TICKS, real=real, generated=generated)}</small>"
-    return _figure(name, rows, f"{legend}</p>", says=_(SAYS))
+        generated_tick = f"<span class='cc-tick-generated'>{_('generated picture')}</span>"
+        legend += f"<small>{_(TICKS, real=real, generated=generated_tick)}</small>"
+    return _figure(name, rows, f"{legend}</p>", cell_text=_(SAYS))
 
 
 def _difference(first: Detection, second: Detection, orders: Mapping[str, np.ndarray]) -> str:
-    masks = [by_part(one, mean_mask(one)) for one in (first, second)]
+    """Return the first mask minus the second one, part by part, with its legend, as HTML."""
+    masks = [by_part(detection, mean_mask(detection)) for detection in (first, second)]
     rows = []
     for part, columns in orders.items():
         a, b = (mask[part][columns] for mask in masks)
@@ -149,13 +154,20 @@ def _difference(first: Detection, second: Detection, orders: Mapping[str, np.nda
     legend = (
         f"<p class='cc-mask-scale cc-diverging'><span>{low}</span><i></i><span>{high}</span></p>"
     )
-    return _figure(_("First minus second"), rows, legend, says=_(SAYS_BOTH), open_=_("differ"))
+    return _figure(_("First minus second"), rows, legend, cell_text=_(SAYS_BOTH), open_=_("differ"))
 
 
-def _figure(name: str, rows: list[str], legend: str, *, says: str, open_: str = "") -> str:
+def _figure(name: str, rows: list[str], legend: str, *, cell_text: str, open_: str = "") -> str:
+    """Return rows as a figure that says what is under the pointer.
+
+    Args:
+        cell_text: the sentence on one cell, which assets/mask.js fills in.
+        open_: the heading of the column of shares, if it is not "open".
+    """
+    point = decimal(0.5, digits=1)[1]
     grid = (
         f"<div class='cc-mask' role='application' tabindex='0' aria-label='{escape(name)}' "
-        f"data-says='{escape(says)}' data-point='{decimal(0.5, digits=1)[1]}'>{''.join(rows)}</div>"
+        f"data-says='{escape(cell_text)}' data-point='{point}'>{''.join(rows)}</div>"
     )
     head = f"<p class='cc-mask-head'><b>{name}</b><span>{open_ or _(OPEN)}</span></p>"
     readout = f"<p class='cc-mask-said' role='status' data-hint='{_(HINT)}'>{_(HINT)}</p>"
@@ -164,6 +176,7 @@ def _figure(name: str, rows: list[str], legend: str, *, says: str, open_: str = 
 
 
 def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:
+    """Return a part's row as HTML: its name, its cells, and a share as a bar and in percent."""
     ticks = ""
     if averages is not None and part in averages.real:
         # one above the other, as they often stand at the same place
@@ -183,17 +196,17 @@ def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:
 
 
 def _cells(layers: list[tuple[str, np.ndarray]], data: Mapping[str, str]) -> str:
-    """A row's cells, its layers over each other; `data` is what assets/mask.js reads."""
-    drawn = "".join(
+    """Return a row's cells as HTML, its layers over each other; assets/mask.js reads `data`."""
+    layer_tags = "".join(
         f"<i class='{name}' style='--cc-alpha:url({_alpha(values)})'></i>"
         for name, values in layers
     )
-    told = escape(json.dumps(data))
-    return f"<div class='cc-mask-cells' data-row='{told}'>{drawn}<b hidden></b></div>"
+    row_data = escape(json.dumps(data))
+    return f"<div class='cc-mask-cells' data-row='{row_data}'>{layer_tags}<b hidden></b></div>"
 
 
 def _alpha(values: np.ndarray) -> str:
-    """[D] in [0, 1] -> the data address of a PNG of D x 1 pixels with that alpha."""
+    """Return values in [0, 1], [D], as the alpha of a PNG of D x 1 pixels, a data address."""
     levels = np.round(255 * values).astype(np.uint8)[None]
     picture = Image.merge("LA", [Image.new("L", levels.shape[::-1]), Image.fromarray(levels)])
     file = io.BytesIO()
@@ -202,4 +215,5 @@ def _alpha(values: np.ndarray) -> str:
 
 
 def _encoded(values: np.ndarray) -> str:
+    """Return the bytes of an array in base64."""
     return base64.b64encode(values.tobytes()).decode()

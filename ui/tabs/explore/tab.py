@@ -32,13 +32,13 @@ from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, add_head_choice
 from ui.errors import explain
 from ui.fields import (
-    KEPT,
+    LIFETIME,
     OPACITY,
     PRIVATE,
     PROMISE,
     RUNS,
-    Carried,
     Source,
+    Transfer,
     describe_file,
     map_output,
     picture_field,
@@ -76,18 +76,27 @@ Updates = dict[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class ExploredPicture:
-    """What redrawing needs. path: of the picture, of which the page may show a copy. masked: the
-    detection by the head whose mask is shown."""
+    """What is kept of a judged picture, from which its maps are drawn anew.
+
+    Attributes:
+        path: of the picture's file, of which the page may show a copy.
+        mask_detection: by the head whose mask is shown, which may be another than the one that
+            judged.
+    """
 
     drawing: Drawing
     path: str
-    masked: Detection
+    mask_detection: Detection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pane:
-    """One picture with all that is said of it. waiting: the answer before there is a picture.
-    explored: a gr.State."""
+    """The fields of one picture: its maps, its files and what is said of it.
+
+    Attributes:
+        waiting: what `answer` shows before there is a picture.
+        state: holds the ExploredPicture.
+    """
 
     name: str
     waiting: str
@@ -103,20 +112,27 @@ class Pane:
     erase: gr.HTML
     files: tuple[gr.DownloadButton, ...]
     to_erase: gr.Button
-    explored: gr.State
+    state: gr.State
 
     @property
-    def shown(self) -> list[Any]:
-        """Everything that a run may change, but the picture and what is of both."""
-        said = [self.answer, self.scores, self.legend, self.channels, self.removal]
+    def outputs(self) -> list[Any]:
+        """All fields that a run of this picture changes, but the picture itself."""
+        texts = [self.answer, self.scores, self.legend, self.channels, self.removal]
         maps = [self.map, self.suppressed, self.channel]
-        return [*said, *maps, *self.files, self.erase, self.explored]
+        return [*texts, *maps, *self.files, self.erase, self.state]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplorerTab:
-    """The callbacks, and what is of both pictures: the settings of their maps (opacity, smooth,
-    frame), how many channels are removed, the limits of the mask, and what it is."""
+    """The tab's callbacks, and the fields that both pictures share.
+
+    Attributes:
+        of_map: the settings of the maps: opacity, smooth, frame.
+        count: how many channels are removed.
+        limits: what the mask does not show.
+        about: what the mask is.
+        head: the choice of the head; None where there is no choice.
+    """
 
     detector: ChosenDetector
     of_map: list[Any]
@@ -126,31 +142,33 @@ class ExplorerTab:
     head: gr.Radio | None
 
     def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """What the page shows at once: nothing of an older picture beside the new one."""
+        """Return what the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
         return self.cleared(pane, card.looking(describe_file(path)) if path else None)
 
     def carry(
-        self, pane: Pane, carried: Carried, event: gr.EventData, source: Source | None
+        self, pane: Pane, transfer: Transfer, event: gr.EventData, source: Source | None
     ) -> Updates:
-        """`begin` for a picture from another tab."""
+        """Return what the page shows at once of a picture that comes from another tab."""
         payload = {"path": source.file} if source else None
-        return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(
+        return {pane.picture: upload_path(payload), transfer.tabs: transfer.selection} | self.begin(
             pane, event, payload
         )
 
     def begin_by(
         self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None, head: str
     ) -> Updates:
-        """`begin` for the picture that is there, by another head."""
+        """Have the page's pictures judged by another head; return what it shows at once."""
         self.detector.choose_head(head)
         return self.begin(pane, event, payload)
 
     def explore(
         self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
-        """Judges a picture and yields what is said of it; `settings`: those of the map, then the
-        count."""
+        """Judge a picture and yield what is said of it.
+
+        settings: those of the map, then the count of removed channels.
+        """
         path = upload_path(payload)
         if path is None:
             yield self.cleared(pane)
@@ -163,69 +181,74 @@ class ExplorerTab:
     def _stages(
         self, pane: Pane, token: CancellationToken, path: str, settings: Any
     ) -> Iterator[Updates]:
+        """Yield how long a picture waits, then its answer and maps, then its files."""
         with DECODED.ask(Priority.VERDICT) as place:
             for before in token.waits(place):
                 yield {pane.answer: card.queued(before)}
-            loaded = load_image(path)
+            image = load_image(path)
             with MODEL.ask(Priority.VERDICT) as turn:
                 for before in token.waits(turn):
                     yield {pane.answer: card.queued(before)}
-                explored = self._judged(loaded.pixels, path)
-        copy = shown_copy(loaded)
-        yield self._explored(pane, explored, settings) | ({pane.picture: copy} if copy else {})
-        yield dict(zip(pane.files, _files(pane, explored), strict=True))
+                picture = self._judge(image.pixels, path)
+        copy = shown_copy(image)
+        yield self._updates(pane, picture, settings) | ({pane.picture: copy} if copy else {})
+        yield dict(zip(pane.files, _files(pane, picture), strict=True))
 
     def _failed(self, pane: Pane, error: Exception) -> Updates:
-        """Its sentence; what is no picture leaves the field."""
-        said = self.cleared(pane, card.failure(*explain(error)))
-        return said | ({pane.picture: None} if isinstance(error, ImageError) else {})
+        """Return the error's sentence for the page; what is no picture leaves its field."""
+        updates = self.cleared(pane, card.failure(*explain(error)))
+        return updates | ({pane.picture: None} if isinstance(error, ImageError) else {})
 
-    def _judged(self, pixels: np.ndarray, path: str) -> ExploredPicture:
-        """Judged by the head that the page has chosen; the mask is the causal head's, where it is
-        here."""
-        found = self.detector().predict(pixels)
-        other = found.head != "causal" and "causal" in self.detector.heads
-        masked = self.detector.with_mask().predict(pixels) if other else found
-        return ExploredPicture(prepare(pixels, found), path, masked)
+    def _judge(self, pixels: np.ndarray, path: str) -> ExploredPicture:
+        """Judge pixels by the head that the page has chosen.
 
-    def _explored(self, pane: Pane, explored: ExploredPicture, settings: Any) -> Updates:
+        The mask is the causal head's, where the app has that one.
+        """
+        detection = self.detector().predict(pixels)
+        other = detection.head != "causal" and "causal" in self.detector.heads
+        mask_detection = self.detector.with_mask().predict(pixels) if other else detection
+        return ExploredPicture(prepare(pixels, detection), path, mask_detection)
+
+    def _updates(self, pane: Pane, picture: ExploredPicture, settings: Any) -> Updates:
+        """Return all that the page shows of a judged picture, but its files."""
         *of_map, count = settings
-        most = sum(width for _name, width in explored.drawing.detection.parts)
-        drawing, detection = explored.drawing, explored.drawing.detection
+        drawing = picture.drawing
+        detection = drawing.detection
+        most = sum(width for _name, width in detection.parts)
         choices = [(_(EVERY), ALL), *words.choices(detection)]
         return {
-            pane.answer: words.answer(detection, explored.masked),
+            pane.answer: words.answer(detection, picture.mask_detection),
             pane.scores: words.scores_alone(detection),
-            **self._maps(pane, explored, of_map),
+            **self._maps(pane, picture, of_map),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
             pane.legend: words.legend(drawing),
             pane.channels: words.channels(detection),
             pane.removal: words.removal(detection, int(count)),
             self.count: gr.update(maximum=most, value=min(int(count), most)),
             self.limits: words.limits(self.detector.with_mask().masks),
-            self.about: words.about(explored.masked, self.detector.with_mask().masks),
-            pane.explored: explored,
+            self.about: words.about(picture.mask_detection, self.detector.with_mask().masks),
+            pane.state: picture,
             pane.erase: erase.panel(drawing.picture, detection),
         }
 
     def _maps(
-        self, pane: Pane, explored: ExploredPicture, of_map: Sequence[Any], scale: float = SCALE
+        self, pane: Pane, picture: ExploredPicture, of_map: Sequence[Any], scale: float = SCALE
     ) -> Updates:
-        """Both maps; the suppressed one only where it has anything to show."""
-        draw = partial(_map_file, explored, *of_map, scale=scale)
-        shown = shows_suppressed(explored.drawing.detection)
-        suppressed = draw(which="non_causal") if shown else None
+        """Return both maps; the suppressed one only where it has anything to show."""
+        draw = partial(_map_file, picture, *of_map, scale=scale)
+        has_suppressed = shows_suppressed(picture.drawing.detection)
+        suppressed_map = draw(which="non_causal") if has_suppressed else None
         return {
             pane.map: draw(which="causal"),
-            pane.suppressed: gr.update(value=suppressed, visible=shown),
+            pane.suppressed: gr.update(value=suppressed_map, visible=has_suppressed),
         }
 
     def cleared(self, pane: Pane, answer: str | None = None) -> Updates:
-        """No result."""
+        """Return the pane without a result. answer: instead of the words before a picture."""
         return {
             pane.answer: answer or pane.waiting,
             **dict.fromkeys((pane.scores, pane.legend, pane.channels, pane.removal), ""),
-            **dict.fromkeys((pane.map, pane.suppressed, *pane.files, pane.explored)),
+            **dict.fromkeys((pane.map, pane.suppressed, *pane.files, pane.state)),
             pane.erase: "",
             pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
         }
@@ -233,63 +256,73 @@ class ExplorerTab:
     def masks(
         self, order: Order, first: ExploredPicture | None, second: ExploredPicture | None
     ) -> str:
-        """The heatmaps of the masks that are there."""
-        masked = [explored.masked if explored else None for explored in (first, second)]
-        measured = (
-            self.detector.with_mask().masks.get("whole", {}).get("open") if any(masked) else None
-        )
-        averages = Averages(**measured) if measured else None
-        return mask_heatmaps(*masked, order=order, averages=averages)
+        """Return the heatmaps of the masks of the pictures that are there, as HTML."""
+        detections = [picture.mask_detection if picture else None for picture in (first, second)]
+        open_shares = None
+        if any(detections):
+            open_shares = self.detector.with_mask().masks.get("whole", {}).get("open")
+        averages = Averages(**open_shares) if open_shares else None
+        return mask_heatmaps(*detections, order=order, averages=averages)
 
-    def check_erased(self, explored: ExploredPicture | None, chosen: str) -> str:
-        """The score without the cells, by the sum, and judged again with them blanked."""
-        if explored is None:
+    def check_erased(self, picture: ExploredPicture | None, brushed_cells: str) -> str:
+        """Return the score without the brushed cells, as HTML: by the sum, and judged again.
+
+        brushed_cells: their numbers, with commas, as the page sends them.
+        """
+        if picture is None:
             return ""
         from causalclip.calibration import sigmoid  # brings PyTorch
 
-        detection = explored.drawing.detection
+        detection = picture.drawing.detection
         grid = erase.cells(detection)
-        numbers = erase.parse_cells(chosen, grid.size)
-        path = upload_path({"path": explored.path})
+        numbers = erase.parse_cells(brushed_cells, grid.size)
+        path = upload_path({"path": picture.path})
         if not numbers or path is None:
             return f"<p>{_(erase.NOTHING)}</p>"
         with DECODED.enter(Priority.VERDICT):
             pixels = erase.blanked(load_image(path).pixels, numbers, grid.shape)
             with MODEL.enter(Priority.VERDICT):
-                judged = self.detector().score(pixels).probability
-        predicted = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
-        return erase.checked(predicted, judged, detection)
+                judged_score = self.detector().score(pixels).probability
+        predicted_score = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
+        return erase.checked(predicted_score, judged_score, detection)
 
     def redraw(
-        self, pane: Pane, explored: ExploredPicture | None, channel: str, *settings: Any
+        self, pane: Pane, picture: ExploredPicture | None, channel: str, *settings: Any
     ) -> Updates:
-        """One pane's maps under other settings; the model runs again only for a channel's own
-        maps."""
-        if explored is None:
+        """Return one pane's maps under other settings; the model runs again only for a channel's
+        own maps."""
+        if picture is None:
             return {pane.map: gr.skip()}
-        drawing, path = explored.drawing, upload_path({"path": explored.path})
+        drawing, path = picture.drawing, upload_path({"path": picture.path})
         if channel == ALL or path is None:
-            return self._maps(pane, explored, settings)
+            return self._maps(pane, picture, settings)
         with DECODED.enter(Priority.VERDICT):
             pixels = load_image(path).pixels
             with MODEL.enter(Priority.VERDICT):
                 views = self.detector().explain_channel(pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
-        return self._maps(pane, replace(explored, drawing=alone), settings, scale=CHANNEL_SCALE)
+        return self._maps(pane, replace(picture, drawing=alone), settings, scale=CHANNEL_SCALE)
 
 
 def build_explorer_tab(
-    detector: ChosenDetector, carried: Carried | None = None, *, examples: Sequence[Path] = ()
+    detector: ChosenDetector, transfer: Transfer | None = None, *, examples: Sequence[Path] = ()
 ) -> ExplorerTab:
-    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come
-    from. examples: pictures of which one is offered to compare with."""
+    """Build the tab inside the current Blocks and wire it.
+
+    Args:
+        transfer: where a picture may come from.
+        examples: pictures of which one is offered to compare with.
+    """
+    # 1. Both pictures and their answers.
     with gr.Row(elem_classes="cc-explore-pictures"):
         first = _picture("explore-a", _("Picture"))
         with gr.Column(min_width=160):
             second = _picture("explore-b", _("A second one, to compare (optional)"))
-            words_on_it = _("Compare with an example")
             example = gr.Button(
-                words_on_it, visible=bool(examples), size="sm", elem_id="explore-example"
+                _("Compare with an example"),
+                visible=bool(examples),
+                size="sm",
+                elem_id="explore-example",
             )
         with gr.Column(scale=3):
             texts = (("explore-a", card.waiting(_(WAITING))), ("explore-b", ""))
@@ -297,6 +330,7 @@ def build_explorer_tab(
                 gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush")
                 for name, text in texts
             ]
+    # 2. The masks and maps.
     with gr.Row(elem_classes="cc-mask-screen"):
         with gr.Column(scale=5, min_width=320):
             order = gr.Radio(
@@ -326,6 +360,7 @@ def build_explorer_tab(
                 elem_id="explore-count",
             )
             head = add_head_choice(detector, "explore")
+    # 3. What opens below them.
     label = _("Erase a place, and see what is left")
     with gr.Accordion(label, open=False, elem_id="explore-erase") as erasing:
         rooms = [_erase_room(pane) for pane in panes]
@@ -350,11 +385,12 @@ def build_explorer_tab(
         about = gr.HTML(elem_id="explore-mask-about", elem_classes="cc-flush")
         gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
     gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
+    # 4. Who listens to what.
     of_map = [opacity, smooth, frame]
     tab = ExplorerTab(
         detector=detector, of_map=of_map, count=count, limits=limits, about=about, head=head
     )
-    _wire(tab, panes[0], carried=carried)
+    _wire(tab, panes[0], transfer=transfer)
     for pane, room in zip(panes, rooms, strict=True):
         _wire_erase(tab, pane, room)
         opens = pane.to_erase.click(
@@ -362,21 +398,25 @@ def build_explorer_tab(
         )
         opens.then(None, js=TO_ERASE, queue=False, **PRIVATE)
     _wire(tab, panes[1], example=example, examples=examples)
-    drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
-    given = [order, *(pane.explored for pane in panes)]
-    gr.on([order.input, *(pane.answer.change for pane in panes)], tab.masks, given, masks, **drawn)
+    at_once: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
+    mask_inputs = [order, *(pane.state for pane in panes)]
+    mask_events = [order.input, *(pane.answer.change for pane in panes)]
+    gr.on(mask_events, tab.masks, mask_inputs, masks, **at_once)
     return tab
 
 
 def _model() -> str:
-    """The causal model and the way of a picture, in the page's own colour."""
-    drawn = (shipped_folder("assets") / "figures" / "causal-model.svg").read_text(encoding="utf-8")
-    return f"<figure>{re.sub(r'<style>.*?</style>', '', drawn)}</figure>"
+    """Return the drawing of the causal model and of a picture's way through it, as HTML.
+
+    Without its own style it has the page's colours.
+    """
+    svg = (shipped_folder("assets") / "figures" / "causal-model.svg").read_text(encoding="utf-8")
+    return f"<figure>{re.sub(r'<style>.*?</style>', '', svg)}</figure>"
 
 
 def _figure() -> str:
-    """What passes the causal head's mask and what it holds back, of many pictures, as the benchmark
-    drew it for the page's theme."""
+    """Return the benchmark's figure of what passes the mask and what it holds back, as HTML: one
+    picture for each theme of the page."""
     folder = shipped_folder("assets") / "figures"
     caption = _(
         "What the mask lets through and what it holds back, of pictures that it had not seen, each "
@@ -384,8 +424,8 @@ def _figure() -> str:
     )
     pictures = ""
     for theme, name in (("light", "parts"), ("dark", "parts-dark")):
-        drawn = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
-        address = f"data:image/png;base64,{drawn}"
+        data = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
+        address = f"data:image/png;base64,{data}"
         pictures += f'<img class="cc-in-{theme}" alt="{caption}" src="{address}" width="720">'
     return f"<figure>{pictures}<figcaption>{caption}</figcaption></figure>"
 
@@ -399,7 +439,8 @@ def _removal(name: str) -> gr.HTML:
 
 
 def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: gr.HTML) -> Pane:
-    """One picture's maps and files; its channels are placed elsewhere."""
+    """Build one picture's maps and files; its channels and its place to erase come elsewhere."""
+    # 1. What is placed elsewhere.
     channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush", render=False)
     channel = gr.Dropdown(
         [(_(EVERY), ALL)],
@@ -409,13 +450,15 @@ def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: 
         elem_id=f"{name}-channel",
         render=False,
     )
+    erase_field = gr.HTML(elem_id=f"{name}-erase", elem_classes="cc-flush", render=False)
+    # 2. What stands here.
     with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
         scores = gr.HTML(elem_id=f"{name}-scores", elem_classes="cc-flush")
         with gr.Row(elem_classes="cc-both-maps"):
-            drawn = map_output(
+            passed = map_output(
                 f"{name}-map", show_label=False, alt_text=_("What passes the mask, as a map")
             )
-            suppressed = map_output(
+            suppressed_map = map_output(
                 f"{name}-suppressed",
                 show_label=False,
                 alt_text=_("What the mask suppresses, as a map"),
@@ -439,22 +482,27 @@ def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML, removal: 
         picture=picture,
         answer=answer,
         scores=scores,
-        map=drawn,
-        suppressed=suppressed,
+        map=passed,
+        suppressed=suppressed_map,
         legend=legend,
         channel=channel,
         channels=channels,
         removal=removal,
-        erase=gr.HTML(elem_id=f"{name}-erase", elem_classes="cc-flush", render=False),
+        erase=erase_field,
         files=files,
         to_erase=to_erase,
-        explored=gr.State(time_to_live=KEPT),
+        state=gr.State(time_to_live=LIFETIME),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseRoom:
-    """cells: their numbers, which the browser fills in. result: after the check."""
+    """The fields around the picture to brush over.
+
+    Attributes:
+        cells: the numbers of the brushed cells, which the browser fills in.
+        result: what the check found.
+    """
 
     cells: gr.Textbox
     check: gr.Button
@@ -463,7 +511,7 @@ class EraseRoom:
 
 
 def _erase_room(pane: Pane) -> EraseRoom:
-    """A picture to brush over, and what is left of its score."""
+    """Build the place where a reader brushes over a picture and sees what is left of its score."""
     with gr.Row(elem_classes="cc-erase-room"):
         pane.erase.render()
         with gr.Column(min_width=240):
@@ -477,88 +525,93 @@ def _erase_room(pane: Pane) -> EraseRoom:
 
 
 def _wire_erase(tab: ExplorerTab, pane: Pane, room: EraseRoom) -> None:
-    part = Panel(pane.name)
-    given = [pane.explored, room.cells]
-    part.beside([room.check.click], tab.check_erased, given, room.result, **PRIVATE, **RUNS)
+    """Wire the check of the brushed cells, and what empties them."""
+    panel = Panel(pane.name)
+    erase_inputs = [pane.state, room.cells]
+    panel.beside([room.check.click], tab.check_erased, erase_inputs, room.result, **PRIVATE, **RUNS)
     # assets/erase.js takes the brushed cells back; those of an older picture are gone with it.
-    cleared, anew = [room.cells, room.result], [room.again.click, pane.erase.change]
-    part.beside(anew, lambda: ("", ""), [], cleared, queue=False, **PRIVATE)
+    new_picture = [room.again.click, pane.erase.change]
+    fields = [room.cells, room.result]
+    panel.beside(new_picture, lambda: ("", ""), [], fields, queue=False, **PRIVATE)
 
 
 def _wire(
     tab: ExplorerTab,
     pane: Pane,
     *,
-    carried: Carried | None = None,
+    transfer: Transfer | None = None,
     example: gr.Button | None = None,
     examples: Sequence[Path] = (),
 ) -> None:
-    part, run = Panel(pane.name), partial(tab.explore, pane)
-    outputs = [pane.picture, *pane.shown, tab.count, tab.limits, tab.about]
+    """Wire one pane: where its picture comes from, and what draws it anew."""
+    panel, run = Panel(pane.name), partial(tab.explore, pane)
+    outputs = [pane.picture, *pane.outputs, tab.count, tab.limits, tab.about]
     judge: dict[str, Any] = {
         "inputs": [pane.picture, *tab.of_map, tab.count],
         "outputs": outputs,
         **RUNS,
     }
-    part.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], **judge)
-    if carried:
-        begin, more = partial(tab.carry, pane, carried), {"outputs": [*outputs, carried.tabs]}
-        part.on([carried.button.click], begin, run, given=[carried.source], **judge | more)
+    # 1. A picture: from a file, another tab, an example, or the same one by another head.
+    panel.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], **judge)
+    if transfer:
+        begin = partial(tab.carry, pane, transfer)
+        with_tabs = judge | {"outputs": [*outputs, transfer.tabs]}
+        panel.on([transfer.button.click], begin, run, given=[transfer.source], **with_tabs)
     if example:
 
         def begin_example(event: gr.EventData) -> Updates:
             path = str(examples[0])
             return {pane.picture: path} | tab.cleared(pane, card.looking(describe_file(path)))
 
-        part.on([example.click], begin_example, run, given=[], **judge)
+        panel.on([example.click], begin_example, run, given=[], **judge)
     if tab.head:
-        part.on(
+        panel.on(
             [tab.head.change],
             partial(tab.begin_by, pane),
             run,
             given=[pane.picture, tab.head],
             **judge,
         )
-    part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
+    panel.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.outputs)
+    # 2. Other settings of what is there.
     opacity, smooth, frame = tab.of_map
-    part.beside(
+    panel.beside(
         [smooth.input, opacity.release, frame.input, pane.channel.input],
         partial(tab.redraw, pane),
-        [pane.explored, pane.channel, *tab.of_map],
+        [pane.state, pane.channel, *tab.of_map],
         [pane.map, pane.suppressed],
         preprocess=False,
         trigger_mode="always_last",
         **PRIVATE | {"show_progress": "minimal"},  # a channel's own map takes as long as a verdict
         **RUNS,
     )
-    part.beside(
+    panel.beside(
         [tab.count.release],
-        _removed,
-        [pane.explored, tab.count],
+        _removal_words,
+        [pane.state, tab.count],
         pane.removal,
         trigger_mode="always_last",
         **PRIVATE,
     )
 
 
-def _files(pane: Pane, explored: ExploredPicture) -> tuple[str, str, str]:
-    """The figure as PNG and SVG, and the arrays as npz."""
-    folder, name = (
-        new_folder(),
-        f"causalclip-mask-{'first' if pane.name.endswith('a') else 'second'}",
-    )
+def _files(pane: Pane, picture: ExploredPicture) -> tuple[str, str, str]:
+    """Write the figure as PNG and SVG and the arrays as npz; return their paths."""
+    folder = new_folder()
+    name = f"causalclip-mask-{'first' if pane.name.endswith('a') else 'second'}"
     png, svg, npz = (folder / f"{name}.{ending}" for ending in ("png", "svg", "npz"))
-    save_mask_figure(explored.drawing, explored.masked, [png, svg])
-    np.savez_compressed(npz, allow_pickle=False, **arrays(explored.masked))
+    save_mask_figure(picture.drawing, picture.mask_detection, [png, svg])
+    np.savez_compressed(npz, allow_pickle=False, **arrays(picture.mask_detection))
     return str(png), str(svg), str(npz)
 
 
-def _removed(explored: ExploredPicture | None, count: float) -> str:
-    return words.removal(explored.drawing.detection, int(count)) if explored else ""
+def _removal_words(picture: ExploredPicture | None, count: float) -> str:
+    """Return what is left of the score without the first channels, as HTML."""
+    return words.removal(picture.drawing.detection, int(count)) if picture else ""
 
 
 def _map_file(
-    explored: ExploredPicture,
+    picture: ExploredPicture,
     opacity: float,
     smooth: bool,
     frame: bool,
@@ -566,7 +619,8 @@ def _map_file(
     which: Which,
     scale: float,
 ) -> str:
+    """Write one map over its picture as PNG; return its path."""
     fade = scale == SCALE  # a channel's own map is all of it
     look: dict[str, Any] = {"opacity": opacity, "smooth": smooth, "scale": scale, "fade": fade}
-    drawn = draw_map(explored.drawing, which, frame=frame, bar=False, **look)
-    return save_png(drawn, "map")
+    map_image = draw_map(picture.drawing, which, frame=frame, bar=False, **look)
+    return save_png(map_image, "map")

@@ -70,35 +70,38 @@ NOT_HARMLESS = N_(
 )
 
 
-def answer(detection: Detection, masked: Detection) -> str:
-    """The answer with its score, and what the mask lets through. masked: the detection by the head
-    whose mask is shown."""
+def answer(detection: Detection, mask_detection: Detection) -> str:
+    """Return the answer with its score, and what the mask lets through, as HTML.
+
+    mask_detection: by the head whose mask is shown.
+    """
     if detection.band == NO_ANSWER:
-        said = (
+        sentence = (
             f"{_(WHY_NO_ANSWER[detection.image_type])} "
             f"{_('What follows explains that score all the same.')}"
         )
     else:
-        found, low, high = score_texts(detection.probability, detection.low, detection.high)
-        said = _(
+        score_words, low, high = score_texts(detection.probability, detection.low, detection.high)
+        sentence = _(
             "Score {score} ({head}): at or above {high} likely generated, at or below {low} likely "
             "not generated.",
-            score=found,
+            score=score_words,
             head=_(JUDGED_BY[detection.head]),
             high=high,
             low=low,
         )
     whose = ""
-    if masked.head != detection.head:
-        whose = _(OTHER_HEAD, score=score(masked.probability))
-    elif masked.head == "linear":
+    if mask_detection.head != detection.head:
+        whose = _(OTHER_HEAD, score=score(mask_detection.probability))
+    elif mask_detection.head == "linear":
         whose = _(NO_CAUSAL)
-    more = f"<p class='cc-small'>{whose}</p>" if whose else ""
-    return f"{brief(detection.band, said)}<p class='cc-first'>{mask_sentence(masked)}</p>{more}"
+    about_mask = f"<p class='cc-first'>{mask_sentence(mask_detection)}</p>"
+    about_head = f"<p class='cc-small'>{whose}</p>" if whose else ""
+    return f"{brief(detection.band, sentence)}{about_mask}{about_head}"
 
 
 def scores_alone(detection: Detection) -> str:
-    """Which score each half of the evidence gives without the other."""
+    """Return which score each half of the evidence gives without the other, as HTML."""
     halves = (
         (_("Passed, what the verdict used"), detection.probability),
         (_("Suppressed, what it would say alone"), suppressed_score(detection)),
@@ -110,17 +113,17 @@ def scores_alone(detection: Detection) -> str:
 
 
 def legend(drawing: Drawing) -> str:
-    """How the map is read, and what it cannot show."""
-    known = hatched(drawing.detection, drawing.low_information)
-    said = paragraph(explains(drawing.detection), known)
+    """Return how the map is read, and what it cannot show, as HTML."""
+    hatching = hatched(drawing.detection, drawing.low_information)
+    caption = paragraph(explains(drawing.detection), hatching)
     ends = [f"<span dir='auto'>{_(end)}</span>" for end in TOWARDS]
     bar = "<i></i>".join(ends)
-    return f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{said}</p>"
+    return f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{caption}</p>"
 
 
 def channels(detection: Detection) -> str:
-    """The strongest channels and what each adds; with all others and the rest they are the
-    logit."""
+    """Return the strongest channels and what each adds, as HTML; with all others and the rest they
+    add up to the logit."""
     top = top_channels(detection)
     others = float(contributions(detection).sum()) - sum(channel.contribution for channel in top)
     count = len(contributions(detection)) - len(top)
@@ -142,56 +145,60 @@ def channels(detection: Detection) -> str:
         low=signed(-PUSH),
         high=signed(PUSH),
     )
-    drawn = table(caption, [_("channel"), _("what it adds"), _("adds")], rows)
-    return f"{drawn}<p class='cc-small'>{by_place}</p>"
+    channel_table = table(caption, [_("channel"), _("what it adds"), _("adds")], rows)
+    return f"{channel_table}<p class='cc-small'>{by_place}</p>"
 
 
 def removal(detection: Detection, count: int) -> str:
-    """What is left of the score without the first `count` channels, and the whole curve beside
-    chance."""
+    """Return what is left of the score without the first `count` channels, and the whole curve
+    beside random draws, as HTML."""
     count = max(0, min(count, len(contributions(detection))))
-    left = f"<b>{removal_sentence(detection, count)}</b>" if count else ""
-    said = paragraph(left, _(HOW_TO_READ))
-    return f"<p>{said}</p>{_curve(detection, count)}"
+    sentence = f"<b>{removal_sentence(detection, count)}</b>" if count else ""
+    words = paragraph(sentence, _(HOW_TO_READ))
+    return f"<p>{words}</p>{_curve(detection, count)}"
 
 
-def limits(measured: dict[ViewType, dict[str, Any]]) -> str:
-    """What the mask does not show, and how independent its halves are. measured: Detector.masks."""
-    said = f"<b>{_(NOT_HARMLESS)}</b>"
-    if measured:
-        worst = max(m["adversary_accuracy"] for m in measured.values())
-        nhsic = max(m["nhsic"] for m in measured.values())
-        probed = _(ADVERSARY, percent=percent(worst), nhsic=decimal(nhsic, digits=2))
-        said = paragraph(said, probed)
-    return f"<p>{said}</p>"
+def limits(measures: dict[ViewType, dict[str, Any]]) -> str:
+    """Return what the mask does not show, and how independent its halves are, as HTML.
+
+    measures: Detector.masks.
+    """
+    words = f"<b>{_(NOT_HARMLESS)}</b>"
+    if measures:
+        worst = max(m["adversary_accuracy"] for m in measures.values())
+        nhsic = max(m["nhsic"] for m in measures.values())
+        probe = _(ADVERSARY, percent=percent(worst), nhsic=decimal(nhsic, digits=2))
+        words = paragraph(words, probe)
+    return f"<p>{words}</p>"
 
 
-def about(masked: Detection, measured: dict[ViewType, dict[str, Any]]) -> str:
-    """What the mask is. measured: Detector.masks."""
-    what = _(SHARED_MASK_MEANING) if masked.head == "linear" else _(ABOUT, paper=LINK)
-    shares = any(m["adversary_accuracy"] > SHARES_THE_LABEL for m in measured.values())
+def about(mask_detection: Detection, measures: dict[ViewType, dict[str, Any]]) -> str:
+    """Return what the mask is, as HTML. measures: Detector.masks."""
+    what = _(SHARED_MASK_MEANING) if mask_detection.head == "linear" else _(ABOUT, paper=LINK)
+    shares = any(m["adversary_accuracy"] > SHARES_THE_LABEL for m in measures.values())
     return f"<p>{what}{f' {_(MASK_MEANING)}' if shares else ''}</p>"
 
 
 def choices(detection: Detection) -> list[tuple[str, str]]:
-    """The strongest channels for a list: (name, index)."""
+    """Return the strongest channels for a list: (name, index)."""
     return [(channel.name, str(channel.index)) for channel in top_channels(detection)]
 
 
 def _curve(detection: Detection, count: int) -> str:
+    """Return the score while channels are removed, as a plot with a line at `count`."""
     curve = deletion_curve(detection)
     end, places = _log(int(curve.counts[-1])), [_log(int(c)) for c in curve.counts]
     ticks = [t for t in TICKS if _log(t) < end - 0.4]  # or its number would stand in "all"
     x = Axis(
         _("channels removed"), 0, end, (*map(_log, ticks), end), (*map(number, ticks), _("all"))
     )
-    drawn = curve.drawn
-    ranges = list(zip(drawn.min(0), drawn.max(0), strict=True))
+    draws = curve.drawn
+    ranges = list(zip(draws.min(0), draws.max(0), strict=True))
     series = [
         Series(_("those that push hardest"), list(zip(places, curve.ordered, strict=True))),
         Series(
             _("random ones: mean and range of {draws} draws", draws=DRAWS),
-            list(zip(places, drawn.mean(0), strict=True)),
+            list(zip(places, draws.mean(0), strict=True)),
             ranges,
         ),
         Series(_("where the slider is"), [(_log(count), 0.0), (_log(count), 1.0)]),
@@ -206,10 +213,12 @@ def _curve(detection: Detection, count: int) -> str:
 
 
 def _row(channel: Channel) -> list[str]:
+    """Return a channel's row of the table: its name, what it adds as a bar, and as a number."""
     side = "b" if channel.contribution > 0 else "c"
     chart = marks([Mark(channel.contribution, side)], Axis("", -PUSH, PUSH), line=0.0)
     return [escape(channel.name), chart, signed(channel.contribution, 3)]
 
 
 def _log(count: int) -> float:
+    """Return the place of a count on the curve's axis, on which 0 is at 0."""
     return math.log10(1 + count)

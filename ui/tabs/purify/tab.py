@@ -23,12 +23,12 @@ from purifier.pixels import check_size
 from purifier.vlm.interface import EMBEDDED, OTHER
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import (
-    KEPT,
+    LIFETIME,
     PICK,
     PRIVATE,
     PROMISE,
     RUNS,
-    Carried,
+    Transfer,
     picture_field,
     save_png,
     selected_item,
@@ -134,12 +134,11 @@ class PurifyTab:
         return {self.chosen: 0} | self.cleared(views.working())
 
     def carry(
-        self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None
+        self, transfer: Transfer, event: gr.EventData, payload: dict[str, Any] | None
     ) -> Updates:
         """The same for a picture from another tab."""
-        return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(
-            views.working()
-        )
+        updates = {self.picture: upload_path(payload), transfer.tabs: transfer.selection}
+        return updates | self.cleared(views.working())
 
     def run_given(
         self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
@@ -379,12 +378,12 @@ def _request(settings: Settings, *, attacked: bool) -> Request:
 
 def build_tab(
     models: Models,
-    carried: Carried | None = None,
+    transfer: Transfer | None = None,
     *,
     prepared: Sequence[Path] = (),
     opens: gr.Tab | None = None,
 ) -> PurifyTab:
-    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come
+    """Builds the tab inside the current Blocks and wires it. transfer: where a picture may come
     from. prepared: the files of the examples (see examples.write). opens: the tab itself, which
     then opens with the first of them."""
     with gr.Row(elem_classes="cc-columns cc-purify"):
@@ -408,21 +407,21 @@ def build_tab(
         picture=picture,
         settings={"question": asked.pop("question"), **settings, "vlm": asked.pop("vlm")},
         status=status,
-        kept=gr.State(time_to_live=KEPT),
-        asked=gr.State((), time_to_live=KEPT),
+        kept=gr.State(time_to_live=LIFETIME),
+        asked=gr.State((), time_to_live=LIFETIME),
         chosen=gr.State(0),
         prepared=prepared,
         **outputs,
         **asked,
     )
-    _wire(tab, buttons, shelf, carried)
+    _wire(tab, buttons, shelf, transfer)
     if opens and prepared:
         opens.select(None, js=OPEN, **PRIVATE)
     return tab
 
 
 def _wire(
-    tab: PurifyTab, buttons: dict[str, gr.Button], shelf: gr.HTML, carried: Carried | None
+    tab: PurifyTab, buttons: dict[str, gr.Button], shelf: gr.HTML, transfer: Transfer | None
 ) -> None:
     part, question = Panel("purify"), tab.settings["question"]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings.values()], **RUNS}
@@ -449,13 +448,13 @@ def _wire(
     )
     part.off([buttons["stop"].click], tab.stopped, outputs=tab.shown)
     part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
-    if carried:
+    if transfer:
         part.on(
-            [carried.button.click],
-            partial(tab.carry, carried),
+            [transfer.button.click],
+            partial(tab.carry, transfer),
             tab.run_given,
-            given=[carried.picture],
-            outputs=[*outputs, carried.tabs],
+            given=[transfer.picture],
+            outputs=[*outputs, transfer.tabs],
             **settings,
         )
     add_endpoints(tab.models, tab.picture)

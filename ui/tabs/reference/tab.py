@@ -20,18 +20,18 @@ from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
 from ui.errors import explain
-from ui.fields import KEPT, PRIVATE, files_input, upload_paths
+from ui.fields import LIFETIME, PRIVATE, files_input, upload_paths
 from ui.scripts import script, sending_script, sending_words
 from ui.server import uploads
 from ui.server.turns import FILES, PICTURES, Priority
 from ui.server.uploads import new_folder
-from ui.tabs.reference.archive import MOST, Archive, ProfileChoice
+from ui.tabs.reference.reference_set import MOST, ProfileChoice, ReferenceSet
 
 if TYPE_CHECKING:
     from causalclip.reference_set import ReferencePicture, UnreadFile
 
 # portions of all people take turns
-QUEUE: dict[str, Any] = {"concurrency_id": "archive", "concurrency_limit": 1}
+QUEUE: dict[str, Any] = {"concurrency_id": "reference", "concurrency_limit": 1}
 PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
 INTRO = N_(
     "At most {most} pictures ({formats}; {sizes}). They are sent a few at a time, judged, and "
@@ -64,215 +64,248 @@ KINDS = {
         "from them (you can leave these out)"
     ),
 }
-CHOOSE = """element.querySelector("button").addEventListener("click", () =>
-  document.querySelector("#archive-given input[type=file]").click());"""
+CHOOSE_PROFILE = """element.querySelector("button").addEventListener("click", () =>
+  document.querySelector("#reference-profile-upload input[type=file]").click());"""
 Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveTab:
-    """The tab's components and callbacks."""
+class ReferenceTab:
+    """The tab's components and callbacks.
+
+    Attributes:
+        files: the hidden field of each of KINDS.
+        reference_set: holds the ReferenceSet of the page.
+        at_most: the percentage of photographs that may be called likely generated.
+    """
 
     detector: ChosenDetector
     files: dict[str, gr.File]
     status: gr.HTML
     result: gr.HTML
-    archive: gr.State
+    reference_set: gr.State
     at_most: gr.Radio
 
-    def begin(self, event: gr.EventData, archive: Archive | None, files: Any = None) -> Updates:
-        """What the page shows at once; by this call, the server learns whose the files are."""
-        return {self.status: _status(archive or Archive(), _(WAITING))}
+    def begin(
+        self, event: gr.EventData, reference_set: ReferenceSet | None, files: Any = None
+    ) -> Updates:
+        """Return what the page shows at once; by this call the server learns whose the files
+        are."""
+        return {self.status: _status(reference_set or ReferenceSet(), _(WAITING))}
 
     def run(
         self,
         token: CancellationToken,
         payload: Any,
-        archive: Archive | None,
+        reference_set: ReferenceSet | None,
         at_most: str,
         *,
         generated: bool,
     ) -> Iterator[Updates]:
-        """Judges a portion, deletes its files, and yields how far it is."""
-        paths, archive = upload_paths(payload), archive or Archive()
+        """Judge a portion, delete its files, and yield how far it is."""
+        paths = upload_paths(payload)
+        reference_set = reference_set or ReferenceSet()
         try:
             detector = self.detector.own()
             high = detector.config.calibration.high
             judge = queue_detector(detector, verdict=Priority.BATCH, check=token.check)
-            lessons = archive.lessons_left(generated=generated)
-            for one in _one_by_one(paths[: max(0, MOST - archive.judged)], judge, lessons):
-                archive = archive.plus(one, generated=generated, high=high)
-                yield {self.status: _status(archive), self.archive: archive}
-            failed = None
+            lessons = reference_set.lessons_left(generated=generated)
+            room = max(0, MOST - reference_set.judged)
+            for picture in _one_by_one(paths[:room], judge, lessons):
+                reference_set = reference_set.with_picture(picture, generated=generated, high=high)
+                yield {self.status: _status(reference_set), self.reference_set: reference_set}
+            failure = None
         except Exception as error:
             token.check()  # of a page that was closed, the files are gone: that is no error
-            failed = {self.status: _status(archive, explain(error)[1], halt=True)}
+            failure = {self.status: _status(reference_set, explain(error)[1], halt=True)}
         finally:
             uploads.delete(paths)
-        yield failed or self.drawn(archive.with_portion(), at_most)
+        yield failure or self.portion_done(reference_set, at_most)
 
-    def stopped(
-        self, token: CancellationToken, archive: Archive | None, at_most: str
+    def stop(
+        self, token: CancellationToken, reference_set: ReferenceSet | None, at_most: str
     ) -> Iterator[Updates]:
-        """Keeps what is done."""
-        yield self.drawn((archive or Archive()).with_portion(), at_most)
+        """Yield what has been found until the reader stopped the run."""
+        yield self.portion_done(reference_set or ReferenceSet(), at_most)
 
-    def drawn(self, archive: Archive, at_most: str) -> Updates:
-        """What has been found so far; fields are empty for the next portion."""
-        shown = {
-            self.status: _status(archive),
-            self.result: self.shown(archive, at_most),
-            self.archive: archive,
+    def portion_done(self, reference_set: ReferenceSet, at_most: str) -> Updates:
+        """Return what the page shows at a portion's end; its fields are empty for the next one."""
+        reference_set = reference_set.with_portion()
+        updates = {
+            self.status: _status(reference_set),
+            self.result: self.findings(reference_set, at_most),
+            self.reference_set: reference_set,
         }
-        return shown | dict.fromkeys(self.files.values())
+        return updates | dict.fromkeys(self.files.values())
 
-    def shown(self, archive: Archive | None, at_most: str) -> str:
-        """The findings, the histogram and the photographs that were called generated, as HTML."""
-        if archive is None or not archive.judged:
+    def findings(self, reference_set: ReferenceSet | None, at_most: str) -> str:
+        """Return the findings, the histogram and the photographs that were called likely generated,
+        as HTML; "" before anything is judged."""
+        if reference_set is None or not reference_set.judged:
             return ""
-        if archive.real:
-            return f"<section>{archive.calibration(self.detector.own(), share(at_most)).section()}</section>"  # noqa: E501
+        if reference_set.real:
+            report = reference_set.report(self.detector.own(), share(at_most))
+            return f"<section>{report.section()}</section>"
         from causalclip.report.reference import LEFT_OUT
 
-        left_out = (
-            f"{_(LEFT_OUT, n=number(len(archive.unanswered)))} " if archive.unanswered else ""
-        )
+        unanswered = len(reference_set.unanswered)
+        left_out = f"{_(LEFT_OUT, n=number(unanswered))} " if unanswered else ""
         return f"<p class='cc-said'>{escape(left_out + _(MORE))}</p>"
 
     def cleared(self) -> Updates:
-        """Nothing is known any more."""
+        """Return what the page shows once it has forgotten the reference set."""
         return {
-            self.status: _status(Archive()),
+            self.status: _status(ReferenceSet()),
             self.result: "",
-            self.archive: None,
+            self.reference_set: None,
         } | dict.fromkeys(self.files.values())
 
-    def summary(self, archive: Archive | None, at_most: str) -> str | None:
-        """The path of summary.html."""
-        if archive is None or not archive.real:
+    def summary(self, reference_set: ReferenceSet | None, at_most: str) -> str | None:
+        """Write summary.html and return its path; None without a photograph."""
+        if reference_set is None or not reference_set.real:
             return None
         path = new_folder() / "summary.html"
         with FILES.enter(Priority.BATCH):
-            page = archive.calibration(self.detector.own(), share(at_most)).page()
+            page = reference_set.report(self.detector.own(), share(at_most)).page()
         path.write_text(page, encoding="utf-8", errors="replace")
         return str(path)
 
-    def profile(self, archive: Archive | None, at_most: str) -> str | None:
-        """The path of profile.json."""
-        if archive is None or not archive.real:
+    def profile(self, reference_set: ReferenceSet | None, at_most: str) -> str | None:
+        """Write profile.json and return its path; None without a photograph."""
+        if reference_set is None or not reference_set.real:
             return None
         path = new_folder() / "profile.json"
         with FILES.enter(Priority.BATCH):
-            archive.profile(self.detector.own(), share(at_most)).write(path)
+            reference_set.profile(self.detector.own(), share(at_most)).write(path)
         return str(path)
 
 
-def build_archive_tab(tab: gr.Tab, detector: ChosenDetector) -> ArchiveTab:
-    """Builds the content of `tab` inside the current Blocks and wires it."""
+def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
+    """Build the content of `tab` inside the current Blocks and wire it."""
+    # 1. The place to choose pictures, and what is found in them.
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             gr.HTML(
                 f"<p>{_why()}</p>{chooser()}",
                 js_on_load=chooser_script(),
-                elem_id="archive-chooser",
+                elem_id="reference-chooser",
             )
-            stop = gr.Button(_("Stop, and keep what is done"), elem_id="archive-stop")
-            gr.HTML(f"<p class='cc-small'>{_intro()}</p>", elem_id="archive-intro")
+            stop = gr.Button(_("Stop, and keep what is done"), elem_id="reference-stop")
+            gr.HTML(f"<p class='cc-small'>{_intro()}</p>", elem_id="reference-intro")
         with gr.Column(scale=7, min_width=300):
-            status = gr.HTML(_status(Archive()), elem_id="archive-status")
-            result = gr.HTML(elem_id="archive-result")
-            with gr.Column(elem_id="archive-further"):
+            status = gr.HTML(_status(ReferenceSet()), elem_id="reference-status")
+            result = gr.HTML(elem_id="reference-result")
+            with gr.Column(elem_id="reference-further"):
                 at_most = gr.Radio(
                     [*map(_percent, BOUNDS)],
                     value=_percent(BOUNDS[0]),
                     label=_("Of 100 real photographs like these, call likely generated at most"),
-                    elem_id="archive-promise",
+                    elem_id="reference-promise",
                 )
                 with gr.Row():
                     use = gr.Button(
-                        _("Use it on this page"), variant="primary", elem_id="archive-use"
+                        _("Use it on this page"), variant="primary", elem_id="reference-use"
                     )
                     labels = {
                         "profile": _("Download the profile"),
                         "summary": _("Download the summary"),
                     }
-                    wanted = {
-                        name: gr.Button(label, elem_id=f"archive-{name}")
+                    buttons = {
+                        name: gr.Button(label, elem_id=f"reference-{name}")
                         for name, label in labels.items()
                     }
-                    clear = gr.Button(_("Forget these pictures"), elem_id="archive-clear")
-            in_use = gr.HTML(elem_id="archive-in-use")
-            with gr.Row(elem_id="archive-profiles"):
+                    clear = gr.Button(_("Forget these pictures"), elem_id="reference-clear")
+            in_use = gr.HTML(elem_id="reference-in-use")
+            with gr.Row(elem_id="reference-profiles"):
                 load = (
                     "<button type='button' "
                     f"class='cc-do'>{_('Use a profile that you have')}</button>"
                 )
-                gr.HTML(load, js_on_load=CHOOSE)
-                release = gr.Button(_("Use none"), elem_id="archive-release")
+                gr.HTML(load, js_on_load=CHOOSE_PROFILE)
+                release = gr.Button(_("Use none"), elem_id="reference-release")
+    # 2. The fields that the page's scripts fill, and the files that they download.
     with gr.Row(elem_classes="cc-hidden"):
         options: dict[str, Any] = {"file_types": [*ENDINGS], "label": _("Pictures")}
-        files = {kind: files_input(**options, elem_id=f"archive-{kind}-files") for kind in KINDS}
-        given = files_input(
-            file_types=[".json"], label=_("Use a profile that you have"), elem_id="archive-given"
+        files = {kind: files_input(**options, elem_id=f"reference-{kind}-files") for kind in KINDS}
+        profile_upload = files_input(
+            file_types=[".json"],
+            label=_("Use a profile that you have"),
+            elem_id="reference-profile-upload",
         )
-        ready = {name: gr.DownloadButton(name, elem_id=f"archive-{name}-file") for name in wanted}
-    archive = gr.State(time_to_live=KEPT)
-    built = ArchiveTab(
+        downloads = {
+            name: gr.DownloadButton(name, elem_id=f"reference-{name}-file") for name in buttons
+        }
+    # 3. The runs, and what is drawn anew without one.
+    reference_set = gr.State(time_to_live=LIFETIME)
+    reference_tab = ReferenceTab(
         detector=detector,
         files=files,
         status=status,
         result=result,
-        archive=archive,
+        reference_set=reference_set,
         at_most=at_most,
     )
-    _wire_runs(built, stop, clear)
-    drawn: dict[str, Any] = {"queue": False, **PRIVATE}
-    at_most.change(built.shown, [archive, at_most], result, **drawn)
-    for name, button in wanted.items():
-        written = button.click(getattr(built, name), [archive, at_most], ready[name], **drawn)
-        written.success(
-            None, js=f"() => document.querySelector('#archive-{name}-file').click()", **drawn
+    _wire_runs(reference_tab, stop, clear)
+    at_once: dict[str, Any] = {"queue": False, **PRIVATE}
+    inputs = [reference_set, at_most]
+    at_most.change(reference_tab.findings, inputs, result, **at_once)
+    for name, button in buttons.items():
+        write = getattr(reference_tab, name)
+        writing = button.click(write, inputs, downloads[name], **at_once)
+        writing.success(
+            None, js=f"() => document.querySelector('#reference-{name}-file').click()", **at_once
         )
+    # 4. The profile that the page is held to.
     choice = ProfileChoice(detector)
 
-    def use_own(archive: Archive | None, at_most: str) -> str:
-        if archive is None or not archive.real:
-            return choice.said()
-        return choice.use(archive.profile(detector.own(), share(at_most)))
+    def use_own(reference_set: ReferenceSet | None, at_most: str) -> str:
+        if reference_set is None or not reference_set.real:
+            return choice.status()
+        return choice.use(reference_set.profile(detector.own(), share(at_most)))
 
-    use.click(use_own, [archive, at_most], in_use, **drawn)
-    given.upload(choice.load, given, [in_use, given], preprocess=False, **drawn)
-    release.click(choice.release, None, in_use, **drawn)
-    tab.select(choice.said, None, in_use, **drawn)
-    return built
+    use.click(use_own, inputs, in_use, **at_once)
+    profile_upload.upload(
+        choice.load, profile_upload, [in_use, profile_upload], preprocess=False, **at_once
+    )
+    release.click(choice.release, None, in_use, **at_once)
+    tab.select(choice.status, None, in_use, **at_once)
+    return reference_tab
 
 
-def _wire_runs(tab: ArchiveTab, stop: gr.Button, clear: gr.Button) -> None:
-    part = Panel("archive")
-    outputs: list[Any] = [tab.status, tab.result, tab.archive, *tab.files.values()]
-    kept: list[Any] = [tab.archive, tab.at_most]
+def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
+    """Wire the portions of each kind, the stop button, and the one that forgets all pictures."""
+    panel = Panel("reference")
+    outputs: list[Any] = [tab.status, tab.result, tab.reference_set, *tab.files.values()]
+    inputs: list[Any] = [tab.reference_set, tab.at_most]
     for kind, field in tab.files.items():
         run = partial(tab.run, generated=kind == "generated")
-        part.on(
+        panel.on(
             [field.upload],
             tab.begin,
             run,
-            given=[tab.archive, field],
-            inputs=[field, *kept],
+            given=[tab.reference_set, field],
+            inputs=[field, *inputs],
             outputs=outputs,
             **QUEUE,
         )
-    part.on([stop.click], tab.begin, tab.stopped, given=[tab.archive], inputs=kept, outputs=outputs)
-    part.off([clear.click], tab.cleared, outputs=outputs)
+    panel.on(
+        [stop.click],
+        tab.begin,
+        tab.stop,
+        given=[tab.reference_set],
+        inputs=inputs,
+        outputs=outputs,
+    )
+    panel.off([clear.click], tab.cleared, outputs=outputs)
 
 
 def chooser() -> str:
-    """As HTML: a place for each kind of picture, and how far it is."""
-    return render("chooser", template="archive.html", kinds=KINDS)
+    """Return a place to choose pictures of each kind, with a bar of progress, as HTML."""
+    return render("chooser", template="reference.html", kinds=KINDS)
 
 
 def chooser_script() -> str:
-    """With this server's limits, in the reader's language."""
+    """Return the chooser's script, with this server's limits, in the reader's language."""
     words = {
         "none": _("There is no picture in it."),
         "full": _(FULL, most=number(MOST), command=COMMAND),
@@ -282,11 +315,11 @@ def chooser_script() -> str:
         **sending_words(),
     }
     limits = {"most": MOST, "portion": PORTION, "bytes": BYTES}
-    return script("archive", sending_script(), endings=ENDINGS, words=words, **limits)
+    return script("reference", sending_script(), endings=ENDINGS, words=words, **limits)
 
 
 def share(at_most: str) -> float:
-    """The bound that was chosen; a client may send anything."""
+    """Return the bound of a choice in the tab, in (0, 1); the first one for what is no choice."""
     return next((bound for bound in BOUNDS if _percent(bound) == at_most), BOUNDS[0])
 
 
@@ -297,7 +330,11 @@ def _percent(bound: float) -> str:
 def _one_by_one(
     paths: list[str], detector: Any, lessons: int
 ) -> Iterator[ReferencePicture | UnreadFile]:
-    """Each behind the pictures of all other tabs; none is in memory while another is judged."""
+    """Examine files one by one, each behind the pictures of all other tabs.
+
+    Args:
+        lessons: from how many of them a private head may learn.
+    """
     from causalclip.reference_set import examine_set, read_members
 
     members = read_members((Path(path).name, path) for path in paths)
@@ -310,11 +347,14 @@ def _one_by_one(
         yield row
 
 
-def _status(archive: Archive, sentence: str = "", *, halt: bool = False) -> str:
-    """How many have been judged; assets/archive.js reads it."""
+def _status(reference_set: ReferenceSet, sentence: str = "", *, halt: bool = False) -> str:
+    """Return how many pictures and portions have been judged, and a sentence, as HTML.
+
+    assets/reference.js reads the numbers. halt: whether no further portion is to be sent.
+    """
     data = (
-        f"data-judged='{archive.judged}' "
-        f"data-portions='{archive.portions}'{' data-halt' if halt else ''}"
+        f"data-judged='{reference_set.judged}' "
+        f"data-portions='{reference_set.portions}'{' data-halt' if halt else ''}"
     )
     return (
         f"<div {data}><p class='cc-said' role='status' "
@@ -323,31 +363,31 @@ def _status(archive: Archive, sentence: str = "", *, halt: bool = False) -> str:
 
 
 def _why() -> str:
+    """Return why one would add pictures, and how many photographs each bound needs, as HTML."""
     fewest = {percent(bound, digits=None): number(needed(bound)) for bound in BOUNDS}
-    (bound, first), *others = fewest.items()
-    said = in_turn(f"{other}: {n}" for other, n in others)
-    return escape(_(WHY, percent=bound, needed=first, others=said))
+    (bound, count), *others = fewest.items()
+    other_bounds = in_turn(f"{other}: {n}" for other, n in others)
+    return escape(_(WHY, percent=bound, needed=count, others=other_bounds))
 
 
 def _intro() -> str:
+    """Return what may be added and what becomes of it, as HTML."""
     intro = _(INTRO, most=number(MOST), formats=names(), sizes=sizes())
     return escape(paragraph(intro, _(KEEPS), _(STAYS), _tested()))
 
 
 def _tested() -> str:
-    """How often such a bound held, with which detector; "" where that was not measured."""
+    """Return how often such a bound held, with which detector; "" where that was not measured."""
+    file = shipped_folder("benchmarks") / "calibration.json"
     try:
-        report = json.loads(
-            (shipped_folder("benchmarks") / "calibration.json").read_text(encoding="utf-8")
-        )
-        kept = {
+        report = json.loads(file.read_text(encoding="utf-8"))
+        success_rates = {
             draw["split"]: draw["within_promise"]
             for draw in report["draws"]
             if draw["at_most"] == BOUNDS[0]
         }
-        alike, others = (
-            number(round(100 * kept[split])) for split in ("pictures of every owner", "owners")
-        )
+        alike = number(round(100 * success_rates["pictures of every owner"]))
+        others = number(round(100 * success_rates["owners"]))
     except (FileNotFoundError, LookupError, ValueError):
         return ""
     return _(

@@ -1,4 +1,4 @@
-"""What a session's archive has so far, and which profile its page is held to."""
+"""The reference set of a session, picture by picture, and the profile that its page is held to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 MOST = 1000  # pictures of a page; for more of them there is the command
-SHOWN = 100  # small copies that are kept
+MOST_THUMBNAILS = 100  # small copies that are kept
 LARGEST = 2**20  # bytes of a profile's file; one of 10,000 photographs takes half of it
 TOO_LARGE = N_(
     "This profile has more than 1 MB. Whoever runs the app can set it for all, as "
@@ -46,12 +46,17 @@ NONE = N_("Standard thresholds are in use.")
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
-    """Pictures that were judged.
+class ReferenceSet:
+    """The reader's own pictures, as far as they have been judged.
 
-    real, generated: as their owner knows them to be. judged: how many files came. portions: and in
-    how many portions.
-    unanswered: hash and score of those that get no answer, and are in neither.
+    Attributes:
+        real: photographs, as their owner knows them to be.
+        generated: generated pictures, as their owner knows them to be.
+        unread: files that could not be read.
+        judged: how many files have been looked at, the unread ones and repetitions too.
+        portions: in how many portions they came.
+        unanswered: hash and score of the pictures that get no answer; they are neither in `real`
+            nor in `generated`.
     """
 
     real: tuple[ReferencePicture, ...] = ()
@@ -61,31 +66,41 @@ class Archive:
     portions: int = 0
     unanswered: frozenset[tuple[int, float]] = frozenset()
 
-    def plus(self, one: ReferencePicture | UnreadFile, *, generated: bool, high: float) -> Archive:
-        """With another picture; the same one counts once. high: the threshold from which a copy is
-        kept to be shown."""
-        counted = replace(self, judged=self.judged + 1)
-        if isinstance(one, UnreadFile):
-            return replace(counted, unread=(*self.unread, one))
-        if not one.answered:
-            return replace(counted, unanswered=self.unanswered | {(one.hash, one.score)})
-        before = self.generated if generated else self.real
-        if any((other.hash, other.score) == (one.hash, one.score) for other in before):
-            return counted
-        seen = (
-            sum(bool(other.thumbnail) for other in self.real) < SHOWN
-            and one.score >= high
-            and not generated
-        )
-        rows = (*before, one if seen else replace(one, thumbnail=""))
-        return replace(counted, generated=rows) if generated else replace(counted, real=rows)
+    def with_picture(
+        self, picture: ReferencePicture | UnreadFile, *, generated: bool, high: float
+    ) -> ReferenceSet:
+        """Return the set with another picture; one that is in it already counts once.
 
-    def with_portion(self) -> Archive:
-        """At a portion's end, so that the next one may come."""
+        Args:
+            generated: whether its owner knows it to be generated.
+            high: the threshold from which a photograph's small copy is kept to be shown.
+        """
+        larger = replace(self, judged=self.judged + 1)
+        if isinstance(picture, UnreadFile):
+            return replace(larger, unread=(*self.unread, picture))
+        key = (picture.hash, picture.score)
+        if not picture.answered:
+            return replace(larger, unanswered=self.unanswered | {key})
+        pictures = self.generated if generated else self.real
+        if any((other.hash, other.score) == key for other in pictures):
+            return larger
+        if generated:
+            return replace(larger, generated=(*pictures, replace(picture, thumbnail="")))
+        thumbnails = sum(bool(other.thumbnail) for other in pictures)
+        if picture.score < high or thumbnails >= MOST_THUMBNAILS:
+            picture = replace(picture, thumbnail="")
+        return replace(larger, real=(*pictures, picture))
+
+    def with_portion(self) -> ReferenceSet:
+        """Return the set at a portion's end, so that the next portion may come."""
         return replace(self, portions=self.portions + 1)
 
     def profile(self, detector: Detector, at_most: float) -> Profile:
-        """Of at least one photograph."""
+        """Return the profile of the set, which needs at least one photograph.
+
+        Args:
+            at_most: the share of photographs like these that may be called likely generated.
+        """
         return make_profile(
             self.real,
             detector,
@@ -97,8 +112,12 @@ class Archive:
     def _learned(self, detector: Detector) -> Learned | None:
         return learn(self.real, self.generated, detector)
 
-    def calibration(self, detector: Detector, at_most: float) -> ReferenceReport:
-        """Of at least one photograph."""
+    def report(self, detector: Detector, at_most: float) -> ReferenceReport:
+        """Return what the set says, with its profile; it needs at least one photograph.
+
+        Args:
+            at_most: as for `profile`.
+        """
         return ReferenceReport(
             profile=self.profile(detector, at_most),
             photographs=self.real,
@@ -111,20 +130,19 @@ class Archive:
         )
 
     def lessons_left(self, *, generated: bool) -> int:
-        """From how many more pictures of that kind a private head may learn."""
-        return LESSONS - sum(
-            x.lesson is not None for x in (self.generated if generated else self.real)
-        )
+        """Return from how many more pictures of one kind a private head may learn."""
+        pictures = self.generated if generated else self.real
+        return LESSONS - sum(picture.lesson is not None for picture in pictures)
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
-    """Holds the page to the archive's own profile, or to a file that somebody has made before."""
+    """Holds the page to the profile of its reference set, or to one from a file."""
 
     detector: ChosenDetector
 
-    def said(self) -> str:
-        """Which one is in use, as HTML."""
+    def status(self) -> str:
+        """Return which profile is in use, as HTML."""
         try:
             host = self.detector.own().profile
         except Exception as error:
@@ -134,19 +152,24 @@ class ProfileChoice:
         return _status(_about(BY_THE_HOST, host) if host else _(NONE))
 
     def use(self, profile: Profile) -> str:
-        """Holds the page to it."""
+        """Hold the page to a profile; return which one is in use then, as HTML."""
         try:
             self.detector.choose(profile)
         except BadProfile as error:
             return _status(str(error))
-        return self.said()
+        return self.status()
 
     def load(self, payload: Any) -> tuple[str, None]:
-        """Reads an uploaded file, which is deleted then; also empties its field."""
+        """Hold the page to an uploaded profile, and delete the upload.
+
+        Returns:
+            Which profile is in use then or why the file cannot be used, as HTML; and None, which
+            empties the file's field.
+        """
         paths = upload_paths(payload)
         try:
             if not paths:
-                return self.said(), None
+                return self.status(), None
             with open(paths[-1], "rb") as file:
                 data = file.read(LARGEST + 1)
             if len(data) > LARGEST:
@@ -159,21 +182,25 @@ class ProfileChoice:
             uploads.delete(paths)
 
     def release(self) -> str:
-        """Holds the page to none of its own."""
+        """Hold the page to no profile of its own; return which one is in use then, as HTML."""
         self.detector.release()
-        return self.said()
+        return self.status()
 
 
 def _about(message: str, profile: Profile) -> str:
+    """Return a sentence about a profile: how many photographs are in it, and its date."""
     try:
-        made = day(datetime.fromisoformat(profile.made))
-    except ValueError:  # of a file that somebody has changed
-        made = "?"
-    return _(message, n=number(len(profile.scores)), day=made)
+        date = day(datetime.fromisoformat(profile.made))
+    except ValueError:  # in a file that somebody has changed
+        date = "?"
+    return _(message, n=number(len(profile.scores)), day=date)
 
 
 def _status(sentence: str, *, own: bool = False) -> str:
-    """own: of a profile that the page can be released from (assets/archive.css)."""
+    """Return a sentence on the profile in use as HTML.
+
+    own: whether the page has chosen that profile, and can let go of it (assets/reference.css).
+    """
     return (
         f"<p{' class=cc-own-profile' if own else ''} role='status' "
         f"aria-live='polite'>{escape(sentence)}</p>"

@@ -1,10 +1,10 @@
 // Of the tab "Your pictures" (ui/tabs/reference/tab.py): files go to the hidden field of their kind, a portion at a time, and
-// the next when those have been judged; #archive-status says how many portions and files have been.
+// the next when those have been judged; #reference-status says how many portions and files have been.
 const patience = 600000;  // ms
 const said = element.querySelector(".cc-said"), bar = element.querySelector("progress");
 const nothing = { judged: "0", portions: "0" };
-const status = () => document.querySelector("#archive-status [data-judged]")?.dataset ?? nothing;
-const input = (kind) => document.querySelector(`#archive-${kind}-files input[type=file]`);
+const status = () => document.querySelector("#reference-status [data-judged]")?.dataset ?? nothing;
+const input = (kind) => document.querySelector(`#reference-${kind}-files input[type=file]`);
 const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 let halted = false, sending = false;
 const until = async (met) => {
@@ -60,4 +60,4 @@ for (const place of element.querySelectorAll("fieldset")) {
     send(place.dataset.kind, (await Promise.all(entries.map(walk))).flat());
   });
 }
-document.addEventListener("click", (event) => event.target.closest?.("#archive-stop") && (halted = true));
+document.addEventListener("click", (event) => event.target.closest?.("#reference-stop") && (halted = true));
