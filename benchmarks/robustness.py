@@ -8,7 +8,7 @@ larger one takes minutes. Over all sets they count by the shares that sets and c
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,61 +18,18 @@ from PIL import Image, ImageOps
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
+from benchmarks.changes import CHANGES, NETWORK, RETOUCHED, SHAPES, TRAVELS
 from benchmarks.common import Options, test_records
 from causalclip.detector import Detector
-from causalclip.images.reencoding import REENCODINGS, encode
-from training.detector.augmentation import on_white, random_retouch
+from training.detector.augmentation import on_white
 from training.detector.data import Record
 from training.detector.evaluation import Scores
 
 AS_IT_IS = "as it is"
-ASPECT = 4 / 3  # the common one
-RETOUCHED = "retouched"
-NETWORK = "a social network's copy"
-LONG_SIDE = 1_080  # px; of such a copy, at most
 WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
 MAX_PIXELS = 20_000_000
 EACH = 20  # pictures of each set and class
 BOOTSTRAP_ROUNDS = 500  # of the bootstrap
-
-
-def crop_to(picture: Image.Image, aspect: float) -> Image.Image:
-    """The largest middle part with this aspect (width by height)."""
-    width, height = picture.size
-    w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
-    left, top = (width - w) // 2, (height - h) // 2
-    return picture.crop((left, top, left + w, top + h))
-
-
-def swap_shape(picture: Image.Image) -> Image.Image:
-    """Squares become 3:2, everything longer becomes a square."""
-    ratio = picture.width / picture.height
-    return crop_to(picture, 1.0 if max(ratio, 1 / ratio) > 1.2 else 1.5)
-
-
-SHAPES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "all cropped to 4:3": lambda p: crop_to(p, ASPECT),
-    "squares to 3:2, others to squares": swap_shape,
-}
-
-
-def retouch_by_seed(picture: Image.Image) -> Image.Image:
-    """As training.detector.augmentation does, by a seed of the picture's own."""
-    return random_retouch(
-        picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())])
-    )
-
-
-def network_copy(picture: Image.Image) -> Image.Image:
-    """As social networks store it: scaled to a long side that they show, then JPEG 75 with halved
-    chroma."""
-    small = picture.copy()
-    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
-    return encode(small, "JPEG", 75, subsampling=2)
-
-
-TRAVELS = REENCODINGS | {NETWORK: network_copy}
-CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
 
 
 def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:

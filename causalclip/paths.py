@@ -13,16 +13,14 @@ from typing import Any
 # one for each.
 HEADS = {"linear": "detector-linear", "causal": "detector-causal"}
 DEFAULT_HEAD = "causal"
-_HERE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent
+_ROOT = _PACKAGE if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent  # of what is shipped
+ASSETS = _ROOT / "assets" / "models"
 
 
 def shipped_folder(name: str) -> Path:
     """Return a folder of files that the code reads: "assets" or "benchmarks"."""
-    inside = _HERE / name
-    return inside if inside.is_dir() else _HERE.parent / name
-
-
-ASSETS = shipped_folder("assets") / "models"
+    return _ROOT / name
 
 
 @cache

@@ -15,12 +15,12 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import ablation, robustness, series
+from benchmarks.changes import TRAVELS
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.marks import read_found, summarize_false
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.purification import defence_tables
-from benchmarks.robustness import TRAVELS
 from causalclip.method import CausalHead
 from tests.makers.detectors import tiny_detector
 from training.detector.data import Record

@@ -58,6 +58,13 @@ FORKS = sys.platform == "linux"
 
 _NEXT = b"+"  # asks for the next item
 
+# The state of this process
+_LOCK = threading.Lock()
+_control: socket.socket | None = None  # to the server that forks
+_idle: list[_Worker] = []  # where nothing is forked
+_inside = False  # whether this process is a sandbox: no other is limited
+_statm: int | None = None  # a descriptor: what the system says of a sandbox's memory
+
 
 class TooCostly(Exception):
     """The process ended at its limit of memory or time."""
@@ -71,14 +78,21 @@ def ask(
     seconds: float = SECONDS,
     patience: float | None = None,
 ) -> Iterator[Iterator[Any]]:
-    """The items that `function`, of one of MODULES, yields (or the one that it returns) for `args`
-    in a sandbox.
+    """Run a function of one of MODULES in a sandbox; give an iterator over the items that it
+    yields, or the one that it returns.
 
     Each item is computed when it is asked for. What does not come from this project, an error
     included, stays there.
 
-    Raises TooCostly at the limits, the ImageError or ValueError that the function raises, and
-    RuntimeError for any other error, and if the process cannot run.
+    Args:
+        memory: bytes that it may take, beside what the process has at its start.
+        seconds: of processor time that it may take.
+        patience: seconds until an item is given up; None for PATIENCE.
+
+    Raises:
+        TooCostly: it reached its limits.
+        ImageError, ValueError: the function raised it.
+        RuntimeError: it raised any other error, or the process cannot run.
     """
     worker = _start()
     worker.patience = PATIENCE if patience is None else patience
@@ -90,14 +104,15 @@ def ask(
 
 
 def call(function: Callable[..., Any], *args: Any) -> Any:
-    """The first item of `ask`, whose function has no other."""
+    """Run a function that returns one item in a sandbox, as `ask` does; return the item."""
     with ask(function, *args) as items:
-        found = next(items)
+        item = next(items)
         next(items, None)  # so that the process ends, or waits for the next call, by itself
-        return found
+        return item
 
 
 def _items(worker: _Worker, request: tuple[Any, ...]) -> Iterator[Any]:
+    """Send a request and yield its items, each when it is asked for."""
     with worker.watched(), suppress(OSError):  # of a worker that has ended: reading says so
         messages.send(worker.writer, request)
     while True:
@@ -126,19 +141,25 @@ def _items(worker: _Worker, request: tuple[Any, ...]) -> Iterator[Any]:
 
 @dataclass
 class _Worker:
-    """One end of a call. kill: ends the process, or at least our reading from it."""
+    """Our end of a call.
+
+    Attributes:
+        kill: ends the process, or at least our reading from it.
+        keep: puts it where it waits for the next call, if it outlives this one.
+        reusable: whether it has answered in full.
+        patience: seconds until an item is given up.
+    """
 
     reader: IO[bytes]
     writer: IO[bytes]
     kill: Callable[[], None]
-    # where it waits for the next call, if it outlives this one
     keep: Callable[[_Worker], None] | None = None
-    reusable: bool = False  # it has answered in full
+    reusable: bool = False
     patience: float = PATIENCE
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Ends the process when that takes longer than its patience."""
+        """End the process when what runs inside takes longer than its patience."""
         timer = threading.Timer(self.patience, self.kill)
         timer.daemon = True
         timer.start()
@@ -148,7 +169,7 @@ class _Worker:
             timer.cancel()
 
     def close(self) -> None:
-        """After a call."""
+        """End the process after a call, or let it wait for the next one."""
         if self.keep and self.reusable:
             self.reusable = False
             self.keep(self)
@@ -159,14 +180,8 @@ class _Worker:
                 end.close()
 
 
-_inside = False  # whether this process is a sandbox: no other is limited
-_LOCK = threading.Lock()
-_idle: list[_Worker] = []  # where nothing is forked
-_control: socket.socket | None = None  # to the server that forks
-
-
 def warm_up() -> None:
-    """Starts the server, so that it imports its modules while this process does something else."""
+    """Start the server, so that it imports its modules while this process does something else."""
     global _control
     with _LOCK:
         if FORKS and _control is None:
@@ -178,6 +193,11 @@ def _start() -> _Worker:
 
 
 def _forked() -> _Worker:
+    """Return a worker that the server forks; start the server where it does not run.
+
+    Raises:
+        RuntimeError: it cannot be started.
+    """
     global _control
     ours, its = socket.socketpair()
     with its, _LOCK:
@@ -201,6 +221,7 @@ def _forked() -> _Worker:
 
 
 def _start_server() -> socket.socket:
+    """Start the server that forks; return our end of its control."""
     ours, its = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with its:
         process = _spawn("fork_forever", stdin=its.fileno(), stdout=subprocess.DEVNULL)
@@ -210,6 +231,7 @@ def _start_server() -> socket.socket:
 
 
 def _idle_or_new() -> _Worker:
+    """Return a worker that waits for a call, or a new one."""
     with suppress(IndexError):
         return _idle.pop()
     process = _spawn("serve_forever", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -231,15 +253,15 @@ def _spawn(function: str, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]
 
 def _environment() -> dict[str, str]:
     """Return the environment without the host's secrets, which a child could send back."""
-    told = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
-    return told | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    public = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
+    return public | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 # In the other process -----------------------------------------------------------------------------
 
 
 def fork_forever() -> None:
-    """Forks whenever it is sent a socket; ends when nobody holds the other end of its control any
+    """Fork whenever a socket is sent; end when nobody holds the other end of its control any
     more."""
     import resource
 
@@ -251,18 +273,19 @@ def fork_forever() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that have ended go at once
     while True:
-        language, passed, _flags, _address = socket.recv_fds(control, 16, 1)
+        language, descriptors, _flags, _address = socket.recv_fds(control, 16, 1)
         if not language:
             return
         with speaking(language.decode()):  # read once, and not by the children, which cannot
             catalogue(current())
             number(1)
         if not os.fork():
-            _run_child(passed[0])
-        os.close(passed[0])
+            _run_child(descriptors[0])
+        os.close(descriptors[0])
 
 
 def _run_child(connection: int) -> None:
+    """Answer one call over a socket's descriptor, with nothing else open, and end."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -289,7 +312,7 @@ def _limit_for_good() -> None:
 
 
 def serve_forever() -> None:
-    """Answers calls on standard input until it is closed."""
+    """Answer calls on standard input until it is closed."""
     _import_modules()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     reader, writer = sys.stdin.buffer, sys.stdout.buffer
@@ -299,17 +322,16 @@ def serve_forever() -> None:
 
 
 def _import_modules() -> None:
-    """Have all in memory that a call may need: a child can open no file. `prepare` of a module does
-    what imports do not."""
+    """Import all that a call may need: a child can open no file.
+
+    `prepare` of a module does what imports do not.
+    """
     for name in MODULES:
         module = importlib.import_module(name)
         if hasattr(module, "prepare"):
             module.prepare()
     for codec in CODECS:
         codecs.lookup(codec)
-
-
-_statm: int | None = None  # a descriptor: what the system says of this process's memory
 
 
 def _open_statm() -> None:
@@ -324,7 +346,7 @@ def _own_memory() -> int:
 
 
 def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
-    """Answers one call; False if nobody listens any more."""
+    """Answer one call; return False if nobody listens any more."""
     global _inside
     _inside = True
     with suppress(OSError, EOFError):
@@ -336,8 +358,8 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
             limit_memory(memory)
             limit_time(seconds)
             with speaking(language):
-                found = getattr(sys.modules[module], function)(*args)
-                for item in found if isinstance(found, Iterator) else [found]:
+                answer = getattr(sys.modules[module], function)(*args)
+                for item in answer if isinstance(answer, Iterator) else [answer]:
                     messages.send(writer, ("item", item))
                     messages.exactly(reader, len(_NEXT))
             messages.send(writer, ("end", None))
@@ -346,12 +368,11 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
         except (OSError, EOFError):
             raise
         except Exception as error:
-            ours = isinstance(error, ValueError) and type(error).__module__.startswith(
-                "causalclip."
-            )
-            messages.send(
-                writer, ("error", error) if ours else ("bug", traceback.format_exc()[-2000:])
-            )
+            module_of_error = type(error).__module__
+            if isinstance(error, ValueError) and module_of_error.startswith("causalclip."):
+                messages.send(writer, ("error", error))
+            else:
+                messages.send(writer, ("bug", traceback.format_exc()[-2000:]))
         limit_time(0)
         return True
     return False

@@ -1,13 +1,12 @@
 """Augmentation: training pictures are re-encoded and retouched as they may reach a detector, then
-cut. Offline."""
+cut."""
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageFilter, ImageOps
@@ -18,6 +17,7 @@ from causalclip.clip.views import plan_views, render
 from causalclip.images.jpeg import compression
 from causalclip.images.reencoding import encode, rescale
 from training.detector.data import Record
+from training.detector.retouching import retouch
 
 register_heif_opener()  # phones write HEIC
 LOSSLESS = "PNG", "TIFF", "BMP"
@@ -36,18 +36,18 @@ KERNELS = (
     Image.Resampling.NEAREST,
 )
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
-Pixels = np.ndarray  # uint8 RGB [H, W, 3]
-Retouch = Callable[[Pixels, np.random.Generator], Pixels]
 
 
 def augment(
     record: Record, root: str | Path, number: int
 ) -> tuple[Image.Image, np.random.Generator]:
-    """The record's picture after an augmentation, RGB, and the generator that goes on drawing for
-    it.
+    """Return the record's picture after an augmentation, RGB, and the generator that goes on
+    drawing for it.
 
-    number: 0 lightly re-encoded, 1 strongly, 2 retouched and re-encoded; both classes by the same
-    chances. Seeded by the record.
+    The generator is seeded by the record; both classes have the same chances.
+
+    Args:
+        number: 0 lightly re-encoded, 1 strongly, 2 retouched and re-encoded.
     """
     rng = np.random.default_rng([number, seed_of(record)])
     low, high = LONG_SIDES[number]
@@ -67,39 +67,40 @@ def augment(
 def augment_to_square(
     record: Record, root: str | Path, number: int, *, size: int
 ) -> tuple[Tensor, np.ndarray]:
-    """A square that detection sees of an augmentation, float [3, size, size] in [0, 1], and its
-    compression [2]."""
+    """Return a square that detection sees of an augmentation, float [3, size, size] in [0, 1], and
+    its compression [2]."""
     picture, rng = augment(record, root, number)
     pixels = np.asarray(picture)
     squares = plan_views(picture.width, picture.height, size=size, windows=0)
-    return render(pixels, [squares[int(rng.integers(len(squares)))]], size=size)[0], compression(
-        pixels
-    )
+    square = squares[int(rng.integers(len(squares)))]
+    return render(pixels, [square], size=size)[0], compression(pixels)
 
 
 def augment_to_windows(
     record: Record, root: str | Path, number: int, *, size: int, windows: int
 ) -> tuple[Tensor, np.ndarray]:
-    """The windows that detection sees of an augmentation, float [W, 3, size, size] in [0, 1], and
-    its compression [2].
+    """Return the windows that detection sees of an augmentation, float [W, 3, size, size] in
+    [0, 1], and its compression [2].
 
-    W: 0 for a picture that is hardly larger than a window.
+    W is 0 for a picture that is hardly larger than a window.
     """
-    picture, _ = augment(record, root, number)
+    picture, _rng = augment(record, root, number)
     pixels = np.asarray(picture)
     views = plan_views(picture.width, picture.height, size=size, windows=windows)
-    seen = [view for view in views if view.view_type == "window"]
-    shots = render(pixels, seen, size=size) if seen else torch.zeros(0, 3, size, size)
+    plan = [view for view in views if view.view_type == "window"]
+    shots = render(pixels, plan, size=size) if plan else torch.zeros(0, 3, size, size)
     return shots, compression(pixels)
 
 
 def open_original(
     record: Record, root: str | Path, *, most: int, rng: np.random.Generator
 ) -> tuple[Image.Image, bool]:
-    """The record's picture, RGB and upright, and whether its file is lossless.
+    """Return the record's picture, RGB and upright, and whether its file is lossless.
 
-    most: px; a JPEG more than three times as large is decoded at reduced scale. rng: which picture
-    of a sheet it is.
+    Args:
+        most: px of the long side; a JPEG more than three times as large is decoded at reduced
+            scale.
+        rng: draws which picture of a sheet it is.
     """
     with Image.open(Path(root) / record.path) as file:
         lossless = file.format in LOSSLESS
@@ -123,18 +124,18 @@ def open_original(
 
 
 def on_white(picture: Image.Image) -> Image.Image:
-    """RGB; what is transparent stands on white."""
+    """Return the picture in RGB, with white behind what is transparent."""
     if "A" not in picture.mode and picture.mode != "P":
         return picture.convert("RGB")
-    layered = picture.convert("RGBA")
-    white = Image.new("RGBA", layered.size, "white")
-    white.alpha_composite(layered)
+    foreground = picture.convert("RGBA")
+    white = Image.new("RGBA", foreground.size, "white")
+    white.alpha_composite(foreground)
     return white.convert("RGB")
 
 
 def augmentation_number(record: Record, name: Augmentation) -> int:
-    """The number of an augmentation by name; a drawn one is one of the three, by the picture itself
-    and SHARES."""
+    """Return the number of an augmentation by name; "drawn" is one of the three, by the picture
+    itself and SHARES."""
     if name != "drawn":
         return list(SHARES).index(name)
     lot = seed_of(record, last=True) / 2**24
@@ -145,8 +146,10 @@ def augmentation_number(record: Record, name: Augmentation) -> int:
 def drawn_augmentation(
     records: Sequence[Record], augmentations: Sequence[Augmentation]
 ) -> np.ndarray:
-    """Which augmentation is the drawn one of each record, [N]; it is among them, or all that can be
-    drawn are."""
+    """Return the place in `augmentations` of each record's drawn one, [N].
+
+    Either "drawn" is in `augmentations`, or all that can be drawn are.
+    """
     if "drawn" in augmentations:
         return np.full(len(records), augmentations.index("drawn"))
     place = [augmentations.index(name) for name in SHARES]
@@ -154,10 +157,11 @@ def drawn_augmentation(
 
 
 def seed_of(record: Record, *, last: bool = False) -> int:
-    """A number of the picture's own, so that an augmentation does not depend on what else is
-    learned from.
+    """Return a number of the picture's own, below 2**48, so that an augmentation does not depend on
+    what else is learned from.
 
-    Below 2**48; last: another one, below 2**24.
+    Args:
+        last: return another one, below 2**24.
     """
     own = (
         record.picture
@@ -167,18 +171,9 @@ def seed_of(record: Record, *, last: bool = False) -> int:
     return int(own[-6:] if last else own[:12], 16)
 
 
-def retouch(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """One or two retouches; denoising, which takes seconds, is rarer than the others."""
-    pixels = np.asarray(picture)
-    names = [name for name in RETOUCHES if name != "less noise" or rng.random() < 0.3]
-    for name in rng.permutation(names)[: rng.integers(1, 3)]:
-        pixels = RETOUCHES[str(name)](pixels, rng)
-    return Image.fromarray(pixels)
-
-
 def shrink(picture: Image.Image, long_side: float, rng: np.random.Generator) -> Image.Image:
-    """Scaled down to a long side in px, by one of the kernels of the web; a smaller picture stays
-    as it is."""
+    """Scale a picture down to a long side in px, by one of the kernels of the web; a smaller one
+    stays as it is."""
     factor = long_side / max(picture.size)
     if factor >= 1:
         return picture
@@ -187,114 +182,17 @@ def shrink(picture: Image.Image, long_side: float, rng: np.random.Generator) -> 
 
 
 def lossy(picture: Image.Image, low: int, high: int, rng: np.random.Generator) -> Image.Image:
-    """JPEG, or WebP in one of five cases, of a quality from low to high."""
+    """Encode a picture as JPEG, or as WebP in one of five cases, with a quality from low to high;
+    return it decoded."""
     quality = int(rng.integers(low, high + 1))
     if rng.random() < 0.2:
         return encode(picture, "WEBP", quality, method=2)
     return encode(picture, "JPEG", quality, subsampling=int(rng.choice([0, 2, 2])))
 
 
-def smooth_skin(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Edges kept, everything between them flattened, as beauty filters do."""
-    radius = max(5, min(pixels.shape[:2]) // 40) | 1
-    smooth = cv2.bilateralFilter(pixels, radius, float(rng.uniform(20, 60)), radius)
-    return blend(smooth, pixels, float(rng.uniform(0.5, 0.9)))
-
-
-def map_tones(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Contrast made equal from place to place (CLAHE), as the HDR modes of phones do."""
-    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
-    lab[..., 0] = cv2.createCLAHE(float(rng.uniform(1.5, 4)), (8, 8)).apply(lab[..., 0])
-    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
-
-
-def enhance_detail(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Local contrast raised at all scales, as "clarity" does."""
-    return cv2.detailEnhance(
-        pixels, sigma_s=float(rng.uniform(5, 15)), sigma_r=float(rng.uniform(0.08, 0.2))
-    )
-
-
-def remove_noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Non-local means, as night modes do."""
-    strength = float(rng.uniform(3, 9))
-    return cv2.fastNlMeansDenoisingColored(pixels, None, strength, strength, 5, 11)
-
-
-def grade(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """A curve a channel, warm or cold, and more or less colour, as presets do."""
-    x = pixels / 255.0
-    x = x ** rng.uniform(0.75, 1.3, 3)
-    x = x + rng.uniform(0.0, 0.25) * (3 * x**2 - 2 * x**3 - x)  # an S-curve
-    grey = x.mean(2, keepdims=True)
-    return to_pixels(grey + rng.uniform(0.6, 1.5) * (x - grey))
-
-
-def sharpen(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Shrunk, enlarged and sharpened, as upscalers and old web pages do."""
-    height, width = pixels.shape[:2]
-    factor = float(rng.uniform(0.5, 0.8))
-    small = cv2.resize(
-        pixels,
-        (max(1, round(width * factor)), max(1, round(height * factor))),
-        None,
-        0,
-        0,
-        cv2.INTER_AREA,
-    )
-    large = cv2.resize(small, (width, height), None, 0, 0, cv2.INTER_LANCZOS4).astype(float)
-    return to_pixels(
-        (large + rng.uniform(0.5, 1.5) * (large - cv2.GaussianBlur(large, (0, 0), 1.5))) / 255
-    )
-
-
-def blur_background(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Sharp in an ellipse, blurred around it, as portrait modes do."""
-    height, width = pixels.shape[:2]
-    mask = np.zeros((height, width), np.float32)
-    centre = (int(width * rng.uniform(0.35, 0.65)), int(height * rng.uniform(0.35, 0.65)))
-    axes = (
-        max(1, int(width * rng.uniform(0.2, 0.4))),
-        max(1, int(height * rng.uniform(0.25, 0.45))),
-    )
-    cv2.ellipse(mask, centre, axes, 0, 0, 360, 1.0, -1)
-    size = min(height, width)
-    share = cv2.GaussianBlur(mask, (0, 0), size / 25)[..., None]
-    soft = cv2.GaussianBlur(pixels, (0, 0), size * float(rng.uniform(0.01, 0.03)))
-    return to_pixels((share * pixels + (1 - share) * soft) / 255)
-
-
-RETOUCHES: dict[str, Retouch] = {
-    "smooth skin": smooth_skin,
-    "mapped tones": map_tones,
-    "enhanced detail": enhance_detail,
-    "less noise": remove_noise,
-    "colour grading": grade,
-    "sharpened": sharpen,
-    "blurred background": blur_background,
-}
-
-
-def random_retouch(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """An RGB picture after one to three retouches, each by its own random strength."""
-    pixels = np.asarray(picture)
-    for name in rng.permutation(list(RETOUCHES))[: rng.integers(1, 4)]:
-        pixels = RETOUCHES[str(name)](pixels, rng)
-    return Image.fromarray(pixels)
-
-
-def blend(a: Pixels, b: Pixels, share: float) -> Pixels:
-    """`share` of a and the rest of b."""
-    return to_pixels((share * a + (1 - share) * b) / 255)
-
-
-def to_pixels(x: np.ndarray) -> Pixels:
-    """[0, 1], clipped, to uint8."""
-    return np.asarray((np.clip(x, 0, 1) * 255).round(), np.uint8)
-
-
 def random_encoding(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """One lossy round trip: mostly JPEG 50 to 95 with either chroma subsampling, sometimes WebP."""
+    """Encode and decode a picture: mostly JPEG 50 to 95 with either chroma subsampling, sometimes
+    WebP."""
     if rng.random() < 0.25:
         return encode(picture, "WEBP", int(rng.integers(50, 96)), method=2)
     return encode(picture, "JPEG", int(rng.integers(50, 96)), subsampling=int(rng.choice([0, 2])))
@@ -303,7 +201,8 @@ def random_encoding(picture: Image.Image, rng: np.random.Generator) -> Image.Ima
 def random_augmentation(
     picture: Image.Image, rng: np.random.Generator, *, strength: float = 1.0
 ) -> Image.Image:
-    """A random chain of them; each step happens with its own chance x strength."""
+    """Take a picture through a random chain of changes; each happens with its own chance times
+    `strength`."""
     if rng.random() < 0.4 * strength:
         picture = random_encoding(picture, rng)
     if rng.random() < 0.4 * strength:

@@ -12,7 +12,6 @@ from tests.makers.detectors import write_rows
 from tests.makers.pictures import photo
 from training.detector.augmentation import (
     LONG_SIDES,
-    RETOUCHES,
     augment,
     open_original,
     random_augmentation,
@@ -24,6 +23,7 @@ from training.detector.data import (
     assign_folds,
     read_manifest,
 )
+from training.detector.retouching import RETOUCHES
 
 
 def record(
