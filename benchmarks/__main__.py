@@ -30,6 +30,7 @@ BENCHMARKS = {
     "fewshot": "what a correction from a reader's own pictures gains",
     "projection": "what passes the mask and what is held back, as a picture",
     "purification": "answers that defences keep under attack",
+    "captions": "captions that defences keep under attack",
     "latency": "seconds and memory of a detection and of a purification",
     "load": "many clients at once",
 }

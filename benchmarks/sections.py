@@ -12,6 +12,7 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
+from benchmarks.captions import table as captions_table
 from benchmarks.purification import defence_tables
 from benchmarks.tables import Report, Told, by_set, named, ordered, percent, tabulate
 from causalclip.intervals import wilson
@@ -505,7 +506,9 @@ def purification(read: Reports) -> Told:
         "purifier leaves traces of its own: "
         f"judge the file that you were given, not the purified one. {report.get('note', '')}"
     ).strip()
-    return Told(words, defence_tables(report, read("victim")))
+    captions = read("captions")
+    tables = defence_tables(report, read("victim"))
+    return Told(words, [*tables, captions_table(captions)] if captions else tables)
 
 
 @_section("Which marks of generators does it find?", "marks")

@@ -269,6 +269,14 @@ def test_vqav2_and_coco_captions_are_read(public: Path, tmp_path: Path) -> None:
         load_samples(tmp_path, count=1, seed=0)
 
 
+def test_without_questions_pictures_with_captions_are_drawn(data: Path, public: Path) -> None:
+    own = load_samples(data, count=9, seed=0, asked=False)
+    assert {sample.name for sample in own} == {"coco/0.png", "coco/1.png"}
+    samples = own + load_samples(public, count=9, seed=0, asked=False)
+    assert len(samples) == 4
+    assert all(sample.captions and not sample.question for sample in samples)
+
+
 def test_of_captions_alone_the_caption_is_attacked_and_compared(
     public: Path, models: Models, tmp_path: Path
 ) -> None:

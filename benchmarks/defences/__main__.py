@@ -52,6 +52,13 @@ def evaluate(
     ] = 3,
     rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
+    asked: Annotated[
+        bool,
+        typer.Option(
+            "--ask/--captions-alone",
+            help="Without questions, the attacks change the caption, and captions are measured.",
+        ),
+    ] = True,
     compared: Annotated[
         Path,
         typer.Option(
@@ -86,6 +93,8 @@ def evaluate(
     if vlm != EMBEDDED:
         attacked = re.sub(r"\W+", "-", f"{vlm} {prompt or ''}").strip("-")
         table = f"{attacked}-{table}"
+    if not asked:
+        table += "-captions"
 
     # 2. Measure
     config = EvaluationConfig(
@@ -94,6 +103,7 @@ def evaluate(
         seeds=seeds,
         rows=_list(rows),
         columns=_list(columns),
+        asked=asked,
         compared=str(compared),
         vlm=vlm,
         prompt=str(prompt or ""),

@@ -54,6 +54,7 @@ class EvaluationConfig:
             alone.
         rows, columns: names; empty for all.
         captions: whether to caption too.
+        asked: False asks no question: captions alone are attacked and measured.
         compared: the folder of the compared recipes' models.
         verdicts: pictures, of each kind, shown to the detector. attacked: of those, also attacked.
         vlm: which model is attacked and asked: "embedded", a model of the hub, or a folder.
@@ -67,6 +68,7 @@ class EvaluationConfig:
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     captions: bool = True
+    asked: bool = True
     compared: str = ".cache/purifier"
     verdicts: int = 100
     attacked: int = 50
@@ -122,7 +124,7 @@ def evaluate_defences(
     # 2. Every picture
     kept = OutcomeTable(keep)
     for seed in range(config.seeds):
-        samples = load_samples(data, count=config.pictures, seed=seed)
+        samples = load_samples(data, count=config.pictures, seed=seed, asked=config.asked)
         for i, sample in enumerate(samples):
             log(f"seed {seed}, picture {i + 1} of {len(samples)}")
             asked = Asked.of(sample, vlm, device)

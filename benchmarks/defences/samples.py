@@ -65,15 +65,18 @@ class Sample:
         return float(normalise_answer(answer) == normalise_answer(self.answers[0]))
 
 
-def load_samples(root: Path, *, count: int, seed: int) -> list[Sample]:
-    """`count` pictures with one question each, drawn by the seed.
+def load_samples(root: Path, *, count: int, seed: int, asked: bool = True) -> list[Sample]:
+    """`count` pictures, drawn by the seed, with one question each.
+
+    Args:
+        asked: False draws pictures that people captioned, without a question.
 
     Raises:
         FileNotFoundError: the folder has neither form, or nothing to ask.
     """
     if any((root / f"{name}.jsonl").is_file() for name in SETS):
-        return _own(root, count, seed)
-    return _public(root, count, seed)
+        return _own(root, count, seed) if asked else _captioned(root, count, seed)
+    return _public(root, count, seed, asked=asked)
 
 
 def load_captions(root: Path) -> dict[str, tuple[str, ...]]:
@@ -109,7 +112,16 @@ def _own(root: Path, count: int, seed: int) -> list[Sample]:
     return samples
 
 
-def _public(root: Path, count: int, seed: int) -> list[Sample]:
+def _captioned(root: Path, count: int, seed: int) -> list[Sample]:
+    """Of the project's own form, pictures with captions, which are asked nothing."""
+    captions = {name: texts for name, texts in load_captions(root).items() if texts}
+    if not captions:
+        raise FileNotFoundError("There are no captions in the test split of this data.")
+    drawn = _in_turns(sorted(captions), random.Random(seed))[:count]
+    return [Sample(name, _pixels(root / name), "", (), captions[name]) for name in drawn]
+
+
+def _public(root: Path, count: int, seed: int, *, asked: bool) -> list[Sample]:
     """Of VQAv2's and COCO's form."""
     # 1. What was asked and said of each picture
     questions: defaultdict[int, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
@@ -118,7 +130,7 @@ def _public(root: Path, count: int, seed: int) -> list[Sample]:
         for one in _entries(root, "*annotations*.json", "annotations")
         if "question_id" in one
     }
-    for one in _entries(root, "*questions*.json", "questions"):
+    for one in _entries(root, "*questions*.json", "questions") if asked else ():
         if one["question_id"] in answers:
             questions[one["image_id"]].append((one["question"], answers[one["question_id"]]))
     captions = _captions_by_id(root)
