@@ -1,5 +1,8 @@
-"""The page. What it stands on reports to others by default; it is told not to before anything of it
-is imported."""
+"""The page of the app.
+
+Gradio and the hub's client report to others by default; they are told not to before anything of
+them is imported.
+"""
 
 import os
 

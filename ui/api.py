@@ -1,4 +1,4 @@
-"""For programs: /api/v1, a picture's file in, the page's examination out.
+"""The routes for programs, /api/v1: a picture's file in, the page's examination out.
 
 Routes are given to gr.Blocks.launch: mounted into another app, Gradio would serve any file of the
 host.
@@ -51,7 +51,10 @@ WRONG = {
 
 
 def routes(detector: Callable[..., Detector]) -> list[Route]:
-    """Return all routes. detector: returns the loaded detector; may raise WeightsMissing."""
+    """Return all routes of /api/v1.
+
+    detector: returns the loaded detector; may raise WeightsMissing.
+    """
     return [
         Route(EXAMINE, Examine(detector).answer, methods=["POST"]),
         Route(OPENAPI, _description, methods=["GET"]),
@@ -64,8 +67,10 @@ async def _description(request: Request) -> Response:
 
 
 class Examine:
-    """The endpoint that examines a picture. detector: returns the loaded detector; may raise
-    WeightsMissing."""
+    """The endpoint that examines a picture.
+
+    detector: returns the loaded detector; may raise WeightsMissing.
+    """
 
     def __init__(self, detector: Callable[..., Detector]) -> None:
         self._detector = detector
@@ -73,7 +78,7 @@ class Examine:
 
     @contextmanager
     def _place(self, address: str) -> Iterator[None]:
-        """A place for one picture; raises Refused where there is none."""
+        """Hold a place for one picture in a `with`; raise Refused where there is none."""
         if self._in_work[address] >= EACH:
             raise Refused(429, _(YOURS))
         if self._in_work.total() >= ALL:
@@ -98,17 +103,18 @@ class Examine:
     def _answer(self, form: Form, report: bool) -> Response:
         """Examine the picture of a form, and answer with the report or JSON."""
         try:
-            examination = self._examined(form)
+            examination = self._examine(form)
             return _report(examination, form) if report else _plain(examination, form)
         except NotJudged as error:  # what the file says is told all the same
             from causalclip.examination.schema import UnjudgedSchema
 
-            told = {"error": str(error), "examination": UnjudgedSchema.dump(error.examination)}
-            return JSONResponse(told, _status(error.reason), headers=UNCACHED)
+            content = {"error": str(error), "examination": UnjudgedSchema.dump(error.examination)}
+            return JSONResponse(content, _status(error.reason), headers=UNCACHED)
         except Exception as error:
             raise Refused(_status(error), explain(error)[1]) from None
 
-    def _examined(self, form: Form) -> Examination:
+    def _examine(self, form: Form) -> Examination:
+        """Examine the picture of a form as far as the form asks for."""
         until = Stage.DONE if form.stability == "yes" else Stage.VERDICT
         with PICTURES.enter(Priority.VERDICT):
             detector = queue_detector(with_head(self._detector, form.head))
@@ -116,20 +122,21 @@ class Examine:
 
 
 def wants_report(accept: str) -> bool:
-    """Return whether a header Accept prefers HTML to JSON; what is named first wins, but for its
-    weights."""
-    preferred = ("text/html", "application/json")
-    return next((name for name in preferences(accept) if name in preferred), "") == "text/html"
+    """Return whether a header Accept prefers HTML to JSON, by its weights and then by its order."""
+    media_types = ("text/html", "application/json")
+    return next((name for name in preferences(accept) if name in media_types), "") == "text/html"
 
 
 def _plain(examination: Examination, form: Form) -> Response:
+    """Answer with the examination as JSON."""
     from causalclip.examination.schema import ExaminationSchema  # PyTorch's slow import
 
-    told = ExaminationSchema.dump(examination) | {"found_at": form.found_at}
-    return JSONResponse(told, headers=UNCACHED)
+    content = ExaminationSchema.dump(examination) | {"found_at": form.found_at}
+    return JSONResponse(content, headers=UNCACHED)
 
 
 def _report(examination: Examination, form: Form) -> Response:
+    """Answer with the report as HTML."""
     from causalclip.report.document import as_html, draw_maps
 
     page = as_html(examination, maps=draw_maps(examination), found_at=form.found_at)

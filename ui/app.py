@@ -106,11 +106,15 @@ def _lay_out(
     *,
     again: Callable[[], Page] | None = None,
 ) -> Page:
-    """The page in the language that is spoken now. pictures: prepared ones of the Purify tab.
-    again: as in Page."""
+    """Lay out the page in the current language.
 
+    Args:
+        pictures: the files of the Purify tab's examples.
+        again: as in Page.
+    """
     chosen_detector = ChosenDetector(detector)
 
+    # 1. What is said of the detector when somebody opens the page.
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()
         if error:
@@ -126,6 +130,7 @@ def _lay_out(
         )
         return gr.update(visible=False), f"<p class='cc-small'>{escape(sentence)}</p>"
 
+    # 2. The head of the page.
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
         gr.HTML(_part("name"), elem_id="introduction")
         languages = _part("preferences", codes=LANGUAGES, spoken=current())
@@ -134,7 +139,7 @@ def _lay_out(
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending_cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
-            # For whoever checks a picture.
+            # 3. The tabs for whoever checks a picture.
             with gr.Tab(_("Check"), id="check"):
                 gr.HTML(_part("lead", words=_(LEADS["detect"])))
                 detect_tab = build_detect_tab(
@@ -151,13 +156,13 @@ def _lay_out(
                 )
             with gr.Tab(_("Your pictures"), id="pictures") as reference_tab:
                 build_reference_tab(reference_tab, chosen_detector)
-            # For whoever looks into the method: assets/style.css draws a line before these.
+            # 4. The tabs for whoever looks into the method, after a line (assets/style.css).
             with gr.Tab(_("Explore"), id="explore"):
                 gr.HTML(_part("lead", words=_(LEADS["explore"])))
                 transfer = Transfer(
                     detect_tab.explore, detect_tab.picture, detect_tab.source, tabs, "explore"
                 )
-                explored = build_explorer_tab(
+                explore_tab = build_explorer_tab(
                     chosen_detector, transfer, examples=[example.path for example in examples]
                 )
             if models is not None:
@@ -170,13 +175,14 @@ def _lay_out(
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
-            with gr.Tab(_("Accuracy"), id="accuracy") as measured:
+            with gr.Tab(_("Accuracy"), id="accuracy") as accuracy_tab:
                 gr.HTML(_part("lead", words=_(LEADS["measured"])))
-                build_measured_tab(measured)
+                build_measured_tab(accuracy_tab)
+        # 5. What stands below the tabs, and what happens when a page is opened or closed.
         with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
-        link_heads(detect_tab.head, explored.head)
+        link_heads(detect_tab.head, explore_tab.head)
         build_extension_section()
         page.unload(close_page)
         page.load(
@@ -194,20 +200,20 @@ def _lay_out(
 
 
 def routes(detector: Callable[[], Detector]) -> list[Route]:
-    """What is served beside the page: /api/v1. detector: as in `build`."""
+    """Return the routes of /api/v1, which are served beside the page. detector: as in `build`."""
     return api.routes(detector)
 
 
 def main(run: RunFolder) -> None:
+    """Build the page and serve it until the process is stopped; the models are loaded meanwhile."""
     logging.basicConfig(level=logging.WARNING)
     monitoring.drop_messages()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
-    able = shipped() and not lacking()
-    models = (
-        Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem) if able else None
-    )
+    models = None
+    if shipped() and not lacking():
+        models = Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem)
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
-    keep(run).start()
+    make_sweeper(run).start()
     address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
     if not landlock.version():
         print(UNGUARDED, flush=True)
@@ -224,15 +230,18 @@ def _load(models: Models) -> None:
         models.warm_up()
 
 
-def keep(run: RunFolder) -> threading.Thread:
-    """Delete uploads and what is derived within an hour of being made; to be started."""
+def make_sweeper(run: RunFolder) -> threading.Thread:
+    """Return a thread, to be started, that deletes uploads and what is derived from them within an
+    hour."""
     limit, period = lifetime()
     chore = partial(sweep, run.folder, older_than=limit, spare=run.examples)
     return threading.Thread(target=repeat, args=(period, chore), name="sweeper", daemon=True)
 
 
 def lifetime() -> tuple[float, float]:
-    """Return the seconds that a file may live, and from one sweep to the next: it is gone after
-    both at most."""
+    """Return the seconds that a file may live, and those from one sweep to the next.
+
+    A file is gone after the sum of both at most.
+    """
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LIFETIME)), LIFETIME)
     return limit, min(10.0, limit / 4)

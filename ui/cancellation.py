@@ -59,16 +59,22 @@ class Superseded(BaseException):
 class CancellationToken:
     """One request of a person in one panel.
 
-    number: grows with every request. run: what it asks for, until that has started.
+    Attributes:
+        number: grows with every request.
+        run: what the request asks for, until that has started.
     """
 
     def __init__(self, key: tuple[str, str], number: float, run: Run | None) -> None:
-        self.key, self.number, self.run = key, number, run
-        self._sent, self._ended = threading.Event(), 0.0
+        self.key = key
+        self.number = number
+        self.run = run
+        self._sent = threading.Event()
         self._sent.set()
+        self._ended = 0.0
 
     @property
     def newest(self) -> bool:
+        """Whether no newer request exists in the panel."""
         return _newest.get(self.key) is self
 
     def check(self) -> None:
@@ -84,9 +90,9 @@ class CancellationToken:
         self.check()
 
     def guard(
-        self, updates: Iterator[Updates], failed: Callable[[Exception], Updates]
+        self, updates: Iterator[Updates], on_error: Callable[[Exception], Updates]
     ) -> Iterator[Updates]:
-        """Yield the updates; where they end in an error, failed(error) at last.
+        """Yield the updates; where they end in an error, on_error(error) at last.
 
         By then the error is gone, and with it the pixels that its traceback holds.
         """
@@ -95,8 +101,8 @@ class CancellationToken:
             return
         except Exception as error:
             self.check()  # of a page that was closed, the files are gone: that is no error
-            told = failed(error)
-        yield told
+            last_update = on_error(error)
+        yield last_update
 
     def shows(self, updates: Iterable[Updates], mark: Updates | None = None) -> Iterator[Updates]:
         """Yield what a run yields, for as long as it is the newest; each with `mark`.
@@ -133,8 +139,9 @@ class CancellationToken:
 class Panel:
     """A panel of the page that shows one answer at a time; to be made inside its Blocks.
 
-    number: the hidden field that carries a token's number from the first step to the run. answered:
-    tells the page whose answer it shows.
+    Attributes:
+        number: the hidden field that carries a token's number from the first step to the run.
+        answered: tells the page which token's answer it shows.
     """
 
     def __init__(self, name: str) -> None:
@@ -148,7 +155,7 @@ class Panel:
         begin: Begin,
         run: Run,
         *,
-        given: list[Any],
+        begin_inputs: list[Any],
         inputs: list[Any],
         outputs: list[Any],
         **queue: Any,
@@ -156,19 +163,21 @@ class Panel:
         """Wire an event.
 
         Args:
-            begin: begin(event, *given) -> what the page shows at once; everything old is to be
-                blanked.
+            begin: begin(event, *begin_inputs) -> what the page shows at once; everything old is to
+                be blanked.
             run: run(token, *inputs) yields the answer. Its first update has to blank the same
                 again: something of an older run may have reached the page after the first step's
                 answer.
             queue: the event options of the run, such as concurrency_id.
         """
 
-        def first(event: gr.EventData, number: str, *given: Any) -> Any:
+        # 1. What both steps do.
+        def first(event: gr.EventData, number: str, *begin_inputs: Any) -> Any:
             token = new_token(self.name, number, run)
             if not token.newest:  # it came late, or was overtaken while it waited
                 return gr.skip()
-            return begin(event, *given) | {self.number: repr(token.number)} | self._mark(token)
+            updates = begin(event, *begin_inputs)
+            return updates | {self.number: repr(token.number)} | self._mark(token)
 
         def then(number: str, *inputs: Any) -> Iterator[Any]:
             # Of a first step that came late, too, the page calls the run, with the newest number.
@@ -178,22 +187,25 @@ class Panel:
             else:
                 yield from token.shows(run(token, *inputs), self._mark(token))
 
-        shown = [self.answered, *outputs]
+        # 2. When they do it.
+        answer_fields = [self.answered, *outputs]
         script, newest = _NUMBER % self.name, _NEWEST % self.name
-        fields = [self.number, *shown]
-        took = gr.on(
-            triggers, first, [self.number, *given], fields, queue=False, js=script, **_STEP
+        fields = [self.number, *answer_fields]
+        first_step = gr.on(
+            triggers, first, [self.number, *begin_inputs], fields, queue=False, js=script, **_STEP
         )
-        took.success(then, [self.number, *inputs], shown, js=newest, **_STEP, **queue)
+        first_step.success(then, [self.number, *inputs], answer_fields, js=newest, **_STEP, **queue)
 
     def off(self, triggers: Any, end: Callable[[], Updates], *, outputs: list[Any]) -> None:
-        """Wire an event that only ends what goes on, such as stop and clear; end() -> what is
-        shown then."""
+        """Wire an event that only ends what goes on, such as stop and clear.
+
+        end: end() -> what the page shows then.
+        """
         self.on(
             triggers,
             lambda event: end(),
             lambda token: iter([end()]),
-            given=[],
+            begin_inputs=[],
             inputs=[],
             outputs=outputs,
             concurrency_limit=None,
@@ -217,22 +229,23 @@ class Panel:
                 number first.
         """
 
-        def checked(number: str, *given: Any) -> Any:
+        def work_if_newest(number: str, *field_values: Any) -> Any:
             token = _current(self.name, number)
             if number and token is None:
                 return gr.skip()
-            values = work(*given)
+            values = work(*field_values)
             return gr.skip() if token and not token.newest else values
 
         script = options.pop("js", _NEWEST % self.name)
-        gr.on(triggers, checked, [self.number, *inputs], outputs, js=script, **options)
+        gr.on(triggers, work_if_newest, [self.number, *inputs], outputs, js=script, **options)
 
     def _mark(self, token: CancellationToken) -> Updates:
+        """Return what tells the page that an answer is this token's."""
         return {self.answered: f"<i data-turn='{token.number!r}'></i>"}
 
 
 def new_token(panel: str, number: str = "", run: Run | None = None) -> CancellationToken:
-    """Return a token for what answers the current event, the newest of its session in a panel.
+    """Make a token for the current event and return it, the newest of its session in a panel.
 
     Args:
         number: of the request, as the page counts; "" for the next one. A token with an older
@@ -279,7 +292,7 @@ def _current(panel: str, number: str) -> CancellationToken | None:
 
 
 def _read(number: str, otherwise: float) -> float:
-    """Read a number that a page has sent; a client may send anything."""
+    """Return the number that a page has sent; `otherwise` for what is no number."""
     with contextlib.suppress(ValueError, TypeError):
         return float(number)
     return otherwise

@@ -1,5 +1,5 @@
-"""The one detector of the app, loaded once and only when it is needed, and held to what a page has
-chosen: its head."""
+"""The one detector of the app, loaded once and only when it is needed, and the head and the profile
+that a page has chosen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LazyDetector:
 
     Called with a name of `heads` it gives the detector with that head, over the same tower.
 
-    profile: the file of an archive that it is held to.
+    profile: the file of a profile that its answers are held to; "" for none.
 
     Raises:
         WeightsMissing: at every call, while the weights are not there.
@@ -63,22 +63,20 @@ class LazyDetector:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Those that one may choose from; none where the host has named a detector or a profile."""
+        """The heads that one may choose from; none where the host has named a detector or a
+        profile."""
         names = heads()
-        return (
-            names
-            if len(names) > 1 and self.name == HEADS[DEFAULT_HEAD] and not self.profile
-            else ()
-        )
+        is_own = self.name == HEADS[DEFAULT_HEAD] and not self.profile
+        return names if is_own and len(names) > 1 else ()
 
     def __call__(self, head: str = "") -> Detector:
         from causalclip.detector import Detector  # seconds of imports, after the page is up
 
         with self._lock:
             if self._detector is None:
-                archive = read_profile(self.profile) if self.profile else None
+                profile = read_profile(self.profile) if self.profile else None
                 detector = Detector.from_pretrained(self.name)
-                self._detector = detector.with_profile(archive) if archive else detector
+                self._detector = detector.with_profile(profile) if profile else detector
             if head in ("", DEFAULT_HEAD):
                 return self._detector
             if head not in self._others:
@@ -103,20 +101,20 @@ class LazyDetector:
             self._tried.set()
 
     def loaded(self) -> bool:
-        """Whether it is there to be used; does not wait."""
+        """Return whether the detector is there to be used; does not wait."""
         return self._tried.is_set() and self._problem is None
 
     def problem(self) -> Exception | None:
-        """Why it cannot be used, once warm_up has tried; waits for that."""
+        """Return why the detector cannot be used; waits until `warm_up` has tried."""
         self._tried.wait()
         return self._problem
 
 
 def with_head(detector: Callable[..., Detector], head: str) -> Detector:
-    """The detector with a head that somebody asked for; "" for the host's own.
+    """Return the detector with a head that somebody asked for; "" for the host's own.
 
     Raises:
-        WeightsMissing: it is none of those that are offered.
+        WeightsMissing: the head is none of those that are offered.
     """
     if head and head not in getattr(detector, "heads", ()):
         raise WeightsMissing(_(NO_HEAD))
@@ -124,49 +122,49 @@ def with_head(detector: Callable[..., Detector], head: str) -> Detector:
 
 
 class ChosenDetector:
-    """The detector with the head and the profile that the page whose event is being answered has
-    chosen for itself.
+    """The detector with the head and the profile that the current page has chosen for itself.
 
-    own: the detector as the host has it; `heads`, where it has them, are those that one may choose
-    from.
+    own: returns the detector as the host has it; its `heads`, where it has them, are those that one
+        may choose from.
     """
 
     def __init__(self, own: Callable[..., Detector]) -> None:
         self.own = own
 
     def __call__(self, head: str = "") -> Detector:
-        detector, profile = (
-            with_head(self.own, head or _heads.get(current_session(), "")),
-            self.profile,
-        )
+        detector = with_head(self.own, head or _heads.get(current_session(), ""))
+        profile = self.profile
         return detector.with_profile(profile) if profile else detector
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Those that one may choose from; none where there is no choice."""
+        """The heads that one may choose from; none where there is no choice."""
         return getattr(self.own, "heads", ())
 
     def choose_head(self, head: str) -> None:
-        """Have the page's pictures judged by a head, until it is closed; one that is not offered
-        changes nothing."""
+        """Have the page's pictures judged by a head, until the page is closed; a head that is not
+        offered changes nothing."""
         if head in self.heads:
             _heads[current_session()] = head
             if len(_heads) > REMEMBERED:
                 del _heads[next(iter(_heads))]
 
     def with_mask(self) -> Detector:
-        """The detector whose mask is shown: with the causal head where it is offered, whichever
-        judges."""
+        """Return the detector whose mask is shown: with the causal head where it is offered,
+        whichever head judges."""
         return self.own("causal") if "causal" in self.heads else self()
 
     @property
     def profile(self) -> Profile | None:
-        """The one that the page has chosen."""
+        """The profile that the page has chosen; None without one."""
         return _chosen.get(current_session(), ("", None))[1]
 
     def choose(self, profile: Profile) -> None:
-        """Hold the page to a profile, until it is closed; raise BadProfile where that cannot
-        be."""
+        """Hold the page to a profile, until the page is closed.
+
+        Raises:
+            BadProfile: it was made for another detector, or too many pages have one.
+        """
         self.own().with_profile(profile)
         address, session = current_client()
         theirs = sum(other == address for other, _profile in _chosen.values())
@@ -180,7 +178,7 @@ class ChosenDetector:
 
 
 def forget_choices(session: str) -> None:
-    """Forget what a page has chosen that was closed."""
+    """Forget the head and the profile of a page that was closed."""
     _chosen.pop(session, None)
     _heads.pop(session, None)
 
@@ -199,7 +197,9 @@ class _QueuedDetector:
     """A detector whose every look at a picture, or at a few copies of one, waits for the model."""
 
     def __init__(self, detector: Detector, verdict: Priority, check: Callable[[], None]) -> None:
-        self._detector, self._verdict, self._check = detector, verdict, check
+        self._detector = detector
+        self._verdict = verdict
+        self._check = check
 
     def predict(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.predict(pixels))
@@ -211,14 +211,16 @@ class _QueuedDetector:
         return self._alone(self._verdict, lambda: self._detector.represent(pixels))
 
     def score_batch(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
-        verdicts, left = [], iter(pictures)
-        while few := list(itertools.islice(left, TOGETHER)):
+        verdicts: list[Any] = []
+        pictures_left = iter(pictures)
+        while copies := list(itertools.islice(pictures_left, TOGETHER)):
             verdicts += self._alone(
-                Priority.STABILITY, partial(self._detector.score_batch, few, **options)
+                Priority.STABILITY, partial(self._detector.score_batch, copies, **options)
             )
         return verdicts
 
     def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
+        """Return what a look at the model gives, once it is its turn."""
         self._check()
         with MODEL.enter(priority):
             self._check()
@@ -234,8 +236,8 @@ def queue_detector(
     verdict: Priority = Priority.VERDICT,
     check: Callable[[], None] = lambda: None,
 ) -> Detector:
-    """The detector, which gives the model back between its looks: re-encoded copies wait behind
-    anybody's verdict.
+    """Return the detector, which gives the model back between its looks: re-encoded copies wait
+    behind anybody's verdict.
 
     Args:
         verdict: how urgent a whole verdict is.
@@ -245,8 +247,10 @@ def queue_detector(
 
 
 def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
-    """Add the choice to the current Blocks; None where there is nothing to choose. name: of the
-    tab."""
+    """Add the choice of the head to the current Blocks; None where there is nothing to choose.
+
+    name: of the tab.
+    """
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
         return None
@@ -255,7 +259,7 @@ def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
 
 
 def link_heads(first: gr.Radio | None, second: gr.Radio | None) -> None:
-    """Keep both choices of a page the same: what is chosen in one tab holds in the other."""
+    """Keep both choices of the head the same: what is chosen in one tab holds in the other."""
     for choice, other in ((first, second), (second, first)):
         if choice and other:
             choice.input(lambda head: head, choice, other, queue=False, **PRIVATE)

@@ -49,7 +49,7 @@ def explain(error: Exception) -> tuple[str, str]:
 def errors_as_sentences(
     describe: Callable[[Exception], tuple[str, str]] = explain,
 ) -> Iterator[None]:
-    """Raise errors as Gradio's, with the title and the sentence that `describe` has for one."""
+    """Raise any error in a `with` as Gradio's, with the title and sentence of `describe(error)`."""
     try:
         yield
     except gr.Error:

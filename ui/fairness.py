@@ -1,4 +1,4 @@
-"""Runs an examination stage by stage, each in its turn among all that the app is asked for."""
+"""Examinations stage by stage, each stage in its turn among all that the app is asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def run_fairly(
     """Yield the examination after each stage and, while one waits, how many go in before it.
 
     What a file says waits for no model; a verdict goes in before the copies of other pictures.
-    Raises Superseded once the answer is no longer wanted.
+
+    Raises:
+        Superseded: the answer is no longer wanted.
     """
     # 1. What the file says.
     with FILES.ask(Priority.VERDICT) as turn:
@@ -29,13 +31,13 @@ def run_fairly(
     yield claims
     # 2. From here on the picture's pixels are in memory, so not too many are at this point at once.
     priority = Priority.VERDICT
-    with DECODED.ask(Priority.VERDICT) as kept:
-        yield from token.waits(kept)
+    with DECODED.ask(Priority.VERDICT) as place:
+        yield from token.waits(place)
         while True:
             with MODEL.ask(priority) as turn:
                 yield from token.waits(turn)
-                found = next(stages, None)
-            if found is None:
+                examination = next(stages, None)
+            if examination is None:
                 return
-            yield found
+            yield examination
             priority = Priority.STABILITY

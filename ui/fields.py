@@ -1,4 +1,4 @@
-"""Files between the browser and this code: an upload comes in untouched, a drawing goes out
+"""Files between the browser and this code: an upload comes in as_uploaded, a drawing goes out
 lossless.
 
 Also what the tabs share around them: how long a drawing is kept, and how events are queued.
@@ -58,18 +58,19 @@ def picture_field(name: str, label: str, **options: Any) -> gr.Image:
 
     A client of the API that sends an address is refused: nothing is fetched.
     """
-    fixed: dict[str, Any] = {
+    as_uploaded: dict[str, Any] = {
         "type": "filepath",
         "image_mode": None,
         "sources": ["upload", "clipboard"],
     }
-    shown: dict[str, Any] = {
+    look: dict[str, Any] = {
         "elem_classes": "cc-picture",
         "buttons": ["fullscreen"],
         "elem_id": name,
         "label": label,
     }
-    return gr.Image(**fixed, **shown, placeholder=_("Drop, paste or choose a picture"), **options)
+    placeholder = _("Drop, paste or choose a picture")
+    return gr.Image(**as_uploaded, **look, placeholder=placeholder, **options)
 
 
 def files_input(**options: Any) -> gr.File:
@@ -93,12 +94,11 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
 
     Raises:
         gr.Error: it is no upload, or has been deleted. Gradio checks that only of payloads that are
-        marked as files,
-            and a client need not mark its own.
+            marked as files, and a client need not mark its own.
     """
     if payload is None:
         return None
-    if not Path(path := _uploaded(payload)).is_file():
+    if not Path(path := _payload_path(payload)).is_file():
         raise _refusal(_(GONE))
     return path
 
@@ -109,15 +109,18 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
     return [path for path in map(upload_path, entries) if path]
 
 
-def kept_or_gone(
+def existing_and_missing(
     payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None,
 ) -> tuple[list[str], list[str]]:
-    """Return the paths of the uploads that are kept, and of those that have been deleted; raises
-    gr.Error of what is none."""
+    """Return the paths of the uploads that are there, and of those that have been deleted.
+
+    Raises:
+        gr.Error: one of them is no upload.
+    """
     entries = [payload] if isinstance(payload, Mapping) else payload or []
-    paths = [_uploaded(entry) for entry in entries if entry]
-    gone = [path for path in paths if not Path(path).is_file()]
-    return [path for path in paths if path not in gone], gone
+    paths = [_payload_path(entry) for entry in entries if entry]
+    missing = [path for path in paths if not Path(path).is_file()]
+    return [path for path in paths if path not in missing], missing
 
 
 def describe_file(path: str) -> str:
@@ -129,12 +132,12 @@ def describe_file(path: str) -> str:
     return ""
 
 
-def shown_copy(loaded: LoadedImage) -> str | None:
-    """Return the path of a small PNG of a picture whose format browsers do not show; None of
-    another."""
-    if loaded.format not in UNSHOWN:
+def shown_copy(image: LoadedImage) -> str | None:
+    """Return the path of a small PNG of a picture whose format browsers do not show; None for a
+    format that they show."""
+    if image.format not in UNSHOWN:
         return None
-    return save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
+    return save_png(Image.fromarray(shrink(image.pixels)), "decoded")
 
 
 def save_png(image: Image.Image, name: str) -> str:
@@ -144,7 +147,7 @@ def save_png(image: Image.Image, name: str) -> str:
     return str(path)
 
 
-def _uploaded(payload: Mapping[str, Any]) -> str:
+def _payload_path(payload: Mapping[str, Any]) -> str:
     """Return the path that a payload names; raise gr.Error where it is no upload."""
     path = payload.get("path")
     if not isinstance(path, str) or not is_upload(path):
@@ -153,51 +156,64 @@ def _uploaded(payload: Mapping[str, Any]) -> str:
 
 
 def _refusal(sentence: str) -> gr.Error:
+    """Return the error that the page shows for a file that cannot be read."""
     return gr.Error(sentence, title=_(UNREADABLE), print_exception=False)
 
 
 def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Image:
     """Return a place for a map, which is sent without loss."""
-    fixed: dict[str, Any] = {
+    file_options: dict[str, Any] = {
         "format": "png",
         "type": "filepath",
         "interactive": False,
         "elem_classes": "cc-output",
     }
-    described = {"alt_text": label, **options}
+    texts = {"alt_text": label, **options}
     return gr.Image(
-        label=label, buttons=["download", "fullscreen"], elem_id=name, **fixed, **described
+        label=label, buttons=["download", "fullscreen"], elem_id=name, **file_options, **texts
     )
 
 
 class Source(NamedTuple):
     """What a field of the page holds: a picture's file, or a part that was cut out of one.
 
-    file: that can be shown, the cut-out of a part. whole: the file that somebody has given. box:
-    left, top, right, bottom of the part, in pixels of the whole; None of a whole picture.
+    Attributes:
+        file: that the page shows: of a part, the part alone.
+        whole: the file that somebody has given.
+        box: left, top, right, bottom of the part, in pixels of the whole; None for a whole picture.
     """
 
     file: str
     whole: str
     box: Box | None = None
 
-    def kept(self) -> bool:
-        """Whether both files are there; raises gr.Error where one has been deleted."""
+    def has_files(self) -> bool:
+        """Return whether both files are there.
+
+        Raises:
+            gr.Error: one of them has been deleted.
+        """
         return bool(upload_path({"path": self.file}) and upload_path({"path": self.whole}))
 
     def load(self) -> LoadedImage:
-        """Decode the picture or the part; a part has the facts of the whole's file. Raises
-        ImageError."""
-        loaded = load_image(self.whole)
-        return cut_part(loaded, self.box) if self.box else loaded
+        """Decode the picture or the part; a part has the facts of the whole's file.
+
+        Raises:
+            ImageError: the file cannot be decoded.
+        """
+        image = load_image(self.whole)
+        return cut_part(image, self.box) if self.box else image
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """A button that takes a picture over from another tab.
 
-    picture: as it is shown there. source: a gr.State with the `Source` that was judged, of which
-    `picture` may show a copy. tabs: all of them. name: the id of the one to go to.
+    Attributes:
+        picture: as it is shown there.
+        source: a gr.State with the `Source` that was judged, of which `picture` may show a copy.
+        tabs: all tabs of the page.
+        name: the id of the tab to go to.
     """
 
     button: gr.Button
@@ -208,7 +224,7 @@ class Transfer:
 
     @property
     def selection(self) -> Any:
-        """The update of `tabs` that goes there."""
+        """The update of `tabs` that opens the tab to go to."""
         return gr.update(selected=self.name)
 
 

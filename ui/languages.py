@@ -1,5 +1,4 @@
-"""Who asks is answered in their language: the one that the page's address names, or else the
-browser's.
+"""The language of each answer: the one that the page's address names, or else the browser's.
 
 Nothing is kept here for it. The switch on the page puts the choice into the address (?lang=ar) and
 remembers it in the browser's own storage, which no server reads.
@@ -54,7 +53,7 @@ TAP = N_("Tap to choose a picture")  # what an empty field says where there is a
 
 
 class Languages:
-    """Has `app` answer every request in the language of who asks."""
+    """Middleware that has `app` answer every request in the language of who asks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -63,16 +62,18 @@ class Languages:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[0]
-        with speaking(best(header(scope, "accept-language"), asked)):
+        language = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[0]
+        with speaking(best(header(scope, "accept-language"), language)):
             page = scope["path"] == "/" and scope["method"] == "GET"
-            unknown = asked != "" and not is_spoken(asked)
-            await self.app(scope, receive, _Marked(send, unknown).send if page else send)
+            unknown = language != "" and not is_spoken(language)
+            await self.app(scope, receive, _LocalisedPage(send, unknown).send if page else send)
 
 
-class _Marked:
-    """A `send` for the page: its <html> says language and direction, and it begins with
-    assets/languages.js. unknown: whether the address asks for a language that is not there."""
+class _LocalisedPage:
+    """Sends the page once all of it is there, as `mark` returns it.
+
+    unknown: whether the address asks for a language that is not there.
+    """
 
     def __init__(self, send: Send, unknown: bool) -> None:
         self._send = send
@@ -88,7 +89,7 @@ class _Marked:
         if message.get("more_body", False):
             return
         body = mark(bytes(self._body), unknown=self._unknown)
-        kept = [
+        headers = [
             pair for pair in self._start["headers"] if pair[0] not in (b"content-length", b"vary")
         ]
         more = [
@@ -96,24 +97,27 @@ class _Marked:
             (b"vary", b"accept-language"),
             (b"cache-control", b"no-cache"),
         ]
-        await self._send({**self._start, "headers": [*kept, *more]})
+        await self._send({**self._start, "headers": [*headers, *more]})
         await self._send({"type": "http.response.body", "body": body})
 
 
 def mark(page: bytes, *, unknown: bool = False) -> bytes:
-    """Return Gradio's page with the current language, its direction, and assets/languages.js; with
-    a line on what is spoken where the address asks for a language that is not there."""
+    """Return Gradio's page with the current language, its direction, and assets/languages.js.
+
+    unknown: whether the address asks for a language that is not there; the page then says which
+    ones are.
+    """
     direction = b"rtl" if is_rtl() else b"ltr"
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
     words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
-    spoken = ", ".join(f"{name} ({code})" for code, name in LANGUAGES.items())
+    language_names = ", ".join(f"{name} ({code})" for code, name in LANGUAGES.items())
     settings = json.dumps(
         {
             "spoken": current(),
             "gradio": GRADIO.get(current(), current()),
             "words": words,
             "tap": _(TAP),
-            "unknown": UNKNOWN.format(languages=spoken) if unknown else "",
+            "unknown": UNKNOWN.format(languages=language_names) if unknown else "",
         }
     )
     script = (
@@ -125,7 +129,7 @@ def mark(page: bytes, *, unknown: bool = False) -> bytes:
 class Page(gr.Blocks):
     """Blocks whose functions answer, and whose parts are labelled, in the language of who asks.
 
-    again: lays out the same page anew, in the language that is spoken then.
+    again: lays out the same page anew, in the language that is current when it is called.
     """
 
     def __init__(self, *, again: Callable[[], Page] | None = None, **options: Any) -> None:
@@ -141,24 +145,28 @@ class Page(gr.Blocks):
 
     @config.setter
     def config(self, config: Mapping[str, Any]) -> None:
-        self._config = _Spoken(config, self)
+        self._config = _LocalisedConfig(config, self)
 
-    async def call_function(self, *given: Any, **options: Any) -> Any:
-        """Gradio's, in the language of whoever asks, and knowing who that is."""
-        requests = options.get("requests") or (given[3] if len(given) > 3 else None)
+    async def call_function(self, *arguments: Any, **options: Any) -> Any:
+        """Call a function as Gradio does, in the language of whoever asks, whom `asking` names
+        meanwhile."""
+        requests = options.get("requests") or (arguments[3] if len(arguments) > 3 else None)
         request: Any = requests[0] if isinstance(requests, list) and requests else requests
         client = request.client if request is not None else None
-        told = asking.set(Client(client.host, request.session_hash or "") if client else Client())
+        context_token = asking.set(
+            Client(client.host, request.session_hash or "") if client else Client()
+        )
         try:
             with speaking(_language_of(request) or current()):
-                return await super().call_function(*given, **options)
+                return await super().call_function(*arguments, **options)
         finally:
-            asking.reset(told)
+            asking.reset(context_token)
 
-    async def process_api(self, *given: Any, **options: Any) -> Any:
-        """Gradio's, of whose errors nothing is printed: a message may hold a file's name."""
+    async def process_api(self, *arguments: Any, **options: Any) -> Any:
+        """Answer a call as Gradio does, but print nothing of an error: a message may hold a file's
+        name."""
         try:
-            return await super().process_api(*given, **options)
+            return await super().process_api(*arguments, **options)
         except gr.Error as error:
             error.print_exception = False
             raise
@@ -167,7 +175,7 @@ class Page(gr.Blocks):
             raise gr.Error(sentence, title=title, print_exception=False) from None
 
     def words(self, language: str) -> list[dict[str, Any]]:
-        """What is read of every component in a language, in the page's order."""
+        """Return the texts of every component in a language, in the page's order."""
         with self._laying:
             if language not in self._words:
                 assert self._again is not None
@@ -180,11 +188,11 @@ class Page(gr.Blocks):
 
     @property
     def speaks(self) -> bool:
-        """Whether it can be laid out in other languages."""
+        """Whether the page can be laid out in other languages."""
         return self._again is not None
 
 
-class _Spoken(dict[str, Any]):
+class _LocalisedConfig(dict[str, Any]):
     """A page's config, whose components are in the current language."""
 
     def __init__(self, config: Mapping[str, Any], page: Page) -> None:
@@ -196,11 +204,14 @@ class _Spoken(dict[str, Any]):
         if key != "components" or current() == ENGLISH or not self._page.speaks:
             return value
         words = zip(value, self._page.words(current()), strict=True)
-        return [{**part, "props": part["props"] | read} for part, read in words]
+        return [{**part, "props": part["props"] | texts} for part, texts in words]
 
 
 def _texts(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Not a value that is no text, such as a file's."""
+    """Return the texts among a component's properties, by name.
+
+    A value that is no text, such as a file's, is left out.
+    """
     return {
         name: props[name]
         for name in TEXTS

@@ -28,7 +28,7 @@ ERRORS = {
 
 
 class Form(BaseModel):
-    """What is sent: a picture's file, and what is known of it."""
+    """The form of a request: a picture's file, and what is known of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -61,6 +61,7 @@ class Form(BaseModel):
 @cache
 def describe() -> dict[str, Any]:
     """Return the description of /api/v1, an OpenAPI 3.1 document."""
+    # 1. The answers.
     from causalclip.examination.schema import (  # PyTorch's slow import
         ExaminationSchema,
         UnjudgedSchema,
@@ -80,14 +81,17 @@ def describe() -> dict[str, Any]:
     _, schemas = models_json_schema(
         [(Examination, "serialization"), (Error, "serialization")], ref_template=REFERENCE
     )
-    examined = {
+    answer_content = {
         "application/json": {"schema": {"$ref": REFERENCE.format(model="Examination")}},
         "text/html": {"schema": {"type": "string"}},
     }
-    failed = {"application/json": {"schema": {"$ref": REFERENCE.format(model="Error")}}}
-    responses: dict[str, Any] = {"200": {"description": "The examination.", "content": examined}}
+    error_content = {"application/json": {"schema": {"$ref": REFERENCE.format(model="Error")}}}
+    responses: dict[str, Any] = {
+        "200": {"description": "The examination.", "content": answer_content}
+    }
     for status, description in ERRORS.items():
-        responses[str(status)] = {"description": description, "content": failed}
+        responses[str(status)] = {"description": description, "content": error_content}
+    # 2. The request.
     form = {
         "schema": Form.model_json_schema(),
         "encoding": {"picture": {"contentType": "image/jpeg"}},
@@ -100,6 +104,7 @@ def describe() -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"multipart/form-data": form}},
         "responses": responses,
     }
+    # 3. The whole document.
     return {
         "openapi": "3.1.0",
         "info": {

@@ -1,5 +1,5 @@
-"""What the browser's scripts do with files, and what the page shows before the server has heard of
-one."""
+"""The browser's scripts with their settings, and what the page shows before the server has heard of
+a file."""
 
 import json
 from typing import Any
@@ -19,8 +19,13 @@ UNPACK = N_("Unpack the zip, and choose its folder.")
 
 
 def script(name: str, before: str = "", **settings: Any) -> str:
-    """Return a script in assets/ for a component's `js_on_load`: after its settings as constants,
-    and after other code."""
+    """Return a script in assets/ for a component's `js_on_load`.
+
+    Args:
+        name: of its file, without the ending.
+        before: other code that comes before it.
+        settings: what the script and that code find as constants.
+    """
     constants = f"const {{ {', '.join(settings)} }} = {json.dumps(settings)};\n" if settings else ""
     return constants + before + _read(name)
 
@@ -60,4 +65,5 @@ def sending_cards() -> str:
 
 
 def _read(name: str) -> str:
+    """Return the text of a script in assets/."""
     return (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")

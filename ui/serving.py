@@ -65,7 +65,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         run_history=False,
         mcp_server=False,
         app_kwargs={
-            "routes": [*uploads.ROUTES, *routes],
+            "routes": [*uploads.routes(), *routes],
             "exception_handlers": {Refused: refuse},
             "middleware": [
                 Middleware(Languages),
@@ -95,7 +95,7 @@ def describe_once(page: gr.Blocks) -> None:
 
 
 def close_page(request: gr.Request) -> None:
-    """Forget a page that says that it closes: its runs, its choices and its files."""
+    """Forget what a page has that is being closed: its runs, its choices and its files."""
     session = request.session_hash or ""
     cancel_runs(session)
     forget_choices(session)
@@ -112,11 +112,11 @@ def refuse_exposure(listens_on: str | None) -> None:
         listens_on: an address; None for what GRADIO_SERVER_NAME says, or else 127.0.0.1.
     """
     listens_on = listens_on or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    named = os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")
-    proxies = {name.strip() for name in named} - {"", "*"}
+    proxy_names = os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")
+    proxies = {name.strip() for name in proxy_names} - {"", "*"}
     behind_a_proxy = not all(map(is_this_machine, proxies)) or "SPACE_ID" in os.environ
-    allowed = os.environ.get(VARIABLE) == "1"
-    if not (is_this_machine(listens_on) or behind_a_proxy or allowed):
+    is_allowed = os.environ.get(VARIABLE) == "1"
+    if not (is_this_machine(listens_on) or behind_a_proxy or is_allowed):
         raise SystemExit(REFUSED.format(address=listens_on))
 
 
@@ -135,15 +135,16 @@ def open_many() -> None:
 
 
 def _script() -> str:
-    """What the page runs once it is there."""
+    """Return the script that the page runs once it is there."""
     pieces = [(ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in SCRIPTS]
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 
 
 def theme() -> gr.themes.Base:
-    """Colours apart from the maps' two, and four sizes of type (assets/style.css).
+    """Return the page's theme: colours apart from the maps' two, and four sizes of type.
 
-    Gradio's own font files, in whole weights: its semi-bold is a subset.
+    The fonts are Gradio's own files, in whole weights: its semi-bold is a subset. More is in
+    assets/style.css.
     """
     font = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
     sizes = gr.themes.Size(*("12px",) * 3, *("14px",) * 2, "18px", "28px", name="cc")  # xxs to xxl

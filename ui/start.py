@@ -1,4 +1,4 @@
-"""How the app starts, as `python app.py` and as the console script `causalclip-app`: in a private
+"""The start of the app, as `python app.py` and as the console script `causalclip-app`, in a private
 folder of its own.
 
 Everything that the app or a library writes while it runs goes into that folder, nowhere else. It
@@ -31,11 +31,13 @@ OWN_BLOCK = -3, 8 * 2**20  # bytes from which on a block is mapped by itself: pi
 class RunFolder:
     """A folder that only its owner can read, locked for as long as this process lives.
 
-    uploads: where Gradio keeps files. examples: not private, live as long as the folder.
+    Attributes:
+        uploads: where Gradio keeps files.
+        examples: the examples' files, which anybody may see.
     """
 
     def __init__(self, base: Path) -> None:
-        """Make a new one in `base`; delete those there whose process is dead."""
+        """Make a new folder in `base`; delete the folders there whose process is dead."""
         base.mkdir(parents=True, exist_ok=True)
         clean(base)
         handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=".lock", dir=base)
@@ -45,7 +47,8 @@ class RunFolder:
         # made after its lock: one without a lock is a dead one
         self.folder = Path(name).with_suffix("")
         self.folder.mkdir(mode=0o700)
-        self.uploads, self.examples = self.folder / "uploads", self.folder / "examples"
+        self.uploads = self.folder / "uploads"
+        self.examples = self.folder / "examples"
         self.uploads.mkdir()
         self.examples.mkdir()
 
@@ -77,8 +80,8 @@ class RunFolder:
 
 
 def claim() -> RunFolder:
-    """A new one in the folder that GRADIO_TEMP_DIR names, or else in the system's own for temporary
-    files."""
+    """Make and use a run folder in the one that GRADIO_TEMP_DIR names, or else in the system's
+    folder for temporary files; return it."""
     run = RunFolder(Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()))
     run.use()
     return run
@@ -100,6 +103,7 @@ def clean(base: Path) -> None:
 
 
 def _ours(folder: Path) -> bool:
+    """Return whether a folder belongs to the user of this process, where the system has users."""
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 

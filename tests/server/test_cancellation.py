@@ -64,7 +64,7 @@ def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer
             [field.submit],
             lambda event: {field: "looking"},
             lambda token: iter([{field: "the answer"}]),
-            given=[],
+            begin_inputs=[],
             inputs=[],
             outputs=[field],
         )

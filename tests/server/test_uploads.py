@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from ui.server import uploads
 from ui.server.senders import Refused
-from ui.server.uploads import file_in, is_own, keep, new_folder, sweep
+from ui.server.uploads import file_in, is_own, new_folder, store, sweep
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def kept(owner: str, size: int = 10, name: str = "x.jpg") -> Path:
-    return Path(keep(BytesIO(bytes(size)), name, owner, size))
+    return Path(store(BytesIO(bytes(size)), name, owner, size))
 
 
 def test_equal_files_lie_apart_and_names_lead_nowhere(folder: Path) -> None:

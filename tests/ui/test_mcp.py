@@ -92,12 +92,12 @@ def test_the_token_is_made_once_and_only_its_owner_can_read_it(
 ) -> None:
     monkeypatch.delenv(token.VARIABLE, raising=False)
     file = tmp_path / "settings" / "token"
-    made = token.own(file)
-    token.own.cache_clear()
-    assert token.own(file) == made
-    assert len(made) >= 32
+    value = token.app_token(file)
+    token.app_token.cache_clear()
+    assert token.app_token(file) == value
+    assert len(value) >= 32
     assert file.stat().st_mode & 0o077 == 0
-    assert token.own(Path("/proc/nowhere/token"))  # for this run
+    assert token.app_token(Path("/proc/nowhere/token"))  # for this run
 
 
 def test_the_page_shows_it_on_the_apps_own_machine_alone(tiny_app: str) -> None:

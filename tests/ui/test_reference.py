@@ -21,7 +21,7 @@ from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
-from ui.server.uploads import keep
+from ui.server.uploads import store
 from ui.tabs.reference.reference_set import (
     LARGEST,
     MOST,
@@ -52,7 +52,7 @@ def noise(seed: int) -> bytes:
 def upload(**files: bytes) -> list[dict[str, str]]:
     """As the server keeps them: each in a folder of its own, by somebody's page."""
     named = {name.replace("_", "."): data for name, data in files.items()}
-    paths = [keep(BytesIO(data), name, "somebody", len(data)) for name, data in named.items()]
+    paths = [store(BytesIO(data), name, "somebody", len(data)) for name, data in named.items()]
     return [{"path": path} for path in paths]
 
 

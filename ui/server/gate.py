@@ -96,34 +96,40 @@ if SPACE:
 class Gate:
     """Lets a request in to `app`, or answers it with a sentence.
 
-    page: whose functions are called. check_api: raises Refused for what may not ask /api/v1; it is
-    given the scope, and the Origin of an extension or "".
+    Args:
+        page: whose functions are called.
+        check_api: raises Refused for a request that may not ask /api/v1; it gets the scope, and the
+            Origin of an extension or "".
     """
 
     def __init__(
         self, app: ASGIApp, *, page: gr.Blocks, check_api: Callable[[Scope, str], None]
     ) -> None:
-        self.app, self.check_api = app, check_api
-        self.calls, self.sessions, self.hosts = Calls(page), Sessions(), allowed_hosts()
+        self.app = app
+        self.check_api = check_api
+        self.calls = Calls(page)
+        self.sessions = Sessions()
+        self.hosts = allowed_hosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         if scope["type"] != "http":  # the page needs no WebSocket
             return
-        sent = _Answer(scope, send)
+        answer = _Answer(scope, send)
         try:
-            await self._let_in(scope, receive, sent)
+            await self._let_in(scope, receive, answer)
         except Refused as refused:
-            if not sent.started:
-                await _refusal(refused, scope)(scope, receive, sent)
+            if not answer.started:
+                await _refusal(refused, scope)(scope, receive, answer)
         except ClientDisconnect:
             return  # nobody is there to be told
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to the app as far as its sender may ask; raise Refused."""
         # 1. Who asks, and for what.
         self._check_sender(scope)
-        most, named = _route(scope)
+        most, names = _route(scope)
         receive = _limited(receive, most, scope["path"])
         scope = {
             **scope,
@@ -134,13 +140,13 @@ class Gate:
         if scope["path"].rstrip("/") == INFO:
             scope["query_string"] = b"page="
         # 2. A session belongs to whoever named it first.
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
-        for session in filter(None, (named.get("session"), *asked)):
+        session_names = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
+        for session in filter(None, (names.get("session"), *session_names)):
             self._check_session(scope, session)
         # 3. Of a call, only what its function takes goes on.
         if most == CALL:
             body = await Request(scope, receive).body()
-            call = self.calls.read(body, named.get("name") or "")
+            call = self.calls.read(body, names.get("name") or "")
             if call.session_hash:
                 self._check_session(scope, call.session_hash)
                 use(call.session_hash, call.files())
@@ -151,25 +157,29 @@ class Gate:
         await self.app(scope, receive, send)
 
     def _check_sender(self, scope: Scope) -> None:
+        """Raise Refused for a name that is not ours, and for what another site's page may not
+        ask."""
         host, origin = header(scope, "host"), header(scope, "origin")
         if not is_known(host, self.hosts):
             raise Refused(421, UNKNOWN)
-        own = is_own_page(origin, host, header(scope, "sec-fetch-site"), self.hosts)
+        is_ours = is_own_page(origin, host, header(scope, "sec-fetch-site"), self.hosts)
         if scope["path"] == EXAMINE:
             extension = origin if is_extension(origin) else ""
             self.check_api(scope, extension)
-            own = own or bool(extension)
-        looks = scope["method"] in LOOKING and not origin
-        if not own and not (looks and not scope["path"].startswith(OF_A_PAGE)):
+            is_ours = is_ours or bool(extension)
+        only_looks = scope["method"] in LOOKING and not origin
+        if not is_ours and (not only_looks or scope["path"].startswith(OF_A_PAGE)):
             raise Refused(403, FOREIGN)
 
     def _check_session(self, scope: Scope, session: str) -> None:
+        """Raise Refused for a session that another visitor has named before."""
         if len(session) > 100 or not self.sessions.holds(scope, session):
             raise Refused(403, NO_PAGE)
 
 
 def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
-    """Return bytes of a body at most, and what the address names; raises Refused."""
+    """Return how many bytes a body may have, and the names in the address; raise Refused for a
+    request that is not let in."""
     method, path, query = scope["method"], scope["path"], scope["query_string"]
     length = header(scope, "content-length")
     if header(scope, "transfer-encoding") and length:
@@ -180,37 +190,38 @@ def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
         raise Refused(414, "This address is too long.")
     if path == EXAMINE and method in LOOKING:  # what somebody tries first who has read of it
         raise Refused(405, BY_POST, headers={"Allow": "POST"})
-    found = [
+    matches = [
         (most, match.groupdict())
         for methods, route, most in ROUTES
         if method in methods and (match := route.fullmatch(path))
     ]
-    hidden = path.startswith(FILE) and not is_upload(path.removeprefix(FILE))
-    if not found or hidden:
+    is_hidden = path.startswith(FILE) and not is_upload(path.removeprefix(FILE))
+    if not matches or is_hidden:
         raise Refused(404, CLOSED)
     if path == "/" and {"page", "deep_link"} & parse_qs(query.decode("latin-1")).keys():
         raise Refused(404, CLOSED)  # pages of Gradio's, of which there is one
-    [(most, named)] = found
+    [(most, names)] = matches
     if length.isdecimal() and int(length[:16]) > most:
         raise _too_long(path)
-    return most, named
+    return most, names
 
 
 def _too_long(path: str) -> Refused:
+    """Return the refusal of a body that is too long for a path."""
     if path == UPLOAD:
         return Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
     return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)
 
 
 def _limited(receive: Receive, most: int, path: str) -> Receive:
-    """What is read of a body at most, by whatever reads it."""
-    come = 0
+    """Return a `receive` that raises Refused once more than `most` bytes of a body were read."""
+    size = 0
 
     async def receive_some() -> Message:
-        nonlocal come
+        nonlocal size
         message = await receive()
-        come += len(message.get("body", b""))
-        if come > most:
+        size += len(message.get("body", b""))
+        if size > most:
             raise _too_long(path)
         return message
 
@@ -218,16 +229,18 @@ def _limited(receive: Receive, most: int, path: str) -> Receive:
 
 
 def _with_body(scope: Scope, receive: Receive, call: Call) -> tuple[Scope, Receive]:
-    """The request with this call, in place of what has been read."""
+    """Return the request with this call as its body, in place of the one that has been read."""
     body = call.model_dump_json().encode()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
-    told = {b"content-length": b"%d" % len(body), b"content-type": b"application/json"}
-    kept = [pair for pair in scope["headers"] if pair[0] not in {*told, b"transfer-encoding"}]
+    own_headers = {b"content-length": b"%d" % len(body), b"content-type": b"application/json"}
+    other_headers = [
+        pair for pair in scope["headers"] if pair[0] not in {*own_headers, b"transfer-encoding"}
+    ]
 
     async def receive_again() -> Message:
         return messages.pop() if messages else await receive()
 
-    return {**scope, "headers": [*kept, *told.items()]}, receive_again
+    return {**scope, "headers": [*other_headers, *own_headers.items()]}, receive_again
 
 
 class _Answer:
@@ -252,25 +265,26 @@ class _Answer:
         await self._send(message)
 
 
-def _refusal(refused: Refused, scope: Scope) -> Response:
-    """As JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
+def _refusal(refusal: Refused, scope: Scope) -> Response:
+    """Return a refusal as JSON, or as a text for people's eyes and for Gradio's upload, which shows
+    it raw.
 
     A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in
     their form.
     """
-    sentence = _(refused.sentence)
-    headers = {"Retry-After": "30"} if refused.status in (429, 503) else {}
-    headers |= refused.headers
+    sentence = _(refusal.sentence)
+    headers = {"Retry-After": "30"} if refusal.status in (429, 503) else {}
+    headers |= refusal.headers
     if scope["method"] in LOOKING or scope["path"] == UPLOAD:
-        return PlainTextResponse(sentence, refused.status, headers)
-    said: dict[str, Any] = {"error": sentence}
+        return PlainTextResponse(sentence, refusal.status, headers)
+    content: dict[str, Any] = {"error": sentence}
     if not scope["path"].startswith(API):
         form = {"__type__": "validate", "is_valid": False, "parameter_name": "picture"}
-        said["detail"] = [form | {"message": sentence}] if refused.status == 422 else sentence
-    return JSONResponse(said, refused.status, headers)
+        content["detail"] = [form | {"message": sentence}] if refusal.status == 422 else sentence
+    return JSONResponse(content, refusal.status, headers)
 
 
 async def refuse(request: Request, error: Exception) -> Response:
-    """Answer for an endpoint of ours that has refused; for starlette."""
+    """Answer a request that one of our endpoints has refused, as Starlette's exception handler."""
     assert isinstance(error, Refused)
     return _refusal(error, request.scope)

@@ -28,13 +28,13 @@ def routes(ready: Callable[[], bool]) -> list[Route]:
     """Return `/healthz`. ready: whether the models are loaded."""
 
     async def healthz(_request: Request) -> Response:
-        loaded = ready()
-        return JSONResponse({"ready": loaded}, status_code=200 if loaded else 503)
+        is_ready = ready()
+        return JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
 
     return [Route("/healthz", healthz)]
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an error's kind, and the lines that it came through."""
     return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
@@ -77,12 +77,13 @@ def _record(
         message, args = f"{kind} was logged at {place}:{line}; its message is not kept", ()
     record = logging.LogRecord(name, level, place, line, message, args, exc_info, *others, **more)
     if error:
-        record.exc_text = told(error)  # in place of a formatter's
+        record.exc_text = describe_error(error)  # in place of a formatter's
     return record
 
 
 def _log_uncaught(
     kind: type[BaseException], error: BaseException | None, _frames: TracebackType | None
 ) -> None:
+    """Log an error that nothing has caught, without its message; sys.excepthook."""
     if not issubclass(kind, KeyboardInterrupt):
-        log.error("Uncaught: %s", told(error) if error else kind.__name__)
+        log.error("Uncaught: %s", describe_error(error) if error else kind.__name__)

@@ -32,7 +32,7 @@ def stay_offline() -> None:
         _reachable.add(lender)
         # Asked for a card, the package `spaces` says what is wrong.
         with suppress(OSError):
-            _reachable.update(str(found[4][0]) for found in socket.getaddrinfo(lender, None))
+            _reachable.update(str(entry[4][0]) for entry in socket.getaddrinfo(lender, None))
     if not _guard["installed"]:
         _guard["installed"] = 1
         sys.addaudithook(_refuse)
@@ -40,7 +40,8 @@ def stay_offline() -> None:
 
 @contextmanager
 def online() -> Iterator[None]:
-    """Allow it meanwhile: a model that the host has named comes from the hub at start."""
+    """Let other machines be reached inside a `with`: at start, a model that the host has named
+    comes from the hub."""
     _guard["online"] += 1
     try:
         yield
@@ -49,6 +50,7 @@ def online() -> Iterator[None]:
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise OfflineError where an audit event is a socket's that would reach another machine."""
     if event == "socket.getaddrinfo":
         host = arguments[0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
@@ -58,7 +60,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     name = host.decode("latin-1") if isinstance(host, bytes) else str(host or "")
-    allowed = _guard["online"] or name in THIS_MACHINE or name in _reachable
-    if allowed or is_this_machine(name.partition("%")[0]):
+    is_allowed = _guard["online"] or name in THIS_MACHINE or name in _reachable
+    if is_allowed or is_this_machine(name.partition("%")[0]):
         return
     raise OfflineError("This app reaches no other machine.")

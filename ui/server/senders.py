@@ -31,21 +31,25 @@ _SIGNED = re.compile(rf"(?:^|[;, ]){COOKIE}=([\w-]{{22}})\.([0-9a-f]{{64}})(?=[;
 class Refused(Exception):
     """A request that is not answered; the gate tells the sender why.
 
-    status: of HTTP. sentence: for the sender; it repeats nothing of what was sent. headers: of the
-    answer.
+    Attributes:
+        status: of HTTP.
+        sentence: for the sender; it repeats nothing of what was sent.
+        headers: of the answer.
     """
 
     def __init__(
         self, status: int, sentence: str, *, headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(sentence)
-        self.status, self.sentence, self.headers = status, sentence, headers or {}
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers or {}
 
 
 def header(scope: Scope, name: str) -> str:
     """Return a header's value, "" without one; several of that name are joined by commas."""
-    wanted = name.encode()
-    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == wanted)
+    key_bytes = name.encode()
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == key_bytes)
 
 
 # Names and origins --------------------------------------------------------------------------------
@@ -57,22 +61,25 @@ def allowed_hosts() -> tuple[str, ...]:
     return (*OWN_NAMES, *(name.strip() for name in more if name.strip()))
 
 
-def is_known(host: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a Host header is one of the names, or a bare address."""
+def is_known(host: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a Host header is one of our names, or a bare address.
+
+    patterns: as `allowed_hosts` returns them.
+    """
     # What stands before an @ is not looked up.
     name = None if set(host) & set("@/\\?#") else _name(f"//{host}")
     if name is None:
         return False
-    return _address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed)
+    return _address(name) is not None or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a request comes from the app's own page, or from no page at all.
+def is_own_page(origin: str, host: str, site: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a request comes from the app's own page, or from no page at all.
 
     Args:
         origin, host: the headers, "" where there is none.
         site: the header Sec-Fetch-Site, which browsers set and no page can.
-        allowed: as `allowed_hosts` returns them.
+        patterns: as `allowed_hosts` returns them.
     """
     if not origin:
         return site not in {"cross-site", "same-site"}
@@ -82,22 +89,23 @@ def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> 
         return True
     # A page at a name that the host has listed may send, too. Others' pages are at *.hf.space.
     name = _name(origin)
-    listed = [pattern for pattern in allowed if pattern not in OWN_NAMES]
-    return name is not None and any(fnmatchcase(name, pattern) for pattern in listed)
+    listed_patterns = [pattern for pattern in patterns if pattern not in OWN_NAMES]
+    return name is not None and any(fnmatchcase(name, pattern) for pattern in listed_patterns)
 
 
 def is_this_machine(name: str) -> bool:
-    """Whether a name or an address is that of the app's own machine."""
+    """Return whether a name or an address is that of the app's own machine."""
     bare = _address(name)
     return bare.is_loopback if bare else name == "localhost"
 
 
 def is_extension(origin: str) -> bool:
-    """Whether an Origin header is a browser extension's."""
+    """Return whether an Origin header is a browser extension's."""
     return bool(EXTENSION.fullmatch(origin))
 
 
 def _name(address: str) -> str | None:
+    """Return the host's name in an address, in lower case; None without one."""
     try:
         name = urlsplit(address).hostname
     except ValueError:
@@ -106,6 +114,7 @@ def _name(address: str) -> str | None:
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:
+    """Return a bare address; None for a name."""
     try:
         return ip_address(name.strip("[]"))
     except ValueError:
@@ -116,9 +125,9 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
 
 
 def visitor_of(scope: Scope) -> str:
-    """Return whose cookie came along, "" where there is none that this process has signed."""
-    found = _SIGNED.search(header(scope, "cookie"))
-    return found[1] if found and hmac.compare_digest(_sign(found[1]), found[2]) else ""
+    """Return the visitor in a request's cookie; "" without one that this process has signed."""
+    cookie = _SIGNED.search(header(scope, "cookie"))
+    return cookie[1] if cookie and hmac.compare_digest(_sign(cookie[1]), cookie[2]) else ""
 
 
 def new_cookie(scope: Scope) -> bytes:
@@ -130,15 +139,16 @@ def new_cookie(scope: Scope) -> bytes:
 
 
 def _sign(visitor: str) -> str:
+    """Return the signature of a visitor, which only this process can make."""
     return hmac.new(_KEY, visitor.encode(), hashlib.sha256).hexdigest()
 
 
 def client_of(scope: Scope) -> str:
-    """Return what a request counts for.
+    """Return the sender that a request counts for.
 
-    Its address, of IPv6 the network of 64 bits that one customer has all of. On a Space everybody
-    comes from a few proxies, so there it is the visitor: nobody waits for all others, but whoever
-    drops the cookie counts as somebody new (SECURITY.md says so).
+    It is the address; of IPv6, the network of 64 bits that one customer has all of. On a Space
+    everybody comes from a few proxies, so there it is the visitor: nobody waits for all others, but
+    whoever drops the cookie counts as somebody new (SECURITY.md says so).
     """
     visitor = visitor_of(scope) if SPACE else ""
     host = str(scope["client"][0]) if scope.get("client") else ""
@@ -150,13 +160,13 @@ def client_of(scope: Scope) -> str:
 
 
 class Sessions:
-    """Whose each session is: of whoever named it first, by its cookie or else its address."""
+    """The holder of each session: whoever named it first, by its cookie or else its address."""
 
     def __init__(self) -> None:
         self._holders: dict[str, str] = {}  # session -> visitor or address
 
     def holds(self, scope: Scope, session: str) -> bool:
-        """Whether the session is the sender's; a new one is from now on."""
+        """Return whether the session is the sender's; a new session is from now on."""
         sender = visitor_of(scope) or client_of(scope)
         if session not in self._holders and len(self._holders) >= MOST_SESSIONS:
             del self._holders[next(iter(self._holders))]

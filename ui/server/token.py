@@ -37,53 +37,56 @@ NOT_YOURS = N_("Only whoever runs this app can do that: open this page on the ap
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 
-def named() -> str:
+def host_token() -> str:
     """Return the token that the host has named, "" for none: then programs need none."""
     return os.environ.get(VARIABLE, "")
 
 
 @cache
-def own(file: Path) -> str:
+def app_token(file: Path) -> str:
     """Return the token that the app has made for itself; without a writable file, for this run."""
     with contextlib.suppress(OSError, UnicodeError):
-        kept = file.read_text(encoding="ascii").strip()
-        if len(kept) >= 32:
-            return kept
-    made = secrets.token_urlsafe(32)
+        value = file.read_text(encoding="ascii").strip()
+        if len(value) >= 32:
+            return value
+    new_value = secrets.token_urlsafe(32)
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(opened, "w") as kept_in:
-            kept_in.write(made)
-    return made
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(new_value)
+    return new_value
 
 
 def place() -> Path:
-    """Return where that one is kept: in the user's folder for settings."""
+    """Return the file of the app's own token: in the user's folder for settings."""
     base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return Path(os.environ.get(FILE) or base / "causalclip" / "token")
 
 
 def token() -> str:
-    """Return the token that lets in."""
-    return named() or own(place())
+    """Return the token that lets a request in: the host's, or else the app's own."""
+    return host_token() or app_token(place())
 
 
 def check_sender(scope: Scope, extension: str) -> None:
-    """Raise Refused for who may not ask /api/v1/examine.
+    """Raise Refused for a sender who may not ask /api/v1/examine.
 
     extension: the origin of a browser extension, "" for a program or the app's own page.
     """
-    found = _BEARER.fullmatch(header(scope, "authorization"))
-    given = found[1] if found else ""
-    if hmac.compare_digest(given.encode(), token().encode()) or not (named() or extension):
+    match = _BEARER.fullmatch(header(scope, "authorization"))
+    bearer = match[1] if match else ""
+    if hmac.compare_digest(bearer.encode(), token().encode()) or not (host_token() or extension):
         return
     sentence = WRONG if extension else WHO
     raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
 
 
 def build_extension_section() -> None:
-    """Build the section on the browser extension inside the current Blocks."""
+    """Build the section on the browser extension inside the current Blocks.
+
+    It shows the token to whoever sits at the app's own machine.
+    """
 
     def show(request: gr.Request) -> str:
         here = is_this_machine(request.client.host if request.client else "")
@@ -95,6 +98,6 @@ def build_extension_section() -> None:
 
     with gr.Accordion(_("Browser extension"), open=False):
         button = gr.Button(_("Show the token"), elem_id="show-token")
-        said = gr.HTML(elem_id="extension-token")
+        answer = gr.HTML(elem_id="extension-token")
     options: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-    button.click(show, None, said, show_progress="hidden", **options)
+    button.click(show, None, answer, show_progress="hidden", **options)

@@ -27,7 +27,7 @@ _numbers = itertools.count()
 
 
 class Priority(IntEnum):
-    """What goes in first."""
+    """The order in which calls go in: the smallest first."""
 
     VERDICT = 0
     MAP = 1  # needs no model, but drawn beside it would keep others from their verdicts
@@ -64,9 +64,13 @@ class Turns:
     One address never has all of the width, so that one place is left for others while it works.
     """
 
-    def __init__(self, width: int = 1, *, limited: bool = True) -> None:
-        """limited: whether calls are refused where too many wait; not within another turn."""
-        self.width, self.limited = width, limited
+    def __init__(self, width: int = 1, *, has_limit: bool = True) -> None:
+        """Make a kind of turn that `width` calls can have at once.
+
+        has_limit: whether calls are refused where too many wait; not within another turn.
+        """
+        self.width = width
+        self.has_limit = has_limit
         self._waiting: list[Turn] = []
         self._inside: list[Turn] = []
 
@@ -78,19 +82,20 @@ class Turns:
         """
         turn = Turn(self, priority, current_client())
         with _changed:
-            if self.limited:
+            if self.has_limit:
                 self._check(turn)
             self._wait(turn)
         return turn
 
     def enter(self, priority: Priority) -> Turn:
-        """`ask`, and wait until it is in."""
+        """Return a turn as `ask` does, once it is in."""
         turn = self.ask(priority)
         for _before in turn.waits():
             pass
         return turn
 
     def _check(self, turn: Turn) -> None:
+        """Raise gr.Error where too many wait already, of the turn's address or of all."""
         address = turn.client.address
         theirs = [other for other in self._waiting if other.client.address == address]
         if address and len(theirs) >= EACH:
@@ -126,7 +131,9 @@ class Turn:
     """A call that waits for its turn, or has it."""
 
     def __init__(self, turns: Turns, priority: Priority, client: Client) -> None:
-        self._turns, self.priority, self.client = turns, priority, client
+        self._turns = turns
+        self.priority = priority
+        self.client = client
         self.rank = self.number = 0  # of its address, and of all; set when it begins to wait
 
     def waits(self, seconds: float = PATIENCE) -> Iterator[int]:
@@ -152,6 +159,7 @@ class Turn:
             pass
 
     def _yields_to(self, other: Turn) -> bool:
+        """Return whether another turn goes first where both could."""
         if other.priority == self.priority:
             return other.client.address != self.client.address
         return other.priority < self.priority
@@ -175,7 +183,7 @@ class Turn:
 
 
 DECODED = Turns(6)  # pictures of the page that are being examined: each may take 150 MB
-MODEL = Turns(limited=False)  # one look; asked for within another turn
+MODEL = Turns(has_limit=False)  # one look; asked for within another turn
 PICTURES = Turns(2)  # whatever else needs a large picture in memory
 FILES = Turns(2)  # what a file says, profiles, reports: without the model
 PURIFY_QUEUE = Turns(2)  # runs of minutes, which hold small pictures

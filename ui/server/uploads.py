@@ -48,7 +48,7 @@ NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
 _SECRET = secrets.token_bytes(32)
 _lock = threading.Lock()
-_taken = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
+_usage = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
 _coming = Counter[str]()  # by address
 _used: defaultdict[str, set[str]] = defaultdict(set)  # session -> folders that its page has used
 log = logging.getLogger(__name__)
@@ -62,26 +62,28 @@ def uploads() -> Path:
 
 
 def is_upload(path: str) -> bool:
-    """Whether a path lies in that folder, however it is spelt; one that no system takes does not.
+    """Return whether a path lies in the folder of `uploads`, however it is spelt.
 
-    By its words first: of what lies elsewhere, such as on another machine, the disk is not asked.
+    A path that no system takes does not. The path's words are looked at first: of what lies
+    elsewhere, such as on another machine, the disk is not asked.
     """
     try:
-        named, roots = Path(os.path.abspath(path)), (uploads(), uploads().resolve())
-        near = len(named.parts) <= DEEPEST and any(named.is_relative_to(root) for root in roots)
-        return near and named.resolve().is_relative_to(roots[1])
+        place = Path(os.path.abspath(path))
+        roots = uploads(), uploads().resolve()
+        near = len(place.parts) <= DEEPEST and any(place.is_relative_to(root) for root in roots)
+        return near and place.resolve().is_relative_to(roots[1])
     except (OSError, ValueError):  # too long, or with a NUL
         return False
 
 
 def is_own(path: str) -> bool:
-    """Whether the app has made a file, for whoever knows its name; it is no upload."""
+    """Return whether a file was made by the app, and is no upload."""
     folder = folder_of(path)
     return folder is not None and folder.name.startswith(f"{MADE}-")
 
 
 def folder_of(path: str) -> Path | None:
-    """Return the folder that a file was kept in; None for what is none of `uploads`."""
+    """Return the folder that a file is kept in; None for a file outside `uploads`."""
     if not is_upload(path):
         return None
     inside = Path(os.path.realpath(path)).relative_to(uploads().resolve())
@@ -89,7 +91,7 @@ def folder_of(path: str) -> Path | None:
 
 
 def new_folder() -> Path:
-    """Return an empty folder, which Gradio serves, for what is made for who asks now."""
+    """Make a folder, which Gradio serves, for what is made for the current client; return it."""
     client = current_client()
     folder = _make(MADE, client.address)
     if client.session:
@@ -142,12 +144,13 @@ def sweep(folder: Path, *, older_than: float, spare: Path | None = None) -> None
     Empty folders go by the same rule. A link is deleted itself and never followed; `spare` and what
     is in it stays. What cannot be deleted now is left to the next call.
     """
-    found, now = list[str](), time.time()
+    paths: list[str] = []
+    now = time.time()
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if os.path.join(root, name) != str(spare)]
-        found += (os.path.join(root, name) for name in (*folders, *files))
+        paths += (os.path.join(root, name) for name in (*folders, *files))
     # The ages of all first, as a deletion changes its folder's. What is in a folder goes before it.
-    for path in reversed([path for path in found if _age(path, now) > older_than]):
+    for path in reversed([path for path in paths if _age(path, now) > older_than]):
         try:
             is_folder = os.path.isdir(path) and not os.path.islink(path)
             (os.rmdir if is_folder else os.unlink)(path)
@@ -161,7 +164,7 @@ def sweep(folder: Path, *, older_than: float, spare: Path | None = None) -> None
 
 
 def _age(path: str, now: float) -> float:
-    """Seconds since the last change of content or name; 0 where it is gone.
+    """Return the seconds since the last change of a file's content or name; 0 where it is gone.
 
     Both times, because a copy may carry its source's mtime, and ctime is the day of creation on
     Windows. A file from the future, after the clock was set back, counts by its distance.
@@ -200,36 +203,37 @@ def _make_room(size: int) -> None:
     size = max(size, LEAST)
     with _lock:
         # 1. As a rule there is room; the disk is asked only now and then.
-        _taken["bytes"] += size
-        recent = time.monotonic() - _taken["since"] < COUNTED
-        if recent and _taken["bytes"] <= ROOM:
+        _usage["bytes"] += size
+        recent = time.monotonic() - _usage["since"] < COUNTED
+        if recent and _usage["bytes"] <= ROOM:
             return
         # 2. What each owner has, the oldest first.
         sizes = {folder: _size(folder) for folder in uploads().glob("*-*-*-*")}
-        _taken.update(bytes=size + sum(sizes.values()), since=time.monotonic())
-        left = ROOM - int(_taken["bytes"])
-        if left >= 0:
+        _usage.update(bytes=size + sum(sizes.values()), since=time.monotonic())
+        room = ROOM - int(_usage["bytes"])
+        if room >= 0:
             return
-        taken, theirs = Counter[str](), defaultdict[str, list[Path]](list)
+        bytes_of = Counter[str]()
+        folders_of = defaultdict[str, list[Path]](list)
         for folder in sorted(sizes, key=lambda folder: folder.name.split("-")[2], reverse=True):
             owner = folder.name.split("-")[1]
-            taken[owner] += sizes[folder]
-            theirs[owner].append(folder)
+            bytes_of[owner] += sizes[folder]
+            folders_of[owner].append(folder)
         # 3. One by one, as whoever has most may be another one then.
-        while left < 0 and taken:
-            [(owner, _most)] = taken.most_common(1)
-            if not theirs[owner]:
-                del taken[owner]
+        while room < 0 and bytes_of:
+            [(owner, _most)] = bytes_of.most_common(1)
+            if not folders_of[owner]:
+                del bytes_of[owner]
                 continue
-            folder = theirs[owner].pop()
-            taken[owner] -= sizes[folder]
-            left += sizes[folder]
-            _taken["bytes"] -= sizes[folder]
+            folder = folders_of[owner].pop()
+            bytes_of[owner] -= sizes[folder]
+            room += sizes[folder]
+            _usage["bytes"] -= sizes[folder]
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _size(folder: Path) -> int:
-    """Bytes that a folder counts for; 0 where it has just gone."""
+    """Return the bytes that a folder counts for; 0 where it has just gone."""
     try:
         with os.scandir(folder) as entries:
             return max(LEAST, sum(entry.stat(follow_symlinks=False).st_size for entry in entries))
@@ -241,40 +245,47 @@ def _size(folder: Path) -> int:
 
 
 class _Parser(MultiPartParser):
-    """Starlette's, which keeps nothing in memory. Its files have no name, and go when closed."""
+    """Starlette's parser, which keeps nothing in memory; its files have no name, and go when
+    closed."""
 
     spool_max_size = 1
 
 
 async def upload(request: Request) -> Response:
-    """Keep the files of the field `files`, and answer with their paths; raises Refused."""
+    """Store the files of the field `files`, and answer with their paths; raise Refused."""
     client = client_of(request.scope)
     limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
-    come = _Counted(request, client)
+    incoming = _IncomingForm(request, client)
     try:
-        form = await _Parser(request.headers, come.pieces(), **limits).parse()
+        form = await _Parser(request.headers, incoming.pieces(), **limits).parse()
         try:
-            kept = await run_in_threadpool(_keep_all, form.getlist("files"), client)
+            paths = await run_in_threadpool(_store_all, form.getlist("files"), client)
         finally:
             await form.close()
-        return JSONResponse(kept)
+        return JSONResponse(paths)
     except (MultiPartException, KeyError, ValueError) as error:  # without a boundary, say
-        said = error.message if isinstance(error, MultiPartException) else NO_FORM
-        raise Refused(400, said) from None
+        sentence = error.message if isinstance(error, MultiPartException) else NO_FORM
+        raise Refused(400, sentence) from None
     finally:
-        _coming[client] -= come.bytes
+        _coming[client] -= incoming.bytes
         if not _coming[client]:
             del _coming[client]
 
 
-class _Counted:
-    """A form that comes, as long as there is room for it: it lies on the disk already."""
+class _IncomingForm:
+    """A form that comes, as long as there is room for it: it lies on the disk already.
+
+    Attributes:
+        bytes: that have come so far.
+    """
 
     def __init__(self, request: Request, client: str) -> None:
-        self.request, self.client, self.bytes = request, client, 0
+        self.request = request
+        self.client = client
+        self.bytes = 0
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield what comes; raises Refused where it is too much."""
+        """Yield the pieces of the body as they come; raise Refused where they are too many."""
         async for piece in self.request.stream():
             self.bytes += len(piece)
             _coming[self.client] += len(piece)
@@ -285,31 +296,37 @@ class _Counted:
             yield piece
 
 
-def _keep_all(files: list[Any], owner: str) -> list[str]:
+def _store_all(files: list[Any], owner: str) -> list[str]:
+    """Store the files of a form, and return their paths; raise Refused."""
     if not all(isinstance(file, UploadFile) for file in files):
         raise Refused(400, NO_FILE)
     if any((file.size or 0) > MAX_BYTES for file in files):
         raise Refused(413, str(too_many_bytes()))
-    return [keep(file.file, file.filename or "", owner, file.size or 0) for file in files]
+    return [store(file.file, file.filename or "", owner, file.size or 0) for file in files]
 
 
-def keep(file: BinaryIO, name: str, owner: str, size: int) -> str:
+def store(file: BinaryIO, name: str, owner: str, size: int) -> str:
     """Copy an upload into a new folder, under that name or a similar one; return its path."""
     folder = _make(SENT, owner, size)
-    kept = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-100:]
-    kept = kept.encode()[-240:].decode(errors="ignore").strip()  # a file system takes 255 bytes
-    path = file_in(folder, kept or "picture")
+    safe_name = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-100:]
+    safe_name = (
+        safe_name.encode()[-240:].decode(errors="ignore").strip()
+    )  # a file system takes 255 bytes
+    path = file_in(folder, safe_name or "picture")
     with path.open("wb") as copy:
         shutil.copyfileobj(file, copy)
     return str(path)
 
 
 async def _progress(request: Request) -> Response:
-    """Of an upload: none. A proxy collects it first, and Gradio would remember who has asked."""
+    """Answer that an upload is done: a proxy collects it first, and Gradio would remember who has
+    asked."""
     return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
 
-ROUTES = [
-    Route(UPLOAD, upload, methods=["POST"]),
-    Route("/gradio_api/upload_progress", _progress),
-]
+def routes() -> list[Route]:
+    """Return the routes that take uploads, in place of Gradio's own."""
+    return [
+        Route(UPLOAD, upload, methods=["POST"]),
+        Route("/gradio_api/upload_progress", _progress),
+    ]

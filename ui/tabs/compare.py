@@ -60,7 +60,8 @@ Originals = Mapping[str, Source]
 class CompareTab:
     """The tab's components and callbacks.
 
-    originals: a gr.State with an `Originals`.
+    Attributes:
+        originals: a gr.State with an `Originals`.
     """
 
     first: gr.Image
@@ -72,16 +73,16 @@ class CompareTab:
     originals: gr.State
 
     @property
-    def shown(self) -> list[Any]:
-        """All that a run may change, but the pictures."""
+    def outputs(self) -> list[Any]:
+        """All fields that a run may change, but the pictures."""
         return [self.answer, self.slider, self.details, self.report, self.originals]
 
     def begin(self, event: gr.EventData, first: Payload, second: Payload) -> Updates:
-        """What the page shows at once: nothing of an older pair beside the new one."""
-        added = sum(bool(upload_path(payload)) for payload in (first, second))
-        if added == 2:
+        """Return what the page shows at once: nothing of an older pair beside the new one."""
+        pictures = sum(bool(upload_path(payload)) for payload in (first, second))
+        if pictures == 2:
             return self.cleared(card.working(_("The two are being laid over each other")))
-        title = _("Add the other picture") if added else ""
+        title = _("Add the other picture") if pictures else ""
         return self.cleared(card.waiting(_(ABOUT), title=title))
 
     def carry(
@@ -92,17 +93,17 @@ class CompareTab:
         second: Payload,
         originals: Originals,
     ) -> Updates:
-        """`begin` for a first picture from another tab."""
+        """Return what the page shows at once of a first picture that comes from another tab."""
         payload = {"path": source.file} if source else None
-        taken = {self.first: upload_path(payload), transfer.tabs: transfer.selection}
+        updates = {self.first: upload_path(payload), transfer.tabs: transfer.selection}
         if source:
-            taken[self.originals] = {**(originals or {}), source.file: source}
-        return taken | self.begin(event, payload, second)
+            updates[self.originals] = {**(originals or {}), source.file: source}
+        return updates | self.begin(event, payload, second)
 
     def run(
         self, token: CancellationToken, first: Payload, second: Payload, originals: Originals
     ) -> Iterator[Updates]:
-        """Compares the two pictures once both are there."""
+        """Compare the two pictures once both are there, and yield what is said of them."""
         yield self.begin(gr.EventData(None, None), first, second)
         fields = (self.first, first), (self.second, second)
         sources = {
@@ -110,41 +111,46 @@ class CompareTab:
         }
         if len(sources) < 2:
             return
-        read: dict[gr.Image, LoadedImage] = {}
+        pictures: dict[gr.Image, LoadedImage] = {}
 
-        def failed(error: Exception) -> Updates:
-            said = self.cleared(card.failure(*explain(error)))
-            unread = next((field for field in sources if field not in read), None)
+        def failure(error: Exception) -> Updates:
+            updates = self.cleared(card.failure(*explain(error)))
+            unread = next((field for field in sources if field not in pictures), None)
             # what is no picture leaves its field
-            return said | ({unread: None} if isinstance(error, ImageError) and unread else {})
+            return updates | ({unread: None} if isinstance(error, ImageError) and unread else {})
 
-        yield from token.guard(self._stages(token, sources, read), failed)
+        yield from token.guard(self._stages(token, sources, pictures), failure)
 
     def _stages(
         self,
         token: CancellationToken,
         sources: Mapping[gr.Image, Source],
-        read: dict[gr.Image, LoadedImage],
+        pictures: dict[gr.Image, LoadedImage],
     ) -> Iterator[Updates]:
+        """Yield how long the pictures wait, then what is said of them.
+
+        pictures: filled with each picture once it has been read.
+        """
         with PICTURES.ask(Priority.BATCH) as place:
             for before in token.waits(place):
                 yield {self.answer: card.queued(before)}
             for field, source in sources.items():
-                read[field] = source.load()
-            a, b = read.values()
-            shown = self._found(compared(a, b), a, b)
+                pictures[field] = source.load()
+            a, b = pictures.values()
+            updates = self._result(compared(a, b), a, b)
             copies = {
                 field: copy
                 for field, source in sources.items()
-                if source.box is None and (copy := shown_copy(read[field]))
+                if source.box is None and (copy := shown_copy(pictures[field]))
             }
         originals = {copies.get(field, source.file): source for field, source in sources.items()}
-        yield shown | copies | {self.originals: originals}
+        yield updates | copies | {self.originals: originals}
 
-    def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
+    def _result(self, comparison: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
+        """Return what the page shows of a comparison."""
         from causalclip.report.comparison import notes, overlaid, save_report
 
-        pair = overlaid(found) if found.answer == "same picture" else None
+        pair = overlaid(comparison) if comparison.answer == "same picture" else None
         files = None
         if pair:
             files = tuple(
@@ -153,14 +159,16 @@ class CompareTab:
             )
         hints = [_(SLIDER)] if files else []
         return {
-            self.answer: card.compared(found.answer, found.headline, found.confidence_sentence),
+            self.answer: card.compared(
+                comparison.answer, comparison.headline, comparison.confidence_sentence
+            ),
             self.slider: gr.update(value=files, visible=bool(files)),
-            self.details: describe(found, [*hints, *notes(a, b)]),
-            self.report: str(save_report(found, a, b, new_folder())),
+            self.details: describe(comparison, [*hints, *notes(a, b)]),
+            self.report: str(save_report(comparison, a, b, new_folder())),
         }
 
     def cleared(self, answer: str = "") -> Updates:
-        """No result."""
+        """Return the page without a result. answer: instead of what the tab is for."""
         return {
             self.answer: answer or card.waiting(_(ABOUT)),
             self.slider: gr.update(value=None, visible=False),
@@ -170,24 +178,28 @@ class CompareTab:
 
 
 def _original(payload: Payload, originals: Originals) -> Source | None:
-    """What was given, of which the page may show a copy or a part; None where nothing was. Raises
-    gr.Error where it is no longer kept."""
+    """Return the picture that somebody gave, of which the page may show a copy or a part; None for
+    an empty field.
+
+    Raises:
+        gr.Error: its file has been deleted.
+    """
     path = upload_path(payload)
     source = (originals or {}).get(path, Source(path, path)) if path else None
-    return source if source and source.kept() else None
+    return source if source and source.has_files() else None
 
 
 def compared(a: LoadedImage, b: LoadedImage) -> Comparison:
-    """The comparison of two pictures."""
+    """Return the comparison of two pictures."""
     from causalclip.examination.compare import compare
 
     return compare(a.pixels, b.pixels)
 
 
-def describe(found: Comparison, notes: Sequence[str] = ()) -> str:
-    """What a comparison says beneath its headline, as HTML. notes: on slider and reading."""
-    rows = [change.describe(number) for number, change in enumerate(found.changes, 1)]
-    return render("compared_details", sentence=found.sentence, notes=notes, rows=rows)
+def describe(comparison: Comparison, notes: Sequence[str] = ()) -> str:
+    """Return what a comparison says beneath its headline, as HTML. notes: on slider and reading."""
+    rows = [change.describe(number) for number, change in enumerate(comparison.changes, 1)]
+    return render("compared_details", sentence=comparison.sentence, notes=notes, rows=rows)
 
 
 def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:
@@ -209,8 +221,11 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
 
 
 def build_compare_tab(transfer: Transfer | None = None) -> CompareTab:
-    """Builds the tab inside the current Blocks and wires it. transfer: where a first picture may
-    come from."""
+    """Build the tab inside the current Blocks and wire it.
+
+    transfer: where a first picture may come from.
+    """
+    # 1. The fields, and beside them the result.
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=3, min_width=260):
             fields = [
@@ -249,17 +264,24 @@ def build_compare_tab(transfer: Transfer | None = None) -> CompareTab:
         report=report,
         originals=gr.State({}, time_to_live=LIFETIME),
     )
-    part = Panel("compare")
+    # 2. What starts a comparison.
+    panel = Panel("compare")
     run: dict[str, Any] = {
         "inputs": [first, second, tab.originals],
-        "outputs": [first, second, *tab.shown],
+        "outputs": [first, second, *tab.outputs],
         **RUNS,
     }
-    changed = [event for field in fields for event in (field.upload, field.clear)]
-    part.on(changed, tab.begin, tab.run, given=fields, **run)
+    changes = [event for field in fields for event in (field.upload, field.clear)]
+    panel.on(changes, tab.begin, tab.run, begin_inputs=fields, **run)
     if transfer:
-        given = [transfer.source, second, tab.originals]
+        begin_inputs = [transfer.source, second, tab.originals]
         run["outputs"] = [*run["outputs"], transfer.tabs]
-        part.on([transfer.button.click], partial(tab.carry, transfer), tab.run, given=given, **run)
+        panel.on(
+            [transfer.button.click],
+            partial(tab.carry, transfer),
+            tab.run,
+            begin_inputs=begin_inputs,
+            **run,
+        )
     add_endpoint(compare, fields, gr.JSON(visible=False))
     return tab

@@ -24,7 +24,7 @@ from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.errors import explain
-from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, files_input, kept_or_gone
+from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missing, files_input
 from ui.scripts import script, sending_script, sending_words
 from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES, new_folder
@@ -97,7 +97,7 @@ class BatchTab:
     ) -> Iterator[Updates]:
         """Examines all uploads and yields the table as it fills. before: what an earlier run has
         left."""
-        paths, gone_ones = kept_or_gone(payload)
+        paths, gone_ones = existing_and_missing(payload)
         if not paths and not gone_ones:
             yield self.cleared()
             return
@@ -268,7 +268,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     )
     part, batch, everything = Panel("batch"), tab.batch, tab.shown
     judge: dict[str, Any] = {
-        "given": [files],
+        "begin_inputs": [files],
         "inputs": [files, batch],
         "outputs": everything,
         **RUNS,
@@ -278,7 +278,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         [stop.click],
         tab.stopping,
         tab.stopped,
-        given=[],
+        begin_inputs=[],
         inputs=[batch],
         outputs=everything,
         **RUNS,

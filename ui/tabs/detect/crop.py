@@ -186,7 +186,11 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     def wire(button: gr.Button, choose: Choose, inputs: list[Any]) -> None:
         judging = CropRun(tab, choose)
         part.on(
-            [button.click], judging.begin, judging.run, given=inputs, **judge | {"inputs": inputs}
+            [button.click],
+            judging.begin,
+            judging.run,
+            begin_inputs=inputs,
+            **judge | {"inputs": inputs},
         )
 
     wire(chosen, _by_sides, [added.whole, *sides])
@@ -214,7 +218,7 @@ def _wire_inside(part: Panel, added: CropSection, tab: Any, judge: dict[str, Any
     inputs = [added.whole, added.nth]
     outputs = [*judge["outputs"], added.nth]
     wiring = judge | {"inputs": inputs, "outputs": outputs}
-    part.on([tab.inside.click], begin, run, given=[added.whole], **wiring)
+    part.on([tab.inside.click], begin, run, begin_inputs=[added.whole], **wiring)
 
 
 def _path_of(whole: Whole | None) -> str:

@@ -228,7 +228,7 @@ def _held(payload: Payload, source: Source | None) -> Source | None:
 
     Raises gr.Error where its file is no longer kept.
     """
-    if source and source.kept():
+    if source and source.has_files():
         return source
     path = upload_path(payload)
     return Source(path, path) if path else None
@@ -282,8 +282,8 @@ def build_detect_tab(
         return {tab.picture: str(one.path)} | tab.emptied(card.looking(one.title))
 
     judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *tab.shown], **RUNS}
-    part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
-    part.on([chosen.click], example, tab.run, given=[], **judge)
+    part.on([tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **judge)
+    part.on([chosen.click], example, tab.run, begin_inputs=[], **judge)
     part.off([tab.picture.clear], tab.emptied, outputs=tab.shown)
     if tab.head:
         here = [tab.picture, tab.source]
@@ -291,7 +291,7 @@ def build_detect_tab(
             [tab.head.change],
             tab.begin_by,
             tab.run_by,
-            given=[*here, tab.head],
+            begin_inputs=[*here, tab.head],
             **judge | {"inputs": here},
         )
     with beneath:

@@ -552,24 +552,26 @@ def _wire(
         **RUNS,
     }
     # 1. A picture: from a file, another tab, an example, or the same one by another head.
-    panel.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], **judge)
+    panel.on(
+        [pane.picture.upload], partial(tab.begin, pane), run, begin_inputs=[pane.picture], **judge
+    )
     if transfer:
-        begin = partial(tab.carry, pane, transfer)
+        carry = partial(tab.carry, pane, transfer)
         with_tabs = judge | {"outputs": [*outputs, transfer.tabs]}
-        panel.on([transfer.button.click], begin, run, given=[transfer.source], **with_tabs)
+        panel.on([transfer.button.click], carry, run, begin_inputs=[transfer.source], **with_tabs)
     if example:
 
         def begin_example(event: gr.EventData) -> Updates:
             path = str(examples[0])
             return {pane.picture: path} | tab.cleared(pane, card.looking(describe_file(path)))
 
-        panel.on([example.click], begin_example, run, given=[], **judge)
+        panel.on([example.click], begin_example, run, begin_inputs=[], **judge)
     if tab.head:
         panel.on(
             [tab.head.change],
             partial(tab.begin_by, pane),
             run,
-            given=[pane.picture, tab.head],
+            begin_inputs=[pane.picture, tab.head],
             **judge,
         )
     panel.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.outputs)

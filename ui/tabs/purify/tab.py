@@ -426,12 +426,12 @@ def _wire(
     part, question = Panel("purify"), tab.settings["question"]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings.values()], **RUNS}
     outputs = [tab.picture, *tab.shown]
-    run: dict[str, Any] = {"given": [tab.picture], "outputs": outputs, **settings}
+    run: dict[str, Any] = {"begin_inputs": [tab.picture], "outputs": outputs, **settings}
     part.on([tab.picture.upload], tab.begin, tab.run_given, **run)
     part.on([buttons["purify"].click], tab.again, tab.run_again, **run)
     part.on([buttons["both"].click], tab.again, partial(tab.run_again, attacked=True), **run)
     on_example: dict[str, Any] = {
-        "given": [],
+        "begin_inputs": [],
         "outputs": [*outputs, *tab.settings.values(), tab.chosen],
     }
     part.on([shelf.click], tab.example, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
@@ -453,7 +453,7 @@ def _wire(
             [transfer.button.click],
             partial(tab.carry, transfer),
             tab.run_given,
-            given=[transfer.picture],
+            begin_inputs=[transfer.picture],
             outputs=[*outputs, transfer.tabs],
             **settings,
         )

@@ -283,7 +283,7 @@ def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
             [field.upload],
             tab.begin,
             run,
-            given=[tab.reference_set, field],
+            begin_inputs=[tab.reference_set, field],
             inputs=[field, *inputs],
             outputs=outputs,
             **QUEUE,
@@ -292,7 +292,7 @@ def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
         [stop.click],
         tab.begin,
         tab.stop,
-        given=[tab.reference_set],
+        begin_inputs=[tab.reference_set],
         inputs=inputs,
         outputs=outputs,
     )
