@@ -2,7 +2,8 @@
 
 Draws of N pictures a class of one owner teach a private head (causalclip.private_head), which
 judges the owner's other pictures. AUC of the shipped score, of the correction without it, of both,
-and of both where leave-one-out is sure of a gain.
+and of both where leave-one-out is sure of a gain; and what is then answered, before the check of
+stability.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from benchmarks.common import TABLE, Options
 from causalclip.detector import Detector
 from causalclip.images.loading import load_image
-from causalclip.private_head import fit, re_encode, try_correction
+from causalclip.private_head import Trial, fit, re_encode, try_correction
 from training.dataset.rules import read_originals
 from training.detector.data import Record
 
@@ -30,7 +31,7 @@ def measure(options: Options) -> dict[str, Any]:
     detector = Detector.from_pretrained(options.model)
     owners = choose(read_originals(TABLE, options.originals, split="test"))
     found = {
-        owner: by_count(*represent(records, detector, options))
+        owner: by_count(*represent(records, detector, options), thresholds(detector))
         for owner, records in tqdm(owners.items(), unit="owner")
     }
     return {
@@ -74,39 +75,87 @@ def represent(
     return table[:, :-1], table[:, -1], np.array([r.label for r in records])
 
 
-def by_count(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """The mean and the worst draw of each way to judge, for each count that leaves a picture."""
+def thresholds(detector: Detector) -> tuple[float, float]:
+    """The shipped thresholds, low and high, in log-odds."""
+    calibration = detector.config.calibration
+    low, high = (np.log(p / (1 - p)) for p in (calibration.low, calibration.high))
+    return float(low), float(high)
+
+
+def by_count(
+    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, band: tuple[float, float]
+) -> dict[str, Any]:
+    """The mean and the worst draw of each way to judge, and the mean share of each answer, for each
+    count that leaves a picture."""
     rng = np.random.default_rng(SEED)
     table = {}
     for count in COUNTS:
         if np.bincount(labels, minlength=2).min() <= count:
             continue
-        draws = [draw(x, shipped, labels, count, rng) for _ in range(DRAWS)]
+        draws = [draw(x, shipped, labels, count, rng, band) for _ in range(DRAWS)]
+        aucs, trials, before, after = zip(*draws, strict=True)
         names = ("shipped", "alone", "both", "chosen")
         table[str(count)] = {
             name: {"mean": float(np.mean(values)), "worst": float(np.min(values))}
-            for name, values in zip(names, np.array(draws).T, strict=False)
-        } | {"used": float(np.mean([row[-1] for row in draws]))}
+            for name, values in zip(names, np.array(aucs).T, strict=True)
+        } | {
+            "used": float(np.mean([trial.helps for trial in trials])),
+            "answers": {"shipped": mean_of_each(before), "chosen": mean_of_each(after)},
+        }
     return table
 
 
+Answers = dict[str, float]
+
+
 def draw(
-    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[float, float, float, float, float]:
+    x: np.ndarray,
+    shipped: np.ndarray,
+    labels: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    band: tuple[float, float],
+) -> tuple[tuple[float, float, float, float], Trial, Answers, Answers]:
     """AUC on the owner's other pictures: shipped, the correction alone, both, and both where it is
-    used; and whether it is."""
+    used; whether it is; and the answers as shipped and as used."""
+    # 1. What the drawn pictures teach
     taught = np.concatenate(
         [rng.permutation(np.flatnonzero(labels == label))[:count] for label in (1, 0)]
     )
     others = np.setdiff1d(np.arange(len(labels)), taught)
     own = x[taught], shipped[taught], labels[taught]
-    head = fit(*own)
+    head, trial = fit(*own), try_correction(*own)
     alone = fit(x[taught], np.zeros(len(taught)), labels[taught])
 
+    # 2. AUC on the others
     def auc(scores: np.ndarray) -> float:
         return float(roc_auc_score(labels[others], scores))
 
-    before = auc(shipped[others])
-    both = auc(shipped[others] + x[others] @ head.direction)
-    used = try_correction(*own).helps
-    return before, auc(x[others] @ alone.direction), both, both if used else before, float(used)
+    plain = shipped[others]
+    corrected = plain + x[others] @ head.direction + head.offset + trial.lift
+    before, both = auc(plain), auc(corrected)
+    aucs = before, auc(x[others] @ alone.direction), both, both if trial.helps else before
+
+    # 3. The answers; a profile's threshold lies above all real pictures that taught it
+    low, high = band
+    answered = answers(plain, labels[others], low, high)
+    if not trial.helps:
+        return aucs, trial, answered, answered
+    above = np.nextafter(trial.scores[own[2] == 0].max(), np.inf)
+    return aucs, trial, answered, answers(corrected, labels[others], low, max(high, above))
+
+
+def answers(scores: np.ndarray, labels: np.ndarray, low: float, high: float) -> Answers:
+    """The share of each kind that is called likely generated, and likely not generated."""
+    real, generated = scores[labels == 0], scores[labels == 1]
+    return {
+        "found": float((generated >= high).mean()),
+        "missed": float((generated <= low).mean()),
+        "accused": float((real >= high).mean()),
+        "cleared": float((real <= low).mean()),
+    }
+
+
+def mean_of_each(draws: Sequence[Answers]) -> Answers:
+    """The mean of each share over the draws."""
+    return {name: float(np.mean([one[name] for one in draws])) for name in draws[0]}

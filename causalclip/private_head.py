@@ -24,6 +24,10 @@ The corrected log-odds are s + f(x): they stay linear in the embedding, so that 
 of them is exact. The inverse of this system, [N + 1, N + 1], also gives each score as if its
 picture, or its pair of pictures, had been left out.
 
+A free c puts both classes at the same distance from 0. Where all of a source's pictures score high,
+generated ones would fall with the real ones. So c is raised by what generated pictures, left out,
+lose on average, but no real one may then score above the highest shipped score of one (lift).
+
 It is used where it surely helps (SURE). Every pair of a generated and a real picture is judged by a
 correction that was learned without both; l(m) = log(1 + exp(-m)) is the loss of a pair whose
 generated picture scores m above the real one. The gain is the mean of l(shipped) - l(corrected)
@@ -125,7 +129,7 @@ def make_private_head(
     }
     head = PrivateHead(
         directions=directions,
-        offset=correction.offset,
+        offset=correction.offset + trial.lift,
         real=int((labels == 0).sum()),
         generated=int((labels == 1).sum()),
         shipped=trial.shipped,
@@ -148,13 +152,15 @@ class Trial:
     """How a correction does on pictures that it was not learned from.
 
     Attributes:
-        scores: corrected log-odds [N], each picture left out once.
+        scores: corrected log-odds [N], each picture left out once; the lift is in them.
+        lift: what the offset is raised by, in log-odds.
         shipped, corrected: AUC of either score, over pairs that are left out.
         gain: 5th, 50th and 95th percentile of the difference of both AUCs over the bootstrap.
         sure: share of its draws in which the pairs' loss is lower, from 0 to 1.
     """
 
     scores: np.ndarray
+    lift: float
     shipped: float
     corrected: float
     gain: tuple[float, float, float]
@@ -229,13 +235,38 @@ def try_correction(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Tr
         return np.asarray(((times[0] @ pairs) * times[1]).sum(1) / pairs.size)
 
     low, middle, high = (float(q) for q in np.quantile(mean_gains(auc_gain), (0.05, 0.5, 0.95)))
+
+    # 3. Every picture's own score, and by how much all of them are raised
+    scores = leave_one_out(x, shipped, labels)
+    raised_by = lift(shipped, scores, labels)
     return Trial(
-        scores=leave_one_out(x, shipped, labels),
+        scores=scores + raised_by,
+        lift=raised_by,
         shipped=float(_in_order(before).mean()),
         corrected=float(_in_order(after).mean()),
         gain=(low, middle, high),
         sure=float((mean_gains(loss_gain) > 0).mean()),
     )
+
+
+def lift(shipped: np.ndarray, corrected: np.ndarray, labels: np.ndarray) -> float:
+    """Return by how much the offset is raised so that a source's generated pictures do not fall.
+
+    By what they lose on average, as far as no real picture scores above the highest shipped score
+    of one.
+
+    Args:
+        shipped: log-odds [N].
+        corrected: log-odds [N], each picture left out once.
+        labels: [N], 1 generated, 0 real; both occur.
+
+    Returns:
+        Log-odds, 0 or more.
+    """
+    real, generated = labels == 0, labels == 1
+    lost = (shipped - corrected)[generated].mean()
+    room = shipped[real].max() - corrected[real].max()
+    return float(max(0.0, min(lost, room)))
 
 
 def enough(labels: Sequence[int] | np.ndarray) -> bool:

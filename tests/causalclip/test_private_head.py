@@ -20,6 +20,7 @@ from causalclip.private_head import (
     fit,
     leave_one_out,
     leave_pairs_out,
+    lift,
     re_encode,
     try_correction,
 )
@@ -111,6 +112,31 @@ def test_the_aucs_are_those_of_scikit_learn() -> None:
     assert np.isclose(trial.shipped, roc_auc_score(labels, shipped))
     assert np.isclose(trial.corrected, np.mean(margins > 0))
     assert trial.gain[0] <= trial.corrected - trial.shipped <= trial.gain[2]
+
+
+def test_a_source_whose_pictures_all_score_high_keeps_its_generated_ones_there() -> None:
+    """The ridge alone puts both classes at the same distance from 0."""
+    x, shipped, labels = source(15, 15, apart=12)
+    shipped = shipped + 4 * labels + 1
+    real, generated = labels == 0, labels == 1
+    alone = leave_one_out(x, shipped, labels)
+    assert alone[generated].mean() < shipped[generated].mean() - 0.3
+    trial = try_correction(x, shipped, labels)
+    assert np.isclose(trial.scores[generated].mean(), shipped[generated].mean())
+    assert trial.scores[real].mean() < shipped[real].mean() - 0.3
+
+
+@pytest.mark.parametrize(
+    ("fall", "highest_before", "highest_after", "raised_by"),
+    [(1.0, 3.0, 1.0, 1.0), (1.0, 3.0, 2.6, 0.4), (1.0, 0.0, 2.0, 0.0), (-1.0, 3.0, 0.0, 0.0)],
+)
+def test_it_is_raised_as_far_as_the_highest_real_picture_allows(
+    fall: float, highest_before: float, highest_after: float, raised_by: float
+) -> None:
+    labels = np.array([0, 0, 1, 1])
+    shipped = np.array([-1, highest_before, 2, 4])
+    corrected = np.array([-3, highest_after, 3 - fall, 3 - fall])
+    assert np.isclose(lift(shipped, corrected, labels), raised_by)
 
 
 @pytest.mark.parametrize(
