@@ -91,10 +91,12 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     assert dict(chips)["failed"] == "1"
     assert sum(int(n) for _name, n in chips) == 3
     lines = list(
-        csv.reader(io.StringIO(Path(tab.packed("csv", batch)).read_text(encoding="utf-8-sig")))
+        csv.reader(
+            io.StringIO(Path(tab.write_download("csv", batch)).read_text(encoding="utf-8-sig"))
+        )
     )
     assert [line[1] for line in lines] == ["File", "a.png", "b.jpg", "c.png"]
-    with zipfile.ZipFile(tab.packed("zip", batch)) as archive:
+    with zipfile.ZipFile(tab.write_download("zip", batch)) as archive:
         names = archive.namelist()
         assert names == [
             "results.csv",

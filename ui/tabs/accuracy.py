@@ -37,7 +37,7 @@ from ui.tabs.charts import (
 log = logging.getLogger(__name__)
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
-# its title, the benchmark that has to be there, what it says
+# of a question: its title, the benchmark that has to be there, and the function that answers it
 Question = tuple[str, str, Callable[[Reports], str]]
 BENCHMARKS = shipped_folder("benchmarks")
 NOT_MEASURED = N_("Not measured yet for this model.")
@@ -78,68 +78,71 @@ BLOB = "bright in the middle, whatever is there"
 PURIFIED = "ours, 1 step, adapted encoder"
 NETWORK = {"ours without the network": N_("no network"), "the network alone": N_("network alone")}
 FEW = 10  # pictures of a generator that say something
-MEANT_RANGES = 5  # of scores
+SCORE_RANGES = 5  # of scores
 
 
 def whole_percent(share: float) -> str:
-    """Whole percent; a share that is not 0 or 1 is not shown as if it were."""
+    """Return a share in whole percent; one that is not 0 or 1 is not shown as if it were."""
     if 0 < share < 0.005:
         return _("under {least}", least=percent(0.01))
     return _("over {most}", most=percent(0.99)) if 0.995 < share < 1 else percent(share)
 
 
 def of_100(share: float) -> str:
-    """As whole pictures of 100."""
+    """Return a share as a number of pictures of 100."""
     return _("fewer than 1") if 0 < share < 0.005 else number(round(100 * share))
 
 
 def share_of(share: float, pictures: int) -> str:
-    """A share and of how many pictures it is."""
+    """Return a share and of how many pictures it is."""
     return _("{share} of {pictures}", share=whole_percent(share), pictures=number(pictures))
 
 
-def where(read: Reports) -> str:
-    """The headline and its chart: where real and generated pictures fall; and which detector was
-    measured when, of all that is said of it on the page."""
-    test = read("detection")
-    rows, called = (
-        test["all"]["reliability"],
-        {s: test[s]["bands"]["likely generated"] for s in test["sets"]},
-    )
+def score_chart(load_report: Reports) -> str:
+    """Return the headline, and a chart of where real and generated pictures fall, as HTML.
+
+    It also says when the numbers were measured, and with which detector.
+    """
+    test = load_report("detection")
+    # 1. In words.
+    called_shares = {name: test[name]["bands"]["likely generated"] for name in test["sets"]}
     words = _(
         "{pictures} test pictures, of generators and sites that it has not learned from. Of 100 "
         "generated ones, {called} are called likely generated: {sites} where sites were drawn by "
         "lot, {broad} where generators are many, {alike} where content is alike. Of 100 real ones: "
         "{accused}.",
         pictures=number(test["all"]["pictures"]),
-        called=of_100(called["all"]["generated"]),
-        sites=of_100(called["sites"]["generated"]),
-        broad=of_100(called["broad"]["generated"]),
-        alike=of_100(called["alike"]["generated"]),
-        accused=of_100(called["all"]["real"]),
+        called=of_100(called_shares["all"]["generated"]),
+        sites=of_100(called_shares["sites"]["generated"]),
+        broad=of_100(called_shares["broad"]["generated"]),
+        alike=of_100(called_shares["alike"]["generated"]),
+        accused=of_100(called_shares["all"]["real"]),
     )
-    counts = (
-        [row["pictures"] - row["generated"] for row in rows],
-        [row["generated"] for row in rows],
-    )
-    drawn = fall(
+    # 2. As a chart.
+    rows = test["all"]["reliability"]
+    counts = {
+        _("real"): [row["pictures"] - row["generated"] for row in rows],
+        _("generated"): [row["generated"] for row in rows],
+    }
+    chart = fall(
         _("Scores of real and of generated test pictures"),
-        {_("real"): counts[0], _("generated"): counts[1]},
+        counts,
         Axis(_("score")),
         _bands(test),
         [_(band) for band in list(BANDS.values())[:3]],
     )
-    measured = _(
+    # 3. When, and with which detector.
+    stamp = _(
         "Measured with detector {revision} on {date}.",
         revision=escape(test["revision"]),
         date=day(datetime.fromisoformat(test["date"])),
     )
-    return _p(words) + drawn + f"<p class='cc-small'>{measured}</p>"
+    return _p(words) + chart + f"<p class='cc-small'>{stamp}</p>"
 
 
 def _bands(test: Any) -> tuple[float, ...]:
-    """The thresholds of the detector that was measured; none where another revision of it is
-    here."""
+    """Return the thresholds (low, high) of the detector that was measured; none where another
+    revision of it is here."""
     config = json.loads(
         (detector_folder(test["model"]) / "config.json").read_text(encoding="utf-8")
     )
@@ -148,31 +151,33 @@ def _bands(test: Any) -> tuple[float, ...]:
     return config["calibration"]["low"], config["calibration"]["high"]
 
 
-def answers(read: Reports) -> str:
-    """What is answered, set by set."""
-    test, rows = read("detection"), []
+def answers(load_report: Reports) -> str:
+    """Return which answers real and generated pictures get, set by set, as HTML."""
+    test = load_report("detection")
+    rows = []
     for name in _ordered(test["sets"])[:-1]:
         generated = sum(row["generated"] for row in test[name]["reliability"])
         pictures = {"real": test[name]["pictures"] - generated, "generated": generated}
         for kind, title in (("real", _("real")), ("generated", _("generated"))):
-            found = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
-            called = share_of(found[2], pictures[kind])
-            rows.append([in_turn([_name(SETS, name), title]), stack(found), called])
+            shares = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
+            called_words = share_of(shares[2], pictures[kind])
+            rows.append([in_turn([_name(SETS, name), title]), stack(shares), called_words])
     bands = stack_legend([_(band) for band in BANDS.values()])
     head = [_("pictures"), _("answers"), _("likely generated")]
     return _p(_("Before the check of copies.")) + table(bands, head, rows)
 
 
-def pairs(read: Reports) -> str:
-    """AUC by set."""
-    test, rows = read("detection"), []
+def pairs(load_report: Reports) -> str:
+    """Return the AUC of each set, as HTML."""
+    test = load_report("detection")
+    rows = []
     for name in _ordered(test["sets"]):
-        found = test[name]
-        drawn = marks(
-            [Mark(found["auc"], "a", _ends(found["auc_interval"]))], Axis("", 0.4, 1), line=0.5
+        scores = test[name]
+        chart = marks(
+            [Mark(scores["auc"], "a", _ends(scores["auc_interval"]))], Axis("", 0.4, 1), line=0.5
         )
-        higher = decimal(100 * found["auc"], digits=0)
-        rows.append([_name(SETS, name), drawn, higher, number(found["pictures"])])
+        higher = decimal(100 * scores["auc"], digits=0)
+        rows.append([_name(SETS, name), chart, higher, number(scores["pictures"])])
     words = _(
         "Of 100 pairs of a real and a generated picture, the generated one scores higher in so "
         "many; a coin gets 50."
@@ -181,21 +186,24 @@ def pairs(read: Reports) -> str:
     return _p(words) + table("", head, rows)
 
 
-def meant(read: Reports) -> str:
-    """What a score has meant: ranges of scores, and how many of their pictures were generated, of
-    the same pictures as in the first chart."""
-    ranges = read("detection")["all"]["reliability"]
-    rows, each = [], -(-len(ranges) // MEANT_RANGES)
+def score_ranges(load_report: Reports) -> str:
+    """Return what a score has meant, as HTML: the share of generated pictures by range of scores.
+
+    The pictures are those of the first chart.
+    """
+    ranges = load_report("detection")["all"]["reliability"]
+    each = -(-len(ranges) // SCORE_RANGES)
+    rows = []
     for first in range(0, len(ranges), each):
-        some = ranges[first : first + each]
-        pictures, generated = (sum(r[key] for r in some) for key in ("pictures", "generated"))
+        stretch = ranges[first : first + each]
+        pictures, generated = (sum(r[key] for r in stretch) for key in ("pictures", "generated"))
         if not pictures:
             continue
-        ends = first / len(ranges), (first + len(some)) / len(ranges)
+        ends = first / len(ranges), (first + len(stretch)) / len(ranges)
         low, high = (decimal(end, digits=1) for end in ends)
         share = generated / pictures
-        drawn = bar(share, wilson(generated, pictures))
-        rows.append([_("{low} to {high}", low=low, high=high), drawn, share_of(share, pictures)])
+        chart = bar(share, wilson(generated, pictures))
+        rows.append([_("{low} to {high}", low=low, high=high), chart, share_of(share, pictures)])
     pictures, generated = (sum(r[key] for r in ranges) for key in ("pictures", "generated"))
     words = _(
         "Of test pictures with such a score, so many were generated; of all {pictures}, {base}.",
@@ -205,17 +213,17 @@ def meant(read: Reports) -> str:
     return _p(words) + table("", [_("score"), "", _("generated")], rows)
 
 
-def generators(read: Reports) -> str:
-    """How many pictures of each generator are called generated; those that are not named are left
-    out."""
-    found = read("detection")["groups"]["generators"]
+def generators(load_report: Reports) -> str:
+    """Return how many pictures of each generator are called generated, as HTML; generators without
+    a name are left out."""
+    groups = load_report("detection")["groups"]["generators"]
     rows = [
         [
             escape(name),
             bar(r["called"], wilson(r["called"] * r["pictures"], r["pictures"])),
             share_of(r["called"], r["pictures"]),
         ]
-        for name, r in found.items()
+        for name, r in groups.items()
         if r["pictures"] >= FEW and "not stated" not in name and "several" not in name
     ]
     words = _(
@@ -226,13 +234,13 @@ def generators(read: Reports) -> str:
     return _p(words) + table("", [_("generator"), "", _("likely generated")], rows)
 
 
-def sent(read: Reports) -> str:
-    """AUC after what happens to pictures on their way."""
-    report = read("robustness")
-    found = {name: report["auc"][name]["all"] for name in CHANGES if name in report["auc"]}
+def after_changes(load_report: Reports) -> str:
+    """Return the AUC after what happens to pictures on their way, as HTML."""
+    report = load_report("robustness")
+    aucs = {name: report["auc"][name]["all"] for name in CHANGES if name in report["auc"]}
     rows = [
         [_name(CHANGES, n), marks([Mark(auc)], Axis("", 0.5, 1)), _two(auc)]
-        for n, auc in found.items()
+        for n, auc in aucs.items()
     ]
     words = _(
         "{pictures} test pictures, changed as messengers and sites change them: the AUC (1 is "
@@ -242,22 +250,23 @@ def sent(read: Reports) -> str:
     return _p(words) + table("", [_("change"), "", "AUC"], rows)
 
 
-def maps(read: Reports) -> str:
-    """Whether the map finds what was changed."""
-    pasted, real = read("splices"), read("edits")["auc"]["a region"]
+def maps(load_report: Reports) -> str:
+    """Return whether the map finds what was changed in a picture, as HTML."""
+    splices = load_report("splices")
+    real = load_report("edits")["auc"]["a region"]
     rows = []
     for name, title in (("causal", _("the map")), (BLOB, _("a blob in the middle"))):
-        found = pasted["auc"][name]["mean"], real[name]["mean"]
-        drawn = marks(
-            [Mark(auc, series) for auc, series in zip(found, "ab", strict=True)],
+        aucs = splices["auc"][name]["mean"], real[name]["mean"]
+        chart = marks(
+            [Mark(auc, series) for auc, series in zip(aucs, "ab", strict=True)],
             Axis("", 0.4, 1),
             line=0.5,
         )
-        rows.append([title, drawn, *map(_two, found)])
+        rows.append([title, chart, *map(_two, aucs)])
     words = _(
         "No: a blob in the middle finds {pasted} pasted parts and {real} real edits better than "
         "the map (AUC).",
-        pasted=number(pasted["splices"]),
+        pasted=number(splices["splices"]),
         real=number(real["causal"]["n"]),
     )
     return _p(words) + table(
@@ -265,18 +274,19 @@ def maps(read: Reports) -> str:
     )
 
 
-def purification(read: Reports) -> str:
-    """What purifying keeps under attack, and what is correct then."""
-    cells = {(c["row"], c["column"]): c for c in read("purification")["cells"]}
+def purification(load_report: Reports) -> str:
+    """Return how many answers stay the same under attack with the purifier, and how many of them
+    are correct, as HTML."""
+    cells = {(c["row"], c["column"]): c for c in load_report("purification")["cells"]}
     rows = []
     for column, title in ATTACK_COLUMNS.items():
-        without, with_it = cells.get(("no defence", column)), cells.get((PURIFIED, column))
-        if without and with_it:
-            drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))
+        without, with_purifier = cells.get(("no defence", column)), cells.get((PURIFIED, column))
+        if without and with_purifier:
+            chart = bar(with_purifier["agreement"], _ends(with_purifier["agreement_interval"]))
             parts = [cells.get((row, column)) for row in NETWORK]
-            shares = [_kept_and_right(cell) for cell in (with_it, *parts, without)]
-            asked = _("{n} questions", n=number(with_it["n"]))
-            rows.append([f"{_(title)}<small>{asked}</small>", drawn, *shares])
+            shares = [_kept_and_right(cell) for cell in (with_purifier, *parts, without)]
+            questions = _("{n} questions", n=number(with_purifier["n"]))
+            rows.append([f"{_(title)}<small>{questions}</small>", chart, *shares])
     words = _(
         "How often the answer about an attacked picture stays the same; below it, how often it is "
         "correct. The model is small, and often wrong without an attack, too."
@@ -286,24 +296,24 @@ def purification(read: Reports) -> str:
 
 
 def _kept_and_right(cell: Any) -> str:
-    """The share of answers that stay, over that of correct ones; "" without a cell."""
+    """Return the share of answers that stay, over that of correct ones; "" without a cell."""
     if not cell:
         return ""
     return f"{whole_percent(cell['agreement'])}<small>{whole_percent(cell['accuracy'])}</small>"
 
 
-def found_marks(read: Reports) -> str:
-    """Marks of generators."""
-    report = read("marks")
+def generator_marks(load_report: Reports) -> str:
+    """Return how many generators are named by their marks, rightly and by mistake, as HTML."""
+    report = load_report("marks")
     real = report["real pictures"]
     # The readers changed after the files that were looked at once: what was found then counts.
     once = report["first look"]
     held_out = [row for row in report["marks"] if row["part"] == "first"]
-    seen = once["seen"] + sum(row["seen"] for row in held_out)
-    found = once["named"] + sum(row["found"] for row in held_out)
+    marked_count = once["seen"] + sum(row["seen"] for row in held_out)
+    named_count = once["named"] + sum(row["found"] for row in held_out)
     rows = []
     for title, some, of in (
-        (_("marked files of unseen owners: generator named"), found, seen),
+        (_("marked files of unseen owners: generator named"), named_count, marked_count),
         (_("real pictures: a mark by mistake"), len(real["marked"]), real["searched"]),
     ):
         shares = _("{some} of {all}", some=number(some), all=number(of))
@@ -311,16 +321,18 @@ def found_marks(read: Reports) -> str:
     return table("", ["", "", ""], rows)
 
 
-def price(read: Reports) -> str:
-    """What independence of the two halves costs: a point of the curve for each weight of the
-    losses."""
+def price(load_report: Reports) -> str:
+    """Return what independence of the two halves costs, as HTML: a point of the curve for each
+    weight of the losses."""
+    # 1. The mean of the runs of each weight, from independent to dependent.
     groups: dict[tuple[float, float], list[dict[str, float]]] = {}
-    for row in read("curve")["rows"]:
+    for row in load_report("curve")["rows"]:
         groups.setdefault((row["independence"], row["adversary"]), []).append(row)
     mean: dict[str, list[float]] = {name: [] for name in ("nhsic", "auc", "linear", "mlp", "knn")}
-    for some in sorted(groups.values(), key=lambda g: sum(r["nhsic"] for r in g) / len(g)):
+    for runs in sorted(groups.values(), key=lambda g: sum(r["nhsic"] for r in g) / len(g)):
         for name, values in mean.items():
-            values.append(sum(row[name] for row in some) / len(some))
+            values.append(sum(row[name] for row in runs) / len(runs))
+    # 2. A line for each measure.
     titles = {
         "auc": _("the verdict, by what passes"),
         "mlp": _("a network, by what is held back"),
@@ -344,26 +356,29 @@ def price(read: Reports) -> str:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    (N_("Which scores do real and generated pictures get?"), "detection", where),
+    (N_("Which scores do real and generated pictures get?"), "detection", score_chart),
     (N_("What does it answer to real and to generated pictures?"), "detection", answers),
     (N_("How often does the generated one of two score higher?"), "detection", pairs),
-    (N_("How many pictures with such a score were generated?"), "detection", meant),
+    (N_("How many pictures with such a score were generated?"), "detection", score_ranges),
     (N_("How many pictures of each generator does it find?"), "detection", generators),
-    (N_("Does it still work after a picture was sent on?"), "robustness", sent),
+    (N_("Does it still work after a picture was sent on?"), "robustness", after_changes),
     (N_("Does the map find what was changed?"), "splices", maps),
     (N_("How many answers survive an attack, and are they correct?"), "purification", purification),
-    (N_("How often does it name the generator by a mark?"), "marks", found_marks),
+    (N_("How often does it name the generator by a mark?"), "marks", generator_marks),
     (N_("What does independence cost?"), "curve", price),
 )
 
 
 def page(folder: Path | None = None) -> str:
-    """All questions as HTML. folder: of the benchmarks' files; None: the app's."""
+    """Return all questions with their answers, as HTML.
 
-    def read(name: str) -> Any:
+    folder: of the benchmarks' files; None for the app's.
+    """
+
+    def load_report(name: str) -> Any:
         return json.loads(((folder or BENCHMARKS) / f"{name}.json").read_text(encoding="utf-8"))
 
-    first, *others = (_section(title, make, read) for title, _name, make in QUESTIONS)
+    first, *others = (_section(title, make, load_report) for title, _name, make in QUESTIONS)
     unknown = "".join(f"<li>{_(sentence)}</li>" for sentence in UNKNOWN)
     unknown = (
         f"<section><h2>{_('What is not known')}</h2><ul class='cc-notes'>{unknown}</ul></section>"
@@ -372,23 +387,26 @@ def page(folder: Path | None = None) -> str:
     return f"<div class='cc-measured'>{top}<div class='cc-questions'>{''.join(others)}</div></div>"
 
 
-def _section(title: str, make: Callable[[Reports], str], read: Reports) -> str:
-    """One question; a file that is not there, or has another form, costs no other."""
+def _section(title: str, make: Callable[[Reports], str], load_report: Reports) -> str:
+    """Return one question with its answer, as HTML; a file that is not there, or has another form,
+    costs no other question."""
     try:
-        said = make(read)
+        body = make(load_report)
     except FileNotFoundError:
-        said = _p(_(NOT_MEASURED))
+        body = _p(_(NOT_MEASURED))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         log.warning("The answer to %r could not be drawn: %s", title, type(error).__name__)
-        said = _p(_(OTHER_VERSION))
-    return f"<section><h2>{_(title)}</h2>{said}</section>"
+        body = _p(_(OTHER_VERSION))
+    return f"<section><h2>{_(title)}</h2>{body}</section>"
 
 
 def _ordered(sets: list[str]) -> list[str]:
+    """Return the sets that the page names, in its order."""
     return [name for name in SETS if name in sets]
 
 
 def _name(names: dict[str, str], name: str) -> str:
+    """Return the words for a name in a report; the name itself where there are none."""
     return escape(_(names[name]) if name in names else name)
 
 
@@ -406,7 +424,7 @@ def _p(words: str) -> str:
 
 
 def build_measured_tab(tab: gr.Tab) -> gr.HTML:
-    """Builds the content of `tab` inside the current Blocks."""
+    """Build the content of `tab` inside the current Blocks; it is made when the tab is opened."""
     content = gr.HTML(f"<p>{_('The measurements are being read.')}</p>", elem_id="measured")
     tab.select(lambda: _page(current()), None, content, queue=False, **PRIVATE)
     return content

@@ -1,6 +1,7 @@
-"""Charts of measured numbers as SVG inside HTML tables: the numbers stand beside every mark, so
-that nobody needs to see it. Colours are in assets/reviewer.css; series differ in shape and dash,
-too.
+"""Charts of measured numbers as SVG inside HTML tables.
+
+The numbers stand beside every mark, so that nobody needs to see it. Colours are in
+assets/reviewer.css; series differ in shape and dash, too.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A value in a row. series: a key of MARKS. interval: drawn as a line through it."""
+    """A value in a row of a table.
+
+    Attributes:
+        series: a key of MARKS.
+        interval: drawn as a line through the mark.
+    """
 
     value: float
     series: str = "a"
@@ -39,8 +45,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line of a plot: its name, its points (x, y), and an interval of y for each where there is
-    one."""
+    """A line of a plot.
+
+    Attributes:
+        points: (x, y) each.
+        intervals: of y, one for each point, where there are any.
+        dots: whether each point has the series' mark.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -50,8 +61,12 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """low and high of what is shown, the ticks, and the name with its unit. words: what stands at
-    the ticks, where that is not their number."""
+    """An axis of a chart, from `low` to `high`.
+
+    Attributes:
+        name: with the unit.
+        words: that stand at the ticks, where that are not their numbers.
+    """
 
     name: str
     low: float = 0.0
@@ -60,22 +75,24 @@ class Axis:
     words: tuple[str, ...] = field(default=())
 
     def share(self, value: float) -> float:
-        """0 at low, 1 at high; what lies outside is drawn at the end."""
+        """Return where a value lies: 0 at `low`, 1 at `high`; the nearer one for what lies
+        outside."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def labels(self) -> tuple[str, ...]:
+        """Return what stands at each tick."""
         return self.words or tuple(map(figure, self.ticks))
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, which stays before it in every script."""
+    """Return a number with its sign, which stays before it in every script."""
     sign = "\N{MINUS SIGN}" if f"{value:+.{digits}f}".startswith("-") else "+"
     mark = "\N{LEFT-TO-RIGHT MARK}" if is_rtl() else ""
     return f"{mark}{sign}{decimal(abs(value), digits=digits)}"
 
 
 def bar(value: float, interval: Interval | None = None) -> str:
-    """A bar from 0 to `value` in [0, 1], with its interval as a line."""
+    """Return a bar from 0 to `value` in [0, 1], with its interval as a line, as SVG."""
     whisker = _whisker(Mark(value, "a", interval), Axis("")) if interval else ""
     return _cell(
         f"<rect class='cc-bar' y='4' width='{100 * value:.2f}%' height='{HEIGHT - 8}'/>{whisker}"
@@ -83,7 +100,10 @@ def bar(value: float, interval: Interval | None = None) -> str:
 
 
 def marks(values: Sequence[Mark], axis: Axis, *, line: float | None = None) -> str:
-    """Marks on one axis; `line` is a value to compare with, such as a coin's 0.5."""
+    """Return marks on one axis, as SVG.
+
+    line: a value to compare with, such as a coin's 0.5.
+    """
     rule = "" if line is None else f"<line class='cc-rule' {_upright(axis.share(line))}/>"
     body = "".join(_whisker(m, axis) + _mark(m, axis) for m in values)
     return _cell(
@@ -92,17 +112,18 @@ def marks(values: Sequence[Mark], axis: Axis, *, line: float | None = None) -> s
 
 
 def stack(shares: Sequence[float]) -> str:
-    """Shares that add up to 1, side by side in one bar."""
-    left, body = 0.0, ""
+    """Return shares that add up to 1 side by side in one bar, as SVG."""
+    start = 0.0
+    body = ""
     for place, share in enumerate(shares):
-        across = f"x='{100 * left:.2f}%' width='{100 * share:.2f}%'"
+        across = f"x='{100 * start:.2f}%' width='{100 * share:.2f}%'"
         body += f"<rect class='cc-share-{place}' {across} y='4' height='{HEIGHT - 8}'/>"
-        left += share
+        start += share
     return _cell(body)
 
 
 def stack_legend(names: Sequence[str]) -> str:
-    """What each share of a stack is, in a line."""
+    """Return what each share of a stack is, in a line, as HTML."""
     return " ".join(
         "<span class='cc-key'><svg width='14' height='14' aria-hidden='true'>"
         f"<rect class='cc-share-{place}' width='14' height='14'/></svg> {escape(name)}</span>"
@@ -117,21 +138,28 @@ def fall(
     lines: Sequence[float] = (),
     bands: Sequence[str] = (),
 ) -> str:
-    """Where groups fall on an axis: for each a row of columns, every one over its own stretch of
-    the axis.
+    """Return where groups fall on an axis, as SVG: a row of columns for each group, every column
+    over its own stretch of the axis.
 
-    counts: by the group's name, of equally wide stretches from x.low to x.high. lines: values that
-    are marked. bands: names of what lies before, between and after these.
+    Args:
+        words: what the chart shows, for whoever cannot see it.
+        counts: by the group's name, of equally wide stretches from x.low to x.high.
+        lines: values that are marked.
+        bands: names of what lies before, between and after the lines.
     """
-    shares = {name: [count / max(1, sum(some)) for count in some] for name, some in counts.items()}
-    most = max(max(some) for some in shares.values()) or 1
+    # 1. How large it is.
+    shares = {
+        name: [count / max(1, sum(group)) for count in group] for name, group in counts.items()
+    }
+    most = max(max(group) for group in shares.values()) or 1
     top = FALL_NAMES if lines and bands else 0
     bottom = top + len(shares) * FALL_ROW
     body = ""
+    # 2. The lines, and the names of what lies between them.
     for line in lines:
-        there = _along(x.share(line))
+        place = _along(x.share(line))
         body += (
-            f"<line class='cc-rule' x1='{there:.1f}' x2='{there:.1f}' y1='{top}' y2='{bottom}'/>"
+            f"<line class='cc-rule' x1='{place:.1f}' x2='{place:.1f}' y1='{top}' y2='{bottom}'/>"
         )
     if top:
         edges = [x.low, *lines, x.high]
@@ -145,8 +173,10 @@ def fall(
                 f"<text x='{_along(x.share(value)):.1f}' y='18' "
                 f"text-anchor='{anchor}'>{escape(name)}</text>"
             )
-    for row, (name, some) in enumerate(shares.items()):
-        body += _columns(row, top + (row + 1) * FALL_ROW, name, some, most)
+    # 3. The columns of each group.
+    for row, (name, group) in enumerate(shares.items()):
+        body += _columns(row, top + (row + 1) * FALL_ROW, name, group, most)
+    # 4. The axis.
     for tick, label in zip(x.ticks, x.labels(), strict=True):
         at = _along(x.share(tick))
         body += f"<text x='{at:.1f}' y='{bottom + 16}' text-anchor='middle'>{escape(label)}</text>"
@@ -159,13 +189,13 @@ def fall(
 
 
 def _along(share: float) -> float:
-    """Where a share of the axis lies, in px."""
+    """Return where a share of the axis of `fall` lies, in px."""
     return FALL_LEFT + (FALL_WIDE - FALL_LEFT - 20) * share
 
 
 def _columns(row: int, floor: float, name: str, shares: Sequence[float], most: float) -> str:
-    """One group of `fall`: its name, its columns with the share above those that are a tenth or
-    more, and its floor."""
+    """Return one group of `fall`, as SVG: its name, its columns with the share above those that are
+    a tenth or more, and its floor."""
     body = f"<text x='0' y='{floor - 8}'>{escape(name)}</text>"
     for i, share in enumerate(shares):
         start, end = _along(i / len(shares)), _along((i + 1) / len(shares))
@@ -175,10 +205,10 @@ def _columns(row: int, floor: float, name: str, shares: Sequence[float], most: f
             f"height='{floor - top:.1f}'/>"
         )
         if share >= 0.1:
-            said = percent(share)
+            label = percent(share)
             body += (
                 f"<text x='{(start + end) / 2:.1f}' y='{top - 4:.1f}' "
-                f"text-anchor='middle'>{said}</text>"
+                f"text-anchor='middle'>{label}</text>"
             )
     return (
         f"{body}<line class='cc-base' x1='{_along(0):.1f}' x2='{_along(1):.1f}' y1='{floor}' "
@@ -187,23 +217,27 @@ def _columns(row: int, floor: float, name: str, shares: Sequence[float], most: f
 
 
 def key(series: str, name: str) -> str:
-    """What a series' mark means. series: a key of MARKS."""
-    drawn = (
+    """Return a series' mark with its name, as HTML. series: a key of MARKS."""
+    icon = (
         f"<svg width='14' height='14' viewBox='-7 -7 14 14' aria-hidden='true' class='cc-{series}'>"
     )
-    return f"<span class='cc-key'>{drawn}{MARKS[series]}</svg> {escape(name)}</span>"
+    return f"<span class='cc-key'>{icon}{MARKS[series]}</svg> {escape(name)}</span>"
 
 
 def legend(names: Sequence[str]) -> str:
-    """What each series' mark means, in a line."""
+    """Return each series' mark with its name, in a line, as HTML."""
     return " ".join(key(series, name) for series, name in zip(MARKS, names, strict=False))
 
 
 def table(
     caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, chart: int | None = 1
 ) -> str:
-    """An HTML table whose first column is a row's header. Cells are HTML; column `chart` holds
-    charts, not read out."""
+    """Return an HTML table whose first column is a row's header.
+
+    Args:
+        rows: their cells are HTML.
+        chart: the column of charts, which is not read out.
+    """
     tops = "".join(_top(name, _kind(i, chart)) for i, name in enumerate(head))
     body = "".join(
         f"<tr><th scope='row'>{row[0]}</th>"
@@ -216,10 +250,12 @@ def table(
 
 
 def plot(words: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bool = False) -> str:
-    """A plot of lines with axes and names; `words` say what it shows to who cannot see it."""
-    ticks = "".join(_tick_x(x, i) for i in range(len(x.ticks))) + "".join(
-        _tick_y(y, i) for i in range(len(y.ticks))
-    )
+    """Return a plot of lines with axes and names, as HTML.
+
+    words: what it shows, for whoever cannot see it.
+    """
+    ticks = "".join(_tick_x(x, i) for i in range(len(x.ticks)))
+    ticks += "".join(_tick_y(y, i) for i in range(len(y.ticks)))
     rule = _path([(x.low, y.low), (x.high, y.high)], x, y, "class='cc-rule'") if diagonal else ""
     lines = "".join(_line(s, name, x, y) for name, s in zip(MARKS, series, strict=False))
     names = (
@@ -227,33 +263,39 @@ def plot(words: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bo
         f"text-anchor='middle'>{escape(x.name)}</text><text transform='translate(12 "
         f"{(HIGH - BOTTOM + TOP) / 2}) rotate(-90)' text-anchor='middle'>{escape(y.name)}</text>"
     )
+    caption = f"<figcaption>{legend([s.name for s in series])}</figcaption>"
     return (
         f"<figure class='cc-plot'><svg viewBox='0 0 {WIDE} {HIGH}' role='img' "
         f"aria-label='{escape(words)}'>"
-        f"{ticks}{rule}{lines}{names}</svg><figcaption>{legend([s.name for s in series])}</figcaption></figure>"  # noqa: E501
+        f"{ticks}{rule}{lines}{names}</svg>{caption}</figure>"
     )
 
 
 def _top(name: str, kind: str) -> str:
-    """A column's header; that of a chart is not shown, and a column without a name has none."""
+    """Return a column's header; that of a chart is not shown, and a column without a name has
+    none."""
     if not name:
         return f"<td{kind}></td>"
     return f"<th scope='col'{kind}>{f'<span class=cc-hidden>{name}</span>' if kind else name}</th>"
 
 
 def _kind(column: int, chart: int | None) -> str:
+    """Return the class of a column's cells, for charts alone."""
     return " class='cc-chart'" if column == chart else ""
 
 
 def _cell(body: str) -> str:
+    """Return what is drawn in a cell of a table, as SVG."""
     return f"<svg width='100%' height='{HEIGHT}' aria-hidden='true' focusable='false'>{body}</svg>"
 
 
 def _upright(share: float) -> str:
+    """Return the attributes of an upright line at a share of a cell's width."""
     return f"x1='{100 * share:.2f}%' x2='{100 * share:.2f}%' y1='0' y2='{HEIGHT}'"
 
 
 def _whisker(mark: Mark, axis: Axis) -> str:
+    """Return a mark's interval as a line; "" without one."""
     if mark.interval is None:
         return ""
     low, high = (100 * axis.share(v) for v in mark.interval)
@@ -273,16 +315,19 @@ def _mark(mark: Mark, axis: Axis) -> str:
 
 
 def _at(point: tuple[float, float], x: Axis, y: Axis) -> tuple[float, float]:
+    """Return where a point of a plot lies, in px from the top left."""
     width, height = WIDE - LEFT - 12, HIGH - BOTTOM - TOP
     return LEFT + width * x.share(point[0]), HIGH - BOTTOM - height * y.share(point[1])
 
 
 def _path(points: Sequence[tuple[float, float]], x: Axis, y: Axis, attributes: str) -> str:
+    """Return a line through points of a plot."""
     places = " ".join("{:.1f},{:.1f}".format(*_at(p, x, y)) for p in points)
     return f"<polyline points='{places}' fill='none' {attributes}/>"
 
 
 def _line(series: Series, name: str, x: Axis, y: Axis) -> str:
+    """Return a series of a plot: its line, its intervals and its dots. name: a key of MARKS."""
     body = _path(
         series.points, x, y, f"class='cc-line cc-{name}' stroke-dasharray='{DASHES[name]}'"
     )
@@ -290,27 +335,28 @@ def _line(series: Series, name: str, x: Axis, y: Axis) -> str:
         body += _path([(px, low), (px, high)], x, y, "class='cc-whisker'")
     if series.dots:
         for point in series.points:
-            left, top = _at(point, x, y)
+            x_place, top = _at(point, x, y)
             body += (
-                f"<g transform='translate({left:.1f} {top:.1f})' "
+                f"<g transform='translate({x_place:.1f} {top:.1f})' "
                 f"class='cc-{name}'>{MARKS[name]}</g>"
             )
     return body
 
 
 def _tick_x(axis: Axis, i: int) -> str:
-    left, bottom = _at((axis.ticks[i], 0), axis, Axis("", 0, 1))
-    line = f"<line class='cc-grid' x1='{left:.1f}' x2='{left:.1f}' y1='{TOP}' y2='{bottom:.1f}'/>"
+    x_place, bottom = _at((axis.ticks[i], 0), axis, Axis("", 0, 1))
+    across = f"x1='{x_place:.1f}' x2='{x_place:.1f}'"
+    line = f"<line class='cc-grid' {across} y1='{TOP}' y2='{bottom:.1f}'/>"
     return (
-        f"{line}<text x='{left:.1f}' y='{bottom + 16:.1f}' "
+        f"{line}<text x='{x_place:.1f}' y='{bottom + 16:.1f}' "
         f"text-anchor='middle'>{escape(axis.labels()[i])}</text>"
     )
 
 
 def _tick_y(axis: Axis, i: int) -> str:
-    left, top = _at((0, axis.ticks[i]), Axis("", 0, 1), axis)
-    line = f"<line class='cc-grid' x1='{left}' x2='{WIDE - 12}' y1='{top:.1f}' y2='{top:.1f}'/>"
+    x_place, top = _at((0, axis.ticks[i]), Axis("", 0, 1), axis)
+    line = f"<line class='cc-grid' x1='{x_place}' x2='{WIDE - 12}' y1='{top:.1f}' y2='{top:.1f}'/>"
     return (
-        f"{line}<text x='{left - 6}' y='{top + 4:.1f}' "
+        f"{line}<text x='{x_place - 6}' y='{top + 4:.1f}' "
         f"text-anchor='end'>{escape(axis.labels()[i])}</text>"
     )

@@ -1,5 +1,5 @@
-"""What a session's batch has so far: little in memory, and the rest in a folder that is deleted
-with the session.
+"""The results of a session's batch: little in memory, and the rest in a folder that is deleted with
+the session.
 
 All is kept by the file's hash and name, so that the same files need not be examined again.
 """
@@ -56,8 +56,8 @@ class Batch:
         thumbnails: the pictures in small, data addresses by hash.
         crops: of the visible marks, data addresses by hash.
         edges: the thresholds, which a score must not be rounded across.
-        finished: rows that will not change, of earlier runs, too, by `BatchRow.key`.
-        held: when the profile was made that all this is held to; "" without one.
+        final_rows: rows that will not change, of earlier runs, too, by `BatchRow.key`.
+        profile_date: when the profile was made that all this is held to; "" without one.
     """
 
     folder: Path
@@ -66,8 +66,8 @@ class Batch:
     thumbnails: Mapping[str, str] = field(default_factory=dict)
     crops: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
-    finished: Mapping[tuple[str, str], BatchRow] = field(default_factory=dict)
-    held: str = ""
+    final_rows: Mapping[tuple[str, str], BatchRow] = field(default_factory=dict)
+    profile_date: str = ""
 
     @property
     def answered(self) -> int:
@@ -81,16 +81,16 @@ class Batch:
 
     @property
     def steps(self) -> tuple[int, int]:
-        """How many steps of how many are done: every row has two, its answer and whether that
+        """The steps that are done, and all steps: every row has two, its answer and whether that
         survives."""
         return self.answered + self.done, max(1, 2 * self.total)
 
-    def plus(self, update: RowUpdate) -> Batch:
+    def with_row(self, update: RowUpdate) -> Batch:
         """Return the batch with another row, or with the same one as it is now."""
         row, examination = update.row, update.examination
         rows = (*(other for other in self.rows if other.number != row.number), row)
         is_final = examination is not None and row.survives != CHECKING
-        finished = {**self.finished, row.key: row} if is_final else self.finished
+        final_rows = {**self.final_rows, row.key: row} if is_final else self.final_rows
         thumbnails, crops = self.thumbnails, self.crops
         if examination is not None and not examination.problem and row.sha256 not in thumbnails:
             from causalclip.report.pictures import draw_thumbnail
@@ -99,10 +99,11 @@ class Batch:
             thumbnails = {**thumbnails, row.sha256: small}
             if crop := card.enlarge_mark(examination, side=CROP):
                 crops = {**crops, row.sha256: crop}
-        return replace(self, rows=rows, finished=finished, thumbnails=thumbnails, crops=crops)
+        return replace(self, rows=rows, final_rows=final_rows, thumbnails=thumbnails, crops=crops)
 
-    def ended(self) -> Batch:
-        """Return the batch as it stays: what was still being checked has not been."""
+    def with_checks_ended(self) -> Batch:
+        """Return the batch after its run: rows that were still being checked have not been
+        checked."""
         rows = tuple(
             replace(row, survives=UNCHECKED) if row.survives == CHECKING else row
             for row in self.rows
@@ -115,7 +116,7 @@ class Batch:
 
         maps = {"causal": ""} if x.problem else draw_maps(x)
         with suppress(FileNotFoundError):  # the folder went with its page
-            self._opened(row).write_text(result(x, causal=maps["causal"]), encoding="utf-8")
+            self._row_file(row).write_text(result(x, causal=maps["causal"]), encoding="utf-8")
             if row.survives != CHECKING and not x.problem:
                 reports = self.folder / "reports"
                 reports.mkdir(exist_ok=True)
@@ -126,9 +127,9 @@ class Batch:
         row = next((row for row in self.rows if row.number == number), None)
         if row is None:
             return gone()
-        if not self._opened(row).is_file():
+        if not self._row_file(row).is_file():
             return gone(row.name)
-        return self._opened(row).read_text(encoding="utf-8")
+        return self._row_file(row).read_text(encoding="utf-8")
 
     def download(self, form: Download) -> Path:
         """Write a download of what is done by now; return its path."""
@@ -157,7 +158,7 @@ class Batch:
                     path.read_text(encoding="utf-8"),
                 )
 
-    def _opened(self, row: BatchRow) -> Path:
+    def _row_file(self, row: BatchRow) -> Path:
         """Return the file that is read when somebody opens the row: nothing of it is kept in
         memory."""
         return self.folder / f"row-{_stem(row)}.html"
@@ -166,28 +167,29 @@ class Batch:
 def result(x: Examination, *, causal: str) -> str:
     """Return the card, the map (a data address) and the panels of a row, as HTML."""
     if x.problem:
-        refused = Markup(card.not_judged(x, _(NOT_EXAMINED)))
+        refusal = Markup(card.not_judged(x, _(NOT_EXAMINED)))
         return render(
-            "result", template="batch.html", name=x.name, card=refused, causal="", panels=[]
+            "result", template="batch.html", name=x.name, card=refusal, causal="", panels=[]
         )
-    beneath = [
+    panels = [
         _titled(_("What the file says about itself"), card.provenance_panel(x.provenance)),
     ]
     if x.stability:
-        beneath.append(
+        panels.append(
             _titled(_("Does the answer survive re-encoding?"), card.stability_panel(x.stability))
         )
-    shown = {"card": Markup(card.verdict(x, judged=x.judged)), "panels": map(Markup, beneath)}
+    values = {"card": Markup(card.verdict(x, judged=x.judged)), "panels": map(Markup, panels)}
     return render(
         "result",
         template="batch.html",
         name=x.name,
         causal="" if x.band == NO_ANSWER else causal,
-        **shown,
+        **values,
     )
 
 
 def _titled(title: str, panel: str) -> str:
+    """Return a panel with its title, as HTML."""
     return render("titled", template="batch.html", title=title, panel=Markup(panel))
 
 

@@ -1,5 +1,5 @@
-"""The Batch tab: many pictures, folders or a zip; a table that fills as it goes, a summary to mail,
-and all reports."""
+"""The Batch tab: many pictures, a folder or a zip of them; a table that fills as it goes, and files
+to download: the table, a summary and all reports."""
 
 from __future__ import annotations
 
@@ -64,8 +64,14 @@ Updates = dict[Any, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchTab:
-    """The tab's components and callbacks. detector: returns the loaded detector; may raise
-    WeightsMissing."""
+    """The tab's components and callbacks.
+
+    Attributes:
+        detector: returns the loaded detector; may raise WeightsMissing.
+        row_result: the full result of the row that was clicked.
+        file_list: folds the field's own list of files.
+        batch: holds the Batch of the page.
+    """
 
     detector: Callable[[], Detector]
     files: gr.File
@@ -74,41 +80,46 @@ class BatchTab:
     status: gr.HTML
     table: gr.HTML
     downloads: dict[Download, gr.DownloadButton]
-    opened: gr.HTML
-    listed: gr.HTML
+    row_result: gr.HTML
+    file_list: gr.HTML
     batch: gr.State
 
     @property
-    def shown(self) -> list[Any]:
-        """All that a run may change."""
+    def outputs(self) -> list[Any]:
+        """All fields that a run may change."""
         buttons = [*self.downloads.values(), self.start, self.stop]
-        return [self.status, self.table, self.opened, self.listed, self.batch, *buttons]
+        return [self.status, self.table, self.row_result, self.file_list, self.batch, *buttons]
 
     def begin(self, event: gr.EventData, payload: Any) -> Updates:
-        """What the page shows at once; what was found of the same files stays known."""
+        """Return what the page shows at once; what was found of the same files stays known."""
         if not payload:
             return self.cleared()
-        return self._blank(_say(_("Waiting for the first picture."), bar=(0, 1))) | {
-            self.batch: gr.skip()
-        }
+        status = _say(_("Waiting for the first picture."), bar=(0, 1))
+        return self._blank(status) | {self.batch: gr.skip()}
 
     def run(
         self, token: CancellationToken, payload: Any, before: Batch | None = None
     ) -> Iterator[Updates]:
-        """Examines all uploads and yields the table as it fills. before: what an earlier run has
-        left."""
-        paths, gone_ones = existing_and_missing(payload)
-        if not paths and not gone_ones:
+        """Examine all uploads and yield the table as it fills.
+
+        before: what an earlier run has left.
+        """
+        # 1. What there is to examine.
+        paths, missing = existing_and_missing(payload)
+        if not paths and not missing:
             yield self.cleared()
             return
         batch, clock = before, Clock()
+        # 2. Row by row, of files that are gone, too.
         try:
-            batch = _begun(before, count(paths) + len(gone_ones))
-            yield self._running(batch)
+            batch = _for_run(before, count(paths) + len(missing))
+            yield self._start(batch)
             detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=token.check)
-            batch = _held(batch, detector)
-            lost = [(Path(path).name, UnsupportedImage(_(GONE))) for path in gone_ones]
-            updates = examine_all(lambda: chain(collect(paths), lost), detector, batch.finished)
+            batch = _under_profile(batch, detector)
+            missing_files = [(Path(path).name, UnsupportedImage(_(GONE))) for path in missing]
+            updates = examine_all(
+                lambda: chain(collect(paths), missing_files), detector, batch.final_rows
+            )
             for update in _one_by_one(updates):
                 if isinstance(update, int):
                     waits = (
@@ -120,49 +131,50 @@ class BatchTab:
                     )
                     yield {self.status: _say(f"{clock.words(batch)} {waits}", bar=batch.steps)}
                     continue
-                batch = batch.plus(update)
+                batch = batch.with_row(update)
                 if update.examination:
                     batch.write(update.examination, update.row)
                 if update.examination and update.examination.stage == Stage.DONE:
                     clock.count_check()
                 if clock.due(PAUSE):
-                    said = _say(clock.words(batch), bar=batch.steps)
-                    yield {self.status: said} | self._drawn(batch)
-        except (
-            Exception
-        ) as error:  # of the batch as a whole: an archive that cannot be used, no weights
+                    status = _say(clock.words(batch), bar=batch.steps)
+                    yield {self.status: status} | self._table(batch)
+        # 3. What concerns the batch as a whole, such as missing weights; or the end.
+        except Exception as error:
             token.check()  # of a page that was closed, the files are gone: that is no error
             yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
-            yield self.finish(batch, said=False)
+            yield self.finish(batch, with_summary=False)
             return
         yield self.finish(batch)
 
-    def finish(self, batch: Batch | None, *, said: bool = True) -> Updates:
-        """Offers what is done; also called when somebody stops the batch. said: whether to say how
-        it went."""
-        left = batch is None or batch.ended().done < batch.total
+    def finish(self, batch: Batch | None, *, with_summary: bool = True) -> Updates:
+        """Return the page as it stays after a run, or after somebody stopped it.
+
+        with_summary: whether the status says how the run went.
+        """
+        has_rest = batch is None or batch.with_checks_ended().done < batch.total
         buttons: Updates = {
-            self.start: gr.update(interactive=left),
+            self.start: gr.update(interactive=has_rest),
             self.stop: gr.update(visible=False),
         }
         if batch is None or not batch.rows:
             return buttons
-        batch = batch.ended()
-        refused = sum(bool(row.problem) for row in batch.rows)
+        batch = batch.with_checks_ended()
+        failures = sum(bool(row.problem) for row in batch.rows)
         words = _(
-            MIXED if refused else WHOLE,
-            done=number(len(batch.rows) - refused),
-            refused=number(refused),
+            MIXED if failures else WHOLE,
+            done=number(len(batch.rows) - failures),
+            refused=number(failures),
         )
-        finished = {self.status: _say(words)} if said else {}
-        return buttons | finished | self._drawn(batch)
+        summary = {self.status: _say(words)} if with_summary else {}
+        return buttons | summary | self._table(batch)
 
-    def stopping(self, event: gr.EventData) -> Updates:
-        """What the page shows at once."""
+    def begin_stop(self, event: gr.EventData) -> Updates:
+        """Return what the page shows at once when somebody stops the run."""
         return {self.status: _say(_("Stopping.")), self.stop: gr.update(visible=False)}
 
-    def stopped(self, token: CancellationToken, batch: Batch | None) -> Iterator[Updates]:
-        """Keeps what is done."""
+    def stop_run(self, token: CancellationToken, batch: Batch | None) -> Iterator[Updates]:
+        """Yield the page as it stays after a run that somebody stopped."""
         updates = self.finish(batch)
         batch = batch or Batch(Path())
         if batch.answered < batch.total or not batch.total:
@@ -173,51 +185,56 @@ class BatchTab:
         yield updates | {self.status: _say(words)}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
-        """The full result of the row that was clicked."""
+        """Return the full result of the row that was clicked, as HTML."""
         return batch.open(int(event.index)) if batch else gone()
 
-    def packed(self, kind: Download, batch: Batch | None) -> str | None:
-        """The path of one of the downloads, written of what is done by now."""
+    def write_download(self, kind: Download, batch: Batch | None) -> str | None:
+        """Write one of the downloads, of what is done by now; return its path, None without a
+        row."""
         return str(batch.download(kind)) if batch and batch.rows else None
 
     def cleared(self) -> Updates:
-        """No result, and nothing that could be examined."""
+        """Return the page without a result, and without anything that could be examined."""
         buttons = {self.start: gr.update(interactive=False), self.stop: gr.update(visible=False)}
         return self._blank(card.waiting(_(NOTHING))) | buttons
 
     def _blank(self, status: str) -> Updates:
+        """Return the page without a result, with this status."""
         return {
             self.status: status,
-            **dict.fromkeys((self.table, self.opened, self.listed), ""),
+            **dict.fromkeys((self.table, self.row_result, self.file_list), ""),
             self.batch: None,
             **{button: gr.update(value=None) for button in self.downloads.values()},
         }
 
-    def _running(self, batch: Batch) -> Updates:
-        said = _say(
+    def _start(self, batch: Batch) -> Updates:
+        """Return the page when a run starts."""
+        status = _say(
             _("Looking at the first picture of {total}.", total=number(batch.total)),
             bar=batch.steps,
         )
         buttons = {self.start: gr.update(interactive=False), self.stop: gr.update(visible=True)}
-        return self._blank(said) | buttons | {self.batch: batch}
+        return self._blank(status) | buttons | {self.batch: batch}
 
-    def _drawn(self, batch: Batch) -> Updates:
+    def _table(self, batch: Batch) -> Updates:
+        """Return the table of the rows so far, and how many files there are."""
         many = _("Files: {n}", n=number(batch.total))
-        listed = f"<details class='cc-fold'><summary>{many}</summary></details>"
+        file_list = f"<details class='cc-fold'><summary>{many}</summary></details>"
         return {
             self.table: draw_table(batch.rows, batch.thumbnails, batch.edges, batch.crops),
             self.batch: batch,
-            self.listed: listed,
+            self.file_list: file_list,
         }
 
 
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
-    """Builds the tab inside the current Blocks and wires it."""
+    """Build the tab inside the current Blocks and wire it."""
+    # 1. The files, and beside them their table.
     intro = _(INTRO, limit=MAX_PICTURES, formats=names(), sizes=sizes())
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             # folds the field's own list (assets/review.css)
-            listed = gr.HTML(elem_id="batch-listed")
+            file_list = gr.HTML(elem_id="batch-listed")
             files = files_input(
                 label=_("Pictures, or a zip of them"),
                 file_types=[*ENDINGS, ".zip"],
@@ -240,13 +257,13 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
             # Buttons that have a file written of what is done by now, and the hidden ones that then
             # download it.
             with gr.Row(elem_id="batch-downloads"):
-                wanted = {
+                buttons = {
                     kind: gr.Button(_(label), size="sm", min_width=120, elem_id=f"batch-{kind}")
                     for kind, label in DOWNLOADS.items()
                 }
             with gr.Row(elem_id="batch-panes"):
                 table = gr.HTML(js_on_load=script("table"), elem_id="batch-table")
-                opened = gr.HTML(
+                row_result = gr.HTML(
                     js_on_load=script("row"), elem_id="batch-opened", elem_classes="cc-flush"
                 )
             with gr.Row(elem_classes="cc-hidden"):
@@ -262,36 +279,40 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         status=status,
         table=table,
         downloads=downloads,
-        opened=opened,
-        listed=listed,
+        row_result=row_result,
+        file_list=file_list,
         batch=gr.State(time_to_live=LIFETIME),
     )
-    part, batch, everything = Panel("batch"), tab.batch, tab.shown
+    # 2. A run: what starts and what ends it.
+    panel, batch = Panel("batch"), tab.batch
     judge: dict[str, Any] = {
         "begin_inputs": [files],
         "inputs": [files, batch],
-        "outputs": everything,
+        "outputs": tab.outputs,
         **RUNS,
     }
-    part.on([files.upload, start.click], tab.begin, tab.run, **judge)
-    part.on(
+    panel.on([files.upload, start.click], tab.begin, tab.run, **judge)
+    panel.on(
         [stop.click],
-        tab.stopping,
-        tab.stopped,
+        tab.begin_stop,
+        tab.stop_run,
         begin_inputs=[],
         inputs=[batch],
-        outputs=everything,
+        outputs=tab.outputs,
         **RUNS,
     )
-    part.off([files.clear], tab.cleared, outputs=everything)
-    shown = table.click(tab.open, batch, opened, queue=False, **PRIVATE)
-    shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
-    opened.click(None, None, opened, js=BACK, queue=False, **PRIVATE)
+    panel.off([files.clear], tab.cleared, outputs=tab.outputs)
+    # 3. What is read and downloaded of it.
+    opening = table.click(tab.open, batch, row_result, queue=False, **PRIVATE)
+    opening.then(None, js=TO_RESULT, queue=False, **PRIVATE)
+    row_result.click(None, None, row_result, js=BACK, queue=False, **PRIVATE)
     # a zip of 200 takes seconds
     one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "downloads"}
-    for kind, button in wanted.items():
-        written = button.click(partial(tab.packed, kind), batch, downloads[kind], **one, **PRIVATE)
-        written.success(
+    for kind, button in buttons.items():
+        writing = button.click(
+            partial(tab.write_download, kind), batch, downloads[kind], **one, **PRIVATE
+        )
+        writing.success(
             None,
             js=f"() => document.querySelector('#batch-{kind}-file').click()",
             queue=False,
@@ -301,8 +322,8 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
 
 
 def files_script() -> str:
-    """Files on their way into the field: with the limits of this server, and in the reader's
-    language."""
+    """Return the script that sends files to the field, with the limits of this server, in the
+    reader's language."""
     words = {
         "none": _("There is no picture in it."),
         "taken": _("{some} of {all} files are taken."),
@@ -314,20 +335,20 @@ def files_script() -> str:
 
 
 class Clock:
-    """When the table is to be drawn again, and how long the rest will take."""
+    """The clock of a run: when the table is to be drawn again, and how long the rest will take."""
 
     def __init__(self) -> None:
         self._drawn = float("-inf")
         self._since, self._checked = time.perf_counter(), 0
 
     def count_check(self) -> None:
-        """Notes that it is known of another row whether its answer survives."""
+        """Note that it is known of another row whether its answer survives."""
         if not self._checked:  # the first check: from here on, their time counts
             self._since = time.perf_counter()
         self._checked += 1
 
     def due(self, pause: float) -> bool:
-        """Whether the last drawing is so many seconds ago."""
+        """Return whether the table was last drawn so many seconds ago; if so, it is drawn now."""
         now = time.perf_counter()
         if now - self._drawn < pause:
             return False
@@ -335,51 +356,55 @@ class Clock:
         return True
 
     def words(self, batch: Batch) -> str:
-        """First how many have an answer, then how many are checked."""
+        """Return how far the batch is: first how many have an answer, then how many are checked."""
         seconds = time.perf_counter() - self._since
         if not self._checked:
             return progress(batch.answered, batch.total, seconds)
-        left = batch.total - batch.done
-        about = _about(seconds / self._checked * left) if left and self._checked > 1 else ""
-        said = CHECKED_LEFT if about else CHECKED
-        return _(said, done=number(batch.done), total=number(batch.total), about=about)
+        rows_left = batch.total - batch.done
+        about = (
+            _about(seconds / self._checked * rows_left) if rows_left and self._checked > 1 else ""
+        )
+        sentence = CHECKED_LEFT if about else CHECKED
+        return _(sentence, done=number(batch.done), total=number(batch.total), about=about)
 
 
-def progress(done: int, total: int, seconds: float) -> str:
-    """`done` of `total` have an answer after `seconds`, and how long the others take if they are
-    like these."""
-    about = _about(seconds / done * (total - done)) if 0 < done < total else ""
+def progress(rows: int, total: int, seconds: float) -> str:
+    """Return how many rows of `total` have an answer after `seconds`, and how long the others take
+    if they are like these."""
+    about = _about(seconds / rows * (total - rows)) if 0 < rows < total else ""
     return _(
-        ANSWERED_LEFT if about else ANSWERED, done=number(done), total=number(total), about=about
+        ANSWERED_LEFT if about else ANSWERED, done=number(rows), total=number(total), about=about
     )
 
 
 def _about(seconds: float) -> str:
+    """Return a time in words, in steps of 5 s or in minutes."""
     if seconds < 90:
         return ngettext("about {n} second", "about {n} seconds", max(5, 5 * ceil(seconds / 5)))
     return ngettext("about {n} minute", "about {n} minutes", ceil(seconds / 60))
 
 
-def _begun(before: Batch | None, total: int) -> Batch:
-    """The batch of another run, with what was found so far; its folder may have been deleted since
-    the last one."""
+def _for_run(before: Batch | None, total: int) -> Batch:
+    """Return the batch for another run, with what was found so far; its folder may have been
+    deleted since the last run."""
     if before and before.folder.is_dir():
         return replace(before, total=total, rows=())
     folder = new_folder()
     return replace(before or Batch(folder), folder=folder, total=total, rows=())
 
 
-def _held(batch: Batch, detector: Detector) -> Batch:
-    """The batch; without what was found while another profile was in use."""
-    made = detector.profile.made if detector.profile else ""
+def _under_profile(batch: Batch, detector: Detector) -> Batch:
+    """Return the batch without what was found while another profile was in use."""
+    profile_date = detector.profile.made if detector.profile else ""
+    if batch.profile_date != profile_date:
+        batch = Batch(new_folder(), batch.total, profile_date=profile_date)
     calibration = detector.config.calibration
-    batch = batch if batch.held == made else Batch(new_folder(), batch.total, held=made)
     return replace(batch, edges=(calibration.low, calibration.threshold, calibration.high))
 
 
 def _one_by_one(updates: Iterator[RowUpdate]) -> Iterator[RowUpdate | int]:
-    """Each behind the verdicts of the other tabs, and with few other pictures in memory; while it
-    waits, how many go in before it."""
+    """Yield the updates of the rows, each behind the verdicts of the other tabs, and with few other
+    pictures in memory; while one waits, how many go in before it."""
     while True:
         with PICTURES.ask(Priority.BATCH) as ticket:
             yield from ticket.waits()
@@ -390,10 +415,13 @@ def _one_by_one(updates: Iterator[RowUpdate]) -> Iterator[RowUpdate | int]:
 
 
 def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
-    """bar: how many steps of how many are done, where more are to come."""
+    """Return a status of a run, as HTML.
+
+    bar: how many steps of how many are done, where more are to come.
+    """
     every = f" data-every='{SPOKEN}'" if bar else ""
-    said = f"<p class='cc-said' data-say='{escape(sentence)}'{every}>{escape(sentence)}</p>"
+    words = f"<p class='cc-said' data-say='{escape(sentence)}'{every}>{escape(sentence)}</p>"
     if bar is None:
-        return said
-    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-hidden='true'></progress>"
-    return f"{said}{drawn}<p class='cc-small'>{card.elapsed()}</p>"
+        return words
+    progress_bar = f"<progress value='{bar[0]}' max='{bar[1]}' aria-hidden='true'></progress>"
+    return f"{words}{progress_bar}<p class='cc-small'>{card.elapsed()}</p>"

@@ -44,13 +44,13 @@ def draw_table(
     if not rows:
         return ""
     thumbnails, crops = thumbnails or {}, crops or {}
-    drawn = [
+    cells = [
         _row(row, edges)
         | {"thumbnail": thumbnails.get(row.sha256, ""), "crop": crops.get(row.sha256, "")}
         for row in sorted(rows, key=rank)
     ]
     heads = [_(head) for head in HEADS]
-    return render("table", template="batch.html", chips=_chips(rows), heads=heads, rows=drawn)
+    return render("table", template="batch.html", chips=_chips(rows), heads=heads, rows=cells)
 
 
 def rank(row: BatchRow) -> tuple[int, float, int]:
@@ -73,10 +73,12 @@ def _chips(rows: Sequence[BatchRow]) -> list[dict[str, Any]]:
         tone = "error" if name == FAILED else tone_of(answer)
         sign = "\N{BALLOT X}" if name == FAILED else SIGN[tone_of(answer)]
         chips.append({"key": name, "n": number(count), "sign": sign, "tone": tone})
-    marked = {row.number for row in rows if row.marked}
+    marked_rows = {row.number for row in rows if row.marked}
     alike = ({row.number for row in rows if _brief(row) == chip["key"]} for chip in chips)
-    if marked and marked not in alike:  # two chips that choose the same rows are one too many
-        chips.append({"key": MARKED, "n": number(len(marked)), "sign": "", "tone": ""})
+    if (
+        marked_rows and marked_rows not in alike
+    ):  # two chips that choose the same rows are one too many
+        chips.append({"key": MARKED, "n": number(len(marked_rows)), "sign": "", "tone": ""})
     return chips
 
 
