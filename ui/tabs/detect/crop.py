@@ -1,4 +1,4 @@
-"""Judge only a part: the pictures that were found inside one, or a part chosen by its sides.
+"""The section "Judge only a part of it": pictures found inside one, or a part chosen by its sides.
 
 A part is cut out for the page to show, and is judged as a part of the file that was given.
 """
@@ -54,102 +54,119 @@ Choose = Callable[..., tuple[float, float, float, float] | None]
 class CropSection:
     """The section's components.
 
-    source: a gr.State with the `Source` that was judged. whole: the `Whole` that it is or was cut
-    from, which stays while parts of it are judged. opened: whether the section is open. nth: which
-    picture inside the whole is judged, or BACK.
+    Attributes:
+        source: holds the `Source` that was judged.
+        whole: holds the `Whole` that it is or was cut from, which stays while parts are judged.
+        is_open: whether the section is open.
+        preview: the whole picture with its frames.
+        message: what was found inside it, or which part is chosen.
+        sides: the sliders of SIDES.
+        nth: which picture inside the whole is judged, or BACK.
     """
 
     source: gr.State
     whole: gr.State
-    opened: gr.State
+    is_open: gr.State
     preview: gr.HTML
-    said: gr.HTML
+    message: gr.HTML
     sides: list[gr.Slider]
     nth: gr.State
 
     @property
-    def given(self) -> list[Any]:
+    def inputs(self) -> list[Any]:
+        """The fields that `look` takes."""
         return [self.source, *self.sides]
 
     @property
-    def shown(self) -> list[Any]:
-        return [self.whole, self.preview, self.said, *self.sides]
+    def outputs(self) -> list[Any]:
+        """The fields that `look` changes."""
+        return [self.whole, self.preview, self.message, *self.sides]
 
     def look(self, source: Source | None, *sides: float) -> Updates:
-        """The whole picture, with a frame around each that is inside it; of a part, its sides."""
+        """Return the whole picture with a frame around each picture inside it; of a part, with the
+        part's sides."""
         path = upload_path({"path": source.whole}) if source else None
         if source is None or path is None:
             return self.blank()
         if source.box is None:
             sides = WHOLE
         with PICTURES.enter(Priority.BATCH):
-            loaded = load_image(path)
-            found = [picture.box for picture in find_pictures(loaded.pixels)[:MOST]]
-            drawn = draw_boxes(loaded.pixels, found)
-        boxes = tuple(in_file(box, halved=loaded.halved) for box in found)
-        size = in_file((0, 0, loaded.width, loaded.height), halved=loaded.halved)[2:]
+            image = load_image(path)
+            frames = [picture.box for picture in find_pictures(image.pixels)[:MOST]]
+            preview_image = draw_boxes(image.pixels, frames)
+        boxes = tuple(in_file(box, halved=image.halved) for box in frames)
+        size = in_file((0, 0, image.width, image.height), halved=image.halved)[2:]
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
-        said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
-        shown = {
+        words = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
+        updates = {
             self.whole: (path, *size, boxes),
-            self.preview: _chooser(drawn, sides),
+            self.preview: _chooser(preview_image, sides),
         }
-        placed = dict(zip(self.sides, sides, strict=True))
-        return self.blank() | placed | shown | {self.said: said}
+        side_values = dict(zip(self.sides, sides, strict=True))
+        return self.blank() | side_values | updates | {self.message: words}
 
-    def follow(self, opened: bool, source: Source | None, *sides: float) -> Updates:
-        """After another picture: what is inside that one. A part that was judged is not another
-        one."""
+    def follow(self, is_open: bool, source: Source | None, *sides: float) -> Updates:
+        """Return what the section shows after another picture was judged: what is inside that one.
+
+        A part of the same picture changes nothing.
+        """
         if source is None or source.box:
             return {}
-        if opened:
+        if is_open:
             return self.look(source, *sides)
         return self.blank() | {self.whole: gr.skip()}
 
     def blank(self) -> Updates:
-        """No picture."""
-        none = {self.whole: None, self.preview: "", self.said: _status(_(FIRST))}
+        """Return the section without a picture."""
+        none = {self.whole: None, self.preview: "", self.message: _status(_(FIRST))}
         return none | dict(zip(self.sides, WHOLE, strict=True))
 
     def frame(self, whole: Whole | None, *percent: float) -> Updates:
-        """The chosen part, in pixels."""
+        """Return the chosen part in words, in pixels; `percent` are its sides."""
         if whole is None:
-            return {self.said: _status(_(FIRST))}
+            return {self.message: _status(_(FIRST))}
         _path, width, height, _boxes = whole
         try:
             box = clip_box(_pixels(percent, width, height), width, height)
         except ImageError as error:
-            return {self.said: _status(escape(str(error)))}
-        return {self.said: f"<p class='cc-small'>{ended(place_words(box, width, height))}</p>"}
+            return {self.message: _status(escape(str(error)))}
+        return {self.message: f"<p class='cc-small'>{ended(place_words(box, width, height))}</p>"}
 
 
-def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:
-    """The picture with a frame on it, which assets/part.js has people drag, and which moves the
-    sliders."""
+def _chooser(picture: Image.Image, sides: Sequence[float]) -> str:
+    """Return the picture with a frame that people drag (assets/part.js), as HTML; the frame moves
+    the sliders."""
     at = {name: f"{side:g}" for (name, _words, _at), side in zip(SIDES, sides, strict=True)}
     return render(
-        "chooser", template="detect.html", sides=at, address=data_url(drawn, side=DRAWN_SIDE)
+        "chooser", template="detect.html", sides=at, address=data_url(picture, side=DRAWN_SIDE)
     )
 
 
 def _status(words: str) -> str:
+    """Return a message of the section, as HTML."""
     return f"<p class='cc-small' role='status'>{words}</p>"
 
 
 def _sides(number: int, box: tuple[int, int, int, int]) -> str:
+    """Return where a picture inside the whole lies, in words."""
     left, top, right, bottom = box
-    said = N_("{n}: from ({left}, {top}) to ({right}, {bottom})")
-    return _(said, n=number, left=left, top=top, right=right, bottom=bottom)
+    form = N_("{n}: from ({left}, {top}) to ({right}, {bottom})")
+    return _(form, n=number, left=left, top=top, right=right, bottom=bottom)
 
 
-def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
-    """Adds the section to the current Blocks. tab: the Detect tab; judge: the options of its
-    runs."""
-    with gr.Accordion(_("Judge only a part of it"), open=False, elem_id="part") as section:
+def add_crop(panel: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
+    """Add the section to the current Blocks and wire it.
+
+    Args:
+        tab: the Detect tab.
+        judge: the options of its runs.
+    """
+    # 1. What it is made of.
+    with gr.Accordion(_("Judge only a part of it"), open=False, elem_id="part") as accordion:
         gr.HTML(f"<p class='cc-small'>{_(ABOUT)}</p>")
-        said = gr.HTML(elem_id="part-said")
+        message = gr.HTML(elem_id="part-said")
         preview = gr.HTML(elem_id="part-preview")
-        chosen = gr.Button(_("Judge this part"), elem_id="part-judge")
+        judge_button = gr.Button(_("Judge this part"), elem_id="part-judge")
         # For the keyboard: assets/part.js shows them once one of them has the focus.
         with gr.Row(elem_id="part-sides"):
             sides = [
@@ -165,49 +182,47 @@ def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
                 )
                 for name, words, at in SIDES
             ]
-    opened, nth = gr.State(False), gr.State(0)
-    added = CropSection(tab.source, tab.whole, opened, preview, said, sides, nth)
+    is_open, nth = gr.State(False), gr.State(0)
+    section = CropSection(tab.source, tab.whole, is_open, preview, message, sides, nth)
+    # 2. What is looked at: when it opens, after another picture, while the frame moves.
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
-    section.expand(lambda: True, None, added.opened, **PRIVATE, queue=False)
-    section.collapse(lambda: False, None, added.opened, **PRIVATE, queue=False)
-    part.beside(
-        [section.expand],
-        _values(added.look, added.shown),
-        added.given,
-        added.shown,
+    accordion.expand(lambda: True, None, section.is_open, **PRIVATE, queue=False)
+    accordion.collapse(lambda: False, None, section.is_open, **PRIVATE, queue=False)
+    panel.beside(
+        [accordion.expand],
+        _values(section.look, section.outputs),
+        section.inputs,
+        section.outputs,
         **beside,
     )
-    followed = _values(added.follow, added.shown)
-    part.beside([tab.source.change], followed, [added.opened, *added.given], added.shown, **beside)
-    tab.picture.clear(_values(added.blank, added.shown), None, added.shown, **PRIVATE, queue=False)
-    framed = _values(added.frame, [said])
-    part.beside([s.change for s in sides], framed, [added.whole, *sides], [said], **beside)
-
-    def wire(button: gr.Button, choose: Choose, inputs: list[Any]) -> None:
-        judging = CropRun(tab, choose)
-        part.on(
-            [button.click],
-            judging.begin,
-            judging.run,
-            begin_inputs=inputs,
-            **judge | {"inputs": inputs},
-        )
-
-    wire(chosen, _by_sides, [added.whole, *sides])
-    _wire_inside(part, added, tab, judge)
-    return added
+    follow = _values(section.follow, section.outputs)
+    panel.beside(
+        [tab.source.change], follow, [section.is_open, *section.inputs], section.outputs, **beside
+    )
+    tab.picture.clear(
+        _values(section.blank, section.outputs), None, section.outputs, **PRIVATE, queue=False
+    )
+    frame = _values(section.frame, [message])
+    panel.beside([s.change for s in sides], frame, [section.whole, *sides], [message], **beside)
+    # 3. What judges a part: its button, or one of a picture inside the whole.
+    run = CropRun(tab, _by_sides)
+    inputs = [section.whole, *sides]
+    options = judge | {"inputs": inputs}
+    panel.on([judge_button.click], run.begin, run.run, begin_inputs=inputs, **options)
+    _wire_inside(panel, section, tab, judge)
+    return section
 
 
-def _wire_inside(part: Panel, added: CropSection, tab: Any, judge: dict[str, Any]) -> None:
-    """Wires the buttons of the pictures inside the whole one, and of the way back to it."""
+def _wire_inside(panel: Panel, section: CropSection, tab: Any, judge: dict[str, Any]) -> None:
+    """Wire the buttons of the pictures inside the whole one, and of the way back to it."""
 
     def begin(event: gr.EventData, whole: Whole | None) -> Updates:
         number = int(event.index)
         if number != BACK:
-            return CropRun(tab, _nth(number)).begin(event, whole) | {added.nth: number}
+            return CropRun(tab, _nth(number)).begin(event, whole) | {section.nth: number}
         path = _path_of(whole)
-        shown: Updates = tab.emptied(card.looking(describe_file(path)))
-        return shown | {tab.picture: path, added.nth: BACK}
+        updates: Updates = tab.emptied(card.looking(describe_file(path)))
+        return updates | {tab.picture: path, section.nth: BACK}
 
     def run(token: CancellationToken, whole: Whole | None, number: int) -> Iterator[Updates]:
         if number == BACK:
@@ -215,14 +230,14 @@ def _wire_inside(part: Panel, added: CropSection, tab: Any, judge: dict[str, Any
         else:
             yield from CropRun(tab, _nth(number)).run(token, whole)
 
-    inputs = [added.whole, added.nth]
-    outputs = [*judge["outputs"], added.nth]
+    inputs = [section.whole, section.nth]
+    outputs = [*judge["outputs"], section.nth]
     wiring = judge | {"inputs": inputs, "outputs": outputs}
-    part.on([tab.inside.click], begin, run, begin_inputs=[added.whole], **wiring)
+    panel.on([tab.inside.click], begin, run, begin_inputs=[section.whole], **wiring)
 
 
 def _path_of(whole: Whole | None) -> str:
-    """The whole picture's path; raises gr.Error where it is no longer kept."""
+    """Return the whole picture's path; raise gr.Error where its file has been deleted."""
     path = upload_path({"path": whole[0]}) if whole else None
     if path is None:
         raise gr.Error(_(GONE), print_exception=False)
@@ -230,10 +245,10 @@ def _path_of(whole: Whole | None) -> str:
 
 
 def _values(work: Callable[..., Updates], outputs: list[Any]) -> Callable[..., list[Any]]:
-    """`work` with its updates in the order of the outputs."""
+    """Return `work` with its updates as a list, in the order of the outputs."""
 
-    def ordered(*given: Any) -> list[Any]:
-        updates = work(*given)
+    def ordered(*values: Any) -> list[Any]:
+        updates = work(*values)
         return [updates.get(output, gr.skip()) for output in outputs]
 
     return ordered
@@ -241,32 +256,35 @@ def _values(work: Callable[..., Updates], outputs: list[Any]) -> Callable[..., l
 
 @dataclass(frozen=True, slots=True)
 class CropRun:
-    """Judges a part, which is cut out in the queue.
+    """A run that judges a part, which is cut out in the queue.
 
-    tab: the Detect tab. choose: the part's box, by what the page sends.
+    Attributes:
+        tab: the Detect tab.
+        choose: returns the part's box, in pixels, from what the page sends.
     """
 
     tab: Any
     choose: Choose
 
-    def begin(self, event: gr.EventData, whole: Whole | None, *given: float) -> Updates:
-        """What the page shows at once; a part that cannot be judged is refused before anything is
-        decoded."""
-        self._box(whole, given)
-        cleared: Updates = self.tab.cleared(card.looking(_("the part")))
-        return cleared
+    def begin(self, event: gr.EventData, whole: Whole | None, *choice: float) -> Updates:
+        """Return what the page shows at once; a part that cannot be judged is refused before
+        anything is decoded."""
+        self._box(whole, choice)
+        updates: Updates = self.tab.cleared(card.looking(_("the part")))
+        return updates
 
     def run(
-        self, token: CancellationToken, whole: Whole | None, *given: float
+        self, token: CancellationToken, whole: Whole | None, *choice: float
     ) -> Iterator[Updates]:
-        """Cuts the part out, which takes the picture's place, and examines it."""
-        yield self.begin(gr.EventData(None, None), whole, *given)
-        judged = self._judged(token, *self._box(whole, given))
+        """Cut the part out, which takes the picture's place on the page, and examine it."""
+        yield self.begin(gr.EventData(None, None), whole, *choice)
+        updates = self._judge(token, *self._box(whole, choice))
         yield from token.guard(
-            judged, lambda error: self.tab.cleared(card.failure(*explain(error)))
+            updates, lambda error: self.tab.cleared(card.failure(*explain(error)))
         )
 
-    def _judged(self, token: CancellationToken, path: str, box: Box) -> Iterator[Updates]:
+    def _judge(self, token: CancellationToken, path: str, box: Box) -> Iterator[Updates]:
+        """Yield how long the part waits, then what is ready of its examination."""
         with DECODED.ask(Priority.VERDICT) as place:
             for before in token.waits(place):
                 yield {self.tab.status: card.queued(before)}
@@ -274,16 +292,20 @@ class CropRun:
         yield {self.tab.picture: source.file, self.tab.source: source}
         yield from self.tab.judge(token, source)
 
-    def _box(self, whole: Whole | None, given: tuple[float, ...]) -> tuple[str, Box]:
-        """The whole picture's path and the part's box; raises gr.Error where that is no part that
-        could be judged."""
+    def _box(self, whole: Whole | None, choice: tuple[float, ...]) -> tuple[str, Box]:
+        """Return the whole picture's path and the part's box.
+
+        Raises:
+            gr.Error: there is no such part, or it is too small or too large to be judged.
+        """
         path = _path_of(whole)
         assert whole is not None
-        if (chosen := self.choose(whole, *given)) is None:
-            gone = _("That picture is no longer found. Choose the part by its sides.")
-            raise gr.Error(gone, print_exception=False)
+        corners = self.choose(whole, *choice)
+        if corners is None:
+            sentence = _("That picture is no longer found. Choose the part by its sides.")
+            raise gr.Error(sentence, print_exception=False)
         try:
-            box = clip_box(chosen, whole[1], whole[2])
+            box = clip_box(corners, whole[1], whole[2])
         except ImageError as error:
             raise gr.Error(
                 str(error), title=_("This part is too small"), print_exception=False
@@ -305,15 +327,18 @@ def _cut_out(path: str, box: Box) -> Source:
 
 
 def _nth(number: int) -> Choose:
+    """Return what chooses a picture inside the whole, by its number."""
     return lambda whole: whole[3][number] if 0 <= number < len(whole[3]) else None
 
 
 def _by_sides(whole: Whole, *percent: float) -> tuple[float, float, float, float]:
+    """Return the box of a part that was chosen by its sides, in pixels of the whole."""
     return _pixels(percent, whole[1], whole[2])
 
 
 def _pixels(
     percent: tuple[float, ...], width: int, height: int
 ) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom in pixels from percent of the sides."""
     left, top, right, bottom = percent
     return left * width / 100, top * height / 100, right * width / 100, bottom * height / 100

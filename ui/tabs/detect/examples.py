@@ -43,10 +43,13 @@ _LIGHT = np.array([-0.52, 0.73, -0.45])
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A picture's file, a small JPEG of it, an honest caption, and what the shipped detector says
-    of it.
+    """An example's files, caption, and the shipped detector's answer.
 
-    expect: an answer in English; empty where it hangs on the machine.
+    Attributes:
+        path: of the picture.
+        thumbnail: of a small JPEG of it.
+        caption: its kind and what it shows, in English: "photograph: rocket".
+        expect: the answer, in English; "" where it depends on the machine.
     """
 
     path: Path
@@ -56,7 +59,7 @@ class Example:
 
     @property
     def name(self) -> str:
-        """What it shows."""
+        """What the picture shows, in English."""
         return self.caption.partition(": ")[2]
 
     @property
@@ -67,7 +70,7 @@ class Example:
 
 
 def expected() -> dict[str, str]:
-    """What the shipped detector says of each example, by name."""
+    """Return what the shipped detector says of each example, by name."""
     answers: dict[str, str] = json.loads(EXPECTED.read_text(encoding="utf-8"))["answers"]
     return answers
 
@@ -75,29 +78,30 @@ def expected() -> dict[str, str]:
 def write_examples(
     folder: str | os.PathLike[str], answers: Mapping[str, str] | None = None
 ) -> list[Example]:
-    """Writes all examples into `folder` and returns them.
+    """Write all examples into `folder` and return them.
 
-    answers: what is to be expected, by name; `expected()` by default.
+    answers: what the detector says of each, by name; `expected()` by default.
     """
     answers = expected() if answers is None else answers
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    studio, drawn = folder / "studio-cat.jpg", folder / "rendering.png"
+    studio = folder / "studio-cat.jpg"
     with Image.open(PICTURES / "studio-cat.png") as picture:
         picture.convert("RGB").save(studio, quality=QUALITY)
-    Image.fromarray(spheres()).save(drawn)
-    made = [
-        _example(_carried("rocket.jpg", folder), PHOTOGRAPH, ROCKET),
+    rendering = folder / "rendering.png"
+    Image.fromarray(spheres()).save(rendering)
+    examples = [
+        _example(_copy_from_wheel("rocket.jpg", folder), PHOTOGRAPH, ROCKET),
         _example(studio, GENERATED, STUDIO),
-        _example(_carried("coffee.png", folder), PHOTOGRAPH, COFFEE),
+        _example(_copy_from_wheel("coffee.png", folder), PHOTOGRAPH, COFFEE),
         _example(Path(shutil.copy(PICTURES / "prawns-on-ice.jpg", folder)), GENERATED, PRAWNS),
-        _example(drawn, DRAWN, RENDERING),
+        _example(rendering, DRAWN, RENDERING),
     ]
-    return [replace(one, expect=answers.get(one.name, "")) for one in made]
+    return [replace(example, expect=answers.get(example.name, "")) for example in examples]
 
 
 def spheres(*, size: int = SIZE) -> np.ndarray:
-    """Three shaded balls on a table: uint8 [size, size, 3]."""
+    """Return a drawing of three shaded balls on a table: uint8 [size, size, 3]."""
     y, x = np.mgrid[1.0 : -1.0 : size * 1j, -1.0 : 1.0 : size * 1j]
     wood = 0.5 + 0.06 * np.sin(40 * (y + 0.05 * np.sin(9 * x)))
     table = wood[..., None] * np.array([1.05, 0.75, 0.5])
@@ -116,7 +120,7 @@ def _shade(
     radius: float,
     colour: tuple[float, ...],
 ) -> np.ndarray:
-    """The picture with one ball and its shadow on the table."""
+    """Return the picture with one ball and its shadow on the table."""
     away = ((x - cx - 0.2) / (1.2 * radius)) ** 2 + ((y - cy + 0.95 * radius) / (0.3 * radius)) ** 2
     picture = picture * (1 - 0.6 * np.exp(-1.5 * away) * (y < 0))[..., None]
     dx, dy = (x - cx) / radius, (y - cy) / radius
@@ -130,17 +134,18 @@ def _to_pixels(picture: np.ndarray) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
 
 
-def _carried(name: str, folder: Path) -> Path:
-    """A copy of one of the wheel's own files; read as a file, because scikit-image's loaders may
-    ask the network.
+def _copy_from_wheel(name: str, folder: Path) -> Path:
+    """Copy one of scikit-image's own pictures into a folder; return the copy's path.
 
-    Public domain or CC0 (SpaceX, Rachel Michetti), see skimage.data.
+    It is read as a file, because scikit-image's loaders may ask the network. Public domain or CC0
+    (SpaceX, Rachel Michetti), see skimage.data.
     """
     with as_file(files("skimage") / "data" / name) as source:
         return Path(shutil.copy(source, folder / name))
 
 
 def _example(path: Path, kind: str, what: str) -> Example:
+    """Write a picture's thumbnail beside it; return the example."""
     thumbnail = path.with_name(f"{path.stem}-small.jpg")
     with Image.open(path) as picture:
         picture.thumbnail((THUMB, THUMB))
@@ -148,19 +153,24 @@ def _example(path: Path, kind: str, what: str) -> Example:
     return Example(path, thumbnail, f"{kind}: {what}")
 
 
+def _data_url(thumbnail: Path) -> str:
+    data = base64.b64encode(thumbnail.read_bytes()).decode()
+    return f"data:image/jpeg;base64,{data}"
+
+
 def _capitalised(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
 def shelf(examples: Sequence[Example]) -> str:
-    """The examples as buttons, each with its answer and its index."""
-    shown = [
+    """Return the examples as buttons, each with its answer and its index, as HTML."""
+    buttons = [
         {
-            "address": f"data:image/jpeg;base64,{base64.b64encode(one.thumbnail.read_bytes()).decode()}",  # noqa: E501
-            "title": one.title,
-            "tone": tone_of(one.expect),
-            "expect": _capitalised(_(one.expect)),
+            "address": _data_url(example.thumbnail),
+            "title": example.title,
+            "tone": tone_of(example.expect),
+            "expect": _capitalised(_(example.expect)),
         }
-        for one in examples
+        for example in examples
     ]
-    return render("shelf", template="detect.html", examples=shown)
+    return render("shelf", template="detect.html", examples=buttons)

@@ -1,5 +1,7 @@
-"""The Detect tab: components and callbacks. The model comes in as a callable, the words from
-ui.tabs.detect.views."""
+"""The Detect tab: components and callbacks.
+
+The model comes in as a callable, the words from ui.tabs.detect.views.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,8 @@ LABEL = N_(
     "time zone, too."
 )
 ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
-# HTML on the page
-SAID = (
+# names of the tab's fields that are HTML
+TEXT_FIELDS = (
     "status",
     "inside",
     "chips",
@@ -73,9 +75,11 @@ Updates = dict[Any, Any]  # component -> its new value or gr.update
 class DetectTab:
     """The tab's components and callbacks.
 
-    detector: returns the loaded detector; may raise WeightsMissing. source: the `Source` that the
-    field holds, once it was judged. whole: the `Whole` that was judged last, which stays while
-    parts of it are.
+    Attributes:
+        detector: returns the loaded detector; may raise WeightsMissing.
+        source: holds the `Source` that the picture's field shows, once it was judged.
+        whole: holds the `Whole` that was judged last, which stays while parts of it are judged.
+        head: the choice of the head; None where there is no choice.
     """
 
     detector: ChosenDetector
@@ -100,10 +104,10 @@ class DetectTab:
     head: gr.Radio | None
 
     @property
-    def shown(self) -> list[Any]:
-        """All that a run may change, but the picture."""
+    def outputs(self) -> list[Any]:
+        """All fields that a run may change, but the picture."""
         return [
-            *(getattr(self, name) for name in SAID),
+            *(getattr(self, name) for name in TEXT_FIELDS),
             self.report_html,
             self.report_json,
             self.source,
@@ -111,33 +115,36 @@ class DetectTab:
         ]
 
     def begin(self, event: gr.EventData, payload: Payload) -> Updates:
-        """What the page shows at once: nothing of an older picture beside the new one."""
+        """Return what the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
         return self.emptied(card.looking(describe_file(path)) if path else None)
 
     def begin_by(
         self, event: gr.EventData, payload: Payload, source: Source | None, head: str
     ) -> Updates:
-        """What the page shows at once for what the field holds, by another head."""
+        """Have the page's pictures judged by another head; return what it shows at once."""
         self.detector.choose_head(head)
-        held = _held(payload, source)
-        return self.cleared(card.looking(describe_file(held.file))) if held else self.emptied()
+        current = _current_source(payload, source)
+        return (
+            self.cleared(card.looking(describe_file(current.file))) if current else self.emptied()
+        )
 
     def run_by(
         self, token: CancellationToken, payload: Payload, source: Source | None
     ) -> Iterator[Updates]:
-        """Examine what the field holds, as `judge` does."""
-        held = _held(payload, source)
-        if held:
-            yield from self.judge(token, held)
+        """Examine again what the field holds, as `judge` does."""
+        current = _current_source(payload, source)
+        if current:
+            yield from self.judge(token, current)
         else:
             yield self.emptied()
 
     def run(self, token: CancellationToken, payload: Payload) -> Iterator[Updates]:
         """Examine a picture that has come into the field, as `judge` does."""
         yield self.begin(gr.EventData(None, None), payload)
-        if given := _held(payload, None):
-            yield from self.judge(token, given)
+        source = _current_source(payload, None)
+        if source:
+            yield from self.judge(token, source)
 
     def judge(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
         """Yield what is ready of an examination: claims, verdict and map, copies, report."""
@@ -145,88 +152,100 @@ class DetectTab:
         yield from token.guard(self._stages(token, source), self._failed)
 
     def _failed(self, error: Exception) -> Updates:
-        """Its sentence, and what the file says; what is no picture leaves the field."""
+        """Return the error's sentence for the page, and what the file says; what is no picture
+        leaves the field."""
         title, sentence = explain(error)
         if isinstance(error, NotJudged):
-            said = card.not_judged(error.examination, title)
+            words = card.not_judged(error.examination, title)
         else:
-            said = card.failure(title, sentence)
+            words = card.failure(title, sentence)
         if isinstance(error, ImageError):
-            return self.emptied(said) | {self.picture: None}
-        return self.cleared(said)
+            return self.emptied(words) | {self.picture: None}
+        return self.cleared(words)
 
     def _stages(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
+        """Yield what is new on the page after each stage of an examination."""
         detector = cast("Detector", DeferredDetector(self.detector))
-        claimed = None
-        for found in run_fairly(examine(Path(source.whole), detector, part=source.box), token):
-            if isinstance(found, int):
-                yield {self.status: card.queued(found, headline=claimed)}
-            elif found.stage == Stage.CLAIMS:
-                claimed = found.headline
-                looking = card.looking(describe_file(source.file), headline=claimed)
-                yield {self.provenance: views.claims(found.provenance), self.status: looking}
-            elif found.stage == Stage.VERDICT:
-                yield self._answer(found) | self._verdict(found, source)
-                yield self._report(found)  # says that copies are not checked
-            elif found.stage == Stage.COPY:
-                yield self._answer(found)
+        headline = None
+        for examination in run_fairly(
+            examine(Path(source.whole), detector, part=source.box), token
+        ):
+            if isinstance(examination, int):
+                yield {self.status: card.queued(examination, headline=headline)}
+            elif examination.stage == Stage.CLAIMS:
+                headline = examination.headline
+                looking = card.looking(describe_file(source.file), headline=headline)
+                yield {self.provenance: views.claims(examination.provenance), self.status: looking}
+            elif examination.stage == Stage.VERDICT:
+                yield self._answer(examination) | self._verdict(examination, source)
+                yield self._report(examination)  # says that copies are not checked
+            elif examination.stage == Stage.COPY:
+                yield self._answer(examination)
             else:
-                copies = card.stability_panel(found.stability) if found.stability else ""
-                yield self._answer(found) | self._report(found) | {self.stability: copies}
+                copies = (
+                    card.stability_panel(examination.stability) if examination.stability else ""
+                )
+                yield (
+                    self._answer(examination) | self._report(examination) | {self.stability: copies}
+                )
 
-    def _answer(self, x: Examination) -> Updates:
-        """The card, the chips, and what they open."""
-        numbers = views.regions(x.detection) if x.band != NO_ANSWER else ""
+    def _answer(self, examination: Examination) -> Updates:
+        """Return the card, the chips, and the panels that they open."""
+        numbers = views.regions(examination.detection) if examination.band != NO_ANSWER else ""
         return {
-            self.status: card.verdict(x, judged=x.judged),
-            self.chips: card.chips(x, judged=x.judged),
-            self.provenance: views.claims(x.provenance, x.headline),
-            self.pixels: card.pixels_panel(x) + numbers,
-            self.steps: views.steps_panel(x.steps),
+            self.status: card.verdict(examination, judged=examination.judged),
+            self.chips: card.chips(examination, judged=examination.judged),
+            self.provenance: views.claims(examination.provenance, examination.headline),
+            self.pixels: card.pixels_panel(examination) + numbers,
+            self.steps: views.steps_panel(examination.steps),
         }
 
-    def _verdict(self, x: Examination, source: Source) -> Updates:
-        """What does not change after the verdict: the map, the facts, and the picture itself where
-        browsers do not show its format."""
+    def _verdict(self, examination: Examination, source: Source) -> Updates:
+        """Return what does not change after the verdict: the map, the facts, and the picture itself
+        where browsers do not show its format."""
         updates: Updates = {
-            self.layer: views.layer(x.drawing),
-            self.facts: views.facts(x),
-            self.inside: views.inside(x),
+            self.layer: views.layer(examination.drawing),
+            self.facts: views.facts(examination),
+            self.inside: views.inside(examination),
             self.source: source,
         }
-        if x.part is None:
-            updates[self.whole] = (source.whole, *x.size, views.inside_boxes(x))
-        if x.part is None and x.format in UNSHOWN:
-            updates[self.picture] = save_png(Image.fromarray(x.drawing.picture), "decoded")
+        if examination.part is None:
+            updates[self.whole] = (source.whole, *examination.size, views.inside_boxes(examination))
+        if examination.part is None and examination.format in UNSHOWN:
+            updates[self.picture] = save_png(
+                Image.fromarray(examination.drawing.picture), "decoded"
+            )
         return updates
 
-    def _report(self, x: Examination) -> Updates:
-        """The report and the sentence to paste: with the verdict, and again with the copies."""
-        name = f"causalclip-report-{x.sha256[:12]}"
-        html, plain = save_reports(x, new_folder(), name)
+    def _report(self, examination: Examination) -> Updates:
+        """Return the report and the sentence to paste: with the verdict, and again with the
+        copies."""
+        name = f"causalclip-report-{examination.sha256[:12]}"
+        html, plain = save_reports(examination, new_folder(), name)
         return {
-            self.quote: views.sentence(x.quote),
+            self.quote: views.sentence(examination.quote),
             self.report_html: str(html),
             self.report_json: str(plain),
         }
 
     def cleared(self, status: str | None = None) -> Updates:
-        """No result of what the field holds."""
-        said = {getattr(self, name): "" for name in SAID} | {
+        """Return the page without a result of what the field holds."""
+        texts = {getattr(self, name): "" for name in TEXT_FIELDS} | {
             self.stability: card.stability_waiting()
         }
-        none = dict.fromkeys((self.report_html, self.report_json))
-        return said | {self.status: status or card.waiting()} | none
+        downloads = dict.fromkeys((self.report_html, self.report_json))
+        return texts | {self.status: status or card.waiting()} | downloads
 
     def emptied(self, status: str | None = None) -> Updates:
-        """No result, and nothing of an older picture, where the field has none or another one."""
+        """Return the page without a result, and with nothing of an older picture."""
         return self.cleared(status) | {self.source: None}
 
 
-def _held(payload: Payload, source: Source | None) -> Source | None:
-    """What the field holds: what was judged, else the picture that has come into it.
+def _current_source(payload: Payload, source: Source | None) -> Source | None:
+    """Return what the field holds: what was judged, else the picture that has come into it.
 
-    Raises gr.Error where its file is no longer kept.
+    Raises:
+        gr.Error: its file has been deleted.
     """
     if source and source.has_files():
         return source
@@ -237,12 +256,16 @@ def _held(payload: Payload, source: Source | None) -> Source | None:
 def build_detect_tab(
     detector: ChosenDetector, examples: Sequence[Example], *, purifies: bool = False
 ) -> DetectTab:
-    """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for
-    that, too."""
-    part, built = Panel("detect"), dict[str, Any]()
+    """Build the tab inside the current Blocks and wire it.
+
+    purifies: whether there is a tab to purify pictures, too.
+    """
+    panel = Panel("detect")
+    fields: dict[str, Any] = {}
+    # 1. The picture, and beside it the answer and what it opens.
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=6, min_width=300, elem_id="stage"):
-            built["picture"] = picture_field(
+            fields["picture"] = picture_field(
                 "picture", _("Picture"), alt_text=_("The picture to be judged")
             )
             # Over the picture's field, as long as there is one (assets/upload.js).
@@ -250,7 +273,7 @@ def build_detect_tab(
                 f"<button type='button' class='cc-do cc-another'>{_('Another picture')}</button>"
             )
             gr.HTML(another, elem_id="another")
-            built["layer"] = gr.HTML(elem_id="layer")
+            fields["layer"] = gr.HTML(elem_id="layer")
             # Shown where there is a touch screen, as long as there is no picture (assets/style.css,
             # assets/upload.js).
             camera = (
@@ -259,35 +282,42 @@ def build_detect_tab(
             )
             gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
         with gr.Column(scale=6, min_width=300, elem_id="answer"):
-            built["status"] = gr.HTML(card.waiting(), elem_id="status")
-            built["inside"] = gr.HTML(js_on_load=PICK, elem_id="inside")
-            chosen = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
+            fields["status"] = gr.HTML(card.waiting(), elem_id="status")
+            fields["inside"] = gr.HTML(js_on_load=PICK, elem_id="inside")
+            example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at
             # once may stay hidden.
             with gr.Column(elem_id="results"):
-                built |= _evidence(detector) | _report(part, built["picture"])
-                built["steps"] = gr.HTML(elem_id="steps")
+                fields |= _evidence_section(detector) | _report_section(panel, fields["picture"])
+                fields["steps"] = gr.HTML(elem_id="steps")
                 beneath = gr.Column(elem_id="judge-part")
                 with gr.Row(elem_id="further"):
-                    built["compare"] = gr.Button(_("Compare with a copy"), elem_id="open-compare")
-                    built["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
-                    built["purify"] = gr.Button(
+                    fields["compare"] = gr.Button(_("Compare with a copy"), elem_id="open-compare")
+                    fields["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
+                    fields["purify"] = gr.Button(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )
-    built |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
-    tab = DetectTab(detector=detector, **built)
+    fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
+    tab = DetectTab(detector=detector, **fields)
 
+    # 2. A run: from a file, an example, or of the same picture by another head.
     def example(event: gr.EventData) -> Updates:
-        one = selected_item(event, examples)
-        return {tab.picture: str(one.path)} | tab.emptied(card.looking(one.title))
+        chosen_example = selected_item(event, examples)
+        return {tab.picture: str(chosen_example.path)} | tab.emptied(
+            card.looking(chosen_example.title)
+        )
 
-    judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *tab.shown], **RUNS}
-    part.on([tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **judge)
-    part.on([chosen.click], example, tab.run, begin_inputs=[], **judge)
-    part.off([tab.picture.clear], tab.emptied, outputs=tab.shown)
+    judge: dict[str, Any] = {
+        "inputs": [tab.picture],
+        "outputs": [tab.picture, *tab.outputs],
+        **RUNS,
+    }
+    panel.on([tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **judge)
+    panel.on([example_shelf.click], example, tab.run, begin_inputs=[], **judge)
+    panel.off([tab.picture.clear], tab.emptied, outputs=tab.outputs)
     if tab.head:
         here = [tab.picture, tab.source]
-        part.on(
+        panel.on(
             [tab.head.change],
             tab.begin_by,
             tab.run_by,
@@ -295,31 +325,35 @@ def build_detect_tab(
             **judge | {"inputs": here},
         )
     with beneath:
-        add_crop(part, tab, judge)
+        add_crop(panel, tab, judge)
     add_endpoints(tab.detector, tab.picture)
     return tab
 
 
-def _evidence(detector: ChosenDetector) -> dict[str, Any]:
-    """The chips, and the panels of which each opens one (assets/answer.js). Each panel has a
-    heading, to which a screen reader can jump."""
-    made: dict[str, Any] = {"chips": gr.HTML(elem_id="chips")}
+def _evidence_section(detector: ChosenDetector) -> dict[str, Any]:
+    """Build the chips, and the panels of which each chip opens one (assets/answer.js).
+
+    Each panel has a heading, to which a screen reader can jump.
+    """
+    fields: dict[str, Any] = {"chips": gr.HTML(elem_id="chips")}
     with gr.Column(elem_id="panel-file", elem_classes="cc-evidence"):
         gr.HTML(f"<h2>{_('File')}</h2>")
-        made |= {name: gr.HTML(elem_id=name) for name in ("provenance", "facts")}
+        fields |= {name: gr.HTML(elem_id=name) for name in ("provenance", "facts")}
     with gr.Column(elem_id="panel-pixels", elem_classes="cc-evidence"):
         gr.HTML(f"<h2>{_('Pixels')}</h2>")
-        made["pixels"] = gr.HTML(elem_id="pixels")
-        made["head"] = add_head_choice(detector, "detect")
+        fields["pixels"] = gr.HTML(elem_id="pixels")
+        fields["head"] = add_head_choice(detector, "detect")
     with gr.Column(elem_id="panel-copies", elem_classes="cc-evidence"):
         gr.HTML(f"<h2>{_('Copies')}</h2>")
-        made["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")
-    return made
+        fields["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")
+    return fields
 
 
-def _report(part: Panel, picture: gr.Image) -> dict[str, Any]:
-    """The report's buttons and the sentence, and name and note, which go into its files and are
-    kept nowhere else."""
+def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
+    """Build the report's buttons, the sentence to paste, and the fields for a name and a note.
+
+    Both go into the report's files and are kept nowhere else.
+    """
     with gr.Row(elem_id="reports"):
         html = gr.DownloadButton(_("Download the report"), variant="primary", elem_id="report-html")
         plain = gr.DownloadButton(_("As JSON"), elem_id="report-json")
@@ -334,27 +368,32 @@ def _report(part: Panel, picture: gr.Image) -> dict[str, Any]:
             note = gr.Textbox(
                 label=_("A note (optional)"), max_length=2000, lines=1, elem_id="report-note"
             )
-        said, zone = (
+        promise, zone = (
             gr.HTML(_label_words(Label()), elem_id="report-promise"),
             gr.Textbox(visible=False),
         )
-    typed: dict[str, Any] = {
+    at_once: dict[str, Any] = {
         "js": ZONE,
         "preprocess": False,
         "trigger_mode": "multiple",
         "queue": False,
         **PRIVATE,
     }
-    changed = [name.change, note.change, html.change]
-    part.beside(changed, relabel, [html, plain, name, note, zone], [html, plain, said], **typed)
+    changes = [name.change, note.change, html.change]
+    panel.beside(
+        changes, relabel, [html, plain, name, note, zone], [html, plain, promise], **at_once
+    )
     gr.on([picture.upload, picture.clear], None, None, note, js="() => ''", queue=False, **PRIVATE)
     return {"report_html": html, "report_json": plain, "quote": quote}
 
 
 def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:
-    """The paths of the report with what is typed now, and words on it.
+    """Write the report again with the name and the note that are typed now.
 
-    Skipped where it holds that, is not there, or is none that was made for this page.
+    Nothing changes where the report has them already, is not there, or was not made by the app.
+
+    Returns:
+        The paths of the report as HTML and as JSON, and what is in it by now, as HTML.
     """
     label = Label(name or "", note or "", zone or "").cleaned()
     files = [
@@ -363,13 +402,14 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> A
     if len(files) < 2 or read_label(files[1]) == label:
         return gr.skip(), gr.skip(), gr.skip()
     with FILES.enter(Priority.MAP):
-        written = write_label(files[0], files[1], label, new_folder())
-    return *(str(path) for path in written), _label_words(label)
+        paths = write_label(files[0], files[1], label, new_folder())
+    return *(str(path) for path in paths), _label_words(label)
 
 
 def _label_words(label: Label) -> str:
-    """What is in the report by now: a download that starts while somebody types would have less."""
-    typed = [quoted(escape(text)) for text in (label.name, label.note) if text]
-    holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
-    spoken = f"<span role='status'>{holds}</span> " if holds else ""
-    return f"<p class='cc-small'>{spoken}{_(LABEL)}</p>"
+    """Return what is in the report by now, as HTML: a download that starts while somebody types
+    would have less."""
+    texts = [quoted(escape(text)) for text in (label.name, label.note) if text]
+    holds = _("The report holds {typed}.", typed=any_of(texts, style="standard")) if texts else ""
+    status = f"<span role='status'>{holds}</span> " if holds else ""
+    return f"<p class='cc-small'>{status}{_(LABEL)}</p>"

@@ -1,7 +1,7 @@
-"""What Detect says: the map over the picture, in words and in numbers, the facts, and what to do
-now.
+"""The words of the Detect tab: the map over the picture, in words and in numbers, the facts, and
+what to do now.
 
-As HTML it is in assets/detect.html.
+Their HTML is in assets/detect.html.
 """
 
 from __future__ import annotations
@@ -59,76 +59,84 @@ _render = partial(render, template="detect.html")
 
 
 def layer(drawing: Drawing) -> str:
-    """What is laid over the picture: its map, and boxes around visible marks.
+    """Return what is laid over the picture, as HTML: its map, and boxes around visible marks.
 
     Where there is no answer, there is no map.
     """
-    detection, mapped = drawing.detection, drawing.detection.band != NO_ANSWER
-    shown = {
-        "map": data_url(draw_layer(drawing)) if mapped else "",
-        "alt": map_words(detection) if mapped else "",
-        "parts": json.dumps(_parts(detection), ensure_ascii=False) if mapped else "",
+    detection = drawing.detection
+    has_map = detection.band != NO_ANSWER
+    values = {
+        "map": data_url(draw_layer(drawing)) if has_map else "",
+        "alt": map_words(detection) if has_map else "",
+        "parts": json.dumps(_parts(detection), ensure_ascii=False) if has_map else "",
         "explains": explains(detection),
         "hatched": hatched(detection, drawing.low_information),
-        "too_little": too_little(detection) if mapped else "",
+        "too_little": too_little(detection) if has_map else "",
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
-    return _render("layer", boxes=boxes, **shown)
+    return _render("layer", boxes=boxes, **values)
 
 
 def _parts(detection: Detection) -> list[str]:
-    """What each of PLACES says: "top left: +0.4 towards generated"."""
-    said = []
+    """Return a sentence for each of PLACES: "top left: +0.4 towards generated"."""
+    sentences = []
     for name, value in zip(PLACES, lay(detection, "causal", columns=3, rows=3).flat, strict=True):
         place, side, odds = _signed(_(name), float(value), digits=1)
-        said.append(
+        sentences.append(
             f"{place}: {odds} " + _("towards {side}", side=side)
             if abs(value) >= 0.05
             else f"{place}: 0"
         )
-    return said
+    return sentences
 
 
-def inside_boxes(x: Examination) -> tuple[Box, ...]:
-    """The pictures that were found inside a whole one, in pixels of its file, the largest first."""
-    if x.part is not None:
+def inside_boxes(examination: Examination) -> tuple[Box, ...]:
+    """Return the boxes of the pictures inside a whole one, in pixels of its file, the largest
+    first."""
+    if examination.part is not None:
         return ()
-    found = next((caution.boxes for caution in x.cautions if caution.kind == "inside"), ())
-    return tuple(in_file(box, halved=x.halved) for box in found[:MOST_INSIDE])
+    boxes = next(
+        (caution.boxes for caution in examination.cautions if caution.kind == "inside"), ()
+    )
+    return tuple(in_file(box, halved=examination.halved) for box in boxes[:MOST_INSIDE])
 
 
-def inside(x: Examination) -> str:
-    """A button with its thumbnail for every picture inside this one; of a part, the way back."""
-    if x.part is not None:
-        left, top, right, bottom = x.part.box
+def inside(examination: Examination) -> str:
+    """Return a button with its thumbnail for every picture inside this one, as HTML; of a part, the
+    way back to the whole."""
+    if examination.part is not None:
+        left, top, right, bottom = examination.part.box
         width, height = number(right - left), number(bottom - top)
         return _render("part", size=f"{width} × {height}")
-    picture = Image.fromarray(x.drawing.picture)
-    across, down = picture.width / x.size[0], picture.height / x.size[1]
+    picture = Image.fromarray(examination.drawing.picture)
+    across, down = picture.width / examination.size[0], picture.height / examination.size[1]
     thumbnails = [
         data_url(
             picture.crop((left * across, top * down, right * across, bottom * down)), side=THUMBNAIL
         )
-        for left, top, right, bottom in inside_boxes(x)
+        for left, top, right, bottom in inside_boxes(examination)
     ]
     return _render("inside", thumbnails=thumbnails) if thumbnails else ""
 
 
 def claims(provenance: Provenance, headline: Headline | None = None) -> str:
-    """What the file says. headline: with what is proved and claimed, once the pixels are judged."""
-    found = card.evidence(headline) if headline and not headline.silent else ""
-    return found + card.provenance_panel(provenance)
+    """Return what the file says, as HTML.
+
+    headline: says what is proved and claimed, once the pixels are judged.
+    """
+    evidence = card.evidence(headline) if headline and not headline.silent else ""
+    return evidence + card.provenance_panel(provenance)
 
 
-def facts(x: Examination) -> str:
-    """What was read, what was seen of it, and by which model."""
-    detection = x.detection
+def facts(examination: Examination) -> str:
+    """Return what was read, what was seen of it, and by which model, as HTML."""
+    detection = examination.detection
     rows = {
         _("Picture"): _(
             "{width} × {height} pixels, {format}",
-            width=number(x.size[0]),
-            height=number(x.size[1]),
-            format=x.format,
+            width=number(examination.size[0]),
+            height=number(examination.size[1]),
+            format=examination.format,
         ),
         # names the map, which there is none of
         _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),
@@ -137,18 +145,18 @@ def facts(x: Examination) -> str:
         ),
         _("Judged by"): _(JUDGED_BY[detection.head]),
         _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
-        _("SHA-256 of the file"): Markup("<code>{}</code>").format(x.sha256),
-        _("Note"): paragraph(*x.notes),
+        _("SHA-256 of the file"): Markup("<code>{}</code>").format(examination.sha256),
+        _("Note"): paragraph(*examination.notes),
     }
     return _render("facts", rows=rows)
 
 
-def regions(detection: Detection, *, shown: int = 5) -> str:
-    """The map in words and numbers: the parts of the picture that push most, and how all adds up to
-    the score."""
+def regions(detection: Detection, *, count: int = 5) -> str:
+    """Return the map in words and numbers, as HTML: the `count` parts of the picture that push
+    most, and how all adds up to the score."""
     parts = lay(detection, "causal", columns=3, rows=3)
     strongest = [
-        (_place(i), float(parts.flat[i])) for i in np.argsort(-np.abs(parts), axis=None)[:shown]
+        (_place(i), float(parts.flat[i])) for i in np.argsort(-np.abs(parts), axis=None)[:count]
     ]
     others = float(parts.sum() - sum(value for _name, value in strongest))
     rows = [
@@ -157,12 +165,12 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
         (_("tied to no place in the picture"), unplaced(detection)),
         (_("sum: the score, as log-odds"), detection.logit),
     ]
-    signed = [_signed(place, value) for place, value in rows]
-    return _render("regions", balance=_balance(detection), rows=signed, caveat=control())
+    signed_rows = [_signed(place, value) for place, value in rows]
+    return _render("regions", balance=_balance(detection), rows=signed_rows, caveat=control())
 
 
 def map_words(detection: Detection) -> str:
-    """The causal map in one sentence, for who cannot see it."""
+    """Return the causal map in one sentence, for whoever cannot see it."""
     parts = lay(detection, "causal", columns=3, rows=3)
     strongest = int(np.abs(parts).argmax())
     return _(
@@ -173,23 +181,24 @@ def map_words(detection: Detection) -> str:
 
 
 def _seen(detection: Detection) -> str:
+    """Return which squares and windows of the picture were seen, and how much was not."""
     squares = sum(view.view_type == "whole" for view in detection.views)
     windows = [view for view in detection.views if view.view_type == "window"]
     words = ngettext("the whole, in {n} square", "the whole, in {n} squares", squares)
     if windows:
         close = _("close up, in {windows}", windows=_windows(windows))
         words += f"; {close}"
-    missed = 1 - float(seen(detection, columns=200, rows=200).mean())
-    if missed <= 0.005:
+    unseen_share = 1 - float(seen(detection, columns=200, rows=200).mean())
+    if unseen_share <= 0.005:
         return words
     unseen = _(
-        "{percent} of the picture was not seen (hatched on the map)", percent=percent(missed)
+        "{percent} of the picture was not seen (hatched on the map)", percent=percent(unseen_share)
     )
     return f"{words}. {unseen}"
 
 
 def _windows(views: Sequence[ViewAttribution]) -> str:
-    """How many windows of which size."""
+    """Return how many windows of which size were seen."""
     sides = Counter(round(view.box[2] - view.box[0]) for view in views)
     parts = [
         ngettext(
@@ -204,22 +213,25 @@ def _windows(views: Sequence[ViewAttribution]) -> str:
 
 
 def _place(part: int) -> str:
+    """Return the name of one of the 3 x 3 parts."""
     return _(PLACES[part])
 
 
 def _side(value: float) -> str:
+    """Return the side that a push goes towards."""
     return _("generated") if value > 0 else _("not generated")
 
 
 def _signed(place: str, value: float, *, digits: int = 2) -> tuple[str, str, str]:
-    """A place with the side that it pushes towards, and by how much."""
+    """Return a place, the side that it pushes towards, and by how much."""
     side = _side(value) if abs(value) >= 0.005 else _("neither")
     sign = "\N{MINUS SIGN}" if value < 0 else "+"
     return place, side, f"{sign}{decimal(abs(value), digits=digits)}"
 
 
 def _balance(detection: Detection) -> str:
-    """Whether the places and the rest agree: a map may point one way and the score the other."""
+    """Return whether the places and the rest agree: a map may point one way and the score the
+    other."""
     here, rest = placed(detection.views), unplaced(detection)
     if abs(here) < 0.05:
         return _(
@@ -240,10 +252,10 @@ def _balance(detection: Detection) -> str:
 
 
 def steps_panel(steps: Sequence[Step]) -> str:
-    """What a person can do now."""
+    """Return what a person can do now, as HTML."""
     return _render("steps", steps=steps, sites=SITES)
 
 
 def sentence(quote: str) -> str:
-    """The sentence to paste, behind a button."""
+    """Return the sentence to paste, behind a button, as HTML."""
     return _render("quote", quote=quote)
