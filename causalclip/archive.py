@@ -137,13 +137,16 @@ def run(
     if profile:
         profile.check(model.name, revision)
     filesystem, sizes = list_pictures(source)
-    done = {row["path"] for row in _rows(out, judged_by=(model.name, revision))}
-    left = sorted(sizes.keys() - done)
+    finished = {row["path"] for row in _rows(out, judged_by=(model.name, revision))}
+    missing = sorted(sizes.keys() - finished)
 
     # 2. Their rows, a part at a time
-    if left:
-        with _ray(address, workers), tqdm(total=len(sizes), initial=len(sizes) - len(left)) as bar:
-            for rows in _examined(left, sizes, filesystem, model, profile, workers):
+    if missing:
+        with (
+            _ray(address, workers),
+            tqdm(total=len(sizes), initial=len(sizes) - len(missing)) as bar,
+        ):
+            for rows in _examined(missing, sizes, filesystem, model, profile, workers):
                 _write(rows, out)
                 bar.update(rows.num_rows)
 
@@ -178,8 +181,8 @@ def list_pictures(source: str) -> tuple[FileSystem, dict[str, int]]:
 
     def is_picture(info: Any) -> bool:
         inside = info.path.removeprefix(root)
-        known = info.type == FileType.File and f".{info.extension.lower()}" in SUFFIXES
-        if not known or "/." in f"/{inside.removeprefix('/')}":
+        has_suffix = info.type == FileType.File and f".{info.extension.lower()}" in SUFFIXES
+        if not has_suffix or "/." in f"/{inside.removeprefix('/')}":
             return False
         return "://" in source or Path(info.path).resolve().is_relative_to(root)
 
@@ -222,8 +225,8 @@ class Examiner:
             with self.filesystem.open_input_stream(path) as file:
                 data = file.read()
             name = path.rpartition("/")[2]
-            found = examine_file(data, self.detector, until=Stage.VERDICT, name=name)
-            fields = ExaminationSchema.dump(found)
+            examination = examine_file(data, self.detector, until=Stage.VERDICT, name=name)
+            fields = ExaminationSchema.dump(examination)
         except ImageError as error:
             return {"path": path, "error": str(error)}
         except OSError as error:
@@ -267,13 +270,13 @@ def _write(rows: Table, out: Path) -> None:
     import pyarrow.parquet as pq
 
     part = out / f"{uuid4().hex}.parquet"
-    unfinished = part.with_suffix(".unfinished")
+    temporary = part.with_suffix(".unfinished")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, unfinished, compression="zstd")
-        unfinished.replace(part)
+        pq.write_table(rows, temporary, compression="zstd")
+        temporary.replace(part)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise ArchiveError(
             f"{out} cannot be written: {error.strerror or error}. What was done stays; make room "
             "and run the same command again."

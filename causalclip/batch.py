@@ -272,14 +272,14 @@ def _examined(
 
 def row_of(number: int, x: Examination) -> BatchRow:
     """Return the table's row for an examination, at VERDICT or DONE."""
-    detection, answered = x.detection, x.band != NO_ANSWER
+    detection, has_answer = x.detection, x.band != NO_ANSWER
     if x.stability:
         survives, copies = x.stability.words, x.stability.fraction
     else:
-        survives, copies = CHECKING if answered else NOTHING, ""
+        survives, copies = CHECKING if has_answer else NOTHING, ""
     return replace(
         claims_row(number, x),
-        score=round(detection.probability, 4) if answered else None,
+        score=round(detection.probability, 4) if has_answer else None,
         band=x.band,
         survives=survives,
         cautions=", ".join(caution.kind for caution in x.cautions),

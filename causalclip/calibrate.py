@@ -76,10 +76,10 @@ def calibrate(
     accused pictures."""
     model = chosen_model(model, head)
     with speaking(lang):
-        refused = _calibrate(
+        has_refusals = _calibrate(
             photos, generated or [], load_detector(model), at_most=int(at_most.value) / 100, out=out
         )
-    raise typer.Exit(REFUSED if refused else DONE)
+    raise typer.Exit(REFUSED if has_refusals else DONE)
 
 
 def _calibrate(
@@ -106,8 +106,8 @@ def _calibrate(
         return True
 
     # 3. The profile and the report
-    learned = learn(real, generated, detector)
-    profile = make_profile(real, detector, at_most=at_most, generated=generated, learned=learned)
+    outcome = learn(real, generated, detector)
+    profile = make_profile(real, detector, at_most=at_most, generated=generated, learned=outcome)
     report = ReferenceReport(
         profile=profile,
         photographs=real,
@@ -116,7 +116,7 @@ def _calibrate(
         at_most=at_most,
         unanswered=unanswered,
         generated=generated,
-        learned=learned,
+        learned=outcome,
     )
     profile.write(out / "profile.json")
     (out / "summary.html").write_text(report.page(), encoding="utf-8", errors="replace")

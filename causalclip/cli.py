@@ -126,7 +126,7 @@ def detect(
 
     load = cache(partial(load_detector, model, profile=profile))
     tested = as_json or stability or report_dir is not None
-    refused = not files
+    has_refusals = not files
     with speaking(lang):
         lines = Lines(files, tested=tested)
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
@@ -134,10 +134,10 @@ def detect(
             outcome = _examine(load, path, crop=part, stability=tested)
             _print(path, outcome, lines, as_json=as_json, explain=explain)
             if isinstance(outcome, str) or outcome.problem:
-                refused = True
+                has_refusals = True
             else:
                 _save(path, outcome, heatmap_dir, report_dir)
-    raise typer.Exit(REFUSED if refused else DONE)
+    raise typer.Exit(REFUSED if has_refusals else DONE)
 
 
 def _examine(

@@ -38,10 +38,10 @@ def cpu_quotas(cgroups: Path, own_group: Path) -> list[float]:
 
     Of cgroup v2, and of v1 as containers see it.
     """
-    named = [
+    paths = [
         line.split(":", 2)[2] for line in _read(own_group).splitlines() if line.startswith("0::")
     ]
-    group = cgroups / named[0].lstrip("/") if named else cgroups
+    group = cgroups / paths[0].lstrip("/") if paths else cgroups
     files = [
         parent / "cpu.max" for parent in (group, *group.parents) if parent.is_relative_to(cgroups)
     ]

@@ -108,15 +108,15 @@ class ViewScores:
     def alone(self, channel: int, embedding: Tensor) -> "ViewScores":
         """Return what one channel of the embedding [V, D] says, without the others and the
         bias."""
-        chosen = torch.zeros(embedding.shape[1])
-        chosen[channel] = 1
-        causal, channels = self.causal * chosen, self.channels * chosen
+        one_hot = torch.zeros(embedding.shape[1])
+        one_hot[channel] = 1
+        causal, channels = self.causal * one_hot, self.channels * one_hot
         return ViewScores(
             mask=self.mask,
             causal=causal,
-            non_causal=self.non_causal * chosen,
+            non_causal=self.non_causal * one_hot,
             channels=channels,
-            suppressed=self.suppressed * chosen,
+            suppressed=self.suppressed * one_hot,
             neutral=self.neutral,
             bias=0 * self.bias,
             offset=(channels - causal * embedding).sum(1),
@@ -187,9 +187,9 @@ class Detector:
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
 
         # 2. The tower
-        shared = beside is not None and beside.config.backbone == config.backbone
+        same_tower = beside is not None and beside.config.backbone == config.backbone
         device = device or choose_device(os.environ.get(DEVICE_VARIABLE) or "cpu")
-        if beside and shared:
+        if beside and same_tower:
             tower = beside.tower
         elif device.type == "cpu":
             tower = load_for_inference(config.backbone, runtime=runtime)
@@ -213,8 +213,8 @@ class Detector:
             head.load_state_dict(own)
 
         # 4. What training measured, and the classifier of image types
-        measured = folder / "training.json"
-        masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
+        report_file = folder / "training.json"
+        masks = json.loads(report_file.read_text())["masks"] if report_file.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
         detector.image_types = _load_image_types(folder, config, width)
         return detector
@@ -278,7 +278,7 @@ class Detector:
 
         pixels: uint8 RGB [H, W, 3] (see causalclip.images.loading.load_image).
         """
-        started = time.perf_counter()
+        start = time.perf_counter()
         parts = self.config.parts
         quality = compression(pixels)
         views, scores, embedding, attributions = self._explained(pixels)
@@ -299,7 +299,7 @@ class Detector:
             model=self.name,
             revision=self.config.revision,
             runtime=self.runtime,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - start,
             profile=self.profile,
             image_type=verdict.image_type,
             head=self.config.head,
@@ -379,9 +379,9 @@ class Detector:
         shots: dict[bytes, Tensor] = {}
         for pixels in pictures:
             views = self._plan(pixels, windows=windows, squares=squares)
-            rendered = render(pixels, views, size=self.tower.image_size)
-            keys.append([sha256(shot.numpy().tobytes()).digest() for shot in rendered])
-            shots |= dict(zip(keys[-1], rendered, strict=True))
+            shots_of_picture = render(pixels, views, size=self.tower.image_size)
+            keys.append([sha256(shot.numpy().tobytes()).digest() for shot in shots_of_picture])
+            shots |= dict(zip(keys[-1], shots_of_picture, strict=True))
             plans.append(views)
             qualities.append(compression(pixels))
             blanks.append(is_blank(pixels))
@@ -424,11 +424,11 @@ class Detector:
     def _embed(self, shots: Sequence[Tensor]) -> Tensor:
         """Return the embeddings of rendered views, [3, S, S] each: [V, D]."""
         parts = self.config.parts
-        needed = needs(parts, self.tower)
+        reads = needs(parts, self.tower)
         embeddings = []
         for first in range(0, len(shots), BATCH):
             batch = torch.stack(list(shots[first : first + BATCH]))
-            trace = self.tower(batch.to(self.tower.device), **needed)
+            trace = self.tower(batch.to(self.tower.device), **reads)
             embeddings.append(embed(trace, parts, self.tower).cpu())
         return torch.cat(embeddings)
 
@@ -459,8 +459,8 @@ class Detector:
         )
         embedding = embed(trace, self.config.parts, self.tower).cpu()
         scores = self._score_views(views, embedding, weight)
-        explained = scores if channel is None else scores.alone(channel, embedding)
-        return scores, embedding, self._explain(trace, views, explained)
+        explanation = scores if channel is None else scores.alone(channel, embedding)
+        return scores, embedding, self._explain(trace, views, explanation)
 
     def _image_type(self, views: list[View], embedding: Tensor, *, blank: bool) -> ImageType:
         if blank:
@@ -532,8 +532,8 @@ class Detector:
         """Add what the private head says of these views, in place. part: of each in the whole."""
         assert self.private is not None
         head = self.heads[view_type]
-        learned = torch.from_numpy(self.private.direction(view_type, len(head.shift)))
-        direction = part[:, None] * learned / head.scale
+        correction = torch.from_numpy(self.private.direction(view_type, len(head.shift)))
+        direction = part[:, None] * correction / head.scale
         pushes = direction * (embedding - head.shift)
         scores.causal[rows] += direction
         scores.channels[rows] += pushes

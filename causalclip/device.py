@@ -21,10 +21,10 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     if name not in DEVICES:
         raise NoDevice(f"The device {name!r} is none of {', '.join(DEVICES)}.")
-    seen = torch.cuda.is_available()
-    if name == "cuda" and not seen:
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
         raise NoDevice(
             "PyTorch sees no graphics card: its build has no CUDA, or the driver is missing. Use "
             "--device cpu, or auto."
         )
-    return torch.device("cuda" if seen and name != "cpu" else "cpu")
+    return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")

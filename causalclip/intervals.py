@@ -54,7 +54,7 @@ def bootstrap(
         return value, value
     from scipy.stats import bootstrap as resample
 
-    found = resample(
+    result = resample(
         samples,
         statistic,
         n_resamples=rounds,
@@ -62,4 +62,4 @@ def bootstrap(
         method="percentile",
         random_state=np.random.default_rng(seed),
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)

@@ -117,14 +117,14 @@ def percent(share: float, *, digits: int | None = 0) -> str:
     digits: after the point; None is as many as it has.
     """
     text = f"{100 * share:g}" if digits is None else f"{100 * share:.{digits}f}"
-    broken = len(text.partition(".")[2])
+    decimals = len(text.partition(".")[2])
     if current() == ENGLISH:  # without Babel's imports
-        return f"{_written(text, digits=broken)}%"
+        return f"{_written(text, digits=decimals)}%"
     from babel.numbers import format_percent
 
     locale = _locale(current())
     pattern = locale.percent_formats[None].pattern
-    pattern = pattern.replace("0", "0." + "0" * broken) if broken else pattern
+    pattern = pattern.replace("0", "0." + "0" * decimals) if decimals else pattern
     return format_percent(Decimal(text) / 100, pattern, locale=locale)
 
 
@@ -229,10 +229,10 @@ def catalogue(language: str) -> NullTranslations:
 
     with open(FOLDER / f"{language}.po", "rb") as file:
         messages = read_po(file, locale=language)
-    compiled = io.BytesIO()
-    write_mo(compiled, messages)
-    compiled.seek(0)
-    return GNUTranslations(compiled)
+    mo_file = io.BytesIO()
+    write_mo(mo_file, messages)
+    mo_file.seek(0)
+    return GNUTranslations(mo_file)
 
 
 def _filled(text: str, values: dict[str, object]) -> str:

@@ -64,8 +64,8 @@ def ask(app: str, picture: Path, accept: str) -> str:
         raise ValueError(f"No app answers at {app}. Start it with: python app.py") from None
     if answer.is_error:
         kind = answer.headers.get("content-type", "")
-        said = answer.json() if "json" in kind else {}
-        if "examination" in said and accept == "application/json":
+        fields = answer.json() if "json" in kind else {}
+        if "examination" in fields and accept == "application/json":
             return answer.text  # why the pixels were not judged, and what the file says
-        raise ValueError(said.get("error") or f"The app answered with {answer.status_code}.")
+        raise ValueError(fields.get("error") or f"The app answered with {answer.status_code}.")
     return answer.text

@@ -348,6 +348,6 @@ def causal_loss(
             guess, labels, weight=sample_weight
         )
     if weights.consistency:
-        dropped = head.score(drop_channels(out.causal, share=weights.drop))
-        loss = loss + weights.consistency * bernoulli_kl(out.logit, dropped)
+        logit_without = head.score(drop_channels(out.causal, share=weights.drop))
+        loss = loss + weights.consistency * bernoulli_kl(out.logit, logit_without)
     return loss

@@ -246,14 +246,16 @@ def learn(
     x = np.array([lesson.features for lesson in lessons], np.float32)
     shipped = np.array([lesson.logit for lesson in lessons])
     private, trial = make_private_head(x, shipped, labels, shares=detector.config.share)
-    scored = [
+    corrected_pictures = [
         replace(picture, score=sigmoid(float(logit)))
         for picture, logit in zip(pictures, trial.scores, strict=True)
     ]
     warnings = [*_trivial_differences(pictures[:real], pictures[real:])]
     if subject_gap(detector.subject(x), labels) >= SUBJECT_GAP:
         warnings.append(_(OTHER_SUBJECTS))
-    return Learned(private, trial, scored[:real], scored[real:], tuple(warnings))
+    return Learned(
+        private, trial, corrected_pictures[:real], corrected_pictures[real:], tuple(warnings)
+    )
 
 
 def _trivial_differences(
@@ -310,7 +312,7 @@ def make_profile(
     private = learned.private if learned else None
     if learned and private:
         photographs, generated = learned.real, learned.generated
-    counted = highest_of_each(photographs)
+    scores = highest_of_each(photographs)
     sides = [picture.side for picture in photographs]
     # "inverted_cdf": sizes that there are
     shortest, longest = np.quantile(sides, (0.01, 0.99), method="inverted_cdf")
@@ -320,8 +322,8 @@ def make_profile(
         runtime=detector.runtime,
         made=datetime.now(UTC).replace(microsecond=0).isoformat(),
         scores=tuple(sorted((picture.score for picture in photographs), reverse=True)),
-        counted=counted,
-        at_most=None if too_few(len(counted), at_most) else at_most,
+        counted=scores,
+        at_most=None if too_few(len(scores), at_most) else at_most,
         cameras=dict(Counter(picture.camera for picture in photographs)),
         formats=dict(Counter(picture.format for picture in photographs)),
         kinds=dict(Counter(kind for picture in photographs for kind in picture.cautions)),

@@ -68,17 +68,17 @@ class Lines:
     def line(self, path: Path, x: Examination) -> str:
         """Return the answer, the score, the pixels' answer where it is another one, and how many
         copies keep it."""
-        answered = x.band != NO_ANSWER
+        has_answer = x.band != NO_ANSWER
         answer = _(BRIEF[x.headline.title])
-        score = _short_score(x) if answered else ""
+        score = _short_score(x) if has_answer else ""
         by_pixels = ""
-        if answered and x.headline.title.lower() != x.band:
+        if has_answer and x.headline.title.lower() != x.band:
             by_pixels = shortened(_(BY_PIXELS, band=_(x.band)), self._pixels_width)
         copies = ""
         if x.stability:
             rows = len(x.stability.rows)
             copies = _(COPIES, kept=rows - x.stability.changed, all=rows)
-        elif answered:
+        elif has_answer:
             copies = _(UNTESTED)
         columns = [
             " " * (self._answer_width - len(answer)),
@@ -116,8 +116,8 @@ def _short_score(x: Examination) -> str:
     probability = x.detection.probability
     digits = digits_for(probability, x.detection.low, x.detection.high)
     least = 10.0**-digits
-    rounded = round(probability, digits)
-    sign = "<" if rounded == 0 else ">" if rounded == 1 else ""
+    short = round(probability, digits)
+    sign = "<" if short == 0 else ">" if short == 1 else ""
     return sign + decimal(min(max(probability, least), 1 - least), digits=digits)
 
 
@@ -126,7 +126,7 @@ def explained(x: Examination) -> str:
     known of the answer."""
     headline = x.headline
     by_pixels = headline.source == "pixels"
-    answered = x.band != NO_ANSWER
+    has_answer = x.band != NO_ANSWER
 
     # 1. The headline and what it rests on
     sentences = [
@@ -139,7 +139,7 @@ def explained(x: Examination) -> str:
     # 2. What the pixels say
     if not by_pixels:
         sentences += [_("By the pixels: {answer}.", answer=_(x.band)), headline.agreement]
-    if answered:
+    if has_answer:
         score, low, high = score_texts(x.detection.probability, x.detection.low, x.detection.high)
         sentences.append(_(SCORE, score=score, high=high, low=low))
     else:
@@ -150,7 +150,7 @@ def explained(x: Examination) -> str:
     question = _("Survives re-encoding?")
     if x.stability:
         sentences += [question, ended(x.stability.words), x.stability.sentence]
-    elif answered:
+    elif has_answer:
         sentences += [question, ended(_("Not checked")), _(UNCHECKED)]
     if by_pixels:
         sentences.append(headline.agreement)

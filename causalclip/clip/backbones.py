@@ -113,23 +113,23 @@ def _from_folder(
     folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, weight_only: bool
 ) -> Tower:
     config = json.loads((folder / "config.json").read_text())
-    stored = read_shards(folder)
+    weights = read_shards(folder)
     normal = {"mean": config["mean"], "std": config["std"]}
     visual = MetaViT(config) if is_plain(config) else empty_visual(config)
-    if runtime == "int8" and is_int8(stored):
+    if runtime == "int8" and is_int8(weights):
         from causalclip.clip.openvino import (
             CompiledTower,  # brings OpenVINO, which other runtimes do without
         )
 
-        return CompiledTower(visual, stored, **normal)
-    if is_int8(stored) and is_plain(config) and (runtime == "int8-avx2" or weight_only):
+        return CompiledTower(visual, weights, **normal)
+    if is_int8(weights) and is_plain(config) and (runtime == "int8-avx2" or weight_only):
         from causalclip.clip.int8_towers import QuantisedTower, WeightOnlyTower, read_outliers
 
         if runtime == "int8-avx2" and (outliers := read_outliers(folder)):
-            return QuantisedTower(visual, stored, outliers=outliers, **normal)
+            return QuantisedTower(visual, weights, outliers=outliers, **normal)
         if weight_only:
-            return WeightOnlyTower(visual, stored, **normal, dtype=dtype)
-    visual.load_state_dict(dequantize(stored), assign=True)
+            return WeightOnlyTower(visual, weights, **normal, dtype=dtype)
+    visual.load_state_dict(dequantize(weights), assign=True)
     return Tower(visual, **normal, dtype=dtype)
 
 

@@ -56,9 +56,9 @@ def parse_part(part: str, tower: Tower) -> tuple[str, int]:
 
 def needs(parts: Sequence[str], tower: Tower) -> dict[str, Any]:
     """Return the arguments `until` and `patches` of the tower's `forward` that the parts need."""
-    parsed = [parse_part(p, tower) for p in parts]
-    until = max(layer for _, layer in parsed)
-    return {"until": until, "patches": ("patch", until) in parsed}
+    tokens = [parse_part(p, tower) for p in parts]
+    until = max(layer for _, layer in tokens)
+    return {"until": until, "patches": ("patch", until) in tokens}
 
 
 def part_widths(parts: Sequence[str], tower: Tower) -> list[int]:
@@ -129,14 +129,14 @@ def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     """Return the sum of all patches' shares of the embedding, [B, D]; what is left of `embed` is
     the rest."""
     # what all patches add to the CLS token up to each layer, (B, width)
-    added = [torch.zeros_like(trace.cls[0])]
+    total = [torch.zeros_like(trace.cls[0])]
     for attributions, block in zip(trace.attributions, tower.blocks, strict=False):
         share = tower.project_share(block, attributions.total())
-        added.append(added[-1] + block.ls_1(share))
+        total.append(total[-1] + block.ls_1(share))
     columns = []
     for part in parts:
         kind, layer = parse_part(part, tower)
-        centred = added[layer] - added[layer].mean(1, keepdim=True)
+        centred = total[layer] - total[layer].mean(1, keepdim=True)
         if kind == "patch":
             columns.append(normalised(trace.patches[layer]).mean(1))
         elif kind == "cls":

@@ -45,13 +45,13 @@ class QuantisedTower(Tower):
     def __init__(
         self,
         visual: MetaViT,
-        stored: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor],
         *,
         outliers: Mapping[str, Sequence[int]],
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
-        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        visual.load_state_dict(dequantize(without_matrices(weights)), strict=False, assign=True)
         super().__init__(visual, mean=mean, std=std)
         self.linear: dict[tuple[nn.Module, str], QuantisedLinear] = {}
         for number, block in enumerate(self.blocks):
@@ -61,9 +61,9 @@ class QuantisedTower(Tower):
                 weight = f"{name}_weight" if name.endswith("in_proj") else f"{name}.weight"
                 bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
                 self.linear[block, layer] = QuantisedLinear(
-                    stored[weight + INT8], stored[weight + SCALE], bias, outliers=outliers[name]
+                    weights[weight + INT8], weights[weight + SCALE], bias, outliers=outliers[name]
                 )
-        project_as_stored(self, stored)
+        project_as_stored(self, weights)
 
     @property
     def runtime(self) -> Runtime:
@@ -174,20 +174,20 @@ class WeightOnlyTower(Tower):
     def __init__(
         self,
         visual: MetaViT,
-        stored: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor],
         *,
         mean: Sequence[float],
         std: Sequence[float],
         dtype: torch.dtype,
     ) -> None:
-        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        visual.load_state_dict(dequantize(without_matrices(weights)), strict=False, assign=True)
         super().__init__(visual, mean=mean, std=std, dtype=dtype)
         for number, block in enumerate(self.blocks):
             name, attention = f"transformer.resblocks.{number}.", block.attn
 
             def layer(weight: str, bias: nn.Parameter, name: str = name) -> WeightOnlyLinear:
                 return WeightOnlyLinear(
-                    stored[name + weight + INT8], stored[name + weight + SCALE], bias, dtype=dtype
+                    weights[name + weight + INT8], weights[name + weight + SCALE], bias, dtype=dtype
                 )
 
             attention.in_proj = layer("attn.in_proj_weight", attention.in_proj_bias)
@@ -199,5 +199,5 @@ class WeightOnlyTower(Tower):
                 )
 
     def _project(self, block: Any, x: Tensor) -> Tensor:
-        projected: Tensor = block.attn.in_proj(x)
-        return projected
+        product: Tensor = block.attn.in_proj(x)
+        return product

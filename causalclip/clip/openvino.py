@@ -91,11 +91,11 @@ class CompiledTower(Tower):
         streams = [output(f"stream:{layer}") for layer in range(until + 1)]
         trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
         for layer in range(1, until + 1) if attributions else ():
-            kept = self._patches(output(f"weight:{layer}"), output(f"value:{layer}"))
+            attribution = self._patches(output(f"weight:{layer}"), output(f"value:{layer}"))
             block = self.blocks[layer - 1]
-            trace.attributions.append(kept)
-            added = trace.cls[layer] - trace.cls[layer - 1]
-            trace.rests.append(added - block.ls_1(self.project_share(block, kept.total())))
+            trace.attributions.append(attribution)
+            update = trace.cls[layer] - trace.cls[layer - 1]
+            trace.rests.append(update - block.ls_1(self.project_share(block, attribution.total())))
         return trace
 
     def _graph(self, until: int, patches: bool, attributions: bool) -> Any:
@@ -175,13 +175,13 @@ class _Graph:
         block: Any = self.visual.transformer.resblocks[layer - 1]
         name, H = f"transformer.resblocks.{layer - 1}", block.attn.num_heads
         d = block.attn.embed_dim // H
-        normed, into = (
+        x_norm, into = (
             self.norm(x, f"{name}.ln_1"),
             (f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias"),
         )
         # Three products, (B, T, D) each: one whose result is split, which OpenVINO copies, takes a
         # twentieth more.
-        q, k, v = (self.linear(normed, *into, third=i).output(0) for i in range(3))
+        q, k, v = (self.linear(x_norm, *into, third=i).output(0) for i in range(3))
         q = ops.multiply(q, np.float32(d**-0.5))
         if self.attributions:
             self.outputs[f"weight:{layer}"] = _attention(_first(q), k, heads=H, size=d)

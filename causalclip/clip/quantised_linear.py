@@ -49,10 +49,10 @@ class QuantisedLinear(nn.Module):
         step = (high - low).clamp_min_(1e-12).div_(LEVELS)
         zero = (low / step).round_()
         whole = rest.div_(step).sub_(zero).round_().clamp_(0, LEVELS).to(torch.uint8)
-        added = torch.addmm(
+        product = torch.addmm(
             self.bias, torch.cat([tokens[:, self.outliers], step * zero], 1), self.exact
         )
-        return added.addcmul_(multiply(whole, self.packed, self.scale, self.zeros), step).view(
+        return product.addcmul_(multiply(whole, self.packed, self.scale, self.zeros), step).view(
             *x.shape[:-1], -1
         )
 
@@ -79,8 +79,8 @@ def multiplies_exactly() -> bool:
     matrix[1] = -LEVELS
     try:
         packed = torch.ops.onednn.qlinear_prepack(matrix, None)
-        found = multiply(whole, packed, torch.ones(2), torch.zeros(2, dtype=torch.int32))
+        product = multiply(whole, packed, torch.ones(2), torch.zeros(2, dtype=torch.int32))
     except RuntimeError:  # built without oneDNN's int8, or for another processor
         return False
     most = float(size * LEVELS * LEVELS)
-    return found.tolist() == [[most, -most]] * 2
+    return product.tolist() == [[most, -most]] * 2

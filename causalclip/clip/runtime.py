@@ -34,8 +34,8 @@ def choose_runtime() -> Runtime:
         UnknownRuntime: CAUSALCLIP_RUNTIME names none, or one that cannot run under the
             environment's other limits.
     """
-    asked = os.environ.get(VARIABLE, "").strip().lower()
-    if not asked:
+    name = os.environ.get(VARIABLE, "").strip().lower()
+    if not name:
         half = fast_dtype() == torch.bfloat16
         if _unlimited() and has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
             return "int8"
@@ -43,7 +43,7 @@ def choose_runtime() -> Runtime:
             return "bfloat16"
         return "int8-avx2" if has_avx2() else "float32"
     for runtime in get_args(Runtime):
-        if asked == runtime:
+        if name == runtime:
             if runtime == "int8" and not _unlimited():
                 raise UnknownRuntime(
                     f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them."
@@ -53,7 +53,7 @@ def choose_runtime() -> Runtime:
                     f"{VARIABLE}=int8-avx2 needs a processor with AVX2: name another, or none."
                 )
             return runtime
-    raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {asked!r}.")
+    raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {name!r}.")
 
 
 def fast_dtype() -> torch.dtype:
@@ -74,8 +74,8 @@ def has_vnni() -> bool:
 
 def has_avx2() -> bool:
     """Whether the processor has AVX2, oneDNN may use it, and its int8 products are exact here."""
-    known = torch.cpu.get_capabilities().get("avx2", False) and _limit() not in BEFORE_AVX2
-    return known and multiplies_exactly()
+    supported = torch.cpu.get_capabilities().get("avx2", False) and _limit() not in BEFORE_AVX2
+    return supported and multiplies_exactly()
 
 
 def _unlimited() -> bool:

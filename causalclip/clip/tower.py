@@ -219,10 +219,10 @@ class Tower(nn.Module):
         x = x + attended
 
         # 2. MLP
-        added = block.ls_2(block.mlp(block.ln_2(x).to(self.dtype))).float()
+        update = block.ls_2(block.mlp(block.ln_2(x).to(self.dtype))).float()
         if trace is not None:
-            trace.rests[-1] = trace.rests[-1] + added[:, 0]
-        return x + added
+            trace.rests[-1] = trace.rests[-1] + update[:, 0]
+        return x + update
 
     def _project(self, block: Any, x: Tensor) -> Tensor:
         """Return queries, keys and values of [B, T, D] side by side, [B, T, 3 D]."""

@@ -89,8 +89,8 @@ def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
         one = np.ascontiguousarray(pixels[..., channel])
         plane = Image.frombuffer("L", one.shape[::-1], one, "raw", "L", 0, 1)
         for shot, view in zip(shots, views, strict=True):
-            scaled = plane.resize(
+            patch = plane.resize(
                 (size, size), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0
             )
-            shot[channel] = np.asarray(scaled)
+            shot[channel] = np.asarray(patch)
     return torch.from_numpy(shots).float() / 255

@@ -141,8 +141,8 @@ def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndar
     if after <= before or shift[:2].max() > 6:
         return to_grid
     back = np.linalg.inv(step.astype(np.float64))
-    refined: np.ndarray = np.linalg.inv(small) @ back @ small @ to_grid
-    return refined / refined[2, 2]
+    product: np.ndarray = np.linalg.inv(small) @ back @ small @ to_grid
+    return product / product[2, 2]
 
 
 def sections(a: np.ndarray, b: np.ndarray) -> Iterator[Sections]:
@@ -171,9 +171,9 @@ def regions(boxes: Sections, sizes: Sizes, *, mirrored: bool) -> tuple[Box, Box]
     return first or (0, 0, *size_a), second or (0, 0, *size_b)
 
 
-def in_whole(aligned: Alignment, compared: tuple[Box, Box]) -> Alignment:
+def in_whole(aligned: Alignment, boxes: tuple[Box, Box]) -> Alignment:
     """Return parts that were laid over each other with the grid's places in the whole pictures."""
     shift_a, shift_b = (
-        np.array([[1, 0, box[0]], [0, 1, box[1]], [0, 0, 1]], np.float64) for box in compared
+        np.array([[1, 0, box[0]], [0, 1, box[1]], [0, 0, 1]], np.float64) for box in boxes
     )
     return replace(aligned, to_a=shift_a @ aligned.to_a, to_b=shift_b @ aligned.to_b)

@@ -103,9 +103,9 @@ def _recognise(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Ca
     if quality <= LOW_QUALITY:
         yield _caution("recompressed", quality=quality)
     statistics = measure(pixels)
-    drawn = statistics.drawn
-    if drawn:
-        yield Caution(drawn, paragraph(_(SENTENCES[drawn]), _(DRAWN)))
+    caution_type = statistics.drawn
+    if caution_type:
+        yield Caution(caution_type, paragraph(_(SENTENCES[caution_type]), _(DRAWN)))
     if statistics.median <= 45 and statistics.bright <= 150:
         yield _caution("dark")
     if _has_face(pixels):
@@ -154,8 +154,8 @@ class PixelStatistics:
     def drawn(self) -> Literal["text", "graphic"] | None:
         """What it looks like, if it is not photographed."""
         # JPEG's ringing beside lines counts for more where little else is.
-        textured = 0.75 if self.flat >= 0.85 else 0.55
-        if self.flat < 0.65 or self.textured > textured or self.edge < 0.01:
+        max_textured = 0.75 if self.flat >= 0.85 else 0.55
+        if self.flat < 0.65 or self.textured > max_textured or self.edge < 0.01:
             return None
         return "text" if self.common >= 0.55 else "graphic"
 

@@ -100,10 +100,10 @@ def measure(aligned: Alignment) -> Blocks:
     # 1. The blocks that both copies show
     inside = aligned.inside
     side = BLOCK if min(inside.shape) >= SMALL_GRID else BLOCK // 2
-    shown = _sampled(inside.astype(np.float32), side) > 0.99
-    if shown.sum() < 16:
-        zero = np.zeros(shown.shape, np.float32)
-        return Blocks(zero, zero, zero > 0, shown, side)
+    visible = _sampled(inside.astype(np.float32), side) > 0.99
+    if visible.sum() < 16:
+        zero = np.zeros(visible.shape, np.float32)
+        return Blocks(zero, zero, zero > 0, visible, side)
 
     # 2. Their differences, with either copy's tones
     tones_of_a = aligned.a, match_tones(aligned.b, aligned.a, inside)
@@ -112,14 +112,14 @@ def measure(aligned: Alignment) -> Blocks:
     differences = [_differences(_planes(a), _planes(b), side) for a, b in pairs]
 
     # 3. What is beyond compression
-    typical = float(np.median(differences[0].measures[0][shown]))
-    compression = _recompressed(aligned.a, typical, shown, side)
-    ways = [_excess(difference, compression, shown) for difference in differences]
+    typical = float(np.median(differences[0].measures[0][visible]))
+    compression = _recompressed(aligned.a, typical, visible, side)
+    ways = [_excess(difference, compression, visible) for difference in differences]
     return Blocks(
         z=np.where(_clipped(aligned, side), np.min(ways, 0), np.max(ways, 0)),
         similarity=np.max([difference.similarity for difference in differences], 0),
-        textured=shown & np.all([difference.texture > 3 for difference in differences], 0),
-        inside=shown,
+        textured=visible & np.all([difference.texture > 3 for difference in differences], 0),
+        inside=visible,
         side=side,
     )
 
@@ -154,7 +154,9 @@ def _differences(a: np.ndarray, b: np.ndarray, side: int) -> _Differences:
     """Return how two pictures' planes differ in luminance, colour and structure."""
     light_a, light_b = (cv2.GaussianBlur(planes[..., 0], (0, 0), 0.7) for planes in (a, b))
     mean_a, mean_b = (_sampled(light, side) for light in (light_a, light_b))
-    detail = np.min([_sampled(np.abs(light_a - moved), side) for moved in _shifted(light_b)], 0)
+    detail = np.min(
+        [_sampled(np.abs(light_a - neighbour), side) for neighbour in _shifted(light_b)], 0
+    )
     tint = np.sqrt(sum(_sampled(a[..., c] - b[..., c], side) ** 2 for c in (1, 2)))
     texture_a = np.sqrt(np.maximum(_sampled(light_a**2, side) - mean_a**2, 0))
     texture_b = np.sqrt(np.maximum(_sampled(light_b**2, side) - mean_b**2, 0))
@@ -171,7 +173,9 @@ def _shifted(plane: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _recompressed(pixels: np.ndarray, typical: float, shown: np.ndarray, side: int) -> _Differences:
+def _recompressed(
+    pixels: np.ndarray, typical: float, visible: np.ndarray, side: int
+) -> _Differences:
     """Return how a copy differs from itself after JPEG, at the quality that leaves what two copies
     typically differ by, as far as that goes."""
     planes = _planes(pixels)
@@ -182,7 +186,7 @@ def _recompressed(pixels: np.ndarray, typical: float, shown: np.ndarray, side: i
         _, data = cv2.imencode(".jpg", pixels.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
         again = _planes(cv2.imdecode(data, cv2.IMREAD_COLOR))
         differences = _differences(planes, again, side)
-        distance = abs(float(np.median(differences.measures[0][shown])) - typical)
+        distance = abs(float(np.median(differences.measures[0][visible])) - typical)
         if distance > least:
             break
         best, least = differences, distance
@@ -190,22 +194,22 @@ def _recompressed(pixels: np.ndarray, typical: float, shown: np.ndarray, side: i
     return best
 
 
-def _excess(pair: _Differences, compression: _Differences, shown: np.ndarray) -> np.ndarray:
+def _excess(pair: _Differences, compression: _Differences, visible: np.ndarray) -> np.ndarray:
     """Return how far each block differs beyond others of like texture, and beyond what compression
     leaves there, in deviations: in what differs farthest."""
-    edges = np.quantile(pair.texture[shown], np.linspace(0, 1, BINS + 1)[1:-1])
+    edges = np.quantile(pair.texture[visible], np.linspace(0, 1, BINS + 1)[1:-1])
     bins = np.digitize(pair.texture, edges)
     z = np.zeros(pair.measures.shape, np.float32)
-    for excess, values, recompressed in zip(z, pair.measures, compression.measures, strict=True):
+    for excess, values, baseline in zip(z, pair.measures, compression.measures, strict=True):
         for i in range(BINS):
-            members = (bins == i) & shown
+            members = (bins == i) & visible
             if members.sum() < 4:
                 continue
             middle, width = _robust(values[members])
-            own_middle, own_width = _robust(recompressed[members])
+            own_middle, own_width = _robust(baseline[members])
             beyond = values[members] - max(middle, own_middle)
             excess[members] = beyond / max(width, own_width, 0.15)
-    return np.where(shown, z.max(0), 0)
+    return np.where(visible, z.max(0), 0)
 
 
 def _robust(values: np.ndarray) -> tuple[float, float]:
@@ -244,8 +248,8 @@ def smoothed(blocks: Blocks) -> np.ndarray:
     """Return z where a block and its neighbours agree: the mean of the weaker half of each 2 x 2
     (opening), edges left out."""
     inside = minimum_filter(blocks.inside, 3, mode="constant")
-    opened = maximum_filter(minimum_filter(blocks.z, 2), 2, origin=-1)
-    return np.where(inside, opened, 0)
+    opening = maximum_filter(minimum_filter(blocks.z, 2), 2, origin=-1)
+    return np.where(inside, opening, 0)
 
 
 def hull(mask: np.ndarray, to_picture: np.ndarray, side: int = BLOCK) -> np.ndarray:

@@ -67,7 +67,7 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
     picture inside it is compared. The order does not change the answer.
     """
     # 1. The whole pictures
-    started = time.perf_counter()
+    start = time.perf_counter()
     index_a, index_b = _index(a), _index(b)
     same_pixels = np.array_equal(a, b)
     whole = _compare_parts(a, b, EQUAL if same_pixels else place(index_a(None), index_b(None)))
@@ -81,7 +81,7 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
         )
         copies = (part for part in inner if part.answer == "same picture")
         comparison = next(copies, None) or _by_geometry(a, b, whole)
-    return comparison.model_copy(update={"seconds": time.perf_counter() - started})
+    return comparison.model_copy(update={"seconds": time.perf_counter() - start})
 
 
 def _index(pixels: np.ndarray) -> Callable[[Box | None], KeypointIndex]:
@@ -114,10 +114,10 @@ def _compare_parts(
         return Comparison(answer=answer, confidence=confidence, sizes=sizes)
 
     # 2. Where they differ
-    compared = regions(boxes, sizes, mirrored=placement.mirrored)
-    aligned = in_whole(aligned, compared)
+    regions_of_both = regions(boxes, sizes, mirrored=placement.mirrored)
+    aligned = in_whole(aligned, regions_of_both)
     parts = find_changes(blocks) if answer == "same picture" else []
-    changed = np.any([part.mask for part in parts], 0) if parts else np.zeros_like(blocks.inside)
+    change = np.any([part.mask for part in parts], 0) if parts else np.zeros_like(blocks.inside)
     return Comparison(
         answer=answer,
         confidence=confidence,
@@ -126,10 +126,10 @@ def _compare_parts(
         identical=equal,
         mirrored=placement.mirrored,
         scale=scale(placement.homography, b.shape),
-        overlap=_overlaps(aligned, compared, sizes),
+        overlap=_overlaps(aligned, regions_of_both, sizes),
         points=placement.inliers,
         similar=1.0 if equal else similar_share(blocks),
-        changed=float(changed.sum() / max(1, blocks.inside.sum())),
+        changed=float(change.sum() / max(1, blocks.inside.sum())),
         inside=boxes,
         aligned=aligned,
     )
@@ -184,12 +184,12 @@ def _box(corners: np.ndarray, size: tuple[int, int]) -> Box:
     return max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom))
 
 
-def _overlaps(aligned: Alignment, compared: tuple[Box, Box], sizes: Sizes) -> tuple[float, float]:
+def _overlaps(aligned: Alignment, boxes: tuple[Box, Box], sizes: Sizes) -> tuple[float, float]:
     """Return how much of either picture the other shows, too."""
     # 1. What both show, on the grid
     both = np.ones(aligned.inside.shape, bool)
     to_pictures = aligned.to_a, aligned.to_b
-    for to_picture, (left, top, right, bottom) in zip(to_pictures, compared, strict=True):
+    for to_picture, (left, top, right, bottom) in zip(to_pictures, boxes, strict=True):
         corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], float)
         on_grid = cv2.perspectiveTransform(corners - 0.5, np.linalg.inv(to_picture))[0]
         shape = np.zeros(both.shape, np.uint8)

@@ -389,13 +389,13 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
         return _(NOT_JUDGED)
 
     # 2. The pixels have nothing to add
-    cleared = band == "likely not generated"
+    clears = band == "likely not generated"
     unsure = origin in ("may be", "is suspected")
-    if origin in ("edited", "marked edited") or band == "inconclusive" or (unsure and cleared):
+    if origin in ("edited", "marked edited") or band == "inconclusive" or (unsure and clears):
         return _("The pixels neither support nor contradict that.")
 
     # 3. They agree, or not
-    if (origin == "captured") == cleared:
+    if (origin == "captured") == clears:
         return _("The pixels agree.")
     if origin == "captured":
         disagreement = _(

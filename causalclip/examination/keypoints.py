@@ -94,11 +94,11 @@ def place(a: KeypointIndex, b: KeypointIndex) -> Placement | None:
             placement = _fit(points_a, points_b, method, mirrored, area)
             if placement and (best is None or placement.inliers > best.inliers):
                 best = placement
-            needed: float = ENOUGH_MATCHES
+            min_inliers: float = ENOUGH_MATCHES
             if not mirrored:
                 fewer = min(len(points_a.places), len(points_b.places))
-                needed = max(needed, CLEAR_SHARE * fewer)
-            if best and best.inliers >= needed:
+                min_inliers = max(min_inliers, CLEAR_SHARE * fewer)
+            if best and best.inliers >= min_inliers:
                 return _at_own_sizes(best, a.zoom, b.zoom)
     return _at_own_sizes(best, a.zoom, b.zoom) if best else None
 

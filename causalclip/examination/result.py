@@ -157,8 +157,8 @@ class Examination:
         """The answer from all evidence so far."""
         if self.drawn is None:
             return make_headline(self.provenance, None, problem=self.problem)
-        checked = self.stability if self.stage == Stage.DONE else None
-        return make_headline(self.provenance, self.band, checked)
+        stability = self.stability if self.stage == Stage.DONE else None
+        return make_headline(self.provenance, self.band, stability)
 
     @property
     def meant(self) -> EmpiricalPrecision | None:
@@ -228,12 +228,12 @@ class Examination:
     def _grounds(self) -> Iterator[str]:
         """Yield what the headline rests on, for a person who has not seen the page."""
         clue = _("One clue, not a proof.")
-        unanswered = self.band == NO_ANSWER
+        no_answer = self.band == NO_ANSWER
 
         # 1. A signature, the file's word, or a mark
         if self.headline.source != "pixels":
             yield self.headline.proved if self.headline.source == "signature" else _(FORGED)
-            if unanswered:
+            if no_answer:
                 yield _(NOT_JUDGED)
             else:
                 yield _("By the pixels: {answer}.", answer=_(self.band))
@@ -243,7 +243,7 @@ class Examination:
             return
 
         # 2. The pixels
-        if unanswered:
+        if no_answer:
             yield _("Treat this as no answer.")
             return
         standing = self.detection.standing

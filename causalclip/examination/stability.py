@@ -131,9 +131,9 @@ class Stability(Schema):
         and where most of them get another answer in words (benchmarks/copies.json says how often
         such answers are right).
         """
-        changed = tuple(row.name for row in self.rows if row.mild and row.band != self.band)
+        changes = tuple(row.name for row in self.rows if row.mild and row.band != self.band)
         mild = sum(row.mild for row in self.rows)
-        return self.flips or (changed if 2 * len(changed) > mild else ())
+        return self.flips or (changes if 2 * len(changes) > mild else ())
 
     @computed_field
     @property
@@ -254,7 +254,7 @@ def judge_copies(
         together: pictures that are judged at once.
     """
     # 1. The copies; the picture as it is comes first, and each is made when it is judged
-    started = time.perf_counter()
+    start = time.perf_counter()
     calibration = detector.config.calibration
     skipped = ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
@@ -279,7 +279,7 @@ def judge_copies(
                 for name, logit in zip(names, copy_logits, strict=False)
             ),
             part=is_centre,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - start,
             skipped=skipped,
         )
 

@@ -76,42 +76,42 @@ def examine(
     # 2. The pixels: marks, weak spots, verdict
     provenance = examination.provenance
     try:
-        loaded = load_image(data)
+        image = load_image(data)
         if part:
-            provenance = with_history(provenance, loaded.pixels)
-            loaded = cut_part(loaded, part)
+            provenance = with_history(provenance, image.pixels)
+            image = cut_part(image, part)
     except ImageError as error:
         raise NotJudged(replace(examination, problem=str(error)), error) from error
     if part:
-        assert loaded.part is not None
-        place = Field("CausalCLIP", "part", loaded.part.words)
+        assert image.part is not None
+        place = Field("CausalCLIP", "part", image.part.words)
         fields = (place, *provenance.fields)
         provenance = replace(provenance, of_whole=True, fields=fields)
-    provenance, cautions = look_closer(loaded, provenance)
-    provenance = with_hints(provenance, loaded, name)
-    detection = detector.predict(loaded.pixels)
+    provenance, cautions = look_closer(image, provenance)
+    provenance = with_hints(provenance, image, name)
+    detection = detector.predict(image.pixels)
 
     # 3. What is drawn and re-encoded later; the pixels themselves, up to 150 MB, are let go
     from causalclip.maps.overlay import prepare
 
-    boxes = mark_boxes(provenance, loaded.width, loaded.height)
-    drawn = prepare(loaded.pixels, detection, boxes=boxes)
-    centre = copy_source(loaded.pixels)
+    boxes = mark_boxes(provenance, image.width, image.height)
+    drawn = prepare(image.pixels, detection, boxes=boxes)
+    centre = copy_source(image.pixels)
     examination = replace(
         examination,
         stage=Stage.VERDICT,
         provenance=provenance,
-        width=loaded.width,
-        height=loaded.height,
-        notes=loaded.notes,
-        halved=loaded.halved,
+        width=image.width,
+        height=image.height,
+        notes=image.notes,
+        halved=image.halved,
         cautions=cautions,
         drawn=drawn,
         threshold=detector.config.calibration.threshold,
-        part=loaded.part,
+        part=image.part,
     )
-    is_centre = centre.size < loaded.pixels.size
-    del loaded
+    is_centre = centre.size < image.pixels.size
+    del image
     yield examination
     if until == Stage.VERDICT:
         return
@@ -154,30 +154,30 @@ def read_claims(data: bytes) -> Provenance:
 
 
 def look_closer(
-    loaded: LoadedImage, provenance: Provenance
+    image: LoadedImage, provenance: Provenance
 ) -> tuple[Provenance, tuple[Caution, ...]]:
     """Return the provenance with what the pixels say of an earlier compression and of generators'
     marks, and the weak spots that are recognised."""
-    provenance = with_history(provenance, loaded.pixels)
-    cautions = find_cautions(loaded.pixels, provenance)
+    provenance = with_history(provenance, image.pixels)
+    cautions = find_cautions(image.pixels, provenance)
     inside = next((caution.boxes for caution in cautions if caution.kind == "inside"), ())
-    return with_pixel_marks(provenance, loaded, inside=inside), cautions
+    return with_pixel_marks(provenance, image, inside=inside), cautions
 
 
 def with_pixel_marks(
-    provenance: Provenance, loaded: LoadedImage, *, inside: tuple[Box, ...] = ()
+    provenance: Provenance, image: LoadedImage, *, inside: tuple[Box, ...] = ()
 ) -> Provenance:
     """Add the marks on the pixels, also of pictures inside.
 
     Their boxes are in pixels of the picture as it was read.
     """
-    hidden = find_hidden_marks(loaded.hidden[0], signed=loaded.hidden[1]) if loaded.hidden else ()
-    visible = find_marks(loaded.pixels, inside=inside)
-    return replace(provenance, marks=(*provenance.marks, *hidden, *visible))
+    in_pixels = find_hidden_marks(image.hidden[0], signed=image.hidden[1]) if image.hidden else ()
+    visible = find_marks(image.pixels, inside=inside)
+    return replace(provenance, marks=(*provenance.marks, *in_pixels, *visible))
 
 
-def with_hints(provenance: Provenance, loaded: LoadedImage, name: str) -> Provenance:
+def with_hints(provenance: Provenance, image: LoadedImage, name: str) -> Provenance:
     """Add what the file's own name and the picture's size hint at; nothing where no name is
     known."""
-    hints = find_hints(clean(name, limit=120), loaded.width, loaded.height) if name else ()
+    hints = find_hints(clean(name, limit=120), image.width, image.height) if name else ()
     return replace(provenance, marks=(*provenance.marks, *hints))

@@ -33,14 +33,16 @@ def match_tones(source: np.ndarray, target: np.ndarray, inside: np.ndarray) -> n
 
     # 2. The colours
     coefficients, weights = _fit_polynomial(source_sample, target_sample)
-    toned = np.clip(_terms(source.reshape(-1, 3)) @ coefficients, 0, 255)
-    toned = toned.reshape(source.shape).astype(np.float32)
+    matched_source = np.clip(_terms(source.reshape(-1, 3)) @ coefficients, 0, 255)
+    matched_source = matched_source.reshape(source.shape).astype(np.float32)
 
     # 3. A curve for each channel, and a vignette
     levels = np.clip(_terms(source_sample) @ coefficients, 0, 255)
-    channels = [_curve(toned[..., c], levels[:, c], target_sample[:, c], weights) for c in range(3)]
-    toned = np.stack(channels, 2)
-    return np.clip(toned * _vignette(toned, target, inside)[..., None], 0, 255)
+    channels = [
+        _curve(matched_source[..., c], levels[:, c], target_sample[:, c], weights) for c in range(3)
+    ]
+    matched_source = np.stack(channels, 2)
+    return np.clip(matched_source * _vignette(matched_source, target, inside)[..., None], 0, 255)
 
 
 def match_sharpness(
@@ -55,8 +57,8 @@ def match_sharpness(
     trials = [(sigma, side) for sigma in BLURS for side in (0, 1) if sigma or not side]
     differences = []
     for sigma, side in trials:
-        blurred = [_blur(grey, sigma) if side == i else grey for i, grey in enumerate(greys)]
-        difference = np.minimum(np.abs(blurred[0] - blurred[1]), 12)
+        copies = [_blur(grey, sigma) if side == i else grey for i, grey in enumerate(greys)]
+        difference = np.minimum(np.abs(copies[0] - copies[1]), 12)
         differences.append(float(difference[inside].mean()))
     sigma, side = trials[int(np.argmin(differences))]
     return (_blur(a, sigma), b) if side == 0 else (a, _blur(b, sigma))

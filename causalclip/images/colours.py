@@ -155,9 +155,9 @@ def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCms
 
 
 def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    converted = ImageCms.applyTransform(image, transform)
-    assert converted is not None  # only a transform in place returns nothing
-    return converted
+    result = ImageCms.applyTransform(image, transform)
+    assert result is not None  # only a transform in place returns nothing
+    return result
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
@@ -168,9 +168,9 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
     else:
         steps = np.arange(0, 256, 17, dtype=np.uint8)
         grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 1, 3)
-    converted = np.asarray(_apply(Image.fromarray(grid), transform)).astype(int)
+    after = np.asarray(_apply(Image.fromarray(grid), transform)).astype(int)
     before = grid.astype(int).reshape(len(grid), 1, -1)
-    return bool(np.abs(converted - before).max() <= SAME)
+    return bool(np.abs(after - before).max() <= SAME)
 
 
 def _clean(name: str) -> str:

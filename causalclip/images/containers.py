@@ -85,12 +85,12 @@ def read_container(data: bytes, name: Format) -> Container | None:
 def read_jpeg(data: bytes) -> Container:
     """Read the header of a JPEG, and the file without metadata and without what follows the first
     picture."""
-    kept = [b"\xff\xd8"]
+    parts = [b"\xff\xd8"]
     icc: list[tuple[bytes, bytes]] = []
     notes: list[str] = []
     exif = b""
     size, bits, channels = (0, 0), 8, 1
-    scans, buffered = 0, False
+    scans, whole_buffer = 0, False
     body_start = body_end = len(data)
 
     # 1. Segment by segment
@@ -101,13 +101,13 @@ def read_jpeg(data: bytes) -> Container:
         elif marker == _SOS:
             scans += 1
             # channels of this scan: those that lack come later
-            buffered |= scans > 1 or body[:1] < bytes([channels])
+            whole_buffer |= scans > 1 or body[:1] < bytes([channels])
             body_start = min(body_start, start)
         elif scans:
             continue
         elif marker in _SOF and len(body) >= 6:
             bits, height, width = struct.unpack_from(">BHH", body)
-            size, channels, buffered = (width, height), body[5], marker in _PROGRESSIVE
+            size, channels, whole_buffer = (width, height), body[5], marker in _PROGRESSIVE
         elif marker == _APP1 and body.startswith(b"Exif\0\0"):
             exif = exif or body[6:]
         elif marker == _APP2 and body.startswith(b"ICC_PROFILE\0"):
@@ -115,7 +115,7 @@ def read_jpeg(data: bytes) -> Container:
         elif marker == _APP2 and body.startswith(b"MPF\0"):
             notes = [_(PAGES)]
         if not scans and marker not in _DROPPED:
-            kept.append(data[start:end])
+            parts.append(data[start:end])
 
     # 2. What is refused
     if scans > MAX_SCANS:
@@ -130,8 +130,10 @@ def read_jpeg(data: bytes) -> Container:
 
     # 3. What is left for the decoder
     profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
-    slim = b"".join((*kept, data[body_start:body_end]))
-    return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes), buffered=buffered)
+    slim = b"".join((*parts, data[body_start:body_end]))
+    return Container(
+        slim, *size, profile=profile, exif=exif, notes=tuple(notes), buffered=whole_buffer
+    )
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -156,13 +158,13 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def read_png(data: bytes) -> Container:
     """Read the header of a PNG, and the file with only the chunks that hold the picture, their
     checksums verified."""
-    kept: list[bytes] = [data[:8]]
+    parts: list[bytes] = [data[:8]]
     chunks: dict[bytes, bytes] = {}
     for kind, start, end in png_chunks(data):
         if kind in _PNG_KEPT:
             if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
                 raise damaged("PNG")
-            kept.append(data[start:end])
+            parts.append(data[start:end])
         elif kind[:1].isupper():
             raise UnsupportedImage(exported(N_("This PNG is of a variant that cannot be read.")))
         chunks.setdefault(kind, data[start + 8 : end - 4])
@@ -177,7 +179,7 @@ def read_png(data: bytes) -> Container:
     if b"iCCP" in chunks:
         profile = _inflate(chunks[b"iCCP"].partition(b"\0")[2][1:])
     return Container(
-        data=b"".join(kept),
+        data=b"".join(parts),
         width=width,
         height=height,
         profile=profile,
@@ -223,8 +225,8 @@ def read_webp(data: bytes) -> Container:
     if kind == b"VP8X":
         width, height = (1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7))
     elif kind == b"VP8L":
-        packed = int.from_bytes(body[1:5], "little")
-        width, height = 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+        bits = int.from_bytes(body[1:5], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     else:
         width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", body, 6))
     return Container(data, width, height)
@@ -236,7 +238,7 @@ def read_webp(data: bytes) -> Container:
 def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (label, start, end) of every extension's chain of sub-blocks, up to the trailer."""
     start = 13 + _colour_table(data[10:11])
-    left = MAX_SUB_BLOCKS
+    budget = MAX_SUB_BLOCKS
     while start < len(data):
         kind, label = data[start], data[start + 1 : start + 2]
         if kind == _EXTENSION and label:
@@ -248,8 +250,8 @@ def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
 
         start = chain
         while size := int.from_bytes(data[start : start + 1]):
-            start, left = start + 1 + size, left - 1
-            if not left:
+            start, budget = start + 1 + size, budget - 1
+            if not budget:
                 raise damaged("GIF")
         start += 1
         if kind == _EXTENSION and start <= len(data):
@@ -258,8 +260,8 @@ def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _colour_table(flags: bytes) -> int:
     """Return the size in bytes of the table that the flags tell of; 0 where there is none."""
-    packed = int.from_bytes(flags)
-    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
+    bits = int.from_bytes(flags)
+    return 3 << (bits & 7) + 1 if bits & 0x80 else 0
 
 
 # Shared -------------------------------------------------------------------------------------------

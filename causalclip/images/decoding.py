@@ -243,10 +243,10 @@ def _open_avif(data: bytes) -> Opened:
     # the configuration's third byte has a flag for 10 or 12 bits, which Pillow does not show
     deep = data.find(b"av1C")
     bits = 10 if deep >= 0 and data[deep + 6] & 0x40 else 8
-    coded = data.find(b"colrnclx")
+    at = data.find(b"colrnclx")
     primaries, transfer = 1, 13  # sRGB's
-    if coded >= 0 and not opened.profile:
-        primaries, transfer = map(int, np.frombuffer(data, ">u2", 2, coded + 8))
+    if at >= 0 and not opened.profile:
+        primaries, transfer = map(int, np.frombuffer(data, ">u2", 2, at + 8))
     notes = opened.notes + containers.coded_colours(primaries, transfer)
     return replace(opened, bits=bits, notes=notes)
 
@@ -259,10 +259,10 @@ def _open_heic(data: bytes) -> Opened:
     image = pillow_heif.HeifImageFile(io.BytesIO(data))
     info = image.info
     notes: tuple[str, ...] = (_(_MAIN),) if image.is_animated else ()
-    coded = info.get("nclx_profile")
-    if coded and not info.get("icc_profile"):
+    colours = info.get("nclx_profile")
+    if colours and not info.get("icc_profile"):
         notes += containers.coded_colours(
-            int(coded["color_primaries"]), int(coded["transfer_characteristics"])
+            int(colours["color_primaries"]), int(colours["transfer_characteristics"])
         )
     # Only the container's own marks turn an HEIC (ISO/IEC 23008-12); EXIF's orientation repeats
     # them or is void.

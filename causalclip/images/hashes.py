@@ -20,11 +20,11 @@ def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarra
 
     All are compared with all: 30,000 with 30,000 in seconds.
     """
-    found = [np.empty((0, 2), int)]
+    blocks = [np.empty((0, 2), int)]
     for start in range(0, len(first), ROWS):
         pairs = np.argwhere(np.bitwise_count(first[start : start + ROWS, None] ^ second) <= bits)
-        found.append(pairs + np.array([start, 0]))
-    return np.concatenate(found)
+        blocks.append(pairs + np.array([start, 0]))
+    return np.concatenate(blocks)
 
 
 def group_near(

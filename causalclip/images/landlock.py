@@ -43,12 +43,14 @@ def restrict() -> None:
     import resource
 
     # 1. Landlock: every right that this version knows is refused, as no rule grants one.
-    libc, known = _libc(), version()
-    if known:
-        files = (1 << max(count for since, count in _FILES.items() if known >= since)) - 1
-        tcp, scopes = (rights if known >= since else 0 for rights, since in (_TCP, _SCOPES))
-        refused = struct.pack("QQQ", files, tcp, scopes)
-        ruleset = _check(libc.syscall(_CREATE_RULESET, refused, ctypes.c_size_t(len(refused)), 0))
+    libc, abi = _libc(), version()
+    if abi:
+        files = (1 << max(count for since, count in _FILES.items() if abi >= since)) - 1
+        tcp, scopes = (rights if abi >= since else 0 for rights, since in (_TCP, _SCOPES))
+        attributes = struct.pack("QQQ", files, tcp, scopes)
+        ruleset = _check(
+            libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+        )
         _check(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
         _check(libc.syscall(_RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)

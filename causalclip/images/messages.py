@@ -78,12 +78,12 @@ def _plain(value: Any, large: list[Any]) -> Any:
         return {"is": "large", "number": len(large) - 1, "shape": shape}
     if isinstance(value, tuple | list):
         return {"is": type(value).__name__, "of": [_plain(one, large) for one in value]}
-    named = {"module": type(value).__module__, "name": type(value).__qualname__}
+    origin = {"module": type(value).__module__, "name": type(value).__qualname__}
     if isinstance(value, Exception):
-        return {"is": "error", "sentence": str(value), **named}
+        return {"is": "error", "sentence": str(value), **origin}
     if is_dataclass(value):
-        held = {one.name: _plain(getattr(value, one.name), large) for one in fields(value)}
-        return {"is": "data", "of": held, **named}
+        content = {one.name: _plain(getattr(value, one.name), large) for one in fields(value)}
+        return {"is": "data", "of": content, **origin}
     raise TypeError(f"A sandbox sends no {type(value).__name__}.")
 
 
@@ -97,18 +97,18 @@ def _made(value: Any, large: list[np.ndarray]) -> Any:
     if value["is"] in ("tuple", "list"):
         several = [_made(one, large) for one in value["of"]]
         return tuple(several) if value["is"] == "tuple" else several
-    found = _own_class(value["module"], value["name"])
-    if value["is"] == "error" and issubclass(found, Exception):
-        return found(str(value["sentence"]))
-    if value["is"] == "data" and is_dataclass(found):
-        return found(**{name: _made(one, large) for name, one in value["of"].items()})
+    own_class = _own_class(value["module"], value["name"])
+    if value["is"] == "error" and issubclass(own_class, Exception):
+        return own_class(str(value["sentence"]))
+    if value["is"] == "data" and is_dataclass(own_class):
+        return own_class(**{name: _made(one, large) for name, one in value["of"].items()})
     raise ValueError("No message.")
 
 
 def _own_class(module: str, name: str) -> type:
     """A class of this project that has been imported; raises ValueError of anything else."""
-    found = getattr(sys.modules.get(module), name, None)
+    own_class = getattr(sys.modules.get(module), name, None)
     ours = module.partition(".")[0] == "causalclip" and "." not in name
-    if not ours or not isinstance(found, type) or found.__module__ != module:
+    if not ours or not isinstance(own_class, type) or own_class.__module__ != module:
         raise ValueError("No message.")
-    return found
+    return own_class

@@ -40,13 +40,13 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
     """
     left, right = sorted((box[0], box[2]))
     top, bottom = sorted((box[1], box[3]))
-    clipped = (
+    inside = (
         max(0, round(left)),
         max(0, round(top)),
         min(width, round(right)),
         min(height, round(bottom)),
     )
-    if min(clipped[2] - clipped[0], clipped[3] - clipped[1]) < MIN_SIDE:
+    if min(inside[2] - inside[0], inside[3] - inside[1]) < MIN_SIDE:
         raise ImageTooSmall(
             _(
                 "The part has less than {side} pixels on a side. The picture has {width} x "
@@ -56,7 +56,7 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
                 height=number(height),
             )
         )
-    return clipped
+    return inside
 
 
 def middle(height: int, width: int, *, most: int, longest: int) -> Box:
@@ -111,15 +111,15 @@ def in_file(box: Box, *, halved: bool) -> Box:
     return scale * left, scale * top, scale * right, scale * bottom
 
 
-def cut_part(loaded: LoadedImage, box: tuple[float, float, float, float]) -> LoadedImage:
+def cut_part(image: LoadedImage, box: tuple[float, float, float, float]) -> LoadedImage:
     """Return a part of a picture, with the file's facts and where it lay.
 
     box: left, top, right, bottom, in pixels of the file. Raises as clip_box.
     """
-    scale = 2 if loaded.halved else 1
+    scale = 2 if image.halved else 1
     as_read = (box[0] / scale, box[1] / scale, box[2] / scale, box[3] / scale)
-    left, top, right, bottom = clip_box(as_read, loaded.width, loaded.height)
-    place = in_file((left, top, right, bottom), halved=loaded.halved)
-    part = Part(place, scale * loaded.width, scale * loaded.height)
-    pixels = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
-    return replace(loaded, pixels=pixels, hidden=None, part=part)
+    left, top, right, bottom = clip_box(as_read, image.width, image.height)
+    place = in_file((left, top, right, bottom), halved=image.halved)
+    part = Part(place, scale * image.width, scale * image.height)
+    pixels = np.ascontiguousarray(image.pixels[top:bottom, left:right])
+    return replace(image, pixels=pixels, hidden=None, part=part)

@@ -78,8 +78,8 @@ def _is_signed(image: Image.Image, text: str) -> bool:
         comment = json.loads(json.loads(text)["Comment"])
         comment = json.loads(comment["Comment"]) if "Comment" in comment else comment
         signature = base64.b64decode(comment.pop("signed_hash"), validate=True)
-        signed = image.convert("RGB").tobytes() + json.dumps(comment).encode()
-        return _verified(signed, signature, base64.b64decode(NOVELAI_KEY))
+        message = image.convert("RGB").tobytes() + json.dumps(comment).encode()
+        return _verified(message, signature, base64.b64decode(NOVELAI_KEY))
     return False
 
 

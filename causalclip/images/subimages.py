@@ -257,12 +257,12 @@ def _rectangles(solid: np.ndarray) -> list[Box]:
         before = thin
         if not core.any():
             break
-        opened = cv2.dilate(core, _square(thin))
-        outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        opening = cv2.dilate(core, _square(thin))
+        outlines, _ = cv2.findContours(opening, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         for outline in outlines:
             x, y, w, h = cv2.boundingRect(outline)
             if w * h >= MIN_AREA * solid.size and _is_rectangle(
-                opened[y : y + h, x : x + w], outline, w * h
+                opening[y : y + h, x : x + w], outline, w * h
             ):
                 boxes.append((x, y, x + w, y + h))
                 # what is cut off a piece later is no part of this one

@@ -146,14 +146,14 @@ def bridged(levels: np.ndarray, detection: Detection) -> np.ndarray:
     Without it, a bar runs through the middle that looks like a finding. What adds up is
     picture_map, not this.
     """
-    drawn = levels.copy()
+    result = levels.copy()
     for axis, start, stop in seams(detection):
-        along = np.moveaxis(drawn, axis, 0)  # a view: it is written through
+        along = np.moveaxis(result, axis, 0)  # a view: it is written through
         zoom = len(along) / (detection.width if axis == 1 else detection.height)
         before, after = max(0, int(start * zoom) - 1), min(len(along) - 1, math.ceil(stop * zoom))
         share = np.linspace(0, 1, after - before + 1)[:, None]
         along[before : after + 1] = (1 - share) * along[before] + share * along[after]
-    return drawn
+    return result
 
 
 def placed(views: Sequence[ViewAttribution], which: Which = "causal") -> float:
@@ -200,5 +200,5 @@ def _axis(start: float, stop: float, cells: int, patches: int, unit: Unit) -> np
 
 def _touched(weight: np.ndarray) -> slice:
     """Return the cells that take anything, as a slice."""
-    touched = np.flatnonzero(weight.any(1))
-    return slice(int(touched[0]), int(touched[-1]) + 1)
+    indices = np.flatnonzero(weight.any(1))
+    return slice(int(indices[0]), int(indices[-1]) + 1)

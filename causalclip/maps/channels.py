@@ -54,7 +54,7 @@ class MaskDifference:
     def of(cls, first: np.ndarray, second: np.ndarray) -> MaskDifference:
         """Compare two masks [D] in [0, 1]."""
         a, b = first >= PASSES, second >= PASSES
-        varied = bool(np.ptp(first) and np.ptp(second))
+        varies = bool(np.ptp(first) and np.ptp(second))
         return cls(
             len(a),
             passing(first),
@@ -62,7 +62,7 @@ class MaskDifference:
             int((a & ~b).sum()),
             int((b & ~a).sum()),
             float(np.abs(first - second).mean()),
-            float(np.corrcoef(first, second)[0, 1]) if varied else None,
+            float(np.corrcoef(first, second)[0, 1]) if varies else None,
         )
 
 
@@ -203,8 +203,8 @@ def deletion_curve(detection: Detection) -> DeletionCurve:
     counts = np.unique(np.append(0, np.geomspace(1, total, POINTS).round()).astype(int))
     rng = np.random.default_rng(0)
     curves = [_probabilities(detection, pushes[rng.permutation(total)]) for _ in range(DRAWS)]
-    ordered = _probabilities(detection, pushes[deletion_order(detection)])
-    return DeletionCurve(counts, ordered[counts], np.array(curves)[:, counts])
+    probabilities = _probabilities(detection, pushes[deletion_order(detection)])
+    return DeletionCurve(counts, probabilities[counts], np.array(curves)[:, counts])
 
 
 def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
@@ -217,8 +217,8 @@ def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     samples = [rng.choice(candidates, count, replace=False) for _ in range(DRAWS)]
     strongest, *others = (
-        sigmoid(detection.logit - float(pushes[removed].sum()))
-        for removed in (order[:count], *samples)
+        sigmoid(detection.logit - float(pushes[channels].sum()))
+        for channels in (order[:count], *samples)
     )
     return strongest, float(np.mean(others))
 

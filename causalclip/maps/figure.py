@@ -57,12 +57,12 @@ def _draw_mask(figure: Any, masked: Detection) -> None:
         row[: len(mask)] = mask
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("mask", TEAL)
-    drawn = axes.imshow(rows, cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    image = axes.imshow(rows, cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(parts)), [part_name(part) for part in parts], fontsize=8)
     axes.set_xlabel("channel", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.set_title("The mask of this picture", fontsize=10, loc="left")
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("0 suppressed, 1 passed", fontsize=8)
     bar.ax.tick_params(labelsize=8)
 

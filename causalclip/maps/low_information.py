@@ -63,12 +63,12 @@ def reasons(pixels: np.ndarray) -> dict[Reason, np.ndarray]:
     quiet, bright, dark, border, inner = np.moveaxis(np.array(rows), 1, 0)
 
     # 2. Where that leaves nothing to judge
-    blocked = (_neighbourhood_mean(border) + 0.25) / (_neighbourhood_mean(inner) + 0.25) >= BLOCKED
+    blocks = (_neighbourhood_mean(border) + 0.25) / (_neighbourhood_mean(inner) + 0.25) >= BLOCKED
     return {
         "flat": _majority(quiet >= QUIET),
         "blown out": bright >= LOST,
         "black": dark >= LOST,
-        "too compressed": _majority(blocked) if phase else np.zeros_like(quiet, bool),
+        "too compressed": _majority(blocks) if phase else np.zeros_like(quiet, bool),
     }
 
 
@@ -90,10 +90,10 @@ def _measure_row(
     strip = luminance(pixels[top : min(bottom, top + READ)]).astype(np.int16)
 
     # 1. Where the luminance bends more than by rounding
-    curved = np.ones(strip.shape, bool)
-    curved[:, 1:-1] = np.abs(np.diff(strip, n=2, axis=1)) > 1
-    curved[1:-1] |= np.abs(np.diff(strip, n=2, axis=0)) > 1
-    curved[:, [0, -1]] = curved[:, [1, -2]]
+    curvature = np.ones(strip.shape, bool)
+    curvature[:, 1:-1] = np.abs(np.diff(strip, n=2, axis=1)) > 1
+    curvature[1:-1] |= np.abs(np.diff(strip, n=2, axis=0)) > 1
+    curvature[:, [0, -1]] = curvature[:, [1, -2]]
 
     # 2. The steps from column to column, and which of them cross the border of a block
     steps = np.abs(np.diff(strip, axis=1)).mean(0)
@@ -102,7 +102,7 @@ def _measure_row(
     borders[(phase or (0, 0))[1] :: BLOCK] = True
 
     # 3. Cell by cell
-    planes = (~curved).mean(0), (strip >= BRIGHT).mean(0), (strip <= DARK).mean(0)
+    planes = (~curvature).mean(0), (strip >= BRIGHT).mean(0), (strip <= DARK).mean(0)
     shares = [_mean(plane, across, np.ones(len(plane))) for plane in planes]
     return np.array([*shares, _mean(steps, across, borders), _mean(steps, across, ~borders)])
 

@@ -194,12 +194,12 @@ def _outline(layer: Image.Image, index: Image.Image, strength: float) -> None:
         strong.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
     )
     pen = max(1, max(layer.size) // 500)
-    drawn = np.array(layer)
+    lines = np.array(layer)
     for colour, width in ((INK, 3 * pen), (LIGHT, pen)):
-        cv2.drawContours(drawn, contours, -1, (*colour, round(LINE * strength)), width)
+        cv2.drawContours(lines, contours, -1, (*colour, round(LINE * strength)), width)
     border = np.zeros_like(strong)  # a place that the picture's edge cuts off has no line there
     border[2 * pen : -2 * pen, 2 * pen : -2 * pen] = True
-    layer.paste(Image.fromarray(np.where(border[..., None], drawn, np.asarray(layer))))
+    layer.paste(Image.fromarray(np.where(border[..., None], lines, np.asarray(layer))))
 
 
 def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
@@ -207,20 +207,20 @@ def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
 
     strength: of the stripes, in [0, 1].
     """
-    hatched = _unseen(layer.size, drawing.detection)
+    area = _unseen(layer.size, drawing.detection)
     if drawing.low_information is not None:
         grid = Image.fromarray(drawing.low_information.astype(np.uint8) * 255)
-        hatched |= np.asarray(grid.resize(layer.size, Image.Resampling.NEAREST)) > 0
-    if not hatched.any():
+        area |= np.asarray(grid.resize(layer.size, Image.Resampling.NEAREST)) > 0
+    if not area.any():
         return
     y, x = np.ogrid[: layer.height, : layer.width]
     period = max(6, max(layer.size) // 96)
-    striped = (x + y) % period < max(1, period // 5)
+    stripes = (x + y) % period < max(1, period // 5)
     around = Image.fromarray(drawing.picture).convert("L").resize((32, 32), Image.Resampling.BOX)
     dark = np.asarray(around.resize(layer.size, Image.Resampling.BILINEAR)) < 128
-    for colour, there in ((LIGHT, hatched & dark), (DARK, hatched & ~dark)):
+    for colour, there in ((LIGHT, area & dark), (DARK, area & ~dark)):
         layer.paste((*colour, round(VEILED * strength)), mask=Image.fromarray(there))
-        layer.paste((*colour, round(STRIPED * strength)), mask=Image.fromarray(there & striped))
+        layer.paste((*colour, round(STRIPED * strength)), mask=Image.fromarray(there & stripes))
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:

@@ -88,8 +88,8 @@ class Mark:
     def rank(self) -> tuple[int, bool, int, bool]:
         """The mark's place among those of a picture, the smallest first: by what it says, then by
         how certain it is."""
-        said, certain = STATEMENTS.index(self.says), CERTAINTIES.index(self.certainty)
-        return said, self.edited, certain, not self.named
+        statement, certain = STATEMENTS.index(self.says), CERTAINTIES.index(self.certainty)
+        return statement, self.edited, certain, not self.named
 
     @property
     def on_pixels(self) -> bool:

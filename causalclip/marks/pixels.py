@@ -45,10 +45,10 @@ def _visible(pixels: np.ndarray) -> Iterator[Mark]:
     logos = find_logos(pixels)
     for logo, _score, box in logos:
         yield _mark(logo.generator, logo.corner, box, edited=logo.edited)
-    known = {logo.template for logo, _score, _box in logos}
-    found = None if known & {words.template for words in WORDS} else find_words(pixels)
-    if found:
-        words, _words_score, words_box = found
+    templates = {logo.template for logo, _score, _box in logos}
+    words_match = None if templates & {words.template for words in WORDS} else find_words(pixels)
+    if words_match:
+        words, _words_score, words_box = words_match
         yield _mark(words.generator, "bottom right", words_box)
 
 

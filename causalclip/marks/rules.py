@@ -34,8 +34,8 @@ class Rule:
 
 def _starts(pattern: str) -> Callable[[str], bool]:
     """Make a test whether a text starts with a pattern, whatever its case."""
-    compiled = re.compile(pattern, re.IGNORECASE)
-    return lambda value: bool(compiled.match(value.strip()))
+    expression = re.compile(pattern, re.IGNORECASE)
+    return lambda value: bool(expression.match(value.strip()))
 
 
 def _has_names(*names: str) -> Callable[[str], bool]:

@@ -23,7 +23,7 @@ def find_claims(credentials: Credentials, source_types: Iterable[SourceType]) ->
     says = _credentials_say(credentials)
     if says:
         program, signer = credentials.generator, credentials.signer
-        named = next(
+        generator = next(
             filter(None, map(generator_of, (*credentials.agents, program, signer))),
             credentials.organisation or UNNAMED,
         )
@@ -31,7 +31,7 @@ def find_claims(credentials: Credentials, source_types: Iterable[SourceType]) ->
         words = dict.fromkeys(filter(None, (*credentials.agents, program, *codes)))
         certainty: Certainty = "signed" if credentials.state == "trusted" else "not validated"
         yield Mark(
-            named, OWN, clean("; ".join(words), limit=160), "credentials", certainty, says=says
+            generator, OWN, clean("; ".join(words), limit=160), "credentials", certainty, says=says
         )
 
     for claim in source_types:

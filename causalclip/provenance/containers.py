@@ -92,10 +92,10 @@ class Budget:
 
     def cut(self, item: bytes) -> bytes:
         """Return an item, or its beginning."""
-        allowed = min(MAX_ITEM, self.left)
-        self.left -= min(len(item), allowed)
-        self.exceeded |= len(item) > allowed
-        return item[:allowed]
+        size = min(MAX_ITEM, self.left)
+        self.left -= min(len(item), size)
+        self.exceeded |= len(item) > size
+        return item[:size]
 
 
 def read_blocks(data: bytes, name: Format) -> Blocks:
@@ -154,13 +154,13 @@ def open_head(data: bytes) -> JpegImageFile | None:
 
     The other segments are left out, as Pillow makes more of them than it is asked for.
     """
-    kept = [b"\xff\xd8"]
+    parts = [b"\xff\xd8"]
     try:
         for marker, start, end in jpeg_segments(data):
-            kept += [data[start:end]] if marker in _KEPT else []
+            parts += [data[start:end]] if marker in _KEPT else []
             if marker == _SOS:
                 break
-        return JpegImageFile(io.BytesIO(b"".join(kept)))
+        return JpegImageFile(io.BytesIO(b"".join(parts)))
     except Exception:  # it raises anything on bad input
         return None
 

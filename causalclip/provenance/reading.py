@@ -38,7 +38,7 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
     It takes milliseconds and never raises on the file's account. A sandbox reads them; what it had
     read when it came to its limits stands, with a note.
     """
-    started = time.perf_counter()
+    start = time.perf_counter()
     provenance = Provenance(without_claims("unreadable"))
     try:
         with _PLACES, sandbox.ask(read_stepwise, data, name, patience=PATIENCE) as steps:
@@ -46,7 +46,7 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
                 provenance = step
     except sandbox.TooCostly:
         provenance = replace(provenance, notes=(*provenance.notes, _(UNREAD)))
-    return replace(provenance, seconds=time.perf_counter() - started)
+    return replace(provenance, seconds=time.perf_counter() - start)
 
 
 def prepare() -> None:

@@ -200,8 +200,8 @@ class Provenance:
         """What the strongest of the claimed marks says, and of credentials that do not hold,
         why."""
         mark = self.claimed_marks[0]
-        changed = mark.kind == "credentials" and self.credentials.state == "invalid"
-        return paragraph(mark_sentence(mark), _(CHANGED) if changed else "")
+        is_changed = mark.kind == "credentials" and self.credentials.state == "invalid"
+        return paragraph(mark_sentence(mark), _(CHANGED) if is_changed else "")
 
     def _weightiest_claim(self) -> str | None:
         """Return a sentence on how the picture was made; None where the file says nothing of

@@ -54,8 +54,10 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
         name: what is known of the picture.
         headline: what the file says of itself, where that makes the headline already.
     """
-    named = Markup("<b>{}</b>").format(ended(name)) if name else ""
-    return render("pending", title=_("Looking at the picture"), sentence=named, headline=headline)
+    bold_name = Markup("<b>{}</b>").format(ended(name)) if name else ""
+    return render(
+        "pending", title=_("Looking at the picture"), sentence=bold_name, headline=headline
+    )
 
 
 def working(title: str) -> str:
@@ -158,8 +160,8 @@ def _file_chip(headline: Headline, p: Provenance) -> tuple[str, str]:
     if headline.source == "mark":
         return _("Mark"), headline.short_name or _("of a generator")
     word = _(_file_word(headline, p))
-    named = headline.source == "file" and headline.name
-    return _("File"), bracketed(word, headline.short_name) if named else word
+    has_name = headline.source == "file" and headline.name
+    return _("File"), bracketed(word, headline.short_name) if has_name else word
 
 
 def _file_word(headline: Headline, p: Provenance) -> str:
@@ -199,9 +201,9 @@ def provenance_panel(p: Provenance) -> str:
     fields = len(p.fields)
     counts = [ngettext("{n} claim", "{n} claims", claims)] if claims else []
     counts += [ngettext("{n} field", "{n} fields", fields)] if fields else []
-    counted = bracketed("", in_turn(counts))
-    hidden = fields - SHOWN_FIELDS
+    field_count = bracketed("", in_turn(counts))
+    hidden_count = fields - SHOWN_FIELDS
     more = ""
-    if hidden > 0:
-        more = ngettext("{n} more is in the report.", "{n} more are in the report.", hidden)
-    return render("provenance", p=p, counted=counted, more=more)
+    if hidden_count > 0:
+        more = ngettext("{n} more is in the report.", "{n} more are in the report.", hidden_count)
+    return render("provenance", p=p, counted=field_count, more=more)

@@ -93,7 +93,7 @@ def save_report(comparison: Comparison, a: LoadedImage, b: LoadedImage, folder: 
 
 
 def as_html(
-    comparison: Comparison, told: dict[str, Any], figures: tuple[Image.Image, Image.Image]
+    comparison: Comparison, fields: dict[str, Any], figures: tuple[Image.Image, Image.Image]
 ) -> str:
     """Return the report as one file: no scripts, nothing fetched."""
     from causalclip.report.templates import render_page
@@ -101,10 +101,10 @@ def as_html(
     return render_page(
         "comparison.html",
         comparison=comparison,
-        content=told,
-        figures=list(zip(PLACES, map(_address, figures), told["pictures"], strict=True)),
+        content=fields,
+        figures=list(zip(PLACES, map(_address, figures), fields["pictures"], strict=True)),
         rows=[change.describe(number) for number, change in enumerate(comparison.changes, 1)],
-        time=moment(datetime.fromisoformat(told["compared"])),
+        time=moment(datetime.fromisoformat(fields["compared"])),
     )
 
 
@@ -165,27 +165,27 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
     from causalclip.images.loading import load_image
 
-    loaded = []
+    images = []
     for path in (a, b):
         try:
-            loaded.append(load_image(path))
+            images.append(load_image(path))
         except ImageError as error:
             if as_json:
                 typer.echo(json.dumps({"path": str(path), "error": str(error)}))
             else:
                 typer.echo(f"{spelt(str(path))}: {_('not read.')} {error}")
             raise typer.Exit(REFUSED) from None
-    comparison = run(loaded[0].pixels, loaded[1].pixels)
+    comparison = run(images[0].pixels, images[1].pixels)
     if as_json:
         fields = comparison.model_dump(mode="json")
-        typer.echo(json.dumps({"paths": [str(a), str(b)], **fields, "notes": notes(*loaded)}))
+        typer.echo(json.dumps({"paths": [str(a), str(b)], **fields, "notes": notes(*images)}))
     else:
         rows = (change.describe(number) for number, change in enumerate(comparison.changes, 1))
         sentences = f"{comparison.headline}.", comparison.confidence_sentence, comparison.sentence
-        typer.echo("\n".join([" ".join(filter(None, sentences)), *notes(*loaded), *rows]))
+        typer.echo("\n".join([" ".join(filter(None, sentences)), *notes(*images), *rows]))
     if out_dir:
         try:
-            save_report(comparison, loaded[0], loaded[1], out_dir)
+            save_report(comparison, images[0], images[1], out_dir)
         except OSError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(STOPPED) from None

@@ -200,10 +200,10 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
     """Copy a report's two files into a folder, with another label; return the copies' paths."""
     label = label.cleaned()
     report = json.loads(plain.read_text(encoding="utf-8"))
-    drawn = label_html(label, report["examined"])
+    markup = label_html(label, report["examined"])
     text = re.sub(
         f"{START}.*?{END}",
-        lambda _found: drawn,
+        lambda _found: markup,
         html.read_text(encoding="utf-8"),
         count=1,
         flags=re.DOTALL,
@@ -254,8 +254,8 @@ def overview(
 
 def rates(rows: Sequence[BatchRow]) -> str:
     """How often such answers are wrong; empty where that was not measured."""
-    measured = {row.measured_as for row in rows if row.band}
-    errors = error_rates(measured.pop()) if len(measured) == 1 else None
+    revisions = {row.measured_as for row in rows if row.band}
+    errors = error_rates(revisions.pop()) if len(revisions) == 1 else None
     return paragraph(errors.sentence, errors.unsure) if errors else ""
 
 

@@ -59,7 +59,7 @@ def explain(
     raise typer.Exit(DONE)
 
 
-def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
+def as_dict(detections: dict[str, Detection]) -> dict[str, Any]:
     """Return what is told of one or two pictures, by their names, as plain JSON types."""
     pictures = [
         {
@@ -74,25 +74,25 @@ def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
                 for part, mask in by_part(detection, mean_mask(detection)).items()
             },
         }
-        for name, detection in found.items()
+        for name, detection in detections.items()
     ]
-    if len(found) < 2:
+    if len(detections) < 2:
         return {"pictures": pictures}
-    whole, parts = compare_masks(*found.values())
+    whole, parts = compare_masks(*detections.values())
     return {
         "pictures": pictures,
         "difference": asdict(whole) | {"parts": {part: asdict(one) for part, one in parts.items()}},
     }
 
 
-def as_text(found: dict[str, Detection]) -> str:
+def as_text(detections: dict[str, Detection]) -> str:
     """The same for a person."""
-    lines = [f"{name}: {mask_sentence(detection)}" for name, detection in found.items()]
-    one = next(iter(found.values()))
+    lines = [f"{name}: {mask_sentence(detection)}" for name, detection in detections.items()]
+    one = next(iter(detections.values()))
     lines.append(_("Judged by: {head}.", head=_(JUDGED_BY[one.head])))
     lines += [_(ONE_FOR_ALL)] * (one.head == "linear")
-    if len(found) == 2:
-        whole, parts = compare_masks(*found.values())
+    if len(detections) == 2:
+        whole, parts = compare_masks(*detections.values())
         head = [
             _("part"),
             _("channels"),
@@ -132,13 +132,13 @@ def mask_sentence(detection: Detection) -> str:
 def removal_sentence(detection: Detection, count: int) -> str:
     """What is left of the score without the first `count` channels, beside as many that are
     drawn."""
-    left, others = without_strongest(detection, count)
+    remaining, others = without_strongest(detection, count)
     return _(
         "Without the {n} channels that push hardest: {before} → {after}; without {n} at random: "
         "{others}.",
         n=number(count),
         before=score_text(detection.probability),
-        after=score_text(left),
+        after=score_text(remaining),
         others=score_text(others),
     )
 

@@ -31,16 +31,16 @@ def draw_boxes(pixels: np.ndarray, boxes: list[Box]) -> Image.Image:
     """
     height, width = pixels.shape[:2]
     zoom = min(1.0, DRAWN_SIDE / max(height, width))
-    drawn = Image.fromarray(shrink(pixels, side=DRAWN_SIDE))
-    pen = max(2, max(drawn.size) // 250)
-    draw = ImageDraw.Draw(drawn)
-    font = carried_font(max(12, max(drawn.size) // 40), "DejaVuSans-Bold")
+    picture = Image.fromarray(shrink(pixels, side=DRAWN_SIDE))
+    pen = max(2, max(picture.size) // 250)
+    draw = ImageDraw.Draw(picture)
+    font = carried_font(max(12, max(picture.size) // 40), "DejaVuSans-Bold")
     for place, box in enumerate(boxes, 1):
         left, top, right, bottom = (round(zoom * edge) for edge in box)
         draw.rectangle((left - pen, top - pen, right + pen, bottom + pen), outline=OUTER, width=pen)
         draw.rectangle((left, top, right, bottom), outline=INNER, width=max(1, pen // 2))
         _label(draw, (left, top), str(place), font)
-    return drawn
+    return picture
 
 
 def _label(

@@ -151,14 +151,14 @@ class ReferenceReport:
         )
 
 
-def rate_words(reached: int, count: int) -> str:
+def rate_words(successes: int, count: int) -> str:
     """Return how many of `count`, with the exact 95 % interval of that share (Clopper and
     Pearson)."""
-    low, high = (percent(edge, digits=1) for edge in clopper_pearson(reached, count))
+    low, high = (percent(edge, digits=1) for edge in clopper_pearson(successes, count))
     sentence = N_("{reached} of {count} ({share}; 95% interval {low} to {high})")
-    share = percent(reached / count, digits=1)
+    share = percent(successes / count, digits=1)
     return _(
-        sentence, reached=number(reached), count=number(count), share=share, low=low, high=high
+        sentence, reached=number(successes), count=number(count), share=share, low=low, high=high
     )
 
 
