@@ -111,7 +111,7 @@ def detect(
     model = chosen_model(model, head)
     with told(BadProfile):
         named_profile(profile)
-    with told(ValueError), speaking(lang):
+    with told(ValueError, code=REFUSED), speaking(lang):
         part = read_box(crop) if crop else None
     files = list(walk(paths))
     if not files:

@@ -27,10 +27,10 @@ STOPPED = 1
 REFUSED = 2
 MEANINGS = {
     DONE: "Done, and every picture was read.",
-    STOPPED: "It could not be done: weights, a package or data are missing, or an option makes no "
-    "sense.",
-    REFUSED: "A picture was refused (the others were judged), none was found, or the command was "
-    "typed wrongly.",
+    STOPPED: "It could not be done: weights, a package or data are missing, or a setting or a "
+    "folder cannot be used.",
+    REFUSED: "A picture was refused (the others were judged), none was found, or an option is "
+    "wrong.",
 }
 # for --help
 TABLE = "\n\n".join(("Exit codes:", *(f"{code}  {meaning}" for code, meaning in MEANINGS.items())))
@@ -105,8 +105,8 @@ def group_with(elsewhere: Mapping[str, Elsewhere]) -> type[TyperGroup]:
 
 
 @contextmanager
-def told(*mendable: type[Exception]) -> Iterator[None]:
-    """Turn errors that the user can mend into their sentence and exit code 1; others keep their
+def told(*mendable: type[Exception], code: int = STOPPED) -> Iterator[None]:
+    """Turn errors that the user can mend into their sentence and an exit code; others keep their
     traceback."""
     try:
         yield
@@ -115,7 +115,7 @@ def told(*mendable: type[Exception]) -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError):
             sentence = f"{error}. Install requirements-dev.txt for this."
         typer.echo(sentence, err=True)
-        raise typer.Exit(STOPPED) from None
+        raise typer.Exit(code) from None
 
 
 def chosen_model(model: str, head: str) -> str:
@@ -123,6 +123,8 @@ def chosen_model(model: str, head: str) -> str:
     is none."""
     if model and head:
         raise typer.BadParameter("Give either --model or --head.")
+    if head and head not in HEADS:
+        raise typer.BadParameter(f"--head is {' or '.join(sorted(HEADS))}.")
     with told(WeightsMissing):
         return str(head_folder(head) if head else detector_folder(model or HEADS[DEFAULT_HEAD]))
 

@@ -11,10 +11,10 @@ import torch
 import typer
 
 from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
+from causalclip.clip.runtime import UnknownRuntime
 from causalclip.device import DEVICES, choose_device
-from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES, ImageError
+from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.images.loading import load_image
-from causalclip.paths import WeightsMissing
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.goals import OBJECTIVES, make_goal
 from purifier.models import Models
@@ -52,7 +52,7 @@ Device = Annotated[str, typer.Option(help=f"Where models run: {', '.join(DEVICES
 
 
 def load_models() -> Models:
-    """The shipped models, each loaded when it is first used."""
+    """Return the shipped models, each loaded when it is first used."""
     return Models()
 
 
@@ -90,22 +90,22 @@ def purify(
     with sentences():
         torch_device = choose_device(device)
         pixels = to_tensor(image.pixels).to(torch_device)
-        purifier, started = load_models().to(torch_device).purifier, time.perf_counter()
+        purifier, start = load_models().to(torch_device).purifier, time.perf_counter()
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        cleaned = purifier(pixels, steps, noise, generator, always).images
-        seconds = time.perf_counter() - started
-        save_exact(cleaned, out)
-    changed = float((cleaned - pixels).abs().mean() * 255)
+        result = purifier(pixels, steps, noise, generator, always).images
+        seconds = time.perf_counter() - start
+        save_exact(result, out)
+    change = float((result - pixels).abs().mean() * 255)
     row = {
         "out": str(out),
         "seconds": round(seconds, 3),
         "steps": steps,
-        "mean_change": round(changed, 3),
+        "mean_change": round(change, 3),
     }
-    words = f"purified in {seconds:.2f} s; values changed by {changed:.1f} of 255 on average."
-    if unchanged := torch.equal(cleaned, pixels):
+    words = f"purified in {seconds:.2f} s; values changed by {change:.1f} of 255 on average."
+    if is_same := torch.equal(result, pixels):
         words = f"judged clean; the picture is returned unchanged ({seconds:.2f} s)."
-    _print(row | {"unchanged": unchanged}, f"{out}: {words}", as_json)
+    _print(row | {"unchanged": is_same}, f"{out}: {words}", as_json)
 
 
 @app.command()
@@ -147,22 +147,22 @@ def attack(
         clean = to_tensor(load_image(picture).pixels).to(on)
         request = Request(attack=settings, objective=aim, question=question or "", target=target)
         goal = make_goal(load_models().to(on), clean, request)
-        started = time.perf_counter()
-        attacked = run_attack(settings, clean, goal.objective)
-        seconds = time.perf_counter() - started
-        save_exact(attacked, out)
-        after = goal.say(attacked)
+        start = time.perf_counter()
+        adversarial = run_attack(settings, clean, goal.objective)
+        seconds = time.perf_counter() - start
+        save_exact(adversarial, out)
+        after = goal.say(adversarial)
     row = {
         "out": str(out),
         "success": goal.reached(after),
-        "linf": round(float(linf(attacked, clean)), 2),
+        "linf": round(float(linf(adversarial, clean)), 2),
         "before": goal.before,
         "after": after,
         "seconds": round(seconds, 3),
     }
-    done = "misled" if row["success"] else "not misled"
+    outcome = "misled" if row["success"] else "not misled"
     sentence = (
-        f"{out}: {done}. Before: {goal.before}. Now: {after}. Values changed by at most "
+        f"{out}: {outcome}. Before: {goal.before}. Now: {after}. Values changed by at most "
         f"{row['linf']:g} of 255."
     )
     _print(row, sentence, as_json)
@@ -225,16 +225,16 @@ def _speaker_and_pixels(
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Errors that are written for users end the command with their sentence: code 2 for refused
-    pictures, else 1."""
+    """End the command with the sentence of an error that is written for users: code 1 where
+    something that it needs is missing, 2 where the picture is refused or an option is wrong."""
     try:
         yield
-    except ImageError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(REFUSED) from None
-    except (WeightsMissing, FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, UnknownRuntime) as error:  # of files, WeightsMissing among them
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from None
+    except ValueError as error:  # ImageError among them
+        typer.echo(str(error), err=True)
+        raise typer.Exit(REFUSED) from None
 
 
 def _print(row: dict[str, Any], words: str, as_json: bool) -> None:

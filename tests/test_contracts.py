@@ -177,9 +177,14 @@ def test_commands_and_their_options(name: str, app: typer.Typer) -> None:
         (causalclip.cli.app, ["detect", str(PICTURE), "--model", "nowhere"], 1),
         (causalclip.cli.app, ["detect", __file__], 2),
         (causalclip.cli.app, ["detect", "--unknown"], 2),
+        (causalclip.cli.app, ["detect", str(PICTURE), "--head", "other"], 2),
+        (causalclip.cli.app, ["detect", str(PICTURE), "--crop", "1,2"], 2),
+        (causalclip.cli.app, ["detect", str(PICTURE), "--profile", "nowhere.json"], 1),
         (causalclip.cli.app, ["detect", "--help"], 0),
-        (purifier.cli.app, ["purify", str(PICTURE), "-o", "no.jpg"], 1),
+        (purifier.cli.app, ["purify", str(PICTURE), "-o", "no.jpg"], 2),
         (purifier.cli.app, ["caption", __file__], 2),
+        (purifier.cli.app, ["caption", str(PICTURE), "--device", "tpu"], 2),
+        (purifier.cli.app, ["caption", str(PICTURE), "--vlm", "./nowhere"], 1),
     ],
 )
 def test_exit_codes(app: typer.Typer, arguments: list[str], code: int) -> None:

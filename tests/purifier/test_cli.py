@@ -149,11 +149,11 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
         (["caption", "--device", "tpu"], "'tpu' is none of auto, cpu, cuda"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence_and_code_1(
+def test_a_wrong_option_is_a_sentence_and_code_2(
     picture: Path, arguments: list[str], sentence: str
 ) -> None:
     result = run(arguments[0], picture, *arguments[1:])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert sentence in result.stderr
 
 

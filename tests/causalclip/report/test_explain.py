@@ -90,7 +90,7 @@ def test_the_linear_head_has_one_mask_for_all(pictures: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--head", "random"], 1, "choose causal or linear"),
+        (["--head", "random"], 2, "--head is causal or linear"),
         (["--head", "causal", "--model", "detector-linear"], 2, "either"),
     ],
 )
