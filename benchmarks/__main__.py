@@ -43,11 +43,11 @@ ALONE = {
 
 
 def main() -> None:
-    known = BENCHMARKS | ALONE
-    listed = "\n".join(f"  {name:13} {what}" for name, what in known.items())
+    benchmarks = BENCHMARKS | ALONE
+    table = "\n".join(f"  {name:13} {what}" for name, what in benchmarks.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
-        description=f"{__doc__}\n{listed}",
+        description=f"{__doc__}\n{table}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="of these benchmarks")
@@ -57,10 +57,10 @@ def main() -> None:
         parser.add_argument(
             f"--{field.name}", type=Path if isinstance(value, Path) else type(value), default=value
         )
-    given = vars(parser.parse_args())
-    names, options = given.pop("names") or list(BENCHMARKS), Options(**given)
-    if unknown := [name for name in names if name not in known]:
-        parser.error(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(known)}.")
+    arguments = vars(parser.parse_args())
+    names, options = arguments.pop("names") or list(BENCHMARKS), Options(**arguments)
+    if unknown := [name for name in names if name not in benchmarks]:
+        parser.error(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(benchmarks)}.")
     for name in names:
         if name != "pages":
             report = import_module(f"benchmarks.{name}").measure(options)

@@ -224,7 +224,7 @@ def measure(options: Options) -> dict[str, Any]:
     report: dict[str, Any] = {"data": "forensics, test split", "pictures": {}}
     for on, parts in inputs.items():
         data = problem(train, features[on], replace(recipe, parts=parts))
-        for number, (protocol, (lesson, judged)) in enumerate(protocols(train, test).items()):
+        for number, (protocol, (lesson, test_rows)) in enumerate(protocols(train, test).items()):
             whole = protocol in (P1, P2)
             if on == "layers" and not whole:
                 continue
@@ -237,10 +237,12 @@ def measure(options: Options) -> dict[str, Any]:
             rows = [v for v in variants() if v.everywhere or (whole and on == "embedding")]
             for variant in tqdm(rows, desc=table):
                 raws = [
-                    _logits(variant, seed, share, views, parts, folder / f"{on}-{number}")[judged]
+                    _logits(variant, seed, share, views, parts, folder / f"{on}-{number}")[
+                        test_rows
+                    ]
                     for seed in range(variant.seeds)
                 ]
-                pictures = [test[i] for i in judged.tolist()]
+                pictures = [test[i] for i in test_rows.tolist()]
                 report[table].append(summary(variant.name, pictures, raws))
             write("ablation", report)
     return report

@@ -101,10 +101,10 @@ def in_process(module: str, *arguments: str, environment: dict[str, str] | None 
         {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | (environment or {}) | {"OMP_NUM_THREADS": "2"}
     )
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    done = subprocess.run(
+    process = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, check=True, env=settings, cwd=ROOT
     )
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return json.loads(process.stdout.strip().splitlines()[-1])
 
 
 @contextmanager

@@ -50,18 +50,18 @@ def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
     """The first answers in an order by a seed; kept in the cache, so that a killed run goes on."""
     file_of_rows = options.cache.parent / "copies" / f"{detector.config.revision}-train.jsonl"
     file_of_rows.parent.mkdir(parents=True, exist_ok=True)
-    known = {row["path"]: row for row in map(json.loads, _lines(file_of_rows))}
+    rows_by_path = {row["path"]: row for row in map(json.loads, _lines(file_of_rows))}
     rows: list[CheckedAnswer] = []
     for record in in_order(read_split(options.forensics / "manifest.csv", "train")):
         if len(rows) >= (options.pictures or COUNT):
             break
-        if record.path not in known:
-            known[record.path] = {"path": record.path} | check(
+        if record.path not in rows_by_path:
+            rows_by_path[record.path] = {"path": record.path} | check(
                 detector, options.forensics / record.path
             )
             with file_of_rows.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(known[record.path]) + "\n")
-        row = known[record.path]
+                file.write(json.dumps(rows_by_path[record.path]) + "\n")
+        row = rows_by_path[record.path]
         if row["answer"] in ANSWERS:
             right = ANSWERS[row["answer"]] == record.label
             rows.append(CheckedAnswer(row["answer"], right, row["changed"], row["crossed"]))
@@ -75,8 +75,8 @@ def check(detector: Detector, path: Path) -> dict[str, Any]:
     if verdict.band not in ANSWERS:
         return {"answer": verdict.band}
     stability = check_stability(detector, pixels, verdict)
-    changed = sum(row.band != verdict.band for row in stability.rows if row.mild)
-    return {"answer": verdict.band, "changed": changed, "crossed": bool(stability.flips)}
+    changes = sum(row.band != verdict.band for row in stability.rows if row.mild)
+    return {"answer": verdict.band, "changed": changes, "crossed": bool(stability.flips)}
 
 
 def in_order(records: list[Record]) -> list[Record]:
@@ -91,9 +91,9 @@ def summary(rows: list[CheckedAnswer]) -> dict[str, dict[str, int]]:
     """By how many of the mild copies have another answer: how many answers, how many of them right,
     and of how many the score crosses the middle."""
     table = {}
-    for changed in sorted({row.changed for row in rows}):
-        inside = [row for row in rows if row.changed == changed]
-        table[str(changed)] = {
+    for changes in sorted({row.changed for row in rows}):
+        inside = [row for row in rows if row.changed == changes]
+        table[str(changes)] = {
             "answers": len(inside),
             "right": sum(row.right for row in inside),
             "crossed": sum(row.crossed for row in inside),

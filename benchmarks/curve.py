@@ -81,12 +81,12 @@ def dependence(out: HeadOutput, labels: np.ndarray) -> dict[str, float]:
 
 
 def probes(
-    learned: Tensor, labels: np.ndarray, held: Tensor, held_labels: np.ndarray, *, seed: int
+    lesson: Tensor, labels: np.ndarray, unseen: Tensor, held_labels: np.ndarray, *, seed: int
 ) -> dict[str, float]:
     """AUC of a ridge, an MLP of 256 and 15 nearest neighbours that read the held-back part, [N, D]
     and [M, D]."""
-    scale = StandardScaler().fit(learned.numpy())
-    x, y = scale.transform(learned.numpy()), scale.transform(held.numpy())
+    scale = StandardScaler().fit(lesson.numpy())
+    x, y = scale.transform(lesson.numpy()), scale.transform(unseen.numpy())
     width = x.shape[1]
     linear = RidgeClassifier(alpha=float(width)).fit(x, labels).decision_function(y)
     mlp = make_pipeline(
@@ -104,7 +104,7 @@ def probes(
 def row(data: Problem, config: TrainConfig, *, fold: int) -> dict[str, float]:
     """One point: the head on all folds but one, judged on that one."""
     head = fit(data, config, leave_out=fold)
-    held_out, learned = np.flatnonzero(data.fold == fold), np.flatnonzero(data.fold != fold)
+    held_out, lesson = np.flatnonzero(data.fold == fold), np.flatnonzero(data.fold != fold)
     labels, out = data.labels.numpy(), judge(head, data.features[0, held_out])
     like = np.array([data.records[i].set in LIKE for i in held_out])
     statistics = MaskStatistics.of(out.mask)
@@ -114,8 +114,8 @@ def row(data: Problem, config: TrainConfig, *, fold: int) -> dict[str, float]:
         "variation": float(out.mask.std(0).mean()),
         **dependence(out, labels[held_out]),
         **probes(
-            judge(head, data.features[0, learned]).non_causal,
-            labels[learned],
+            judge(head, data.features[0, lesson]).non_causal,
+            labels[lesson],
             out.non_causal,
             labels[held_out],
             seed=config.seed,
@@ -127,8 +127,8 @@ def runs(config: TrainConfig) -> Iterator[tuple[dict[str, float], TrainConfig]]:
     for seed in range(SEEDS):
         for independence, adversary in points(config):
             weights = replace(config.weights, independence=independence, adversary=adversary)
-            named = {"independence": independence, "adversary": adversary, "seed": seed}
-            yield named, replace(config, weights=weights, seed=seed)
+            settings = {"independence": independence, "adversary": adversary, "seed": seed}
+            yield settings, replace(config, weights=weights, seed=seed)
 
 
 def training_problem(options: Options, recipe: Recipe) -> Problem:
@@ -165,9 +165,9 @@ def measure(options: Options) -> dict[str, Any]:
     earlier = read("curve") or {}
     earlier_rows = earlier["rows"] if about.items() <= earlier.items() else []
     report = about | {"ridge": ridge_auc(data, ridge), "rows": rows}
-    for named, config in tqdm(list(runs(recipe.head)), desc="points"):
-        done = (r for r in earlier_rows if named.items() <= r.items())
-        rows.append(next(done, {}) or named | row(data, config, fold=0))
+    for settings, config in tqdm(list(runs(recipe.head)), desc="points"):
+        matches = (r for r in earlier_rows if settings.items() <= r.items())
+        rows.append(next(matches, {}) or settings | row(data, config, fold=0))
         write("curve", report)
     save("curve", partial(draw, report))
     return report
@@ -178,8 +178,8 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
     from matplotlib.figure import Figure
 
     groups: dict[Point, list[dict[str, float]]] = defaultdict(list)
-    for found in report["rows"]:
-        groups[found["independence"], found["adversary"]].append(found)
+    for row in report["rows"]:
+        groups[row["independence"], row["adversary"]].append(row)
     shipped = report["shipped"]["independence"], report["shipped"]["adversary"]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
@@ -187,14 +187,16 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
         x = float(np.mean([r["nhsic"] for r in rows]))
         scores = {name: np.array([r[name] for r in rows]) for name in ("auc", *PROBES)}
         mean = {name: float(values.mean()) for name, values in scores.items()}
-        chosen = point == shipped
+        is_default = point == shipped
         ends = [[mean["auc"] - scores["auc"].min()], [scores["auc"].max() - mean["auc"]]]
-        left.errorbar(x, mean["auc"], ends, fmt="o", color=theme.series[0], ms=9 if chosen else 5)
-        if chosen:
+        left.errorbar(
+            x, mean["auc"], ends, fmt="o", color=theme.series[0], ms=9 if is_default else 5
+        )
+        if is_default:
             left.annotate("shipped", (x, mean["auc"]), textcoords="offset points", xytext=(8, 6))
         for name, marker, colour in zip(PROBES, "s^D", theme.series[1:], strict=True):
             label = name if point == shipped else None
-            right.plot(x, mean[name], marker, color=colour, label=label, ms=7 if chosen else 4)
+            right.plot(x, mean[name], marker, color=colour, label=label, ms=7 if is_default else 4)
     left.axhline(report["ridge"], color=theme.quiet, ls="--", lw=1)
     left.set(
         xlabel="nHSIC of the two parts",

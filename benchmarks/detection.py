@@ -73,11 +73,11 @@ def measure(options: Options) -> dict[str, Any]:
 
 def family_of(generator: str) -> str:
     """The family of a generator by its name in the data set; "not stated" where it says none."""
-    found = (
+    family = (
         name for name, pattern in FAMILIES.items() if re.search(pattern, generator, re.IGNORECASE)
     )
     return next(
-        found, "not stated" if not generator or "unknown" in generator.lower() else generator
+        family, "not stated" if not generator or "unknown" in generator.lower() else generator
     )
 
 
@@ -118,8 +118,8 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
     """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and
     accused by hard kind."""
     pictures = list(table)
-    known = {p.sha256: p for p in pictures}
-    trained = Counter(
+    by_hash = {p.sha256: p for p in pictures}
+    train_counts = Counter(
         family_of(p.generator)
         for p in pictures
         if p.split == "train" and p.label == "fake" and p.kind == "photo"
@@ -127,7 +127,7 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
     threshold, bands = threshold_at(scores), np.array(scores.bands)
     of_family, hard = defaultdict(list), defaultdict(list)
     for row, record in enumerate(scores.records):
-        picture = known.get(record.picture)
+        picture = by_hash.get(record.picture)
         if record.set != "sites" or picture is None:
             continue
         if record.label:
@@ -141,7 +141,7 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
             name: {
                 "pictures": len(rows),
                 "owners": len({owners[i] for i in rows}),
-                "in_train": trained[name],
+                "in_train": train_counts[name],
                 "recognised": float((scores.probability[rows] > threshold).mean()),
                 "called": float((bands[rows] == "likely generated").mean()),
             }

@@ -67,7 +67,7 @@ def find_edits(manifest: Path) -> list[Pair]:
 def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
     """What was changed, bool [H, W] of the edit, or the reason why that cannot be said."""
     differences = min(
-        (difference(edit, laid) for laid in laid_over(edit, original)), key=background
+        (difference(edit, copy) for copy in laid_over(edit, original)), key=background
     )
     if background(differences) > NOISE:
         return (
@@ -83,17 +83,15 @@ def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
     return mask if share <= MAX_MASK else f"rendered anew ({share:.0%} changed)"
 
 
-def background(found: np.ndarray) -> float:
+def background(change: np.ndarray) -> float:
     """What two encodings alone leave of a difference."""
-    return float(np.nanquantile(found, QUIET))
+    return float(np.nanquantile(change, QUIET))
 
 
 def laid_over(edit: Image.Image, original: Image.Image) -> list[Image.Image]:
     """The original in the edit's size: squeezed, or cropped to its shape."""
-    squeezed = original.resize(edit.size, Image.Resampling.LANCZOS)
-    return (
-        [squeezed] if edit.size == original.size else [squeezed, ImageOps.fit(original, edit.size)]
-    )
+    whole = original.resize(edit.size, Image.Resampling.LANCZOS)
+    return [whole] if edit.size == original.size else [whole, ImageOps.fit(original, edit.size)]
 
 
 def difference(edit: Image.Image, original: Image.Image) -> np.ndarray:

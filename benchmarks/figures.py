@@ -74,5 +74,5 @@ def save(name: str, draw: "Callable[[Theme], Figure]") -> None:
         path = FIGURES / f"{name}{suffix}.png"
         with matplotlib.rc_context(theme.settings):
             draw(theme).savefig(path, dpi=DPI)
-        with Image.open(path) as drawn:
-            drawn.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        with Image.open(path) as image:
+            image.convert("RGB").quantize(COLOURS).save(path, optimize=True)

@@ -49,6 +49,6 @@ def cost() -> dict[str, Any]:
 
 def _seconds(detector: Detector, picture: np.ndarray) -> float:
     """Of the processor, for a verdict."""
-    started = time.process_time()
+    start = time.process_time()
     detector.predict(picture)
-    return time.process_time() - started
+    return time.process_time() - start

@@ -69,10 +69,10 @@ def measure(options: Options) -> list[dict[str, Any]]:
 
 def run_row(work: str, path: Path, settings: dict[str, str]) -> dict[str, Any]:
     """Measure in a process of its own; `process`: its seconds until the first result."""
-    started = time.perf_counter()
+    start = time.perf_counter()
     row: dict[str, Any] = in_process("latency", work, str(path), environment=settings)
     warm_runs = (REPEATS - 1) * row["warm"]
-    return row | {"process": time.perf_counter() - started - warm_runs}
+    return row | {"process": time.perf_counter() - start - warm_runs}
 
 
 def time_detection(path: str) -> dict[str, Any]:
@@ -90,10 +90,10 @@ def time_detection(path: str) -> dict[str, Any]:
     verdicts: list[tuple[float, float]] = []  # seconds to a verdict, and processor seconds
 
     def judge() -> None:
-        started, spent = time.perf_counter(), time.process_time()
+        start, spent = time.perf_counter(), time.process_time()
         image = load_image(path)
         detection = detector.predict(image.pixels)
-        verdicts.append((time.perf_counter() - started, time.process_time() - spent))
+        verdicts.append((time.perf_counter() - start, time.process_time() - spent))
         draw_map(prepare(image.pixels, detection))
 
     row = timed(judge) | {"dtype": detector.runtime}
@@ -114,9 +114,9 @@ def timed(work: Callable[[], object], *, repeats: int = REPEATS) -> dict[str, An
     processor seconds are the least of the warm ones."""
     times, cpu = [], []
     for _ in range(repeats):
-        started, spent = time.perf_counter(), time.process_time()
+        start, spent = time.perf_counter(), time.process_time()
         work()
-        times.append(time.perf_counter() - started)
+        times.append(time.perf_counter() - start)
         cpu.append(time.process_time() - spent)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     warm = sorted(times[1:])
@@ -163,9 +163,9 @@ def time_purifier(width: int, height: int) -> dict[str, Any]:
 
 def app_ready() -> float:
     """Return the seconds from `python app.py` to its first answer over HTTP."""
-    started = time.perf_counter()
+    start = time.perf_counter()
     with running_app("", every=0.05):
-        return time.perf_counter() - started
+        return time.perf_counter() - start
 
 
 def measure_memory() -> dict[str, Any]:

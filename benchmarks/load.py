@@ -33,18 +33,18 @@ def measure(options: Options) -> dict[str, Any]:
     seconds, outcomes = 60 * options.minutes, list[tuple[str, float]]()
     memory: list[tuple[float, float]] = []
     with running_app() as (process, address):
-        watched, started = psutil.Process(process.pid), time.monotonic()
-        spent = sum(watched.cpu_times()[:2])
-        arguments = address, started + seconds, outcomes
+        app, start = psutil.Process(process.pid), time.monotonic()
+        spent = sum(app.cpu_times()[:2])
+        arguments = address, start + seconds, outcomes
         threads = [
             threading.Thread(target=client, args=(i, *arguments)) for i in range(options.clients)
         ]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            memory.append((time.monotonic() - started, watched.memory_info().rss / 2**20))
+            memory.append((time.monotonic() - start, app.memory_info().rss / 2**20))
             time.sleep(1)
-        spent, lasted = sum(watched.cpu_times()[:2]) - spent, time.monotonic() - started
+        spent, duration = sum(app.cpu_times()[:2]) - spent, time.monotonic() - start
     waits = [wait for outcome, wait in outcomes if not outcome.startswith("told")]
     inside = [mb for at, mb in memory if WARM_UP * seconds <= at <= seconds]
     third = max(1, len(inside) // 3)
@@ -58,7 +58,7 @@ def measure(options: Options) -> dict[str, Any]:
         "warm_mb": round(early),
         "growth": round(late / early - 1, 4),
         "processor_s": round(spent),
-        "of_the_machine": round(spent / lasted / (os.cpu_count() or 1), 2),
+        "of_the_machine": round(spent / duration / (os.cpu_count() or 1), 2),
         "load": round(os.getloadavg()[1], 1),
         "clients": options.clients,
         "minutes": options.minutes,
@@ -76,7 +76,7 @@ def client(number: int, address: str, until: float, outcomes: list[tuple[str, fl
     with httpx.Client(timeout=300, headers=own) as http:
         while time.monotonic() < until:
             kind = str(rng.choice(KINDS))
-            data, started = picture(rng, kind), time.monotonic()
+            data, start = picture(rng, kind), time.monotonic()
             try:
                 answer = http.post(
                     f"{address}api/v1/examine", files={"picture": ("x.jpg", data, "image/jpeg")}
@@ -84,7 +84,7 @@ def client(number: int, address: str, until: float, outcomes: list[tuple[str, fl
                 outcome = judge(kind, data, answer)
             except httpx.HTTPError as error:
                 outcome = f"lost: {type(error).__name__}"
-            outcomes.append((outcome, time.monotonic() - started))
+            outcomes.append((outcome, time.monotonic() - start))
             if outcome.startswith("told"):
                 time.sleep(float(rng.uniform(0.5, 3)))
 

@@ -122,18 +122,20 @@ def look_at(item: tuple[Row, Path]) -> Found:
 
     if pixels is None:
         headline = make_headline(claims, "likely not generated")
-        named = _named(row.generator, (headline.name, *(mark.generator for mark in claims.marks)))
-        return Found(headline.source != "pixels", named)
+        is_named = _named(
+            row.generator, (headline.name, *(mark.generator for mark in claims.marks))
+        )
+        return Found(headline.source != "pixels", is_named)
 
-    seen = _on_pixels(row.generator, pixels)
+    is_seen = _on_pixels(row.generator, pixels)
     copies = tuple(name for name, copy in COPIES.items() if _on_copy(row.generator, pixels, *copy))
-    return Found(seen, seen, copies)
+    return Found(is_seen, is_seen, copies)
 
 
 def _named(generator: str, names: tuple[str, ...]) -> bool:
     """Whether one of the names is the generator's; any will do where the file gives none."""
     name = generator.partition(" (")[0]
-    return any(names) if name == UNNAMED else any(found.startswith(name) for found in names)
+    return any(names) if name == UNNAMED else any(other.startswith(name) for other in names)
 
 
 def _on_pixels(generator: str, pixels: np.ndarray) -> bool:
@@ -200,15 +202,15 @@ def count_false(options: Options) -> dict[str, Any]:
     # 2. What was found before, and what is found now
     file = options.cache.parent / "marks" / f"{search_version()}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    found = read_found(file)
-    left = [p for p in there.values() if p.sha256 not in found]
+    marks = read_found(file)
+    missing = [p for p in there.values() if p.sha256 not in marks]
     with ProcessPoolExecutor(2) as pool, file.open("a", encoding="utf-8") as lines:
-        paths = [place(options.originals, picture) for picture in left]
-        for picture, names in zip(left, pool.map(_stamped, paths, chunksize=8), strict=True):
-            found[picture.sha256] = names
+        paths = [place(options.originals, picture) for picture in missing]
+        for picture, names in zip(missing, pool.map(_stamped, paths, chunksize=8), strict=True):
+            marks[picture.sha256] = names
             lines.write(json.dumps({"sha256": picture.sha256, "marks": names}) + "\n")
             lines.flush()
-    return {"date": today()} | summarize_false(there.values(), found)
+    return {"date": today()} | summarize_false(there.values(), marks)
 
 
 def search_version() -> str:
@@ -220,31 +222,31 @@ def search_version() -> str:
 def read_found(file: Path) -> dict[str, list[str] | None]:
     """Return the generators whose marks were found, by a picture's SHA-256; None for a picture that
     was refused. A line that a killed run left unfinished is passed over."""
-    found = {}
+    marks = {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
         try:
             row = json.loads(line)
         except ValueError:
             continue
-        found[row["sha256"]] = row["marks"]
-    return found
+        marks[row["sha256"]] = row["marks"]
+    return marks
 
 
 def summarize_false(
-    pictures: Iterable[Picture], found: dict[str, list[str] | None]
+    pictures: Iterable[Picture], marks: dict[str, list[str] | None]
 ) -> dict[str, Any]:
     """Return how many pictures were searched, by split, how many bear a mark and which, and what
     share of all pictures that is at most, with 95 % confidence."""
     pictures = list(pictures)
-    searched = [p for p in pictures if found[p.sha256] is not None]
-    marked = {p.sha256: names for p in searched if (names := found[p.sha256])}
+    readable = [p for p in pictures if marks[p.sha256] is not None]
+    bearers = {p.sha256: names for p in readable if (names := marks[p.sha256])}
     return {
-        "searched": len(searched),
-        "splits": dict(sorted(Counter(p.split for p in searched).items())),
-        "owners": len({p.owner for p in searched}),
-        "refused": len(pictures) - len(searched),
-        "marked": marked,
-        "at most": round(upper_bound(len(marked), len(searched), confidence=0.95), 6),
+        "searched": len(readable),
+        "splits": dict(sorted(Counter(p.split for p in readable).items())),
+        "owners": len({p.owner for p in readable}),
+        "refused": len(pictures) - len(readable),
+        "marked": bearers,
+        "at most": round(upper_bound(len(bearers), len(readable), confidence=0.95), 6),
     }
 
 

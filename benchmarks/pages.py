@@ -43,11 +43,13 @@ def measured() -> str:
     """Every section, in docs/measured.md, whose intro says of which detector the numbers are where
     one names none."""
     own = ", {model} {revision}".format(**read("detection"))
-    found = [
-        (s.title, _told(s.told), s.about.removeprefix("benchmarks/").removesuffix(own))
+    entries = [
+        (s.title, _as_markdown(s.told), s.about.removeprefix("benchmarks/").removesuffix(own))
         for s in sections()
     ]
-    return "\n\n".join(f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in found)
+    return "\n\n".join(
+        f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in entries
+    )
 
 
 def card(head: str) -> str:
@@ -109,15 +111,15 @@ def sections(folder: Path | None = None) -> list[Section]:
 
     every = []
     for title, name, make in SECTIONS:
-        told, about = Told(NOT_MEASURED), ""
+        content, about = Told(NOT_MEASURED), ""
         try:
-            told, about = make(of), _about(of(name), name)
+            content, about = make(of), _about(of(name), name)
         except FileNotFoundError:
             pass
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.warning("benchmarks/%s.json could not be drawn: %s", name, type(error).__name__)
-            told = Told(OTHER_VERSION)
-        every.append(Section(title, told, about))
+            content = Told(OTHER_VERSION)
+        every.append(Section(title, content, about))
     return every
 
 
@@ -127,8 +129,8 @@ def _about(report: Any, name: str) -> str:
     return f"benchmarks/{name}.json, {report.get('date', 'date not recorded')}{model}"
 
 
-def _told(told: Told) -> str:
-    return "\n\n".join([told.words, *map(markdown, told.tables)])
+def _as_markdown(content: Told) -> str:
+    return "\n\n".join([content.words, *map(markdown, content.tables)])
 
 
 def attacks() -> str:
@@ -141,8 +143,8 @@ def attacks() -> str:
             "what": attacker.summary,
         }
     columns = {"norms": "{norms}", "steps": "{steps}", "what it does": "{what}"}
-    known = ", ".join(f"`{name}`" for name in OBJECTIVES)
-    return f"{markdown(tabulate('attack', rows, columns))}\n\n`--objective` is one of {known}."
+    names = ", ".join(f"`{name}`" for name in OBJECTIVES)
+    return f"{markdown(tabulate('attack', rows, columns))}\n\n`--objective` is one of {names}."
 
 
 PAGES: dict[Path, Callable[[], str]] = {

@@ -74,7 +74,7 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
     cells = {(c["row"], c["column"]): c for c in report["cells"]}
     whole = WHOLE if any(row == WHOLE for row, _ in cells) else BY_OTHER
     left_out = LEFT_OUT if whole == BY_OTHER else (*LEFT_OUT, BY_OTHER)
-    shown = {key: cell for key, cell in cells.items() if key[0] not in left_out}
+    usual = {key: cell for key, cell in cells.items() if key[0] not in left_out}
 
     # 1. Columns by what the attacker knows
     grey: list[str] = []
@@ -88,7 +88,7 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
 
     # 2. Who wanted one sentence said
     targeted = ("no defence", "JPEG 10", whole)
-    said = {
+    sentences = {
         cell["row"].replace(whole, "all"): cell
         for cell in report["cells"]
         if "said" in cell and cell["row"] in targeted
@@ -98,22 +98,22 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
 
     # 3. What the detector says
     verdicts = {
-        f"{'generated' if label == 'fake' else label}, {when}": found
+        f"{'generated' if label == 'fake' else label}, {when}": shares
         for label, by_time in (report["detector"] or {}).items()
-        for when, found in by_time.items()
-        if isinstance(found, dict)
+        for when, shares in by_time.items()
+        if isinstance(shares, dict)
     }
     answers = {answer: f"{{{answer}:%}}" for answer in ANSWERS}
-    judged = "what the detector says of them; the rest gets no answer"
+    caption = "what the detector says of them; the rest gets no answer"
 
     tables = [
-        _kept(shown, grey, f"{KEPT}; the attacker knows the model, not the defence"),
-        _kept(shown, knowing, f"{KEPT}; the attacker knows both, or asks the defended model"),
-        _side_by_side(shown),
+        _kept(usual, grey, f"{KEPT}; the attacker knows the model, not the defence"),
+        _kept(usual, knowing, f"{KEPT}; the attacker knows both, or asks the defended model"),
+        _side_by_side(usual),
         _worth(report, cells),
-        tabulate("defence", said, columns, title),
+        tabulate("defence", sentences, columns, title),
         *([_transfer(victim)] if victim else []),
-        tabulate("pictures", verdicts, answers, judged),
+        tabulate("pictures", verdicts, answers, caption),
     ]
     return [table for table in tables if table.rows]
 

@@ -50,10 +50,10 @@ def sample(records: Sequence[Record], root: Path, each: int, *, seed: int = 0) -
     return [record for rows in by_cell.values() for record in rows]
 
 
-def weights(drawn: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
+def weights(sample: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
     """How many of the records each drawn one stands for, [N]."""
-    whole, part = cells(records), cells(drawn)
-    return np.array([whole[r.set, r.label] / part[r.set, r.label] for r in drawn])
+    whole, part = cells(records), cells(sample)
+    return np.array([whole[r.set, r.label] / part[r.set, r.label] for r in sample])
 
 
 def judge(
@@ -68,8 +68,8 @@ def judge(
         for record in tqdm(
             [r for r in records if r.path not in by_path], desc="changes", unit="picture"
         ):
-            with Image.open(root / record.path) as opened:
-                picture = on_white(ImageOps.exif_transpose(opened))
+            with Image.open(root / record.path) as original:
+                picture = on_white(ImageOps.exif_transpose(original))
             verdicts = {
                 name: detector.score(np.asarray(change(picture)))
                 for name, change in CHANGES.items()
@@ -143,8 +143,8 @@ def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[fl
         )
     worse, losses = won(before) - won(after), {}
     for name in sets(before):
-        counted = draws * weight * before.of(name)
-        generated, real = counted[:, before.labels == 1], counted[:, before.labels == 0]
+        counts = draws * weight * before.of(name)
+        generated, real = counts[:, before.labels == 1], counts[:, before.labels == 0]
         differences = ((generated @ worse) * real).sum(1) / (generated.sum(1) * real.sum(1))
         losses[name] = [
             float(differences[0]),
@@ -160,9 +160,9 @@ def won(scores: Scores) -> np.ndarray:
     return (np.sign(generated[:, None] - real) + 1) / 2
 
 
-def share(called: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> float:
+def share(matches: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> float:
     """Of the pictures that the rows stand for, how many are called so."""
-    return float(np.average(called[rows], weights=weight[rows]))
+    return float(np.average(matches[rows], weights=weight[rows]))
 
 
 def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
@@ -171,10 +171,10 @@ def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
     shares: dict[str, Any] = {}
     for change in (AS_IT_IS, RETOUCHED):
         of = scores[change]
-        called = np.array(of.bands) == "likely generated"
+        accusations = np.array(of.bands) == "likely generated"
         for name in sets(of):
             shares.setdefault(name, {})[change] = {
-                kind: share(called, weight, of.of(name) & (of.labels == label))
+                kind: share(accusations, weight, of.of(name) & (of.labels == label))
                 for label, kind in ((0, "real"), (1, "generated"))
             }
     return shares

@@ -66,8 +66,8 @@ def answers(read: Reports) -> Told:
     for name in ordered(test["sets"]):
         generated = int(sum(r["generated"] for r in test[name]["reliability"]))
         for kind, count in (("real", test[name]["pictures"] - generated), ("generated", generated)):
-            found = {band: test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS}
-            rows[f"{kind}, `{name}`"] = {"count": count} | found
+            shares = {band: test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS}
+            rows[f"{kind}, `{name}`"] = {"count": count} | shares
     sentences = []
     for kind, wrong in (("real", "likely generated"), ("generated", "likely not generated")):
         row = rows[f"{kind}, `all`"]
@@ -95,18 +95,18 @@ def meant(read: Reports) -> Told:
             and abs(last["generated"] / last["pictures"] - step["generated"] / step["pictures"])
             < NEAR_SHARE
         ):
-            joined = {key: last[key] + step[key] for key in ("pictures", "generated")}
-            steps[-1] = joined | {"low": last["low"], "high": step["high"]}
+            union = {key: last[key] + step[key] for key in ("pictures", "generated")}
+            steps[-1] = union | {"low": last["low"], "high": step["high"]}
         else:
             steps.append(step)
     rows = {
         f"{r['low']:.2f} to {r['high']:.2f}": r | {"share": r["generated"] / r["pictures"]}
         for r in steps
     }
-    scored, generated = (sum(r[key] for r in steps) for key in ("pictures", "generated"))
+    total, generated = (sum(r[key] for r in steps) for key in ("pictures", "generated"))
     words = (
         "Of the pictures of like content with such a score, so many were generated. Of all "
-        f"{scored:,} with a score, {percent(generated / max(1, scored))} were; where fewer are, "
+        f"{total:,} with a score, {percent(generated / max(1, total))} were; where fewer are, "
         "fewer with the same score are."
     )
     table = tabulate("score", rows, {"pictures": "{pictures:,}", "of them generated": "{share:%}"})
@@ -135,17 +135,17 @@ def sent(read: Reports) -> Told:
     report = read("robustness")
     every = {n: r["all"] for n, r in report["auc"].items()}
     worst = min(every, key=lambda n: every[n])
-    lost = "; ".join(
+    losses = "; ".join(
         "{} {:.3f} ({:.3f} to {:.3f})".format(n, *v["all"]) for n, v in report["lost"].items()
     )
     words = (
         f"{report['drawn']['travel']['pictures']:,} pictures, changed as messengers and sites "
         f"change them. Most is lost by {worst}: the AUC of all goes from {every['as it is']:.3f} "
-        f"to {every[worst]:.3f}. AUC lost on all, with its 95 % interval: {lost}. Then "
+        f"to {every[worst]:.3f}. AUC lost on all, with its 95 % interval: {losses}. Then "
         f"{report['drawn']['shapes']['pictures']:,} pictures, cut to other shapes."
     )
-    called = {
-        kind: {change: found[kind] for change, found in report["retouched"]["all"].items()}
+    accusations = {
+        kind: {change: shares[kind] for change, shares in report["retouched"]["all"].items()}
         for kind in ("real", "generated")
     }
     tables = [
@@ -153,7 +153,7 @@ def sent(read: Reports) -> Told:
         by_set("AUC, cut to another shape", report["shapes"]),
         tabulate(
             "of all, called likely generated",
-            called,
+            accusations,
             {n: f"{{{n}:%}}" for n in ("as it is", "retouched")},
         ),
     ]
@@ -165,8 +165,8 @@ def stability(read: Reports) -> Told:
     report, app = read("robustness"), read("stability")
     rows = {
         f"{kind}: {band}": s
-        for kind, found in report["overturned"].items()
-        for band, s in found.items()
+        for kind, bands in report["overturned"].items()
+        for band, s in bands.items()
     }
     columns = {
         "number": "{pictures}",
@@ -194,7 +194,7 @@ def stability(read: Reports) -> Told:
 def changed_answers(read: Reports) -> Told:
     report = read("copies")
     rows = report["by changed copies"]
-    most = [row for changed, row in rows.items() if int(changed) > 2]
+    most = [row for copies, row in rows.items() if int(copies) > 2]
     answers, right = (sum(row[name] for row in most) for name in ("answers", "right"))
     low, high = wilson(right, answers)
     words = (
@@ -205,16 +205,16 @@ def changed_answers(read: Reports) -> Told:
         "and it would have stayed with over 90 %. "
         "`python -m benchmarks copies`"
     )
-    shown = {
-        f"{changed} of 4": row | {"share": row["right"] / row["answers"]}
-        for changed, row in rows.items()
+    table_rows = {
+        f"{copies} of 4": row | {"share": row["right"] / row["answers"]}
+        for copies, row in rows.items()
     }
     columns = {
         "answers": "{answers}",
         "right": "{right} ({share:%})",
         "the score crosses the middle": "{crossed}",
     }
-    return Told(words, [tabulate("copies with another answer", shown, columns)])
+    return Told(words, [tabulate("copies with another answer", table_rows, columns)])
 
 
 @_section("Does it go by the file, the shape or the subject?", "controls")
@@ -223,12 +223,12 @@ def shortcuts(read: Reports) -> Told:
     judges = {n: r for n, r in report.items() if isinstance(r, dict) and "alike" in r} | {
         other["name"]: other["auc"]
     }
-    fixed = report["content held fixed, broad"]
+    alike = report["content held fixed, broad"]
     words = (
         "Judges that know only the file, its shape or a thumbnail: where one is far above 0.5, "
         "the test leaks that knowledge. The detector is not given width, height or aspect. Among "
-        f"pictures of `broad` whose content scores alike it reaches {fixed['this detector']:.3f}, "
-        f"content alone {fixed['content alone']:.3f}. Last is a detector that can be installed, on "
+        f"pictures of `broad` whose content scores alike it reaches {alike['this detector']:.3f}, "
+        f"content alone {alike['content alone']:.3f}. Last is a detector that can be installed, on "
         "80 pictures of each set."
     )
     return Told(words, [by_set("AUC", judges)])
@@ -237,17 +237,17 @@ def shortcuts(read: Reports) -> Told:
 @_section("Does the map find edits?", "splices")
 def maps(read: Reports) -> Told:
     splices, real = read("splices"), read("edits")["auc"]["a region"]
-    pasted = splices["auc"] | {f"causal, {n}": r for n, r in splices["controls"].items()}
+    parts = splices["auc"] | {f"causal, {n}": r for n, r in splices["controls"].items()}
     rows = {
-        n: {"p": pasted.get(n, {}), "r": real.get(n, {})} for n in dict.fromkeys([*pasted, *real])
+        n: {"p": parts.get(n, {}), "r": real.get(n, {})} for n in dict.fromkeys([*parts, *real])
     }
     columns = {"AUC, pasted parts": "{p[mean]:.3f}", "pictures": "{p[n]}"}
     columns |= {"AUC, real edits (95 %)": "{r[mean]:.3f} ({r[interval]:ci})", "edits": "{r[n]}"}
     words = (
         f"A generated part was pasted into {splices['splices']:,} photographs. Of one spot inside "
         "and one outside, the causal map ranks the inner one higher in "
-        f"{100 * pasted['causal']['mean']:.0f} of 100 pairs, a blob in the middle in "
-        f"{100 * pasted[BLOB]['mean']:.0f}; on {real['causal']['n']} real edits in "
+        f"{100 * parts['causal']['mean']:.0f} of 100 pairs, a blob in the middle in "
+        f"{100 * parts[BLOB]['mean']:.0f}; on {real['causal']['n']} real edits in "
         f"{100 * real['causal']['mean']:.0f} and {100 * real[BLOB]['mean']:.0f}. A map is no "
         "outline of what was changed. For a photograph pasted into a photograph 0.5 is right, "
         "into a generated picture 0."
@@ -258,14 +258,14 @@ def maps(read: Reports) -> Told:
 @_section("What does it do to drawings and night shots?", "cautions")
 def weak_spots(read: Reports) -> Told:
     report, night = read("cautions"), read("detection")["groups"]["hard"]["night"]
-    raised = report["raised on real, whole pictures"]
+    alarms = report["raised on real, whole pictures"]
     ends = [r for n, r in report["recognised"].items() if n.endswith(("PNG", "JPEG 50"))]
-    missed = sum(round(r["pictures"] * (1 - r["recognised"])) for r in ends)
+    misses = sum(round(r["pictures"] * (1 - r["recognised"])) for r in ends)
     words = (
         "Drawings, pages and graphics get a caution or no answer: of "
         f"{sum(r['pictures'] for r in ends)} made charts, pages of text and flat graphics, as PNG "
-        f"and JPEG 50, {missed} are not recognised. {report['note']} Of {raised['pictures']:,} "
-        f"real pictures {percent(raised['dark'])} are called dark. Of {night['pictures']} test "
+        f"and JPEG 50, {misses} are not recognised. {report['note']} Of {alarms['pictures']:,} "
+        f"real pictures {percent(alarms['dark'])} are called dark. Of {night['pictures']} test "
         f"photographs taken at night, {percent(night['accused'])} are called likely generated, "
         f"{percent(night['inconclusive'])} inconclusive."
     )
@@ -326,14 +326,14 @@ def heads(read: Reports) -> Told:
 def ablation(read: Reports) -> Told:
     report = read("ablation")
     tables, alone, spreads = [], {}, []
-    for name, found in ((n, rows) for n, rows in report.items() if isinstance(rows, list)):
-        rows = {row["name"]: row for row in found}
-        if "alike" in found[0]:
-            sets = ordered(s for s, cell in found[0].items() if isinstance(cell, dict))
-            spreads += [row[s]["auc"]["spread"] for row in found for s in sets]
-            shown = (s for s in sets if s in ("broad", "alike", "all"))
+    for name, table in ((n, rows) for n, rows in report.items() if isinstance(rows, list)):
+        rows = {row["name"]: row for row in table}
+        if "alike" in table[0]:
+            sets = ordered(s for s, cell in table[0].items() if isinstance(cell, dict))
+            spreads += [row[s]["auc"]["spread"] for row in table for s in sets]
+            own_sets = (s for s in sets if s in ("broad", "alike", "all"))
             tables.append(
-                tabulate("AUC", rows, {f"`{s}`": f"{{{s}[auc][mean]:.3f}}" for s in shown}, name)
+                tabulate("AUC", rows, {f"`{s}`": f"{{{s}[auc][mean]:.3f}}" for s in own_sets}, name)
             )
         elif name.endswith("layers"):
             columns = {
@@ -343,18 +343,18 @@ def ablation(read: Reports) -> Told:
             }
             caption = "Learned from Stable Diffusion alone, all others of `broad` judged; layers"
             tables.append(tabulate("head", rows, columns, caption))
-            masked, ridge = rows["mask and adversary"]["broad"], rows["ridge"]["broad"]
+            with_mask, ridge = rows["mask and adversary"]["broad"], rows["ridge"]["broad"]
             gain = [
-                f"{100 * (masked[m]['mean'] - ridge[m]['mean']):+.1f}"
+                f"{100 * (with_mask[m]['mean'] - ridge[m]['mean']):+.1f}"
                 for m in ("balanced_accuracy", "ap")
             ]
         elif name.endswith("embedding") and " sd1 " not in name:  # a part of Stable Diffusion's
             alone[re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", name)] = rows
-    shared = [
+    common = [
         name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())
     ]
     cells = {
-        name: {family: rows[name]["broad"] for family, rows in alone.items()} for name in shared
+        name: {family: rows[name]["broad"] for family, rows in alone.items()} for name in common
     }
     columns = {f: f"{{{f}[balanced_accuracy][mean]:.3f}}, {{{f}[ap][mean]:.3f}}" for f in alone}
     caption = "One family learned, all others of `broad` judged; embedding"
@@ -397,31 +397,31 @@ def archive(read: Reports) -> Told:
 @_section("Learned from Stable Diffusion alone, what of other series?", "series")
 def series(read: Reports) -> Told:
     report = read("series")
-    learned, judged = report["learned"], report["judged"]
+    train, test = report["learned"], report["judged"]
     methods = report["methods"]
-    measured = "accuracy", "best_accuracy", "ap"
+    measures = "accuracy", "best_accuracy", "ap"
 
     def cells(row: dict[str, Any]) -> str:
-        return " / ".join(f"{100 * row[name]:.1f}" for name in measured)
+        return " / ".join(f"{100 * row[name]:.1f}" for name in measures)
 
     names = sorted(next(iter(methods.values())), key=lambda name: (name == "mean", name.lower()))
     rows = {
         name: {
             "generated": next(iter(methods.values()))[name]["generated"],
-            **{method: cells(found[name]) for method, found in methods.items()},
+            **{method: cells(values[name]) for method, values in methods.items()},
         }
         for name in names
     }
     always = fmean(
-        judged["real"] / (judged["real"] + row["generated"])
+        test["real"] / (test["real"] + row["generated"])
         for name, row in rows.items()
         if name != "mean"
     )
     words = (
-        f"CausalCLIP's experiment: each method learned from {learned['generated']} pictures of "
-        f"{learned['generators']} generators of Stable Diffusion's line and {learned['real']} "
-        f"photographs of {learned['owners']} owners, and judges other series against "
-        f"{judged['real']} photographs of {judged['owners']} other owners; all are re-encoded "
+        f"CausalCLIP's experiment: each method learned from {train['generated']} pictures of "
+        f"{train['generators']} generators of Stable Diffusion's line and {train['real']} "
+        f"photographs of {train['owners']} owners, and judges other series against "
+        f"{test['real']} photographs of {test['owners']} other owners; all are re-encoded "
         "alike, one square of each is seen. In per cent: accuracy at 0.5, accuracy at the best "
         "threshold (chosen on the very pictures), AP; seeds where a method draws: "
         f"{report['seeds']}. These are originals that could still be had: few, and without the "
@@ -444,8 +444,8 @@ def fewshot(read: Reports) -> Told:
     }
     ten = [counts["10"] for counts in report["owners"].values() if "10" in counts]
     gains = [counts["chosen"]["mean"] - counts["shipped"]["mean"] for counts in ten]
-    gained, lowest = fmean(gains), min(gains)
-    missed = " where the aim was 0.04" if gained < 0.04 else ""
+    gain, lowest = fmean(gains), min(gains)
+    shortfall = " where the aim was 0.04" if gain < 0.04 else ""
     room = fmean(1 - counts["shipped"]["mean"] for counts in ten)
     columns = {
         "shipped": "{shipped[mean]:.3f}",
@@ -460,7 +460,7 @@ def fewshot(read: Reports) -> Told:
         "generated ones that teach a [private head](using.md#your-own-pictures-as-the-yardstick). "
         "These are all owners of `test` who show ten of each and leave one to judge. It is used "
         "where the pictures that teach, left out in pairs, are 90 % sure of a gain. With 10 + "
-        f"10, AUC grows by {gained:.3f} on average{missed}; {room:.3f} were left to gain, and the "
+        f"10, AUC grows by {gain:.3f} on average{shortfall}; {room:.3f} were left to gain, and the "
         f"owner who fares worst gets {lowest:+.3f}. Strength and rule were chosen on ten owners of "
         "`train`: there, 10 + 10 gain 0.038 of 0.044 as used, no owner loses more than 0.003, and "
         "where features say nothing of the label the rule costs 0.001 to 0.008 ([what else was "
@@ -542,9 +542,9 @@ def marks(read: Reports) -> Told:
         "built on": "owners whose files the readers were built on",
     }
     once = [row for row in report["marks"] if row["part"] == "looked at once"]
-    seen = sum(row["seen"] for row in once)
+    count = sum(row["seen"] for row in once)
     words = (
-        f"Of {seen} marked files of owners that were looked at once, "
+        f"Of {count} marked files of owners that were looked at once, "
         f"{sum(row['headlined'] for row in once)} are headlined by their mark and "
         f"{sum(row['found'] for row in once)} name its generator, where the file does; when they "
         f"were looked at, {report['first look']['named']} did. Google's credentials name no "
@@ -592,14 +592,14 @@ def _of_false_marks(real: dict[str, Any]) -> str:
 
 def _of_stars(score: dict[str, Any]) -> str:
     """Whether the detector has learned from Gemini's star."""
-    over, other, pasted = (
+    over, other, stars = (
         score["painted over"],
         score["another corner painted over"],
         score["pasted on photographs"],
     )
     return (
-        f" Pasted on {pasted['pictures']} photographs, the star moves the detector's probability "
-        f"by {pasted['mean change']:+.3f} on average and changes {pasted['answers that change']} "
+        f" Pasted on {stars['pictures']} photographs, the star moves the detector's probability "
+        f"by {stars['mean change']:+.3f} on average and changes {stars['answers that change']} "
         f"answers; painted over in {over['pictures']} pictures that bear it, by "
         f"{over['mean change']:+.3f} and {over['answers that change']} (another corner: "
         f"{other['mean change']:+.3f} and {other['answers that change']})."
@@ -623,7 +623,7 @@ def speed(read: Reports) -> Told:
         "peak MB": "{peak_mb:,.0f}",
     }
     steps = {
-        row["after"]: {name: found[i] for name, found in memory["runtimes"].items()}
+        row["after"]: {name: sizes[i] for name, sizes in memory["runtimes"].items()}
         for i, row in enumerate(memory["runtimes"]["int8"])
     }
     cpu, outcomes = (

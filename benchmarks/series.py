@@ -116,22 +116,22 @@ def choose(originals: Path, *, each: int) -> tuple[list[Record], list[Record]]:
         ]
         for split in ("train", "test")
     )
-    learned = first(
+    lesson = first(
         [r for r in train if r.label and r.set == "broad" and r.family in SERIES],
         by=lambda r: r.source,
         most=each,
     ) + real_of_both(train, most=AN_OWNER[0])
 
-    made = defaultdict(list)
+    by_series = defaultdict(list)
     for record in (r for r in (*train, *test) if r.label):
-        made[series_of(pictures[record.picture])].append(record)
-    judged = []
-    for name, records in sorted(made.items()):
+        by_series[series_of(pictures[record.picture])].append(record)
+    test_set = []
+    for name, records in sorted(by_series.items()):
         if name in ("", LEARNED) or len(records) < FEWEST:
             continue
         own = first(records, by=lambda _: "", most=each)
-        judged += [replace(r, set=name) for r in (*own, *real_of_both(test, most=AN_OWNER[1]))]
-    return learned, judged
+        test_set += [replace(r, set=name) for r in (*own, *real_of_both(test, most=AN_OWNER[1]))]
+    return lesson, test_set
 
 
 def real_of_both(records: Sequence[Record], *, most: int) -> list[Record]:
@@ -151,20 +151,20 @@ def first(records: Sequence[Record], *, by: Any, most: int) -> list[Record]:
 def measure(options: Options) -> dict[str, Any]:
     """Every method on every series; features that are computed are kept."""
     torch.set_num_threads(1)
-    learned, judged = choose(options.originals, each=options.pictures or EACH)
-    shown = list({r.picture: r for r in judged}.values())
-    place = {r.picture: i for i, r in enumerate(shown)}
-    rows = np.array([place[r.picture] for r in judged])
+    lesson, test_set = choose(options.originals, each=options.pictures or EACH)
+    pictures = list({r.picture: r for r in test_set}.values())
+    place = {r.picture: i for i, r in enumerate(pictures)}
+    rows = np.array([place[r.picture] for r in test_set])
 
     # 1. Features of both
     detector = Detector.from_pretrained(options.model)
-    values = features(detector, [*learned, *shown], options)
+    values = features(detector, [*lesson, *pictures], options)
     columns = {"layers": slice(0, -EMBEDDED), "embedding": slice(-EMBEDDED, None)}
 
     # 2. Each method learns from the first rows, and judges the others
     report: dict[str, Any] = {
-        "learned": count(learned),
-        "judged": count(shown),
+        "learned": count(lesson),
+        "judged": count(pictures),
         "seeds": SEEDS,
         "methods": {},
     }
@@ -172,11 +172,11 @@ def measure(options: Options) -> dict[str, Any]:
         tables = []
         for seed in range(method.seeds):
             if method.config is None:
-                raw = judge_pixels(learned, shown, options)
+                raw = judge_pixels(lesson, pictures, options)
             else:
-                raw = judge_features(method, values[:, columns[method.on]], learned, seed)
+                raw = judge_features(method, values[:, columns[method.on]], lesson, seed)
             probability = 1 / (1 + np.exp(-raw[rows]))
-            table = generator_table(Scores(tuple(judged), probability, ("",) * len(judged)))
+            table = generator_table(Scores(tuple(test_set), probability, ("",) * len(test_set)))
             tables.append(table)
         report["methods"][method.name] = {
             runs[0].generator: {
@@ -203,18 +203,18 @@ def count(records: Sequence[Record]) -> dict[str, int]:
 
 
 def judge_features(
-    method: Method, values: Tensor, learned: Sequence[Record], seed: int
+    method: Method, values: Tensor, lesson: Sequence[Record], seed: int
 ) -> np.ndarray:
-    """Raw logits of what stands behind the learned pictures, [N - len(learned)].
+    """Raw logits of what stands behind the lesson, [N - len(lesson)].
 
-    values: half [N, D], those of the learned pictures first.
+    values: half [N, D], those of the lesson first.
     """
     assert method.config is not None
-    n = len(learned)
+    n = len(lesson)
     config = replace(method.config, seed=seed)
-    known = SquareFeatures(values[None, :n], np.zeros((1, n, 2)))
+    lesson_features = SquareFeatures(values[None, :n], np.zeros((1, n, 2)))
     # Both classes count alike: here every generated picture is of `broad`, and no real one.
-    data = problem(learned, known, replace(CAUSAL, broad=1.0))
+    data = problem(lesson, lesson_features, replace(CAUSAL, broad=1.0))
     torch.manual_seed(seed)
     head = fit(
         data, config, head=MlpHead(values.shape[1], hidden=config.hidden) if method.mlp else None
@@ -257,15 +257,16 @@ def residual_network() -> nn.Sequential:
 
 
 def judge_pixels(
-    learned: Sequence[Record], shown: Sequence[Record], options: Options
+    lesson: Sequence[Record], pictures: Sequence[Record], options: Options
 ) -> np.ndarray:
-    """Raw logits [len(shown)] of a residual network that learned from nothing but these pixels."""
+    """Return the raw logits [len(pictures)] of a residual network that learned from the pixels of
+    the lesson alone."""
     torch.manual_seed(0)
     x, other = (
         torch.stack([(square(r, options) * 255).round().byte() for r in records])
-        for records in (learned, shown)
+        for records in (lesson, pictures)
     )
-    y = torch.tensor([float(r.label) for r in learned])
+    y = torch.tensor([float(r.label) for r in lesson])
     weight = torch.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
     network = residual_network()
     steps = EPOCHS * -(-len(x) // 32)

@@ -99,11 +99,11 @@ def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
             draw.ellipse((x, y, x + w, y + h), fill=255)
         else:
             angles, radii = np.sort(rng.uniform(0, 2 * np.pi, 8)), rng.uniform(0.6, 1, 8)
-            turned = zip(angles, radii, strict=True)
+            corners = zip(angles, radii, strict=True)
             draw.polygon(
                 [
                     (x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a)))
-                    for a, r in turned
+                    for a, r in corners
                 ],
                 255,
             )

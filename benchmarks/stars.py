@@ -30,20 +30,20 @@ Pair = tuple[Verdict, Verdict]
 
 
 def measure(options: Options) -> dict[str, Any]:
-    starred = [path for row, path in read_rows(options.files) if (row.generator, row.kind) == STAR]
-    return measure_stars(Detector.from_pretrained(options.model), starred, options.originals)
+    files = [path for row, path in read_rows(options.files) if (row.generator, row.kind) == STAR]
+    return measure_stars(Detector.from_pretrained(options.model), files, options.originals)
 
 
-def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) -> dict[str, Any]:
+def measure_stars(detector: Detector, files: Sequence[Path], originals: Path) -> dict[str, Any]:
     """Measure answers with and without a star.
 
     Args:
-        starred: files that bear a star.
+        files: pictures that bear a star.
         originals: folder with real photographs of the split `test`, which get one.
     """
     painted: list[Pair] = []
     control: list[Pair] = []
-    for path in starred:
+    for path in files:
         pixels = load_image(path.read_bytes()).pixels
         star = find_star(pixels)
         if star:

@@ -43,18 +43,18 @@ def measure(options: Options) -> dict[str, Any]:
         }
         for attacked, its in models.items():
             objective = change_answer(its.vlm, [sample.question], [clean[attacked]])
-            moved = run_attack(ATTACK, sample.pixels, objective)
+            adversarial = run_attack(ATTACK, sample.pixels, objective)
             for defence in DEFENCES:
                 with torch.no_grad():
-                    shown = to_levels(rows[attacked][defence].defend(moved))
+                    picture = to_levels(rows[attacked][defence].defend(adversarial))
                     for reader, its_rows in rows.items():
-                        said = (
+                        answer = (
                             its_rows[defence]
-                            .speaks_of(shown, moved)
-                            .answer(shown, sample.question)[0]
+                            .speaks_of(picture, adversarial)
+                            .answer(picture, sample.question)[0]
                             .text
                         )
-                        outcome = said == clean[reader], sample.accuracy(said)
+                        outcome = answer == clean[reader], sample.accuracy(answer)
                         outcomes[attacked, reader, defence].append(outcome)
     cells = [
         {

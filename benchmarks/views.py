@@ -158,7 +158,7 @@ def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: P
     bands: list[Band] = [detector.config.calibration.band(p) for p in probability]
     if detector.image_types is not None:
         bands = [
-            b if seen else "no answer"
-            for b, seen in zip(bands, photographs(detector, views), strict=True)
+            b if is_photograph else "no answer"
+            for b, is_photograph in zip(bands, photographs(detector, views), strict=True)
         ]
     return Scores(tuple(records), probability, tuple(bands))

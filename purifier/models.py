@@ -150,8 +150,8 @@ class Models:
     def other_problem(self) -> str:
         """Why the other model does not answer, in a sentence; "" where it does, or was not tried
         yet."""
-        said = N_("{name} could not be loaded, so the embedded model speaks in its place.")
-        return _(said, name=self.other) if self._other_failed else ""
+        sentence = N_("{name} could not be loaded, so the embedded model speaks in its place.")
+        return _(sentence, name=self.other) if self._other_failed else ""
 
     @property
     def other_tried(self) -> bool:
@@ -175,13 +175,13 @@ class Models:
 
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         pipeline: Any = self.purifier  # diffusers' own methods are not typed
-        purified: Tensor = pipeline.to(device)(
+        pictures: Tensor = pipeline.to(device)(
             pixels.to(device),
             request.steps,
             always=request.always,
             stages=Stages(**dict.fromkeys(request.without, False)),
         ).images
-        return purified.cpu()
+        return pictures.cpu()
 
     def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:
         self._move_other()
@@ -237,8 +237,8 @@ def lacking() -> str:
     """A sentence where packages are missing that purification alone needs; "" otherwise. Imports
     none of them."""
     missing = [name for name in ("diffusers", "transformers") if not _is_there(name)]
-    said = N_("To purify pictures, add what is missing: {command}")
-    return _(said, command=f"pip install {' '.join(missing)}") if missing else ""
+    sentence = N_("To purify pictures, add what is missing: {command}")
+    return _(sentence, command=f"pip install {' '.join(missing)}") if missing else ""
 
 
 def _is_there(name: str) -> bool:
@@ -251,5 +251,5 @@ def _is_there(name: str) -> bool:
 def shipped() -> bool:
     """Whether the weights of everything that the Purify tab needs are in assets/models; loads
     nothing."""
-    needed = ("purifier/model_index.json", "vlm/config.json", "lora-encoder/config.json")
-    return all((MODELS / name).is_file() for name in needed)
+    files = ("purifier/model_index.json", "vlm/config.json", "lora-encoder/config.json")
+    return all((MODELS / name).is_file() for name in files)

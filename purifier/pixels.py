@@ -64,8 +64,8 @@ def check_png(path: Path) -> None:
 def check_size(pixels: np.ndarray) -> None:
     """Raise ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
-        said = N_(
+        sentence = N_(
             "Pictures of at most {millions} million pixels are taken here. Cut out a part of it "
             "and try again."
         )
-        raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))
+        raise ImageTooLarge(_(sentence, millions=figure(MAX_PIXELS / 1e6)))

@@ -125,7 +125,7 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
     # 1. Who answers
     clean = to_tensor(pixels)
     scenario = Scenario(request=request, model=models.info(request.vlm))
-    attacked = clean
+    adversarial = clean
 
     # 2. Attack
     if request.attack:
@@ -134,24 +134,24 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
             scenario.model_copy(update={"steps": attack.steps}), "clean", clean, models
         )
         yield scenario
-        started = time.perf_counter()
+        start = time.perf_counter()
         for state in _attack(scenario, clean, attack, models):
-            attacked = state.rounded()
-            seconds = time.perf_counter() - started
+            adversarial = state.rounded()
+            seconds = time.perf_counter() - start
             progress = {"step": state.step, "steps": state.steps, "attack_seconds": seconds}
             scenario = scenario.model_copy(update=progress)
             yield scenario
-        change = float((attacked - clean).abs().max() * 255)
+        change = float((adversarial - clean).abs().max() * 255)
         scenario = scenario.model_copy(update={"change": change})
 
     # 3. Ask about the picture as it arrives
-    scenario = _asked(scenario, "adversarial", attacked, models)
+    scenario = _asked(scenario, "adversarial", adversarial, models)
     yield scenario
 
     # 4. Purify
-    started = time.perf_counter()
-    purified = models.purify(attacked, request)
-    scenario = scenario.model_copy(update={"seconds": time.perf_counter() - started})
+    start = time.perf_counter()
+    purified = models.purify(adversarial, request)
+    scenario = scenario.model_copy(update={"seconds": time.perf_counter() - start})
 
     # 5. Ask about the purified picture
     yield _asked(scenario, "purified", purified, models)
@@ -188,11 +188,11 @@ def make_attack(name: str, eps: float, steps: int, seed: int = 0) -> Attack:
 
 
 def attack_states(
-    models: Models, key: str, given: Tensor, attack: Attack, request: Request
+    models: Models, key: str, picture: Tensor, attack: Attack, request: Request
 ) -> Iterator[State]:
     """An attack's states, for a request whose objective is one of the model `key`."""
-    goal = make_goal(models, given, request, vlm=key)
-    yield from attack_steps(attack, given, goal.objective)
+    goal = make_goal(models, picture, request, vlm=key)
+    yield from attack_steps(attack, picture, goal.objective)
 
 
 def ask_again(models: Models, scenario: Scenario, question: str) -> dict[Which, Response]:
@@ -233,7 +233,7 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return (128 + AMPLIFIED * change).clip(0, 255).astype(np.uint8)
 
 
-def _attack(scenario: Scenario, given: Tensor, attack: Attack, models: Models) -> Iterator[State]:
+def _attack(scenario: Scenario, picture: Tensor, attack: Attack, models: Models) -> Iterator[State]:
     key = scenario.attacked
     if key == OTHER and not scenario.model.differentiable and attack.attacker.needs_gradient:
         raise GoalError(
@@ -244,7 +244,7 @@ def _attack(scenario: Scenario, given: Tensor, attack: Attack, models: Models) -
             )
         )
     defaults = {"objective": scenario.objective, "question": scenario.question}
-    given_to = (key, given, attack, scenario.request.model_copy(update=defaults))
+    given_to = (key, picture, attack, scenario.request.model_copy(update=defaults))
     if key == OTHER:
         return models.steps_on_card(attack_states, *given_to)
     return attack_states(models, *given_to)
@@ -252,22 +252,22 @@ def _attack(scenario: Scenario, given: Tensor, attack: Attack, models: Models) -
 
 def _asked(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:
     """The same after the model was asked about one more picture [1, 3, H, W]."""
-    extended = scenario.model_copy(
+    with_picture = scenario.model_copy(
         update={"pictures": scenario.pictures | {which: to_array(pixels)}}
     )
-    response = _response(models, extended, which, pixels, extended.question)
-    first = extended.said.get("clean") or extended.said.get("adversarial")
+    response = _response(models, with_picture, which, pixels, with_picture.question)
+    first = with_picture.said.get("clean") or with_picture.said.get("adversarial")
     if first:
         alike = likeness(models.vlm, response.caption, first.caption)
         response = response.model_copy(update={"alike": alike})
-    return extended.model_copy(update={"said": extended.said | {which: response}})
+    return with_picture.model_copy(update={"said": with_picture.said | {which: response}})
 
 
 def _response(
     models: Models, scenario: Scenario, which: Which, pixels: Tensor, question: str
 ) -> Response:
-    changed = which == "purified" and not scenario.unchanged
-    by_lora = changed and "lora_encoder" not in scenario.request.without
+    is_purified = which == "purified" and not scenario.unchanged
+    by_lora = is_purified and "lora_encoder" not in scenario.request.without
     arguments = (scenario.model.key, by_lora, pixels, question)
     if scenario.model.key == OTHER:
         response: Response = models.on_card(respond, *arguments)

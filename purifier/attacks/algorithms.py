@@ -140,15 +140,15 @@ class CarliniWagner(GradientAttack):
         self.rate = 2 * plan.step_size / length
 
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        coded = torch.atanh(moved.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
+        code = torch.atanh(moved.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
         slope = gradient - 2 * self.WEIGHT * (moved - self.clean)
         slope = slope * 2 * moved * (1 - moved)  # d x / d code, x = (1 + tanh code) / 2
         first, second = self.DECAY
         self.mean = first * self.mean + (1 - first) * slope
         self.square = second * self.square + (1 - second) * slope.square()
         mean, square = self.mean / (1 - first**number), self.square / (1 - second**number)
-        coded = coded + self.rate * mean / (square.sqrt() + 1e-12)
-        return self.budget.project((torch.tanh(coded) + 1) / 2, self.clean)
+        code = code + self.rate * mean / (square.sqrt() + 1e-12)
+        return self.budget.project((torch.tanh(code) + 1) / 2, self.clean)
 
 
 @register("fgsm")
@@ -188,9 +188,9 @@ class Square(Attacker):
         better = self.offer(start, objective(start).float())
         best = torch.where(better.view(-1, 1, 1, 1), start, clean)
         for number in range(1, self.plan.steps + 1):
-            tried = self._with_squares(best, self._side(number), generator)
-            better = self.offer(tried, objective(tried).float())
-            best = torch.where(better.view(-1, 1, 1, 1), tried, best)
+            candidate = self._with_squares(best, self._side(number), generator)
+            better = self.offer(candidate, objective(candidate).float())
+            best = torch.where(better.view(-1, 1, 1, 1), candidate, best)
             yield self.state(number)
 
     def _side(self, number: int) -> int:
@@ -199,15 +199,15 @@ class Square(Attacker):
         share = self.FIRST_SHARE / 2 ** sum(at > h for h in self.HALVINGS)
         return max(1, min(height, width, round(math.sqrt(share * height * width))))
 
-    def _with_squares(self, kept: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    def _with_squares(self, best: Tensor, side: int, generator: torch.Generator) -> Tensor:
         """One square a picture, at a random place, of a random sign a channel."""
-        tried, (count, _, height, width) = kept.clone(), kept.shape
+        candidate, (count, _, height, width) = best.clone(), best.shape
         places = list(_places(count, height - side, width - side, generator))
-        signs = _signs(generator, count, 1).to(kept)
+        signs = _signs(generator, count, 1).to(best)
         for i, top, left in places:
             place = (i, slice(None), slice(top, top + side), slice(left, left + side))
-            tried[place] = (self.clean[place] + self.budget.eps * signs[i]).clamp(0, 1)
-        return tried
+            candidate[place] = (self.clean[place] + self.budget.eps * signs[i]).clamp(0, 1)
+        return candidate
 
 
 @register("patch")

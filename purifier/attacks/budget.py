@@ -77,9 +77,11 @@ class Budget:
         low, high = torch.zeros(len(clean), 1, 1, 1), torch.ones(len(clean), 1, 1, 1)
         for scale in [high, *[None] * 16]:
             s = (low + high) / 2 if scale is None else scale
-            tried = ((clean + s.to(clean) * (moved - clean)).clamp(0, 1) * LEVELS).round() / LEVELS
-            fits = length(tried - clean) <= self.eps
-            best = torch.where(fits, tried, best)
+            candidate = (
+                (clean + s.to(clean) * (moved - clean)).clamp(0, 1) * LEVELS
+            ).round() / LEVELS
+            fits = length(candidate - clean) <= self.eps
+            best = torch.where(fits, candidate, best)
             low, high = torch.where(fits.cpu(), s, low), torch.where(fits.cpu(), high, s)
         return best
 

@@ -125,8 +125,8 @@ def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     embedding = embed(trace, config.parts, tower).unflatten(0, (len(views), -1))  # (V, N, D)
     embedding = embedding.cpu()  # where the heads are
     logit = torch.stack([_shift(detector, picture) for picture in pixels])
-    for view, weight, seen in zip(views, detector.view_weights(views), embedding, strict=True):
-        own = detector.heads[view.view_type](seen).logit.to(logit)
+    for view, weight, features in zip(views, detector.view_weights(views), embedding, strict=True):
+        own = detector.heads[view.view_type](features).logit.to(logit)
         logit = logit + weight * config.calibration.scale * own
     return logit
 

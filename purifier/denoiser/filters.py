@@ -83,9 +83,9 @@ def quantise(
         below, beside = (
             -(side + shift) % (2 * BLOCK) for side, shift in ((height, down), (width, right))
         )
-        padded = F.pad(planes, (right, beside, down, below), mode="reflect")
+        area = F.pad(planes, (right, beside, down, below), mode="reflect")
         total = (
-            total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
+            total + _through_jpeg(area, quality)[..., down : down + height, right : right + width]
         )
     return torch.einsum("cd,ndhw->nchw", torch.linalg.inv(to_colours), total / len(shifts)).clamp(
         0, 1
@@ -120,8 +120,8 @@ def quantise_by_chance(
 
     small = coarser(pixels, draw(*SIDES)).clamp(0, 1)
     rim = [side // 4 for side in small.shape[-2:]]  # so that no corner is turned out of the picture
-    padded = F.pad(small, (rim[1], rim[1], rim[0], rim[0]), mode="reflect")
-    ratio = padded.shape[-1] / padded.shape[-2]
+    area = F.pad(small, (rim[1], rim[1], rim[0], rim[0]), mode="reflect")
+    ratio = area.shape[-1] / area.shape[-2]
     most = TURN * min(1.0, LONG * min(ratio, 1 / ratio))  # a long picture sweeps far
     angle, scale = draw(-most, most), draw(0.95, 1.05)
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
@@ -130,8 +130,8 @@ def quantise_by_chance(
         [[cosine, -sine / ratio, shift[0]], [sine * ratio, cosine, shift[1]], [0, 0, 1]]
     )
     shifts = tuple((int(draw(0, BLOCK)), int(draw(0, BLOCK))) for _ in SHIFTS)
-    quantised = quantise(_turned(padded, turn).clamp(0, 1), quality, shifts)
-    straight = _turned(quantised, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
+    result = quantise(_turned(area, turn).clamp(0, 1), quality, shifts)
+    straight = _turned(result, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
     return F.interpolate(straight, size, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
@@ -169,8 +169,8 @@ def _blocks(plane: Tensor, table: Tensor) -> Tensor:
     waves = _cosines().to(plane)
     blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
     coefficients = blocks @ waves.T / table
-    rounded = coefficients + (coefficients.round() - coefficients).detach()
-    return F.pixel_shuffle((rounded * table @ waves).movedim(-1, 1), BLOCK)
+    multiples = coefficients + (coefficients.round() - coefficients).detach()
+    return F.pixel_shuffle((multiples * table @ waves).movedim(-1, 1), BLOCK)
 
 
 @cache

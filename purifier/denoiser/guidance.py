@@ -85,11 +85,11 @@ class Guidance:
         estimate_features = clip_features(self.tower, estimate, layers=self.layers)
         for ours, clean, moved in zip(estimate_features, clean_seen, moved_seen, strict=True):
             deviation = clean.flatten(0, -2).std(0) + 1e-3
-            want, got, left = (
+            want, got, rest = (
                 (a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean))
             )
-            attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
+            is_attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
             cosine = 1 - F.cosine_similarity(got, want, dim=-1)
-            remains = left.square().mean() / want.square().mean().clamp_min(1e-4)
-            terms.append((cosine * attacked).sum() / attacked.sum().clamp_min(1) + remains)
+            remains = rest.square().mean() / want.square().mean().clamp_min(1e-4)
+            terms.append((cosine * is_attacked).sum() / is_attacked.sum().clamp_min(1) + remains)
         return torch.stack(terms).mean()

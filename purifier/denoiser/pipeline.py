@@ -150,10 +150,10 @@ class PurifierPipeline(DiffusionPipeline):
             ValueError: the pixels' shape or type, the steps or the noise are others.
             WeightsMissing: there is an attack detector, and CLIP or the LoRA encoder is not here.
         """
-        purified = self.purify(
+        pictures = self.purify(
             pixels, num_inference_steps, noise, generator, always=always, stages=stages
         )
-        return PurifierOutput(images=to_levels(purified))
+        return PurifierOutput(images=to_levels(pictures))
 
     def purify(
         self,
@@ -178,8 +178,8 @@ class PurifierPipeline(DiffusionPipeline):
         # 2. Look for a perturbation
         noisy, perturbation = self.look(pixels)
         if self.config["attack_detector"] is None:
-            walked = self._walked(pixels, perturbation, steps) if stages.network else pixels
-            return walked.clamp(0, 1)
+            denoised = self._walked(pixels, perturbation, steps) if stages.network else pixels
+            return denoised.clamp(0, 1)
         if always:
             return self._purified_by_chance(pixels, noisy, perturbation, steps, generator, stages)
 
@@ -189,38 +189,38 @@ class PurifierPipeline(DiffusionPipeline):
             return pixels.clamp(0, 1)
 
         # 4. Denoise
-        walked = self._walked(pixels, perturbation, steps) if stages.network else pixels
+        denoised = self._walked(pixels, perturbation, steps) if stages.network else pixels
 
         # 5. Guide and quantise
-        return mixed(pixels, self.restore(walked, stages), odds)
+        return mixed(pixels, self.restore(denoised, stages), odds)
 
     def attack_odds(self, pixels: Tensor) -> Tensor:
         """Return log-odds [N] that each of the pictures [N, 3, H, W] was attacked, by the
         detector."""
         return self._odds(pixels, *self.look(pixels))
 
-    def _odds(self, pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
+    def _odds(self, pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
         detector = AttackDetector(**self.config["attack_detector"])
-        return detector(_evidence(pixels, looked, found))
+        return detector(_evidence(pixels, views, perturbation))
 
     def _purified_by_chance(
         self,
         pixels: Tensor,
-        looked: Tensor,
-        found: Tensor,
+        views: Tensor,
+        perturbation: Tensor,
         steps: int,
         generator: torch.Generator | None,
         stages: Stages,
     ) -> Tensor:
         """Without the detector's answer: denoised, then quantised in a way that is drawn anew."""
         if not stages.network:
-            walked = looked
+            denoised = views
         elif steps == 1:
-            walked = looked - found
+            denoised = views - perturbation
         else:
-            walked = self._walk(looked, steps)
+            denoised = self._walk(views, steps)
         size = pixels.shape[-2], pixels.shape[-1]
-        return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
+        return quantise_by_chance(denoised.clamp(0, 1), size, generator=generator)
 
     def evidence(self, pixels: Tensor) -> Tensor:
         """What the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and
@@ -241,12 +241,13 @@ class PurifierPipeline(DiffusionPipeline):
         )
         return noisy, noisy - self._walk(noisy, 1)
 
-    def _walked(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
-        """The pictures after the walk; `found` is what `look` found in them."""
-        if found.shape == pixels.shape:
-            return pixels - found if steps == 1 else self._walk(pixels, steps)
+    def _walked(self, pixels: Tensor, perturbation: Tensor, steps: int) -> Tensor:
+        """The pictures after the walk; `perturbation` is what `look` found in them."""
+        if perturbation.shape == pixels.shape:
+            return pixels - perturbation if steps == 1 else self._walk(pixels, steps)
         return self._walk(
-            pixels - F.interpolate(found, pixels.shape[-2:], mode="bicubic", align_corners=False),
+            pixels
+            - F.interpolate(perturbation, pixels.shape[-2:], mode="bicubic", align_corners=False),
             steps,
         )
 
@@ -273,10 +274,10 @@ class PurifierPipeline(DiffusionPipeline):
                 FINE * fine_detail(picture),
                 *(APART * (other - picture) for other in reference),
             ]
-            folded = F.pixel_unshuffle(torch.cat(views, 1), self.config["fold"])
+            blocks = F.pixel_unshuffle(torch.cat(views, 1), self.config["fold"])
             fast = part.is_cuda or fast_dtype() is torch.bfloat16
             with torch.autocast(part.device.type, torch.bfloat16, enabled=fast):
-                out = self.unet(folded, t * 1000).sample
+                out = self.unet(blocks, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 
         tiles = {name: self.config[name] for name in ("tile", "overlap")}
@@ -285,7 +286,7 @@ class PurifierPipeline(DiffusionPipeline):
         return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
 
     def restore(
-        self, walked: Tensor, stages: Stages = ALL, *, lora_encoder: Tower | None = None
+        self, denoised: Tensor, stages: Stages = ALL, *, lora_encoder: Tower | None = None
     ) -> Tensor:
         """Take out what the network leaves of an attack: guide and quantise.
 
@@ -294,37 +295,37 @@ class PurifierPipeline(DiffusionPipeline):
         sees is exchanged; finer detail stays.
 
         Args:
-            walked: float [N, 3, H, W], the pictures behind the network.
+            denoised: float [N, 3, H, W], the pictures behind the network.
             lora_encoder: in place of the shipped one.
 
         Returns:
             float [N, 3, H, W], which may leave [0, 1] a little.
         """
         if not stages.guided_step and not stages.quantisation:
-            return walked
+            return denoised
 
         # 1. Guide, at the size that CLIP sees
         if stages.guided_step:
             encoder = lora_encoder if stages.lora_encoder else shared_tower(TOWER)
-            guided_pixels, reference = towards_reference(walked, encoder)
+            guided_pixels, reference = towards_reference(denoised, encoder)
             straight_through = reference - reference.detach()
         else:
-            guided_pixels = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
+            guided_pixels = coarser(denoised.clamp(0, 1), SIDE).clamp(0, 1)
             straight_through = torch.zeros(())
 
         # 2. Quantise
-        restored = quantise(guided_pixels, FINER) if stages.quantisation else guided_pixels
-        restored = restored + straight_through.to(guided_pixels)
-        if restored.shape == walked.shape:
-            return restored
+        result = quantise(guided_pixels, FINER) if stages.quantisation else guided_pixels
+        result = result + straight_through.to(guided_pixels)
+        if result.shape == denoised.shape:
+            return result
 
         # 3. Enlarge the change to the picture's own size
-        detailed = walked
+        detail = denoised
         if stages.quantisation:
-            detailed = quantise_at(walked, FINER, min(walked.shape[-2:]))
-        change = restored - coarser(detailed, SIDE)
-        size = walked.shape[-2:]
-        return detailed + F.interpolate(change, size, mode="bicubic", align_corners=False)
+            detail = quantise_at(denoised, FINER, min(denoised.shape[-2:]))
+        change = result - coarser(detail, SIDE)
+        size = denoised.shape[-2:]
+        return detail + F.interpolate(change, size, mode="bicubic", align_corners=False)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write model_index.json, the scheduler's config and the network, in half precision, in
@@ -351,7 +352,7 @@ class PurifierPipeline(DiffusionPipeline):
                 f"There is no purifier {name!r}. Train one: python -m training purifier train."
             )
         with _without_progress_bars():
-            loaded: PurifierPipeline = super().from_pretrained(
+            pipeline: PurifierPipeline = super().from_pretrained(
                 str(folder),
                 dtype=torch.float32,
                 low_cpu_mem_usage=False,
@@ -359,8 +360,8 @@ class PurifierPipeline(DiffusionPipeline):
                 **options,
             )
         # convolves a quarter faster
-        loaded.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        return loaded
+        pipeline.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        return pipeline
 
 
 def new_pipeline(
@@ -400,11 +401,11 @@ def mixed(pixels: Tensor, purified: Tensor, odds: Tensor) -> Tensor:
     return (pixels + decided(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
 
-def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
-    return torch.cat([statistics(looked, found), clip_moves(shared_tower(TOWER), pixels)], 1)
+def _evidence(pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
+    return torch.cat([statistics(views, perturbation), clip_moves(shared_tower(TOWER), pixels)], 1)
 
 
-def towards_reference(walked: Tensor, encoder: Tower | None = None) -> tuple[Tensor, Tensor]:
+def towards_reference(denoised: Tensor, encoder: Tower | None = None) -> tuple[Tensor, Tensor]:
     """Return pictures behind the network, guided at the size that CLIP sees, and their references:
     [N, 3, H, W] in [0, 1].
 
@@ -414,7 +415,7 @@ def towards_reference(walked: Tensor, encoder: Tower | None = None) -> tuple[Ten
         shared_encoder,  # imports transformers: seconds, at the first picture
     )
 
-    fine = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
+    fine = coarser(denoised.clamp(0, 1), SIDE).clamp(0, 1)
     reference = low_quality_reference(fine)
     return guided(
         fine, reference, tower=shared_tower(TOWER), encoder=encoder or shared_encoder()
@@ -439,12 +440,12 @@ def _unforeseen() -> torch.Generator:
 @contextmanager
 def _without_progress_bars() -> Iterator[None]:
     """Keep diffusers from drawing progress bars while it loads."""
-    enabled = logging.is_progress_bar_enabled()
+    had_bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if enabled:
+        if had_bars:
             logging.enable_progress_bar()
 
 

@@ -41,10 +41,10 @@ def apply_tiled(
             # a graphics card, which may be lent to another process, is quick
             if pixels.device.type == "cpu":
                 pause()
-            found = network(pixels[place]) * ramp
+            output = network(pixels[place]) * ramp
             if total is None:
-                total = pixels.new_zeros(*found.shape[:2], *pixels.shape[-2:])
-            total[place] += found
+                total = pixels.new_zeros(*output.shape[:2], *pixels.shape[-2:])
+            total[place] += output
             weight[place] += ramp
     assert total is not None
     return (total / weight)[..., :height, :width]

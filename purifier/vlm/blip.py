@@ -76,12 +76,12 @@ class BlipVQA(HubVLM):
         return _decoded(self, [self.model.decoder_start_token_id], text, question[0])
 
 
-def _decoded(vlm: HubVLM, start: list[int], text: str, seen: Tensor) -> Tensor:
+def _decoded(vlm: HubVLM, start: list[int], text: str, visual: Tensor) -> Tensor:
     """Return log p(text and its end | what the decoder is given to see), [1]."""
     decoder: Any = vlm.model.text_decoder
     words = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
     ids = torch.tensor(
-        [*start, *words, vlm.model.config.text_config.sep_token_id], device=seen.device
+        [*start, *words, vlm.model.config.text_config.sep_token_id], device=visual.device
     )
-    logits = decoder(input_ids=ids[None], encoder_hidden_states=seen).logits[0]
+    logits = decoder(input_ids=ids[None], encoder_hidden_states=visual).logits[0]
     return likelihood_of(logits, ids, len(start))

@@ -53,8 +53,8 @@ class Blip2VLM(HubVLM):
         ]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
-        picture, asked = to_pictures(pixels)[0], self._prompt(prompt)
-        inputs = self._followed(self._inputs(picture, asked), pixels)
+        picture, question = to_pictures(pixels)[0], self._prompt(prompt)
+        inputs = self._followed(self._inputs(picture, question), pixels)
         if not self._continues:
             labels = self.processor.tokenizer(text, return_tensors="pt")["input_ids"].to(
                 self.model.device
@@ -62,14 +62,17 @@ class Blip2VLM(HubVLM):
             logs = self.model(**inputs, labels=labels).logits[0].float().log_softmax(-1)
             return logs.gather(1, labels[0, :, None]).sum()[None]
         before = inputs["input_ids"][0].tolist()
-        whole = self._inputs(picture, f"{asked} {text}")["input_ids"][0].tolist()
+        whole = self._inputs(picture, f"{question} {text}")["input_ids"][0].tolist()
         start = next(
             (i for i, pair in enumerate(zip(before, whole, strict=False)) if len(set(pair)) > 1),
             len(before),
         )
         ids = torch.tensor([*whole, self._end], device=self.model.device)
-        said = dict(inputs) | {"input_ids": ids[None], "attention_mask": torch.ones_like(ids)[None]}
-        return likelihood_of(self.model(**said).logits[0], ids, start)
+        answer_inputs = dict(inputs) | {
+            "input_ids": ids[None],
+            "attention_mask": torch.ones_like(ids)[None],
+        }
+        return likelihood_of(self.model(**answer_inputs).logits[0], ids, start)
 
     def _prompt(self, prompt: str) -> str:
         """Return the text before what the model says, with the defence prompt before it."""

@@ -46,15 +46,18 @@ class ChatVLM(HubVLM):
         return likelihood_of(self.model(**inputs).logits[0, :end], ids[:end], start)
 
     def _request(self, picture: Image.Image, prompt: str) -> dict[str, Any]:
-        asked = CAPTION_REQUEST if prompt == CAPTION_PROMPT else f"{prompt} {ANSWER_STYLE}"
-        content = [{"type": "image", "image": picture}, {"type": "text", "text": self._said(asked)}]
+        request = CAPTION_REQUEST if prompt == CAPTION_PROMPT else f"{prompt} {ANSWER_STYLE}"
+        content = [
+            {"type": "image", "image": picture},
+            {"type": "text", "text": self._said(request)},
+        ]
         return {"role": "user", "content": content}
 
     def _inputs(self, talk: list[dict[str, Any]], **options: Any) -> Any:
-        made = self.processor.apply_chat_template(
+        inputs = self.processor.apply_chat_template(
             talk, tokenize=True, return_dict=True, return_tensors="pt", **options
         )
-        return self._here(made)
+        return self._here(inputs)
 
     def _ends(self) -> set[int]:
         """The tokens that end what it says."""
@@ -65,8 +68,8 @@ class ChatVLM(HubVLM):
 def _spoken(before: list[int], whole: list[int], ends: set[int]) -> tuple[int, int]:
     """Return where in the ids of a whole conversation the reply starts, and where the token that
     ends it is over."""
-    shared = next(
+    common = next(
         (i for i, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before)
     )
-    end = next((i + 1 for i in range(shared, len(whole)) if whole[i] in ends), len(whole))
-    return shared, end
+    end = next((i + 1 for i in range(common, len(whole)) if whole[i] in ends), len(whole))
+    return common, end

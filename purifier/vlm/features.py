@@ -29,8 +29,8 @@ def clip_features(
     """
     pixels = pixels.to(tower.mean.device)
     trace = tower(at_tower_size(tower, pixels), patches=max(layers) == tower.layers)
-    kept = torch.cat([trace.patches[layer] for layer in layers], -1)  # (N, 196, 1536)
-    grid = kept.transpose(1, 2).unflatten(2, (tower.grid, tower.grid))
+    tokens = torch.cat([trace.patches[layer] for layer in layers], -1)  # (N, 196, 1536)
+    grid = tokens.transpose(1, 2).unflatten(2, (tower.grid, tower.grid))
     patches = F.adaptive_avg_pool2d(grid, GRID).flatten(2).transpose(1, 2)
     return patches, embedding(tower, trace)
 

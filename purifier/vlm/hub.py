@@ -46,11 +46,11 @@ def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
     try:
         weights = _weights(loader, name)
     except ValueError as error:  # what an Auto class says of another kind of model
-        said = (
+        sentence = (
             f"{name!r} is a {config.model_type!r} model; it must be BLIP or of the "
             "image-text-to-text kind."
         )
-        raise NotThisKind(said) from error
+        raise NotThisKind(sentence) from error
     return kind(weights, _fetch(AutoProcessor, name), prefix=prefix)
 
 
@@ -63,8 +63,10 @@ def read_prompt(path: str | Path) -> str:
     try:
         return str(json.loads(Path(path).read_text(encoding="utf-8"))["text"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        said = f"There is no defence prompt in {str(path)!r}. `optimise-prompt` writes such a file."
-        raise ValueError(said) from error
+        sentence = (
+            f"There is no defence prompt in {str(path)!r}. `optimise-prompt` writes such a file."
+        )
+        raise ValueError(sentence) from error
 
 
 def _kind(config: Any) -> tuple[Any, type[HubVLM]]:

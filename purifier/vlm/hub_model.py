@@ -156,8 +156,8 @@ class HubVLM(ABC):
         logs = generator.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
         pad = generator.generation_config.pad_token_id
         new = out.sequences[:, -logs.shape[1] :]
-        kept = torch.isfinite(logs) if pad is None else torch.isfinite(logs) & (new != pad)
-        mean = torch.where(kept, logs, 0.0).sum(1) / kept.sum(1).clamp_min(1)
+        is_word = torch.isfinite(logs) if pad is None else torch.isfinite(logs) & (new != pad)
+        mean = torch.where(is_word, logs, 0.0).sum(1) / is_word.sum(1).clamp_min(1)
         return [math.exp(value) for value in mean.tolist()]
 
 
@@ -184,8 +184,8 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
             f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
             f"{tuple(pixels.shape)}."
         )
-    rounded = (pixels.detach().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [Image.fromarray(picture) for picture in rounded]
+    arrays = (pixels.detach().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(picture) for picture in arrays]
 
 
 def each(question: str | Sequence[str], count: int) -> list[str]:

@@ -89,16 +89,16 @@ class LoraEncoder:
 
     def _shapes(self) -> dict[str, torch.Size]:
         """Return the shapes of what is updated in the tower, by name."""
-        found = {}
+        shapes = {}
         for name, value in self.tensors.items():
             if name.endswith(UP):
                 matrix = name.removesuffix(UP)
-                found[matrix + ".weight"] = torch.Size(
+                shapes[matrix + ".weight"] = torch.Size(
                     [value.shape[0], self.tensors[matrix + DOWN].shape[1]]
                 )
             elif not name.endswith(DOWN):
-                found[name] = value.shape
-        return found
+                shapes[name] = value.shape
+        return shapes
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model.safetensors, in half precision, and config.json: how it was trained."""
@@ -136,8 +136,8 @@ def _stored_layers(tower: Tower) -> dict[str, WeightOnlyLinear]:
 
 def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
     """Return the shapes of all parameters by name, and of those matrices."""
-    stored = {name: layer.matrix.shape for name, layer in _stored_layers(tower).items()}
-    return {name: p.shape for name, p in tower.named_parameters()} | stored
+    matrices = {name: layer.matrix.shape for name, layer in _stored_layers(tower).items()}
+    return {name: p.shape for name, p in tower.named_parameters()} | matrices
 
 
 def shared_encoder(name: str = DEFAULT) -> Tower:

@@ -60,8 +60,8 @@ class Connector(nn.Module):
         # (N, 49, D)
         tokens = self.patch(self.dropout(F.layer_norm(layers, (self.tower_width,)).flatten(-2)))
         tokens = tokens + (self.row + self.column).flatten(0, 1)
-        scaled = embedding * math.sqrt(embedding.shape[-1])
-        vectors = self.embedding(self.dropout(scaled)).unflatten(-1, (-1, self.width))
+        unit = embedding * math.sqrt(embedding.shape[-1])
+        vectors = self.embedding(self.dropout(unit)).unflatten(-1, (-1, self.width))
         return torch.cat([vectors, tokens], 1)
 
 
@@ -242,9 +242,9 @@ class EmbeddedVLM(nn.Module):
     def answer_seen(self, visual: Tensor, questions: Sequence[str]) -> list[Answer]:
         """The same from visual tokens."""
         prompts = [normalise_question(text) for text in questions]
-        found = self._search(visual, prompts, known=bool(self.answers), limit=12)
+        outputs = self._search(visual, prompts, known=bool(self.answers), limit=12)
         answers = []
-        for text, score, _ in found:
+        for text, score, _ in outputs:
             confidence = 1 / (1 + math.exp(-(self.config.slope * score + self.config.offset)))
             answers.append(Answer(text, confidence, confidence >= self.config.threshold))
         return answers
@@ -257,8 +257,8 @@ class EmbeddedVLM(nn.Module):
     @torch.no_grad()
     def caption_seen(self, visual: Tensor) -> list[Caption]:
         """The same from visual tokens."""
-        found = self._search(visual, [CAPTION_PROMPT] * len(visual), known=False, limit=24)
-        return [Caption(text, math.exp(score / max(1, length))) for text, score, length in found]
+        outputs = self._search(visual, [CAPTION_PROMPT] * len(visual), known=False, limit=24)
+        return [Caption(text, math.exp(score / max(1, length))) for text, score, length in outputs]
 
     def _search(
         self, visual: Tensor, prompts: Sequence[str], *, known: bool, limit: int
@@ -314,22 +314,22 @@ class EmbeddedVLM(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.safetensors"):
             old.unlink()
-        stored: dict[str, Tensor] = {}
+        weights: dict[str, Tensor] = {}
         for name, tensor in self._own_state().items():
             if tensor.dim() == 2 and tensor.numel() >= 1 << 14:
-                stored[name + INT8], stored[name + SCALE] = quantize(tensor)
+                weights[name + INT8], weights[name + SCALE] = quantize(tensor)
             else:
-                stored[name] = tensor
-        save_shards(stored, folder, metadata={"format": "pt"})
+                weights[name] = tensor
+        save_shards(weights, folder, metadata={"format": "pt"})
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         (folder / "answers.json").write_text(json.dumps(self.answers, indent=0) + "\n")
         self.vocabulary.tokenizer.save(str(folder / "tokenizer.json"))
 
     def _own_state(self) -> dict[str, Tensor]:
         """The weights without the copies that are tied to others."""
-        tied = set(getattr(self.language, "all_tied_weights_keys", {}))
+        copies = set(getattr(self.language, "all_tied_weights_keys", {}))
         return {
-            k: v for k, v in self.state_dict().items() if k.removeprefix("language.") not in tied
+            k: v for k, v in self.state_dict().items() if k.removeprefix("language.") not in copies
         }
 
     @classmethod
@@ -350,10 +350,10 @@ class EmbeddedVLM(nn.Module):
         vocabulary = Vocabulary.from_file(folder / "tokenizer.json")
         model = cls(config, vocabulary, tower or shared_tower(config.tower), answers=answers)
         missing, unknown = model.load_state_dict(weights, strict=False)
-        lost = set(missing) & set(model._own_state())
-        if lost or unknown:
+        absent = set(missing) & set(model._own_state())
+        if absent or unknown:
             raise ValueError(
-                f"The weights in {folder.name!r} do not fit its config.json: {sorted(lost)[:3]} "
+                f"The weights in {folder.name!r} do not fit its config.json: {sorted(absent)[:3]} "
                 f"{unknown[:3]}."
             )
         model.language.tie_weights()

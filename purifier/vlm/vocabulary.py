@@ -49,6 +49,6 @@ class Vocabulary:
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids up to the first [SEP]."""
         ids = list(ids)
-        kept = ids[: ids.index(self.stop)] if self.stop in ids else ids
-        text = str(self.tokenizer.decode(kept, skip_special_tokens=True))
+        words = ids[: ids.index(self.stop)] if self.stop in ids else ids
+        text = str(self.tokenizer.decode(words, skip_special_tokens=True))
         return text.replace(" , ", ", ").replace(" - ", "-").replace(" ' ", "'")
