@@ -129,8 +129,8 @@ def _fetched(repo: str, rows: Sequence[R], out: Path, source: Source) -> Iterato
         except RepositoryGone:
             yield from ((picture, "gone") for picture in rows)
             return
-        for commit, wanted in _grouped(rows, lambda p: p.commit).items():
-            yield from _of_commit(repository, commit, wanted, out, source)
+        for commit, of_commit in _grouped(rows, lambda p: p.commit).items():
+            yield from _of_commit(repository, commit, of_commit, out, source)
 
 
 def _of_commit(
@@ -160,8 +160,8 @@ def _keep(
     repository: Repository, oid: str, picture: Reference, out: Path, largest: int, until: float
 ) -> str:
     """Writes a picture's original; why it was not written, or nothing. until: of time.monotonic."""
-    left = until - time.monotonic()
-    size = repository.size(oid, patience=left) if left > 0 else None
+    patience = until - time.monotonic()
+    size = repository.size(oid, patience=patience) if patience > 0 else None
     if size is None:
         return "absent" if time.monotonic() < until else "stopped"
     if size > largest:
@@ -191,12 +191,12 @@ def finish(pictures: Sequence[Picture], missing: Sequence[Missing[Picture]], out
     shutil.rmtree(out / CLONES, ignore_errors=True)
     for part in out.glob("[0-9a-f][0-9a-f]/*.part"):
         part.unlink(missing_ok=True)
-    lost = {m.picture for m in missing}
+    missing_pictures = {m.picture for m in missing}
     rows = []
-    for p in sorted((p for p in pictures if p not in lost), key=lambda p: p.order):
+    for p in sorted((p for p in pictures if p not in missing_pictures), key=lambda p: p.order):
         source, path = p.generator or p.family or p.site, place(out, p).relative_to(out).as_posix()
-        told = {"path": path, "source": source, "view": "picture", "picture": p.sha256}
-        rows.append(asdict(p) | told | {"family": p.family or p.site, "repo_path": p.path})
+        columns = {"path": path, "source": source, "view": "picture", "picture": p.sha256}
+        rows.append(asdict(p) | columns | {"family": p.family or p.site, "repo_path": p.path})
     (out / "manifest.csv").write_bytes(as_csv(rows, MANIFEST).encode())
     unhad = [asdict(m.picture) | {"reason": m.reason} for m in missing]
     (out / "missing.csv").write_bytes(

@@ -242,16 +242,16 @@ def add(
 
     with told(BadTable):
         rows = [row for draft in drafts for row in gathering.read_draft(draft)]
-        shown = gathering.read_words(words) if words else []
+        site_words = gathering.read_words(words) if words else []
         before = read_table(table), read_sites(sites)
-        added = gathering.add(rows, *before, words=shown, reserved=read_reserved(reserved))
-        write_table(added.pictures, table)
-        write_sites(added.sites, sites)
-    for reason, number in added.left_out.items():
+        result = gathering.add(rows, *before, words=site_words, reserved=read_reserved(reserved))
+        write_table(result.pictures, table)
+        write_sites(result.sites, sites)
+    for reason, number in result.left_out.items():
         typer.echo(f"{number:,} left out: {reason}.")
     typer.echo(
-        f"{added.new:,} pictures were added. There are {len(added.pictures):,} of "
-        f"{len(added.sites):,} owners."
+        f"{result.new:,} pictures were added. There are {len(result.pictures):,} of "
+        f"{len(result.sites):,} owners."
     )
 
 
@@ -270,13 +270,13 @@ def hash_(
 
     with told(BadTable):
         rows, owners = read_table(table), read_sites(sites)
-        filled = settle(fill_hashes(tqdm(rows, unit="picture"), originals))
-        write_table(filled, table)
-        write_sites(describe(filled, owners), sites)
-    lacking = sum(not p.phash for p in filled)
-    moved = sum(a.split != b.split for a, b in zip(rows, filled, strict=True))
+        pictures = settle(fill_hashes(tqdm(rows, unit="picture"), originals))
+        write_table(pictures, table)
+        write_sites(describe(pictures, owners), sites)
+    lacking = sum(not p.phash for p in pictures)
+    changes = sum(a.split != b.split for a, b in zip(rows, pictures, strict=True))
     typer.echo(
-        f"{moved:,} pictures were set aside. {lacking:,} of {len(filled):,} have no hash still."
+        f"{changes:,} pictures were set aside. {lacking:,} of {len(pictures):,} have no hash still."
     )
 
 

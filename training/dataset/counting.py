@@ -35,8 +35,8 @@ def fill(text: str, pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
     """The card's text with its counted part as the tables say. Raises ValueError where the card has
     no such part."""
     before, _, rest = text.partition(START)
-    _, found, after = rest.partition(END)
-    if not found:
+    _, end, after = rest.partition(END)
+    if not end:
         raise ValueError(f"The card needs the lines {START} and {END}.")
     return f"{before}{START}\n\n{count(pictures, sites)}\n\n{END}{after}"
 
@@ -60,8 +60,9 @@ def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
         pairs[p.pair].add(p.label)
     whole = sum(labels == {"real", "fake"} for name, labels in pairs.items() if name)
     clear = sum(has_clear_licence(p.licence) for p in pictures)
-    unstated = sum(p.licence.startswith("none stated") for p in pictures)
-    named = len({p.generator for p in pictures if p.generator})
+    unlicensed = sum(p.licence.startswith("none stated") for p in pictures)
+    others = len(pictures) - clear - unlicensed
+    generators = len({p.generator for p in pictures if p.generator})
     repos = len({p.repo for p in pictures})
     return "\n\n".join(
         (
@@ -72,10 +73,10 @@ def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
             "Known to be real by: "
             f"{_listed(Counter(p.real_by for p in pictures if p.real_by), REAL_BY)}.",
             f"{whole:,} photographs stand beside edited versions of them. Generators are named in "
-            f"{named:,} ways.",
-            f"{clear:,} pictures have a licence that lets anybody use them, of {unstated:,} no "
-            f"licence is stated, and the other {len(pictures) - clear - unstated:,} have licences "
-            "with conditions, or unclear ones.",
+            f"{generators:,} ways.",
+            f"{clear:,} pictures have a licence that lets anybody use them, of {unlicensed:,} no "
+            f"licence is stated, and the other {others:,} have licences with conditions, or "
+            "unclear ones.",
         )
     )
 
@@ -88,11 +89,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def _listed(counted: Counter[str], order: Sequence[str] = ()) -> str:
-    names = [name for name in order if name in counted] or [
-        name for name, _ in counted.most_common()
-    ]
-    return ", ".join(f"{name} {counted[name]:,}" for name in names)
+def _listed(counts: Counter[str], order: Sequence[str] = ()) -> str:
+    names = [name for name in order if name in counts] or [name for name, _ in counts.most_common()]
+    return ", ".join(f"{name} {counts[name]:,}" for name in names)
 
 
 def survey(pictures: Sequence[Picture], originals: Path | None, cache: Path) -> dict[str, Any]:
@@ -115,7 +114,7 @@ def survey(pictures: Sequence[Picture], originals: Path | None, cache: Path) -> 
         name: _hints(rows, originals, cache)
         for name, rows in tqdm(sorted(of_set.items()), unit="set")
     }
-    counts = {name: dict(sorted(counted.items())) for name, counted in sorted(sets.items())}
+    counts = {name: dict(sorted(counter.items())) for name, counter in sorted(sets.items())}
     return {
         "pictures": len(pictures),
         "owners": len({p.owner for p in pictures}),

@@ -190,18 +190,18 @@ def _flat(paths: Iterable[PurePosixPath]) -> list[Row]:
 def _beside(rows: list[Row], real_of: Callable[[str], str]) -> list[Row]:
     """Adds rows of the test split, so that every series without real pictures has those of another
     folder."""
-    tested = [row for row in rows if row.split == "test"]
+    test_rows = [row for row in rows if row.split == "test"]
     real: dict[str, list[Row]] = defaultdict(list)
-    for row in tested:
+    for row in test_rows:
         if row.label == "real":
             real[row.set].append(row)
-    lacking = sorted({row.set for row in tested if row.label == "fake"} - set(real))
-    added = [replace(row, set=series) for series in lacking for row in real[real_of(series)]]
+    lacking = sorted({row.set for row in test_rows if row.label == "fake"} - set(real))
+    copies = [replace(row, set=series) for series in lacking for row in real[real_of(series)]]
     lent = {real_of(series) for series in lacking} - {
-        row.set for row in tested if row.label == "fake"
+        row.set for row in test_rows if row.label == "fake"
     }
     own = [row for row in rows if not (row.split == "test" and row.set in lent)]
-    return sorted([*own, *added], key=lambda row: (row.set, row.path))
+    return sorted([*own, *copies], key=lambda row: (row.set, row.path))
 
 
 def _lot(name: str) -> float:

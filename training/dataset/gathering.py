@@ -87,16 +87,16 @@ def find_evidence(data: bytes, path: str, added: str) -> Evidence:
     claims = read_provenance(data, sniff(data))
     fields = {f.name: f.value for f in claims.fields if f.where == "EXIF"}
     camera = " ".join(filter(None, (fields.get("Camera maker"), fields.get("Camera"))))
-    named = generator_by_name(Path(path).name) or ""
+    by_name = generator_by_name(Path(path).name) or ""
     words = [f"{t.where}: {t.words}" for t in claims.all_source_types]
     words += [f"mark of {m.generator} in {m.where}" for m in claims.marks]
     words += [f"EXIF camera {camera}"] if camera else []
     words += [f"{name.lower()} {fields[name]}" for name in ("Taken", "Software") if name in fields]
-    words += [f"file name of {named}"] if named else []
+    words += [f"file name of {by_name}"] if by_name else []
     text = "; ".join(words + ([f"added {added}"] if added else []))
     kinds = {t.kind for t in claims.all_source_types}
-    if kinds & {"generated", "part generated"} or claims.claimed_marks or named:
-        generator = claims.claimed_marks[0].generator if claims.claimed_marks else named
+    if kinds & {"generated", "part generated"} or claims.claimed_marks or by_name:
+        generator = claims.claimed_marks[0].generator if claims.claimed_marks else by_name
         return Evidence(text, "fake", generator or "unknown")
     real_by = (
         "exif"
@@ -126,25 +126,25 @@ def find_candidates(
     """
     left_out: Counter[str] = Counter()
     files, hashes = {p.sha256 for p in known}, as_bits([p.phash for p in known if p.phash])
-    added = repository.added(commit)
+    first_days = repository.added(commit)
     candidates: list[Candidate] = []
     for entry in _order(repository.tree(commit, sizes=True).values(), under, match):
         if len(candidates) == most:
             break
         data = repository.read(entry.oid)
-        looked = (
-            _look(data, entry.path, added.get(entry.path, ""), files)
+        outcome = (
+            _look(data, entry.path, first_days.get(entry.path, ""), files)
             if data
             else "its bytes are not there"
         )
-        if isinstance(looked, Candidate) and _near(looked.phash, hashes).any():
-            looked = "it is a near-copy of a known one"
-        if isinstance(looked, str):
-            left_out[looked] += 1
+        if isinstance(outcome, Candidate) and _near(outcome.phash, hashes).any():
+            outcome = "it is a near-copy of a known one"
+        if isinstance(outcome, str):
+            left_out[outcome] += 1
             continue
-        files.add(looked.sha256)
-        hashes = np.append(hashes, as_bits([looked.phash]))
-        candidates.append(looked)
+        files.add(outcome.sha256)
+        hashes = np.append(hashes, as_bits([outcome.phash]))
+        candidates.append(outcome)
     return candidates, left_out
 
 
@@ -153,12 +153,12 @@ def _order(files: Iterable[Entry], under: str, match: str) -> Iterator[Entry]:
     folders: dict[str, list[Entry]] = defaultdict(list)
     for entry in files:
         path = entry.path
-        wanted = (
+        is_wanted = (
             path.startswith(under) and re.search(match, path) and path.lower().endswith(ENDINGS)
         )
-        wanted = wanted and entry.mode in FILES
+        is_wanted = is_wanted and entry.mode in FILES
         if (
-            wanted
+            is_wanted
             and MIN_BYTES <= (entry.size or 0) <= MAX_BYTES
             and not _ICON.search(path)
             and is_safe(path)
@@ -179,7 +179,7 @@ def _look(data: bytes, path: str, added: str, known: set[str]) -> Candidate | st
     if sha256 in known:
         return "it is known"
     try:
-        loaded = load_image(data)
+        image = load_image(data)
         evidence = find_evidence(data, path, added)
         with Image.open(io.BytesIO(data)) as file:
             (width, height), name = file.size, file.format or ""
@@ -190,7 +190,7 @@ def _look(data: bytes, path: str, added: str, known: set[str]) -> Candidate | st
         return "it is too small"
     if max(width, height) > MAX_ASPECT * min(width, height):
         return "it is too narrow"
-    thumb = Image.fromarray(loaded.pixels)
+    thumb = Image.fromarray(image.pixels)
     if len(set(thumb.resize((64, 64)).get_flattened_data())) < MIN_COLOURS:
         return "it has few colours"
     thumb.thumbnail((THUMB, THUMB))
@@ -216,14 +216,14 @@ def perceptual_hash(data: bytes, crop: str = "") -> str:
 def fill_hashes(pictures: Iterable[Picture], originals: Path) -> list[Picture]:
     """The same rows, with the hashes of those that lack one and whose original is there and
     decodes."""
-    filled = []
+    rows = []
     for picture in pictures:
         file = place(originals, picture)
         if not picture.phash and file.is_file():
             with suppress(OSError, ValueError):
                 picture = replace(picture, phash=perceptual_hash(file.read_bytes(), picture.crop))
-        filled.append(picture)
-    return filled
+        rows.append(picture)
+    return rows
 
 
 def _near(phash: str, hashes: np.ndarray) -> np.ndarray:
@@ -344,11 +344,11 @@ def add(
     is more than MAX_OF_OWNER of a class and owner. A picture and its edits may look alike.
     """
     left_out: Counter[str] = Counter()
-    files, hashed = {p.sha256 for p in pictures}, [p for p in pictures if p.phash]
-    bits, pairs = as_bits([p.phash for p in hashed]), [p.pair for p in hashed]
+    files, with_hash = {p.sha256 for p in pictures}, [p for p in pictures if p.phash]
+    bits, pairs = as_bits([p.phash for p in with_hash]), [p.pair for p in with_hash]
     forbidden = {repo for repo in {p.repo for p in drafts} if is_reserved(repo, reserved)}
     of: Counter[tuple[str, str, str]] = Counter()
-    kept: list[Picture] = []
+    new: list[Picture] = []
     # a picture counts first as one of a pair
     for p in sorted(drafts, key=lambda p: (not p.pair, p.order)):
         cell = p.owner, p.label, p.set
@@ -362,12 +362,12 @@ def add(
             left_out["more than enough of a class and owner"] += 1
         else:
             of[cell] += 1
-            kept.append(p)
+            new.append(p)
             files.add(p.sha256)
             if p.phash:
                 bits = np.append(bits, as_bits([p.phash]))
                 pairs.append(p.pair)
-    alone = {name for name, n in Counter(p.pair for p in kept).items() if n == 1}
-    kept = [replace(p, pair="") if p.pair in alone else p for p in kept]
-    rows = settle([*pictures, *split_new(kept, pictures)])
-    return Added(rows, describe(rows, [*sites, *words]), len(kept), left_out)
+    alone = {name for name, n in Counter(p.pair for p in new).items() if n == 1}
+    new = [replace(p, pair="") if p.pair in alone else p for p in new]
+    rows = settle([*pictures, *split_new(new, pictures)])
+    return Added(rows, describe(rows, [*sites, *words]), len(new), left_out)

@@ -82,14 +82,14 @@ class Repository:
     def tree(self, commit: str, *, sizes: bool = False) -> dict[str, Entry]:
         """What the commit has, by path: files, folders, links. sizes: of files that are there.
         Raises CommitMoved."""
-        done = self._git(
+        listing = self._git(
             "ls-tree", "-r", "-t", "-z", "--full-tree", *(["-l"] if sizes else []), commit
         )
-        if done.returncode:
+        if listing.returncode:
             raise CommitMoved(commit)
         entries = {}
         # mode, kind and object, with -l the size, and after a tab the path
-        for line in done.stdout.split(b"\0")[:-1]:
+        for line in listing.stdout.split(b"\0")[:-1]:
             about, _, name = line.partition(b"\t")
             mode, _, oid, *size = about.decode().split()
             path = name.decode("utf-8", "surrogateescape")
@@ -100,10 +100,10 @@ class Repository:
 
     def head(self) -> str:
         """The newest commit. Raises RepositoryGone where there is none."""
-        done = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        if done.returncode:
+        answer = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if answer.returncode:
             raise RepositoryGone("It has no commit.")
-        return done.stdout.decode().strip()
+        return answer.stdout.decode().strip()
 
     def added(self, commit: str) -> dict[str, str]:
         """When each file of a commit's history first came in, as YYYY-MM-DD, by path."""
@@ -127,13 +127,13 @@ class Repository:
     def fetch_commit(self, commit: str) -> None:
         """Fetches a commit with its trees and without any file. Raises RepositoryGone or
         CommitMoved."""
-        done = self._git(
+        answer = self._git(
             "fetch", "--quiet", "--depth=1", "--no-tags", "--filter=blob:none", "origin", commit
         )
-        if done.returncode == 0:
+        if answer.returncode == 0:
             return
         if self._git("ls-remote", "--quiet", "origin", "HEAD").returncode:
-            raise RepositoryGone(done.stderr.decode(errors="replace").strip()[-200:])
+            raise RepositoryGone(answer.stderr.decode(errors="replace").strip()[-200:])
         raise CommitMoved(commit)
 
     def fetch_files(self, oids: Sequence[str], *, largest: int = MAX_FILE) -> None:
@@ -161,19 +161,19 @@ class Repository:
     def size(self, oid: str, *, patience: float = PATIENCE) -> int | None:
         """Bytes of a file, as its header says, without reading it; None if there is no such
         file."""
-        done = self._git(
+        answer = self._git(
             "cat-file",
             "--batch-check=%(objecttype) %(objectsize)",
             sent=f"{oid}\n".encode(),
             patience=patience,
         )
-        kind, _, size = done.stdout.decode().partition(" ")
+        kind, _, size = answer.stdout.decode().partition(" ")
         return int(size) if kind == "blob" else None
 
     def read(self, oid: str, *, patience: float = PATIENCE) -> bytes | None:
         """The bytes of a file; None where its object is not there, or is damaged."""
-        done = self._git("cat-file", "blob", oid, patience=patience)
-        return done.stdout if done.returncode == 0 else None
+        answer = self._git("cat-file", "blob", oid, patience=patience)
+        return answer.stdout if answer.returncode == 0 else None
 
     def _git(
         self, *arguments: str, sent: bytes = b"", room: int = 2**31, patience: float = PATIENCE
@@ -192,9 +192,9 @@ class Repository:
         ]
         command += ["--git-dir=.", "--literal-pathspecs", *arguments]
         fetches = self.distant and arguments[0] in ("fetch", "ls-remote")
-        inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        own_variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         environment = (
-            inherited | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": "https" if fetches else "none"}
+            own_variables | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": "https" if fetches else "none"}
         )
         try:
             return subprocess.run(

@@ -106,12 +106,12 @@ def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None)
     of_kind: dict[str, list[str]] = defaultdict(list)
     for owner, kind in kinds.items():
         of_kind[kind].append(owner)
-    tested: set[str] = set()
+    test_owners: set[str] = set()
     for kind, owners in of_kind.items():
         before, testing = (drawn or {}).get(kind, (0, 0))
         owners.sort(key=lambda owner: hashlib.sha256(f"{SALT}/{owner}".encode()).digest())
-        tested.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
-    return tested
+        test_owners.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
+    return test_owners
 
 
 def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Picture]:
@@ -124,13 +124,13 @@ def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Pic
             n, testing = counts[kind_of(rows)]
             counts[kind_of(rows)] = n + 1, testing + ("test" in before[owner])
     new = list(pictures)
-    tested = draw(
+    test_owners = draw(
         {owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before}, counts
     )
 
     def split(owner: str) -> str:
         if owner not in before:
-            return "test" if owner in tested else "train"
+            return "test" if owner in test_owners else "train"
         # a test set that was measured on does not grow
         return "aside" if "test" in before[owner] else "train"
 
@@ -284,8 +284,8 @@ def read_originals(
 def _is_of_one_class(picture: Picture) -> bool:
     """Whether its label holds for every pixel: an edit counts only where all of it was made
     anew."""
-    edited = picture.set == "edits2" and picture.label == "fake"
-    return picture.set not in NOT_WHOLE and (not edited or picture.pasted == "no")
+    is_edit = picture.set == "edits2" and picture.label == "fake"
+    return picture.set not in NOT_WHOLE and (not is_edit or picture.pasted == "no")
 
 
 def _source(picture: Picture) -> str:

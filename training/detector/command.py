@@ -87,8 +87,8 @@ def train(
         settings = Recipe.read(config or DEFAULT_CONFIG)
         check_tower(backbone, settings)
         computes = choose_device(device)
-    kept = "What is finished is kept: the same command goes on from there."
-    with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(kept):
+    promise = "What is finished is kept: the same command goes on from there."
+    with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(promise):
         if manifest and root:
             records, where = training_records(manifest, root), root
         else:
@@ -143,8 +143,8 @@ def evaluate(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
     if not table:
-        measured = {name: found for name, found in report.items() if name in report["sets"]}
-        typer.echo(json.dumps(measured, indent=2))
+        sets = {name: row for name, row in report.items() if name in report["sets"]}
+        typer.echo(json.dumps(sets, indent=2))
         return
     rows = generator_table(scores)
     out.with_suffix(".md").write_text(as_markdown(rows) + "\n")

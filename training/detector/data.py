@@ -135,12 +135,12 @@ def divide_lone_groups(records: Sequence[Record], *, folds: int) -> list[Record]
     generators that were not; a sentence says so.
     """
     groups = {label: {r.group for r in records if r.label == label} for label in (0, 1)}
-    shared = groups[0] & groups[1]  # a site of both classes has to stay whole
-    lone = {label for label, names in groups.items() if len(names) == 1 and not names & shared}
+    both = groups[0] & groups[1]  # a site of both classes has to stay whole
+    lone = {label for label, names in groups.items() if len(names) == 1 and not names & both}
     if lone:
-        named = " and ".join(f"{CLASSES[label]} pictures" for label in sorted(lone))
+        classes = " and ".join(f"{CLASSES[label]} pictures" for label in sorted(lone))
         say(
-            f"All {named} are of one source, so a hash draws the folds: thresholds hold for this "
+            f"All {classes} are of one source, so a hash draws the folds: thresholds hold for this "
             "source alone."
         )
     return [_with_hashed_group(r, folds) if r.label in lone else r for r in records]
@@ -174,10 +174,10 @@ def assign_environments(records: Sequence[Record], *, seed: int = 0) -> np.ndarr
         first, count = len(set(number.values())), len(both) + max(1, min(len(real), len(generated)))
         for i, group in enumerate(both):
             number[name, group] = first + i
-        joined = max(1, count - len(both))
+        environments_of_one_class = max(1, count - len(both))
         for kind in (real, generated):
             for i, group in enumerate(kind):
-                number[name, group] = first + len(both) + i % joined
+                number[name, group] = first + len(both) + i % environments_of_one_class
     return np.array([number[r.set, r.group] for r in records])
 
 
@@ -219,16 +219,16 @@ def readable(
         BadManifest: not one of them can be read.
     """
     look = fault or _fault
-    faults = {r.path: found for r in records if (found := look(Path(root) / r.path))}
+    faults = {r.path: fault_text for r in records if (fault_text := look(Path(root) / r.path))}
     if records and len(faults) == len({r.path for r in records}):
         raise BadManifest(
             f"None of the manifest's files can be read in {root}: --root is where their paths "
             "start."
         )
     if faults:
-        named = ", ".join(f"{path} {fault}" for path, fault in list(faults.items())[:MAX_NAMED])
+        examples = ", ".join(f"{path} {fault}" for path, fault in list(faults.items())[:MAX_NAMED])
         more = f", and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
-        say(f"Left out, {len(faults)} of {len(records)} files: {named}{more}.")
+        say(f"Left out, {len(faults)} of {len(records)} files: {examples}{more}.")
     return [r for r in records if r.path not in faults]
 
 
@@ -266,9 +266,9 @@ def need_both(records: Sequence[Record], what: str) -> None:
     """
     labels = {r.label for r in records}
     if len(labels) < 2:
-        found = f"only {CLASSES[labels.pop()]} ones" if labels else "none"
+        words = f"only {CLASSES[labels.pop()]} ones" if labels else "none"
         raise BadManifest(
-            f"{what} needs real and generated pictures; the manifest has {found} there."
+            f"{what} needs real and generated pictures; the manifest has {words} there."
         )
 
 

@@ -35,8 +35,8 @@ def true_positive_rate(
 def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
     """Mean of the accuracy on real and on generated pictures when a score at or above `threshold`
     says generated."""
-    called = scores >= threshold
-    return float((called[labels == 1].mean() + (~called[labels == 0]).mean()) / 2)
+    positive = scores >= threshold
+    return float((positive[labels == 1].mean() + (~positive[labels == 0]).mean()) / 2)
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
@@ -97,8 +97,8 @@ def _steps(labels: np.ndarray, scores: np.ndarray, *, least: int) -> list[tuple[
     if not len(scores):
         return []
     order = np.argsort(scores, kind="stable")
-    fitted = IsotonicRegression().fit_transform(scores[order], labels[order])
-    ends = [int(np.flatnonzero(fitted == value)[-1]) + 1 for value in np.unique(fitted)]
+    levels = IsotonicRegression().fit_transform(scores[order], labels[order])
+    ends = [int(np.flatnonzero(levels == value)[-1]) + 1 for value in np.unique(levels)]
     steps: list[tuple[float, int, int]] = []
     first = 0
     for end in ends:
@@ -120,15 +120,15 @@ def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float
         probabilities: [N] in [0, 1].
         threshold: the calibrated one; balanced accuracy is given there and at 0.5.
     """
-    called = probabilities >= threshold
+    positive = probabilities >= threshold
     return {
         "pictures": len(labels),
         "auc": float(roc_auc_score(labels, probabilities)),
         "ap": float(average_precision_score(labels, probabilities)),
         "balanced_accuracy_at_0.5": balanced_accuracy(labels, probabilities, 0.5),
         "balanced_accuracy": balanced_accuracy(labels, probabilities, threshold),
-        "real_accuracy": float((~called[labels == 0]).mean()),
-        "generated_accuracy": float(called[labels == 1].mean()),
+        "real_accuracy": float((~positive[labels == 0]).mean()),
+        "generated_accuracy": float(positive[labels == 1].mean()),
         "tpr_at_1_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.01),
         "tpr_at_5_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.05),
         "ece": calibration_error(labels, probabilities),
@@ -267,11 +267,11 @@ def evaluate_detector(
 
     Files that cannot be read are left out, said, and counted.
     """
-    listed = read_split(manifest, split)
-    records = readable(listed, root, fault=detection_fault)
+    every = read_split(manifest, split)
+    records = readable(every, root, fault=detection_fault)
     need_both(records, f"What can be read of the split {split!r}")
     calibration = detector.config.calibration
     scores = score_split(detector, records, root)
     report = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
     about = {"model": detector.name, "revision": detector.config.revision, "split": split}
-    return about | {"files_left_out": len(listed) - len(records)} | report, scores
+    return about | {"files_left_out": len(every) - len(records)} | report, scores

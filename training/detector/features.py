@@ -93,8 +93,8 @@ class FeatureFile:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             file = cls(folder, width)
-            kept = "".join(f"{key} {count}\n" for key, (_, count) in file._place.items())
-            for path, size in ((file._values, 2 * width * file._rows), (file._names, len(kept))):
+            index = "".join(f"{key} {count}\n" for key, (_, count) in file._place.items())
+            for path, size in ((file._values, 2 * width * file._rows), (file._names, len(index))):
                 path.touch()
                 os.truncate(path, size)
             yield file
@@ -123,13 +123,13 @@ class FeatureFile:
         if not counts.sum():
             return torch.zeros(0, self._width, dtype=torch.half), counts
         # Copy on write: PyTorch wants what it may change, and the file stays as it is.
-        mapped = np.memmap(self._values, np.float16, "c", shape=(self._rows, self._width))
+        values = np.memmap(self._values, np.float16, "c", shape=(self._rows, self._width))
         rows = np.concatenate(
             [np.arange(first, first + count) for first, count in (self._place[key] for key in keys)]
         )
         in_order = (np.diff(rows) == 1).all()
         return torch.from_numpy(
-            mapped[rows[0] : rows[-1] + 1] if in_order else mapped[rows]
+            values[rows[0] : rows[-1] + 1] if in_order else values[rows]
         ), counts
 
 
@@ -233,8 +233,8 @@ def _compute(
     tower = load_tower(backbone)
     width = sum(part_widths(parts, tower)) + QUALITY
     with FeatureFile.open(folder, width) as file:
-        wanted = [(r, augmentation_number(r, name)) for name in augmentations for r in records]
-        missing = list({_key(*each): each for each in wanted if _key(*each) not in file}.values())
+        pairs = [(r, augmentation_number(r, name)) for name in augmentations for r in records]
+        missing = list({_key(*each): each for each in pairs if _key(*each) not in file}.values())
         if missing:
             _fill(file, missing, root, tower.to(device), parts, windows=windows, device=device)
     return file
@@ -264,9 +264,9 @@ def _fill(
         first = 0
         for batch in loader:
             counts = [len(shots) for shots, _ in batch]
-            embedded = _embed(torch.cat([shots for shots, _ in batch]), tower, parts, device)
+            embedding = _embed(torch.cat([shots for shots, _ in batch]), tower, parts, device)
             quality = np.repeat(np.stack([quality for _, quality in batch]), counts, axis=0)
-            rows = np.concatenate([embedded, quality.astype(np.float16)], 1)
+            rows = np.concatenate([embedding, quality.astype(np.float16)], 1)
             keys = [_key(*each) for each in pictures[first : first + len(batch)]]
             file.append(keys, np.split(rows, np.cumsum(counts)[:-1]))
             first += len(batch)
@@ -279,17 +279,17 @@ def _embed(shots: Tensor, tower: Tower, parts: Sequence[str], device: torch.devi
     if not len(shots):
         return np.zeros((0, sum(part_widths(parts, tower))), np.float16)
     with mixed_precision(device):
-        embedded = embed(tower(shots.to(device), **needs(parts, tower)), parts, tower)
-    return np.asarray(embedded.half().cpu().numpy())
+        embedding = embed(tower(shots.to(device), **needs(parts, tower)), parts, tower)
+    return np.asarray(embedding.half().cpu().numpy())
 
 
 def _key(record: Record, number: int) -> str:
     """What a picture's augmentation is kept under: its hash where it has one, and what is used of
     it."""
     part = f"{record.crop}{record.grid}"
-    hashed = len(record.picture) == 64 and not part
+    has_hash = len(record.picture) == 64 and not part
     name = (
-        record.picture if hashed else hashlib.sha256(f"{record.path} {part}".encode()).hexdigest()
+        record.picture if has_hash else hashlib.sha256(f"{record.path} {part}".encode()).hexdigest()
     )
     return f"{number}-{name}"
 

@@ -32,18 +32,18 @@ def fit_image_types(
         features: half [K, N, D], augmentations of each.
     """
     rows = np.array([i for i, r in enumerate(records) if r.kind != "photo" or r.set in LIKE])
-    chosen, x = [records[i] for i in rows], features[:AUGMENTATIONS, rows]
-    other = torch.tensor([float(r.kind != "photo") for r in chosen])
-    page = torch.tensor([float(r.kind not in DRAWINGS) for r in chosen])
-    fold = _folds(chosen)
+    sample, x = [records[i] for i in rows], features[:AUGMENTATIONS, rows]
+    other = torch.tensor([float(r.kind != "photo") for r in sample])
+    page = torch.tensor([float(r.kind not in DRAWINGS) for r in sample])
+    fold = _folds(sample)
     held_out = torch.zeros(x.shape[:2])
     for f in range(FOLDS):
-        learned = torch.from_numpy(fold != f)
-        probe = _probe(x[:, learned], other[learned])
-        held_out[:, ~learned] = torch.stack(
-            [probe(copy[~learned].float()).logit for copy in x]
+        lesson = torch.from_numpy(fold != f)
+        probe = _probe(x[:, lesson], other[lesson])
+        held_out[:, ~lesson] = torch.stack(
+            [probe(copy[~lesson].float()).logit for copy in x]
         ).detach()
-    threshold, report = _judge(chosen, other.numpy(), held_out.numpy())
+    threshold, report = _judge(sample, other.numpy(), held_out.numpy())
     head = ImageTypeClassifier(x.shape[2])
     first, second = _probe(x, other), _probe(x[:, other == 1], page[other == 1])
     with torch.no_grad():
@@ -51,14 +51,14 @@ def fit_image_types(
         head.scale.copy_(first.scale)
         head.threshold.fill_(threshold)
         ratio = first.scale / second.scale
-        moved = (
+        bias = (
             second.verdict.bias
             + (second.verdict.weight[0] * (first.shift - second.shift) / second.scale).sum()
         )
         head.scores.weight.copy_(
             torch.stack([first.verdict.weight[0], second.verdict.weight[0] * ratio])
         )
-        head.scores.bias.copy_(torch.stack([first.verdict.bias[0], moved[0]]))
+        head.scores.bias.copy_(torch.stack([first.verdict.bias[0], bias[0]]))
     return head.eval(), report
 
 
@@ -75,16 +75,18 @@ def _judge(
     records: list[Record], other: np.ndarray, scores: np.ndarray
 ) -> tuple[float, dict[str, Any]]:
     owners = np.array([r.owner or r.source for r in records])
-    flat, tiled, labels = scores.ravel(), np.tile(owners, len(scores)), np.tile(other, len(scores))
-    threshold = threshold_within(flat[labels == 0], tiled[labels == 0], budget=REFUSED)
+    flat = scores.ravel()
+    owner_of = np.tile(owners, len(scores))
+    labels = np.tile(other, len(scores))
+    threshold = threshold_within(flat[labels == 0], owner_of[labels == 0], budget=REFUSED)
     out = scores >= threshold
-    refused = owner_shares(out[:, other == 0].ravel(), np.tile(owners[other == 0], len(scores)))
+    refusals = owner_shares(out[:, other == 0].ravel(), np.tile(owners[other == 0], len(scores)))
     kinds = sorted({r.kind for r in records if r.kind != "photo"})
     return float(np.nextafter(np.float32(threshold), np.float32(-np.inf))), {
         "auc": float(roc_auc_score(labels, flat)),
-        "photographs_refused": float(refused.mean()),
+        "photographs_refused": float(refusals.mean()),
         "photographs_refused_bound": upper_bound(
-            float(refused.sum()), len(refused), confidence=CONFIDENCE
+            float(refusals.sum()), len(refusals), confidence=CONFIDENCE
         ),
         "owners": len(set(owners)),
         "refused": {

@@ -92,9 +92,9 @@ class _Shrunk(Dataset[bytes]):
         if factor < 1:
             size = round(picture.width * factor), round(picture.height * factor)
             picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        packed = io.BytesIO()
-        picture.save(packed, "JPEG", quality=QUALITY)
-        return packed.getvalue()
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=QUALITY)
+        return buffer.getvalue()
 
 
 def pack(records: Sequence[Record], root: str | Path, out: Path) -> None:
@@ -198,14 +198,14 @@ def fit(
     torch.manual_seed(run.seed)
     # 1. Pictures: one fold of owners is held out
     tower = load_tower(backbone, dtype=torch.float32)
-    learned = PackedPictures(packed, size=tower.image_size, augmented=True)
+    augmented = PackedPictures(packed, size=tower.image_size, augmented=True)
     plain = PackedPictures(packed, size=tower.image_size, augmented=False)
-    fold_of = assign_folds(learned.records, folds=run.held)
-    held = np.array([fold_of[record.group] == 0 for record in learned.records])
-    rows, held_rows = np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
-    need_both([learned.records[i] for i in rows], "What is learned from")
-    need_both([learned.records[i] for i in held_rows], "The held-out owners")
-    batches = _endless(learned, rows, recipe, run)
+    fold_of = assign_folds(augmented.records, folds=run.held)
+    is_held_out = np.array([fold_of[record.group] == 0 for record in augmented.records])
+    rows, held_rows = np.flatnonzero(~is_held_out).tolist(), np.flatnonzero(is_held_out).tolist()
+    need_both([augmented.records[i] for i in rows], "What is learned from")
+    need_both([augmented.records[i] for i in held_rows], "The held-out owners")
+    batches = _endless(augmented, rows, recipe, run)
 
     # 2. Tower with its update, and the head
     inject_adapter_in_model(
@@ -305,14 +305,14 @@ class _Drawn(Sampler[int]):
 
 
 def _endless(
-    learned: PackedPictures, rows: list[int], recipe: Recipe, run: LoraRun
+    pictures: PackedPictures, rows: list[int], recipe: Recipe, run: LoraRun
 ) -> Iterator[list[Tensor]]:
     """Batches without end, in which classes and sets count as `balance` weighs them."""
-    weight = torch.zeros(len(learned))
-    weight[rows] = balance([learned.records[i] for i in rows], broad=recipe.broad)
-    workers = (os.cpu_count() or 1) if len(learned) > FEW else 0
+    weight = torch.zeros(len(pictures))
+    weight[rows] = balance([pictures.records[i] for i in rows], broad=recipe.broad)
+    workers = (os.cpu_count() or 1) if len(pictures) > FEW else 0
     loader = DataLoader(
-        learned,
+        pictures,
         batch_size=run.batch,
         sampler=_Drawn(weight),
         num_workers=workers,
@@ -335,7 +335,7 @@ def _rise_and_fall(progress: float) -> float:
 
 @torch.inference_mode()
 def judge(
-    judged: PackedPictures,
+    pictures: PackedPictures,
     rows: list[int],
     tower: Tower,
     head: CausalHead,
@@ -344,14 +344,14 @@ def judge(
 ) -> dict[str, float]:
     """AUC on the rows: of all, and of the sets of like content (of all where there are none)."""
     head.eval()
-    loader = DataLoader(Subset(judged, rows), batch_size=64)
+    loader = DataLoader(Subset(pictures, rows), batch_size=64)
     logits = torch.cat(
         [
             head(_embedded(pixels, tower, recipe, device)).logit.view(len(pixels), -1).mean(1).cpu()
             for pixels, _ in loader
         ]
     ).numpy()
-    records = [judged.records[i] for i in rows]
+    records = [pictures.records[i] for i in rows]
     labels = np.array([record.label for record in records])
     like = np.array([record.set in LIKE for record in records])
     if len(set(labels[like])) < 2:

@@ -120,14 +120,14 @@ def _image_types(report: Mapping[str, Any]) -> str:
     are not."""
     if not report:
         return ""
-    refused = ", ".join(
+    refusals = ", ".join(
         f"{name} {k['share']:.0%} (n = {k['pictures']})" for name, k in report["refused"].items()
     )
     return f"""## What is no photograph gets no answer
 A linear classifier on the same embedding tells photographs, real or generated, from other images: on held-out owners
 with an AUC of {report["auc"]:.3f}. It refuses {report["photographs_refused"]:.1%} of their photographs,
 each owner counted once (new owners, with 90% confidence: at most {report["photographs_refused_bound"]:.1%}), and of
-the others: {refused}.
+the others: {refusals}.
 
 """  # noqa: E501
 

@@ -284,26 +284,26 @@ def train_detector(
     original = records
     records = divide_lone_groups(records, folds=recipe.folds)
     check_training(records, folds=recipe.folds)
-    computed: dict[str, Any] = {
+    how: dict[str, Any] = {
         "backbone": backbone,
         "parts": recipe.parts,
         "cache": cache,
         "device": device,
     }
-    features = compute_features(records, root, augmentations=recipe.augmentations, **computed)
+    features = compute_features(records, root, augmentations=recipe.augmentations, **how)
     data = problem(records, features, recipe)
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep, device=device)
     logits_of_pictures, quality = raw, features.compression
     problems: dict[ViewType, Problem] = {"whole": data}
     if recipe.windows:
-        seen = compute_windows(records, root, windows=recipe.windows, **computed)
-        problems["window"] = data.of_windows(seen.values, seen.picture)
+        window_set = compute_windows(records, root, windows=recipe.windows, **how)
+        problems["window"] = data.of_windows(window_set.values, window_set.picture)
         logits = held_out_logits(
             problems["window"], recipe.head, keep=keep / "window", device=device
         )[0]
         rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
-        logits_of_pictures = seen.together(raw[rows], logits, share=recipe.share)[None]
+        logits_of_pictures = window_set.together(raw[rows], logits, share=recipe.share)[None]
         quality = features.compression[rows][None]
     calibration, bounds = calibrate(records, logits_of_pictures, data.weight.numpy(), quality)
     tower = load_tower(backbone)
@@ -329,10 +329,10 @@ def train_detector(
     others = [r for r in every if r.kind != "photo"]
     told_apart: dict[str, Any] = {}
     if others:
-        augmented = compute_features(
-            others, root, augmentations=recipe.augmentations[:AUGMENTATIONS], **computed
+        of_drawings = compute_features(
+            others, root, augmentations=recipe.augmentations[:AUGMENTATIONS], **how
         )
-        both = torch.cat([data.features[:AUGMENTATIONS], augmented.values], 1)
+        both = torch.cat([data.features[:AUGMENTATIONS], of_drawings.values], 1)
         detector.image_types, told_apart = fit_image_types([*records, *others], both)
     detector.save_pretrained(out)
     widths = dict(zip(recipe.parts, part_widths(recipe.parts, tower), strict=True))

@@ -91,12 +91,12 @@ class FeatureDistance:
     ) -> None:
         self.model = model
         with torch.no_grad():
-            wanted, moved = (
+            targets, moved = (
                 [torch.cat(one) for one in zip(*map(self, x), strict=True)]
                 for x in (clean, purified)
             )
-        self.deviations = [one.flatten(0, -2).std(0) + 1e-3 for one in wanted]
-        self.units = torch.stack(self._shifts(moved, wanted))
+        self.deviations = [one.flatten(0, -2).std(0) + 1e-3 for one in targets]
+        self.units = torch.stack(self._shifts(moved, targets))
 
     def __call__(self, pixels: Tensor, *, tower: Tower | None = None) -> Seen:
         """What is seen of pictures, through the model's tower or another one."""
@@ -112,14 +112,14 @@ class FeatureDistance:
             embedding.float(),
         ]
 
-    def left(self, seen: Seen, wanted: Seen) -> Tensor:
+    def left(self, features: Seen, targets: Seen) -> Tensor:
         """How far apart they are, [3], as shares of what purification does."""
-        return torch.stack(self._shifts(seen, wanted)) / self.units
+        return torch.stack(self._shifts(features, targets)) / self.units
 
-    def _shifts(self, seen: Seen, wanted: Seen) -> list[Tensor]:
+    def _shifts(self, features: Seen, targets: Seen) -> list[Tensor]:
         return [
             ((a - b) / deviation).square().mean()
-            for a, b, deviation in zip(seen, wanted, self.deviations, strict=True)
+            for a, b, deviation in zip(features, targets, self.deviations, strict=True)
         ]
 
 
@@ -172,14 +172,14 @@ def train_encoder(
         FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there
             are too few pairs.
     """
-    chosen = dict(settings or {})
-    config, pairs = AdapterConfig(**chosen.get("lora_encoder", {})), cache / "encoder-pairs"
+    sections = dict(settings or {})
+    config, pairs = AdapterConfig(**sections.get("lora_encoder", {})), cache / "encoder-pairs"
     model, denoiser = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
     model.to(device)
     denoiser.to(device)  # type: ignore[attr-defined]
     sources, pairs_config = (
         training_sources(data, forensics),
-        PairsConfig(**chosen.get("pairs", {})),
+        PairsConfig(**sections.get("pairs", {})),
     )
     if batches <= config.held:
         raise ValueError(
@@ -217,28 +217,28 @@ def fit_encoder(
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
         start: whose update is gone on with.
     """
-    held = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
-    purified = [_forced(purifier, one.clean, model.tower) for one in held]
-    distance = FeatureDistance(model, [one.clean for one in held], purified)
-    tower, learned = _with_adapter(model.tower, config)
+    held_out = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
+    purified = [_forced(purifier, one.clean, model.tower) for one in held_out]
+    distance = FeatureDistance(model, [one.clean for one in held_out], purified)
+    tower, parameters = _with_adapter(model.tower, config)
     if start:
         for name, parameter in _learned(tower):
             parameter.data.copy_(start.tensors[_kept_name(name)])
 
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
-        wanted, pixels, questions = _batch(
+        targets, pixels, questions = _batch(
             maker, pair_files(pairs)[config.held :], step, distance, rng, config
         )
-        seen = distance(_purified(purifier, pixels, tower, rng, config), tower=tower)
-        left = distance.left(seen, wanted)
-        kl = divergence(model, seen[0], wanted[0], questions, pool, rng)
-        loss = (left * left.new_tensor(WEIGHTS)).sum() + config.said * kl
-        return loss, {"shift left": left[0].item(), "divergence": kl.item()}
+        features = distance(_purified(purifier, pixels, tower, rng, config), tower=tower)
+        rest = distance.left(features, targets)
+        kl = divergence(model, features[0], targets[0], questions, pool, rng)
+        loss = (rest * rest.new_tensor(WEIGHTS)).sum() + config.said * kl
+        return loss, {"shift left": rest[0].item(), "divergence": kl.item()}
 
     learn(
         out,
-        learned,
+        parameters,
         _optimizer(tower, config),
         loss_at,
         steps=config.steps,
@@ -254,7 +254,7 @@ def fit_encoder(
             len(load_pairs(file).clean) for file in pair_files(pairs)[config.held :]
         )
     }
-    measures = _measure(model, encoder.applied_to(model), purifier, held)
+    measures = _measure(model, encoder.applied_to(model), purifier, held_out)
     return replace(encoder, facts=encoder.facts | counts | measures)
 
 
@@ -293,11 +293,11 @@ def _batch(
     """What is seen of clean pictures, the same attacked or not, and questions on them."""
     if rng.random() < config.attacked:
         pairs = load_pairs(rng.choice(files)).to(maker.device)
-        wanted, moved = distance.of(*pairs.clean_seen), distance.of(*pairs.moved_seen)
-        asked = most_moved(distance.model, wanted[0], moved[0], pairs.asked)
-        return wanted, pairs.moved[rng.randrange(len(pairs.moved))].float() / 255, asked
-    pixels, asked = maker.plain(step)
-    return distance(pixels), pixels, asked
+        targets, moved = distance.of(*pairs.clean_seen), distance.of(*pairs.moved_seen)
+        questions = most_moved(distance.model, targets[0], moved[0], pairs.asked)
+        return targets, pairs.moved[rng.randrange(len(pairs.moved))].float() / 255, questions
+    pixels, questions = maker.plain(step)
+    return distance(pixels), pixels, questions
 
 
 @torch.no_grad()
@@ -313,11 +313,11 @@ def _purified(
         return purifier.purify(
             pixels, always=True, generator=torch.Generator().manual_seed(rng.randrange(1 << 30))
         )
-    walked = purifier.denoise(pixels)
+    denoised = purifier.denoise(pixels)
     if rng.random() < config.guided:
-        walked, _ = towards_reference(walked, tower)
+        denoised, _ = towards_reference(denoised, tower)
     quality, side = rng.choice(config.strengths)
-    return quantise_at(walked, quality, side).clamp(0, 1)
+    return quantise_at(denoised, quality, side).clamp(0, 1)
 
 
 def trainable_model() -> EmbeddedVLM:
@@ -392,23 +392,23 @@ class _HeldOut:
 @torch.no_grad()
 def _forced(purifier: PurifierPipeline, pixels: Tensor, lora_encoder: Tower) -> Tensor:
     """The pictures as they are purified where the detector finds an attack, on 8-bit levels."""
-    walked = purifier.denoise(pixels)
-    return to_levels(purifier.restore(walked, lora_encoder=lora_encoder).clamp(0, 1))
+    denoised = purifier.denoise(pixels)
+    return to_levels(purifier.restore(denoised, lora_encoder=lora_encoder).clamp(0, 1))
 
 
 @torch.no_grad()
 def _measure(
-    model: EmbeddedVLM, adapted: EmbeddedVLM, purifier: PurifierPipeline, held: Sequence[_HeldOut]
+    model: EmbeddedVLM, after: EmbeddedVLM, purifier: PurifierPipeline, held_out: Sequence[_HeldOut]
 ) -> dict[str, Any]:
     """Of held-out batches, attacked and not, each purified by force: shares of answers that are
     those of the clean picture, and -log p of these, without the LoRA encoder and through it. Of the
     same pictures, other crops may have been learned from."""
     report: dict[str, Any] = {}
     for kind, which in (("attacked", "moved"), ("never attacked", "clean")):
-        report[kind] = {"questions": sum(len(one.texts) for one in held)}
-        for name, speaker in (("before", model), ("after", adapted)):
+        report[kind] = {"questions": sum(len(one.texts) for one in held_out)}
+        for name, speaker in (("before", model), ("after", after)):
             same, surprise = [], []
-            for one in held:
+            for one in held_out:
                 visual = speaker.see(_forced(purifier, getattr(one, which), speaker.tower))
                 answers = speaker.answer_seen(visual, one.prompts)
                 same += [

@@ -69,6 +69,6 @@ def bridge_loss(pipeline: Any, ends: Ends) -> tuple[Tensor, Tensor]:
     """Mean squared error of a PurifierPipeline's velocity, in units of its scale; and the clean
     estimate [N, 3, H, W]."""
     point, velocity = bridge_point(ends.clean, ends.moved, ends.t, ends.noise)
-    said = pipeline.velocity(point, ends.t)
-    loss = ((said - velocity) / pipeline.config["scale"]).square().mean()
-    return loss, clean_estimate(point, said, ends.t)
+    estimate = pipeline.velocity(point, ends.t)
+    loss = ((estimate - velocity) / pipeline.config["scale"]).square().mean()
+    return loss, clean_estimate(point, estimate, ends.t)

@@ -34,7 +34,7 @@ def write_card(
     """Writes out/README.md from the pairs' own records. config: of DenoiserConfig."""
     attacks = _drawn(pairs, skip=config["held"])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
-    planned = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
+    plan = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
     (out / "README.md").write_text(
         fill_card(
             "purifier",
@@ -42,7 +42,7 @@ def write_card(
             fold=pipeline.config["fold"],
             pictures=sum((n for _, n in attacks)),
             steps=config["stop_after"] or config["steps"],
-            planned=planned,
+            planned=plan,
             batch=config["batch"],
             guided=config["guided"],
             guide_from=config["guide_from"],
@@ -104,7 +104,7 @@ def write_detector_section(
 
 def _found_row(attack: str, found: Mapping[str, float], unseen: Mapping[str, float]) -> str:
     """An attack's row: in how many pictures it is found, as they are and however saved."""
-    kinds = (f"{attack}{saved}" for saved in ("", AS_JPEG, COLOURLESS))
+    kinds = (f"{attack}{format_name}" for format_name in ("", AS_JPEG, COLOURLESS))
     cells = (f"{found[kind]:.0%} ({unseen[kind]:.0%})" if kind in found else "-" for kind in kinds)
     return f"| {attack} | {' | '.join(cells)} |"
 
@@ -228,11 +228,11 @@ def _answer_table(rows: dict[str, Any]) -> str:
     lines = [
         "| questions | number | accuracy | 95 % | blind | majority |\n|---|---|---|---|---|---|\n"
     ]
-    lost = []
+    weak = []
     for name, row in rows.items():
         if not name.startswith(COLLECTIONS):
             better = row["accuracy"] > max(row.get("blind", 0.0), row["majority"])
-            lost += [] if better else [f"{name} (n = {row['questions']})"]
+            weak += [] if better else [f"{name} (n = {row['questions']})"]
             continue
         low, high = row["interval"]
         blind = f"{row['blind']:.3f}" if "blind" in row else ""
@@ -240,7 +240,7 @@ def _answer_table(rows: dict[str, Any]) -> str:
             f"{row['accuracy']:.3f} | {low:.2f} to {high:.2f} | {blind} | {row['majority']:.3f}"
         )
         lines.append(f"| {name} | {row['questions']} | {numbers} |\n")
-    words = f"* No better than blind or majority, by type of question: {', '.join(lost) or 'none'}."
+    words = f"* No better than blind or majority, by type of question: {', '.join(weak) or 'none'}."
     return "".join([*lines, "\n", words])
 
 

@@ -108,11 +108,13 @@ def train_purifier(
             named as `out` of the checkpoint and the log.
         device: where all of it runs; on a graphics card, products are made in bfloat16.
     """
-    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
-    tower, config = load_tower().to(device), DenoiserConfig(**chosen["train"])
+    sections = {
+        name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")
+    }
+    tower, config = load_tower().to(device), DenoiserConfig(**sections["train"])
     pairs = cache / "pairs"
-    make_missing(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
-    pipeline: Any = new_pipeline(**chosen["network"])
+    make_missing(sources, PairsConfig(**sections["pairs"]), pairs, tower=tower, batches=batches)
+    pipeline: Any = new_pipeline(**sections["network"])
     pipeline.to(device)
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
@@ -143,11 +145,11 @@ def refit_attack_detector(
     pipeline: Any = PurifierPipeline.from_pretrained(folder)
     pipeline.to(device)
     tower, folders = tower or load_tower().to(device), []
-    for number, chosen in enumerate((settings or {}).get("attack_detector", [{}])):
+    for number, section in enumerate((settings or {}).get("attack_detector", [{}])):
         folders.append(cache / f"detector-pairs-{number}")
         config, count = (
-            {k: v for k, v in chosen.items() if k != "batches"},
-            chosen.get("batches", batches),
+            {k: v for k, v in section.items() if k != "batches"},
+            section.get("batches", batches),
         )
         make_missing(sources, PairsConfig(**config), folders[-1], tower=tower, batches=count)
     detector, shares, unseen = fit_attack_detector(pipeline, folders, sources)
@@ -239,13 +241,13 @@ def whole_ends(
     """Whole attacked pictures, some of them clean, at t = 1; and CLIP's features of both ends."""
     count = min(config.batch, len(pairs.clean))
     rows = torch.tensor(rng.sample(range(len(pairs.clean)), count))
-    untouched = torch.tensor([rng.random() < config.clean for _ in range(count)])
-    untouched = untouched.to(pairs.clean.device)
+    is_clean = torch.tensor([rng.random() < config.clean for _ in range(count)])
+    is_clean = is_clean.to(pairs.clean.device)
     clean, moved = pairs.clean[rows].float() / LEVELS, pairs.moved[-1][rows].float() / LEVELS
-    moved = torch.where(untouched.view(-1, 1, 1, 1), clean, moved)
+    moved = torch.where(is_clean.view(-1, 1, 1, 1), clean, moved)
     clean_seen = pairs.clean_seen[0][rows], pairs.clean_seen[1][rows]
     patches, embedding = (
-        torch.where(untouched.view(-1, *[1] * (own.dim() - 1)), own, theirs[rows])
+        torch.where(is_clean.view(-1, *[1] * (own.dim() - 1)), own, theirs[rows])
         for own, theirs in zip(clean_seen, pairs.moved_seen, strict=True)
     )
     return (
@@ -260,10 +262,10 @@ def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: Denois
     clean, moved = pairs.clean[row].float() / LEVELS, pairs.moved[state, row].float() / LEVELS
     side = min(config.crop, *clean.shape[-2:])
     top, left = (rng.randrange(size - side + 1) for size in clean.shape[-2:])
-    turns, mirrored = rng.randrange(4), rng.random() < 0.5
+    turns, flip = rng.randrange(4), rng.random() < 0.5
     both = torch.stack([clean, moved])[..., top : top + side, left : left + side]
     both = torch.rot90(both, turns, (-2, -1))
-    return both.flip(-1) if mirrored else both
+    return both.flip(-1) if flip else both
 
 
 @torch.no_grad()
@@ -284,18 +286,18 @@ def validate(
     for path in files:
         pairs = load_pairs(path).to(tower.mean.device)
         clean, moved = pairs.clean.float() / LEVELS, pairs.moved[-1].float() / LEVELS
-        purified, kept = (purify(x) for x in (moved, clean))
+        of_attacked, of_clean = (purify(x) for x in (moved, clean))
         want = (pairs.moved_seen[1] - pairs.clean_seen[1]).norm(dim=1).mean()
-        left, lost = (
+        shift, shift_clean = (
             (clip_features(tower, x, layers=[1])[1] - pairs.clean_seen[1]).norm(dim=1) / want
-            for x in (purified, kept)
+            for x in (of_attacked, of_clean)
         )
         values = {
             "psnr_attacked": psnr(moved, clean),
-            "psnr": psnr(purified, clean),
-            "psnr_clean": psnr(kept, clean),
+            "psnr": psnr(of_attacked, clean),
+            "psnr_clean": psnr(of_clean, clean),
         }
-        rows.append(values | {"shift": left, "shift_clean": lost})
+        rows.append(values | {"shift": shift, "shift_clean": shift_clean})
     return {name: torch.cat([row[name] for row in rows]).mean().item() for name in rows[0]}
 
 
@@ -351,9 +353,9 @@ def refine_purifier(
     Raises:
         WeightsMissing: the purifier, or what guides it, is not here.
     """
-    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "refine")}
-    config, model = RefiningConfig(**chosen["refine"]), EmbeddedVLM.from_pretrained().to(device)
-    pairs_config = replace(PairsConfig(**chosen["pairs"]), layers=model.config.layers)
+    sections = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "refine")}
+    config, model = RefiningConfig(**sections["refine"]), EmbeddedVLM.from_pretrained().to(device)
+    pairs_config = replace(PairsConfig(**sections["pairs"]), layers=model.config.layers)
     pipeline: Any = PurifierPipeline.from_pretrained(folder)
     pipeline.to(device)
     maker = PairMaker(
@@ -411,24 +413,24 @@ def refine(
         rng = random.Random(f"{config.seed}:{step}")
         pairs, _ = maker.make(step)
         clean, moved = pairs.clean.float() / 255, pairs.moved[-1].float() / 255
-        untouched = torch.tensor([rng.random() < config.clean for _ in clean]).view(-1, 1, 1, 1)
-        untouched = untouched.to(clean.device)
+        is_clean = torch.tensor([rng.random() < config.clean for _ in clean]).view(-1, 1, 1, 1)
+        is_clean = is_clean.to(clean.device)
         between = rng.random() < config.between
         t = clean.new_full((len(clean),), rng.uniform(EARLIEST, 1) if between else 1.0)
-        ends = Ends(clean, torch.where(untouched, clean, moved), t, torch.zeros_like(clean))
+        ends = Ends(clean, torch.where(is_clean, clean, moved), t, torch.zeros_like(clean))
         error, estimate = bridge_loss(pipeline, ends)
         estimate = estimate.clamp(0, 1)
         if rng.random() < config.quantised:
             estimate = quantise(estimate, rng.choice(QUALITIES))
         with torch.no_grad():
-            wanted = distance.of(*pairs.clean_seen)
-        seen = distance(estimate)
-        left = distance.left(seen, wanted)
-        kl = divergence(model, seen[0], wanted[0], pairs.asked, pool, rng)
-        loss = config.pixels * error + config.left * (left + LEAST).sqrt().sum() + config.said * kl
+            targets = distance.of(*pairs.clean_seen)
+        features = distance(estimate)
+        rest = distance.left(features, targets)
+        kl = divergence(model, features[0], targets[0], pairs.asked, pool, rng)
+        loss = config.pixels * error + config.left * (rest + LEAST).sqrt().sum() + config.said * kl
         return loss, {
             "error": error.item(),
-            "shift left": left[0].item(),
+            "shift left": rest[0].item(),
             "divergence": kl.item(),
         }
 

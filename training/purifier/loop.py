@@ -43,12 +43,12 @@ def learn(
     folder.mkdir(parents=True, exist_ok=True)
     average = EMAModel(model.parameters(), decay=decay)
     device = next(model.parameters()).device
-    logged: dict[str, list[float]] = defaultdict(list)
+    log: dict[str, list[float]] = defaultdict(list)
     for step in range(resume(folder, model, average, optimizer, device=device), steps):
         with precision(device):
             loss, terms = loss_at(step)
         for name, value in terms.items():
-            logged[name].append(value)
+            log[name].append(value)
         for group in optimizer.param_groups:
             group["lr"] = group.get("share", 1.0) * rate(step)
         optimizer.zero_grad(set_to_none=True)
@@ -57,12 +57,12 @@ def learn(
         optimizer.step()
         average.step(model.parameters())
         if (step + 1) % check == 0 or step + 1 == steps:
-            means = {name: fmean(values) for name, values in logged.items()}
+            means = {name: fmean(values) for name, values in log.items()}
             with averaged(model, average):
                 measures = measure()
             log_row(folder, {"step": step + 1, **means, **measures})
             save_checkpoint(folder, step + 1, model, average, optimizer)
-            logged.clear()
+            log.clear()
     average.copy_to(model.parameters())
 
 
@@ -103,9 +103,9 @@ def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
 
     The checkpoint appears whole: a kill while it is written leaves the last one.
     """
-    unfinished = folder / "checkpoint.part"
-    torch.save({"done": done, "parts": [one.state_dict() for one in kept]}, unfinished)
-    unfinished.replace(folder / "checkpoint.pt")
+    temporary = folder / "checkpoint.part"
+    torch.save({"done": done, "parts": [one.state_dict() for one in kept]}, temporary)
+    temporary.replace(folder / "checkpoint.pt")
 
 
 def resume(folder: Path, *kept: Any, device: torch.device | str = "cpu") -> int:

@@ -106,12 +106,14 @@ class Pairs:
 
     def to(self, device: torch.device) -> "Pairs":
         """The same batch with all tensors there."""
-        seen = [
+        features = [
             (patches.to(device), embedding.to(device))
             for patches, embedding in (self.clean_seen, self.moved_seen)
         ]
         clean, moved = self.clean.to(device), self.moved.to(device)
-        return replace(self, clean=clean, moved=moved, clean_seen=seen[0], moved_seen=seen[1])
+        return replace(
+            self, clean=clean, moved=moved, clean_seen=features[0], moved_seen=features[1]
+        )
 
 
 class PairMaker:
@@ -145,20 +147,22 @@ class PairMaker:
         rng = random.Random(f"{self.config.seed}:{number}")
         size = self._draw_size(rng)
         name = self.draw_objective(rng)
-        chosen = self._choose(self.asked if name == "answer" else self.sources, rng)
-        clean = torch.stack([_load(s.path, *size, rng) for s in chosen]).to(self.device)
-        objective = self._objective(name, clean, chosen, rng)
+        sources = self._choose(self.asked if name == "answer" else self.sources, rng)
+        clean = torch.stack([_load(s.path, *size, rng) for s in sources]).to(self.device)
+        objective = self._objective(name, clean, sources, rng)
         eps = round(rng.uniform(*self.config.eps), 1)
         attack = self._attack(rng, eps, values=clean[0].numel())
         states = list(_halfway_and_last(attack_steps(attack, clean, objective)))
         with torch.no_grad():
-            seen = [
+            features = [
                 clip_features(self.tower, x, layers=self.config.layers) for x in (clean, states[-1])
             ]
         moved = torch.stack([_bytes(x) for x in states])
         kind = "pgd, l2" if attack.norm == "l2" else attack.name
         facts = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
-        return Pairs(_bytes(clean), moved, kind, eps, _questions(chosen), seen[0], seen[1]), facts
+        return Pairs(
+            _bytes(clean), moved, kind, eps, _questions(sources), features[0], features[1]
+        ), facts
 
     @property
     def device(self) -> torch.device:
@@ -169,9 +173,9 @@ class PairMaker:
         """Pictures that nobody attacks, float [N, 3, H, W], and questions on each: batch `number`,
         the same for the same seed."""
         rng = random.Random(f"{self.config.seed}:plain:{number}")
-        size, chosen = self._draw_size(rng), self._choose(self.sources, rng)
-        pixels = torch.stack([_load(s.path, *size, rng) for s in chosen]).to(self.device)
-        return pixels, _questions(chosen)
+        size, sources = self._draw_size(rng), self._choose(self.sources, rng)
+        pixels = torch.stack([_load(s.path, *size, rng) for s in sources]).to(self.device)
+        return pixels, _questions(sources)
 
     def _draw_size(self, rng: random.Random) -> tuple[int, int]:
         height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
@@ -198,11 +202,11 @@ class PairMaker:
         return str(_draw(rng, [(n, w) for n, w in self.config.objectives if able.get(n, True)]))
 
     def _objective(
-        self, name: str, clean: Tensor, chosen: Sequence[Source], rng: random.Random
+        self, name: str, clean: Tensor, sources: Sequence[Source], rng: random.Random
     ) -> Objective:
         """Of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
         if name == "answer" and self.vlm:
-            questions = [rng.choice(s.asked) for s in chosen]
+            questions = [rng.choice(s.asked) for s in sources]
             # not people's answers: of a crop, perhaps mirrored, they may be wrong
             with torch.no_grad():
                 answers = self.vlm.answer_seen(self.vlm.see(clean), questions)
@@ -224,11 +228,11 @@ def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
     tensors = {"clean": pairs.clean, "moved": pairs.moved}
     for name, (patches, embedding) in (("clean", pairs.clean_seen), ("moved", pairs.moved_seen)):
         tensors |= {f"{name}_patches": patches.half(), f"{name}_embedding": embedding.half()}
-    part, kept = (
+    part, metadata = (
         path.with_suffix(".part"),
         {"drawn": json.dumps(drawn), "asked": json.dumps(pairs.asked)},
     )
-    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=kept)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=metadata)
     part.replace(path)
 
 
@@ -238,7 +242,7 @@ def load_pairs(path: Path) -> Pairs:
         metadata = file.metadata()
         facts, questions = json.loads(metadata["drawn"]), json.loads(metadata.get("asked", "[]"))
         get = file.get_tensor
-        seen = [
+        features = [
             (get(f"{n}_patches").float(), get(f"{n}_embedding").float()) for n in ("clean", "moved")
         ]
         return Pairs(
@@ -247,8 +251,8 @@ def load_pairs(path: Path) -> Pairs:
             facts["attack"],
             float(facts["eps"]),
             questions,
-            seen[0],
-            seen[1],
+            features[0],
+            features[1],
         )
 
 
@@ -312,8 +316,8 @@ def _bytes(pixels: Tensor) -> Tensor:
     return (pixels * 255).round().to(torch.uint8)
 
 
-def _draw(rng: random.Random, weighted: Sequence[tuple[Any, float]]) -> Any:
-    return rng.choices([item for item, _ in weighted], [weight for _, weight in weighted])[0]
+def _draw(rng: random.Random, choices: Sequence[tuple[Any, float]]) -> Any:
+    return rng.choices([item for item, _ in choices], [weight for _, weight in choices])[0]
 
 
 def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Source]:
@@ -368,11 +372,11 @@ def _with_questions(root: Path) -> Iterator[Source]:
 def question_pool(root: Path, *, pictures: int = 300, seed: int = 0) -> list[str]:
     """Questions to learn on: those that the model itself learned from, on some of its training
     pictures."""
-    known = load_pictures(root)
-    frequency, rng = class_frequency(known), random.Random(seed)
-    able = [p for p in known if p.split == "train"]
-    chosen = rng.sample(able, min(pictures, len(able)))
-    questions = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
+    every = load_pictures(root)
+    frequency, rng = class_frequency(every), random.Random(seed)
+    able = [p for p in every if p.split == "train"]
+    sample = rng.sample(able, min(pictures, len(able)))
+    questions = {t.prompt for picture in sample for t in train_texts(picture, 0, frequency, rng)}
     return sorted(questions - {CAPTION_PROMPT})
 
 

@@ -71,33 +71,33 @@ def search_text_prefix(
         versions.
         questions: one a picture.
     """
-    expected = [a.text for a in model.with_prefix("").answer(clean, questions)]
+    answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
 
     def measured(text: str) -> Found:
-        return _measure(model, clean, moved, questions, expected, text)
+        return _measure(model, clean, moved, questions, answers, text)
 
     order = random.Random(seed).sample(list(pool), len(pool))
     best = measured("")
-    before, tried = best.moved, 1
+    before, attempts = best.moved, 1
     for _ in range(phrases):
         options = [
             measured(f"{best.text} {phrase}".strip()) for phrase in order if phrase not in best.text
         ]
-        tried += len(options)
+        attempts += len(options)
         top = max(options, key=lambda found: found.moved + found.clean, default=best)
         if top.moved + top.clean <= best.moved + best.clean:
             break
         best = top
-    return replace(best, before=before, tried=tried)
+    return replace(best, before=before, tried=attempts)
 
 
 def measure_text_prefix(
     model: HubVLM, clean: Tensor, moved: Tensor, questions: Sequence[str], text: str
 ) -> Found:
     """What one prefix does, on other pictures than those of the search."""
-    expected = [a.text for a in model.with_prefix("").answer(clean, questions)]
-    plain = _measure(model, clean, moved, questions, expected, "")
-    return replace(_measure(model, clean, moved, questions, expected, text), before=plain.moved)
+    answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
+    plain = _measure(model, clean, moved, questions, answers, "")
+    return replace(_measure(model, clean, moved, questions, answers, text), before=plain.moved)
 
 
 def _measure(
@@ -108,8 +108,8 @@ def _measure(
     expected: Sequence[str],
     text: str,
 ) -> Found:
-    led = model.with_prefix(text)
-    on_moved, on_clean = (_share(led, pixels, questions, expected) for pixels in (moved, clean))
+    guided = model.with_prefix(text)
+    on_moved, on_clean = (_share(guided, pixels, questions, expected) for pixels in (moved, clean))
     return Found(text, on_moved, on_clean, before=on_moved, tried=1)
 
 
@@ -170,9 +170,13 @@ def optimise_prompt(
     moved = _moved(EmbeddedVLM.from_pretrained(), clean, questions, config)
     if purify is not None:
         purified = torch.cat([purify(shot) for shot in moved.split(1)])
-        changed = (purified != moved).flatten(1).any(1)
-        clean, moved = clean[changed], purified[changed]
-        questions = [asked for asked, kept in zip(questions, changed.tolist(), strict=True) if kept]
+        is_changed = (purified != moved).flatten(1).any(1)
+        clean, moved = clean[is_changed], purified[is_changed]
+        questions = [
+            question
+            for question, changed in zip(questions, is_changed.tolist(), strict=True)
+            if changed
+        ]
     if len(clean) < 2:
         raise ValueError(
             f"Of the attacked pictures, {len(clean)} were purified; at least 2 are needed, to "

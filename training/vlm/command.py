@@ -103,7 +103,7 @@ def train(
         default, seed=seed, epochs=epochs or default.epochs, views=views or default.views
     )
     with sentences():
-        measured = make_vlm(
+        report = make_vlm(
             data,
             out,
             config=config,
@@ -111,7 +111,7 @@ def train(
             settings=settings,
             device=choose_device(device),
         )
-    _report(measured, results)
+    _report(report, results)
 
 
 @app.command()
@@ -132,12 +132,12 @@ def measure(
     torch.set_num_threads(threads)
     with sentences():
         speaker = EmbeddedVLM.from_pretrained(model).to(choose_device(device))
-        measured = evaluate_vlm(speaker, data, cache=CACHE)
-    _report(measured, results)
+        report = evaluate_vlm(speaker, data, cache=CACHE)
+    _report(report, results)
 
 
-def _report(measured: dict[str, Any], results: Path | None) -> None:
-    text = json.dumps(measured, indent=2)
+def _report(report: dict[str, Any], results: Path | None) -> None:
+    text = json.dumps(report, indent=2)
     if results:
         results.write_text(text + "\n")
     typer.echo(text)

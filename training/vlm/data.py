@@ -92,8 +92,8 @@ def _picture(row: dict, source: str, root: Path) -> Picture:
     unseen = rng.random() < HELD_PICTURES
     questions = []
     for item in row.get("qa", ()):
-        held = unseen or rng.random() < HELD_QUESTIONS
-        split: Split = "val" if held and item["split"] == "train" else item["split"]
+        held_out = unseen or rng.random() < HELD_QUESTIONS
+        split: Split = "val" if held_out and item["split"] == "train" else item["split"]
         questions.append(
             Question(
                 normalise_question(item["question"]),
@@ -242,9 +242,9 @@ class FeatureCache:
         width, embedding = tower.width * len(layers), int(tower.visual.proj.shape[1])
         patches = _open(folder / "patches.npy", (len(names), VIEWS, GRID * GRID, width), np.float16)
         embeddings = _open(folder / "embeddings.npy", (len(names), VIEWS, embedding), np.float16)
-        done = _open(folder / "done.npy", (len(names), VIEWS), np.bool_)
+        finished_views = _open(folder / "done.npy", (len(names), VIEWS), np.bool_)
         for view in range(views):  # the whole pictures first
-            todo = np.flatnonzero(~done[:, view])
+            todo = np.flatnonzero(~finished_views[:, view])
             for start in range(0, len(todo), batch):
                 rows = todo[start : start + batch]
                 plans = [plan_views(names[i])[view] for i in rows]
@@ -256,7 +256,7 @@ class FeatureCache:
                     tokens, vectors = clip_features(tower, torch.stack(shots), layers=layers)
                 patches[rows, view] = tokens.half().cpu().numpy()
                 embeddings[rows, view] = vectors.half().cpu().numpy()
-                done[rows, view] = True
+                finished_views[rows, view] = True
         return cls(patches, embeddings, {name: i for i, name in enumerate(names)})
 
     def take(self, picks: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:

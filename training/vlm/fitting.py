@@ -110,7 +110,7 @@ def packed_logits(
     ids = [
         [(words.prompt(t.prompt), words.answer(t.answer)) for t in texts] for _, _, texts in rows
     ]
-    packed = pack(ids, pad=words.pad)
+    row_batch = pack(ids, pad=words.pad)
     weights = [
         1.0 if text.kind == CAPTION else config.answer_weight
         for (_, _, texts), pairs in zip(rows, ids, strict=True)
@@ -120,17 +120,17 @@ def packed_logits(
     picks = [(p.name, v) for p, v, _ in rows]
     visual = model.unseen(len(rows)) if config.blind else model.connector(*features.take(picks))
     V = visual.shape[1]
-    embeds = torch.cat([visual, model.language.get_input_embeddings()(packed.ids.to(device))], 1)
-    mask = torch.zeros(()).where(packed.mask(V), torch.finfo(torch.bfloat16).min)
-    positions = torch.cat([torch.arange(V).expand(len(rows), V), packed.positions + V], 1)
+    embeds = torch.cat([visual, model.language.get_input_embeddings()(row_batch.ids.to(device))], 1)
+    mask = torch.zeros(()).where(row_batch.mask(V), torch.finfo(torch.bfloat16).min)
+    positions = torch.cat([torch.arange(V).expand(len(rows), V), row_batch.positions + V], 1)
     hidden = model.language.base_model(
         inputs_embeds=embeds,
         attention_mask=mask.to(visual),
         position_ids=positions.to(device),
         use_cache=False,
     ).last_hidden_state
-    places = (packed.labels != -100).nonzero(as_tuple=True)
-    labels = packed.labels[places].to(device)
+    places = (row_batch.labels != -100).nonzero(as_tuple=True)
+    labels = row_batch.labels[places].to(device)
     row, token = (index.to(device) for index in places)
     return model.head(hidden[row, token + V]), labels, torch.tensor(weights, device=device)
 
@@ -236,10 +236,10 @@ def build_model(
             "tie_word_embeddings": True,
         }
     else:
-        pruned, ids = prune_tokenizer(
+        tokenizer, ids = prune_tokenizer(
             Tokenizer.from_file(str(warm_start / "tokenizer.json")), texts
         )
-        vocabulary = Vocabulary(pruned)
+        vocabulary = Vocabulary(tokenizer)
         theirs = json.loads((warm_start / "config.json").read_text())
         names = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
         language = {"model_type": "bert", "is_decoder": True, **{k: theirs[k] for k in names}}
@@ -301,8 +301,8 @@ def fit_vlm(
     device = model.connector.row.device
     folder.mkdir(parents=True, exist_ok=True)
     frequency = class_frequency(pictures)
-    chosen = [p for p in pictures if has_texts(p, config.splits, blind=config.blind)]
-    steps = math.ceil(len(chosen) / config.batch)
+    lesson = [p for p in pictures if has_texts(p, config.splits, blind=config.blind)]
+    steps = math.ceil(len(lesson) / config.batch)
     average = EMAModel(model.parameters(), decay=config.average)
     worker = model.twin(dtype=fast_dtype() if device.type == "cpu" else None)
     worker.language.set_attn_implementation(PACKED)
@@ -317,7 +317,7 @@ def fit_vlm(
         torch.manual_seed(config.seed * 1000 + epoch)
         worker.train()
         total = 0.0
-        for rows in batches(chosen, config.batch, rng):
+        for rows in batches(lesson, config.batch, rng):
             with precision(device):
                 loss = step_loss(worker, rows, features, frequency, config, rng)
             loss.backward()

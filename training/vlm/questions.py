@@ -202,11 +202,11 @@ def _larger(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
 
 
 def _largest(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
-    ranked = sorted(boxes, key=lambda box: -box.area)
-    others = [box for box in ranked if ranked and box.name != ranked[0].name]
-    if not ranked or ranked[0].crowd or (others and others[0].area * 1.5 > ranked[0].area):
+    by_area = sorted(boxes, key=lambda box: -box.area)
+    others = [box for box in by_area if by_area and box.name != by_area[0].name]
+    if not by_area or by_area[0].crowd or (others and others[0].area * 1.5 > by_area[0].area):
         return []
-    return [Text(rng.choice(WORDS["largest"]), ranked[0].name, "largest")]
+    return [Text(rng.choice(WORDS["largest"]), by_area[0].name, "largest")]
 
 
 def _category(boxes: Sequence[Box], rng: random.Random) -> list[Text]:

@@ -80,12 +80,12 @@ def make_vlm(
     calibrate(model, data_root, cache=cache).save_pretrained(out)
     blind_folder = cache / f"{out.name}-blind"
     blind = train_vlm(data_root, blind_folder, config=replace(config, blind=True), **options)
-    shipped = EmbeddedVLM.from_pretrained(out, tower=model.tower).to(device)
-    measured = evaluate_vlm(shipped, data_root, blind=blind, cache=cache)
+    model_on_disk = EmbeddedVLM.from_pretrained(out, tower=model.tower).to(device)
+    report = evaluate_vlm(model_on_disk, data_root, blind=blind, cache=cache)
     write_vlm_card(
-        out, measured, model=shipped, warm=WARM_WORDS if warm_start else "", settings=settings
+        out, report, model=model_on_disk, warm=WARM_WORDS if warm_start else "", settings=settings
     )
-    return measured
+    return report
 
 
 def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
@@ -132,8 +132,8 @@ def fit_confidence(scores: Sequence[float], right: Sequence[bool]) -> tuple[floa
     """
     if not any(right) or all(right):
         raise ValueError("Calibration needs right and wrong answers; give more held-out questions.")
-    fitted = LogisticRegression(C=np.inf).fit(np.array(scores)[:, None], right)
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    regression = LogisticRegression(C=np.inf).fit(np.array(scores)[:, None], right)
+    return float(regression.coef_[0, 0]), float(regression.intercept_[0])
 
 
 def evaluate_vlm(
@@ -164,14 +164,14 @@ def evaluate_vlm(
         for q in p.questions
         if q.unseen
     ]
-    captioned = [p for p in pictures if p.captions and p.split == split]
-    names = sorted({name for name, _ in questions} | {p.name for p in captioned})
+    with_captions = [p for p in pictures if p.captions and p.split == split]
+    names = sorted({name for name, _ in questions} | {p.name for p in with_captions})
     visual = _see(model, data_root, names, pictures, cache)
     answers = _answers(model, visual, questions)
     guesses = None if blind is None else _answers(blind, _nothing(blind, names), questions)
     return {
         "split": split,
-        "captions": _captions(model, visual, captioned),
+        "captions": _captions(model, visual, with_captions),
         "answers": _accuracy_table(questions, answers, guesses, _majorities(pictures)),
         "sure": _sure(questions, answers),
     }
@@ -227,29 +227,31 @@ def _nothing(model: EmbeddedVLM, names: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _answers(
-    model: EmbeddedVLM, seen: dict[str, Tensor], asked: Sequence[tuple[str, Text]]
+    model: EmbeddedVLM, visual_of: dict[str, Tensor], questions: Sequence[tuple[str, Text]]
 ) -> list[Answer]:
     # like lengths together: less padding
-    order = sorted(range(len(asked)), key=lambda i: len(asked[i][1].prompt))
+    order = sorted(range(len(questions)), key=lambda i: len(questions[i][1].prompt))
     answers: dict[int, Answer] = {}
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
-        visual = torch.stack([seen[asked[i][0]] for i in part])
+        visual = torch.stack([visual_of[questions[i][0]] for i in part])
         answers.update(
-            zip(part, model.answer_seen(visual, [asked[i][1].prompt for i in part]), strict=True)
+            zip(
+                part, model.answer_seen(visual, [questions[i][1].prompt for i in part]), strict=True
+            )
         )
-    return [answers[i] for i in range(len(asked))]
+    return [answers[i] for i in range(len(questions))]
 
 
 def _captions(
-    model: EmbeddedVLM, seen: dict[str, Tensor], pictures: Sequence[Picture]
+    model: EmbeddedVLM, visual_of: dict[str, Tensor], pictures: Sequence[Picture]
 ) -> dict[str, Any]:
     table = {}
     for source in sorted({p.source for p in pictures}):
         group = [p for p in pictures if p.source == source]
         captions: list[str] = []
         for start in range(0, len(group), BATCH):
-            visual = torch.stack([seen[p.name] for p in group[start : start + BATCH]])
+            visual = torch.stack([visual_of[p.name] for p in group[start : start + BATCH]])
             captions += [normalise_caption(c.text) for c in model.caption_seen(visual)]
         references = [[normalise_caption(c) for c in p.captions] for p in group]
         scores = cider(captions, references)
@@ -277,35 +279,37 @@ def _majorities(pictures: Sequence[Picture]) -> dict[str, str]:
 
 
 def _accuracy_table(
-    asked: Sequence[tuple[str, Text]],
-    given: Sequence[Answer],
+    questions: Sequence[tuple[str, Text]],
+    answers: Sequence[Answer],
     guesses: Sequence[Answer] | None,
     majority: dict[str, str],
 ) -> dict[str, Any]:
     members: dict[str, list[int]] = defaultdict(list)
-    for i, (_, text) in enumerate(asked):
+    for i, (_, text) in enumerate(questions):
         members[text.kind].append(i)
         if text.kind != UNSEEN:
             members[GROUPS["human" if text.kind.startswith("human") else "boxes"]].append(i)
     group_key = {title: key for key, title in GROUPS.items()} | {UNSEEN: "human"}
     table = {}
     for kind, rows in sorted(members.items()):
-        right = [float(_same(given[i], asked[i][1])) for i in rows]
+        right = [float(_same(answers[i], questions[i][1])) for i in rows]
         row: dict[str, Any] = {"questions": len(rows), "accuracy": round(sum(right) / len(rows), 4)}
         row["interval"] = [round(x, 4) for x in bootstrap(np.mean, np.array(right))]
         if guesses is not None:
-            row["blind"] = round(sum(_same(guesses[i], asked[i][1]) for i in rows) / len(rows), 4)
+            row["blind"] = round(
+                sum(_same(guesses[i], questions[i][1]) for i in rows) / len(rows), 4
+            )
         common = majority.get(group_key.get(kind, kind))
-        row["majority"] = round(sum(asked[i][1].answer == common for i in rows) / len(rows), 4)
+        row["majority"] = round(sum(questions[i][1].answer == common for i in rows) / len(rows), 4)
         table[kind] = row
     return table
 
 
-def _sure(asked: Sequence[tuple[str, Text]], given: Sequence[Answer]) -> dict[str, Any]:
+def _sure(questions: Sequence[tuple[str, Text]], answers: Sequence[Answer]) -> dict[str, Any]:
     table = {}
-    humans = {t.kind for _, t in asked if t.kind.startswith("human")}
+    humans = {t.kind for _, t in questions if t.kind.startswith("human")}
     for title, kinds in (("daquar", humans), ("boxes", set(KINDS))):
-        rows = [(a, t) for a, (_, t) in zip(given, asked, strict=True) if t.kind in kinds]
+        rows = [(a, t) for a, (_, t) in zip(answers, questions, strict=True) if t.kind in kinds]
         sure = [_same(a, t) for a, t in rows if a.sure]
         if rows:
             accuracy = round(sum(sure) / len(sure), 4) if sure else None

@@ -121,21 +121,22 @@ def write_tables(
     annotations = _annotations(rows, out / "originals", coco)
     own = {path.name: path for path in coco.rglob("*.jpg")} if coco else {}
     lines = [f"{len(missing):,} files of repositories are missing."] if missing else []
-    for lost in missing[:5]:
-        lines.append(f"    {lost.picture.repo}, {lost.picture.path}: {REASONS[lost.reason]}")
+    for gap in missing[:5]:
+        lines.append(f"    {gap.picture.repo}, {gap.picture.path}: {REASONS[gap.reason]}")
     for name in SETS:
         of_set = [r for r in rows if r.kind == "picture" and r.set == name]
-        made = list(_made(of_set, out, own, annotations[name]))
-        (out / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+        lines_of_set = list(_made(of_set, out, own, annotations[name]))
+        (out / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines_of_set))
         counts = {
-            key: sum(len(row.get(key, ())) for row in made) for key in ("captions", "qa", "boxes")
+            key: sum(len(row.get(key, ())) for row in lines_of_set)
+            for key in ("captions", "qa", "boxes")
         }
         words = (
             f"{counts['captions']:,} captions, {counts['qa']:,} questions, {counts['boxes']:,} "
             "boxes"
         )
         lines.append(
-            f"{name}: {len(made):,} of {len(of_set):,} pictures, {words}. {LICENCES[name]}."
+            f"{name}: {len(lines_of_set):,} of {len(of_set):,} pictures, {words}. {LICENCES[name]}."
         )
     return "\n".join(lines)
 
@@ -144,7 +145,7 @@ def _made(
     references: Iterable[Reference],
     out: Path,
     own: dict[str, Path],
-    said: dict[str, dict[str, Any]],
+    annotations: dict[str, dict[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """The lines of a set, each once its picture is written."""
     for reference in references:
@@ -159,7 +160,7 @@ def _made(
         target.write_bytes(shrunk)
         row: dict[str, Any] = {"file": reference.name}
         row |= {"split": reference.split, "captions": []} if reference.split else {"qa": []}
-        row |= said.get(target.stem, {})
+        row |= annotations.get(target.stem, {})
         if "boxes" in row:
             row["boxes"] = [_scaled(box, size) for box in row["boxes"]]
         yield row
@@ -181,9 +182,9 @@ def shrink(data: bytes) -> tuple[bytes, tuple[int, int]]:
         picture = picture.resize(
             (round(width * factor), round(height * factor)), Image.Resampling.LANCZOS
         )
-    packed = io.BytesIO()
-    picture.save(packed, "JPEG", quality=QUALITY)
-    return packed.getvalue(), size
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue(), size
 
 
 def _scaled(box: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
@@ -207,14 +208,14 @@ def _annotations(
     return annotations
 
 
-def _read(path: Path, kind: str, split: str, said: dict[str, dict[str, Any]]) -> None:
+def _read(path: Path, kind: str, split: str, annotations: dict[str, dict[str, Any]]) -> None:
     """Adds what a file says of pictures of which nothing of this kind was said before."""
-    found: dict[str, list[Any]] = defaultdict(list)
+    lines_of: dict[str, list[Any]] = defaultdict(list)
     if path.suffix == ".json":
         content = json.loads(path.read_text())
         names = {one["id"]: one["name"] for one in content.get("categories", ())}
         for one in content["annotations"]:
-            told: Any = (
+            line: Any = (
                 " ".join(one["caption"].split())
                 if kind == "captions"
                 else {
@@ -223,21 +224,21 @@ def _read(path: Path, kind: str, split: str, said: dict[str, dict[str, Any]]) ->
                     "iscrowd": one["iscrowd"],
                 }
             )
-            found[f"{one['image_id']:012d}"].append(told)
+            lines_of[f"{one['image_id']:012d}"].append(line)
     else:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if kind == "captions":
-                    found[re.sub(r"\.jpg$", "", row["image"])].append(row["caption"])
+                    lines_of[re.sub(r"\.jpg$", "", row["image"])].append(row["caption"])
                 else:
-                    asked = {"question": row["question"], "answer": row["answer"], "split": split}
-                    found[row["image_id"]].append(asked)
+                    entry = {"question": row["question"], "answer": row["answer"], "split": split}
+                    lines_of[row["image_id"]].append(entry)
     key = "qa" if kind == "questions" else kind
-    for name, lines in found.items():
+    for name, lines in lines_of.items():
         if kind == "questions":
-            said[name].setdefault(key, []).extend(lines)
+            annotations[name].setdefault(key, []).extend(lines)
         else:
-            said[name].setdefault(key, lines)
+            annotations[name].setdefault(key, lines)
 
 
 def count_present(references: Iterable[Reference], out: Path) -> int:

@@ -39,9 +39,9 @@ def prune_tokenizer(full: Tokenizer, texts: Iterable[str]) -> tuple[Tokenizer, l
     old = full.get_vocab()
     full.no_padding()
     full.no_truncation()
-    used = {i for text in texts for i in full.encode(text, add_special_tokens=False).ids}
-    used |= {old[piece] for c in LETTERS for piece in (c, "##" + c) if piece in old}
-    ids = [old[token] for token in SPECIAL] + sorted(used - {old[token] for token in SPECIAL})
+    pieces = {i for text in texts for i in full.encode(text, add_special_tokens=False).ids}
+    pieces |= {old[piece] for c in LETTERS for piece in (c, "##" + c) if piece in old}
+    ids = [old[token] for token in SPECIAL] + sorted(pieces - {old[token] for token in SPECIAL})
     name = {i: token for token, i in old.items()}
     return _shell(models.WordPiece({name[i]: new for new, i in enumerate(ids)}, unk_token=UNK)), ids
 

@@ -57,5 +57,5 @@ def read_size(path: Path) -> tuple[int, int]:
     """Return (width, height) of a picture file as it is seen, without decoding it."""
     with Image.open(path) as picture:
         width, height = picture.size
-        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    return (height, width) if turned else (width, height)
+        is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    return (height, width) if is_turned else (width, height)
