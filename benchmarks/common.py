@@ -69,7 +69,7 @@ def read(name: str) -> Any:
 
 
 def write(name: str, report: Any) -> None:
-    """Writes a benchmark's JSON; a report that has no date gets today's."""
+    """Write a benchmark's JSON; a report that has no date gets today's."""
     if isinstance(report, dict):
         report = {"date": today()} | report
     (HERE / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -95,8 +95,8 @@ def test_records(options: Options) -> list[Record]:
 
 
 def in_process(module: str, *arguments: str, environment: dict[str, str] | None = None) -> Any:
-    """What `python -m benchmarks.MODULE ARGUMENTS` prints as JSON, on two threads; in a process of
-    its own, so that neither time nor memory is another measurement's."""
+    """Return what `python -m benchmarks.MODULE ARGUMENTS` prints as JSON, on two threads; in a
+    process of its own, so that neither time nor memory is another measurement's."""
     settings = (
         {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | (environment or {}) | {"OMP_NUM_THREADS": "2"}
     )

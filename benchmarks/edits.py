@@ -65,7 +65,7 @@ def find_edits(manifest: Path) -> list[Pair]:
 
 
 def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
-    """What was changed, bool [H, W] of the edit, or the reason why that cannot be said."""
+    """Return what was changed, bool [H, W] of the edit, or the reason why that cannot be said."""
     differences = min(
         (difference(edit, copy) for copy in laid_over(edit, original)), key=background
     )
@@ -84,7 +84,7 @@ def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
 
 
 def background(change: np.ndarray) -> float:
-    """What two encodings alone leave of a difference."""
+    """Return what two encodings alone leave of a difference."""
     return float(np.nanquantile(change, QUIET))
 
 

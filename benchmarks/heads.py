@@ -34,8 +34,8 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def cost() -> dict[str, Any]:
-    """What a verdict by the causal head takes: how many times the processor time of the linear
-    one's (median of alternating ones), and the memory that it adds to it, in MB."""
+    """Return what a verdict by the causal head takes: how many times the processor time of the
+    linear one's (median of alternating ones), and the memory that it adds to it, in MB."""
     picture, process = skimage.data.rocket(), psutil.Process()
     linear = Detector.from_pretrained(HEADS["linear"])
     linear.predict(picture)
@@ -48,7 +48,7 @@ def cost() -> dict[str, Any]:
 
 
 def _seconds(detector: Detector, picture: np.ndarray) -> float:
-    """Of the processor, for a verdict."""
+    """Return the processor's seconds for a verdict."""
     start = time.process_time()
     detector.predict(picture)
     return time.process_time() - start

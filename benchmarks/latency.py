@@ -194,7 +194,7 @@ def resident() -> dict[str, int]:
 
 
 def steps() -> Iterator[str]:
-    """Takes one step after the other, in this process, and names each when it is done."""
+    """Take one step after the other, in this process, and name each when it is done."""
     import torch
 
     torch.set_num_threads(2)

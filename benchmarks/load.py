@@ -29,7 +29,8 @@ WARM_UP = 0.3  # of the run, before memory is compared
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """--clients of them, for --minutes."""
+    """Measure the app under --clients that ask it for --minutes: outcomes, waits, memory,
+    processor."""
     seconds, outcomes = 60 * options.minutes, list[tuple[str, float]]()
     memory: list[tuple[float, float]] = []
     with running_app() as (process, address):
@@ -90,7 +91,7 @@ def client(number: int, address: str, until: float, outcomes: list[tuple[str, fl
 
 
 def judge(kind: str, data: bytes, answer: httpx.Response) -> str:
-    """What a request came to."""
+    """Return what a request came to."""
     if answer.status_code in FULL:
         return "told that the queue is full"
     if kind != "good":
@@ -136,8 +137,8 @@ def photograph() -> Image.Image:
 
 @cache
 def bomb() -> bytes:
-    """64 million pixels in a few kilobytes; made once, as the clients share the machine with the
-    app."""
+    """Return a picture of 64 million pixels in a few kilobytes; made once, as the clients share the
+    machine with the app."""
     buffer = io.BytesIO()
     Image.new("L", (8000, 8000)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -133,7 +133,7 @@ def look_at(item: tuple[Row, Path]) -> Found:
 
 
 def _named(generator: str, names: tuple[str, ...]) -> bool:
-    """Whether one of the names is the generator's; any will do where the file gives none."""
+    """Return whether one of the names is the generator's; any will do where the file gives none."""
     name = generator.partition(" (")[0]
     return any(names) if name == UNNAMED else any(other.startswith(name) for other in names)
 
@@ -143,7 +143,7 @@ def _on_pixels(generator: str, pixels: np.ndarray) -> bool:
 
 
 def _on_copy(generator: str, pixels: np.ndarray, side: int, quality: int) -> bool:
-    """Whether the mark is found on a smaller JPEG copy."""
+    """Return whether the mark is found on a smaller JPEG copy."""
     copy = Image.fromarray(pixels)
     copy.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()

@@ -49,7 +49,7 @@ def measure(options: Options) -> dict[str, Any]:
 def draw(
     plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray, theme: Theme
 ) -> "Figure":
-    """Both parts, by label and by generator.
+    """Draw both parts, by label and by generator.
 
     Args:
         plane: part -> [N, 2].

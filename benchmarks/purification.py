@@ -143,7 +143,7 @@ def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str
 
 
 def _side_by_side(cells: dict[tuple[str, str], Report]) -> Table:
-    """Of each defence: answers, captions, and how near the picture is to the clean one."""
+    """Return of each defence: answers, captions, and how near the picture is to the clean one."""
     head = ["attack", "defence", "questions", "stay", "correct", "CIDEr (captions)"]
     head += ["PSNR, dB", "SSIM"]
     rows = []
@@ -164,8 +164,8 @@ def _side_by_side(cells: dict[tuple[str, str], Report]) -> Table:
 
 
 def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
-    """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact
-    test."""
+    """Return what each part of the purifier is worth: two rows on the same attacked pictures, and
+    an exact test."""
     head = ["attack", "the whole against", "questions", "kept", "kept against"]
     head += ["correct", "correct against", "won", "lost", "p (McNemar)"]
     rows = []
@@ -186,8 +186,8 @@ def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
 
 
 def _transfer(report: Report) -> Table:
-    """Answers of two models to pictures that were attacked on one of them: a row for each pair, a
-    column a defence."""
+    """Return the answers of two models to pictures that were attacked on one of them: a row for
+    each pair, a column a defence."""
     shares: dict[str, dict[str, str]] = {}
     for cell in report["cells"]:
         pair = f"{cell['attacked']}, read by {cell['read by']}"

@@ -33,13 +33,13 @@ BOOTSTRAP_ROUNDS = 500  # of the bootstrap
 
 
 def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:
-    """How many there are of each set and class."""
+    """Return how many there are of each set and class."""
     return Counter(sorted((r.set, r.label) for r in records))
 
 
 def sample(records: Sequence[Record], root: Path, each: int, *, seed: int = 0) -> list[Record]:
-    """`each` of every set and class, by lot, of those that are small enough; all of a cell that has
-    fewer."""
+    """Draw `each` pictures of every set and class by lot, of those that are small enough; all of a
+    cell that has fewer."""
     by_cell: dict[tuple[str, int], list[Record]] = {}
     for i in np.random.default_rng(seed).permutation(len(records)):
         record = records[int(i)]
@@ -51,7 +51,7 @@ def sample(records: Sequence[Record], root: Path, each: int, *, seed: int = 0) -
 
 
 def weights(sample: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
-    """How many of the records each drawn one stands for, [N]."""
+    """Return how many of the records each drawn one stands for, [N]."""
     whole, part = cells(records), cells(sample)
     return np.array([whole[r.set, r.label] / part[r.set, r.label] for r in sample])
 
@@ -59,8 +59,8 @@ def weights(sample: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
 def judge(
     detector: Detector, records: Sequence[Record], root: Path, *, file: Path
 ) -> dict[str, Scores]:
-    """What the detector says of the pictures after every change. file: of what was judged already,
-    a line a picture."""
+    """Return what the detector says of the pictures after every change. file: of what was judged
+    already, a line a picture."""
     lines = map(json.loads, file.read_text().splitlines()) if file.is_file() else ()
     by_path = {line["path"]: line["changes"] for line in lines}
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -131,8 +131,8 @@ def aucs(scores: Scores, weight: np.ndarray) -> dict[str, float]:
 
 
 def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[float]]:
-    """Of each set and of all: the AUC lost, and its 95 % interval over draws of as many pictures of
-    every cell."""
+    """Return the AUC lost, of each set and of all, and its 95 % interval over draws of as many
+    pictures of every cell."""
     rng, of = np.random.default_rng(0), np.array([f"{r.set} {r.label}" for r in before.records])
     # how often each is drawn; the first row is what was measured
     draws = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))
@@ -154,20 +154,20 @@ def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[fl
 
 
 def won(scores: Scores) -> np.ndarray:
-    """Whether a generated picture scores higher than a real one, half where they are level, [G,
-    R]."""
+    """Return whether a generated picture scores higher than a real one, half where they are level,
+    [G, R]."""
     generated, real = (scores.probability[scores.labels == label] for label in (1, 0))
     return (np.sign(generated[:, None] - real) + 1) / 2
 
 
 def share(matches: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> float:
-    """Of the pictures that the rows stand for, how many are called so."""
+    """Return the share of matches, bool [N], among the pictures that the rows stand for."""
     return float(np.average(matches[rows], weights=weight[rows]))
 
 
 def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
-    """How many of each set's pictures are called likely generated, as they are and retouched, by
-    class."""
+    """Return how many of each set's pictures are called likely generated, as they are and
+    retouched, by class."""
     shares: dict[str, Any] = {}
     for change in (AS_IT_IS, RETOUCHED):
         of = scores[change]
@@ -181,7 +181,8 @@ def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
 
 
 def turned(detector: Detector, scores: dict[str, Scores]) -> np.ndarray:
-    """Whose score a mild delivery puts on the other side of the middle threshold, bool [N]."""
+    """Return which pictures' score a mild delivery puts on the other side of the middle threshold,
+    bool [N]."""
     from causalclip.examination.stability import MILD
 
     threshold = detector.config.calibration.threshold

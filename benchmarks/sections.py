@@ -29,7 +29,7 @@ SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
 def _section(
     title: str, name: str
 ) -> Callable[[Callable[[Reports], Told]], Callable[[Reports], Told]]:
-    """Enters a section under a reader's question; name: of the benchmark that dates it."""
+    """Enter a section under a reader's question; name: of the benchmark that dates it."""
 
     def enter(make: Callable[[Reports], Told]) -> Callable[[Reports], Told]:
         SECTIONS.append((title, name, make))
@@ -580,7 +580,7 @@ def marks(read: Reports) -> Told:
 
 
 def _of_false_marks(real: dict[str, Any]) -> str:
-    """How many real pictures bear a mark by mistake, and how many more may."""
+    """Return how many real pictures bear a mark by mistake, and how many more may."""
     return (
         f"On {real['searched']:,} real pictures of {real['owners']:,} owners, searched on "
         f"{real['date']}, {len(real['marked'])} visible or invisible marks are found by mistake: "
@@ -591,7 +591,7 @@ def _of_false_marks(real: dict[str, Any]) -> str:
 
 
 def _of_stars(score: dict[str, Any]) -> str:
-    """Whether the detector has learned from Gemini's star."""
+    """Return whether the detector has learned from Gemini's star."""
     over, other, stars = (
         score["painted over"],
         score["another corner painted over"],

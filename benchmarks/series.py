@@ -100,8 +100,8 @@ def series_of(picture: Picture) -> str:
 
 
 def choose(originals: Path, *, each: int) -> tuple[list[Record], list[Record]]:
-    """What is learned from, and what is judged: there a set is a series, and each has all the real
-    pictures.
+    """Return what is learned from, and what is judged: there a set is a series, and each has all
+    the real pictures.
 
     Photographs are of owners who show both kinds, so that they show what generated ones do.
 
@@ -141,7 +141,7 @@ def real_of_both(records: Sequence[Record], *, most: int) -> list[Record]:
 
 
 def first(records: Sequence[Record], *, by: Any, most: int) -> list[Record]:
-    """At most so many records of each group, those with the smallest hashes."""
+    """Return at most so many records of each group, those with the smallest hashes."""
     groups = defaultdict(list)
     for record in sorted(records, key=lambda r: r.picture):
         groups[by(record)].append(record)
@@ -192,7 +192,7 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def count(records: Sequence[Record]) -> dict[str, int]:
-    """How many pictures of each class, of how many owners and generators."""
+    """Return how many pictures of each class, of how many owners and generators."""
     labels = Counter(r.label for r in records)
     return {
         "generated": labels[1],

@@ -131,8 +131,8 @@ def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator)
 def make_splices(
     records: list[Record], root: Path, *, count: int, seed: int = 0, host: int = 0, guest: int = 1
 ) -> list[Splice]:
-    """`count` splices of the split's photographs (no art) and generated pictures, drawn by the
-    seed.
+    """Yield `count` splices of the split's photographs (no art) and generated pictures, drawn by
+    the seed.
 
     host, guest: 1 for a generated picture, 0 for a photograph.
     """
@@ -161,7 +161,7 @@ def map_auc(levels: np.ndarray, splice: Splice, inside: np.ndarray) -> float:
 
 
 def visible(detection: Detection, levels: np.ndarray) -> np.ndarray:
-    """Which cells of a map the detector has seen: bool [rows, columns]."""
+    """Return which cells of a map the detector has seen: bool [rows, columns]."""
     return seen(detection, columns=levels.shape[1], rows=levels.shape[0])
 
 

@@ -49,7 +49,7 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def choose(records: list[Record], *, sites: bool, count: int) -> list[Record]:
-    """`count` pictures of each label, of `sites` or of the other sets, by a seed."""
+    """Return `count` pictures of each label, of `sites` or of the other sets, by a seed."""
     of = [r for r in records if (r.set == "sites") == sites]
     random.Random(0).shuffle(of)
     return [r for label in (0, 1) for r in [r for r in of if r.label == label][:count]]
@@ -58,7 +58,7 @@ def choose(records: list[Record], *, sites: bool, count: int) -> list[Record]:
 def by_all_windows(
     detector: Detector, pixels: np.ndarray, stability: Stability
 ) -> list[tuple[float, bool]]:
-    """(difference of probability, same band) of every delivery, against all views."""
+    """Return (difference of probability, same band) of every delivery, against all views."""
     picture, calibration, pairs = Image.fromarray(pixels), detector.config.calibration, []
     for row in stability.rows:
         full = sigmoid(detector.score(np.asarray(REENCODINGS[row.name](picture))).logit)

@@ -45,7 +45,7 @@ class Section:
 
 
 def percent(share: float) -> str:
-    """Whole percent; a share that is not 0 or 1 is not shown as if it were."""
+    """Write a share in whole percent; one that is not 0 or 1 is not shown as if it were."""
     text = f"{100 * share:.0f} %"
     return (
         "under 1 %"
@@ -91,7 +91,8 @@ def tabulate(
 
 
 def ordered(sets: Iterable[str]) -> list[str]:
-    """Sets in the order of SETS, then those without a name here, all of them together last."""
+    """Return sets in the order of SETS, then those without a name here, all of them together
+    last."""
     order = list(SETS)
     return sorted(
         sets,

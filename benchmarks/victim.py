@@ -25,8 +25,8 @@ DEFENCES = ("no defence", "JPEG 10", WHOLE)
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Answers that stay as they are for the clean picture, and those that are correct, by the
-    attacked and the answering model and the defence."""
+    """Return the answers that stay as they are for the clean picture, and those that are correct,
+    by the attacked and the answering model and the defence."""
     models = {
         "shipped": Models(),
         "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim)),

@@ -79,8 +79,8 @@ def all_parts(layers: int) -> tuple[str, ...]:
 
 @torch.inference_mode()
 def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
-    """What the detector says of every picture, [N]: its own answer but for the features' half
-    precision."""
+    """Return what the detector says of every picture, [N]: its own answer but for the features'
+    half precision."""
     x = views.take(detector.config.parts)
     logits = {
         k: np.concatenate([h(rows.float()).logit for rows in x.split(512)])
@@ -96,7 +96,7 @@ def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
 
 @torch.inference_mode()
 def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
-    """Which of the pictures the detector takes for photographs, bool [N]."""
+    """Return which of the pictures the detector takes for photographs, bool [N]."""
     assert detector.image_types is not None
     x, whole = views.take(detector.config.parts), ~views.window
     other = np.concatenate(
@@ -117,7 +117,7 @@ def process_tower(backbone: str) -> Tower:
 
 
 def _one(job: tuple[str, Path, Path, int]) -> None:
-    """Features of one picture's views, written to their target."""
+    """Write the features of one picture's views to their target."""
     backbone, source, target, windows = job
     tower = process_tower(backbone)
     with Image.open(source) as file:
@@ -151,7 +151,7 @@ def split_features(
 
 
 def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: Path) -> Scores:
-    """What the detector says of the records, by their cached views."""
+    """Return what the detector says of the records, by their cached views."""
     backbone, windows = detector.config.backbone, detector.config.windows
     views = split_features(records, root, backbone=backbone, cache=cache, windows=windows)
     probability = probabilities(detector, views)

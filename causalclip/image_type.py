@@ -46,7 +46,7 @@ class ImageTypeClassifier(nn.Module):
         self.register_buffer("threshold", torch.zeros(()))
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """[B, D] -> [B, 2]."""
+        """Return the scores [B, 2] of embeddings [B, D]."""
         scores: Tensor = self.scores((embedding - self.shift) / self.scale)
         return scores
 
@@ -59,8 +59,8 @@ class ImageTypeClassifier(nn.Module):
 
 
 def is_blank(pixels: np.ndarray) -> bool:
-    """Whether all parts of a picture (uint8 RGB [H, W, 3]) are equally bright on average, so that
-    nothing is in it: one colour, even noise or an even pattern."""
+    """Return whether all parts of a picture (uint8 RGB [H, W, 3]) are equally bright on average, so
+    that nothing is in it: one colour, even noise or an even pattern."""
     step = max(1, max(pixels.shape[:2]) // LOOKED_SIDE)
     grey = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
     variance = float(np.asarray(grey, np.float32).var())

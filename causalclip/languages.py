@@ -135,7 +135,7 @@ def figure(value: float) -> str:
 
 
 def day(moment: datetime) -> str:
-    """28 November 2026."""
+    """Return a date in words, such as 28 November 2026."""
     from babel.dates import format_date
 
     return format_date(
@@ -149,14 +149,14 @@ def moment(when: datetime) -> str:
 
 
 def any_of(parts: Sequence[str], *, style: Literal["or", "standard"] = "or") -> str:
-    """ "a, b or c"; "a, b and c" in the standard style."""
+    """Join texts as "a, b or c"; as "a, b and c" in the standard style."""
     from babel.lists import format_list
 
     return format_list(parts, style, locale=_locale(current()))
 
 
 def in_turn(parts: Iterable[str]) -> str:
-    """ "a, b, c": one after another, without a word between."""
+    """Join texts as "a, b, c": one after another, without a word between."""
     return COMMAS.get(current(), ", ").join(parts)
 
 

@@ -46,8 +46,8 @@ def sample_logistic(like: Tensor) -> Tensor:
 
 
 def relax(logits: Tensor, tau: float | Tensor, *, noisy: bool) -> Tensor:
-    """Mask logits (B, D) -> mask (B, D) in [0, 1] at the temperature tau; deterministic unless
-    `noisy`."""
+    """Turn mask logits (B, D) into a mask (B, D) in [0, 1] at the temperature tau; deterministic
+    unless `noisy`."""
     if noisy:
         logits = logits + sample_logistic(logits)
     return torch.sigmoid(logits / tau)
@@ -112,7 +112,7 @@ class MaskStatistics:
 
     @classmethod
     def of(cls, mask: Tensor) -> "MaskStatistics":
-        """mask: (B, D)."""
+        """Return the statistics of a mask (B, D)."""
         m = mask.detach().double().clamp(1e-7, 1 - 1e-7)
         entropy = -(m * m.log2() + (1 - m) * (1 - m).log2())
         return cls(
@@ -128,7 +128,7 @@ class MaskStatistics:
 
 
 def squared_distances(x: Tensor) -> Tensor:
-    """(N, D) -> (N, N) squared Euclidean distances, never below zero."""
+    """Return squared Euclidean distances, (N, D) -> (N, N), never below zero."""
     norms = x.square().sum(1)
     return (norms[:, None] + norms[None] - 2 * x @ x.T).clamp_min(0)
 
@@ -143,14 +143,14 @@ def median_bandwidth(distances: Tensor) -> Tensor:
 
 
 def gaussian_kernel(x: Tensor) -> Tensor:
-    """(N, D) -> Gram matrix (N, N), k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), sigma^2 by the median
-    heuristic."""
+    """Return the Gram matrix of (N, D), (N, N): k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), sigma^2 by
+    the median heuristic."""
     distances = squared_distances(x.float())
     return torch.exp(-distances / (2 * median_bandwidth(distances)))
 
 
 def centre(gram: Tensor) -> Tensor:
-    """H K H with H = I - 1/N: the Gram matrix of the centred features."""
+    """Return H K H with H = I - 1/N: the Gram matrix of the centred features."""
     return gram - gram.mean(0, keepdim=True) - gram.mean(1, keepdim=True) + gram.mean()
 
 
@@ -196,7 +196,7 @@ def bernoulli_kl(logit_p: Tensor, logit_q: Tensor) -> Tensor:
 
 
 def drop_channels(causal: Tensor, *, share: float) -> Tensor:
-    """Zc * (1 - B), B ~ Bernoulli(share): (B, D) -> (B, D)."""
+    """Drop channels by chance: Zc * (1 - B), B ~ Bernoulli(share), (B, D) -> (B, D)."""
     return causal * (torch.rand_like(causal) >= share).float()
 
 
@@ -253,7 +253,7 @@ class CausalHead(nn.Module):
         self.register_buffer("tau", torch.ones(()))  # of the mask, where the annealing ended
 
     def deployed(self) -> "CausalHead":
-        """Itself without the adversary, which only training needs."""
+        """Return the head itself without the adversary, which only training needs."""
         self.adversary = nn.Sequential()
         return self
 
@@ -271,7 +271,7 @@ class CausalHead(nn.Module):
             self.patch_shift.copy_(patch_total.mean(0))
 
     def forward(self, embedding: Tensor, *, tau: float | None = None) -> HeadOutput:
-        """(B, D), not yet standardised -> HeadOutput. tau: of the mask; None takes the one that
+        """Judge embeddings (B, D), not yet standardised. tau: of the mask; None takes the one that
         training ended with."""
         E = (embedding - self.shift) / self.scale  # (B, D)
         # (B, D)
@@ -330,7 +330,7 @@ def causal_loss(
     tau: float | None = None,
     sample_weight: Tensor | None = None,
 ) -> Tensor:
-    """L on a batch, a scalar.
+    """Return the loss L on a batch, a scalar.
 
     Args:
         embedding: (B, D). labels: (B,), 1 generated, 0 real. sample_weight: (B,), mean about 1.

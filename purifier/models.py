@@ -117,8 +117,8 @@ class Models:
         return self._purify(pixels, request)
 
     def info(self, key: str = EMBEDDED) -> ModelInfo:
-        """Which model answers if `key` is asked for: the embedded one, too, where the other cannot
-        be loaded. That is tried once; it may take minutes, as the weights may have to be
+        """Return which model answers if `key` is asked for: the embedded one, too, where the other
+        cannot be loaded. That is tried once; it may take minutes, as the weights may have to be
         fetched."""
         if key == EMBEDDED or not self.other:
             return ModelInfo()
@@ -249,7 +249,7 @@ def _is_there(name: str) -> bool:
 
 
 def shipped() -> bool:
-    """Whether the weights of everything that the Purify tab needs are in assets/models; loads
-    nothing."""
+    """Return whether the weights of everything that the Purify tab needs are in assets/models;
+    loads nothing."""
     files = ("purifier/model_index.json", "vlm/config.json", "lora-encoder/config.json")
     return all((MODELS / name).is_file() for name in files)

@@ -50,12 +50,14 @@ class Response(BaseModel):
     alike: float | None = None
 
     def same_caption(self, clean: "Response") -> bool:
-        """Whether the caption says what the clean picture's does: by meaning, where compared."""
+        """Return whether the caption says what the clean picture's does: by meaning, where
+        compared."""
         alike = self.alike is not None and self.alike >= ALIKE
         return alike or _plain(self.caption) == _plain(clean.caption)
 
     def same_answer(self, clean: "Response") -> bool:
-        """Whether the answer is the clean picture's, and as sure; case and full stops aside."""
+        """Return whether the answer is the clean picture's, and as sure; case and full stops
+        aside."""
         return self.sure == clean.sure and _plain(self.answer) == _plain(clean.answer)
 
 
@@ -196,7 +198,8 @@ def attack_states(
 
 
 def ask_again(models: Models, scenario: Scenario, question: str) -> dict[Which, Response]:
-    """What the same model says to another question about each picture; nothing else is done."""
+    """Return what the same model says to another question about each picture; nothing else is
+    done."""
     text = question.strip()
     return {
         which: _response(models, scenario, which, to_tensor(pixels), text)
@@ -206,7 +209,7 @@ def ask_again(models: Models, scenario: Scenario, question: str) -> dict[Which, 
 
 @torch.no_grad()
 def respond(models: Models, key: str, by_lora: bool, pixels: Tensor, question: str) -> Response:
-    """What a model says of a picture [1, 3, H, W].
+    """Return what a model says of a picture [1, 3, H, W].
 
     Args:
         key: EMBEDDED or OTHER. by_lora: whether the embedded one sees by the LoRA encoder.

@@ -113,8 +113,8 @@ class CompiledTower(Tower):
 
     @staticmethod
     def _patches(weight: Tensor, value: Tensor) -> PatchAttributions:
-        """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to
-        the rest."""
+        """Return what each patch adds, of weights [B, H, 1, T] and values [B, T, D]; the CLS
+        token's own share is left to the rest."""
         patches = weight[:, :, 0].clone()
         patches[:, :, 0] = 0
         return PatchAttributions(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
@@ -239,12 +239,12 @@ def _attention(q: Any, k: Any, *, heads: int, size: int) -> Output:
 
 
 def _heads(x: Any, heads: int, size: int, *, order: tuple[int, ...] = (0, 2, 1, 3)) -> Any:
-    """[B, T, D] -> [B, H, T, d], or in another order."""
+    """Split a stream into heads: [B, T, D] -> [B, H, T, d], or in another order."""
     return ops.transpose(ops.reshape(x, _ints(0, -1, heads, size), True), _ints(*order))
 
 
 def _first(x: Any) -> Any:
-    """[B, T, D] -> [B, 1, D], the CLS token's."""
+    """Cut out the CLS token's row: [B, T, D] -> [B, 1, D]."""
     return ops.slice(x, _ints(0), _ints(1), _ints(1), _ints(1))
 
 

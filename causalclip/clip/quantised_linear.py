@@ -58,8 +58,8 @@ class QuantisedLinear(nn.Module):
 
 
 def multiply(whole: Tensor, packed: Tensor, scale: Tensor, zeros: Tensor) -> Tensor:
-    """uint8 [T, I] times packed int8 [O, I], transposed, times each output channel's scale: float32
-    [T, O]."""
+    """Return the product of uint8 [T, I] and packed int8 [O, I], transposed, times each output
+    channel's scale: float32 [T, O]."""
     products: Tensor = torch.ops.onednn.qlinear_pointwise(
         whole, 1.0, 0, packed, scale, zeros, None, 1.0, 0, torch.float32, "none", [], ""
     )
@@ -67,8 +67,8 @@ def multiply(whole: Tensor, packed: Tensor, scale: Tensor, zeros: Tensor) -> Ten
 
 
 def multiplies_exactly() -> bool:
-    """Whether this PyTorch and this processor have the product, without overflow at the largest
-    values there can be."""
+    """Return whether this PyTorch and this processor have the product, without overflow at the
+    largest values there can be."""
     if not (
         torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")
     ):

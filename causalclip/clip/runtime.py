@@ -67,20 +67,21 @@ def fast_dtype() -> torch.dtype:
 
 
 def has_vnni() -> bool:
-    """Whether the processor multiplies int8 four at a time."""
+    """Return whether the processor multiplies int8 four at a time."""
     flags = torch.cpu.get_capabilities()
     return any(flags.get(name, False) for name in VNNI)
 
 
 def has_avx2() -> bool:
-    """Whether the processor has AVX2, oneDNN may use it, and its int8 products are exact here."""
+    """Return whether the processor has AVX2, oneDNN may use it, and its int8 products are exact
+    here."""
     supported = torch.cpu.get_capabilities().get("avx2", False) and _limit() not in BEFORE_AVX2
     return supported and multiplies_exactly()
 
 
 def _unlimited() -> bool:
-    """Whether oneDNN may use all of the processor. OpenVINO, half of which does not know the limit,
-    must not run then: it gives empty answers."""
+    """Return whether oneDNN may use all of the processor. OpenVINO, half of which does not know the
+    limit, must not run then: it gives empty answers."""
     return _limit() in {"", "ALL", "DEFAULT"}
 
 

@@ -81,7 +81,7 @@ class MetaViT(nn.Module):
             self.proj = nn.Parameter(torch.empty(width, config["embed_dim"]))
 
     def _embeds(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels [B, 3, S, S] -> tokens before the first layer, [B, T, D]."""
+        """Turn normalised pixels [B, 3, S, S] into the tokens before the first layer, [B, T, D]."""
         patches = self.conv1(pixels).flatten(2).transpose(1, 2)
         x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], 1)
         tokens: Tensor = self.ln_pre(x + self.positional_embedding)
@@ -89,7 +89,7 @@ class MetaViT(nn.Module):
 
 
 def is_plain(config: dict[str, Any]) -> bool:
-    """Whether a config says nothing but sizes, each a number."""
+    """Return whether a config says nothing but sizes, each a number."""
     vision = config["vision_cfg"]
     return vision.keys() <= DEFAULTS.keys() and all(
         isinstance(value, int | float) for value in vision.values()

@@ -55,7 +55,7 @@ class Int8Matrix:
 
 
 def without_matrices(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What of a tower's stored weights is no matrix of a layer."""
+    """Return what of a tower's stored weights is no matrix of a layer."""
     return {
         name: tensor
         for name, tensor in stored.items()
@@ -73,7 +73,7 @@ def project_as_stored(tower: Any, stored: Mapping[str, Tensor]) -> None:
 
 
 def is_int8(stored: Mapping[str, Tensor]) -> bool:
-    """Whether every heavy matrix is stored as int8."""
+    """Return whether every heavy matrix is stored as int8."""
     heavy = [name for name in stored if name.endswith(HEAVY)]
     return not heavy and any(name.endswith(INT8) for name in stored)
 

@@ -69,7 +69,7 @@ def _array(stream: Any, size: int) -> np.ndarray:
 
 
 def _plain(value: Any, large: list[Any]) -> Any:
-    """JSON for a value; what is large is put aside, and its number stands in its place."""
+    """Turn a value into JSON; what is large is put aside, and its number stands in its place."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, bytes | np.ndarray):

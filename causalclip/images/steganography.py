@@ -65,8 +65,8 @@ def _unpacked(data: bytes, *, packed: bool) -> str:
 
 
 def _is_signed(image: Image.Image, text: str) -> bool:
-    """Whether NovelAI signed the pixels without alpha, row by row, and the Comment as Python writes
-    it."""
+    """Return whether NovelAI signed the pixels without alpha, row by row, and the Comment as Python
+    writes it."""
     if (
         '"Comment"' not in text
         or "signed_hash" not in text

@@ -177,8 +177,8 @@ def _palette() -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _alpha(opacity: float) -> list[int]:
-    """How much of the colour covers the picture, by level: none at 0, `opacity` from half of the
-    scale on."""
+    """Return how much of the colour covers the picture, by level: none at 0, `opacity` from half of
+    the scale on."""
     strength = np.abs(np.arange(256) - 127.5) / 127.5
     return [round(255 * opacity * min(1.0, 2 * s)) for s in strength]
 
@@ -203,7 +203,7 @@ def _outline(layer: Image.Image, index: Image.Image, strength: float) -> None:
 
 
 def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
-    """Thin stripes without colour where the map cannot know, and where no view was; in place.
+    """Draw thin stripes without colour where the map cannot know, and where no view was; in place.
 
     strength: of the stripes, in [0, 1].
     """
@@ -224,7 +224,7 @@ def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
-    """What no view covers: bool [rows, columns]; not the seams between squares, which are
+    """Return what no view covers: bool [rows, columns]; not the seams between squares, which are
     bridged."""
     columns, rows = size
     unseen = ~seen(detection, columns=columns, rows=rows)

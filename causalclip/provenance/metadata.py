@@ -133,14 +133,14 @@ def _text(value: bytes) -> str:
 
 
 def _place(blocks: Blocks) -> tuple[float, float] | None:
-    """Latitude and longitude in degrees, north and east above 0."""
+    """Return latitude and longitude in degrees, north and east above 0."""
     north, latitude, east, longitude = (blocks.tag(tag, inside=GPS_IFD) for tag in (1, 2, 3, 4))
     place = _degrees(north, latitude, "S"), _degrees(east, longitude, "W")
     return place if abs(place[0]) <= 90 and abs(place[1]) <= 180 else None
 
 
 def _degrees(side: Any, value: Any, negative: str) -> float:
-    """Not a number for what is no angle."""
+    """Return an angle in degrees; not a number for what is no angle."""
     if not isinstance(value, tuple) or len(value) != 3 or not isinstance(side, str):
         return math.nan
     # cameras write 0/0 for no seconds
@@ -169,8 +169,8 @@ def _iptc(block: bytes) -> Iterator[Field]:
 
 
 def _xmp(packet: bytes) -> list[tuple[str, str]] | None:
-    """(name without prefix, text) of all attributes and elements of a packet in UTF-8, 16 or 32
-    that are of interest.
+    """Return (name without prefix, text) of all attributes and elements of interest of a packet in
+    UTF-8, 16 or 32.
 
     A list's items go by the list's name. None for what is no XML, holds too much, or has a document
     type: no XMP needs one. No tree is built, and no namespace looked up: names of a long namespace

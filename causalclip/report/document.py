@@ -103,7 +103,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
 
 
 def content(examination: Examination) -> dict[str, Any]:
-    """What both forms of the report hold, as plain JSON types."""
+    """Return what both forms of the report hold, as plain JSON types."""
     from causalclip.examination.schema import ExaminationSchema  # slow imports: PyTorch, pydantic
 
     return ExaminationSchema.dump(examination) | {
@@ -130,8 +130,8 @@ def save_reports(
 
 
 def draw_maps(examination: Examination) -> dict[str, str]:
-    """{"causal": data URL of a small picture}, over the picture; "" where too little of the score
-    has a place."""
+    """Return {"causal": data URL of a small picture}, over the picture; "" where too little of the
+    score has a place."""
     if not is_telling(examination.detection):
         return {"causal": ""}
     from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
@@ -171,7 +171,7 @@ class Label:
     zone: str = ""
 
     def cleaned(self) -> Label:
-        """Without control characters, and not longer than a report can show."""
+        """Return a text without control characters, and not longer than a report can show."""
         return Label(
             clean(self.name, limit=120),
             clean(self.note, limit=MAX_NOTE),
@@ -253,7 +253,7 @@ def overview(
 
 
 def rates(rows: Sequence[BatchRow]) -> str:
-    """How often such answers are wrong; empty where that was not measured."""
+    """Return how often such answers are wrong; empty where that was not measured."""
     revisions = {row.measured_as for row in rows if row.band}
     errors = error_rates(revisions.pop()) if len(revisions) == 1 else None
     return paragraph(errors.sentence, errors.unsure) if errors else ""

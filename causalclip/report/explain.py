@@ -117,8 +117,8 @@ def as_text(detections: dict[str, Detection]) -> str:
 
 
 def mask_sentence(detection: Detection) -> str:
-    """What the mask lets through, and what the strongest of those channels carry: the reviewer's
-    first sentence."""
+    """Return what the mask lets through, and what the strongest of those channels carry: the
+    reviewer's first sentence."""
     mask = mean_mask(detection)
     sentence = _(
         "{all} channels; for this picture the mask lets {passing} through.",
@@ -130,7 +130,7 @@ def mask_sentence(detection: Detection) -> str:
 
 
 def removal_sentence(detection: Detection, count: int) -> str:
-    """What is left of the score without the first `count` channels, beside as many that are
+    """Return what is left of the score without the first `count` channels, beside as many that are
     drawn."""
     remaining, others = without_strongest(detection, count)
     return _(
@@ -144,7 +144,7 @@ def removal_sentence(detection: Detection, count: int) -> str:
 
 
 def difference_sentence(difference: MaskDifference) -> str:
-    """How two masks differ, for a person."""
+    """Return how two masks differ, for a person."""
     if not difference.mean:
         return _("The two masks are equal.")
     sentence = _(

@@ -231,7 +231,7 @@ class Patch(GradientAttack):
         return torch.where(self.mask, (moved + size * gradient.sign()).clamp(0, 1), self.clean)
 
     def _squares(self, generator: torch.Generator) -> Tensor:
-        """True inside each picture's square, [N, 1, H, W]."""
+        """Return a mask that is True inside each picture's square, [N, 1, H, W]."""
         count, _, height, width = self.clean.shape
         side = max(1, min(height, width, math.floor(math.sqrt(self.plan.area * height * width))))
         mask = torch.zeros(count, 1, height, width, dtype=torch.bool)

@@ -34,8 +34,8 @@ class Budget:
             )
 
     def project(self, moved: Tensor, clean: Tensor) -> Tensor:
-        """The nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N, 3, H,
-        W]."""
+        """Return the nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N,
+        3, H, W]."""
         change = moved - clean
         if self.norm == "linf":
             change = change.clamp(-self.eps, self.eps)
@@ -59,7 +59,7 @@ class Budget:
         return (clean + self.eps * noise.to(clean)).clamp(0, 1)
 
     def round(self, moved: Tensor, clean: Tensor) -> Tensor:
-        """`moved` on the 256 levels of an 8-bit picture, still in the ball exactly.
+        """Return `moved` on the 256 levels of an 8-bit picture, still in the ball exactly.
 
         "linf": every value goes to the nearest level inside its bounds. "l2": the change is shrunk,
         by as little as bisection finds, until the rounded one is short enough.
@@ -92,7 +92,7 @@ class Budget:
 
 
 def length(x: Tensor) -> Tensor:
-    """Euclidean length of each picture, [N, 1, 1, 1]."""
+    """Return the Euclidean length of each picture, [N, 1, 1, 1]."""
     return x.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
 
 

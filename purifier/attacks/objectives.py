@@ -51,7 +51,7 @@ class SaySomething:
 def change_answer(
     vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str]
 ) -> SaySomething:
-    """Away from what the model answers to each question now."""
+    """Return the objective that leads away from what the model answers to each question now."""
     return SaySomething(vlm, tuple(questions), tuple(answers))
 
 
@@ -63,7 +63,7 @@ def force_answer(
 
 
 def change_caption(vlm: VisionLanguageModel, captions: Sequence[str]) -> SaySomething:
-    """Away from what the model says about each picture now."""
+    """Return the objective that leads away from what the model says about each picture now."""
     return SaySomething(vlm, (CAPTION_PROMPT,) * len(captions), tuple(captions))
 
 
@@ -100,7 +100,7 @@ class MoveFeatures:
 
 
 def language_tokens(tower: Tower, *, layers: Sequence[int] = LAYERS) -> See:
-    """What the embedded language model is given: pooled patch tokens of `layers`, and CLIP's
+    """Return what the embedded language model is given: pooled patch tokens of `layers`, and CLIP's
     embedding."""
 
     def see(pixels: Tensor) -> list[Tensor]:

@@ -136,7 +136,7 @@ def quantise_by_chance(
 
 
 def _turned(pixels: Tensor, turn: Tensor) -> Tensor:
-    """Moved by an affine map of [-1, 1] x [-1, 1], [3, 3]."""
+    """Move pictures by an affine map of [-1, 1] x [-1, 1], [3, 3]."""
     where = F.affine_grid(
         turn[:2].to(pixels).expand(len(pixels), 2, 3), list(pixels.shape), align_corners=False
     )
@@ -164,8 +164,8 @@ def _half(pixels: Tensor) -> tuple[int, int]:
 
 
 def _blocks(plane: Tensor, table: Tensor) -> Tensor:
-    """[N, 1, H, W] -> the same after its blocks' coefficients were rounded to multiples of the
-    table's values."""
+    """Round the coefficients of each plane's blocks to multiples of the table's values: [N, 1, H,
+    W] -> the same."""
     waves = _cosines().to(plane)
     blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
     coefficients = blocks @ waves.T / table

@@ -212,7 +212,8 @@ class PurifierPipeline(DiffusionPipeline):
         generator: torch.Generator | None,
         stages: Stages,
     ) -> Tensor:
-        """Without the detector's answer: denoised, then quantised in a way that is drawn anew."""
+        """Purify without the detector's answer: denoise, then quantise in a way that is drawn
+        anew."""
         if not stages.network:
             denoised = views
         elif steps == 1:
@@ -223,7 +224,7 @@ class PurifierPipeline(DiffusionPipeline):
         return quantise_by_chance(denoised.clamp(0, 1), size, generator=generator)
 
     def evidence(self, pixels: Tensor) -> Tensor:
-        """What the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and
+        """Return what the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and
         `clip_moves`, [N, D]."""
         return _evidence(pixels, *self.look(pixels))
 
@@ -252,7 +253,7 @@ class PurifierPipeline(DiffusionPipeline):
         )
 
     def _walk(self, pixels: Tensor, steps: int) -> Tensor:
-        """Euler steps from t = 1 to t = 0."""
+        """Walk from t = 1 to t = 0 in Euler steps."""
         scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(
             self.scheduler.config
         )  # its own: threads share `self`
@@ -423,15 +424,16 @@ def towards_reference(denoised: Tensor, encoder: Tower | None = None) -> tuple[T
 
 
 def low_quality_reference(pixels: Tensor) -> Tensor:
-    """Quantised as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below SIDE:
-    little of an attack is left in it."""
+    """Quantise pictures as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below
+    SIDE: little of an attack is left in them."""
     return quantise_at(
         pixels, QUALITY, round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)
     ).clamp(0, 1)
 
 
 def _unforeseen() -> torch.Generator:
-    """PyTorch's own generator begins every process with the same seed, which an attacker knows."""
+    """Return a generator with a seed that nobody foresees: PyTorch's own begins every process with
+    the same one, which an attacker knows."""
     generator = torch.Generator()
     generator.seed()
     return generator

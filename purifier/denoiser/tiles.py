@@ -60,8 +60,8 @@ def plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[in
 
 
 def pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Padded at the bottom and the right by reflection; by repeating the edge where the picture is
-    too small for it."""
+    """Pad pictures at the bottom and the right by reflection; by repeating the edge where the
+    picture is too small for it."""
     down, right = height - pixels.shape[-2], width - pixels.shape[-1]
     if not down and not right:
         return pixels

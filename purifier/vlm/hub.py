@@ -70,7 +70,7 @@ def read_prompt(path: str | Path) -> str:
 
 
 def _kind(config: Any) -> tuple[Any, type[HubVLM]]:
-    """What loads a model's weights, and what speaks to it."""
+    """Return what loads a model's weights, and what speaks to it."""
     if config.model_type == "blip":
         if "BlipForQuestionAnswering" in (config.architectures or ()):
             return BlipForQuestionAnswering, BlipVQA

@@ -127,7 +127,7 @@ class HubVLM(ABC):
         return inputs
 
     def _soft_values(self, pixels: Tensor) -> Tensor:
-        """What the processor makes of pictures that are not rounded to 8 bits."""
+        """Return what the processor makes of pictures that are not rounded to 8 bits."""
         values: Tensor = self.processor.image_processor(
             images=list(pixels * 255), return_tensors="pt"
         )["pixel_values"]
@@ -136,7 +136,8 @@ class HubVLM(ABC):
     def _generate(
         self, inputs: Any, *, limit: int, decoder: Any, start: int = 0
     ) -> list[tuple[str, float]]:
-        """What is said of each picture, from token `start` on, and how probable the model found it.
+        """Return what is said of each picture, from token `start` on, and how probable the model
+        found it.
 
         limit: tokens at most. decoder: the part of the model that speaks.
         """
@@ -169,7 +170,7 @@ def likelihood_of(logits: Tensor, ids: Tensor, start: int) -> Tensor:
 
 
 def to_answer(text: str, confidence: float) -> Answer:
-    """What was said, as an answer."""
+    """Return what was said, as an answer."""
     return Answer(text, confidence, confidence >= SURE)
 
 

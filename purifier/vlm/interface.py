@@ -82,7 +82,7 @@ class VisionLanguageModel(Protocol):
         ...
 
     def see(self, pixels: Tensor) -> Any:
-        """What it sees."""
+        """Return what it sees."""
         ...
 
     def caption_seen(self, visual: Any) -> list[Caption]:

@@ -210,7 +210,7 @@ class EmbeddedVLM(nn.Module):
     def logits(
         self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
-        """What the language model expects at each of an answer's tokens and its end, [N, T,
+        """Return what the language model expects at each of an answer's tokens and its end, [N, T,
         vocabulary] in float32, and these tokens, [N, T]; padded in front, where the tokens are
         -100."""
         _match(visual, prompts)

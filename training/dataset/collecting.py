@@ -64,8 +64,8 @@ class Source:
 
 
 def split_by_presence(pictures: Iterable[R], out: Path) -> tuple[list[R], list[R]]:
-    """Those whose originals are in `out`, and those whose are not. A file there was checked when it
-    was written."""
+    """Return those whose originals are in `out`, and those whose are not. A file there was checked
+    when it was written."""
     there = {entry.name for folder in out.glob("[0-9a-f][0-9a-f]") for entry in os.scandir(folder)}
     have: list[R] = []
     lack: list[R] = []
@@ -82,7 +82,7 @@ def collect(
     workers: int = 8,
     tell: Callable[[], object] = lambda: None,
 ) -> list[Missing[R]]:
-    """Brings the originals of `pictures` that `out` lacks there, repositories side by side; what
+    """Bring the originals of `pictures` that `out` lacks there, repositories side by side; what
     could not be had.
 
     tell: is called after every picture, whether it was had or not.
@@ -159,7 +159,8 @@ def _of_commit(
 def _keep(
     repository: Repository, oid: str, picture: Reference, out: Path, largest: int, until: float
 ) -> str:
-    """Writes a picture's original; why it was not written, or nothing. until: of time.monotonic."""
+    """Write a picture's original; return why it was not written, or "". until: of
+    time.monotonic."""
     patience = until - time.monotonic()
     size = repository.size(oid, patience=patience) if patience > 0 else None
     if size is None:
@@ -182,7 +183,7 @@ def _keep(
 
 
 def finish(pictures: Sequence[Picture], missing: Sequence[Missing[Picture]], out: Path) -> str:
-    """Writes manifest.csv, which `train` and `evaluate` read, and missing.csv; removes what an
+    """Write manifest.csv, which `train` and `evaluate` read, and missing.csv; remove what an
     interrupted run left.
 
     Returns how many of the pictures are there, and a line for each reason why others are not, and

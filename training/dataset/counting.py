@@ -42,7 +42,8 @@ def fill(text: str, pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
 
 
 def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
-    """Markdown: by set and split, by kind of owner, and what else the card must say in numbers."""
+    """Return what the card must say in numbers, as Markdown: by set and split, by kind of owner,
+    and the rest."""
     of: dict[tuple[int, str, str], list[Picture]] = defaultdict(list)
     for p in pictures:
         of[SPLITS.index(p.split), p.split, p.set].append(p)
@@ -95,7 +96,8 @@ def _listed(counts: Counter[str], order: Sequence[str] = ()) -> str:
 
 
 def survey(pictures: Sequence[Picture], originals: Path | None, cache: Path) -> dict[str, Any]:
-    """Counts by set, and the AUC of each hint on each set that has both classes of FOLDS owners.
+    """Return counts by set, and the AUC of each hint on each set that has both classes of FOLDS
+    owners.
 
     With `originals` also of quality and thumbnails, which are kept in `cache`. Size and format need
     no pictures.
@@ -150,8 +152,8 @@ def _hints(rows: Sequence[Picture], originals: Path | None, cache: Path) -> dict
 def _auc(
     features: np.ndarray, labels: np.ndarray, owners: np.ndarray, *, linear: bool = False
 ) -> float:
-    """How well features [N, F] tell the labels [N] of owners that were not learned from, as an
-    AUC."""
+    """Return how well features [N, F] tell the labels [N] of owners that were not learned from, as
+    an AUC."""
     from sklearn.decomposition import PCA  # offline only
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -183,7 +185,8 @@ def _auc(
 
 
 def _thumbnail(file: Path, cache: Path) -> np.ndarray | None:
-    """uint8 [THUMBNAIL_SIDE ** 2 * 3], made once; None for what does not decode."""
+    """Return a thumbnail, uint8 [THUMBNAIL_SIDE ** 2 * 3], made once; None for what does not
+    decode."""
     path = cache / f"{file.stem}.png"
     with suppress(OSError, ValueError):
         if not path.exists():
@@ -199,7 +202,7 @@ def _thumbnail(file: Path, cache: Path) -> np.ndarray | None:
 
 
 def _quality(file: Path, picture: Picture) -> list[float]:
-    """JPEG quality (0 for what is no JPEG, or has no tables at its beginning), and bytes a
+    """Return JPEG quality (0 for what is no JPEG, or has no tables at its beginning), and bytes a
     pixel."""
     with file.open("rb") as opened:
         tables = read_tables(opened.read(HEAD_BYTES)) if picture.format in ("JPEG", "MPO") else None

@@ -73,7 +73,7 @@ class Row:
 
 
 def read_folder(root: Path, layout: Layout, *, train: Sequence[str] = ()) -> list[Row]:
-    """Returns a row a picture, and more of a real one that several series are judged beside.
+    """Return a row a picture, and more of a real one that several series are judged beside.
 
     Args:
         root: the folder.
@@ -102,7 +102,7 @@ def read_folder(root: Path, layout: Layout, *, train: Sequence[str] = ()) -> lis
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> None:
-    """Writes the rows as the CSV that `train` and `evaluate` read."""
+    """Write the rows as the CSV that `train` and `evaluate` read."""
     names = [*(field.name for field in fields(Row)), "picture"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
@@ -111,7 +111,7 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Returns a line a split and series: how many real and generated pictures."""
+    """Return a line a split and series: how many real and generated pictures."""
     counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: {"real": 0, "fake": 0})
     for row in rows:
         counts[row.split, row.set][row.label] += 1
@@ -188,7 +188,7 @@ def _flat(paths: Iterable[PurePosixPath]) -> list[Row]:
 
 
 def _beside(rows: list[Row], real_of: Callable[[str], str]) -> list[Row]:
-    """Adds rows of the test split, so that every series without real pictures has those of another
+    """Add rows of the test split, so that every series without real pictures has those of another
     folder."""
     test_rows = [row for row in rows if row.split == "test"]
     real: dict[str, list[Row]] = defaultdict(list)

@@ -79,8 +79,8 @@ class Candidate:
 
 
 def find_evidence(data: bytes, path: str, added: str) -> Evidence:
-    """What a file's bytes, its path, and the day when it was added (YYYY-MM-DD, or empty) say of
-    its label.
+    """Return what a file's bytes, its path, and the day when it was added (YYYY-MM-DD, or empty)
+    say of its label.
 
     Raises an ImageError for what is no picture.
     """
@@ -119,8 +119,8 @@ def find_candidates(
     under: str = "",
     match: str = "",
 ) -> tuple[list[Candidate], Counter[str]]:
-    """At most `most` candidates, drawn from each folder in turn, and why others were left out, with
-    their numbers.
+    """Find at most `most` candidates, drawn from each folder in turn; return them, and why others
+    were left out, with their numbers.
 
     under: only paths that begin so. match: only paths in which this regular expression is found.
     """
@@ -149,7 +149,7 @@ def find_candidates(
 
 
 def _order(files: Iterable[Entry], under: str, match: str) -> Iterator[Entry]:
-    """What may be pictures: one of each folder in turn, within a folder by chance."""
+    """Yield what may be pictures: one of each folder in turn, within a folder by chance."""
     folders: dict[str, list[Entry]] = defaultdict(list)
     for entry in files:
         path = entry.path
@@ -198,7 +198,8 @@ def _look(data: bytes, path: str, added: str, known: set[str]) -> Candidate | st
 
 
 def perceptual_hash(data: bytes, crop: str = "") -> str:
-    """imagehash.phash of a file's upright picture, shrunk to HASHED_SIDE, as 16 hexadecimal digits.
+    """Return imagehash.phash of a file's upright picture, shrunk to HASHED_SIDE, as 16 hexadecimal
+    digits.
 
     crop: "x0,y0,x1,y1", the only part that counts. Raises OSError or ValueError where the file does
     not decode.
@@ -227,13 +228,13 @@ def fill_hashes(pictures: Iterable[Picture], originals: Path) -> list[Picture]:
 
 
 def _near(phash: str, hashes: np.ndarray) -> np.ndarray:
-    """Which of the hashes [N] are of near-copies."""
+    """Return which of the hashes [N] are of near-copies."""
     return np.bitwise_count(hashes ^ as_bits([phash or "0"])) <= (NEAR_BITS if phash else -1)
 
 
 def draw_sheet(candidates: Sequence[Candidate]) -> Image.Image:
-    """Thumbnails in rows, each with its number in the draft, the end of its name, and what speaks
-    for a label."""
+    """Draw thumbnails in rows, each with its number in the draft, the end of its name, and what
+    speaks for a label."""
     cell = THUMB + 6
     sheet = Image.new(
         "RGB", (ACROSS * cell, max(1, -(-len(candidates) // ACROSS)) * (cell + WORDS)), "white"
@@ -256,7 +257,7 @@ def draw_sheet(candidates: Sequence[Candidate]) -> Image.Image:
 
 
 def write_draft(candidates: Sequence[Candidate], repo: str, commit: str, path: Path) -> None:
-    """Writes a row a candidate, without a label: `add` takes no row until a person has filled that
+    """Write a row a candidate, without a label: `add` takes no row until a person has filled that
     in.
 
     proposed: the label that the evidence speaks for. Rows that are not wanted are deleted.
@@ -302,7 +303,7 @@ def read_draft(path: Path) -> list[Picture]:
 
 
 def read_words(path: Path) -> list[Site]:
-    """What was written down about owners: a CSV with owner, shown and remarks."""
+    """Return what was written down about owners: a CSV with owner, shown and remarks."""
     blank = dict.fromkeys(("kind", "classes", "generators", "evidence", "split"), "")
     rows = _rows(path, {"owner", "shown"})
     return [

@@ -80,8 +80,8 @@ class Repository:
     distant: bool = False
 
     def tree(self, commit: str, *, sizes: bool = False) -> dict[str, Entry]:
-        """What the commit has, by path: files, folders, links. sizes: of files that are there.
-        Raises CommitMoved."""
+        """Return what the commit has, by path: files, folders, links. sizes: of files that are
+        there. Raises CommitMoved."""
         listing = self._git(
             "ls-tree", "-r", "-t", "-z", "--full-tree", *(["-l"] if sizes else []), commit
         )
@@ -106,7 +106,7 @@ class Repository:
         return answer.stdout.decode().strip()
 
     def added(self, commit: str) -> dict[str, str]:
-        """When each file of a commit's history first came in, as YYYY-MM-DD, by path."""
+        """Return when each file of a commit's history first came in, as YYYY-MM-DD, by path."""
         options = (
             "--diff-filter=AR",
             "--no-renames",
@@ -125,7 +125,7 @@ class Repository:
         return dates
 
     def fetch_commit(self, commit: str) -> None:
-        """Fetches a commit with its trees and without any file. Raises RepositoryGone or
+        """Fetch a commit with its trees and without any file. Raises RepositoryGone or
         CommitMoved."""
         answer = self._git(
             "fetch", "--quiet", "--depth=1", "--no-tags", "--filter=blob:none", "origin", commit
@@ -137,7 +137,7 @@ class Repository:
         raise CommitMoved(commit)
 
     def fetch_files(self, oids: Sequence[str], *, largest: int = MAX_FILE) -> None:
-        """Fetches those files, as far as they can be had, each of at most `largest` bytes as it is
+        """Fetch those files, as far as they can be had, each of at most `largest` bytes as it is
         packed."""
 
         def fetch(wanted: Sequence[str]) -> int:
@@ -159,7 +159,7 @@ class Repository:
                     fetch([oid])
 
     def size(self, oid: str, *, patience: float = PATIENCE) -> int | None:
-        """Bytes of a file, as its header says, without reading it; None if there is no such
+        """Return a file's bytes, as its header says, without reading it; None if there is no such
         file."""
         answer = self._git(
             "cat-file",
@@ -178,8 +178,8 @@ class Repository:
     def _git(
         self, *arguments: str, sent: bytes = b"", room: int = 2**31, patience: float = PATIENCE
     ) -> subprocess.CompletedProcess[bytes]:
-        """room: bytes that it may write to any one file. patience: seconds, after which it is ended
-        and has failed."""
+        """Run git. room: bytes that it may write to any one file. patience: seconds, after which it
+        is ended and has failed."""
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         command = [
             "sh",

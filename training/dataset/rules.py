@@ -39,7 +39,7 @@ _BOUND = re.compile(
 def find_faults(
     pictures: Sequence[Picture], sites: Sequence[Site], reserved: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Sentences on what breaks a rule; nothing for a table that may be used.
+    """Return sentences on what breaks a rule; none for a table that may be used.
 
     A picture stands in the table once. No owner, picture or near-copy is in two of the splits that
     are used. Nothing reserved is in it. A pair is of one owner, and one of it is an edit. Every
@@ -74,13 +74,13 @@ def find_faults(
 
 
 def read_reserved(path: Path | None) -> frozenset[str]:
-    """Hashes of what must not be in the table: SHA-256 of "owner/name" and of "owner", in lower
-    case, one a line."""
+    """Read hashes of what must not be in the table: SHA-256 of "owner/name" and of "owner", in
+    lower case, one a line."""
     return frozenset(path.read_text().split()) if path else frozenset()
 
 
 def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
-    """Whether a repository ("owner/name"), or all of its owner's, is kept aside."""
+    """Return whether a repository ("owner/name"), or all of its owner's, is kept aside."""
     name = repo.lower()
     return any(
         hashlib.sha256(text.encode()).hexdigest() in reserved
@@ -89,8 +89,8 @@ def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
 
 
 def near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tuple[int, int]]:
-    """Which of `first` are near-copies of which of `second`: pairs of indices, in order. All have
-    hashes."""
+    """Return which of `first` are near-copies of which of `second`: pairs of indices, in order. All
+    have hashes."""
     hashes = (as_bits(p.phash for p in pictures) for pictures in (first, second))
     return [(int(i), int(k)) for i, k in near_pairs(*hashes, bits=NEAR_BITS)]
 
@@ -115,8 +115,8 @@ def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None)
 
 
 def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Picture]:
-    """New pictures with their split: drawn for owners that `known` lacks; the owner's own where it
-    is known."""
+    """Return new pictures with their split: drawn for owners that `known` lacks; the owner's own
+    where it is known."""
     before = {owner: {p.split for p in rows} for owner, rows in by_owner(known)}
     counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for owner, rows in by_owner(known):
@@ -153,7 +153,7 @@ def settle(pictures: Iterable[Picture]) -> list[Picture]:
 
 
 def kind_of(pictures: Sequence[Picture]) -> str:
-    """What an owner's pictures are: a Site's kind."""
+    """Return what an owner's pictures are: a Site's kind."""
     if any(p.pair for p in pictures):
         return "edits"
     if sum(p.kind != "photo" for p in pictures) * 2 > len(pictures):
@@ -194,12 +194,13 @@ def _commonest(texts: Iterable[str]) -> list[str]:
 
 
 def has_clear_licence(licence: str) -> bool:
-    """Whether a row's licence is one that lets anybody use the picture."""
+    """Return whether a row's licence is one that lets anybody use the picture."""
     return bool(_FREE.search(licence)) and not _BOUND.search(licence)
 
 
 def can_be_sampled(picture: Picture) -> bool:
-    """Whether it is a whole test photograph with a clear licence: what the sample is drawn from."""
+    """Return whether it is a whole test photograph with a clear licence: what the sample is drawn
+    from."""
     whole = (
         picture.kind == "photo"
         and not picture.crop
@@ -224,7 +225,7 @@ def choose(
 
 
 def _sample(pictures: Iterable[Picture]) -> list[Picture]:
-    """As many real as generated photographs of the test sets, with clear licences, few of each
+    """Draw as many real as generated photographs of the test sets, with clear licences, few of each
     owner."""
     sample: list[Picture] = []
     of_owner: Counter[str] = Counter()
@@ -282,15 +283,15 @@ def read_originals(
 
 
 def _is_of_one_class(picture: Picture) -> bool:
-    """Whether its label holds for every pixel: an edit counts only where all of it was made
+    """Return whether its label holds for every pixel: an edit counts only where all of it was made
     anew."""
     is_edit = picture.set == "edits2" and picture.label == "fake"
     return picture.set not in NOT_WHOLE and (not is_edit or picture.pasted == "no")
 
 
 def _source(picture: Picture) -> str:
-    """Whose pictures they are; in `broad`, which holds collections of many generators, what made
-    them."""
+    """Return whose pictures they are; in `broad`, which holds collections of many generators, what
+    made them."""
     return (
         (picture.generator or picture.family or picture.owner)
         if picture.set == "broad"

@@ -130,7 +130,7 @@ class Picture:
         )
 
     def faults(self) -> list[str]:
-        """What is wrong with it, in words; nothing for a row that can be used."""
+        """Return what is wrong with it, in words; nothing for a row that can be used."""
         wrong = {
             name: not re.fullmatch(pattern, getattr(self, name), re.DOTALL)
             for name, pattern in PATTERNS.items()
@@ -173,7 +173,7 @@ SITE_COLUMNS = tuple(f.name for f in fields(Site))
 
 
 def is_safe(path: str) -> bool:
-    """Whether a path names a file inside its repository: relative, no `..`, no control
+    """Return whether a path names a file inside its repository: relative, no `..`, no control
     characters."""
     parts = path.split("/")
     return path.isprintable() and all(
@@ -200,7 +200,7 @@ class Reference(Protocol):
 
 
 def place(out: Path, picture: Reference) -> Path:
-    """Where the original of a picture is kept: its name is its hash, and nothing of the
+    """Return where the original of a picture is kept: its name is its hash, and nothing of the
     repository's is in it."""
     return (
         out
@@ -210,7 +210,7 @@ def place(out: Path, picture: Reference) -> Path:
 
 
 def by_owner(pictures: Iterable[Picture]) -> Iterator[tuple[str, list[Picture]]]:
-    """Owners in alphabetical order, each with its pictures."""
+    """Return owners in alphabetical order, each with its pictures."""
     owners: dict[str, list[Picture]] = {}
     for picture in pictures:
         owners.setdefault(picture.owner, []).append(picture)
@@ -241,7 +241,7 @@ def as_picture(row: Mapping[str, Any], line: int) -> Picture:
 
 
 def write_table(pictures: Iterable[Picture], path: str | Path = PICTURES) -> None:
-    """Writes rows in the table's order, gzipped the same way each time: equal rows make equal
+    """Write rows in the table's order, gzipped the same way each time: equal rows make equal
     bytes."""
     rows = sorted(pictures, key=lambda p: p.order)
     for picture in rows:
@@ -257,13 +257,13 @@ def read_sites(path: str | Path = SITES) -> list[Site]:
 
 
 def write_sites(sites: Iterable[Site], path: str | Path = SITES) -> None:
-    """Writes the rows in alphabetical order of their owners."""
+    """Write the rows in alphabetical order of their owners."""
     text = as_csv(map(asdict, sorted(sites, key=lambda s: s.owner)), SITE_COLUMNS)
     Path(path).write_bytes(text.encode())
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Some columns of rows as CSV; what a row lacks is empty."""
+    """Return some columns of rows as CSV; what a row lacks is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

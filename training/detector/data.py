@@ -64,8 +64,8 @@ class Record:
 
 
 def read_manifest(path: str | Path) -> list[Record]:
-    """Rows of a CSV: path, label (real or fake), source, split, and where they are known set, view,
-    picture, family.
+    """Read the rows of a CSV: path, label (real or fake), source, split, and where they are known
+    set, view, picture, family.
 
     Raises:
         BadManifest: it is no CSV text, a column or all rows are missing, or a label is neither real
@@ -103,8 +103,8 @@ def read_manifest(path: str | Path) -> list[Record]:
 
 
 def assign_folds(records: Iterable[Record], *, folds: int = 5, seed: int = 0) -> dict[str, int]:
-    """Whole groups (families, sites, collections) to folds, balanced in every set and class: group
-    -> fold."""
+    """Assign whole groups (families, sites, collections) to folds, balanced in every set and class:
+    group -> fold."""
     cells = sorted({(r.set, r.label) for r in records})
     counts: dict[str, np.ndarray] = {}
     seen: set[str] = set()
@@ -128,7 +128,7 @@ def assign_folds(records: Iterable[Record], *, folds: int = 5, seed: int = 0) ->
 
 
 def divide_lone_groups(records: Sequence[Record], *, folds: int) -> list[Record]:
-    """Draws the pictures of a class that has one group alone into `folds` groups, by a hash.
+    """Draw the pictures of a class that has one group alone into `folds` groups, by a hash.
 
     So that folds can be held out where one generator is learned from, the protocol of GenImage and
     UniversalFakeDetect. What is measured of them is of pictures that were not learned from, not of
@@ -192,8 +192,8 @@ def say(sentence: str) -> None:
 
 @contextmanager
 def stopped_in_a_sentence(kept: str) -> Iterator[None]:
-    """Makes a RunStopped of Ctrl-C and of a killed worker process; `kept` is the sentence on what
-    is not lost."""
+    """Make a RunStopped of Ctrl-C and of a killed worker process; `kept` is the sentence on what is
+    not lost."""
     try:
         yield
     except KeyboardInterrupt:
@@ -233,8 +233,8 @@ def readable(
 
 
 def detection_fault(path: Path) -> str:
-    """What is wrong with a file for who reads it as detection does; nothing where that can be
-    read."""
+    """Return what is wrong with a file for who reads it as detection does; nothing where that can
+    be read."""
     if not path.is_file():
         return "is missing"
     try:
@@ -261,8 +261,10 @@ def _fault(path: Path) -> str:
 
 
 def need_both(records: Sequence[Record], what: str) -> None:
-    """Raises:
-    BadManifest: `what` has not both real and generated pictures.
+    """Check that records are of both classes; `what` needs them.
+
+    Raises:
+        BadManifest: they are real or generated alone.
     """
     labels = {r.label for r in records}
     if len(labels) < 2:
@@ -273,7 +275,7 @@ def need_both(records: Sequence[Record], what: str) -> None:
 
 
 def check_training(records: Sequence[Record], *, folds: int) -> None:
-    """Says what the folds cannot measure.
+    """Log what the folds cannot measure.
 
     Raises:
         BadManifest: a class is missing, or would have only one class left to learn from beside a

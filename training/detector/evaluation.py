@@ -40,8 +40,8 @@ def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) 
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
-    """Expected calibration error: |mean probability - share generated| in equal-width bins,
-    weighted by their size."""
+    """Return the expected calibration error: |mean probability - share generated| in equal-width
+    bins, weighted by their size."""
     rows = reliability(labels, probabilities, bins=bins)
     gaps = (abs(row["pictures"] * row["mean_probability"] - row["generated"]) for row in rows)
     return float(sum(gaps) / len(labels))
@@ -93,7 +93,7 @@ def empirical_precision(
 
 
 def _steps(labels: np.ndarray, scores: np.ndarray, *, least: int) -> list[tuple[float, int, int]]:
-    """(highest score, pictures, generated) of the isotonic steps, from the lowest up."""
+    """Return (highest score, pictures, generated) of the isotonic steps, from the lowest up."""
     if not len(scores):
         return []
     order = np.argsort(scores, kind="stable")
@@ -155,8 +155,8 @@ def class_interval(
 def by_group(
     labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str], *, threshold: float
 ) -> dict[str, Report]:
-    """Per source: how many, the mean probability, and the share that is judged rightly at the
-    threshold."""
+    """Return of each source: how many, the mean probability, and the share that is judged rightly
+    at the threshold."""
     names = np.asarray(groups)
     report = {}
     for name in sorted(set(groups)):
@@ -184,7 +184,7 @@ class Scores:
         return np.array([r.label for r in self.records])
 
     def of(self, name: str) -> np.ndarray:
-        """Which records belong to a set; "all" takes every one."""
+        """Return which records belong to a set; "all" takes every one."""
         return np.array([name == "all" or r.set == name for r in self.records])
 
 
@@ -201,7 +201,7 @@ def read_split(manifest: str | Path, split: str) -> list[Record]:
 
 
 def score_split(detector: Detector, records: Sequence[Record], root: str | Path) -> Scores:
-    """Judges every record's picture, as detection reads it (causalclip.load_image), with a progress
+    """Judge every record's picture, as detection reads it (causalclip.load_image), with a progress
     bar."""
     paths = dict.fromkeys(record.path for record in records)  # generators may share a real picture
     verdicts = {}
@@ -263,7 +263,7 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
 def evaluate_detector(
     detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
 ) -> tuple[dict[str, Any], Scores]:
-    """What `python -m training evaluate` writes, and the scores behind it.
+    """Return what `python -m training evaluate` writes, and the scores behind it.
 
     Files that cannot be read are left out, said, and counted.
     """

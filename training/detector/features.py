@@ -57,7 +57,7 @@ class WindowFeatures:
     picture: np.ndarray
 
     def together(self, squares: np.ndarray, windows: np.ndarray, *, share: float) -> np.ndarray:
-        """Raw logits of the verdict, [N], as Detector.view_weights weighs its views.
+        """Return the raw logits of the verdict, [N], as Detector.view_weights weighs its views.
 
         squares: [N]. windows: [M]. share: of the windows, where a picture has any.
         """
@@ -75,7 +75,7 @@ class FeatureFile:
     """
 
     def __init__(self, folder: Path, width: int) -> None:
-        """width: columns of a row."""
+        """Open the file as it is, for reading. width: columns of a row."""
         self._values, self._names, self._width = folder / "values.f16", folder / "keys.txt", width
         self._place: dict[str, tuple[int, int]] = {}  # key -> first row, how many
         self._rows = 0
@@ -88,8 +88,8 @@ class FeatureFile:
     @classmethod
     @contextmanager
     def open(cls, folder: Path, width: int) -> Iterator["FeatureFile"]:
-        """To add to it: no other process does until it is closed. Cuts off what a killed run
-        left."""
+        """Open the file to add to it: no other process does until it is closed. Cuts off what a
+        killed run left."""
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             file = cls(folder, width)
@@ -103,7 +103,7 @@ class FeatureFile:
         return key in self._place
 
     def append(self, keys: Sequence[str], rows: Sequence[np.ndarray]) -> None:
-        """Adds the rows of each picture, half [W, width]."""
+        """Add the rows of each picture, half [W, width]."""
         with self._values.open("ab") as file:
             for own in rows:
                 file.write(np.ascontiguousarray(own, np.float16).tobytes())
@@ -114,7 +114,7 @@ class FeatureFile:
                 self._rows += len(own)
 
     def read(self, keys: Sequence[str]) -> tuple[Tensor, np.ndarray]:
-        """Returns the rows of the keys, half [M, width], and how many each key has.
+        """Return the rows of the keys, half [M, width], and how many each key has.
 
         Where they lie in the file in this order, they stay there: the system brings into memory
         what is used. Else they are copied.
@@ -140,7 +140,8 @@ class AugmentedViews(Dataset[tuple[Tensor, np.ndarray]]):
     def __init__(
         self, pictures: Sequence[tuple[Record, int]], root: str | Path, *, size: int, windows: int
     ) -> None:
-        """pictures: each with the number of its augmentation. windows: 0 for one square of each."""
+        """Take pictures, each with the number of its augmentation. windows: 0 for one square of
+        each."""
         self._pictures, self._root, self._size, self._windows = pictures, root, size, windows
 
     def __len__(self) -> int:
@@ -172,8 +173,8 @@ def compute_features(
     cache: str | Path,
     device: torch.device | None = None,
 ) -> SquareFeatures:
-    """Features of those augmentations of every record: read where they are kept, else computed and
-    kept.
+    """Return the features of those augmentations of every record: read where they are kept, else
+    computed and kept.
 
     Args:
         records: N pictures; root: of their paths.
@@ -201,7 +202,8 @@ def compute_windows(
     cache: str | Path,
     device: torch.device | None = None,
 ) -> WindowFeatures:
-    """Features of the windows of each record's drawn augmentation, kept as those of squares are.
+    """Return the features of the windows of each record's drawn augmentation, kept as those of
+    squares are.
 
     windows: at native scale, at most (causalclip.clip.views.plan_views).
     """
@@ -250,7 +252,7 @@ def _fill(
     windows: int,
     device: torch.device,
 ) -> None:
-    """Computes the pictures' rows and adds them, a batch at a time: other processes augment, this
+    """Compute the pictures' rows and add them, a batch at a time: other processes augment, this
     one embeds."""
     loader = DataLoader(
         AugmentedViews(pictures, root, size=tower.image_size, windows=windows),
@@ -275,7 +277,7 @@ def _fill(
 
 @torch.inference_mode()
 def _embed(shots: Tensor, tower: Tower, parts: Sequence[str], device: torch.device) -> np.ndarray:
-    """[B, 3, size, size] -> half [B, D], the parts side by side."""
+    """Embed shots [B, 3, size, size]: half [B, D], the parts side by side."""
     if not len(shots):
         return np.zeros((0, sum(part_widths(parts, tower))), np.float16)
     with mixed_precision(device):
@@ -284,8 +286,8 @@ def _embed(shots: Tensor, tower: Tower, parts: Sequence[str], device: torch.devi
 
 
 def _key(record: Record, number: int) -> str:
-    """What a picture's augmentation is kept under: its hash where it has one, and what is used of
-    it."""
+    """Return what a picture's augmentation is kept under: its hash where it has one, and what is
+    used of it."""
     part = f"{record.crop}{record.grid}"
     has_hash = len(record.picture) == 64 and not part
     name = (

@@ -54,8 +54,7 @@ class GeneratorRow:
 
 
 def generator_table(scores: Scores) -> list[GeneratorRow]:
-    """Returns a row for each set that has both classes, then their mean, in which each counts
-    alike.
+    """Return a row for each set that has both classes, then their mean, in which each counts alike.
 
     Raises:
         ValueError: no set has both classes.
@@ -94,7 +93,7 @@ def generator_table(scores: Scores) -> list[GeneratorRow]:
 
 
 def best_accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the highest accuracy that any threshold on the scores gives.
+    """Return the highest accuracy that any threshold on the scores gives.
 
     Args:
         labels: [N], 1 generated, 0 real.
@@ -114,13 +113,13 @@ def best_accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def as_markdown(rows: Sequence[GeneratorRow]) -> str:
-    """Returns the table in Markdown, in per cent."""
+    """Return the table in Markdown, in per cent."""
     lines = [HEADER, ("---", *("---:",) * (len(HEADER) - 1)), *(row.cells for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def as_csv(rows: Sequence[GeneratorRow]) -> str:
-    """Returns the table as CSV, in per cent."""
+    """Return the table as CSV, in per cent."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)

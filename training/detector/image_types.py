@@ -63,7 +63,7 @@ def fit_image_types(
 
 
 def _probe(features: Tensor, labels: Tensor) -> CausalHead:
-    """Ridge regression of the label, both classes of equal weight."""
+    """Fit a ridge regression of the label, both classes of equal weight."""
     probe = CausalHead(features.shape[2], masked=False)
     probe.standardise_by(features.flatten(0, 1).float())
     share = torch.where(labels == 1, 1 / labels.sum(), 1 / (1 - labels).sum())
@@ -101,7 +101,7 @@ def _judge(
 
 
 def _folds(records: list[Record]) -> np.ndarray:
-    """Owners to folds, those with other kinds spread first."""
+    """Assign owners to folds, those with other kinds spread first."""
     count: dict[str, int] = {}
     for r in records:
         owner = r.owner or r.source

@@ -98,7 +98,7 @@ class _Shrunk(Dataset[bytes]):
 
 
 def pack(records: Sequence[Record], root: str | Path, out: Path) -> None:
-    """Writes every picture, shrunk and encoded alike, one after the other into one file, and the
+    """Write every picture, shrunk and encoded alike, one after the other into one file, and the
     records with the place of each into an index."""
     out.mkdir(parents=True, exist_ok=True)
     workers = (os.cpu_count() or 1) if len(records) > FEW else 0
@@ -179,7 +179,7 @@ def _middle(picture: Image.Image, size: int) -> Image.Image:
 def fit(
     packed: Path, out: Path, *, backbone: str, recipe: Recipe, run: LoraRun, device: torch.device
 ) -> dict[str, Any]:
-    """Teaches the update and the head, and writes the best of three checkpoints to out / "tower".
+    """Teach the update and the head, and write the best of three checkpoints to out / "tower".
 
     The state is kept in `out` every KEPT seconds, from where the same call goes on.
 
@@ -279,13 +279,13 @@ def fit(
 
 
 def _progress(run: LoraRun, step: int, minutes: float) -> float:
-    """Of the run, from 0 to 1."""
+    """Return the progress of the run, from 0 to 1."""
     return step / run.steps if run.steps else minutes / run.minutes
 
 
 def _read_report(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier run has written of itself; an empty report where there is none, or one with
-    other settings."""
+    """Return what an earlier run has written of itself; an empty report where there is none, or one
+    with other settings."""
     empty = settings | {"minutes": 0.0, "checkpoints": []}
     if not (out / REPORT).is_file():
         return empty
@@ -307,7 +307,7 @@ class _Drawn(Sampler[int]):
 def _endless(
     pictures: PackedPictures, rows: list[int], recipe: Recipe, run: LoraRun
 ) -> Iterator[list[Tensor]]:
-    """Batches without end, in which classes and sets count as `balance` weighs them."""
+    """Yield batches without end, in which classes and sets count as `balance` weighs them."""
     weight = torch.zeros(len(pictures))
     weight[rows] = balance([pictures.records[i] for i in rows], broad=recipe.broad)
     workers = (os.cpu_count() or 1) if len(pictures) > FEW else 0
@@ -323,7 +323,7 @@ def _endless(
 
 
 def _embedded(pixels: Tensor, tower: Tower, recipe: Recipe, device: torch.device) -> Tensor:
-    """[B, V, 3, S, S] -> float32 [B * V, D]."""
+    """Embed views: [B, V, 3, S, S] -> float32 [B * V, D]."""
     with mixed_precision(device):
         trace = tower(pixels.flatten(0, 1).to(device), **needs(recipe.parts, tower))
         return embed(trace, recipe.parts, tower).float()
@@ -363,7 +363,7 @@ def judge(
 
 
 def save_tower(tower: Tower, backbone: str, folder: Path) -> None:
-    """Writes the tower with its update added to the matrices, as `load_tower("local-dir:FOLDER")`
+    """Write the tower with its update added to the matrices, as `load_tower("local-dir:FOLDER")`
     reads it."""
     layers = [module for module in tower.modules() if isinstance(module, LoraLayer)]
     for layer in layers:

@@ -68,7 +68,8 @@ def validation_report(
     fold: np.ndarray,
     config: DetectorConfig,
 ) -> dict[str, Any]:
-    """Held-out families and sites: AUC inside each fold and set, and the verdict's calibration.
+    """Return AUC inside each fold and set of held-out families and sites, and the verdict's
+    calibration.
 
     Args:
         squares: [K, N] raw logits of the squares' head; the first is lightly re-encoded.
@@ -104,7 +105,8 @@ def validation_report(
 
 
 def count_table(records: Sequence[Record]) -> str:
-    """How many pictures of each set and class, and of how many sources, as a Markdown table."""
+    """Return how many pictures of each set and class, and of how many sources, as a Markdown
+    table."""
     pictures = {(r.set, r.label, r.source, r.picture) for r in records}
     counts = Counter((name, label) for name, label, _, _ in pictures)
     sources = Counter((name, label) for name, label, _ in {p[:3] for p in pictures})
@@ -116,8 +118,8 @@ def count_table(records: Sequence[Record]) -> str:
 
 
 def _image_types(report: Mapping[str, Any]) -> str:
-    """How well photographs and other images are told apart, on held-out owners; nothing where they
-    are not."""
+    """Return how well photographs and other images are told apart, on held-out owners; nothing
+    where they are not."""
     if not report:
         return ""
     refusals = ", ".join(

@@ -83,7 +83,7 @@ class Recipe:
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
-        """From a JSON file with any of the fields.
+        """Read a recipe from a JSON file with any of the fields.
 
         Raises:
             TypeError: a field that does not exist.
@@ -160,8 +160,8 @@ def held_out_logits(
     keep: Path | None = None,
     device: torch.device | None = None,
 ) -> np.ndarray:
-    """[K, N]: every augmentation by a head that saw neither its family nor its site. Finished folds
-    stay in `keep`."""
+    """Return the logits [K, N] of every augmentation, by a head that saw neither its family nor its
+    site. Finished folds stay in `keep`."""
     logits = np.zeros(data.features.shape[:2])
     for fold in tqdm(sorted(set(data.fold)), desc="held-out folds"):
         rows = data.fold == fold
@@ -189,7 +189,7 @@ def held_out_logits(
 def calibrate(
     records: Sequence[Record], raw: np.ndarray, weight: np.ndarray, quality: np.ndarray
 ) -> tuple[Calibration, dict[str, float]]:
-    """From held-out logits: the score, then the bands, their bounds, and the threshold.
+    """Fit to held-out logits the score, then the bands, their bounds, and the threshold.
 
     The bands hold over all augmentations, each by itself, owner by owner: together with a
     confidence, and in the mean in each kind of set by itself, so that none hides behind easier
@@ -246,16 +246,18 @@ def calibrate(
 
 
 def check_tower(backbone: str, recipe: Recipe) -> None:
-    """Raises, before any work:
-    WeightsMissing: the tower is out of reach.
-    ValueError: it is unknown, cannot be decomposed, or has not the recipe's parts.
+    """Check, before any work, that the tower can be had and has the recipe's parts.
+
+    Raises:
+        WeightsMissing: the tower is out of reach.
+        ValueError: it is unknown, cannot be decomposed, or has not the recipe's parts.
     """
     needs(recipe.parts, load_tower(backbone))
 
 
 def fingerprint(backbone: str, recipe: Recipe, records: Sequence[Record]) -> str:
-    """Of all that a held-out head depends on: a checkpoint of other data or settings must not be
-    taken for this one."""
+    """Return a hash of all that a held-out head depends on: a checkpoint of other data or settings
+    must not be taken for this one."""
     return hashlib.sha256(repr((backbone, recipe, records)).encode()).hexdigest()[:16]
 
 
@@ -269,8 +271,7 @@ def train_detector(
     cache: str | Path,
     device: torch.device | None = None,
 ) -> Detector:
-    """Trains, calibrates and saves a detector, with its card. Runs again from where a killed run
-    was.
+    """Train, calibrate and save a detector, with its card; a killed run goes on from where it was.
 
     records: to learn from (training_records of a manifest, or read_originals of the data set);
     root: of their paths.

@@ -99,7 +99,7 @@ class FeatureDistance:
         self.units = torch.stack(self._shifts(moved, targets))
 
     def __call__(self, pixels: Tensor, *, tower: Tower | None = None) -> Seen:
-        """What is seen of pictures, through the model's tower or another one."""
+        """Return what is seen of pictures, through the model's tower or another one."""
         return self.of(
             *clip_features(tower or self.model.tower, pixels, layers=self.model.config.layers)
         )
@@ -113,7 +113,7 @@ class FeatureDistance:
         ]
 
     def left(self, features: Seen, targets: Seen) -> Tensor:
-        """How far apart they are, [3], as shares of what purification does."""
+        """Return how far apart they are, [3], as shares of what purification does."""
         return torch.stack(self._shifts(features, targets)) / self.units
 
     def _shifts(self, features: Seen, targets: Seen) -> list[Tensor]:
@@ -157,7 +157,7 @@ def train_encoder(
     purifier: PurifierPipeline | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """Makes the pairs that are missing, trains, and writes the encoder and its card to `out`;
+    """Make the pairs that are missing, train, and write the encoder and its card to `out`;
     returns its facts.
 
     Args:
@@ -206,7 +206,7 @@ def fit_encoder(
     *,
     start: LoraEncoder | None = None,
 ) -> LoraEncoder:
-    """Learns from the pairs in `pairs`, also those added meanwhile, and from the maker's plain
+    """Learn from the pairs in `pairs`, also those added meanwhile, and from the maker's plain
     pictures.
 
     The loss: how far what is seen of purified pictures is from what the model's own tower sees of
@@ -260,9 +260,9 @@ def fit_encoder(
 
 @torch.no_grad()
 def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -> list[list[str]]:
-    """Of the questions on each picture the one to which an attack moves the first word most, by KL
-    divergence, where it is moved by more than MOVED: what the attack was after, or nearly. All of
-    them where it is not.
+    """Return of the questions on each picture the one to which an attack moves the first word most,
+    by KL divergence, where it is moved by more than MOVED: what the attack was after, or nearly.
+    All of them elsewhere.
 
     Args:
         clean, moved: visual tokens of the picture and of the attacked one, [N, V, D].
@@ -290,7 +290,7 @@ def _batch(
     rng: random.Random,
     config: AdapterConfig,
 ) -> tuple[Seen, Tensor, Asked]:
-    """What is seen of clean pictures, the same attacked or not, and questions on them."""
+    """Return what is seen of clean pictures, the same attacked or not, and questions on them."""
     if rng.random() < config.attacked:
         pairs = load_pairs(rng.choice(files)).to(maker.device)
         targets, moved = distance.of(*pairs.clean_seen), distance.of(*pairs.moved_seen)
@@ -400,9 +400,9 @@ def _forced(purifier: PurifierPipeline, pixels: Tensor, lora_encoder: Tower) -> 
 def _measure(
     model: EmbeddedVLM, after: EmbeddedVLM, purifier: PurifierPipeline, held_out: Sequence[_HeldOut]
 ) -> dict[str, Any]:
-    """Of held-out batches, attacked and not, each purified by force: shares of answers that are
-    those of the clean picture, and -log p of these, without the LoRA encoder and through it. Of the
-    same pictures, other crops may have been learned from."""
+    """Return of held-out batches, attacked and not, each purified by force: shares of answers that
+    are those of the clean picture, and -log p of these, without the LoRA encoder and through it. Of
+    the same pictures, other crops may have been learned from."""
     report: dict[str, Any] = {}
     for kind, which in (("attacked", "moved"), ("never attacked", "clean")):
         report[kind] = {"questions": sum(len(one.texts) for one in held_out)}

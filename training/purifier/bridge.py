@@ -57,7 +57,7 @@ def clean_estimate(point: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
 
 
 def draw_times(count: int, generator: torch.Generator, *, at_start: float = 0.5) -> Tensor:
-    """[N] in (0, 1]: exactly 1, where inference starts, with the chance `at_start`, else
+    """Draw times [N] in (0, 1]: exactly 1, where inference starts, with the chance `at_start`, else
     uniform."""
     uniform = 1 - torch.rand(count, generator=generator)
     return torch.where(

@@ -31,7 +31,7 @@ NO_BLIND = (
 def write_card(
     out: Path, pipeline: PurifierPipeline, pairs: Path, config: Mapping[str, Any]
 ) -> None:
-    """Writes out/README.md from the pairs' own records. config: of DenoiserConfig."""
+    """Write out/README.md from the pairs' own records. config: of DenoiserConfig."""
     attacks = _drawn(pairs, skip=config["held"])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
     plan = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
@@ -55,8 +55,8 @@ def write_card(
 def write_refined_section(
     folder: Path, *, pictures: int, clean: float, steps: tuple[int, int]
 ) -> None:
-    """Puts into folder/README.md what the network went on with, in place of what was said of
-    another time.
+    """Put into folder/README.md what the network went on with, in place of what was said of another
+    time.
 
     Args:
         clean: the share that nobody attacked. steps: of the attacks, at least and at most.
@@ -72,8 +72,8 @@ sees of the clean picture, and by what it would say (HGD, arXiv 1712.02976).
 def write_detector_section(
     folder: Path, found: Mapping[str, float], unseen: Mapping[str, float], pairs: Sequence[Path]
 ) -> None:
-    """Puts what the attack detector does into folder/README.md, in place of what was said of
-    another one.
+    """Put what the attack detector does into folder/README.md, in place of what was said of another
+    one.
 
     Args:
         found, unseen: what fit_attack_detector returns. pairs: the folders that it was fitted on.
@@ -110,7 +110,7 @@ def _found_row(attack: str, found: Mapping[str, float], unseen: Mapping[str, flo
 
 
 def write_encoder_card(out: Path, encoder: LoraEncoder) -> None:
-    """Writes out/README.md beside a LoRA encoder, from its facts."""
+    """Write out/README.md beside a LoRA encoder, from its facts."""
     parameters, facts = (
         sum(value.numel() for value in encoder.tensors.values()) / 1e6,
         encoder.facts,
@@ -157,7 +157,7 @@ def _put(card: Path, heading: str, section: str) -> None:
 
 
 def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]:
-    """What was drawn for each batch, and how many pictures it has."""
+    """Return what was drawn for each batch, and how many pictures it has."""
     rows = []
     for path in pair_files(pairs)[skip:]:
         with safe_open(path, "pt") as file:
@@ -177,7 +177,7 @@ def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
 def write_vlm_card(
     folder: Path, results: dict[str, Any], *, model: EmbeddedVLM, warm: str = "", settings: str = ""
 ) -> Path:
-    """Writes README.md beside the weights.
+    """Write README.md beside the weights.
 
     Args:
         results: what `evaluate_vlm` measured on `test`.
@@ -223,8 +223,8 @@ def _caption_table(rows: dict[str, Any]) -> str:
 
 
 def _answer_table(rows: dict[str, Any]) -> str:
-    """Answers by collection, beside what needs no picture; then the types of question that gain
-    nothing. Markdown."""
+    """Return the answers by collection, beside what needs no picture; then the types of question
+    that gain nothing. Markdown."""
     lines = [
         "| questions | number | accuracy | 95 % | blind | majority |\n|---|---|---|---|---|---|\n"
     ]

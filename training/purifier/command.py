@@ -179,7 +179,7 @@ def _needed(data: Path | None) -> Path:
 
 
 def _options(config: Path | None, batches: int, cache: Path, device: str) -> dict[str, Any]:
-    """What every training takes alike, as its function's arguments."""
+    """Return what every training takes alike, as its function's arguments."""
     return {
         "settings": _settings(config),
         "batches": batches,
@@ -189,5 +189,5 @@ def _options(config: Path | None, batches: int, cache: Path, device: str) -> dic
 
 
 def _settings(config: Path | None) -> dict[str, Any]:
-    """What the file says, or nothing."""
+    """Return what the file says, or nothing."""
     return dict(json.loads(config.read_text())) if config else {}

@@ -99,7 +99,7 @@ def train_purifier(
     cache: Path = CACHE,
     device: torch.device = CPU,
 ) -> PurifierPipeline:
-    """Makes the pairs that are missing, trains, and writes the pipeline with its card to `out`.
+    """Make the pairs that are missing, train, and write the pipeline with its card to `out`.
 
     Args:
         settings: "pairs": of PairsConfig, "train": of DenoiserConfig, "network": of new_pipeline,
@@ -136,7 +136,7 @@ def refit_attack_detector(
     tower: Tower | None = None,
     device: torch.device = CPU,
 ) -> PurifierPipeline:
-    """Fits the attack detector of the trained network in `folder` anew, and writes it and its part
+    """Fit the attack detector of the trained network in `folder` anew, and write it and its part
     of the card there.
 
     Args:
@@ -162,7 +162,7 @@ def refit_attack_detector(
 def fit(
     pipeline: PurifierPipeline, folder: Path, out: Path, config: DenoiserConfig, *, tower: Tower
 ) -> None:
-    """Trains on the pairs in `folder`, also those added meanwhile; leaves the averaged weights in
+    """Train on the pairs in `folder`, also those added meanwhile; leave the averaged weights in
     `pipeline`.
 
     Args:
@@ -208,8 +208,8 @@ def fit(
 
 
 def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> Ends:
-    """Random crops, turned and mirrored, of random states of the attack, the perturbation scaled by
-    0.5 to 1.25."""
+    """Cut random crops, turned and mirrored, of random states of the attack, the perturbation
+    scaled by 0.5 to 1.25."""
     generator = torch.Generator().manual_seed(rng.randrange(1 << 40))
 
     def uniform() -> Tensor:
@@ -272,7 +272,7 @@ def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: Denois
 def validate(
     purify: Callable[[Tensor], Tensor], files: Sequence[Path], *, tower: Tower
 ) -> dict[str, float]:
-    """Means over the pictures of held-out files.
+    """Return means over the pictures of held-out files.
 
     Args:
         purify: float [N, 3, H, W] in [0, 1] -> the same.
@@ -342,8 +342,8 @@ def refine_purifier(
     cache: Path = CACHE,
     device: torch.device = CPU,
 ) -> PurifierPipeline:
-    """Goes on with the trained network in `folder` (see `refine`), fits its attack detector anew,
-    and writes both.
+    """Go on with the trained network in `folder` (see `refine`), fit its attack detector anew, and
+    write both.
 
     Args:
         pool: questions to ask beside the sources' own. settings: "pairs": of PairsConfig, "refine":
@@ -392,7 +392,7 @@ def refine(
     out: Path,
     config: RefiningConfig,
 ) -> None:
-    """Learns from `config.steps` batches of attacks, and leaves the averaged weights in the
+    """Learn from `config.steps` batches of attacks, and leave the averaged weights in the
     pipeline.
 
     The loss: the squared error of the network's velocity; the root of how far what the model sees

@@ -32,8 +32,8 @@ def learn(
     check: int,
     measure: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
-    """Minimises `loss_at(step)`, gradients clipped to a length of 1; goes on from the checkpoint in
-    `folder`; leaves the average of the weights in the model.
+    """Minimise `loss_at(step)`, gradients clipped to a length of 1; go on from the checkpoint in
+    `folder`; leave the average of the weights in the model.
 
     Args:
         steps: the last one. rate: of the optimiser at a step; of a group with a "share", so much of
@@ -67,7 +67,7 @@ def learn(
 
 
 def precision(device: torch.device) -> AbstractContextManager[None]:
-    """Has products made in bfloat16 on a graphics card; on a processor, in the weights' type."""
+    """Have products made in bfloat16 on a graphics card; on a processor, in the weights' type."""
     return mixed_precision(device) if device.type == "cuda" else nullcontext()
 
 
@@ -91,7 +91,7 @@ def trapezoid(step: int, steps: int, *, warm: int, decay: float, end: float = 0.
 
 
 def log_row(folder: Path, row: Mapping[str, float]) -> None:
-    """Adds a line to train.jsonl, and says it."""
+    """Add a line to train.jsonl, and say it."""
     line = json.dumps({name: round(value, 4) for name, value in row.items()})
     LOG.info(line)
     with (folder / "train.jsonl").open("a") as file:
@@ -99,7 +99,7 @@ def log_row(folder: Path, row: Mapping[str, float]) -> None:
 
 
 def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
-    """Keeps the state of models, optimizers and schedulers after `done` steps or epochs.
+    """Keep the state of models, optimizers and schedulers after `done` steps or epochs.
 
     The checkpoint appears whole: a kill while it is written leaves the last one.
     """
@@ -109,7 +109,7 @@ def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
 
 
 def resume(folder: Path, *kept: Any, device: torch.device | str = "cpu") -> int:
-    """Loads the checkpoint if there is one; how many steps or epochs were done before it."""
+    """Load the checkpoint if there is one; return how many steps or epochs were done before it."""
     path = folder / "checkpoint.pt"
     if not path.is_file():
         return 0

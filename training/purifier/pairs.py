@@ -143,7 +143,7 @@ class PairMaker:
         self.asked = [source for source in sources if source.asked]
 
     def make(self, number: int) -> tuple[Pairs, dict[str, object]]:
-        """Batch `number`, the same for the same seed, and what was drawn for it."""
+        """Make batch `number`, the same for the same seed; return it, and what was drawn for it."""
         rng = random.Random(f"{self.config.seed}:{number}")
         size = self._draw_size(rng)
         name = self.draw_objective(rng)
@@ -204,7 +204,7 @@ class PairMaker:
     def _objective(
         self, name: str, clean: Tensor, sources: Sequence[Source], rng: random.Random
     ) -> Objective:
-        """Of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
+        """Return the objective of an attack on `clean`, [N, 3, H, W], which shows `sources`."""
         if name == "answer" and self.vlm:
             questions = [rng.choice(s.asked) for s in sources]
             # not people's answers: of a crop, perhaps mirrored, they may be wrong
@@ -224,7 +224,7 @@ class PairMaker:
 
 
 def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
-    """Writes one batch; the file appears whole."""
+    """Write one batch; the file appears whole."""
     tensors = {"clean": pairs.clean, "moved": pairs.moved}
     for name, (patches, embedding) in (("clean", pairs.clean_seen), ("moved", pairs.moved_seen)):
         tensors |= {f"{name}_patches": patches.half(), f"{name}_embedding": embedding.half()}
@@ -257,7 +257,7 @@ def load_pairs(path: Path) -> Pairs:
 
 
 def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path]:
-    """Adds batches to the folder until it has `batches`; a stopped run goes on where it was."""
+    """Add batches to the folder until it has `batches`; a stopped run goes on where it was."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(batches):
         path = folder / f"pairs-{number:05d}.safetensors"
@@ -274,7 +274,7 @@ def pair_files(folder: Path) -> list[Path]:
 def make_missing(
     sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int
 ) -> PairMaker:
-    """Makes the pairs that are missing; returns their maker."""
+    """Make the pairs that are missing; return their maker."""
     vlm, detector = if_there(EmbeddedVLM.from_pretrained), if_there(Detector.from_pretrained)
     maker = PairMaker(sources, config, tower=tower, vlm=vlm, detector=detector)
     for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
@@ -321,7 +321,7 @@ def _draw(rng: random.Random, choices: Sequence[tuple[Any, float]]) -> Any:
 
 
 def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Source]:
-    """Pictures from either folder, or both.
+    """Return pictures from either folder, or both.
 
     Args:
         vlm_data: with flickr8k.jsonl, coco.jsonl, daquar.jsonl (see training.vlm_data); their
@@ -370,8 +370,8 @@ def _with_questions(root: Path) -> Iterator[Source]:
 
 
 def question_pool(root: Path, *, pictures: int = 300, seed: int = 0) -> list[str]:
-    """Questions to learn on: those that the model itself learned from, on some of its training
-    pictures."""
+    """Return questions to learn on: those that the model itself learned from, on some of its
+    training pictures."""
     every = load_pictures(root)
     frequency, rng = class_frequency(every), random.Random(seed)
     able = [p for p in every if p.split == "train"]

@@ -60,7 +60,7 @@ def search_text_prefix(
     phrases: int = 2,
     seed: int = 0,
 ) -> Found:
-    """Greedy search: adds the phrase that helps most, up to `phrases` of them, in an order drawn
+    """Search greedily: add the phrase that helps most, up to `phrases` of them, in an order drawn
     with the seed.
 
     A prefix is better if the sum of both shares (attacked and clean pictures) is; equal sums keep
@@ -94,7 +94,7 @@ def search_text_prefix(
 def measure_text_prefix(
     model: HubVLM, clean: Tensor, moved: Tensor, questions: Sequence[str], text: str
 ) -> Found:
-    """What one prefix does, on other pictures than those of the search."""
+    """Return what one prefix does, on other pictures than those of the search."""
     answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
     plain = _measure(model, clean, moved, questions, answers, "")
     return replace(_measure(model, clean, moved, questions, answers, text), before=plain.moved)
@@ -141,7 +141,7 @@ def optimise_prompt(
     config: SearchConfig | None = None,
     purify: Purify | None = None,
 ) -> dict[str, Any]:
-    """Searches a text for a model of the hub, and writes it to the file `out`, which `read_prompt`
+    """Search a text for a model of the hub, and write it to the file `out`, which `read_prompt`
     reads.
 
     The attacks are made through the embedded model, and show on the other one as far as they
@@ -187,7 +187,7 @@ def optimise_prompt(
 
 
 def _pictures(data: Path, config: SearchConfig) -> tuple[Tensor, list[str]]:
-    """Training pictures, float [N, 3, 224, 224], and a question on each."""
+    """Return training pictures, float [N, 3, 224, 224], and a question on each."""
     pictures = load_pictures(data)
     frequency, rng = class_frequency(pictures), random.Random(config.seed)
     shots: list[Tensor] = []
@@ -230,7 +230,7 @@ def _search(
     out: Path,
     config: SearchConfig,
 ) -> dict[str, Any]:
-    """Searches on the first pictures and measures on the held-out ones."""
+    """Search on the first pictures and measure on the held-out ones."""
     split = len(clean) - min(config.held, len(clean) // 2)
     prefix = search_text_prefix(
         model,

@@ -125,7 +125,7 @@ def _box(item: dict, width: int, height: int) -> Box:
 
 
 def class_frequency(pictures: Iterable[Picture]) -> dict[str, int]:
-    """Class -> in how many annotated training pictures it is."""
+    """Return of each class in how many annotated training pictures it is."""
     counts = Counter(
         n for p in pictures if p.split == "train" and p.boxes for n in {b.name for b in p.boxes}
     )
@@ -133,7 +133,7 @@ def class_frequency(pictures: Iterable[Picture]) -> dict[str, int]:
 
 
 def mirror_text(text: str) -> str:
-    """Exchanges the words left and right, for a mirrored picture."""
+    """Exchange the words left and right, for a mirrored picture."""
     return " ".join(SIDES.get(word, word) for word in text.split())
 
 
@@ -145,7 +145,7 @@ def train_texts(
     *,
     splits: Sequence[str] = ("train",),
 ) -> list[Text]:
-    """What is learned from one view of a picture this time: its captions, its questions, new
+    """Return what is learned from one view of a picture this time: its captions, its questions, new
     questions on its boxes."""
     plan = plan_views(picture.name)[view]
     texts = [
@@ -226,7 +226,7 @@ class FeatureCache:
         layers: Sequence[int] = LAYERS,
         batch: int = 24,
     ) -> "FeatureCache":
-        """Computes what is missing; a run that was stopped goes on where it was.
+        """Compute what is missing; a run that was stopped goes on where it was.
 
         Args:
             root: the folder that `names` (picture files) are relative to.
@@ -260,8 +260,8 @@ class FeatureCache:
         return cls(patches, embeddings, {name: i for i, name in enumerate(names)})
 
     def take(self, picks: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:
-        """(picture's name, view) each -> patches [N, 49, layers * W] and embeddings [N, E],
-        float32."""
+        """Return patches [N, 49, layers * W] and embeddings [N, E], float32, of (picture's name,
+        view) each."""
         rows, views = [self.row[name] for name, _ in picks], [view for _, view in picks]
         patches, embeddings = self.patches[rows, views], self.embeddings[rows, views]
         return torch.from_numpy(patches).float(), torch.from_numpy(embeddings).float()

@@ -104,8 +104,8 @@ def packed_logits(
     features: FeatureCache,
     config: VLMTrainConfig,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits [K, vocabulary], labels [K] and weights [K] of the K tokens to be said, in order of
-    pictures and texts, on the model's device."""
+    """Return logits [K, vocabulary], labels [K] and weights [K] of the K tokens to be said, in
+    order of pictures and texts, on the model's device."""
     words, device = model.vocabulary, model.connector.row.device
     ids = [
         [(words.prompt(t.prompt), words.answer(t.answer)) for t in texts] for _, _, texts in rows
@@ -139,8 +139,8 @@ def packed_logits(
 def validate_vlm(
     model: EmbeddedVLM, pictures: Sequence[Picture], features: FeatureCache, config: VLMTrainConfig
 ) -> dict[str, float]:
-    """On the validation part: caption loss in nats a token, and how many answers greedy decoding
-    would get right."""
+    """Return the caption loss on the validation part in nats a token, and how many answers greedy
+    decoding would get right."""
     model.eval()
     frequency, rng = class_frequency(pictures), random.Random(0)
     examples = [(p, 0, train_texts(p, 0, frequency, rng, splits=("val",))) for p in pictures]
@@ -165,14 +165,15 @@ def validate_vlm(
 
 
 def has_texts(picture: Picture, splits: Sequence[str], *, blind: bool = False) -> bool:
-    """Whether there is something to learn from the picture in these splits; for a blind model, a
-    question."""
+    """Return whether there is something to learn from the picture in these splits; for a blind
+    model, a question."""
     own = bool(picture.boxes or (picture.captions and not blind)) and picture.split in splits
     return own or any(q.split in splits for q in picture.questions)
 
 
 def batches(pictures: Sequence[Picture], size: int, rng: random.Random) -> Iterator[list[Picture]]:
-    """In random order, but with pictures of like many texts together: less padding."""
+    """Yield pictures in random order, but with pictures of like many texts together: less
+    padding."""
     order = rng.sample(list(pictures), len(pictures))
     groups = []
     for start in range(0, len(order), 8 * size):
@@ -182,7 +183,7 @@ def batches(pictures: Sequence[Picture], size: int, rng: random.Random) -> Itera
 
 
 def _count_words(picture: Picture) -> float:
-    """About how many words there are to learn from a picture at a time."""
+    """Return about how many words there are to learn from a picture at a time."""
     words_of_questions = sum(len(q.question.split()) + 3 for q in picture.questions)
     return 15 * len(picture.captions) + words_of_questions + 80 * bool(picture.boxes)
 
@@ -196,7 +197,7 @@ def train_vlm(
     cache: Path = CACHE,
     device: torch.device = CPU,
 ) -> EmbeddedVLM:
-    """Trains from a data folder (see training.vlm.data) and writes the model to `out`.
+    """Train from a data folder (see training.vlm.data) and write the model to `out`.
 
     Args:
         warm_start: a folder with config.json, tokenizer.json and model.safetensors of a BERT-like
@@ -273,8 +274,7 @@ def _words(pictures: Sequence[Picture], config: VLMTrainConfig) -> tuple[list[st
 
 
 def _warm(model: EmbeddedVLM, theirs: dict[str, Tensor], ids: list[int]) -> None:
-    """Copies the encoder's weights into the causal model, the embeddings of the kept words
-    alone."""
+    """Copy the encoder's weights into the causal model, the embeddings of the kept words alone."""
     own = model.language.state_dict()
     for name, tensor in theirs.items():
         target = "bert." + name.removeprefix("bert.")
@@ -293,7 +293,7 @@ def fit_vlm(
     *,
     folder: Path,
 ) -> None:
-    """The training loop; leaves the averaged weights in `model`.
+    """Train, and leave the averaged weights in `model`.
 
     A copy runs forwards and backwards, on a processor in its fast type, and `model` keeps the
     weights in float32.
@@ -337,7 +337,7 @@ def fit_vlm(
 
 
 def _take_gradients(model: EmbeddedVLM, worker: EmbeddedVLM) -> None:
-    """Moves the worker's gradients to the model, in the model's precision."""
+    """Move the worker's gradients to the model, in the model's precision."""
     for own, theirs in zip(model.parameters(), worker.parameters(), strict=True):
         own.grad = None if theirs.grad is None else theirs.grad.float()
         theirs.grad = None

@@ -39,7 +39,7 @@ class Pack:
 def pack(
     texts: Sequence[Sequence[tuple[list[int], list[int]]]], *, pad: int, prompt_labels: bool = False
 ) -> Pack:
-    """Packs (prompt ids, answer ids) of each picture one after the other."""
+    """Pack (prompt ids, answer ids) of each picture one after the other."""
     rows = [_row(items, prompt_labels=prompt_labels) for items in texts]
     length = max(len(row[0]) for row in rows)
     fill = (pad, 0, 0, -100)
@@ -76,8 +76,8 @@ def packed_attention(
     scaling: float,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """query, key, value [N, heads, T, d], an additive mask [N, 1, T, T] -> [N, T, heads, d]. No
-    dropout inside."""
+    """Attend: query, key, value [N, heads, T, d], an additive mask [N, 1, T, T] -> [N, T, heads,
+    d]. No dropout inside."""
     weights = ((query * scaling) @ key.transpose(-1, -2) + attention_mask).softmax(-1)
     return (weights @ value).transpose(1, 2), None
 

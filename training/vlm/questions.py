@@ -91,7 +91,7 @@ def box_questions(
     *,
     kinds: Sequence[str] = KINDS,
 ) -> list[Text]:
-    """At most one question of each kind (presence: one on what is there, one on what is not).
+    """Ask at most one question of each kind (presence: one on what is there, one on what is not).
 
     Args:
         boxes: of one picture or view.
@@ -113,7 +113,8 @@ def box_questions(
 
 
 def _single(boxes: Sequence[Box]) -> list[Box]:
-    """Objects that are the only one of their class and large enough to be asked about."""
+    """Return the objects that are the only one of their class and large enough to be asked
+    about."""
     names = [box.name for box in boxes]
     return [
         box for box in boxes if names.count(box.name) == 1 and box.area >= SMALL and not box.crowd

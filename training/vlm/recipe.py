@@ -105,7 +105,7 @@ def bleu4(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> flo
 
 
 def _keyed(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[Keyed, Keyed]:
-    """(references, candidates) by number, as the library takes them."""
+    """Return (references, candidates) by number, as the library takes them."""
     if len(candidates) != len(references) or not all(references):
         raise ValueError(
             "Every caption needs at least one reference: give as many lists of references as "
@@ -117,7 +117,7 @@ def _keyed(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tu
 
 
 def fit_confidence(scores: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
-    """Fits how sure the model may say that it is to how often answers of such likelihood were right
+    """Fit how sure the model may say that it is to how often answers of such likelihood were right
     (Platt scaling): confidence = sigmoid(slope * log p + offset).
 
     Args:
@@ -178,7 +178,7 @@ def evaluate_vlm(
 
 
 def calibrate(model: EmbeddedVLM, data_root: Path, *, cache: Path | None = None) -> EmbeddedVLM:
-    """Fits the model's confidence on the validation questions, in place."""
+    """Fit the model's confidence on the validation questions, in place."""
     pictures = load_pictures(data_root)
     questions = fixed_questions(pictures, class_frequency(pictures), split="val")
     visual = _see(model, data_root, sorted({name for name, _ in questions}), pictures, cache)
@@ -199,7 +199,7 @@ def _see(
     pictures: Sequence[Picture],
     cache: Path | None,
 ) -> dict[str, Tensor]:
-    """Visual tokens [V, D] of each picture."""
+    """Return the visual tokens [V, D] of each picture."""
     features = None
     if cache is not None:
         everything = [p.name for p in pictures]
@@ -221,7 +221,7 @@ def _see(
 
 
 def _nothing(model: EmbeddedVLM, names: Sequence[str]) -> dict[str, Tensor]:
-    """What a blind model was trained on: no visual tokens at all."""
+    """Return what a blind model was trained on: no visual tokens at all."""
     with torch.inference_mode():
         return dict.fromkeys(names, model.unseen()[0])
 
@@ -265,8 +265,8 @@ def _captions(
 
 
 def _majorities(pictures: Sequence[Picture]) -> dict[str, str]:
-    """Type of question -> its most frequent answer in the training split; of people's questions
-    also over all."""
+    """Return by type of question its most frequent answer in the training split; of people's
+    questions also over all."""
     frequency, rng = class_frequency(pictures), random.Random(0)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for picture in pictures:

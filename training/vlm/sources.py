@@ -86,7 +86,7 @@ def collect_sources(
     workers: int = 4,
     tell: Callable[[], object] = lambda: None,
 ) -> list[Missing[Reference]]:
-    """Brings what has a repository to OUT/originals, each file checked by its hash; what could not
+    """Bring what has a repository to OUT/originals, each file checked by its hash; what could not
     be had.
 
     mirrors: bare git directories owner+name; None asks GitHub. tell: is called after every file.
@@ -110,7 +110,7 @@ def write_tables(
     coco: Path | None = None,
     missing: Iterable[Missing[Reference]] = (),
 ) -> str:
-    """Writes OUT/SET.jsonl and OUT/SET/*.jpg of all that is there; says how much that is, why not
+    """Write OUT/SET.jsonl and OUT/SET/*.jpg of all that is there; say how much that is, why not
     more, and whose.
 
     Args:
@@ -209,7 +209,7 @@ def _annotations(
 
 
 def _read(path: Path, kind: str, split: str, annotations: dict[str, dict[str, Any]]) -> None:
-    """Adds what a file says of pictures of which nothing of this kind was said before."""
+    """Add what a file says of pictures of which nothing of this kind was said before."""
     lines_of: dict[str, list[Any]] = defaultdict(list)
     if path.suffix == ".json":
         content = json.loads(path.read_text())
@@ -242,5 +242,5 @@ def _read(path: Path, kind: str, split: str, annotations: dict[str, dict[str, An
 
 
 def count_present(references: Iterable[Reference], out: Path) -> int:
-    """How many files with a repository are in OUT/originals already."""
+    """Return how many files with a repository are in OUT/originals already."""
     return len(split_by_presence([r for r in references if r.repo], out / "originals")[0])
