@@ -49,7 +49,7 @@ def agreed(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
 def prepare_purify() -> None:
     """Runs every prepared example, and writes what comes of it to assets/purify."""
     from purifier.models import Models
-    from ui.tabs.purify.examples import PREPARED, keep, run
+    from ui.tabs.purify.examples import PREPARED, run, store
 
     models = Models()
     for example in PREPARED:
@@ -59,7 +59,7 @@ def prepare_purify() -> None:
                 f"{example.file}, {example.question!r}: "
                 f"{[said.spoken for said in made.said.values()]}"
             )
-        keep(made, example)
+        store(made, example)
 
 
 def main() -> None:

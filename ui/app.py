@@ -171,7 +171,7 @@ def _lay_out(
                     transfer = Transfer(
                         detect_tab.purify, detect_tab.picture, detect_tab.source, tabs, "purify"
                     )
-                    purify = build_purify_tab(models, transfer, prepared=pictures, opens=opens)
+                    purify = build_purify_tab(models, transfer, example_files=pictures, opens=opens)
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
@@ -194,7 +194,7 @@ def _lay_out(
             api_visibility="private",
         )
         if models is not None:
-            page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
+            page.load(purify.speakers, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
     page.queue(default_concurrency_limit=4, api_open=False)
     return page
 

@@ -19,7 +19,7 @@ from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, t
 from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token
 from ui.tabs.purify import answers, facts, views
-from ui.tabs.purify.examples import PREPARED, Prepared, run, stored
+from ui.tabs.purify.examples import PREPARED, Prepared, load, run
 from ui.tabs.purify.parts import worth
 from ui.tabs.purify.tab import PurifyTab, build_tab
 from ui.tabs.purify.views import PARTS
@@ -67,7 +67,9 @@ def followed(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
 
 
 def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) -> None:
-    last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
+    last = followed(
+        tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+    )
     assert "The attack" in last[tab.headline]
     assert last[tab.status] == ""
     for name in ("clean", "adversarial", "purified"):
@@ -75,7 +77,7 @@ def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) ->
         assert file.endswith(".png")
         assert np.array(Image.open(file)).shape == (72, 96, 3)
     for name in ("clean", "adversarial", "purified"):
-        assert f"id='purify-{name}-said'" in last[tab.said[name]]
+        assert f"id='purify-{name}-said'" in last[tab.responses[name]]
     assert len(last[tab.slider]["value"]) == 2
     assert last[tab.pictures["adversarial"]]["label"] == "Attacked"
     change = np.array(Image.open(last[tab.changes["attack-change"]])).astype(int)
@@ -88,11 +90,11 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
 ) -> None:
     given = payload(inside)
     first = next(tab.run_given(new_token("purify"), given, *settings()))
-    assert set(first) == set(tab.shown)
+    assert set(first) == set(tab.outputs)
     assert not any(value for part, value in first.items() if part is not tab.status)
-    assert set(tab.begin(gr.EventData(None, None), given)) == set(tab.shown)
+    assert set(tab.begin(gr.EventData(None, None), given)) == set(tab.outputs)
     assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
-    *updates, last = tab.run_again(new_token("purify"), given, *settings(), attacked=True)
+    *updates, last = tab.run_again(new_token("purify"), given, *settings(), with_attack=True)
     assert all(set(update) == {tab.status} for update in updates)
     said = "".join(update[tab.status] for update in updates)
     # 3 of the attack, and 3 more
@@ -100,8 +102,8 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     assert steps == sorted(steps)
     assert set(steps) == {1, 2, 3, 4, 5, 6}
     # questions that were asked about the pictures before go with them
-    assert set(last) == set(tab.shown)
-    assert (last[tab.history], last[tab.asked]) == ("", ())
+    assert set(last) == set(tab.outputs)
+    assert (last[tab.history], last[tab.follow_ups]) == ("", ())
     assert f"Asked: <bdi lang='en'>{QUESTION}</bdi>" in last[tab.question]
     assert set(tab.stopped()) == {tab.status}
 
@@ -119,7 +121,7 @@ def test_what_cannot_be_done_is_a_sentence_and_nothing_is_lost(
     tab: PurifyTab, inside: Path, options: dict[str, Any], sentence: str
 ) -> None:
     *_, last = tab.run_again(
-        new_token("purify"), payload(inside), *settings(**options), attacked=True
+        new_token("purify"), payload(inside), *settings(**options), with_attack=True
     )
     assert set(last) == {tab.status}
     assert sentence in last[tab.status]
@@ -182,20 +184,20 @@ def test_with_all_parts_off_nothing_is_called_purified(inside: Path, *, attacked
     with gr.Blocks():
         tab = build_tab(tiny_models())
     off = settings(on=(False,) * 4)
-    last = followed(tab.run_again(new_token("purify"), payload(inside), *off, attacked=attacked))
+    last = followed(tab.run_again(new_token("purify"), payload(inside), *off, with_attack=attacked))
     headline = last[tab.headline]
     assert "<h2>Nothing was purified</h2>" in headline
     assert "Switched off: " + ", ".join(PARTS.values()) in headline
     assert ("The attack " in headline) == attacked
     assert "cc-kept" in headline  # hides the third frame
-    _status, history, _asked = tab.ask(last[tab.kept], (), QUESTION)
+    _status, history, _asked = tab.ask(last[tab.last_run], (), QUESTION)
     assert "purified" not in history
     assert history.count("<dd>") == (2 if attacked else 1)
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
     token = new_token("purify")
-    running = tab.run_again(token, payload(inside), *settings(), attacked=True)
+    running = tab.run_again(token, payload(inside), *settings(), with_attack=True)
     next(running)
     new_token("purify")
     with pytest.raises(Superseded):
@@ -205,16 +207,20 @@ def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: 
 def test_another_question_is_put_to_each_picture_without_a_new_attack(
     tab: PurifyTab, inside: Path
 ) -> None:
-    last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
-    _status, said, asked = tab.ask(last[tab.kept], (), "How many <b>dogs</b>?")
-    assert set(asked[0].said) == {"clean", "adversarial", "purified"}
+    last = followed(
+        tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+    )
+    _status, said, asked = tab.ask(last[tab.last_run], (), "How many <b>dogs</b>?")
+    assert set(asked[0].responses) == {"clean", "adversarial", "purified"}
     names = re.findall(r"<dd><span class='cc-hidden'>(.*?): </span>", said)
     assert names == ["as given", "attacked", "purified"]  # in the order of the frames
     assert "<b>dogs" not in said
-    _status, said, asked = tab.ask(last[tab.kept], asked, QUESTION)
+    _status, said, asked = tab.ask(last[tab.last_run], asked, QUESTION)
     assert [one.question for one in asked] == [QUESTION, "How many <b>dogs</b>?"][::-1]
-    assert asked[1].said["adversarial"].answer == last[tab.kept][0].said["adversarial"].answer
-    _status, said, same = tab.ask(last[tab.kept], asked, "?")
+    assert (
+        asked[1].responses["adversarial"].answer == last[tab.last_run][0].said["adversarial"].answer
+    )
+    _status, said, same = tab.ask(last[tab.last_run], asked, "?")
     assert "The question is empty" in said
     assert same == asked
     assert "Add a picture first" in tab.ask(None, None, QUESTION)[0]
@@ -223,7 +229,7 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(
 def test_a_page_keeps_no_pixels_in_memory(tab: PurifyTab, inside: Path) -> None:
     """Of 12 megapixels they are 36 MB a picture, and an address has 64 pages."""
     run, files = followed(tab.run_again(new_token("purify"), payload(inside), *settings()))[
-        tab.kept
+        tab.last_run
     ]
     assert not run.pictures
     assert set(files) == {"adversarial", "purified"}
@@ -238,7 +244,7 @@ def test_a_page_keeps_no_pixels_in_memory(tab: PurifyTab, inside: Path) -> None:
 def test_the_attack_turns_the_answer_and_purification_brings_it_back() -> None:
     """Of the first prepared example, made anew by the shipped models."""
     example = PREPARED[0]
-    now, kept = run(Models(), example), stored(example)
+    now, kept = run(Models(), example), load(example)
     old = "assets/purify is out of date: python -m scripts.examples --purify"
     assert example.holds(now), [said.spoken for said in now.said.values()]
     assert kept.said["clean"].answer == now.said["clean"].answer, old
@@ -252,7 +258,7 @@ def test_the_attack_turns_the_answer_and_purification_brings_it_back() -> None:
 
 @pytest.mark.parametrize("example", PREPARED, ids=lambda example: example.file)
 def test_what_is_kept_holds_and_is_in_its_budget(example: Prepared) -> None:
-    kept = stored(example)
+    kept = load(example)
     assert example.holds(kept)
     moved = kept.pictures["adversarial"].astype(int) - kept.pictures["clean"]
     assert 0 < np.abs(moved).max() <= example.eps

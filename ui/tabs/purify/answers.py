@@ -1,4 +1,5 @@
-"""What the model says of each picture, as HTML: its captions and answers, and further questions."""
+"""The model's words on each picture, as HTML: captions, answers, and answers to further
+questions."""
 
 from __future__ import annotations
 
@@ -21,16 +22,18 @@ AGREE = {
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A further question to the pictures that are there, and what is answered of each."""
+    """A further question to the pictures that are there, and the answer about each."""
 
     question: str
-    said: dict[Which, Response]
+    responses: dict[Which, Response]
 
 
 def as_html(run: Scenario, which: Which) -> str:
-    """Return what the model says of one picture: in large type its answer, or its caption where
-    there is no question; with a sign whether that is what it says of the clean one, and how sure it
-    is."""
+    """Return what the model says of one picture, with a sign whether it says that of the clean one,
+    too, and how sure it is.
+
+    In large type is its answer, or its caption where there is no question.
+    """
     now = run.said.get(which)
     if now is None:
         return ""
@@ -47,23 +50,28 @@ def as_html(run: Scenario, which: Which) -> str:
 
 def question(text: str) -> str:
     """Return the question that was asked, as a line; "" where there was none."""
-    asked = _("Asked: {question}", question=f"<bdi lang='en'>{escape(text)}</bdi>")
-    return f"<p class='cc-question'>{asked}</p>" if text else ""
+    line = _("Asked: {question}", question=f"<bdi lang='en'>{escape(text)}</bdi>")
+    return f"<p class='cc-question'>{line}</p>" if text else ""
 
 
-def history(asked: Sequence[FollowUp], failed: str = "") -> str:
+def history(follow_ups: Sequence[FollowUp], failure: str = "") -> str:
     """Return further questions, the newest on top, with the answer about each picture under its
     frame.
 
-    failed: why the last one was not answered, as HTML.
+    failure: why the last one was not answered, as HTML.
     """
-    if not asked:
-        return failed
-    items = "".join(f"<dt>{question(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
-    names = _names(asked[-1])
-    newest = ". ".join(f"{names[which]}: {spoken(said)}" for which, said in asked[-1].said.items())
+    if not follow_ups:
+        return failure
+    items = "".join(
+        f"<dt>{question(one.question)}</dt>{_answered(one)}" for one in reversed(follow_ups)
+    )
+    names = _names(follow_ups[-1])
+    newest = ". ".join(
+        f"{names[which]}: {spoken(response)}"
+        for which, response in follow_ups[-1].responses.items()
+    )
     columns = f"cc-asked cc-of-{len(names)}"
-    return f"{failed}<dl class='{columns}' data-say='{escape(newest)}'>{items}</dl>"
+    return f"{failure}<dl class='{columns}' data-say='{escape(newest)}'>{items}</dl>"
 
 
 def spoken(response: Response) -> str:
@@ -80,8 +88,10 @@ def _as_before(now: Response, clean: Response | None) -> bool | None:
 
 
 def _signed(text: str, what: str, same: bool | None) -> str:
-    """Return the model's words, in English, after a sign whether they are as before; None where
-    that cannot be said."""
+    """Return the model's words, in English, after a sign whether they are as before.
+
+    same: None where that cannot be said; then there is no sign.
+    """
     words = f"<bdi lang='en'>{escape(text)}</bdi>"
     if same is None:
         return words
@@ -91,6 +101,7 @@ def _signed(text: str, what: str, same: bool | None) -> str:
 
 
 def _confidence(share: float) -> str:
+    """Return how sure the model is, in words."""
     return _("{share} model's confidence", share=_percent(share))
 
 
@@ -101,19 +112,19 @@ def _percent(share: float) -> str:
     return _("over {most}", most=percent(0.99)) if round(100 * share) == 100 else percent(share)
 
 
-def _names(one: FollowUp) -> dict[Which, str]:
+def _names(follow_up: FollowUp) -> dict[Which, str]:
     """Return what each picture is called that was asked about."""
-    first: Which = "clean" if "clean" in one.said else "adversarial"
+    first: Which = "clean" if "clean" in follow_up.responses else "adversarial"
     names: dict[Which, str] = {"adversarial": _("attacked"), "purified": _("purified")}
     names[first] = _("as given")
-    return {which: names[which] for which in one.said}
+    return {which: names[which] for which in follow_up.responses}
 
 
-def _answered(one: FollowUp) -> str:
+def _answered(follow_up: FollowUp) -> str:
     """Return the answers, each after its picture's name, which the frame above shows to the eye."""
-    clean, answers = one.said.get("clean"), ""
-    for which, name in _names(one).items():
-        same = _as_before(one.said[which], clean if which != "clean" else None)
-        answer = _signed(spoken(one.said[which]), "answer", same)
+    clean, answers = follow_up.responses.get("clean"), ""
+    for which, name in _names(follow_up).items():
+        same = _as_before(follow_up.responses[which], clean if which != "clean" else None)
+        answer = _signed(spoken(follow_up.responses[which]), "answer", same)
         answers += f"<dd><span class='cc-hidden'>{name}: </span>{answer}</dd>"
     return answers

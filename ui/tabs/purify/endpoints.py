@@ -1,5 +1,5 @@
-"""The Purify tab for programs: the endpoints purify, attack and ask; and errors in words, for the
-tab, too."""
+"""The endpoints of the Purify tab for programs: purify, attack and ask; and their errors in words,
+which the tab uses, too."""
 
 from __future__ import annotations
 
@@ -28,26 +28,24 @@ LONGEST = 200  # characters of a text, as on the page
 
 
 def add_endpoints(models: Models, picture: gr.Image) -> None:
-    """Adds them to the current Blocks; they read the tab's picture field and hidden fields of their
-    own."""
-    hidden: dict[str, Any] = {"visible": False}
-    file = gr.Image(type="filepath", format="png", interactive=False, **hidden)
-    facts = gr.JSON(**hidden)
-    steps, seed = gr.Number(1, label="steps", **hidden), gr.Number(0, label="seed", **hidden)
-    always = gr.Checkbox(False, label="always", **hidden)
-    question = gr.Textbox("", label="question", max_length=LONGEST, **hidden)
-    target = gr.Textbox("", label="target", max_length=LONGEST, **hidden)
-    objective = gr.Dropdown(list(OBJECTIVE_TITLES), value="caption", label="objective", **hidden)
-    attack = gr.Dropdown(list(ATTACK_CHOICES), value="pgd", label="attack", **hidden)
-    eps = gr.Number(8, label="eps", **hidden)
-    attack_steps, lora_encoder = (
-        gr.Number(20, label="steps", **hidden),
-        gr.Checkbox(False, label="lora_encoder", **hidden),
-    )
+    """Add the endpoints to the current Blocks; they read the tab's picture field and hidden fields
+    of their own."""
+    options: dict[str, Any] = {"visible": False}
+    file = gr.Image(type="filepath", format="png", interactive=False, **options)
+    facts = gr.JSON(**options)
+    steps, seed = gr.Number(1, label="steps", **options), gr.Number(0, label="seed", **options)
+    always = gr.Checkbox(False, label="always", **options)
+    question = gr.Textbox("", label="question", max_length=LONGEST, **options)
+    target = gr.Textbox("", label="target", max_length=LONGEST, **options)
+    objective = gr.Dropdown(list(OBJECTIVE_TITLES), value="caption", label="objective", **options)
+    attack = gr.Dropdown(list(ATTACK_CHOICES), value="pgd", label="attack", **options)
+    eps = gr.Number(8, label="eps", **options)
+    attack_steps = gr.Number(20, label="steps", **options)
+    lora_encoder = gr.Checkbox(False, label="lora_encoder", **options)
     api = PurifyApi(models)
-    attacked = [picture, attack, eps, attack_steps, objective, question, target, seed]
+    attack_inputs = [picture, attack, eps, attack_steps, objective, question, target, seed]
     add_endpoint(api.purify, [picture, steps, always], [file, facts])
-    add_endpoint(api.attack, attacked, [file, facts])
+    add_endpoint(api.attack, attack_inputs, [file, facts])
     add_endpoint(api.ask, [picture, question, lora_encoder], [facts])
 
 
@@ -72,10 +70,10 @@ class PurifyApi:
             pixels = _pixels(picture)
             request = Request(steps=_steps(steps), always=bool(always))
             with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
-                started = time.perf_counter()
-                purified = self.models.purify(pixels, request)
-            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": request.steps}
-            return _file(purified, "purified"), facts
+                start = time.perf_counter()
+                result = self.models.purify(pixels, request)
+            facts = {"seconds": round(time.perf_counter() - start, 3), "steps": request.steps}
+            return _file(result, "purified"), facts
 
     def attack(
         self,
@@ -102,31 +100,35 @@ class PurifyApi:
             )
 
     def _attack(
-        self, pixels: Tensor, attack: str, eps: float, steps: float, *asked: Any
+        self, pixels: Tensor, attack: str, eps: float, steps: float, *aim: Any
     ) -> tuple[str, dict[str, Any]]:
+        """Attack pixels as `attack` says. aim: objective, question, target and seed."""
         from purifier.attacks import attack_steps, linf
         from purifier.attacks.goals import make_goal
         from purifier.request import Request
         from purifier.scenario import limited, make_attack
 
-        objective, question, target, seed = asked
-        chosen = limited(make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels)
+        objective, question, target, seed = aim
+        limited_attack = limited(
+            make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels
+        )
         request = Request(
-            attack=chosen, objective=objective, question=question or "", target=target
+            attack=limited_attack, objective=objective, question=question or "", target=target
         )
         with MODEL.enter(Priority.ATTACK) as place:
             goal = make_goal(self.models, pixels, request)
-            for state in attack_steps(chosen, pixels, goal.objective):
+            for state in attack_steps(limited_attack, pixels, goal.objective):
                 place.give_way()
-                moved = state.rounded()
-            after = goal.say(moved)
-        facts = {
+                adversarial = state.rounded()
+            after = goal.say(adversarial)
+        facts: dict[str, Any] = {
             "success": goal.reached(after),
             "before": goal.before,
             "after": after,
             "steps": state.step,
+            "linf": round(float(linf(adversarial, pixels)), 2),
         }
-        return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
+        return _file(adversarial, "attacked"), facts
 
     def ask(
         self, picture: dict[str, Any] | None, question: str | None = "", lora_encoder: bool = False
@@ -140,37 +142,36 @@ class PurifyApi:
         with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
             pixels, speaker = _pixels(picture), self.models.speaker(lora_encoder=bool(lora_encoder))
             with MODEL.enter(Priority.ATTACK):
-                said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
+                facts: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
                 if question and question.strip():
                     answer = speaker.answer(pixels, question)[0]
-                    said |= {
+                    facts |= {
                         "answer": answer.text,
                         "confidence": round(answer.confidence, 4),
                         "sure": answer.sure,
                     }
-            return said
+            return facts
 
 
 def reason(error: Exception) -> tuple[str, str]:
-    """An error as a title and a sentence for the user."""
+    """Return an error as a title and a sentence for the user."""
     from purifier.attacks.goals import GoalError
 
-    return (
-        (_("This cannot be done"), str(error))
-        if isinstance(error, GoalError | EmptyQuestion)
-        else explain(error)
-    )
+    if isinstance(error, GoalError | EmptyQuestion):
+        return _("This cannot be done"), str(error)
+    return explain(error)
 
 
 @contextmanager
 def _sentences(models: Models) -> Iterator[None]:
-    """Errors as sentences, after the models may be used."""
+    """Wait until the models may be used; inside a `with`, raise errors as sentences."""
     models.wait()
     with errors_as_sentences(reason):
         yield
 
 
 def _steps(steps: float | None) -> int:
+    """Return the purifier's steps; raise gr.Error for a number that it does not take."""
     from purifier.denoiser.pipeline import MAX_STEPS
 
     if steps is None or not 1 <= steps <= MAX_STEPS:
@@ -181,6 +182,7 @@ def _steps(steps: float | None) -> int:
 
 
 def _pixels(picture: dict[str, Any] | None) -> Tensor:
+    """Return the pixels of an upload; raise gr.Error without one."""
     from purifier.pixels import to_tensor
 
     path = upload_path(picture)
@@ -191,6 +193,7 @@ def _pixels(picture: dict[str, Any] | None) -> Tensor:
 
 
 def _file(pixels: Tensor, name: str) -> str:
+    """Write pixels as PNG where Gradio serves it; return the path."""
     from purifier.pixels import to_array
 
     return save_png(Image.fromarray(to_array(pixels)), name)

@@ -1,7 +1,8 @@
-"""Three photographs with a question each: the embedded model is sure of a right answer, a short
-attack turns it, and purification brings it back. What comes of them is kept in assets/purify, so
-that they are complete at once; a test holds it to what the models do now, and `python -m
-scripts.examples --purify` writes it anew.
+"""The three examples of the Purify tab: photographs with a question each.
+
+The embedded model is sure of a right answer, a short attack turns it, and purification brings it
+back. What comes of them is kept in assets/purify, so that they are complete at once; a test holds
+it to what the models do now, and `python -m scripts.examples --purify` writes it anew.
 """
 
 from __future__ import annotations
@@ -35,8 +36,15 @@ THUMB = 192  # px, the long side of a thumbnail
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """file: of scikit-image's package. what: it shows. answer: the right one. eps (in 1/255),
-    steps: of PGD, whose seed is 0 as of all attacks in the tab."""
+    """An example: a photograph, a question, and the attack on it, PGD with seed 0.
+
+    Attributes:
+        file: its name in scikit-image's package.
+        what: the photograph shows.
+        answer: the right one.
+        eps: the largest change of a value, in 1/255.
+        steps: of the attack.
+    """
 
     file: str
     what: str
@@ -46,10 +54,12 @@ class Prepared:
     steps: int = 10
 
     def holds(self, run: Scenario) -> bool:
-        """Whether the model is right and sure, is turned, and comes back right and sure."""
-        clean, moved, purified = (run.said[which] for which in ("clean", "adversarial", "purified"))
-        right = all(said.sure and said.answer == self.answer for said in (clean, purified))
-        return right and moved.answer != self.answer
+        """Return whether the model is right and sure before the attack and after purification, and
+        wrong in between."""
+        for response in (run.said["clean"], run.said["purified"]):
+            if not response.sure or response.answer != self.answer:
+                return False
+        return run.said["adversarial"].answer != self.answer
 
 
 # CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
@@ -61,7 +71,7 @@ PREPARED = (
 
 
 def write(folder: Path) -> list[Path]:
-    """Copies the photographs into `folder`, in the order of PREPARED; returns their paths."""
+    """Copy the photographs into `folder`, in the order of PREPARED; return their paths."""
     paths = [folder / f"prepared-{example.file}" for example in PREPARED]
     for example, path in zip(PREPARED, paths, strict=True):
         with as_file(files("skimage") / "data" / example.file) as source:
@@ -70,36 +80,38 @@ def write(folder: Path) -> list[Path]:
 
 
 def run(models: Models, example: Prepared) -> Scenario:
-    """All that the tab shows of an example, made now."""
+    """Attack and purify an example now; return all that the tab shows of it."""
     from purifier import scenario
 
     *_, last = scenario.run(_request(example), _clean(example), models)
     return last
 
 
-def keep(run: Scenario, example: Prepared, folder: Path = FOLDER) -> None:
-    """Writes what came of an example: its two pictures, and the rest as JSON. What it took depends
-    on the machine."""
+def store(run: Scenario, example: Prepared, folder: Path = FOLDER) -> None:
+    """Write what came of an example: its two pictures, and the rest as JSON.
+
+    The seconds that it took are left out: they depend on the machine.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(example.file).stem
     for which in ("adversarial", "purified"):
         Image.fromarray(run.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
     facts = {"steps": run.steps, "change": round(run.change, 3)}
-    said = {which: said.model_dump() for which, said in run.said.items()}
+    responses = {which: response.model_dump() for which, response in run.said.items()}
     (folder / f"{stem}.json").write_text(
-        json.dumps(facts | {"said": said}, indent=1) + "\n", encoding="utf-8"
+        json.dumps(facts | {"said": responses}, indent=1) + "\n", encoding="utf-8"
     )
 
 
-def stored(example: Prepared, folder: Path = FOLDER) -> Scenario:
-    """The same, read."""
+def load(example: Prepared, folder: Path = FOLDER) -> Scenario:
+    """Return what `store` has written of an example."""
     from purifier.scenario import Scenario
 
     stem = Path(example.file).stem
     facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
     pictures: dict[Which, np.ndarray] = {"clean": _clean(example)}
-    changed: tuple[Which, ...] = ("adversarial", "purified")
-    for which in changed:
+    kinds: tuple[Which, ...] = ("adversarial", "purified")
+    for which in kinds:
         picture = Image.open(folder / f"{stem}-{which}.png").convert("RGB")
         pictures[which] = np.asarray(picture)
     return Scenario(
@@ -113,11 +125,13 @@ def stored(example: Prepared, folder: Path = FOLDER) -> Scenario:
 
 
 def _clean(example: Prepared) -> np.ndarray:
+    """Return an example's photograph: uint8 RGB [H, W, 3]."""
     with as_file(files("skimage") / "data" / example.file) as source:
         return load_image(source).pixels
 
 
 def _request(example: Prepared) -> Request:
+    """Return the request that attacks and purifies an example."""
     from purifier.request import Request
     from purifier.scenario import make_attack
 
@@ -126,7 +140,7 @@ def _request(example: Prepared) -> Request:
 
 
 def shelf(paths: Sequence[Path]) -> str:
-    """The examples as buttons with their questions, as HTML; each carries its index."""
+    """Return the examples as buttons with their questions, as HTML; each carries its index."""
     buttons = "".join(
         f"<button type='button' data-index='{i}'><img alt='{escape(_(example.what))}' "
         f"src='{_thumbnail(path)}'><span lang='en' "
@@ -138,6 +152,7 @@ def shelf(paths: Sequence[Path]) -> str:
 
 
 def _thumbnail(path: Path) -> str:
+    """Return a small JPEG of a picture as a data address."""
     file = BytesIO()
     with Image.open(path) as picture:
         picture.thumbnail((THUMB, THUMB))

@@ -1,4 +1,4 @@
-"""How a scenario was made and what it does not prove, as HTML beneath the pictures."""
+"""The notes beneath the pictures, as HTML: how a scenario was made, and what it does not prove."""
 
 from __future__ import annotations
 
@@ -61,35 +61,38 @@ def _likeness_words() -> str:
 
 
 def _facts(run: Scenario) -> str:
-    amplified = _("Changes are drawn 10 times amplified; mid-grey is none.")
-    return paragraph(_attack_facts(run), _purified_facts(run), amplified)
+    """Return how the pictures of a scenario were made, in words."""
+    scale_note = _("Changes are drawn 10 times amplified; mid-grey is none.")
+    return paragraph(_attack_facts(run), _purified_facts(run), scale_note)
 
 
 def _purified_facts(run: Scenario) -> str:
+    """Return in how many steps the picture was purified, and how long that took."""
     steps = run.request.steps
     if run.seconds:
-        done = ngettext(
+        sentence = ngettext(
             "Purified in {took} s, {n} step.",
             "Purified in {took} s, {n} steps.",
             steps,
             took=decimal(run.seconds, digits=2),
         )
     else:
-        done = ngettext("Purified in {n} step.", "Purified in {n} steps.", steps)
+        sentence = ngettext("Purified in {n} step.", "Purified in {n} steps.", steps)
     always = _("That was done whether an attack was found or not.") if run.request.always else ""
-    return paragraph(done, always)
+    return paragraph(sentence, always)
 
 
 def _attack_facts(run: Scenario) -> str:
+    """Return how the attack was made, and how much it changed; "" without one."""
     attack = run.request.attack
     if attack is None:
         return ""
-    done = ngettext(
+    sentence = ngettext(
         "The attack made {n} step {by}", "The attack made {n} steps {by}", run.step, by=_by(run)
     )
     if run.attack_seconds:
-        done = f"{done} {_('in {took} s', took=decimal(run.attack_seconds, digits=1))}"
-    parts = [ended(in_turn([done, _("seed {seed}", seed=attack.seed)]))]
+        sentence = f"{sentence} {_('in {took} s', took=decimal(run.attack_seconds, digits=1))}"
+    parts = [ended(in_turn([sentence, _("seed {seed}", seed=attack.seed)]))]
     if attack.name != "patch":
         most = decimal(run.change, digits=0)
         parts.append(_("It changed values by at most {most} of 255.", most=most))

@@ -1,4 +1,4 @@
-"""What the Purify tab is made of, and its choices; tab.py says what it does."""
+"""The fields of the Purify tab and what they say; what they do is in tab.py."""
 
 from __future__ import annotations
 
@@ -51,8 +51,13 @@ IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
 def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
-    """By name: question, vlm (who answers) and offer (why nobody else does); and the buttons: both,
-    purify, stop, ask."""
+    """Build the place to ask in, and the buttons.
+
+    Returns:
+        By name: question, vlm (who answers) and offer (why nobody else does); and the buttons:
+        both, purify, stop, ask.
+    """
+    # 1. The question.
     with gr.Column(elem_id="purify-asking"):
         question = gr.Textbox(
             label=_("Question (optional)"),
@@ -61,6 +66,7 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
             max_length=200,
             elem_id="purify-question",
         )
+        # 2. The buttons.
         with gr.Row(elem_id="purify-buttons"):
             both = gr.Button(
                 _("Attack, then purify"),
@@ -72,6 +78,7 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
             purify = gr.Button(_("Purify"), elem_id="purify-run", min_width=80)
             ask = gr.Button(_("Ask"), elem_id="purify-ask", min_width=60)
             stop = gr.Button(_("Stop"), elem_id="purify-stop", min_width=60)
+        # 3. Who answers.
         choices = [(models.other, OTHER), (_("The embedded model"), EMBEDDED)]
         vlm = gr.Radio(
             choices if models.other else choices[1:],
@@ -90,8 +97,13 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
 
 
 def settings() -> dict[str, Any]:
-    """By name: steps, always, a switch for each of views.PARTS, attack, eps, attack_steps,
-    objective, target."""
+    """Build the settings of the attack and of the purifier.
+
+    Returns:
+        By name: steps, always, a switch for each of views.PARTS, attack, eps, attack_steps,
+        objective, target.
+    """
+    # 1. The attack.
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
             aims = [(_(title), name) for name, title in OBJECTIVE_TITLES.items()]
@@ -107,6 +119,7 @@ def settings() -> dict[str, Any]:
                 1, 16, 8, step=1, label=_("Largest change of a value, of 255"), buttons=[]
             )
             attack_steps = gr.Slider(1, 100, 20, step=1, label=_("Steps of the attack"), buttons=[])
+        # 2. The purifier.
         with gr.Accordion(_("The purifier"), open=False):
             steps = gr.Slider(
                 1,
@@ -136,6 +149,7 @@ def settings() -> dict[str, Any]:
                 for part, name in PARTS.items()
             }
             gr.HTML(f"<p class='cc-small'>{_no_prompt()}</p>")
+    # 3. All of them, in the order in which the page sends them.
     of_attack = {
         "attack": attack,
         "eps": eps,
@@ -147,59 +161,65 @@ def settings() -> dict[str, Any]:
 
 
 def worth(part: str = "") -> str:
-    """Say how many attacked answers are kept, and how many are correct; "" where not measured.
+    """Return how many attacked answers are kept, and how many are correct; "" where not measured.
 
-    Args:
-        part: without it, and for the network also alone and with another in its place; "" says it
-            of all parts together.
+    part: one that is left out; of the network also what it is worth alone, and another in its
+        place; "" for all parts together.
     """
     if not part:
         clean = _measured().get(("no defence", "clean"))
-        return _said(WITH_ALL, WHOLE, unattacked=percent(clean["accuracy"])) if clean else ""
+        return _shares(WITH_ALL, WHOLE, unattacked=percent(clean["accuracy"])) if clean else ""
     name = "LoRA encoder" if part == "lora_encoder" else part.replace("_", " ")
-    sentences = [_said(WITHOUT, f"ours without the {name}")]
+    sentences = [_shares(WITHOUT, f"ours without the {name}")]
     if part == "network":
-        sentences.append(_said(ALONE, "the network alone"))
-        sentences.append(_said(REPLACED, f"ours with the {COMPARED} denoiser"))
+        sentences.append(_shares(ALONE, "the network alone"))
+        sentences.append(_shares(REPLACED, f"ours with the {COMPARED} denoiser"))
     return paragraph(*sentences)
 
 
-def _said(sentence: str, row: str, **values: str) -> str:
-    """A sentence with the shares of a row of the benchmark; "" where it is not there."""
+def _shares(sentence: str, row: str, **values: str) -> str:
+    """Return a sentence with the shares of a row of the benchmark; "" without such a row."""
     cell = _measured().get((row, MEASURED))
     if cell is None:
         return ""
-    kept, right = percent(cell["agreement"]), percent(cell["accuracy"])
-    return _(sentence, kept=kept, right=right, n=number(cell["n"]), **values)
+    agreement, right = percent(cell["agreement"]), percent(cell["accuracy"])
+    return _(sentence, kept=agreement, right=right, n=number(cell["n"]), **values)
 
 
 def _no_prompt() -> str:
+    """Return why there is no setting for a learned prompt."""
     after, before = percent(PROMPT["after"]), percent(PROMPT["before"])
     return _(NO_PROMPT, after=after, before=before, n=number(int(PROMPT["questions"])))
 
 
 @cache
 def _measured() -> dict[tuple[str, str], dict[str, Any]]:
-    """The cells of benchmarks/purification.json, by row and column."""
+    """Return the cells of benchmarks/purification.json, by row and column."""
     text = (shipped_folder("benchmarks") / "purification.json").read_text(encoding="utf-8")
     return {(cell["row"], cell["column"]): cell for cell in json.loads(text)["cells"]}
 
 
 def outputs() -> dict[str, Any]:
-    """By name: headline, question (that was asked), pictures, said (of each), history (of further
-    questions), changes, slider, notes."""
+    """Build the places of the result.
+
+    Returns:
+        By name: headline, question (that was asked), pictures, responses (to each), history (of
+        further questions), changes, slider, notes.
+    """
+    # 1. The storyboard: three pictures, with what the model says of each.
     pictures: dict[Which, gr.Image] = {}
-    said: dict[Which, gr.HTML] = {}
+    responses: dict[Which, gr.HTML] = {}
     # assets/purify.css shows it while there is a result: what is hidden and shown at once may stay
     # hidden.
     with gr.Column(elem_id="purify-results"):
         headline = gr.HTML(elem_id="purify-headline")
-        asked = gr.HTML(elem_id="purify-asked")
+        question = gr.HTML(elem_id="purify-asked")
         with gr.Row(elem_id="purify-row"):
             for name, label in FRAMES.items():
                 with gr.Column(min_width=100, elem_id=f"purify-frame-{name}"):
                     pictures[name] = map_output(f"purify-{name}", label=_(label), min_width=100)
-                    said[name] = gr.HTML(elem_id=f"purify-{name}-answer")
+                    responses[name] = gr.HTML(elem_id=f"purify-{name}-answer")
+        # 2. Further questions, what was changed, and both pictures on each other.
         history = gr.HTML(elem_id="purify-history")
         with gr.Row(elem_id="purify-changes"):
             changes = {
@@ -217,6 +237,6 @@ def outputs() -> dict[str, Any]:
             elem_classes="cc-output",
         )
         notes = gr.HTML(elem_id="purify-notes")
-    drawn = {"pictures": pictures, "changes": changes, "slider": slider}
-    told = {"headline": headline, "said": said, "history": history, "notes": notes}
-    return {"question": asked} | told | drawn
+    images = {"pictures": pictures, "changes": changes, "slider": slider}
+    texts = {"headline": headline, "responses": responses, "history": history, "notes": notes}
+    return {"question": question} | texts | images

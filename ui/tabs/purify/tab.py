@@ -1,4 +1,7 @@
-"""The Purify tab: components and callbacks. The models come in lazily, the words from views.py."""
+"""The Purify tab: components and callbacks.
+
+The models are loaded when they are first used; the words are in views.py.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,8 @@ if TYPE_CHECKING:
     from purifier.request import Request
     from purifier.scenario import Scenario, Which
 
-    # what was found, and the files of its pictures, too large for memory
-    Kept = tuple[Scenario, dict[Which, str]]
+    # what came of a run, and the files of its pictures, which are too large for memory
+    LastRun = tuple[Scenario, dict[Which, str]]
 
 OPEN = """() => {
   if (!window.ccTurns?.purify) document.querySelector("#purify-open")?.click();
@@ -58,12 +61,21 @@ Settings = dict[str, Any]  # by name, as in PurifyTab
 class PurifyTab:
     """The tab's components and callbacks.
 
-    settings: by name: question, vlm (who speaks), and those of parts.settings. status: what goes
-    on. headline, notes: the result in words. question: that was asked. pictures, said: by frame of
-    the storyboard. history: further questions about its pictures. changes: by name. offer: why
-    nobody but the embedded model can speak. kept: a gr.State of the pictures' `Kept`. asked: a
-    gr.State of what history shows. chosen: a gr.State of the example's number. prepared: the files
-    of the three examples.
+    Attributes:
+        settings: by name: question, vlm (who answers), and those of parts.settings.
+        status: how far a run is.
+        headline: the result in words.
+        question: that was asked.
+        pictures: by frame of the storyboard.
+        responses: what the model says of each of them.
+        changes: what was added to a picture, by name.
+        notes: how the result was made.
+        offer: why nobody but the embedded model can answer.
+        history: further questions about the pictures.
+        last_run: holds the `LastRun` of the page.
+        follow_ups: holds what `history` shows.
+        example_number: holds the number of the example.
+        example_files: the files of the three examples.
     """
 
     models: Models
@@ -73,137 +85,144 @@ class PurifyTab:
     headline: gr.HTML
     question: gr.HTML
     pictures: dict[Which, gr.Image]
-    said: dict[Which, gr.HTML]
+    responses: dict[Which, gr.HTML]
     changes: dict[str, gr.Image]
     slider: gr.ImageSlider
     notes: gr.HTML
     offer: gr.HTML
     history: gr.HTML
-    kept: gr.State
-    asked: gr.State
-    chosen: gr.State
-    prepared: Sequence[Path] = ()
+    last_run: gr.State
+    follow_ups: gr.State
+    example_number: gr.State
+    example_files: Sequence[Path] = ()
 
     @property
-    def shown(self) -> list[Any]:
-        """Everything that a run may change."""
-        return [self.status, *self._result, self.history, self.asked]
+    def outputs(self) -> list[Any]:
+        """All fields that a run may change."""
+        return [self.status, *self._result, self.history, self.follow_ups]
 
     @property
     def vlm(self) -> gr.Radio:
-        """Who speaks."""
+        """The choice of the model that describes and answers."""
         radio: gr.Radio = self.settings["vlm"]
         return radio
 
     @property
     def _result(self) -> list[Any]:
         pictures = [*self.pictures.values(), *self.changes.values()]
-        told = [self.headline, self.question, *self.said.values(), self.notes]
-        return [*told, self.slider, self.kept, *pictures]
+        texts = [self.headline, self.question, *self.responses.values(), self.notes]
+        return [*texts, self.slider, self.last_run, *pictures]
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """What the page shows at once for a new picture: nothing of the older one."""
+        """Return what the page shows at once of a new picture: nothing of the older one."""
         return self.cleared(views.working() if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """The same for another setting for the same picture, whose last result stays until there is
-        a new one."""
+        """Return what the page shows at once of the same picture with other settings.
+
+        The last result stays until there is a new one.
+        """
         return {self.status: views.working()} if upload_path(payload) else self.cleared()
 
     def example(self, event: gr.EventData) -> Updates:
-        """The same for one of the three that are prepared, with its settings."""
-        chosen, picture = selected_item(
-            event, list(zip(examples.PREPARED, self.prepared, strict=True))
+        """Return what the page shows at once of one of the three examples, with its settings."""
+        example, picture = selected_item(
+            event, list(zip(examples.PREPARED, self.example_files, strict=True))
         )
         attack = {
             "attack": "pgd",
-            "eps": chosen.eps,
-            "attack_steps": chosen.steps,
+            "eps": example.eps,
+            "attack_steps": example.steps,
             "objective": "answer",
             "target": "",
         }
-        others = {"question": chosen.question, "steps": 1, "always": False, "vlm": EMBEDDED}
+        others = {"question": example.question, "steps": 1, "always": False, "vlm": EMBEDDED}
         settings = dict.fromkeys(views.PARTS, True) | attack | others
         updates: Updates = {self.settings[name]: value for name, value in settings.items()}
-        updates |= {self.picture: str(picture), self.chosen: event.index}  # type: ignore[attr-defined]
+        updates[self.picture] = str(picture)
+        updates[self.example_number] = event.index  # type: ignore[attr-defined]
         return updates | self.cleared(views.working())
 
-    def opened(self, event: gr.EventData) -> Updates:
-        """The same when the tab is opened: the first of the three, without a change of the
-        fields."""
-        return {self.chosen: 0} | self.cleared(views.working())
+    def open_first(self, event: gr.EventData) -> Updates:
+        """Return what the page shows when the tab is opened first: the first example, without a
+        change of the fields."""
+        return {self.example_number: 0} | self.cleared(views.working())
 
     def carry(
         self, transfer: Transfer, event: gr.EventData, payload: dict[str, Any] | None
     ) -> Updates:
-        """The same for a picture from another tab."""
+        """Return what the page shows at once of a picture that comes from another tab."""
         updates = {self.picture: upload_path(payload), transfer.tabs: transfer.selection}
         return updates | self.cleared(views.working())
 
     def run_given(
         self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
-        """Purifies a new picture as it was given."""
+        """Purify a new picture as it was given."""
         yield self.cleared(views.working(total=2))
-        yield from self._run(token, payload, self._named(settings), attacked=False)
+        yield from self._run(token, payload, self._by_name(settings), with_attack=False)
 
-    def run_example(self, token: CancellationToken, chosen: int) -> Iterator[Updates]:
-        """Shows a prepared one as a whole: it was attacked and purified beforehand."""
+    def run_example(self, token: CancellationToken, number: int) -> Iterator[Updates]:
+        """Show an example as a whole: it was attacked and purified beforehand."""
         yield self.cleared(views.working())
         self.models.wait()
-        shown = examples.stored(examples.PREPARED[chosen])
+        scenario = examples.load(examples.PREPARED[number])
         token.check()
-        yield self._result_of(shown)
+        yield self._result_updates(scenario)
 
     def ask(
-        self, kept: Kept | None, asked: tuple[answers.FollowUp, ...] | None, question: str
+        self,
+        last_run: LastRun | None,
+        follow_ups: tuple[answers.FollowUp, ...] | None,
+        question: str,
     ) -> tuple[Any, Any, Any]:
         """Put another question to each of the pictures that are there.
 
         Returns:
-            What status, history and asked show then.
+            The updates of status, history and follow_ups.
         """
-        asked = asked or ()
-        if kept is None:
+        follow_ups = follow_ups or ()
+        if last_run is None:
             missing = failure(_("No picture yet"), _("Add a picture first, then ask."))
             return missing, gr.skip(), gr.skip()
-        run, files = kept
-        if not run.model.asks:
-            only = _("{name} only captions.", name=run.model.name)
-            failed = failure(_("The question was not asked"), only)
-            return gr.skip(), answers.history(asked, failed), asked
+        scenario, files = last_run
+        if not scenario.model.asks:
+            only = _("{name} only captions.", name=scenario.model.name)
+            message = failure(_("The question was not asked"), only)
+            return gr.skip(), answers.history(follow_ups, message), follow_ups
         try:
             from purifier.scenario import ask_again
 
             with PURIFY_QUEUE.enter(Priority.ATTACK):
                 with PICTURES.enter(Priority.ATTACK):
-                    found = {name: upload_path({"path": file}) for name, file in files.items()}
+                    paths = {name: upload_path({"path": file}) for name, file in files.items()}
                     pictures = {
-                        name: load_image(path).pixels for name, path in found.items() if path
+                        name: load_image(path).pixels for name, path in paths.items() if path
                     }
                 with MODEL.enter(Priority.ATTACK):
-                    said = ask_again(
-                        self.models, run.model_copy(update={"pictures": pictures}), question
+                    responses = ask_again(
+                        self.models, scenario.model_copy(update={"pictures": pictures}), question
                     )
-            asked = (*asked, answers.FollowUp(question.strip(), said))
+            follow_ups = (*follow_ups, answers.FollowUp(question.strip(), responses))
         except Exception as error:
-            return gr.skip(), answers.history(asked, failure(*reason(error))), asked
-        return gr.skip(), answers.history(asked), asked
+            return gr.skip(), answers.history(follow_ups, failure(*reason(error))), follow_ups
+        return gr.skip(), answers.history(follow_ups), follow_ups
 
     def run_again(
         self,
         token: CancellationToken,
         payload: dict[str, Any] | None,
         *settings: Any,
-        attacked: bool = False,
+        with_attack: bool = False,
     ) -> Iterator[Updates]:
-        """Purifies the picture that is there, or attacks it first."""
-        named = self._named(settings)
-        yield {self.status: views.working(total=int(named["attack_steps"]) + 3 if attacked else 2)}
-        yield from self._run(token, payload, named, attacked=attacked)
+        """Purify the picture that is there, with `with_attack` after an attack on it."""
+        values = self._by_name(settings)
+        total = int(values["attack_steps"]) + 3 if with_attack else 2
+        yield {self.status: views.working(total=total)}
+        yield from self._run(token, payload, values, with_attack=with_attack)
 
-    def _named(self, settings: Sequence[Any]) -> Settings:
-        """As the page sends them, by name."""
+    def _by_name(self, settings: Sequence[Any]) -> Settings:
+        """Return the settings by name, from the order in which the page sends them."""
         return dict(zip(self.settings, settings, strict=True))
 
     def _run(
@@ -212,18 +231,22 @@ class PurifyTab:
         payload: dict[str, Any] | None,
         settings: Settings,
         *,
-        attacked: bool,
+        with_attack: bool,
     ) -> Iterator[Updates]:
+        """Yield what a run shows, or an error in words."""
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
-        yield from token.guard(self._read(token, path, settings, attacked=attacked), self._failed)
+        yield from token.guard(
+            self._read(token, path, settings, with_attack=with_attack), self._failed
+        )
 
     def _read(
-        self, token: CancellationToken, path: str, settings: Settings, *, attacked: bool
+        self, token: CancellationToken, path: str, settings: Settings, *, with_attack: bool
     ) -> Iterator[Updates]:
-        yield from self._heard(token, settings["vlm"])
+        """Read a picture once it is its turn, and yield the stages of its run."""
+        yield from self._wait_for_models(token, settings["vlm"])
         with PURIFY_QUEUE.ask(Priority.ATTACK) as place:
             for before in token.waits(place):
                 yield {self.status: queued(before)}
@@ -233,18 +256,17 @@ class PurifyTab:
                 pixels = load_image(path).pixels
                 # here, as others hold no large picture while they wait for the model
                 check_size(pixels)
-            yield from self._stages(token, pixels, settings, attacked=attacked)
+            yield from self._stages(token, pixels, settings, with_attack=with_attack)
 
     def _failed(self, error: Exception) -> Updates:
-        """Its sentence; what is no picture leaves the field."""
-        said = {self.status: failure(*reason(error))}
-        return (
-            self.cleared() | said | {self.picture: None} if isinstance(error, ImageError) else said
-        )
+        """Return the error's sentence for the page; what is no picture leaves its field."""
+        updates = {self.status: failure(*reason(error))}
+        if isinstance(error, ImageError):
+            return self.cleared() | updates | {self.picture: None}
+        return updates
 
-    def _heard(self, token: CancellationToken, vlm: str) -> Iterator[Updates]:
-        """Waits for the other model, if it is the one that is asked; nobody else has to wait for
-        that."""
+    def _wait_for_models(self, token: CancellationToken, vlm: str) -> Iterator[Updates]:
+        """Wait for the models; for the other one only if it is the one that answers."""
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
             yield {self.status: views.loading(self.models.other)}
@@ -252,11 +274,12 @@ class PurifyTab:
             token.check()
 
     def _stages(
-        self, token: CancellationToken, pixels: np.ndarray, settings: Settings, *, attacked: bool
+        self, token: CancellationToken, pixels: np.ndarray, settings: Settings, *, with_attack: bool
     ) -> Iterator[Updates]:
+        """Yield how far a run is after each of its steps, then its result."""
         from purifier.scenario import run
 
-        stages = run(_request(settings, attacked=attacked), pixels, self.models)
+        stages = run(_request(settings, with_attack=with_attack), pixels, self.models)
         last: Scenario | None = None
         while True:
             token.check()
@@ -264,106 +287,119 @@ class PurifyTab:
                 for before in token.waits(ticket):
                     yield {self.status: views.working(last, before=before)}
                 with pausing(partial(_give_way, token, ticket)):
-                    shown = next(stages, None)
-            if shown is None:
+                    scenario = next(stages, None)
+            if scenario is None:
                 break
-            last = shown
-            if not shown.complete:
-                yield {self.status: views.working(shown)}
+            last = scenario
+            if not scenario.complete:
+                yield {self.status: views.working(scenario)}
         assert last is not None
-        yield self._result_of(last)
+        yield self._result_updates(last)
 
-    def _result_of(self, shown: Scenario) -> Updates:
-        """All of it at once, so that nothing of an older result stands beside it."""
+    def _result_updates(self, scenario: Scenario) -> Updates:
+        """Return all fields of a result at once, so that nothing of an older one stands beside
+        it."""
         from purifier.scenario import difference
 
-        moved, purified, clean = (
-            shown.pictures.get(n) for n in ("adversarial", "purified", "clean")
-        )
-        assert moved is not None
+        # 1. The files of the pictures, and of what changed between them.
+        clean = scenario.pictures.get("clean")
+        adversarial = scenario.pictures.get("adversarial")
+        purified = scenario.pictures.get("purified")
+        assert adversarial is not None
         assert purified is not None
-        changes = {"purifier-change": difference(purified, moved)}
+        changes = {"purifier-change": difference(purified, adversarial)}
         if clean is not None:
-            changes["attack-change"] = difference(moved, clean)
-        drawn = {name: save_png(Image.fromarray(pixels), name) for name, pixels in changes.items()}
-        files = {
-            name: save_png(Image.fromarray(pixels), name) for name, pixels in shown.pictures.items()
+            changes["attack-change"] = difference(adversarial, clean)
+        change_files = {
+            name: save_png(Image.fromarray(pixels), name) for name, pixels in changes.items()
         }
-        asked_about = files.copy()
-        if shown.unchanged:  # there is no purified picture
-            del asked_about["purified"]
+        files = {
+            name: save_png(Image.fromarray(pixels), name)
+            for name, pixels in scenario.pictures.items()
+        }
+        # 2. What further questions are put to.
+        question_files = files.copy()
+        if scenario.unchanged:  # there is no purified picture
+            del question_files["purified"]
+        # 3. The fields.
         labels = {name: _(label) for name, label in parts.FRAMES.items()}
         labels |= {} if clean is not None else {"adversarial": _("As given")}
         return {
             self.status: "",
-            self.kept: (shown.model_copy(update={"pictures": {}}), asked_about),
+            self.last_run: (scenario.model_copy(update={"pictures": {}}), question_files),
             self.history: "",
-            self.asked: (),
-            self.headline: views.result(shown),
-            self.question: answers.question(shown.question),
-            self.notes: facts.notes(shown),
+            self.follow_ups: (),
+            self.headline: views.result(scenario),
+            self.question: answers.question(scenario.question),
+            self.notes: facts.notes(scenario),
             self.slider: gr.update(
                 value=(files["adversarial"], files["purified"]), label=SIDES.format(**labels)
             ),
-            **{image: drawn.get(name) for name, image in self.changes.items()},
-            **{said: answers.as_html(shown, name) for name, said in self.said.items()},
+            **{image: change_files.get(name) for name, image in self.changes.items()},
+            **{field: answers.as_html(scenario, name) for name, field in self.responses.items()},
             **{
-                image: self._frame(shown, name, labels[name], files.get(name))
+                image: self._frame(scenario, name, labels[name], files.get(name))
                 for name, image in self.pictures.items()
             },
         }
 
     @staticmethod
-    def _frame(shown: Scenario, name: Which, label: str, file: str | None) -> Any:
+    def _frame(scenario: Scenario, name: Which, label: str, file: str | None) -> Any:
+        """Return one picture of the storyboard, with what the model says of it as its alt text."""
         if file is None:
             return None
-        says = _(
-            "{picture}. The model says: {caption}", picture=label, caption=shown.said[name].caption
+        alt_text = _(
+            "{picture}. The model says: {caption}",
+            picture=label,
+            caption=scenario.said[name].caption,
         )
-        return gr.update(value=file, label=label, alt_text=says)
+        return gr.update(value=file, label=label, alt_text=alt_text)
 
     def cleared(self, status: str | None = None) -> Updates:
-        """No result: nothing of an older picture may stay beside a newer one."""
+        """Return the page without a result: nothing of an older picture stays beside a newer
+        one."""
         return {
             self.status: status or views.waiting(),
-            **dict.fromkeys([self.headline, self.question, *self.said.values()], ""),
+            **dict.fromkeys([self.headline, self.question, *self.responses.values()], ""),
             **dict.fromkeys([self.notes, self.history], ""),
             **dict.fromkeys(
-                [*self.pictures.values(), *self.changes.values(), self.slider, self.kept]
+                [*self.pictures.values(), *self.changes.values(), self.slider, self.last_run]
             ),
-            self.asked: (),
+            self.follow_ups: (),
         }
 
     def stopped(self) -> Updates:
-        """After the stop button: the run ends at its next step. An older result stays."""
+        """Return what the page shows after the stop button: the run ends at its next step, and an
+        older result stays."""
         return {self.status: views.stopped()}
 
-    def offered(self) -> Updates:
-        """Who can speak, when a page is opened."""
+    def speakers(self) -> Updates:
+        """Return, for a page that is opened, who can describe and answer."""
         problem = self.models.other_problem
         if not problem:
             return {self.vlm: gr.skip(), self.offer: gr.skip()}
-        said = f"<p class='cc-small'>{escape(problem)}</p>"
+        words = f"<p class='cc-small'>{escape(problem)}</p>"
         return {
             self.vlm: gr.update(visible=False, value=EMBEDDED),
-            self.offer: gr.update(visible=True, value=said),
+            self.offer: gr.update(visible=True, value=words),
         }
 
 
 def _give_way(token: CancellationToken, place: Turn) -> None:
-    """Between two tiles: ends a run that nobody waits for any more, and lets others in."""
+    """End a run that nobody waits for any more, and let others in; called between two tiles."""
     token.check()
     place.give_way()
 
 
-def _request(settings: Settings, *, attacked: bool) -> Request:
+def _request(settings: Settings, *, with_attack: bool) -> Request:
+    """Return the request that the page's settings make."""
     from purifier.request import Request
     from purifier.scenario import make_attack
 
     attack = None
-    if attacked:
+    if with_attack:
         attack = make_attack(settings["attack"], settings["eps"], settings["attack_steps"])
-    chosen = {
+    fields = {
         "question": settings["question"] or "",
         "steps": settings["steps"],
         "always": settings["always"],
@@ -373,49 +409,59 @@ def _request(settings: Settings, *, attacked: bool) -> Request:
         "target": settings["target"],
         "vlm": settings["vlm"] or EMBEDDED,
     }
-    return Request.model_validate(chosen)
+    return Request.model_validate(fields)
 
 
 def build_tab(
     models: Models,
     transfer: Transfer | None = None,
     *,
-    prepared: Sequence[Path] = (),
+    example_files: Sequence[Path] = (),
     opens: gr.Tab | None = None,
 ) -> PurifyTab:
-    """Builds the tab inside the current Blocks and wires it. transfer: where a picture may come
-    from. prepared: the files of the examples (see examples.write). opens: the tab itself, which
-    then opens with the first of them."""
+    """Build the tab inside the current Blocks and wire it.
+
+    Args:
+        transfer: where a picture may come from.
+        example_files: as `examples.write` returns them.
+        opens: the tab itself, which then opens with the first example.
+    """
+    # 1. The fields, and beside them the result.
     with gr.Row(elem_classes="cc-columns cc-purify"):
         with gr.Column(scale=4, min_width=300):
             label, alt = _("Picture, clean or already attacked"), _("The picture to be purified")
             picture = picture_field("purify-picture", label, alt_text=alt, height=190)
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="purify-promise")
             shelf = gr.HTML(
-                examples.shelf(prepared) if prepared else "",
+                examples.shelf(example_files) if example_files else "",
                 js_on_load=PICK,
-                visible=bool(prepared),
+                visible=bool(example_files),
                 elem_id="purify-examples",
             )
-            asked, buttons = parts.asking(models)
+            asking_fields, buttons = parts.asking(models)
             settings = parts.settings()
         with gr.Column(scale=9, min_width=300):
             status = gr.HTML(views.waiting(), elem_id="purify-status")
             outputs = parts.outputs()
+    # 2. The tab.
     tab = PurifyTab(
         models=models,
         picture=picture,
-        settings={"question": asked.pop("question"), **settings, "vlm": asked.pop("vlm")},
+        settings={
+            "question": asking_fields.pop("question"),
+            **settings,
+            "vlm": asking_fields.pop("vlm"),
+        },
         status=status,
-        kept=gr.State(time_to_live=LIFETIME),
-        asked=gr.State((), time_to_live=LIFETIME),
-        chosen=gr.State(0),
-        prepared=prepared,
+        last_run=gr.State(time_to_live=LIFETIME),
+        follow_ups=gr.State((), time_to_live=LIFETIME),
+        example_number=gr.State(0),
+        example_files=example_files,
         **outputs,
-        **asked,
+        **asking_fields,
     )
     _wire(tab, buttons, shelf, transfer)
-    if opens and prepared:
+    if opens and example_files:
         opens.select(None, js=OPEN, **PRIVATE)
     return tab
 
@@ -423,33 +469,40 @@ def build_tab(
 def _wire(
     tab: PurifyTab, buttons: dict[str, gr.Button], shelf: gr.HTML, transfer: Transfer | None
 ) -> None:
-    part, question = Panel("purify"), tab.settings["question"]
+    """Wire the runs, the further questions, and what ends a run."""
+    panel, question = Panel("purify"), tab.settings["question"]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings.values()], **RUNS}
-    outputs = [tab.picture, *tab.shown]
+    outputs = [tab.picture, *tab.outputs]
+    # 1. A new picture, or another run of the same.
     run: dict[str, Any] = {"begin_inputs": [tab.picture], "outputs": outputs, **settings}
-    part.on([tab.picture.upload], tab.begin, tab.run_given, **run)
-    part.on([buttons["purify"].click], tab.again, tab.run_again, **run)
-    part.on([buttons["both"].click], tab.again, partial(tab.run_again, attacked=True), **run)
+    panel.on([tab.picture.upload], tab.begin, tab.run_given, **run)
+    panel.on([buttons["purify"].click], tab.again, tab.run_again, **run)
+    panel.on([buttons["both"].click], tab.again, partial(tab.run_again, with_attack=True), **run)
+    # 2. An example.
     on_example: dict[str, Any] = {
         "begin_inputs": [],
-        "outputs": [*outputs, *tab.settings.values(), tab.chosen],
+        "inputs": [tab.example_number],
+        "outputs": [*outputs, *tab.settings.values(), tab.example_number],
+        **RUNS,
     }
-    part.on([shelf.click], tab.example, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
+    panel.on([shelf.click], tab.example, tab.run_example, **on_example)
     opener = gr.Button(elem_id="purify-open", elem_classes="cc-hidden")
-    part.on([opener.click], tab.opened, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
-    part.beside(
+    panel.on([opener.click], tab.open_first, tab.run_example, **on_example)
+    # 3. A further question, and the end of a run.
+    panel.beside(
         [buttons["ask"].click, question.submit],
         tab.ask,
-        [tab.kept, tab.asked, question],
-        [tab.status, tab.history, tab.asked],
+        [tab.last_run, tab.follow_ups, question],
+        [tab.status, tab.history, tab.follow_ups],
         api_visibility="private",
         show_progress="minimal",
         **RUNS,
     )
-    part.off([buttons["stop"].click], tab.stopped, outputs=tab.shown)
-    part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
+    panel.off([buttons["stop"].click], tab.stopped, outputs=tab.outputs)
+    panel.off([tab.picture.clear], tab.cleared, outputs=tab.outputs)
+    # 4. A picture from another tab, and the endpoints for programs.
     if transfer:
-        part.on(
+        panel.on(
             [transfer.button.click],
             partial(tab.carry, transfer),
             tab.run_given,

@@ -1,5 +1,7 @@
-"""The Purify tab's cards, as HTML: what is being done, and what happened. Everything that is not
-written here is escaped."""
+"""The Purify tab's cards, as HTML: what is being done, and what happened.
+
+Everything that is not written here is escaped.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ def waiting() -> str:
         "Take one of the three, or add a picture and type a question. Then attack it and see what "
         "purification does."
     )
-    return _card(_("No picture yet"), f"<p>{begin}</p>", says=False, empty=True)
+    return _card(_("No picture yet"), f"<p>{begin}</p>", is_spoken=False, empty=True)
 
 
 def loading(name: str) -> str:
@@ -83,7 +85,7 @@ def working(run: Scenario | None = None, *, total: int = 0, before: int = 0) -> 
         if before
         else ""
     )
-    step, title, left = _step(run) if run else (1, _("Looking at the picture"), "")
+    step, title, time_left = _step(run) if run else (1, _("Looking at the picture"), "")
     total = (run.steps + 3 if run.request.attack else 2) if run else total
     at = f"{_('Step {step} of {steps}.', step=number(step), steps=number(total))} " if total else ""
     bar = (
@@ -91,7 +93,7 @@ def working(run: Scenario | None = None, *, total: int = 0, before: int = 0) -> 
         if total
         else ""
     )
-    return _card(title, f"<p>{waits}{at}{left}{elapsed()}</p>{bar}", busy=True)
+    return _card(title, f"<p>{waits}{at}{time_left}{elapsed()}</p>{bar}", busy=True)
 
 
 def _step(run: Scenario) -> tuple[int, str, str]:
@@ -121,28 +123,31 @@ def _left(run: Scenario) -> str:
 
 def stopped() -> str:
     """Return the card after the stop button."""
-    kept = _("Nothing of this run was kept. Change what you like and start again.")
-    return _card(_("Stopped"), f"<p>{kept}</p>")
+    sentence = _("Nothing of this run was kept. Change what you like and start again.")
+    return _card(_("Stopped"), f"<p>{sentence}</p>")
 
 
 def result(run: Scenario) -> str:
     """Return what happened, by the captions first; then by the answers, where the model was sure of
     the clean one."""
-    clean, moved, purified = (run.said.get(which) for which in ("clean", "adversarial", "purified"))
-    assert moved is not None
+    clean = run.said.get("clean")
+    adversarial = run.said.get("adversarial")
+    purified = run.said.get("purified")
+    assert adversarial is not None
     assert purified is not None
     if run.unchanged:
         title, more = _nothing_purified(run)
     elif clean is None:
-        title, more = _unattacked(moved, purified)
+        title, more = _unattacked(adversarial, purified)
     else:
-        title, more = _attacked(clean, moved, purified)
+        title, more = _attacked(clean, adversarial, purified)
     notes = [run.model.problem, more, _switched_off(run), _transfer(run), _unasked(run)]
     card = _card(title, "".join(f"<p>{escape(note)}</p>" for note in notes if note))
     return f"<div class='cc-kept'>{card}</div>" if run.unchanged else card
 
 
 def _switched_off(run: Scenario) -> str:
+    """Return which parts of the purifier were off; "" for none."""
     off = [_(PARTS[name]) for name in run.request.without]
     return _("Switched off: {parts}.", parts=in_turn(off)) if off else ""
 
@@ -151,27 +156,30 @@ def _nothing_purified(run: Scenario) -> tuple[str, str]:
     """Return a title, and why the picture is as it was; with what the attack changed, if there was
     one."""
     off = {"network", "guided_step", "quantisation"} <= set(run.request.without)
-    missed = _(
+    not_found = _(
         "No attack was found; weak ones are missed. To purify it all the same, tick “{always}”.",
         always=_("Purify even if no attack is found"),
     )
-    clean, moved = run.said.get("clean"), run.said["adversarial"]
+    clean = run.said.get("clean")
+    adversarial = run.said["adversarial"]
     if clean is None and not off:
-        return _("Taken for clean: the picture comes back unchanged"), missed
+        return _("Taken for clean: the picture comes back unchanged"), not_found
 
-    reasons = [] if off else [missed]  # which parts are off is said beside it
+    reasons = [] if off else [not_found]  # which parts are off is said beside it
     if clean is not None:
-        changed = _changed(clean, moved)
-        turned = [what for what in changed if changed[what]]
-        title = ATTACKED if turned else _nothing_turned(changed)[0]
+        changes = _changed(clean, adversarial)
+        turned = [what for what in changes if changes[what]]
+        title = ATTACKED if turned else _nothing_turned(changes)[0]
         reasons.insert(0, ended(_(title, turned=_all(turned))))
         if _unsure(clean):
             reasons.append(_(UNSURE))
     return _("Nothing was purified"), paragraph(*reasons)
 
 
-def _unattacked(moved: Response, purified: Response) -> tuple[str, str]:
-    if purified.same_caption(moved):
+def _unattacked(adversarial: Response, purified: Response) -> tuple[str, str]:
+    """Return a title of what purification changed in a picture that was not attacked here, and what
+    that may mean."""
+    if purified.same_caption(adversarial):
         return (
             _("Purified: the caption stayed the same"),
             _("If the picture was attacked, the attack either did not matter or is still there."),
@@ -185,40 +193,41 @@ def _unattacked(moved: Response, purified: Response) -> tuple[str, str]:
     )
 
 
-def _attacked(clean: Response, moved: Response, purified: Response) -> tuple[str, str]:
+def _attacked(clean: Response, adversarial: Response, purified: Response) -> tuple[str, str]:
     """Return a title of what was changed and what came back, and why nothing is said of the
     answers."""
-    changed = _changed(clean, moved)
+    changes = _changed(clean, adversarial)
     back = {what: not differs for what, differs in _changed(clean, purified).items()}
-    return _title(changed, back), _(UNSURE) if _unsure(clean) else ""
+    return _title(changes, back), _(UNSURE) if _unsure(clean) else ""
 
 
 def _changed(clean: Response, other: Response) -> dict[str, bool]:
     """Return whether another picture's caption differs from the clean one's; and its answer, where
     the model was sure of the clean one."""
-    changed = {"caption": not other.same_caption(clean)}
+    changes = {"caption": not other.same_caption(clean)}
     if clean.answer and clean.sure:
-        changed["answer"] = not other.same_answer(clean)
-    return changed
+        changes["answer"] = not other.same_answer(clean)
+    return changes
 
 
 def _unsure(clean: Response) -> bool:
+    """Return whether the model answered about the clean picture without being sure."""
     return bool(clean.answer) and not clean.sure
 
 
-def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
+def _title(changes: dict[str, bool], back: dict[str, bool]) -> str:
     """Return what the attack changed, and what came back.
 
     Args:
-        changed: whether the attack changed each of caption and answer.
+        changes: whether the attack changed each of caption and answer.
         back: whether each is the clean picture's after purification.
     """
-    turned = [what for what in changed if changed[what]]
+    turned = [what for what in changes if changes[what]]
     returned = [what for what in turned if back[what]]
     gone = [what for what in turned if not back[what]]
-    new = [what for what in changed if not changed[what] and not back[what]]
+    new = [what for what in changes if not changes[what] and not back[what]]
     if not turned:
-        title = _nothing_turned(changed)[bool(new)]
+        title = _nothing_turned(changes)[bool(new)]
     elif len(gone) == 2:
         title = NONE_BACK
     elif len(returned) == 2:
@@ -230,9 +239,9 @@ def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
     return _(title, turned=_all(turned), returned=_all(returned), gone=_all(gone), new=_all(new))
 
 
-def _nothing_turned(changed: dict[str, bool]) -> tuple[str, str]:
+def _nothing_turned(changes: dict[str, bool]) -> tuple[str, str]:
     """Return both titles for an attack that changed nothing: the second where purification did."""
-    return ONLY_CAPTION if len(changed) == 1 else NEITHER
+    return ONLY_CAPTION if len(changes) == 1 else NEITHER
 
 
 def _all(names: list[str]) -> str:
@@ -241,7 +250,7 @@ def _all(names: list[str]) -> str:
 
 
 def _transfer(run: Scenario) -> str:
-    """Return whose attack it is, where it is not one on the model that speaks."""
+    """Return which model the attack was made on, where that is not the one that speaks; else ""."""
     if (
         run.request.attack is None
         or run.model.key != OTHER
@@ -258,15 +267,16 @@ def _transfer(run: Scenario) -> str:
 
 
 def _unasked(run: Scenario) -> str:
+    """Return why the question was not asked; "" where it was."""
     if run.model.asks or not run.request.question:
         return ""
     return _("{name} only captions, so the question was not asked.", name=speaker(run))
 
 
 def _card(
-    title: str, body: str, *, busy: bool = False, says: bool = True, empty: bool = False
+    title: str, body: str, *, busy: bool = False, is_spoken: bool = True, empty: bool = False
 ) -> str:
-    """Return a card; with `says`, a screen reader speaks its title (assets/upload.js)."""
+    """Return a card, whose title a screen reader speaks if `is_spoken` (assets/upload.js)."""
     style = f"cc-card cc-waiting{' cc-busy' if busy else ''}{' cc-empty' if empty else ''}"
-    spoken = f" data-say='{escape(title)}'" if says else ""
-    return f"<div class='{style}'{spoken}><h2>{escape(title)}</h2>{body}</div>"
+    attribute = f" data-say='{escape(title)}'" if is_spoken else ""
+    return f"<div class='{style}'{attribute}><h2>{escape(title)}</h2>{body}</div>"
