@@ -27,8 +27,7 @@ from causalclip.images.parts import cut_part
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from ui.errors import UNREADABLE
-from ui.server.calls import NOT_UPLOADED
-from ui.server.uploads import file_in, is_upload, new_folder
+from ui.server.uploads import NOT_UPLOADED, file_in, is_upload, new_folder
 
 T = TypeVar("T")
 GONE = N_("The picture is no longer kept. Add it again.")

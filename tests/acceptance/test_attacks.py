@@ -35,7 +35,7 @@ from tests.makers import bombs
 from tests.makers.cost import delay
 from tests.makers.pictures import encode, photo
 from tests.serving import until
-from ui.server.calls import LONGEST
+from ui.server.values import LONGEST
 from ui.serving import SESSIONS
 
 JPEG = encode(photo(96, 90), "JPEG")

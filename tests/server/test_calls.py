@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from ui.server.calls import LONGEST, Calls
+from ui.server.calls import Calls
 from ui.server.senders import Refused
+from ui.server.values import LONGEST
 
 PLACE = "ssrf-test.example"
 

@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
@@ -44,8 +45,15 @@ EACH, ALL = 2 * A_REQUEST, 2**30  # bytes of forms that are still coming, of an 
 ROOM = int(os.environ.get("CAUSALCLIP_ROOM", 4096)) * 2**20  # bytes for all
 COUNTED = 5.0  # seconds for which it is known how much there is
 DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
+NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
+NOT_UPLOADED = (
+    "Send the picture as an uploaded file, not as a path or an address: "
+    "gradio_client.handle_file('picture.jpg') does that. Over HTTP, post the file to "
+    '/gradio_api/upload first and send {"path": ...} with what that answers.'
+)
 NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
+_OWN_ADDRESS = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 _SECRET = secrets.token_bytes(32)
 _lock = threading.Lock()
 _usage = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
@@ -74,6 +82,20 @@ def is_upload(path: str) -> bool:
         return near and place.resolve().is_relative_to(roots[1])
     except (OSError, ValueError):  # too long, or with a NUL
         return False
+
+
+def upload_in(value: Any) -> str:
+    """Return the path of an upload from a call's value: its path, or its address in this app.
+
+    Raises:
+        Refused: the value is no upload.
+    """
+    own = _OWN_ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    path = unquote(own[1]) if own else value
+    if not isinstance(path, str) or not is_upload(path):
+        is_address = isinstance(path, str) and "://" in path
+        raise Refused(422, NOT_FETCHED if is_address else NOT_UPLOADED)
+    return os.path.abspath(path)
 
 
 def is_own(path: str) -> bool:

@@ -1,0 +1,60 @@
+"""The types of the values in a call: one for each kind of component.
+
+Gradio takes a file out of any field and at any depth, copies it or fetches it, and without
+preprocessing it checks nothing else: a slider takes NaN, a radio button any text. So here each
+field has a type by its component, and a value that is not of that type is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+import gradio as gr
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from ui.server.uploads import NOT_UPLOADED, upload_in
+
+MOST = 1000  # entries of a field that takes several
+LONGEST = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+@with_config(STRICT)
+class File(TypedDict):
+    """An upload in Gradio's form."""
+
+    path: Annotated[str, BeforeValidator(upload_in)]
+    orig_name: NotRequired[Annotated[str, Field(max_length=255)] | None]
+    size: NotRequired[int | None]
+    mime_type: NotRequired[Annotated[str, Field(max_length=255)] | None]
+
+
+def _as_list(value: Any) -> Any:
+    """Return a file that comes alone as a list of one."""
+    return [value] if isinstance(value, dict) else value
+
+
+def _with_mark(file: Any) -> Any:
+    """Return a file with the mark by which Gradio knows one."""
+    return {**file, "meta": {"_type": "gradio.FileData"}}
+
+
+Bounded = Field(ge=-(2**53), le=2**53)
+Number = Annotated[int, Bounded] | Annotated[float, Bounded]
+Text = Annotated[str, Field(max_length=LONGEST)]
+Choice = Text | bool | Number | None
+Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
+Upload = Annotated[File, AfterValidator(_with_mark)]
+Uploads = Annotated[list[Upload], Field(max_length=MOST), BeforeValidator(_as_list)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11
+# components, the type of their values, and what is said of another value
+TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (
+    ((gr.State,), Nothing, "nothing"),
+    ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
+    ((gr.File,), Uploads | None, NOT_UPLOADED),
+    ((gr.Textbox, gr.HTML), Text | None, f"takes a text of at most {LONGEST} characters"),
+    ((gr.Number, gr.Slider), Number | None, "takes a number"),
+    ((gr.Checkbox,), bool | None, "takes true or false"),
+    ((gr.Dropdown, gr.Radio), Choice, "takes a choice"),
+)
