@@ -35,8 +35,7 @@ test: .venv/.dev
 
 # Everything, Ray and slow tests included.
 test-all:
-	$(MAKE) test SUITE="not ray and not attack"
-	$(MAKE) test-archive
+	$(MAKE) test SUITE="not attack"
 
 types: .venv/.dev
 	$(BIN)/mypy
