@@ -177,10 +177,13 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
     """The mean of the seeds and their range, the shipped point named."""
     from matplotlib.figure import Figure
 
+    # 1. The runs of each point
     groups: dict[Point, list[dict[str, float]]] = defaultdict(list)
     for row in report["rows"]:
         groups[row["independence"], row["adversary"]].append(row)
     shipped = report["shipped"]["independence"], report["shipped"]["adversary"]
+
+    # 2. A mark for each point
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
     for point, rows in groups.items():
@@ -197,6 +200,8 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
         for name, marker, colour in zip(PROBES, "s^D", theme.series[1:], strict=True):
             label = name if point == shipped else None
             right.plot(x, mean[name], marker, color=colour, label=label, ms=7 if is_default else 4)
+
+    # 3. The axes
     left.axhline(report["ridge"], color=theme.quiet, ls="--", lw=1)
     left.set(
         xlabel="nHSIC of the two parts",

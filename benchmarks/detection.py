@@ -117,6 +117,7 @@ def threshold_at(scores: Scores) -> float:
 def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
     """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and
     accused by hard kind."""
+    # 1. How many of each family training had
     pictures = list(table)
     by_hash = {p.sha256: p for p in pictures}
     train_counts = Counter(
@@ -124,6 +125,8 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
         for p in pictures
         if p.split == "train" and p.label == "fake" and p.kind == "photo"
     )
+
+    # 2. The rows of each family and of each hard kind
     threshold, bands = threshold_at(scores), np.array(scores.bands)
     of_family, hard = defaultdict(list), defaultdict(list)
     for row, record in enumerate(scores.records):
@@ -134,6 +137,8 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
             of_family[family_of(picture.generator)].append(row)
         elif picture.hard:
             hard[picture.hard].append(row)
+
+    # 3. What they are called
     owners = [r.owner for r in scores.records]
     return {
         "threshold": threshold,

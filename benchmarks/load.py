@@ -31,6 +31,7 @@ WARM_UP = 0.3  # of the run, before memory is compared
 def measure(options: Options) -> dict[str, Any]:
     """Measure the app under --clients that ask it for --minutes: outcomes, waits, memory,
     processor."""
+    # 1. The clients ask, while memory is read every second
     seconds, outcomes = 60 * options.minutes, list[tuple[str, float]]()
     memory: list[tuple[float, float]] = []
     with running_app() as (process, address):
@@ -46,6 +47,8 @@ def measure(options: Options) -> dict[str, Any]:
             memory.append((time.monotonic() - start, app.memory_info().rss / 2**20))
             time.sleep(1)
         spent, duration = sum(app.cpu_times()[:2]) - spent, time.monotonic() - start
+
+    # 2. The waits, and memory early and late
     waits = [wait for outcome, wait in outcomes if not outcome.startswith("told")]
     inside = [mb for at, mb in memory if WARM_UP * seconds <= at <= seconds]
     third = max(1, len(inside) // 3)

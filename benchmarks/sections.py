@@ -324,9 +324,12 @@ def heads(read: Reports) -> Told:
 
 @_section("What does each piece of the method add?", "ablation")
 def ablation(read: Reports) -> Told:
+    # 1. The tables of each protocol; how far the seeds are apart
     report = read("ablation")
     tables, alone, spreads = [], {}, []
-    for name, table in ((n, rows) for n, rows in report.items() if isinstance(rows, list)):
+    for name, table in report.items():
+        if not isinstance(table, list):
+            continue
         rows = {row["name"]: row for row in table}
         if "alike" in table[0]:
             sets = ordered(s for s, cell in table[0].items() if isinstance(cell, dict))
@@ -350,6 +353,8 @@ def ablation(read: Reports) -> Told:
             ]
         elif name.endswith("embedding") and " sd1 " not in name:  # a part of Stable Diffusion's
             alone[re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", name)] = rows
+
+    # 2. A table of the families, of the heads that all of them have
     common = [
         name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())
     ]
@@ -359,6 +364,8 @@ def ablation(read: Reports) -> Told:
     columns = {f: f"{{{f}[balanced_accuracy][mean]:.3f}}, {{{f}[ap][mean]:.3f}}" for f in alone}
     caption = "One family learned, all others of `broad` judged; embedding"
     tables.append(tabulate("accuracy at 0.5, AP", cells, columns, caption))
+
+    # 3. The words
     words = (
         f"Squares alone; mean of three seeds, ± at most {max(spreads):.3f} (half their range). The "
         "paper reports +6.83 points of accuracy and +4.06 of AP for generators that were not "
@@ -535,7 +542,8 @@ def purification(read: Reports) -> Told:
 
 @_section("Which marks of generators does it find?", "marks")
 def marks(read: Reports) -> Told:
-    report, stars = read("marks"), read("stars")
+    # 1. The words, on what was looked at once
+    report = read("marks")
     parts = {
         "looked at once": "owners that were looked at once, when everything was built",
         "first": "owners held out since the first round, of 2026-11-30",
@@ -551,8 +559,10 @@ def marks(read: Reports) -> Told:
         "program, and what they say in words, “Created by Google Generative AI”, was not read "
         "then; some say it of an earlier version alone, and are named by their signer, Google LLC. "
         f"{report['missing']} files of the table could not be had this time. "
-        f"{_of_false_marks(report['real pictures'])}{_of_stars(stars)}"
+        f"{_of_false_marks(report['real pictures'])}{_of_stars(read('stars'))}"
     )
+
+    # 2. A table of each part, and one of the search
     columns = {
         "owners": "{owners}",
         "files": "{seen}",
@@ -592,11 +602,9 @@ def _of_false_marks(real: dict[str, Any]) -> str:
 
 def _of_stars(score: dict[str, Any]) -> str:
     """Return whether the detector has learned from Gemini's star."""
-    over, other, stars = (
-        score["painted over"],
-        score["another corner painted over"],
-        score["pasted on photographs"],
-    )
+    over = score["painted over"]
+    other = score["another corner painted over"]
+    stars = score["pasted on photographs"]
     return (
         f" Pasted on {stars['pictures']} photographs, the star moves the detector's probability "
         f"by {stars['mean change']:+.3f} on average and changes {stars['answers that change']} "
@@ -608,6 +616,7 @@ def _of_stars(score: dict[str, Any]) -> str:
 
 @_section("How fast is it, how much memory does it take?", "latency")
 def speed(read: Reports) -> Told:
+    # 1. The rows
     latest, memory, load = read("latency")[0], read("memory"), read("load")
     rows = latest["rows"] | {
         "purification, {width:,} x {height:,}".format(**r): r for r in latest["purification"]
@@ -616,8 +625,6 @@ def speed(read: Reports) -> Told:
         "runtime": "{dtype}",
         "seconds, warm": "{warm:.2f}",
         "processor seconds": "{cpu:.2f}",
-    }
-    columns |= {
         "stability check, s": "{stability:.2f}",
         "whole process, s": "{process:.1f}",
         "peak MB": "{peak_mb:,.0f}",
@@ -626,10 +633,10 @@ def speed(read: Reports) -> Told:
         row["after"]: {name: sizes[i] for name, sizes in memory["runtimes"].items()}
         for i, row in enumerate(memory["runtimes"]["int8"])
     }
-    cpu, outcomes = (
-        latest["processor"],
-        ", ".join(f"{n:,} {what}" for what, n in load["outcomes"].items()),
-    )
+
+    # 2. The words
+    cpu = latest["processor"]
+    outcomes = ", ".join(f"{n:,} {what}" for what, n in load["outcomes"].items())
     words = (
         f"On {cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}): a 1,024 x 768 JPEG "
         f"from file to drawn map. The app is ready {latest['app_ready']:.1f} s after its start. "
@@ -637,6 +644,8 @@ def speed(read: Reports) -> Told:
         f"the answers within {load['p95_s']:.0f} s, {load['peak_mb']:,} MB at most, and memory "
         f"grew by {100 * load['growth']:+.0f} %."
     )
+
+    # 3. The tables
     each = {name: f"{{{name}[mb]:,}}" for name in memory["runtimes"]}
     tables = [tabulate("work", rows, columns)]
     tables.append(tabulate("after", steps, each, "resident memory in MB"))

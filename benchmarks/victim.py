@@ -27,6 +27,7 @@ DEFENCES = ("no defence", "JPEG 10", WHOLE)
 def measure(options: Options) -> dict[str, Any]:
     """Return the answers that stay as they are for the clean picture, and those that are correct,
     by the attacked and the answering model and the defence."""
+    # 1. The models and their defences
     models = {
         "shipped": Models(),
         "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim)),
@@ -35,6 +36,8 @@ def measure(options: Options) -> dict[str, Any]:
         name: {r.name: r for r in build_rows(its, its.vlm, compared=None)}
         for name, its in models.items()
     }
+
+    # 2. Each picture: attacked on each model, defended, read by each model
     outcomes: dict[tuple[str, str, str], list[tuple[bool, float]]] = defaultdict(list)
     for sample in load_samples(options.data / "vlm", count=options.pictures or PICTURES, seed=0):
         clean = {
@@ -56,6 +59,8 @@ def measure(options: Options) -> dict[str, Any]:
                         )
                         outcome = answer == clean[reader], sample.accuracy(answer)
                         outcomes[attacked, reader, defence].append(outcome)
+
+    # 3. The shares
     cells = [
         {
             "attacked": attacked,

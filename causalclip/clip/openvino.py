@@ -172,13 +172,14 @@ class _Graph:
         return self.norm(ops.add(x, ops.constant(positions[None].numpy())), "ln_pre")
 
     def layer(self, x: Output, layer: int, *, cls_alone: bool) -> Output:
+        """Add a layer to the graph; x: the stream before it, [B, T, D]. cls_alone: go on with the
+        CLS token, [B, 1, D]."""
+        # 1. Attention: queries, keys and values
         block: Any = self.visual.transformer.resblocks[layer - 1]
         name, H = f"transformer.resblocks.{layer - 1}", block.attn.num_heads
         d = block.attn.embed_dim // H
-        x_norm, into = (
-            self.norm(x, f"{name}.ln_1"),
-            (f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias"),
-        )
+        x_norm = self.norm(x, f"{name}.ln_1")
+        into = f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias"
         # Three products, (B, T, D) each: one whose result is split, which OpenVINO copies, takes a
         # twentieth more.
         q, k, v = (self.linear(x_norm, *into, third=i).output(0) for i in range(3))
@@ -186,6 +187,8 @@ class _Graph:
         if self.attributions:
             self.outputs[f"weight:{layer}"] = _attention(_first(q), k, heads=H, size=d)
             self.outputs[f"value:{layer}"] = v
+
+        # 2. Attention of the tokens that are needed
         if cls_alone:
             x, q = _first(x), _first(q)
         weight = _attention(q, k, heads=H, size=d)
@@ -194,6 +197,8 @@ class _Graph:
         x = ops.add(
             x, self.linear(out, f"{name}.attn.out_proj.weight", f"{name}.attn.out_proj.bias")
         )
+
+        # 3. The MLP
         y = self.linear(
             self.norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc.weight", f"{name}.mlp.c_fc.bias"
         )

@@ -102,6 +102,7 @@ def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str =
 @_objective("answer")
 def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
     """Return the goal to change the answer to the question."""
+    # 1. The question, and what the model says of it now
     question, target = request.question, request.target
     if not question:
         raise GoalError(
@@ -118,6 +119,8 @@ def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: s
     before = say(clean)
     if target is None:
         return Goal(change_answer(vlm, [question], [before]), say, before)
+
+    # 2. The answer to aim at, if there is one
     target = " ".join(target.lower().split())
     if vlm.answers and target not in vlm.answers:
         raise GoalError(

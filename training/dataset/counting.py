@@ -44,6 +44,7 @@ def fill(text: str, pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
 def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
     """Return what the card must say in numbers, as Markdown: by set and split, by kind of owner,
     and the rest."""
+    # 1. A row of each set and split
     of: dict[tuple[int, str, str], list[Picture]] = defaultdict(list)
     for p in pictures:
         of[SPLITS.index(p.split), p.split, p.set].append(p)
@@ -55,6 +56,8 @@ def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
         rows.append(
             [f"`{name}`", split, len({p.owner for p in some}), labels["real"], labels["fake"]]
         )
+
+    # 2. The numbers of the sentences
     kinds = Counter(site.kind for site in sites)
     pairs: dict[str, set[str]] = defaultdict(set)
     for p in pictures:
@@ -65,6 +68,8 @@ def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
     others = len(pictures) - clear - unlicensed
     generators = len({p.generator for p in pictures if p.generator})
     repos = len({p.repo for p in pictures})
+
+    # 3. The Markdown
     return "\n\n".join(
         (
             f"{len(pictures):,} pictures of {len(sites):,} owners, in {repos:,} repositories.",

@@ -70,7 +70,8 @@ def train(
     Frozen features, a causal head, calibration on held-out owners. Started again after a kill, it
     goes on from there.
     """
-    with told(ModuleNotFoundError):  # seconds of imports, which a wrong option need not wait for
+    # 1. The imports take seconds, for which --help need not wait
+    with told(ModuleNotFoundError):
         from causalclip.device import choose_device
         from training.dataset.rules import read_originals
         from training.dataset.table import BadTable
@@ -81,12 +82,16 @@ def train(
             training_records,
         )
         from training.detector.recipe import DEFAULT_CONFIG, Recipe, check_tower, train_detector
+
+    # 2. The options
     if (manifest is None) == (originals is None) or (manifest is None) != (root is None):
         raise typer.BadParameter("Give either --originals, or --manifest and --root.")
     with told(TypeError, ValueError, WeightsMissing):
         settings = Recipe.read(config or DEFAULT_CONFIG)
         check_tower(backbone, settings)
         computes = choose_device(device)
+
+    # 3. The pictures, and the run
     promise = "What is finished is kept: the same command goes on from there."
     with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(promise):
         if manifest and root:

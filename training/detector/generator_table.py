@@ -59,6 +59,7 @@ def generator_table(scores: Scores) -> list[GeneratorRow]:
     Raises:
         ValueError: no set has both classes.
     """
+    # 1. A row of each set
     rows = []
     for name in sorted({record.set for record in scores.records}):
         inside = (
@@ -81,6 +82,8 @@ def generator_table(scores: Scores) -> list[GeneratorRow]:
         raise ValueError(
             "No set of the manifest has both real and generated pictures, so there is no table."
         )
+
+    # 2. Their mean
     mean = GeneratorRow(
         generator=MEAN,
         real=sum(row.real for row in rows),

@@ -146,6 +146,7 @@ def fill_card(name: str, **fields: Any) -> str:
 def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
     """The README.md of a trained detector: what it is, what it was trained on, what is known and
     what is not."""
+    # 1. The tables
     masks = "\n".join(
         f"| {kind} | {m['density']:.2f} | {m['entropy']:.2f} | {m['variance']:.4f} | "
         f"{m['causal_share']:.2f} | {m['nhsic']:.3f} | {m['adversary_accuracy']:.2f} |"
@@ -157,6 +158,8 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         for name, v in report["validation"].items()
         if isinstance(v, dict) and "auc" in v
     )
+
+    # 2. The sentences
     views = "the whole picture, in squares that cover it"
     if config.windows:
         views += f" ({config.share['whole']:.0%} of the verdict), and windows at native scale"
@@ -168,6 +171,8 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         )
     shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
     meaning = SHARED_MASK_MEANING if report["recipe"]["head"]["selection"] else COLLAPSE
+
+    # 3. The card
     return fill_card(
         "causalclip",
         config=config,

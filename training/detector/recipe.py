@@ -1,5 +1,5 @@
-"""From pictures to a detector: features, held-out folds, calibration, the final head, model card.
-Offline."""
+"""From pictures to a detector: features, held-out folds, calibration, the final head, model
+card."""
 
 import hashlib
 import json
@@ -197,9 +197,14 @@ def calibrate(
     useful budget, and the card says how many are missed.
 
     Args:
-        weight: [N]. raw: [K, N], K augmentations. quality: [K, N, Q], estimated compression of
-            each.
+        raw: logits [K, N] of K augmentations.
+        weight: of the pictures, [N].
+        quality: [K, N, Q], estimated compression of each.
+
+    Returns:
+        The calibration, and the bounds that its bands keep.
     """
+    # 1. One row for each picture and augmentation
     labels = np.tile([r.label for r in records], len(raw))
     owners = np.tile([r.group for r in records], len(raw))
     # The originals of edits stand beside other sites' photographs.
@@ -207,14 +212,17 @@ def calibrate(
     inside = np.tile([r.set != "edits2" or not r.label for r in records], len(raw))
     flat, weights = raw.ravel(), np.tile(weight, len(raw))
     q = quality.reshape(len(flat), -1)
+
+    # 2. The score. Compression moves it only as far as it must: the raw logit's scale is kept.
     scale, offset = fit_logistic(flat[:, None], labels, weight=weights)
     usual = q.mean(0)
-    # Compression moves the score only as far as it must: the raw logit's scale is kept.
     shift = fit_logistic(
         q - usual, labels, weight=weights, ridge=0.02, given=scale * flat + offset
     )[:-1]
     offset -= float(shift @ usual)
     probability = 1 / (1 + np.exp(-(scale * flat + offset + q @ shift)))
+
+    # 3. The bands
     low, high, bounds = choose_bands(
         labels[inside],
         probability[inside],
@@ -223,17 +231,13 @@ def calibrate(
         false_alarms=FALSE_ALARMS,
         misses=MISSES,
     )
+
+    # 4. The threshold of the highest balanced accuracy, inside the middle band
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
-    best = grid[
-        int(
-            np.argmax(
-                [
-                    balanced_accuracy_score(labels, probability >= t, sample_weight=weights)
-                    for t in grid
-                ]
-            )
-        )
+    accuracies = [
+        balanced_accuracy_score(labels, probability >= t, sample_weight=weights) for t in grid
     ]
+    best = grid[int(np.argmax(accuracies))]
     calibration = Calibration(
         scale=float(scale),
         offset=float(offset),
@@ -273,18 +277,25 @@ def train_detector(
 ) -> Detector:
     """Train, calibrate and save a detector, with its card; a killed run goes on from where it was.
 
-    records: to learn from (training_records of a manifest, or read_originals of the data set);
-    root: of their paths.
-    device: that computes; None for the processor.
+    Args:
+        records: to learn from (training_records of a manifest, or read_originals of the data set).
+        root: of their paths.
+        out: the folder of the detector; what is finished of it is kept there.
+        backbone: the tower.
+        cache: the folder where features are kept.
+        device: that computes; None for the processor.
 
     Raises:
         BadManifest: nothing can be learned from the data; said before anything is computed.
     """
+    # 1. The photographs, and the others, which tell image types apart alone
     out = Path(out)
-    records, every = [r for r in records if r.kind == "photo"], records
-    original = records
-    records = divide_lone_groups(records, folds=recipe.folds)
+    others = [r for r in records if r.kind != "photo"]
+    photographs = [r for r in records if r.kind == "photo"]
+    records = divide_lone_groups(photographs, folds=recipe.folds)
     check_training(records, folds=recipe.folds)
+
+    # 2. Features of squares, and the logits of held-out folds
     how: dict[str, Any] = {
         "backbone": backbone,
         "parts": recipe.parts,
@@ -296,6 +307,8 @@ def train_detector(
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep, device=device)
     logits_of_pictures, quality = raw, features.compression
+
+    # 3. The same of windows, if the verdict looks at them, too
     problems: dict[ViewType, Problem] = {"whole": data}
     if recipe.windows:
         window_set = compute_windows(records, root, windows=recipe.windows, **how)
@@ -306,6 +319,8 @@ def train_detector(
         rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
         logits_of_pictures = window_set.together(raw[rows], logits, share=recipe.share)[None]
         quality = features.compression[rows][None]
+
+    # 4. Calibration, and the heads, which learn from all
     calibration, bounds = calibrate(records, logits_of_pictures, data.weight.numpy(), quality)
     tower = load_tower(backbone)
     heads: dict[ViewType, CausalHead] = {}
@@ -314,12 +329,15 @@ def train_detector(
         windows = recipe.windows if kind == "window" else 0
         usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
         heads[kind] = fit(its, recipe.head, neutral=usual, start=starts.get(kind), device=device)
+
+    # 5. The detector
+    share: dict[ViewType, float] = {"whole": 1.0}
+    if recipe.windows:
+        share = {"whole": 1 - recipe.share, "window": recipe.share}
     config = DetectorConfig(
         backbone=backbone,
         parts=recipe.parts,
-        share={"whole": 1 - recipe.share, "window": recipe.share}
-        if recipe.windows
-        else {"whole": 1.0},
+        share=share,
         windows=recipe.windows,
         calibration=calibration,
         hidden=recipe.head.hidden,
@@ -327,29 +345,30 @@ def train_detector(
         revision=recipe.revision,
     )
     detector = Detector(tower, heads, config, name=out.name)
-    others = [r for r in every if r.kind != "photo"]
-    told_apart: dict[str, Any] = {}
+
+    # 6. Image types
+    image_types: dict[str, Any] = {}
     if others:
         of_drawings = compute_features(
             others, root, augmentations=recipe.augmentations[:AUGMENTATIONS], **how
         )
         both = torch.cat([data.features[:AUGMENTATIONS], of_drawings.values], 1)
-        detector.image_types, told_apart = fit_image_types([*records, *others], both)
+        detector.image_types, image_types = fit_image_types([*records, *others], both)
+
+    # 7. The files: the detector, what was measured, and the card
     detector.save_pretrained(out)
     widths = dict(zip(recipe.parts, part_widths(recipe.parts, tower), strict=True))
+    validation = validation_report(records, raw, logits_of_pictures, quality, data.fold, config)
     report = {
-        "validation": validation_report(
-            records, raw, logits_of_pictures, quality, data.fold, config
-        )
-        | {"bands": bounds},
+        "validation": validation | {"bands": bounds},
         "masks": {
             kind: mask_report(heads[kind], its.features[0], its.labels, widths)
             for kind, its in problems.items()
         },
-        "kinds": told_apart,
+        "kinds": image_types,
         "recipe": asdict(recipe),
-        "pictures": len({(r.label, r.source, r.picture) for r in original}),
+        "pictures": len({(r.label, r.source, r.picture) for r in photographs}),
     }
     (out / "training.json").write_text(json.dumps(report, indent=2) + "\n")
-    (out / "README.md").write_text(model_card(report, original, config))
+    (out / "README.md").write_text(model_card(report, photographs, config))
     return detector

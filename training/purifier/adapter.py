@@ -217,6 +217,7 @@ def fit_encoder(
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
         start: whose update is gone on with.
     """
+    # 1. What the loss measures by, and the tower that learns
     held_out = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
     purified = [_forced(purifier, one.clean, model.tower) for one in held_out]
     distance = FeatureDistance(model, [one.clean for one in held_out], purified)
@@ -225,6 +226,7 @@ def fit_encoder(
         for name, parameter in _learned(tower):
             parameter.data.copy_(start.tensors[_kept_name(name)])
 
+    # 2. The steps
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
         targets, pixels, questions = _batch(
@@ -248,6 +250,8 @@ def fit_encoder(
         decay=config.average,
         check=config.check,
     )
+
+    # 3. The encoder, measured on the held-out pairs
     encoder = LoraEncoder(_tensors(tower), {"config": asdict(config)})
     counts = {
         "attacked pictures": sum(

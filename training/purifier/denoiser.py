@@ -172,9 +172,11 @@ def fit(
     Raises:
         FileNotFoundError: there are no pairs beside the held-out ones.
     """
+    # 1. What learns, and what guides it
     unet = pipeline.unet.train().requires_grad_(True)
     guidance = Guidance(tower, layers=config.layers)
 
+    # 2. The loss of a step
     def loss_at(step: int) -> Loss:
         files, rng = pair_files(folder)[config.held :], random.Random(f"{config.seed}:{step}")
         if not files:
@@ -191,6 +193,7 @@ def fit(
         pull = guidance(estimate.clamp(0, 1), clean_seen, moved_seen)
         return loss + config.guidance * pull, {"loss": loss.item(), "guidance": pull.item()}
 
+    # 3. The steps
     learn(
         out,
         unet,
@@ -403,12 +406,14 @@ def refine(
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl; a
             run that was stopped goes on from there.
     """
+    # 1. The unit of the loss: how far attacks move what the model sees
     unet = pipeline.unet.train().requires_grad_(True)
     first = [maker.make(-1 - number)[0] for number in range(config.units)]
     distance = FeatureDistance(
         model, [p.clean.float() / 255 for p in first], [p.moved[-1].float() / 255 for p in first]
     )
 
+    # 2. The steps
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
         pairs, _ = maker.make(step)

@@ -223,7 +223,9 @@ def train_vlm(
 def build_model(
     pictures: Sequence[Picture], tower: Tower, config: VLMTrainConfig, *, warm_start: Path | None
 ) -> EmbeddedVLM:
-    """An untrained model: its vocabulary and its known answers are those of the training texts."""
+    """Make an untrained model, whose vocabulary and known answers are those of the training
+    texts."""
+    # 1. The words, and a language model: a new one, or the encoder that training starts from
     texts, answers = _words(pictures, config)
     if warm_start is None:
         ids: list[int] = []
@@ -243,16 +245,25 @@ def build_model(
         vocabulary = Vocabulary(tokenizer)
         theirs = json.loads((warm_start / "config.json").read_text())
         names = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
-        language = {"model_type": "bert", "is_decoder": True, **{k: theirs[k] for k in names}}
-        # no dropout on attention weights: with it PyTorch leaves its fused attention, at twice the
-        # cost here
-        language |= {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": 0.0}
+        language = {
+            "model_type": "bert",
+            "is_decoder": True,
+            **{name: theirs[name] for name in names},
+            "hidden_dropout_prob": config.dropout,
+            # none on attention weights: with it PyTorch leaves its fused attention, at twice the
+            # cost here
+            "attention_probs_dropout_prob": 0.0,
+        }
     language |= {
         "vocab_size": len(vocabulary),
         "pad_token_id": vocabulary.pad,
         "eos_token_id": vocabulary.stop,
+        "bos_token_id": None,
+        "num_hidden_layers": config.layers,
+        **config.language,
     }
-    language |= {"bos_token_id": None, "num_hidden_layers": config.layers, **config.language}
+
+    # 2. The model
     settings = VLMConfig(language=language, layers=config.vision, dropout=config.feature_dropout)
     model = EmbeddedVLM(settings, vocabulary, tower, answers=answers)
     if warm_start is not None:
@@ -298,6 +309,7 @@ def fit_vlm(
     A copy runs forwards and backwards, on a processor in its fast type, and `model` keeps the
     weights in float32.
     """
+    # 1. What is learned from, and the copy that computes
     device = model.connector.row.device
     folder.mkdir(parents=True, exist_ok=True)
     frequency = class_frequency(pictures)
@@ -306,12 +318,16 @@ def fit_vlm(
     average = EMAModel(model.parameters(), decay=config.average)
     worker = model.twin(dtype=fast_dtype() if device.type == "cpu" else None)
     worker.language.set_attn_implementation(PACKED)
+
+    # 2. Where a stopped run goes on
     optimizer = _optimizer(model, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: _rate(s, steps * config.epochs)
     )
     first = resume(folder, model, average, optimizer, scheduler, device=device)
     _copy(model, worker)
+
+    # 3. The epochs; each is kept
     for epoch in range(first, config.stop_after or config.epochs):
         rng = random.Random(f"{config.seed}:{epoch}")
         torch.manual_seed(config.seed * 1000 + epoch)
@@ -332,6 +348,8 @@ def fit_vlm(
             measures = validate_vlm(model, pictures, features, config)
         log_row(folder, {"epoch": epoch, "loss": total / steps} | measures)
         save_checkpoint(folder, epoch + 1, model, average, optimizer, scheduler)
+
+    # 4. The averaged weights
     average.copy_to(model.parameters())
     model.eval()
 
