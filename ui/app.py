@@ -116,6 +116,8 @@ def _lay_out(
 
     # 1. What is said of the detector when somebody opens the page.
     def notice() -> tuple[dict[str, Any], str]:
+        """Return why there is no detector, for the banner; or which one there is, for the
+        footer."""
         error = problem()
         if error:
             return gr.update(visible=True, value=failure(*explain(error))), ""

@@ -54,7 +54,8 @@ class LazyDetector:
     """
 
     def __init__(self, name: str, *, profile: str = "") -> None:
-        self.name, self.profile = name, profile
+        self.name = name
+        self.profile = profile
         self._lock = threading.Lock()
         self._detector: Detector | None = None
         self._others: dict[str, Detector] = {}
@@ -254,7 +255,8 @@ def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
         return None
-    about, label = _(ABOUT), _("Judged by")
+    about = _(ABOUT)
+    label = _("Judged by")
     return gr.Radio(choices, value=DEFAULT_HEAD, label=label, info=about, elem_id=f"{name}-head")
 
 

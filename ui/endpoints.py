@@ -86,11 +86,9 @@ class Endpoints:
 def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
     """Add the endpoints to the current Blocks."""
     endpoints = Endpoints(detector)
-    answer, file, head = (
-        gr.JSON(visible=False),
-        gr.File(visible=False),
-        gr.Textbox("", visible=False),
-    )
+    answer = gr.JSON(visible=False)
+    file = gr.File(visible=False)
+    head = gr.Textbox("", visible=False)
     add_endpoint(endpoints.detect, [picture, head], answer)
     add_endpoint(endpoints.report, [picture, head], file)
     add_endpoint(endpoints.provenance, picture, answer)

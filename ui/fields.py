@@ -1,4 +1,4 @@
-"""Files between the browser and this code: an upload comes in as_uploaded, a drawing goes out
+"""Files between the browser and this code: an upload comes in untouched, a drawing goes out
 lossless.
 
 Also what the tabs share around them: how long a drawing is kept, and how events are queued.

@@ -82,6 +82,7 @@ class _LocalisedPage:
         self._body = bytearray()
 
     async def send(self, message: Message) -> None:
+        """Collect the messages of an answer; with the last one, send the page."""
         if message["type"] == "http.response.start":
             self._start = message
             return

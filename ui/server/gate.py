@@ -247,7 +247,9 @@ class _Answer:
     """Sends an answer with our headers; a new browser gets its cookie with the page."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope, self._send, self.started = scope, send, False
+        self._scope = scope
+        self._send = send
+        self.started = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

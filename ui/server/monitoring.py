@@ -74,7 +74,8 @@ def _record(
     error = exc_info[1] if exc_info else None
     if (name or "").split(".")[0] not in OURS:
         kind = type(error).__name__ if error else "Something"
-        message, args = f"{kind} was logged at {place}:{line}; its message is not kept", ()
+        message = f"{kind} was logged at {place}:{line}; its message is not kept"
+        args = ()
     record = logging.LogRecord(name, level, place, line, message, args, exc_info, *others, **more)
     if error:
         record.exc_text = describe_error(error)  # in place of a formatter's

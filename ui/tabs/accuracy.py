@@ -411,15 +411,18 @@ def _name(names: dict[str, str], name: str) -> str:
 
 
 def _two(value: float) -> str:
+    """Return a number with two decimals."""
     return decimal(value, digits=2)
 
 
 def _ends(interval: list[float]) -> tuple[float, float]:
+    """Return the ends of an interval in a report."""
     low, high = interval
     return low, high
 
 
 def _p(words: str) -> str:
+    """Return a paragraph as HTML."""
     return f"<p>{words}</p>"
 
 
@@ -432,5 +435,6 @@ def build_measured_tab(tab: gr.Tab) -> gr.HTML:
 
 @cache
 def _page(language: str) -> str:
+    """Return `page` in a language; made once."""
     with speaking(language):
         return page()

@@ -306,6 +306,7 @@ def _whisker(mark: Mark, axis: Axis) -> str:
 
 
 def _mark(mark: Mark, axis: Axis) -> str:
+    """Return a mark at its place in a cell; at the ends it stays inside."""
     at = min(98.0, max(2.0, 100 * axis.share(mark.value)))
     shape = (
         f"<g transform='translate(0 {HEIGHT / 2})' "
@@ -344,6 +345,7 @@ def _line(series: Series, name: str, x: Axis, y: Axis) -> str:
 
 
 def _tick_x(axis: Axis, i: int) -> str:
+    """Return the tick with the index `i` on a plot's horizontal axis, with its line and words."""
     x_place, bottom = _at((axis.ticks[i], 0), axis, Axis("", 0, 1))
     across = f"x1='{x_place:.1f}' x2='{x_place:.1f}'"
     line = f"<line class='cc-grid' {across} y1='{TOP}' y2='{bottom:.1f}'/>"
@@ -354,6 +356,7 @@ def _tick_x(axis: Axis, i: int) -> str:
 
 
 def _tick_y(axis: Axis, i: int) -> str:
+    """Return the tick with the index `i` on a plot's vertical axis, with its line and words."""
     x_place, top = _at((0, axis.ticks[i]), Axis("", 0, 1), axis)
     line = f"<line class='cc-grid' x1='{x_place}' x2='{WIDE - 12}' y1='{top:.1f}' y2='{top:.1f}'/>"
     return (

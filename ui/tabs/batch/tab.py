@@ -109,7 +109,8 @@ class BatchTab:
         if not paths and not missing:
             yield self.cleared()
             return
-        batch, clock = before, Clock()
+        batch = before
+        clock = Clock()
         # 2. Row by row, of files that are gone, too.
         try:
             batch = _for_run(before, count(paths) + len(missing))
@@ -284,7 +285,8 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         batch=gr.State(time_to_live=LIFETIME),
     )
     # 2. A run: what starts and what ends it.
-    panel, batch = Panel("batch"), tab.batch
+    panel = Panel("batch")
+    batch = tab.batch
     judge: dict[str, Any] = {
         "begin_inputs": [files],
         "inputs": [files, batch],
@@ -339,7 +341,8 @@ class Clock:
 
     def __init__(self) -> None:
         self._drawn = float("-inf")
-        self._since, self._checked = time.perf_counter(), 0
+        self._since = time.perf_counter()
+        self._checked = 0
 
     def count_check(self) -> None:
         """Note that it is known of another row whether its answer survives."""

@@ -131,6 +131,7 @@ def _shade(
 
 
 def _to_pixels(picture: np.ndarray) -> np.ndarray:
+    """Return a picture of values in [0, 1] as uint8."""
     return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
 
 
@@ -154,6 +155,7 @@ def _example(path: Path, kind: str, what: str) -> Example:
 
 
 def _data_url(thumbnail: Path) -> str:
+    """Return a JPEG as a data address."""
     data = base64.b64encode(thumbnail.read_bytes()).decode()
     return f"data:image/jpeg;base64,{data}"
 

@@ -301,11 +301,9 @@ def build_detect_tab(
     tab = DetectTab(detector=detector, **fields)
 
     # 2. A run: from a file, an example, or of the same picture by another head.
-    def example(event: gr.EventData) -> Updates:
-        chosen_example = selected_item(event, examples)
-        return {tab.picture: str(chosen_example.path)} | tab.emptied(
-            card.looking(chosen_example.title)
-        )
+    def begin_example(event: gr.EventData) -> Updates:
+        example = selected_item(event, examples)
+        return {tab.picture: str(example.path)} | tab.emptied(card.looking(example.title))
 
     judge: dict[str, Any] = {
         "inputs": [tab.picture],
@@ -313,7 +311,7 @@ def build_detect_tab(
         **RUNS,
     }
     panel.on([tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **judge)
-    panel.on([example_shelf.click], example, tab.run, begin_inputs=[], **judge)
+    panel.on([example_shelf.click], begin_example, tab.run, begin_inputs=[], **judge)
     panel.off([tab.picture.clear], tab.emptied, outputs=tab.outputs)
     if tab.head:
         here = [tab.picture, tab.source]
@@ -354,10 +352,12 @@ def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
 
     Both go into the report's files and are kept nowhere else.
     """
+    # 1. The files and the sentence.
     with gr.Row(elem_id="reports"):
         html = gr.DownloadButton(_("Download the report"), variant="primary", elem_id="report-html")
         plain = gr.DownloadButton(_("As JSON"), elem_id="report-json")
     quote = gr.HTML(elem_id="quote")
+    # 2. The name and the note.
     with gr.Accordion(_("Your name and a note in the report"), open=False, elem_id="report-label"):
         with gr.Row():
             name = gr.Textbox(
@@ -368,10 +368,9 @@ def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
             note = gr.Textbox(
                 label=_("A note (optional)"), max_length=2000, lines=1, elem_id="report-note"
             )
-        promise, zone = (
-            gr.HTML(_label_words(Label()), elem_id="report-promise"),
-            gr.Textbox(visible=False),
-        )
+        promise = gr.HTML(_label_words(Label()), elem_id="report-promise")
+        zone = gr.Textbox(visible=False)
+    # 3. Both go into the files as they are typed, and the note goes with its picture.
     at_once: dict[str, Any] = {
         "js": ZONE,
         "preprocess": False,
@@ -380,9 +379,8 @@ def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
         **PRIVATE,
     }
     changes = [name.change, note.change, html.change]
-    panel.beside(
-        changes, relabel, [html, plain, name, note, zone], [html, plain, promise], **at_once
-    )
+    inputs = [html, plain, name, note, zone]
+    panel.beside(changes, relabel, inputs, [html, plain, promise], **at_once)
     gr.on([picture.upload, picture.clear], None, None, note, js="() => ''", queue=False, **PRIVATE)
     return {"report_html": html, "report_json": plain, "quote": quote}
 

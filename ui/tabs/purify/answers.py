@@ -122,7 +122,8 @@ def _names(follow_up: FollowUp) -> dict[Which, str]:
 
 def _answered(follow_up: FollowUp) -> str:
     """Return the answers, each after its picture's name, which the frame above shows to the eye."""
-    clean, answers = follow_up.responses.get("clean"), ""
+    clean = follow_up.responses.get("clean")
+    answers = ""
     for which, name in _names(follow_up).items():
         same = _as_before(follow_up.responses[which], clean if which != "clean" else None)
         answer = _signed(spoken(follow_up.responses[which]), "answer", same)

@@ -33,7 +33,8 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     options: dict[str, Any] = {"visible": False}
     file = gr.Image(type="filepath", format="png", interactive=False, **options)
     facts = gr.JSON(**options)
-    steps, seed = gr.Number(1, label="steps", **options), gr.Number(0, label="seed", **options)
+    steps = gr.Number(1, label="steps", **options)
+    seed = gr.Number(0, label="seed", **options)
     always = gr.Checkbox(False, label="always", **options)
     question = gr.Textbox("", label="question", max_length=LONGEST, **options)
     target = gr.Textbox("", label="target", max_length=LONGEST, **options)
@@ -140,7 +141,8 @@ class PurifyApi:
         sure.
         """
         with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
-            pixels, speaker = _pixels(picture), self.models.speaker(lora_encoder=bool(lora_encoder))
+            pixels = _pixels(picture)
+            speaker = self.models.speaker(lora_encoder=bool(lora_encoder))
             with MODEL.enter(Priority.ATTACK):
                 facts: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
                 if question and question.strip():

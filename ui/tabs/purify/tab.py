@@ -109,6 +109,7 @@ class PurifyTab:
 
     @property
     def _result(self) -> list[Any]:
+        """The fields of a result."""
         pictures = [*self.pictures.values(), *self.changes.values()]
         texts = [self.headline, self.question, *self.responses.values(), self.notes]
         return [*texts, self.slider, self.last_run, *pictures]
@@ -182,6 +183,7 @@ class PurifyTab:
             The updates of status, history and follow_ups.
         """
         follow_ups = follow_ups or ()
+        # 1. What there is to ask about, and who could answer.
         if last_run is None:
             missing = failure(_("No picture yet"), _("Add a picture first, then ask."))
             return missing, gr.skip(), gr.skip()
@@ -190,6 +192,7 @@ class PurifyTab:
             only = _("{name} only captions.", name=scenario.model.name)
             message = failure(_("The question was not asked"), only)
             return gr.skip(), answers.history(follow_ups, message), follow_ups
+        # 2. The answers.
         try:
             from purifier.scenario import ask_again
 
@@ -429,7 +432,8 @@ def build_tab(
     # 1. The fields, and beside them the result.
     with gr.Row(elem_classes="cc-columns cc-purify"):
         with gr.Column(scale=4, min_width=300):
-            label, alt = _("Picture, clean or already attacked"), _("The picture to be purified")
+            label = _("Picture, clean or already attacked")
+            alt = _("The picture to be purified")
             picture = picture_field("purify-picture", label, alt_text=alt, height=190)
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="purify-promise")
             shelf = gr.HTML(
@@ -470,7 +474,8 @@ def _wire(
     tab: PurifyTab, buttons: dict[str, gr.Button], shelf: gr.HTML, transfer: Transfer | None
 ) -> None:
     """Wire the runs, the further questions, and what ends a run."""
-    panel, question = Panel("purify"), tab.settings["question"]
+    panel = Panel("purify")
+    question = tab.settings["question"]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings.values()], **RUNS}
     outputs = [tab.picture, *tab.outputs]
     # 1. A new picture, or another run of the same.
