@@ -1,4 +1,5 @@
-"""The command `calibrate`: a profile of the reader's own pictures, and the report on them."""
+"""The command `calibrate`: a profile of the reference set, the reader's own pictures, and the
+report on it."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ NEXT = N_("Use it: {command}")
 
 
 class Percent(StrEnum):
-    """The bounds that can be asked for."""
+    """The bounds on false alarms that can be chosen, in percent."""
 
     FIVE, TWO, ONE = "5", "2", "1"
 
@@ -67,13 +68,13 @@ def calibrate(
             help="Percent of such photographs that may be accused: 59, 149, 299 are needed."
         ),
     ] = Percent.FIVE,
-    out: Annotated[Path, typer.Option(help="The output's folder.")] = Path("yardstick"),
+    out: Annotated[Path, typer.Option(help="The output's folder.")] = Path("reference-set"),
     model: Model = "",
     head: Head = "",
     lang: Lang = ENGLISH,
 ) -> None:
-    """Make your own pictures the yardstick: profile.json (numbers alone), and summary.html with the
-    accused pictures."""
+    """Make your own pictures the reference set: write profile.json (numbers alone), and
+    summary.html with the accused pictures."""
     model = chosen_model(model, head)
     with speaking(lang):
         has_refusals = _calibrate(
@@ -83,7 +84,12 @@ def calibrate(
 
 
 def _calibrate(
-    photos: list[Path], fakes: list[Path], detector: Detector, *, at_most: float, out: Path
+    photos: list[Path],
+    generated_files: list[Path],
+    detector: Detector,
+    *,
+    at_most: float,
+    out: Path,
 ) -> bool:
     """Write the profile and its report; return whether a file was refused."""
     # 1. The folder, before the photographs are examined, which takes minutes
@@ -91,10 +97,10 @@ def _calibrate(
         out.mkdir(parents=True, exist_ok=True)
 
     # 2. The pictures; those without an answer are left out
-    lessons = LESSONS if fakes else 0
+    lessons = LESSONS if generated_files else 0
     real, unread = _examine(photos, detector, lessons=lessons)
-    generated, unread_fakes = _examine(fakes, detector, lessons=lessons)
-    unread += unread_fakes
+    generated, unread_generated = _examine(generated_files, detector, lessons=lessons)
+    unread += unread_generated
     unanswered = sum(not picture.answered for picture in (*real, *generated))
     real = [picture for picture in real if picture.answered]
     generated = [picture for picture in generated if picture.answered]
@@ -131,6 +137,8 @@ def _calibrate(
 def _examine(
     paths: list[Path], detector: Detector, *, lessons: int
 ) -> tuple[list[ReferencePicture], list[UnreadFile]]:
+    """Examine the pictures of files and folders; return them, and the files that could not be
+    read."""
     files = list(walk(paths))
     members = read_members((str(path), path) for path in files)
     rows = examine_set(members, detector, lessons=lessons)
