@@ -103,11 +103,11 @@ def difference(edit: Image.Image, original: Image.Image) -> np.ndarray:
     a, b = (gaussian_filter(p, (SIGMA, SIGMA, 0)) for p in sharp)
     differences = [np.abs(a - b).mean(2)]
     if (down or right) and abs(down) <= FARTHEST * len(a) and abs(right) <= FARTHEST * len(a[0]):
-        moved = np.abs(a - np.roll(b, (down, right), (0, 1))).mean(2)
+        residue = np.abs(a - np.roll(b, (down, right), (0, 1))).mean(2)
         rows, columns = np.arange(len(a)) - down, np.arange(len(a[0])) - right
-        moved[(rows < 0) | (rows >= len(a))] = np.nan  # what came round the edge
-        moved[:, (columns < 0) | (columns >= len(a[0]))] = np.nan
-        differences.append(moved)
+        residue[(rows < 0) | (rows >= len(a))] = np.nan  # what came round the edge
+        residue[:, (columns < 0) | (columns >= len(a[0]))] = np.nan
+        differences.append(residue)
     return min(differences, key=background)
 
 

@@ -48,7 +48,7 @@ def measured() -> str:
         for s in sections()
     ]
     return "\n\n".join(
-        f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in entries
+        f"## {title}\n\n{content}\n\n{about}".rstrip() for title, content, about in entries
     )
 
 
@@ -90,11 +90,11 @@ def front() -> str:
 def _of_marks() -> str:
     report = read("marks")
     rows = [row for row in report["marks"] if row["part"] != "built on"]
-    seen, found = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
+    count, headlines = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
     real = report["real pictures"]
     return (
-        f"{seen} files with a mark came from owners whose files were not used to build the "
-        f"readers; {found} of them are headlined by it. Of {real['searched']:,} real pictures, "
+        f"{count} files with a mark came from owners whose files were not used to build the "
+        f"readers; {headlines} of them are headlined by it. Of {real['searched']:,} real pictures, "
         f"{len(real['marked'])} bear a "
         "visible or invisible mark by mistake ([by mark](docs/measured.md))."
     )

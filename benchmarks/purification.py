@@ -87,11 +87,11 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
             (grey if threat.startswith(("grey", "no attack")) else knowing).append(column)
 
     # 2. Who wanted one sentence said
-    targeted = ("no defence", "JPEG 10", whole)
+    defences = ("no defence", "JPEG 10", whole)
     sentences = {
         cell["row"].replace(whole, "all"): cell
         for cell in report["cells"]
-        if "said" in cell and cell["row"] in targeted
+        if "said" in cell and cell["row"] in defences
     }
     title = "an attacker who wants one sentence said as the caption (PGD 8/255)"
     columns = {"questions": "{n}", "the sentence is said": "{said:%}"}

@@ -141,10 +141,10 @@ def make_splices(
         [r for r in records if not r.label and "art" not in r.source],
         [r for r in records if r.label],
     )
-    opened: Callable[[Record], Image.Image] = lambda r: Image.open(root / r.path).convert("RGB")  # noqa: E731
+    read_image: Callable[[Record], Image.Image] = lambda r: Image.open(root / r.path).convert("RGB")  # noqa: E731
     pick = lambda rows: rows[int(rng.integers(len(rows)))]  # noqa: E731
     return [
-        make_splice(opened(pick(pools[host])), opened(pick(pools[guest])), rng)
+        make_splice(read_image(pick(pools[host])), read_image(pick(pools[guest])), rng)
         for _ in range(count)
     ]
 

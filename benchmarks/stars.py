@@ -41,7 +41,7 @@ def measure_stars(detector: Detector, files: Sequence[Path], originals: Path) ->
         files: pictures that bear a star.
         originals: folder with real photographs of the split `test`, which get one.
     """
-    painted: list[Pair] = []
+    without_star: list[Pair] = []
     control: list[Pair] = []
     for path in files:
         pixels = load_image(path.read_bytes()).pixels
@@ -52,16 +52,16 @@ def measure_stars(detector: Detector, files: Sequence[Path], originals: Path) ->
             mirrored = pixels.shape[1] - right, top, pixels.shape[1] - left, bottom
             copies = pixels, painted_over(pixels, box), painted_over(pixels, mirrored)
             before, without, other = detector.score_batch(copies)  # equal views are judged once
-            painted.append((before, without))
+            without_star.append((before, without))
             control.append((before, other))
-    pasted: list[Pair] = []
+    star_added: list[Pair] = []
     for pixels in _photographs(originals):
         before, starry = detector.score_batch((pixels, with_star(pixels)))
-        pasted.append((before, starry))
+        star_added.append((before, starry))
     return {
-        "painted over": _moved(painted),
+        "painted over": _moved(without_star),
         "another corner painted over": _moved(control),
-        "pasted on photographs": _moved(pasted),
+        "pasted on photographs": _moved(star_added),
     }
 
 

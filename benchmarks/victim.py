@@ -44,12 +44,12 @@ def measure(options: Options) -> dict[str, Any]:
             name: its.vlm.answer(sample.pixels, sample.question)[0].text
             for name, its in models.items()
         }
-        for attacked, its in models.items():
-            objective = change_answer(its.vlm, [sample.question], [clean[attacked]])
+        for victim, its in models.items():
+            objective = change_answer(its.vlm, [sample.question], [clean[victim]])
             adversarial = run_attack(ATTACK, sample.pixels, objective)
             for defence in DEFENCES:
                 with torch.no_grad():
-                    picture = to_levels(rows[attacked][defence].defend(adversarial))
+                    picture = to_levels(rows[victim][defence].defend(adversarial))
                     for reader, its_rows in rows.items():
                         answer = (
                             its_rows[defence]
@@ -58,18 +58,18 @@ def measure(options: Options) -> dict[str, Any]:
                             .text
                         )
                         outcome = answer == clean[reader], sample.accuracy(answer)
-                        outcomes[attacked, reader, defence].append(outcome)
+                        outcomes[victim, reader, defence].append(outcome)
 
     # 3. The shares
     cells = [
         {
-            "attacked": attacked,
+            "attacked": victim,
             "read by": reader,
             "defence": defence,
             "n": len(each),
             "agreement": round(fmean(kept for kept, _right in each), 4),
             "accuracy": round(fmean(right for _kept, right in each), 4),
         }
-        for (attacked, reader, defence), each in outcomes.items()
+        for (victim, reader, defence), each in outcomes.items()
     ]
     return {"cells": cells}

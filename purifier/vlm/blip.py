@@ -64,8 +64,8 @@ class BlipVQA(HubVLM):
         ]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
-        asked = self._said(WHAT if prompt == CAPTION_PROMPT else prompt)
-        batch = self.processor(images=to_pictures(pixels), text=[asked], return_tensors="pt")
+        request = self._said(WHAT if prompt == CAPTION_PROMPT else prompt)
+        batch = self.processor(images=to_pictures(pixels), text=[request], return_tensors="pt")
         inputs = self._followed(self._here(batch), pixels)
         features = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
         question = self.model.text_encoder(

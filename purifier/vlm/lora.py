@@ -52,24 +52,24 @@ class LoraEncoder:
         Raises:
             ValueError: it was trained for another tower.
         """
-        own, updated, shapes = (
+        own, update_names, shapes = (
             dict(original.named_parameters()),
             self._shapes(),
             _shapes_of(original),
         )
-        if updated != {
+        if update_names != {
             name: shape
             for name, shape in shapes.items()
-            if name in updated or name.endswith(WEIGHTS)
+            if name in update_names or name.endswith(WEIGHTS)
         }:
             raise ValueError(
                 "This LoRA encoder is for another tower than the model's. Train it again: python "
                 "-m training purifier train-encoder."
             )
-        shared = {name: p for name, p in own.items() if name not in updated} | dict(
+        common = {name: p for name, p in own.items() if name not in update_names} | dict(
             original.named_buffers()
         )
-        tower = copy.deepcopy(original, {id(tensor): tensor for tensor in shared.values()})
+        tower = copy.deepcopy(original, {id(tensor): tensor for tensor in common.values()})
         with torch.no_grad():
             for name, parameter in tower.named_parameters():
                 if name.endswith(WEIGHTS):
@@ -78,7 +78,7 @@ class LoraEncoder:
                 elif name in self.tensors:
                     parameter.copy_(self.tensors[name])
         for name, layer in _stored_layers(tower).items():
-            if name in updated:
+            if name in update_names:
                 layer.update(*self._update(name))
         return tower
 

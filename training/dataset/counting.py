@@ -209,6 +209,6 @@ def _thumbnail(file: Path, cache: Path) -> np.ndarray | None:
 def _quality(file: Path, picture: Picture) -> list[float]:
     """Return JPEG quality (0 for what is no JPEG, or has no tables at its beginning), and bytes a
     pixel."""
-    with file.open("rb") as opened:
-        tables = read_tables(opened.read(HEAD_BYTES)) if picture.format in ("JPEG", "MPO") else None
+    with file.open("rb") as stream:
+        tables = read_tables(stream.read(HEAD_BYTES)) if picture.format in ("JPEG", "MPO") else None
     return [tables.quality if tables else 0, file.stat().st_size / (picture.width * picture.height)]

@@ -78,7 +78,7 @@ class Candidate:
     thumb: Image.Image
 
 
-def find_evidence(data: bytes, path: str, added: str) -> Evidence:
+def find_evidence(data: bytes, path: str, first_day: str) -> Evidence:
     """Return what a file's bytes, its path, and the day when it was added (YYYY-MM-DD, or empty)
     say of its label.
 
@@ -93,7 +93,7 @@ def find_evidence(data: bytes, path: str, added: str) -> Evidence:
     words += [f"EXIF camera {camera}"] if camera else []
     words += [f"{name.lower()} {fields[name]}" for name in ("Taken", "Software") if name in fields]
     words += [f"file name of {by_name}"] if by_name else []
-    text = "; ".join(words + ([f"added {added}"] if added else []))
+    text = "; ".join(words + ([f"added {first_day}"] if first_day else []))
     kinds = {t.kind for t in claims.all_source_types}
     if kinds & {"generated", "part generated"} or claims.claimed_marks or by_name:
         generator = claims.claimed_marks[0].generator if claims.claimed_marks else by_name
@@ -104,7 +104,7 @@ def find_evidence(data: bytes, path: str, added: str) -> Evidence:
         else "c2pa"
         if "captured" in kinds
         else "date"
-        if added and added < BEFORE
+        if first_day and first_day < BEFORE
         else ""
     )
     return Evidence(text, "real" if real_by else "", real_by=real_by)
@@ -173,14 +173,14 @@ def _order(files: Iterable[Entry], under: str, match: str) -> Iterator[Entry]:
         pools = [pool for pool in pools if pool]
 
 
-def _look(data: bytes, path: str, added: str, known: set[str]) -> Candidate | str:
+def _look(data: bytes, path: str, first_day: str, hashes: set[str]) -> Candidate | str:
     """The picture as a candidate, or why it is none."""
     sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 in known:
+    if sha256 in hashes:
         return "it is known"
     try:
         image = load_image(data)
-        evidence = find_evidence(data, path, added)
+        evidence = find_evidence(data, path, first_day)
         with Image.open(io.BytesIO(data)) as file:
             (width, height), name = file.size, file.format or ""
         phash = perceptual_hash(data)
@@ -312,10 +312,10 @@ def read_words(path: Path) -> list[Site]:
     ]
 
 
-def _rows(path: Path, needed: set[str]) -> list[dict[str, str]]:
+def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, restval="")
-        if missing := needed - set(reader.fieldnames or ()):
+        if missing := columns - set(reader.fieldnames or ()):
             raise BadTable(f"{path.name} lacks the columns {', '.join(sorted(missing))}.")
         return list(reader)
 

@@ -140,7 +140,7 @@ class Repository:
         """Fetch those files, as far as they can be had, each of at most `largest` bytes as it is
         packed."""
 
-        def fetch(wanted: Sequence[str]) -> int:
+        def fetch(batch: Sequence[str]) -> int:
             options = (
                 "--quiet",
                 "--no-tags",
@@ -149,8 +149,8 @@ class Repository:
                 "--stdin",
                 "origin",
             )
-            sent = "".join(f"{oid}\n" for oid in wanted).encode()
-            return self._git("fetch", *options, sent=sent, room=largest * len(wanted)).returncode
+            sent = "".join(f"{oid}\n" for oid in batch).encode()
+            return self._git("fetch", *options, sent=sent, room=largest * len(batch)).returncode
 
         for start in range(0, len(oids), _CHUNK):
             chunk = oids[start : start + _CHUNK]

@@ -95,20 +95,22 @@ def near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tup
     return [(int(i), int(k)) for i, k in near_pairs(*hashes, bits=NEAR_BITS)]
 
 
-def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None) -> set[str]:
-    """The owners that test, of `kinds` (owner -> kind): in each kind those with the smallest
-    hashes.
+def draw(kinds: dict[str, str], earlier: dict[str, tuple[int, int]] | None = None) -> set[str]:
+    """Draw the owners that test: in each kind those with the smallest hashes.
 
-    drawn: by kind, how many owners were drawn from before, and how many of them test. So many more
-    are drawn that of all in a kind one of TESTED tests, rounded up. What pictures look like, or how
-    hard they are, has no part in it.
+    So many are drawn that of all in a kind one of TESTED tests, rounded up. What pictures look
+    like, or how hard they are, has no part in it.
+
+    Args:
+        kinds: owner -> kind.
+        earlier: by kind, how many owners were drawn from before, and how many of them test.
     """
     of_kind: dict[str, list[str]] = defaultdict(list)
     for owner, kind in kinds.items():
         of_kind[kind].append(owner)
     test_owners: set[str] = set()
     for kind, owners in of_kind.items():
-        before, testing = (drawn or {}).get(kind, (0, 0))
+        before, testing = (earlier or {}).get(kind, (0, 0))
         owners.sort(key=lambda owner: hashlib.sha256(f"{SALT}/{owner}".encode()).digest())
         test_owners.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
     return test_owners

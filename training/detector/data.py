@@ -107,10 +107,10 @@ def assign_folds(records: Iterable[Record], *, folds: int = 5, seed: int = 0) ->
     group -> fold."""
     cells = sorted({(r.set, r.label) for r in records})
     counts: dict[str, np.ndarray] = {}
-    seen: set[str] = set()
+    pictures: set[str] = set()
     for r in records:
-        if r.picture not in seen:
-            seen.add(r.picture)
+        if r.picture not in pictures:
+            pictures.add(r.picture)
             counts.setdefault(r.group, np.zeros(len(cells)))[cells.index((r.set, r.label))] += 1
     names = sorted(counts)
     np.random.default_rng(seed).shuffle(names)
@@ -191,19 +191,21 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def stopped_in_a_sentence(kept: str) -> Iterator[None]:
-    """Make a RunStopped of Ctrl-C and of a killed worker process; `kept` is the sentence on what is
-    not lost."""
+def stopped_in_a_sentence(promise: str) -> Iterator[None]:
+    """Make a RunStopped of Ctrl-C and of a killed worker process.
+
+    promise: the sentence on what is not lost.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        raise RunStopped(f"Stopped. {kept}") from None
+        raise RunStopped(f"Stopped. {promise}") from None
     except RuntimeError as error:
         # PyTorch has no class of its own for one that was killed
         if "DataLoader worker" not in str(error):
             raise
         raise RunStopped(
-            f"A worker process was killed, most likely for want of memory. {kept}"
+            f"A worker process was killed, most likely for want of memory. {promise}"
         ) from None
 
 

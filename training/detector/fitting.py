@@ -288,20 +288,20 @@ def start_at_ridge(
 
 
 @torch.no_grad()
-def start_at_head(head: CausalHead, known: CausalHead) -> None:
+def start_at_head(head: CausalHead, other: CausalHead) -> None:
     """Set the verdict's weights so that the head, with every channel let through alike, judges as
-    `known` does.
+    `other` does.
 
-    known: with one mask for all pictures.
+    other: with one mask for all pictures.
     """
     D = len(head.scale)
     through, mask = (
         h.mask.eval()(torch.zeros(1, D), tau=h.tau) if h.mask else torch.ones(1, D)
-        for h in (head, known)
+        for h in (head, other)
     )
-    direction = known.direction(mask)[0]
+    direction = other.direction(mask)[0]
     head.verdict.weight[0] = direction * head.scale / through[0]
-    head.verdict.bias.copy_(known.offset(mask) + direction @ head.shift)
+    head.verdict.bias.copy_(other.offset(mask) + direction @ head.shift)
 
 
 @dataclass(frozen=True, slots=True)

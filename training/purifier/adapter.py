@@ -125,23 +125,23 @@ class FeatureDistance:
 
 def divergence(
     model: EmbeddedVLM,
-    seen: Tensor,
-    wanted: Tensor,
-    asked: Asked,
+    features: Tensor,
+    targets: Tensor,
+    questions: Asked,
     pool: Sequence[str],
     rng: random.Random,
 ) -> Tensor:
-    """Mean KL divergence of the first word that the model would say with visual tokens `wanted` [N,
-    V, D] from that with `seen`: of a caption, and to two questions on each picture, one of them its
-    own if it has any."""
+    """Return the mean KL divergence of the first word that the model would say with visual tokens
+    `targets` [N, V, D] from that with `features`: of a caption, and to two questions on each
+    picture, one of them its own if it has any."""
     rows, prompts = [], []
-    for i, own in enumerate(asked):
+    for i, own in enumerate(questions):
         rows += [i, i, i]
         prompts += [rng.choice(own or pool), rng.choice(pool), CAPTION_PROMPT]
     with torch.no_grad():
-        expected = model.logits(wanted[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
-    log_odds = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
-    return nn.functional.kl_div(log_odds, expected, reduction="batchmean")
+        target_words = model.logits(targets[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
+    log_odds = model.logits(features[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
+    return nn.functional.kl_div(log_odds, target_words, reduction="batchmean")
 
 
 def train_encoder(
@@ -219,8 +219,8 @@ def fit_encoder(
     """
     # 1. What the loss measures by, and the tower that learns
     held_out = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
-    purified = [_forced(purifier, one.clean, model.tower) for one in held_out]
-    distance = FeatureDistance(model, [one.clean for one in held_out], purified)
+    of_clip = [_forced(purifier, one.clean, model.tower) for one in held_out]
+    distance = FeatureDistance(model, [one.clean for one in held_out], of_clip)
     tower, parameters = _with_adapter(model.tower, config)
     if start:
         for name, parameter in _learned(tower):
@@ -263,7 +263,7 @@ def fit_encoder(
 
 
 @torch.no_grad()
-def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -> list[list[str]]:
+def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, pool: Asked) -> list[list[str]]:
     """Return of the questions on each picture the one to which an attack moves the first word most,
     by KL divergence, where it is moved by more than MOVED: what the attack was after, or nearly.
     All of them elsewhere.
@@ -271,7 +271,7 @@ def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -
     Args:
         clean, moved: visual tokens of the picture and of the attacked one, [N, V, D].
     """
-    questions = [list(own) for own in asked]
+    questions = [list(own) for own in pool]
     for i, own in enumerate(questions):
         if own:
             rows = [i] * len(own)

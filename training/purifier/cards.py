@@ -167,8 +167,8 @@ def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]
     return rows
 
 
-def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
-    return ", ".join(f"{k} {n}" for k, n in Counter(str(d[name]) for d, _ in drawn).most_common())
+def _counts(draws: list[tuple[dict[str, object], int]], name: str) -> str:
+    return ", ".join(f"{k} {n}" for k, n in Counter(str(d[name]) for d, _ in draws).most_common())
 
 
 # The vision-language model ------------------------------------------------------------------------

@@ -105,19 +105,17 @@ def _measure(
     clean: Tensor,
     moved: Tensor,
     questions: Sequence[str],
-    expected: Sequence[str],
+    answers: Sequence[str],
     text: str,
 ) -> Found:
     guided = model.with_prefix(text)
-    on_moved, on_clean = (_share(guided, pixels, questions, expected) for pixels in (moved, clean))
+    on_moved, on_clean = (_share(guided, pixels, questions, answers) for pixels in (moved, clean))
     return Found(text, on_moved, on_clean, before=on_moved, tried=1)
 
 
-def _share(
-    model: HubVLM, pixels: Tensor, questions: Sequence[str], expected: Sequence[str]
-) -> float:
+def _share(model: HubVLM, pixels: Tensor, questions: Sequence[str], texts: Sequence[str]) -> float:
     answers = model.answer(pixels, questions)
-    return sum(a.text == text for a, text in zip(answers, expected, strict=True)) / len(expected)
+    return sum(a.text == text for a, text in zip(answers, texts, strict=True)) / len(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +167,9 @@ def optimise_prompt(
     clean, questions = _pictures(data, config)
     moved = _moved(EmbeddedVLM.from_pretrained(), clean, questions, config)
     if purify is not None:
-        purified = torch.cat([purify(shot) for shot in moved.split(1)])
-        is_changed = (purified != moved).flatten(1).any(1)
-        clean, moved = clean[is_changed], purified[is_changed]
+        results = torch.cat([purify(shot) for shot in moved.split(1)])
+        is_changed = (results != moved).flatten(1).any(1)
+        clean, moved = clean[is_changed], results[is_changed]
         questions = [
             question
             for question, changed in zip(questions, is_changed.tolist(), strict=True)
