@@ -26,6 +26,8 @@ DRAWS, MOST = 20, 25  # draws; pictures of an owner and class
 OWNER = 10  # pictures of each class that an owner has at least
 SEED = 1
 
+Answers = dict[str, float]  # the shares that `answers` gives
+
 
 def measure(options: Options) -> dict[str, Any]:
     detector = Detector.from_pretrained(options.model)
@@ -105,9 +107,6 @@ def by_count(
     return table
 
 
-Answers = dict[str, float]
-
-
 def draw(
     x: np.ndarray,
     shipped: np.ndarray,
@@ -116,7 +115,7 @@ def draw(
     rng: np.random.Generator,
     band: tuple[float, float],
 ) -> tuple[tuple[float, float, float, float], Trial, Answers, Answers]:
-    """AUC on the owner's other pictures: shipped, the correction alone, both, and both where it is
+    """Return AUC on the owner's other pictures: shipped, the correction alone, both, and both where it is
     used; whether it is; and the answers as shipped and as used."""
     # 1. What the drawn pictures teach
     taught = np.concatenate(
@@ -146,7 +145,7 @@ def draw(
 
 
 def answers(scores: np.ndarray, labels: np.ndarray, low: float, high: float) -> Answers:
-    """The share of each kind that is called likely generated, and likely not generated."""
+    """Return the share of each kind that is called likely generated, and likely not generated."""
     real, generated = scores[labels == 0], scores[labels == 1]
     return {
         "found": float((generated >= high).mean()),
@@ -157,5 +156,5 @@ def answers(scores: np.ndarray, labels: np.ndarray, low: float, high: float) -> 
 
 
 def mean_of_each(draws: Sequence[Answers]) -> Answers:
-    """The mean of each share over the draws."""
+    """Return the mean of each share over the draws."""
     return {name: float(np.mean([one[name] for one in draws])) for name in draws[0]}

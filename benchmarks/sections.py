@@ -403,6 +403,7 @@ def archive(read: Reports) -> Told:
 
 @_section("Learned from Stable Diffusion alone, what of other series?", "series")
 def series(read: Reports) -> Told:
+    # 1. A row for each series, in per cent
     report = read("series")
     train, test = report["learned"], report["judged"]
     methods = report["methods"]
@@ -419,11 +420,15 @@ def series(read: Reports) -> Told:
         }
         for name in names
     }
+
+    # 2. What it would give to call everything real
     always = fmean(
         test["real"] / (test["real"] + row["generated"])
         for name, row in rows.items()
         if name != "mean"
     )
+
+    # 3. The words
     words = (
         f"CausalCLIP's experiment: each method learned from {train['generated']} pictures of "
         f"{train['generators']} generators of Stable Diffusion's line and {train['real']} "
@@ -442,6 +447,7 @@ def series(read: Reports) -> Told:
 
 @_section("What do your own pictures of both kinds gain?", "fewshot")
 def fewshot(read: Reports) -> Told:
+    # 1. A row for each owner and number of pictures
     report = read("fewshot")
     rows = {
         f"owner {number}, {count} + {count}": counts[count]
@@ -449,6 +455,8 @@ def fewshot(read: Reports) -> Told:
         for number, counts in enumerate(report["owners"].values(), 1)
         if count in counts
     }
+
+    # 2. What ten of each gain
     ten = [counts["10"] for counts in report["owners"].values() if "10" in counts]
     gains = [counts["chosen"]["mean"] - counts["shipped"]["mean"] for counts in ten]
     gain, lowest = fmean(gains), min(gains)
@@ -462,6 +470,8 @@ def fewshot(read: Reports) -> Told:
         "as used": "{chosen[mean]:.3f}",
         "used in": "{used:%}",
     }
+
+    # 3. The words
     words = (
         f"AUC on an owner's other pictures, mean of {report['draws']} draws of so many real and "
         "generated ones that teach a [private head](using.md#your-own-pictures-as-the-yardstick). "
@@ -475,6 +485,8 @@ def fewshot(read: Reports) -> Told:
         "0.018); none of the three was chosen by it. The second table: what the owner's other "
         "pictures are answered, shipped and as used, before the check of stability."
     )
+
+    # 4. The tables: AUC, and the answers
     answers = {name: of["answers"] for name, of in rows.items() if "10 + 10" in name}
     mean = {
         way: {

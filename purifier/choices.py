@@ -7,6 +7,14 @@ from dataclasses import dataclass
 
 from causalclip.languages import N_
 
+# in the order of the page's lists; titles are messages to translate
+OBJECTIVE_TITLES = {
+    "answer": N_("The answer to the question"),
+    "caption": N_("The caption"),
+    "features": N_("What CLIP sees"),
+    "detector": N_("The detector's verdict"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AttackChoice:
@@ -55,10 +63,4 @@ ATTACK_CHOICES = {
         N_("A patch"),
         "Changes one square of the picture freely; the budget does not bind it.",
     ),
-}
-OBJECTIVE_TITLES = {
-    "answer": N_("The answer to the question"),
-    "caption": N_("The caption"),
-    "features": N_("What CLIP sees"),
-    "detector": N_("The detector's verdict"),
 }
