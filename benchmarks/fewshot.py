@@ -115,8 +115,8 @@ def draw(
     rng: np.random.Generator,
     band: tuple[float, float],
 ) -> tuple[tuple[float, float, float, float], Trial, Answers, Answers]:
-    """Return AUC on the owner's other pictures: shipped, the correction alone, both, and both where it is
-    used; whether it is; and the answers as shipped and as used."""
+    """Return AUC on the owner's other pictures: shipped, the correction alone, both, and both where
+    it is used; the trial; and the answers as shipped and as used."""
     # 1. What the drawn pictures teach
     taught = np.concatenate(
         [rng.permutation(np.flatnonzero(labels == label))[:count] for label in (1, 0)]
