@@ -247,17 +247,23 @@ def queue_detector(
     return cast("Detector", _QueuedDetector(detector, verdict, check))
 
 
-def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
+def add_head_choice(
+    detector: ChosenDetector, name: str, *, one_line: bool = False
+) -> gr.Radio | None:
     """Add the choice of the head to the current Blocks; None where there is nothing to choose.
 
-    name: of the tab.
+    name: of the tab. one_line: without what the heads are.
     """
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
         return None
-    about = _(ABOUT)
-    label = _("Judged by")
-    return gr.Radio(choices, value=DEFAULT_HEAD, label=label, info=about, elem_id=f"{name}-head")
+    return gr.Radio(
+        choices,
+        value=DEFAULT_HEAD,
+        label=_("Judged by"),
+        info=None if one_line else _(ABOUT),
+        elem_id=f"{name}-head",
+    )
 
 
 def link_heads(first: gr.Radio | None, second: gr.Radio | None) -> None:

@@ -119,14 +119,19 @@ def as_text(detections: dict[str, Detection]) -> str:
 def mask_sentence(detection: Detection) -> str:
     """Return what the mask lets through, and what the strongest of those channels carry: the
     reviewer's first sentence."""
+    count = min(MAX_REMOVED, passing(mean_mask(detection)) // 3)
+    removed = removal_sentence(detection, count) if count else ""
+    return paragraph(passing_sentence(detection), removed)
+
+
+def passing_sentence(detection: Detection) -> str:
+    """Return how many channels the mask lets through."""
     mask = mean_mask(detection)
-    sentence = _(
+    return _(
         "{all} channels; for this picture the mask lets {passing} through.",
         all=number(len(mask)),
         passing=number(passing(mask)),
     )
-    count = min(MAX_REMOVED, passing(mask) // 3)
-    return paragraph(sentence, removal_sentence(detection, count) if count else "")
 
 
 def removal_sentence(detection: Detection, count: int) -> str:

@@ -368,6 +368,31 @@ WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((i
 
 
 @pytest.mark.full
+def test_all_of_one_mask_is_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
+    """A tall picture, whose maps are the highest; German words are longer."""
+    Image.fromarray(skimage.data.astronaut()[:, 80:420]).save(tmp_path / "tall.png")
+    page = open_page(real_app.address)
+    for language in ("en", "de"):
+        page.goto(f"{real_app.address}?lang={language}#explore")
+        page.locator("#explore-a input[type=file]").first.set_input_files(tmp_path / "tall.png")
+        page.locator("#explore-a-map img").wait_for()
+        page.locator("#explore-masks .cc-mask").wait_for()
+        page.locator("#explore-head").wait_for()
+        in_sight(
+            page,
+            "#explore-a",
+            "#explore-a-answer",
+            "#explore-head",
+            "#explore-masks",
+            "#explore-a-removal",
+            "#explore-a-map",
+            "#explore-a-suppressed",
+            "#explore-mask-words",
+            "#explore-count",
+        )
+
+
+@pytest.mark.full
 def test_the_three_prepared_ones_in_one_look(
     open_page: Open, real_app: Served, tmp_path: Path
 ) -> None:

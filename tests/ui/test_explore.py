@@ -31,14 +31,14 @@ from causalclip.maps.channels import (
     suppressed_score,
 )
 from causalclip.maps.figure import save_mask_figure
-from causalclip.maps.overlay import prepare
-from causalclip.report.explain import difference_sentence, mask_sentence
+from causalclip.maps.overlay import draw_map, prepare
+from causalclip.report.explain import difference_sentence, passing_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detector import ChosenDetector, forget_choices
 from ui.tabs.explore import erase
 from ui.tabs.explore.mask import PUSH_UNIT, Averages, mask_heatmaps
-from ui.tabs.explore.views import answer
+from ui.tabs.explore.views import answer, removal
 
 
 def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:
@@ -132,7 +132,14 @@ def test_the_answer_says_whose_mask_is_shown() -> None:
     assert "the linear head, which judged" in answer(linear, causal)
     assert "not here" in answer(linear, linear)
     assert "cc-small" not in answer(causal, causal)
-    assert mask_sentence(causal) in answer(linear, causal)
+    assert passing_sentence(causal) in answer(linear, causal)
+
+
+def test_what_is_left_without_channels_is_said_once_beside_the_curve() -> None:
+    [found] = detections((160, 120))
+    said = "channels that push hardest"
+    assert said not in answer(found, found)
+    assert removal(found, 5).count(said) == 1
 
 
 def test_a_page_chooses_its_head_for_itself() -> None:
@@ -198,6 +205,20 @@ def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
     grid = erase.cells(found)
     assert grid.shape == (18, 24)
     assert np.isclose(grid.sum(), placed(found.views), atol=1e-4)
+
+
+def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:
+    [found] = detections((160, 120))
+    drawing = prepare(photo(160, 120), found)
+    data = re.search(r"base64,([^']+)'", erase.panel(drawing))
+    assert data is not None
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1]))), float)
+    drawn = draw_map(drawing, frame=False, bar=False), Image.fromarray(drawing.picture)
+    size = shown.shape[1], shown.shape[0]
+    to_map, to_picture = (
+        np.abs(np.asarray(one.resize(size), float) - shown).mean() for one in drawn
+    )
+    assert to_map < 0.5 * to_picture
 
 
 def test_erased_cells_are_blanked_and_no_others() -> None:

@@ -20,10 +20,11 @@ from PIL import Image
 from causalclip.examination.messages import score_text
 from causalclip.languages import N_, _, decimal
 from causalclip.maps.attribution import lay
-from causalclip.maps.overlay import shrink
+from causalclip.maps.overlay import draw_map, shrink
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection
+    from causalclip.maps.overlay import Drawing
 
 COLUMNS = 24  # cells on the long side
 SIDE = 448  # px of the long side, as it is shown
@@ -52,11 +53,10 @@ def cells(detection: Detection) -> np.ndarray:
     return lay(detection, "causal", columns=columns, rows=rows)
 
 
-def panel(pixels: np.ndarray, detection: Detection) -> str:
-    """Return the picture to brush over, as HTML, with all that the browser needs for the score.
-
-    pixels: uint8 RGB [H, W, 3].
-    """
+def panel(drawing: Drawing) -> str:
+    """Return the map of what passes, to brush over, as HTML with all that the browser needs for the
+    score."""
+    detection = drawing.detection
     grid = cells(detection)
     rows, columns = grid.shape
     data = {
@@ -73,10 +73,11 @@ def panel(pixels: np.ndarray, detection: Detection) -> str:
     }
     attributes = escape(json.dumps(data))
     blank = "".join("<i></i>" for _cell in range(rows * columns))
+    picture = _small(draw_map(drawing, frame=False, bar=False))
     grid_style = f"grid-template-columns:repeat({columns},1fr)"
     return (
         f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"
-        f"<div class='cc-erase' data-erase='{attributes}'><img alt='' src='{_small(pixels)}'>"
+        f"<div class='cc-erase' data-erase='{attributes}'><img alt='' src='{picture}'>"
         f"<div class='cc-erase-grid' style='{grid_style}' aria-hidden='true'>{blank}</div></div>"
     )
 
@@ -124,8 +125,8 @@ def _band(score: float, detection: Detection) -> str:
     return _(BANDS["low" if score <= detection.low else "middle"])
 
 
-def _small(pixels: np.ndarray) -> str:
+def _small(picture: Image.Image) -> str:
     """Return a small JPEG of a picture as a data address."""
     file = io.BytesIO()
-    Image.fromarray(shrink(pixels, side=SIDE)).save(file, "JPEG", quality=85)
+    Image.fromarray(shrink(np.asarray(picture), side=SIDE)).save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

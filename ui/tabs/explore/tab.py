@@ -228,7 +228,7 @@ class ExplorerTab:
             self.limits: words.limits(self.detector.with_mask().masks),
             self.about: words.about(picture.mask_detection, self.detector.with_mask().masks),
             pane.state: picture,
-            pane.erase: erase.panel(drawing.picture, detection),
+            pane.erase: erase.panel(drawing),
         }
 
     def _maps(
@@ -330,6 +330,7 @@ def build_explorer_tab(
                 gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush")
                 for name, text in texts
             ]
+            head = add_head_choice(detector, "explore", one_line=True)
     # 2. The masks and maps.
     with gr.Row(elem_classes="cc-mask-screen"):
         with gr.Column(scale=5, min_width=320):
@@ -359,7 +360,6 @@ def build_explorer_tab(
                 buttons=[],
                 elem_id="explore-count",
             )
-            head = add_head_choice(detector, "explore")
     # 3. What opens below them.
     label = _("Erase a place, and see what is left")
     with gr.Accordion(label, open=False, elem_id="explore-erase") as erasing:

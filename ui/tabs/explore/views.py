@@ -28,7 +28,7 @@ from causalclip.maps.channels import (
     top_channels,
 )
 from causalclip.report.card import brief
-from causalclip.report.explain import mask_sentence, removal_sentence
+from causalclip.report.explain import passing_sentence, removal_sentence
 from ui.tabs.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def answer(detection: Detection, mask_detection: Detection) -> str:
         whose = _(OTHER_HEAD, score=score(mask_detection.probability))
     elif mask_detection.head == "linear":
         whose = _(NO_CAUSAL)
-    about_mask = f"<p class='cc-first'>{mask_sentence(mask_detection)}</p>"
+    about_mask = f"<p class='cc-first'>{passing_sentence(mask_detection)}</p>"
     about_head = f"<p class='cc-small'>{whose}</p>" if whose else ""
     return f"{brief(detection.band, sentence)}{about_mask}{about_head}"
 
