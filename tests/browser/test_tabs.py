@@ -371,8 +371,10 @@ WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((i
 def test_all_of_one_mask_is_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
     """A tall picture, whose maps are the highest; German words are longer."""
     Image.fromarray(skimage.data.astronaut()[:, 80:420]).save(tmp_path / "tall.png")
-    page = open_page(real_app.address)
+    person = open_page(real_app.address).context
     for language in ("en", "de"):
+        page = person.new_page()
+        page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(f"{real_app.address}?lang={language}#explore")
         page.locator("#explore-a input[type=file]").first.set_input_files(tmp_path / "tall.png")
         page.locator("#explore-a-map img").wait_for()

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from causalclip.images.loading import load_image
+from causalclip.languages import _, number
 from causalclip.paths import WeightsMissing
+from causalclip.private_head import LEAST
 from causalclip.reference import BadProfile
 from causalclip.reference_set import ReferencePicture, UnreadFile
 from tests.makers.detectors import tiny_detector
@@ -29,7 +31,7 @@ from ui.tabs.reference.reference_set import (
     ProfileChoice,
     ReferenceSet,
 )
-from ui.tabs.reference.tab import ReferenceTab, build_reference_tab
+from ui.tabs.reference.tab import START, ReferenceTab, build_reference_tab, chooser
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,14 @@ def whole(count: int) -> ReferenceSet:
         real=tuple(judged(0.9 * n / count, int(hash_)) for n, hash_ in enumerate(hashes)),
         judged=count,
     )
+
+
+def test_ten_of_each_kind_are_asked_for_before_any_larger_number() -> None:
+    places = chooser().split("</fieldset>")
+    numbers = [re.findall(r"\b\d+\b", re.sub("<[^>]*>", "", place)) for place in places[:2]]
+    assert numbers[0][:3] == ["10", "5", "59"]
+    assert numbers[1] == ["10"]
+    assert re.findall(r"\d+", _(START, least=number(LEAST))) == ["10", "10"]
 
 
 def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ReferenceTab) -> None:
