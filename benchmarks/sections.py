@@ -1,8 +1,9 @@
 """What the benchmarks measured, question by question, for the README, docs/measured.md and the
 detector's card.
 
-Each function makes a section from the JSON of one benchmark, at times with another's. No number is
-typed in here.
+Each function makes a section from the JSON of one benchmark, at times with another's. What was
+measured is read from there; typed in are settings of an experiment, figures of the paper, and
+results of runs of which no JSON is kept.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def _section(
 
 @_section("How well does it tell them apart?", "detection")
 def headline(read: Reports) -> Told:
+    """Return how well the detector ranks the pictures of each test set."""
     test = read("detection")
     rows = {named(s): test[s] for s in ordered(test["sets"])}
     columns = {
@@ -61,6 +63,7 @@ def headline(read: Reports) -> Told:
 
 @_section("What does it answer, and how often wrongly?", "detection")
 def answers(read: Reports) -> Told:
+    """Return how often real and generated pictures get each answer, and the errors among these."""
     test = read("detection")
     rows = {}
     for name in ordered(test["sets"]):
@@ -77,8 +80,10 @@ def answers(read: Reports) -> Told:
             f"{wrong} ({round(row[wrong] * row['count'])}; 95 %: {100 * low:.1f} to "
             f"{100 * high:.1f} %)."
         )
+    of_generated = rows["generated, `all`"]
     sentences.append(
-        f"{100 * row['likely generated']:.1f} of 100 generated ones are called likely generated."
+        f"{100 * of_generated['likely generated']:.1f} of 100 generated ones are called likely "
+        "generated."
     )
     sentences.append("The stability check can turn these answers into inconclusive.")
     columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
@@ -86,7 +91,8 @@ def answers(read: Reports) -> Told:
 
 
 @_section("What has a score meant?", "detection")
-def meant(read: Reports) -> Told:
+def score_meaning(read: Reports) -> Told:
+    """Return which share of the pictures with a given score was generated."""
     steps: list[Report] = []
     for step in (r for r in read("detection")["meant"] if r["pictures"]):
         last = steps[-1] if steps else step
@@ -115,6 +121,7 @@ def meant(read: Reports) -> Told:
 
 @_section("Which generators does it miss?", "detection")
 def generators(read: Reports) -> Told:
+    """Return how many pictures of each generator are recognised."""
     test = read("detection")
     groups = test["groups"]["generators"]
     columns = {"owners": "{owners}", "pictures": "{pictures}", "in train": "{in_train:,}"}
@@ -124,6 +131,7 @@ def generators(read: Reports) -> Told:
 
 @_section("Which photographs does it mistake?", "detection")
 def photographs(read: Reports) -> Told:
+    """Return how often each kind of hard photograph is called generated."""
     hard = read("detection")["groups"]["hard"]
     columns = {"owners": "{owners}", "pictures": "{pictures}", "likely generated": "{accused:%}"}
     table = tabulate("photographs", hard, columns | {"inconclusive": "{inconclusive:%}"})
@@ -131,7 +139,8 @@ def photographs(read: Reports) -> Told:
 
 
 @_section("Does it still work after a picture was sent on?", "robustness")
-def sent(read: Reports) -> Told:
+def robustness_when_sent(read: Reports) -> Told:
+    """Return what AUC is left after a picture was sent on, or cut to another shape."""
     report = read("robustness")
     every = {n: r["all"] for n, r in report["auc"].items()}
     worst = min(every, key=lambda n: every[n])
@@ -162,6 +171,7 @@ def sent(read: Reports) -> Told:
 
 @_section("How many answers do not survive re-encoding?", "stability")
 def stability(read: Reports) -> Told:
+    """Return how often re-encoding moves an answer, and what the check makes of it."""
     report, app = read("robustness"), read("stability")
     rows = {
         f"{kind}: {band}": s
@@ -191,7 +201,8 @@ def stability(read: Reports) -> Told:
 
 
 @_section("What is an answer worth that re-encoded copies change?", "copies")
-def changed_answers(read: Reports) -> Told:
+def unstable_answers(read: Reports) -> Told:
+    """Return how often answers are right that re-encoded copies change."""
     report = read("copies")
     rows = report["by changed copies"]
     most = [row for copies, row in rows.items() if int(copies) > 2]
@@ -219,23 +230,26 @@ def changed_answers(read: Reports) -> Told:
 
 @_section("Does it go by the file, the shape or the subject?", "controls")
 def shortcuts(read: Reports) -> Told:
+    """Return what judges reach that know the file, its shape or the content alone."""
     report, other = read("controls"), read("peer")
     judges = {n: r for n, r in report.items() if isinstance(r, dict) and "alike" in r} | {
         other["name"]: other["auc"]
     }
     alike = report["content held fixed, broad"]
+    count = min(other["pictures"].values())
     words = (
         "Judges that know only the file, its shape or a thumbnail: where one is far above 0.5, "
         "the test leaks that knowledge. The detector is not given width, height or aspect. Among "
         f"pictures of `broad` whose content scores alike it reaches {alike['this detector']:.3f}, "
         f"content alone {alike['content alone']:.3f}. Last is a detector that can be installed, on "
-        "80 pictures of each set."
+        f"{count} pictures of each set."
     )
     return Told(words, [by_set("AUC", judges)])
 
 
 @_section("Does the map find edits?", "splices")
 def maps(read: Reports) -> Told:
+    """Return how well the maps find pasted parts and real edits."""
     splices, real = read("splices"), read("edits")["auc"]["a region"]
     parts = splices["auc"] | {f"causal, {n}": r for n, r in splices["controls"].items()}
     rows = {
@@ -257,6 +271,7 @@ def maps(read: Reports) -> Told:
 
 @_section("What does it do to drawings and night shots?", "cautions")
 def weak_spots(read: Reports) -> Told:
+    """Return how drawings, pages, dark and night pictures are judged."""
     report, night = read("cautions"), read("detection")["groups"]["hard"]["night"]
     alarms = report["raised on real, whole pictures"]
     ends = [r for n, r in report["recognised"].items() if n.endswith(("PNG", "JPEG 50"))]
@@ -273,7 +288,8 @@ def weak_spots(read: Reports) -> Told:
 
 
 @_section("Does it find what differs between two copies?", "compare")
-def copies(read: Reports) -> Told:
+def compared_copies(read: Reports) -> Told:
+    """Return how often the comparison recognises a copy, and finds an edit of one."""
     report, inside = read("compare"), read("inside")
     rows = {f"copies, {n}": r for n, r in report["copies"].items()}
     rows |= {f"edits by hand: {n}": r for n, r in report["edits"].items() if "faint" not in n}
@@ -297,6 +313,7 @@ def copies(read: Reports) -> Told:
 
 @_section("Both heads", "heads")
 def heads(read: Reports) -> Told:
+    """Return both heads side by side: AUC, errors, and what they cost."""
     report = read("heads")
     both = "linear", "causal"
     rows = {
@@ -324,9 +341,11 @@ def heads(read: Reports) -> Told:
 
 @_section("What does each piece of the method add?", "ablation")
 def ablation(read: Reports) -> Told:
+    """Return what each piece of the method adds, by training protocol."""
     # 1. The tables of each protocol; how far the seeds are apart
     report = read("ablation")
     tables, alone, spreads = [], {}, []
+    of_layers = ""
     for name, table in report.items():
         if not isinstance(table, list):
             continue
@@ -347,10 +366,15 @@ def ablation(read: Reports) -> Told:
             caption = "Learned from Stable Diffusion alone, all others of `broad` judged; layers"
             tables.append(tabulate("head", rows, columns, caption))
             with_mask, ridge = rows["mask and adversary"]["broad"], rows["ridge"]["broad"]
-            gain = [
-                f"{100 * (with_mask[m]['mean'] - ridge[m]['mean']):+.1f}"
-                for m in ("balanced_accuracy", "ap")
-            ]
+            accuracy, ap = (
+                f"{100 * (with_mask[measure]['mean'] - ridge[measure]['mean']):+.1f}"
+                for measure in ("balanced_accuracy", "ap")
+            )
+            of_layers = (
+                "On layers, learned from Stable Diffusion alone, mask and adversary gain "
+                f"{accuracy} and {ap} over a ridge on all other generators; learned from "
+                "everything they do not. "
+            )
         elif name.endswith("embedding") and " sd1 " not in name:  # a part of Stable Diffusion's
             alone[re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", name)] = rows
 
@@ -369,9 +393,7 @@ def ablation(read: Reports) -> Told:
     words = (
         f"Squares alone; mean of three seeds, ± at most {max(spreads):.3f} (half their range). The "
         "paper reports +6.83 points of accuracy and +4.06 of AP for generators that were not "
-        "learned. On layers, learned from Stable Diffusion alone, mask and adversary gain "
-        f"{gain[0]} and {gain[1]} over a ridge on all other generators; learned from everything "
-        "they do not. On the one embedding a mask "
+        f"learned. {of_layers}On the one embedding a mask "
         "gains as an MLP does where all is learned; where one family is learned, a linear probe "
         "is often ahead. nHSIC, sparsity and consistency change little on top."
     )
@@ -379,21 +401,23 @@ def ablation(read: Reports) -> Told:
 
 
 @_section("Does a threshold from your pictures keep its bound?", "calibration")
-def archive(read: Reports) -> Told:
+def calibrated_threshold(read: Reports) -> Told:
+    """Return how often a threshold from one's own real pictures keeps its bound."""
     report = read("calibration")
     rows = {
         f"{r['split']}, at most {percent(r['at_most'])}": r
         for r in report["draws"]
         if "within_promise" in r
     }
+    draws = max(row["draws"] for row in rows.values())
     columns = {
         "kept by its own threshold": "{within_promise:%}",
         "by chance alone": "{expected_beta_binomial:%}",
     }
     columns |= {"kept in use": "{within_promise_in_use:%}", "highest rate": "{highest_rate:%}"}
     words = (
-        f"The {report['pictures']:,} real test pictures were split 1,000 times: one half sets a "
-        "threshold, the other is judged by it. The first rows split every owner's pictures, so "
+        f"The {report['pictures']:,} real test pictures were split {draws:,} times: one half sets "
+        "a threshold, the other is judged by it. The first rows split every owner's pictures, so "
         "that both halves are alike; the others split owners. In use, the stricter of this "
         "threshold and the detector's own counts."
     )
@@ -403,6 +427,7 @@ def archive(read: Reports) -> Told:
 
 @_section("Learned from Stable Diffusion alone, what of other series?", "series")
 def series(read: Reports) -> Told:
+    """Return how methods that learned from Stable Diffusion judge other series of generators."""
     # 1. A row for each series, in per cent
     report = read("series")
     train, test = report["learned"], report["judged"]
@@ -441,12 +466,15 @@ def series(read: Reports) -> Told:
         f"accuracy of {100 * always:.1f} and an AP of {100 * (1 - always):.1f} on average: most "
         "accuracies here are next to nothing; the order of methods is not settled by so few."
     )
+
+    # 4. The table
     columns = {"generated": "{generated}"} | {name: "{" + name + "}" for name in methods}
     return Told(words, [tabulate("series", rows, columns)])
 
 
 @_section("What do your own pictures of both kinds gain?", "fewshot")
 def fewshot(read: Reports) -> Told:
+    """Return what a private head gains that learned from some of an owner's own pictures."""
     # 1. A row for each owner and number of pictures
     report = read("fewshot")
     rows = {
@@ -462,14 +490,6 @@ def fewshot(read: Reports) -> Told:
     gain, lowest = fmean(gains), min(gains)
     shortfall = " where the aim was 0.04" if gain < 0.04 else ""
     room = fmean(1 - counts["shipped"]["mean"] for counts in ten)
-    columns = {
-        "shipped": "{shipped[mean]:.3f}",
-        "correction alone": "{alone[mean]:.3f}",
-        "both": "{both[mean]:.3f}",
-        "both, worst draw": "{both[worst]:.3f}",
-        "as used": "{chosen[mean]:.3f}",
-        "used in": "{used:%}",
-    }
 
     # 3. The words
     words = (
@@ -487,6 +507,14 @@ def fewshot(read: Reports) -> Told:
     )
 
     # 4. The tables: AUC, and the answers
+    columns = {
+        "shipped": "{shipped[mean]:.3f}",
+        "correction alone": "{alone[mean]:.3f}",
+        "both": "{both[mean]:.3f}",
+        "both, worst draw": "{both[worst]:.3f}",
+        "as used": "{chosen[mean]:.3f}",
+        "used in": "{used:%}",
+    }
     answers = {name: of["answers"] for name, of in rows.items() if "10 + 10" in name}
     mean = {
         way: {
@@ -513,6 +541,7 @@ def fewshot(read: Reports) -> Told:
 
 @_section("What comes out on the sample?", "sample")
 def sample(read: Reports) -> Told:
+    """Return what comes out on the pictures that anybody may have."""
     report, test = read("sample"), read("detection")
     clear = test["clear_licence"]
     rows = {
@@ -534,26 +563,39 @@ def sample(read: Reports) -> Told:
 
 @_section("What does purification keep under attack?", "purification")
 def purification(read: Reports) -> Told:
+    """Return how many answers each defence keeps under each attack."""
     report = read("purification")
+    cells = {(cell["row"], cell["column"]): cell for cell in report["cells"]}
+    accuracy = percent(cells["no defence", "clean"]["accuracy"])
     words = (
         "How often a vision-language model answers behind a defence as it does for the clean "
-        "picture, and how often correctly: of clean pictures, it is right about 43 %. Counted in "
-        "correct answers, JPEG of quality 10 is as good as the whole purifier, and so is the whole "
-        "with an unsupervised denoiser in the network's place. Alone, the network keeps more "
-        "answers than the unsupervised denoiser alone, and more of the picture (PSNR, SSIM). "
+        f"picture, and how often correctly: of clean pictures, it is right about {accuracy}. "
+        "Counted in correct answers, JPEG of quality 10 is as good as the whole purifier, and so "
+        "is the whole with an unsupervised denoiser in the network's place. Alone, the network "
+        "keeps more answers than the unsupervised denoiser alone, and more of the picture (PSNR, "
+        "SSIM). "
         "Against an attacker who knows the purifier nothing holds. JPEG has no gradient, so its "
         "attacker goes around it, which is weaker. Rows with “adapted encoder” are what the Purify "
         "tab shows; “ungated” purifies every picture, by a quantisation that is drawn anew. A "
         "purifier leaves traces of its own: "
         f"judge the file that you were given, not the purified one. {report.get('note', '')}"
     ).strip()
-    captions = read("captions")
+    captions = _if_measured(read, "captions")
     tables = defence_tables(report, read("victim"))
     return Told(words, [*tables, captions_table(captions)] if captions else tables)
 
 
+def _if_measured(read: Reports, name: str) -> Any:
+    """Return a benchmark's JSON, None where it has not run."""
+    try:
+        return read(name)
+    except FileNotFoundError:
+        return None
+
+
 @_section("Which marks of generators does it find?", "marks")
 def marks(read: Reports) -> Told:
+    """Return how many marked files each reader of marks finds, and how many it marks wrongly."""
     # 1. The words, on what was looked at once
     report = read("marks")
     parts = {
@@ -628,6 +670,7 @@ def _of_stars(score: dict[str, Any]) -> str:
 
 @_section("How fast is it, how much memory does it take?", "latency")
 def speed(read: Reports) -> Told:
+    """Return seconds and memory of detection and purification, and how the app bears a load."""
     # 1. The rows
     latest, memory, load = read("latency")[0], read("memory"), read("load")
     rows = latest["rows"] | {
