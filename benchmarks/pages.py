@@ -67,9 +67,9 @@ def front() -> str:
     test, maps, speed = read("detection"), read("splices"), read("latency")[0]["rows"]
     bands = {
         "real called likely generated": "{bands[likely generated][real]:%}",
-        "generated called so": "{bands[likely generated][generated]:%}",
+        "generated called likely generated": "{bands[likely generated][generated]:%}",
         "generated called likely not generated": "{bands[likely not generated][generated]:%}",
-        "inconclusive, real and generated": "{bands[inconclusive][real]:%}, "
+        "inconclusive: real, generated": "{bands[inconclusive][real]:%}, "
         "{bands[inconclusive][generated]:%}",
     }
     columns = {"pictures": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"} | bands
@@ -93,10 +93,9 @@ def _of_marks() -> str:
     count, headlines = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
     real = report["real pictures"]
     return (
-        f"{count} files with a mark came from owners whose files were not used to build the "
-        f"readers; {headlines} of them are headlined by it. Of {real['searched']:,} real pictures, "
-        f"{len(real['marked'])} bear a "
-        "visible or invisible mark by mistake ([by mark](docs/measured.md))."
+        f"Of {count} files with a mark whose owners the readers had never met, {headlines} get it "
+        f"as their headline. Of {real['searched']:,} real pictures, {len(real['marked'])} are "
+        "found to bear a visible or invisible mark, by mistake ([by mark](docs/measured.md))."
     )
 
 
