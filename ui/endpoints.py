@@ -49,7 +49,7 @@ class Endpoints:
         """
         from causalclip.examination.schema import ExaminationSchema
 
-        return ExaminationSchema.dump(self._examined(picture, head))
+        return ExaminationSchema.dump(self._examine(picture, head))
 
     def provenance(self, picture: Upload) -> dict[str, Any]:
         """Reads what one picture file says about itself, without judging it.
@@ -73,11 +73,11 @@ class Endpoints:
         """
         from causalclip.report.document import save_reports
 
-        examination = self._examined(picture, head)
+        examination = self._examine(picture, head)
         stem = f"causalclip-report-{examination.sha256[:12]}"
         return str(save_reports(examination, new_folder(), stem)[0])
 
-    def _examined(self, picture: Upload, head: str) -> Examination:
+    def _examine(self, picture: Upload, head: str) -> Examination:
         """Return all that is known of a picture."""
         with errors_as_sentences(), PICTURES.enter(Priority.VERDICT):
             return examine_file(_read(picture), queue_detector(with_head(self.detector, head)))

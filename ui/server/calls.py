@@ -66,7 +66,7 @@ class Calls:
         call.fn_index = number
         call.data = self._values(number, call.data)
         call.trigger_id = call.trigger_id if call.trigger_id in targets else None
-        call.event_data = _clicked(call.event_data)
+        call.event_data = _click(call.event_data)
         return call
 
     def _function(self, name: str, number: int | None) -> Any:
@@ -136,7 +136,7 @@ class _Field:
         return choice
 
 
-def _clicked(event: Any) -> dict[str, int]:
+def _click(event: Any) -> dict[str, int]:
     """Return the number of the item that an event's click was on; -1 where it does not say."""
     index = event.get("index") if isinstance(event, dict) else None
     return {"index": index if type(index) is int and 0 <= index < 2**53 else -1}

@@ -130,7 +130,7 @@ class Gate:
         # 1. Who asks, and for what.
         self._check_sender(scope)
         most, names = _route(scope)
-        receive = _limited(receive, most, scope["path"])
+        receive = _limit_body(receive, most, scope["path"])
         scope = {
             **scope,
             "client": (client_of(scope), 0),
@@ -213,7 +213,7 @@ def _too_long(path: str) -> Refused:
     return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)
 
 
-def _limited(receive: Receive, most: int, path: str) -> Receive:
+def _limit_body(receive: Receive, most: int, path: str) -> Receive:
     """Return a `receive` that raises Refused once more than `most` bytes of a body were read."""
     size = 0
 

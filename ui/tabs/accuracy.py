@@ -155,7 +155,7 @@ def answers(load_report: Reports) -> str:
     """Return which answers real and generated pictures get, set by set, as HTML."""
     test = load_report("detection")
     rows = []
-    for name in _ordered(test["sets"])[:-1]:
+    for name in _in_page_order(test["sets"])[:-1]:
         generated = sum(row["generated"] for row in test[name]["reliability"])
         pictures = {"real": test[name]["pictures"] - generated, "generated": generated}
         for kind, title in (("real", _("real")), ("generated", _("generated"))):
@@ -171,7 +171,7 @@ def pairs(load_report: Reports) -> str:
     """Return the AUC of each set, as HTML."""
     test = load_report("detection")
     rows = []
-    for name in _ordered(test["sets"]):
+    for name in _in_page_order(test["sets"]):
         scores = test[name]
         chart = marks(
             [Mark(scores["auc"], "a", _ends(scores["auc_interval"]))], Axis("", 0.4, 1), line=0.5
@@ -400,7 +400,7 @@ def _section(title: str, make: Callable[[Reports], str], load_report: Reports) -
     return f"<section><h2>{_(title)}</h2>{body}</section>"
 
 
-def _ordered(sets: list[str]) -> list[str]:
+def _in_page_order(sets: list[str]) -> list[str]:
     """Return the sets that the page names, in its order."""
     return [name for name in SETS if name in sets]
 

@@ -137,7 +137,7 @@ class CompareTab:
             for field, source in sources.items():
                 pictures[field] = source.load()
             a, b = pictures.values()
-            updates = self._result(compared(a, b), a, b)
+            updates = self._result(compare_pixels(a, b), a, b)
             copies = {
                 field: copy
                 for field, source in sources.items()
@@ -189,7 +189,7 @@ def _original(payload: Payload, originals: Originals) -> Source | None:
     return source if source and source.has_files() else None
 
 
-def compared(a: LoadedImage, b: LoadedImage) -> Comparison:
+def compare_pixels(a: LoadedImage, b: LoadedImage) -> Comparison:
     """Return the comparison of two pictures."""
     from causalclip.examination.compare import compare
 
@@ -217,7 +217,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
         raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
     with errors_as_sentences(), PICTURES.enter(Priority.BATCH):
         a, b = load_image(paths[0]), load_image(paths[1])
-        return compared(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
+        return compare_pixels(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
 
 
 def build_compare_tab(transfer: Transfer | None = None) -> CompareTab:

@@ -110,25 +110,27 @@ class Batch:
         )
         return replace(self, rows=rows)
 
-    def write(self, x: Examination, row: BatchRow) -> None:
+    def write(self, examination: Examination, row: BatchRow) -> None:
         """Write what opens on a click and, once all is known, the reports."""
         from causalclip.report.document import draw_maps, save_reports
 
-        maps = {"causal": ""} if x.problem else draw_maps(x)
+        maps = {"causal": ""} if examination.problem else draw_maps(examination)
         with suppress(FileNotFoundError):  # the folder went with its page
-            self._row_file(row).write_text(result(x, causal=maps["causal"]), encoding="utf-8")
-            if row.survives != CHECKING and not x.problem:
+            self._row_file(row).write_text(
+                result(examination, causal=maps["causal"]), encoding="utf-8"
+            )
+            if row.survives != CHECKING and not examination.problem:
                 reports = self.folder / "reports"
                 reports.mkdir(exist_ok=True)
-                save_reports(x, reports, _stem(row), maps=maps)
+                save_reports(examination, reports, _stem(row), maps=maps)
 
     def open(self, number: int) -> str:
         """Return a row's result as HTML, as far as it is known."""
         row = next((row for row in self.rows if row.number == number), None)
         if row is None:
-            return gone()
+            return no_result()
         if not self._row_file(row).is_file():
-            return gone(row.name)
+            return no_result(row.name)
         return self._row_file(row).read_text(encoding="utf-8")
 
     def download(self, form: Download) -> Path:
@@ -164,36 +166,49 @@ class Batch:
         return self.folder / f"row-{_stem(row)}.html"
 
 
-def result(x: Examination, *, causal: str) -> str:
+def result(examination: Examination, *, causal: str) -> str:
     """Return the card, the map (a data address) and the panels of a row, as HTML."""
-    if x.problem:
-        refusal = Markup(card.not_judged(x, _(NOT_EXAMINED)))
+    if examination.problem:
+        refusal = Markup(card.not_judged(examination, _(NOT_EXAMINED)))
         return render(
-            "result", template="batch.html", name=x.name, card=refusal, causal="", panels=[]
+            "result",
+            template="batch.html",
+            name=examination.name,
+            card=refusal,
+            causal="",
+            panels=[],
         )
     panels = [
-        _titled(_("What the file says about itself"), card.provenance_panel(x.provenance)),
+        _titled_panel(
+            _("What the file says about itself"), card.provenance_panel(examination.provenance)
+        ),
     ]
-    if x.stability:
+    if examination.stability:
         panels.append(
-            _titled(_("Does the answer survive re-encoding?"), card.stability_panel(x.stability))
+            _titled_panel(
+                _("Does the answer survive re-encoding?"),
+                card.stability_panel(examination.stability),
+            )
         )
-    values = {"card": Markup(card.verdict(x, judged=x.judged)), "panels": map(Markup, panels)}
+    values = {
+        "card": Markup(card.verdict(examination, judged=examination.judged)),
+        "panels": map(Markup, panels),
+    }
     return render(
         "result",
         template="batch.html",
-        name=x.name,
-        causal="" if x.band == NO_ANSWER else causal,
+        name=examination.name,
+        causal="" if examination.band == NO_ANSWER else causal,
         **values,
     )
 
 
-def _titled(title: str, panel: str) -> str:
+def _titled_panel(title: str, panel: str) -> str:
     """Return a panel with its title, as HTML."""
     return render("titled", template="batch.html", title=title, panel=Markup(panel))
 
 
-def gone(name: str = "") -> str:
+def no_result(name: str = "") -> str:
     """Return that there is no result, as HTML."""
     sentence = Markup("<p>{}</p>").format(_(GONE))
     return render("result", template="batch.html", name=name, card=sentence, causal="", panels=[])

@@ -28,7 +28,7 @@ from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missi
 from ui.scripts import script, sending_script, sending_words
 from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES, new_folder
-from ui.tabs.batch.results import DOWNLOADS, Batch, Download, gone
+from ui.tabs.batch.results import DOWNLOADS, Batch, Download, no_result
 from ui.tabs.batch.table import draw_table
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class BatchTab:
         """Return what the page shows at once; what was found of the same files stays known."""
         if not payload:
             return self.cleared()
-        status = _say(_("Waiting for the first picture."), bar=(0, 1))
+        status = _status_html(_("Waiting for the first picture."), bar=(0, 1))
         return self._blank(status) | {self.batch: gr.skip()}
 
     def run(
@@ -130,7 +130,8 @@ class BatchTab:
                         if update
                         else ""
                     )
-                    yield {self.status: _say(f"{clock.words(batch)} {waits}", bar=batch.steps)}
+                    sentence = f"{clock.words(batch)} {waits}"
+                    yield {self.status: _status_html(sentence, bar=batch.steps)}
                     continue
                 batch = batch.with_row(update)
                 if update.examination:
@@ -138,7 +139,7 @@ class BatchTab:
                 if update.examination and update.examination.stage == Stage.DONE:
                     clock.count_check()
                 if clock.due(PAUSE):
-                    status = _say(clock.words(batch), bar=batch.steps)
+                    status = _status_html(clock.words(batch), bar=batch.steps)
                     yield {self.status: status} | self._table(batch)
         # 3. What concerns the batch as a whole, such as missing weights; or the end.
         except Exception as error:
@@ -167,12 +168,12 @@ class BatchTab:
             done=number(len(batch.rows) - failures),
             refused=number(failures),
         )
-        summary = {self.status: _say(words)} if with_summary else {}
+        summary = {self.status: _status_html(words)} if with_summary else {}
         return buttons | summary | self._table(batch)
 
     def begin_stop(self, event: gr.EventData) -> Updates:
         """Return what the page shows at once when somebody stops the run."""
-        return {self.status: _say(_("Stopping.")), self.stop: gr.update(visible=False)}
+        return {self.status: _status_html(_("Stopping.")), self.stop: gr.update(visible=False)}
 
     def stop_run(self, token: CancellationToken, batch: Batch | None) -> Iterator[Updates]:
         """Yield the page as it stays after a run that somebody stopped."""
@@ -183,11 +184,11 @@ class BatchTab:
         else:
             how_far = _(CHECKED, done=number(batch.done), total=number(batch.total))
         words = _(STOPPED, how_far=how_far, go_on=_("Go on"))
-        yield updates | {self.status: _say(words)}
+        yield updates | {self.status: _status_html(words)}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
         """Return the full result of the row that was clicked, as HTML."""
-        return batch.open(int(event.index)) if batch else gone()
+        return batch.open(int(event.index)) if batch else no_result()
 
     def write_download(self, kind: Download, batch: Batch | None) -> str | None:
         """Write one of the downloads, of what is done by now; return its path, None without a
@@ -210,7 +211,7 @@ class BatchTab:
 
     def _start(self, batch: Batch) -> Updates:
         """Return the page when a run starts."""
-        status = _say(
+        status = _status_html(
             _("Looking at the first picture of {total}.", total=number(batch.total)),
             bar=batch.steps,
         )
@@ -417,7 +418,7 @@ def _one_by_one(updates: Iterator[RowUpdate]) -> Iterator[RowUpdate | int]:
         yield update
 
 
-def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
+def _status_html(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
     """Return a status of a run, as HTML.
 
     bar: how many steps of how many are done, where more are to come.

@@ -81,7 +81,7 @@ def _parts(detection: Detection) -> list[str]:
     """Return a sentence for each of PLACES: "top left: +0.4 towards generated"."""
     sentences = []
     for name, value in zip(PLACES, lay(detection, "causal", columns=3, rows=3).flat, strict=True):
-        place, side, odds = _signed(_(name), float(value), digits=1)
+        place, side, odds = _push(_(name), float(value), digits=1)
         sentences.append(
             f"{place}: {odds} " + _("towards {side}", side=side)
             if abs(value) >= 0.05
@@ -139,7 +139,7 @@ def facts(examination: Examination) -> str:
             format=examination.format,
         ),
         # names the map, which there is none of
-        _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),
+        _("Seen"): "" if detection.band == NO_ANSWER else _coverage(detection),
         _("Model"): _(
             "{model}, revision {revision}", model=detection.model, revision=detection.revision
         ),
@@ -165,7 +165,7 @@ def regions(detection: Detection, *, count: int = 5) -> str:
         (_("tied to no place in the picture"), unplaced(detection)),
         (_("sum: the score, as log-odds"), detection.logit),
     ]
-    signed_rows = [_signed(place, value) for place, value in rows]
+    signed_rows = [_push(place, value) for place, value in rows]
     return _render("regions", balance=_balance(detection), rows=signed_rows, caveat=control())
 
 
@@ -180,7 +180,7 @@ def map_words(detection: Detection) -> str:
     )
 
 
-def _seen(detection: Detection) -> str:
+def _coverage(detection: Detection) -> str:
     """Return which squares and windows of the picture were seen, and how much was not."""
     squares = sum(view.view_type == "whole" for view in detection.views)
     windows = [view for view in detection.views if view.view_type == "window"]
@@ -222,7 +222,7 @@ def _side(value: float) -> str:
     return _("generated") if value > 0 else _("not generated")
 
 
-def _signed(place: str, value: float, *, digits: int = 2) -> tuple[str, str, str]:
+def _push(place: str, value: float, *, digits: int = 2) -> tuple[str, str, str]:
     """Return a place, the side that it pushes towards, and by how much."""
     side = _side(value) if abs(value) >= 0.005 else _("neither")
     sign = "\N{MINUS SIGN}" if value < 0 else "+"

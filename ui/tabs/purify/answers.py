@@ -38,12 +38,12 @@ def as_html(run: Scenario, which: Which) -> str:
     if now is None:
         return ""
     clean = run.said.get("clean") if which != "clean" else None
-    caption = _signed(now.caption, "caption", now.same_caption(clean) if clean else None)
+    caption = _with_sign(now.caption, "caption", now.same_caption(clean) if clean else None)
     text = f"<p class='cc-told cc-long'>{caption}</p>"
     if now.answer:
         sure = "" if now.confidence is None else f" <small>{_confidence(now.confidence)}</small>"
         long = " cc-long" if len(spoken(now)) > SHORT else ""
-        answer = _signed(spoken(now), "answer", _as_before(now, clean))
+        answer = _with_sign(spoken(now), "answer", _as_before(now, clean))
         text = f"<p class='cc-told{long}'>{answer}{sure}</p><p>{caption}</p>"
     return f"<div class='cc-model-answer' id='purify-{which}-said'>{text}</div>"
 
@@ -63,7 +63,7 @@ def history(follow_ups: Sequence[FollowUp], failure: str = "") -> str:
     if not follow_ups:
         return failure
     items = "".join(
-        f"<dt>{question(one.question)}</dt>{_answered(one)}" for one in reversed(follow_ups)
+        f"<dt>{question(one.question)}</dt>{_answers(one)}" for one in reversed(follow_ups)
     )
     names = _names(follow_ups[-1])
     newest = ". ".join(
@@ -87,7 +87,7 @@ def _as_before(now: Response, clean: Response | None) -> bool | None:
     return now.same_answer(clean) if clean and clean.sure else None
 
 
-def _signed(text: str, what: str, same: bool | None) -> str:
+def _with_sign(text: str, what: str, same: bool | None) -> str:
     """Return the model's words, in English, after a sign whether they are as before.
 
     same: None where that cannot be said; then there is no sign.
@@ -120,12 +120,12 @@ def _names(follow_up: FollowUp) -> dict[Which, str]:
     return {which: names[which] for which in follow_up.responses}
 
 
-def _answered(follow_up: FollowUp) -> str:
+def _answers(follow_up: FollowUp) -> str:
     """Return the answers, each after its picture's name, which the frame above shows to the eye."""
     clean = follow_up.responses.get("clean")
     answers = ""
     for which, name in _names(follow_up).items():
         same = _as_before(follow_up.responses[which], clean if which != "clean" else None)
-        answer = _signed(spoken(follow_up.responses[which]), "answer", same)
+        answer = _with_sign(spoken(follow_up.responses[which]), "answer", same)
         answers += f"<dd><span class='cc-hidden'>{name}: </span>{answer}</dd>"
     return answers

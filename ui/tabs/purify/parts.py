@@ -167,7 +167,7 @@ def worth(part: str = "") -> str:
         place; "" for all parts together.
     """
     if not part:
-        clean = _measured().get(("no defence", "clean"))
+        clean = _cells().get(("no defence", "clean"))
         return _shares(WITH_ALL, WHOLE, unattacked=percent(clean["accuracy"])) if clean else ""
     name = "LoRA encoder" if part == "lora_encoder" else part.replace("_", " ")
     sentences = [_shares(WITHOUT, f"ours without the {name}")]
@@ -179,7 +179,7 @@ def worth(part: str = "") -> str:
 
 def _shares(sentence: str, row: str, **values: str) -> str:
     """Return a sentence with the shares of a row of the benchmark; "" without such a row."""
-    cell = _measured().get((row, MEASURED))
+    cell = _cells().get((row, MEASURED))
     if cell is None:
         return ""
     agreement, right = percent(cell["agreement"]), percent(cell["accuracy"])
@@ -193,7 +193,7 @@ def _no_prompt() -> str:
 
 
 @cache
-def _measured() -> dict[tuple[str, str], dict[str, Any]]:
+def _cells() -> dict[tuple[str, str], dict[str, Any]]:
     """Return the cells of benchmarks/purification.json, by row and column."""
     text = (shipped_folder("benchmarks") / "purification.json").read_text(encoding="utf-8")
     return {(cell["row"], cell["column"]): cell for cell in json.loads(text)["cells"]}

@@ -108,10 +108,10 @@ def _step(run: Scenario) -> tuple[int, str, str]:
         return 1, _("Looking at the picture"), ""
     if run.step >= run.steps:
         return run.steps + 2, _("Asking about the attacked picture"), ""
-    return run.step + 2, _("Attacking the picture"), f"{_left(run)} " if run.step else ""
+    return run.step + 2, _("Attacking the picture"), f"{_time_left(run)} " if run.step else ""
 
 
-def _left(run: Scenario) -> str:
+def _time_left(run: Scenario) -> str:
     """Return how long the attack still takes."""
     a_step = run.attack_seconds / max(1, run.step)
     return _(
@@ -138,10 +138,10 @@ def result(run: Scenario) -> str:
     if run.unchanged:
         title, more = _nothing_purified(run)
     elif clean is None:
-        title, more = _unattacked(adversarial, purified)
+        title, more = _purified_title(adversarial, purified)
     else:
-        title, more = _attacked(clean, adversarial, purified)
-    notes = [run.model.problem, more, _switched_off(run), _transfer(run), _unasked(run)]
+        title, more = _attack_title(clean, adversarial, purified)
+    notes = [run.model.problem, more, _switched_off(run), _transfer(run), _why_unasked(run)]
     card = _card(title, "".join(f"<p>{escape(note)}</p>" for note in notes if note))
     return f"<div class='cc-kept'>{card}</div>" if run.unchanged else card
 
@@ -167,7 +167,7 @@ def _nothing_purified(run: Scenario) -> tuple[str, str]:
 
     reasons = [] if off else [not_found]  # which parts are off is said beside it
     if clean is not None:
-        changes = _changed(clean, adversarial)
+        changes = _changes(clean, adversarial)
         turned = [what for what in changes if changes[what]]
         title = ATTACKED if turned else _nothing_turned(changes)[0]
         reasons.insert(0, ended(_(title, turned=_all(turned))))
@@ -176,7 +176,7 @@ def _nothing_purified(run: Scenario) -> tuple[str, str]:
     return _("Nothing was purified"), paragraph(*reasons)
 
 
-def _unattacked(adversarial: Response, purified: Response) -> tuple[str, str]:
+def _purified_title(adversarial: Response, purified: Response) -> tuple[str, str]:
     """Return a title of what purification changed in a picture that was not attacked here, and what
     that may mean."""
     if purified.same_caption(adversarial):
@@ -193,15 +193,15 @@ def _unattacked(adversarial: Response, purified: Response) -> tuple[str, str]:
     )
 
 
-def _attacked(clean: Response, adversarial: Response, purified: Response) -> tuple[str, str]:
+def _attack_title(clean: Response, adversarial: Response, purified: Response) -> tuple[str, str]:
     """Return a title of what was changed and what came back, and why nothing is said of the
     answers."""
-    changes = _changed(clean, adversarial)
-    back = {what: not differs for what, differs in _changed(clean, purified).items()}
+    changes = _changes(clean, adversarial)
+    back = {what: not differs for what, differs in _changes(clean, purified).items()}
     return _title(changes, back), _(UNSURE) if _unsure(clean) else ""
 
 
-def _changed(clean: Response, other: Response) -> dict[str, bool]:
+def _changes(clean: Response, other: Response) -> dict[str, bool]:
     """Return whether another picture's caption differs from the clean one's; and its answer, where
     the model was sure of the clean one."""
     changes = {"caption": not other.same_caption(clean)}
@@ -266,7 +266,7 @@ def _transfer(run: Scenario) -> str:
     return _(form, name=speaker(run))
 
 
-def _unasked(run: Scenario) -> str:
+def _why_unasked(run: Scenario) -> str:
     """Return why the question was not asked; "" where it was."""
     if run.model.asks or not run.request.question:
         return ""
