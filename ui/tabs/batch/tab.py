@@ -123,14 +123,7 @@ class BatchTab:
             )
             for update in _one_by_one(updates):
                 if isinstance(update, int):
-                    waits = (
-                        ended(
-                            ngettext("Waiting, {n} before you", "Waiting, {n} before you", update)
-                        )
-                        if update
-                        else ""
-                    )
-                    sentence = f"{clock.words(batch)} {waits}"
+                    sentence = f"{clock.words(batch)} {_before_you(update)}"
                     yield {self.status: _status_html(sentence, bar=batch.steps)}
                     continue
                 batch = batch.with_row(update)
@@ -379,6 +372,13 @@ def progress(rows: int, total: int, seconds: float) -> str:
     return _(
         ANSWERED_LEFT if about else ANSWERED, done=number(rows), total=number(total), about=about
     )
+
+
+def _before_you(count: int) -> str:
+    """Return how many others go in first, as a sentence; "" for none."""
+    if not count:
+        return ""
+    return ended(ngettext("Waiting, {n} before you", "Waiting, {n} before you", count))
 
 
 def _about(seconds: float) -> str:
