@@ -26,10 +26,10 @@ ATTACKS = ("clean", "PGD 8/255", "PGD 8/255, as JPEG 90", "MI-FGSM 8/255", "APGD
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """The report of `python -m benchmarks.defences --captions-alone` on the embedded model."""
+    """The report of `python -m benchmarks.defences --captions-only` on the embedded model."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "benchmarks.defences", "--captions-alone", "--seeds", "1"]
+        command = [sys.executable, "-m", "benchmarks.defences", "--captions-only", "--seeds", "1"]
         command += ["--data", str(options.data / "vlm"), "--out", str(out)]
         command += ["--pictures", str(options.pictures or PICTURES), "--device", options.device]
         command += ["--rows", ";".join(DEFENCES), "--columns", ";".join(ATTACKS)]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks.defences import EvaluationConfig, evaluate_defences, run
-from benchmarks.defences.adaptive import Averaged
+from benchmarks.defences.adaptive import ExpectationOverTransformation
 from benchmarks.defences.outcomes import Outcome, OutcomeTable, paired
 from benchmarks.defences.samples import load_captions, load_samples
 from benchmarks.defences.table import (
@@ -146,7 +146,7 @@ def test_what_was_measured_is_not_measured_again(
     whole = evaluate_defences(config, data=data, models=models, keep=keep)
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_outcomes", lambda behind, *_, **__: calls.extend(behind) or {})
+        patch.setattr(run, "_outcomes", lambda pictures, *_, **__: calls.extend(pictures) or {})
         assert evaluate_defences(config, data=data, models=models, keep=keep) == whole
         assert not calls
         more = replace(config, rows=("no defence", "median blur"))
@@ -211,7 +211,7 @@ def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
     assert attacker_objective(grey, smooth, raises) is objective
     assert attacker_objective(full, rough, raises) is None
     assert isinstance(attacker_objective(around, rough, raises), DefendedObjective)
-    assert isinstance(attacker_objective(full, noisy, raises), Averaged)
+    assert isinstance(attacker_objective(full, noisy, raises), ExpectationOverTransformation)
     assert isinstance(attacker_objective(black, noisy, raises), DefendedObjective)
     x = torch.rand(1, 3, 4, 4, requires_grad=True)
     slopes = {
@@ -270,9 +270,9 @@ def test_vqav2_and_coco_captions_are_read(public: Path, tmp_path: Path) -> None:
 
 
 def test_without_questions_pictures_with_captions_are_drawn(data: Path, public: Path) -> None:
-    own = load_samples(data, count=9, seed=0, asked=False)
+    own = load_samples(data, count=9, seed=0, with_questions=False)
     assert {sample.name for sample in own} == {"coco/0.png", "coco/1.png"}
-    samples = own + load_samples(public, count=9, seed=0, asked=False)
+    samples = own + load_samples(public, count=9, seed=0, with_questions=False)
     assert len(samples) == 4
     assert all(sample.captions and not sample.question for sample in samples)
 

@@ -38,7 +38,7 @@ def evaluate(
     ] = EMBEDDED,
     prompt: Annotated[
         Path | None,
-        typer.Option(help="A file of optimise-prompt, for a model of the hub."),
+        typer.Option(help="A prompt file written by optimise-prompt, for a model of the hub."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     pictures: Annotated[
@@ -50,26 +50,27 @@ def evaluate(
     seeds: Annotated[
         int, typer.Option(min=1, help="Repetitions, with other questions and starts.")
     ] = 3,
-    rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
-    columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
-    asked: Annotated[
+    rows: Annotated[str, typer.Option(help="Names, separated by ; (empty for all).")] = "",
+    columns: Annotated[str, typer.Option(help="Names, separated by ; (empty for all).")] = "",
+    with_questions: Annotated[
         bool,
         typer.Option(
-            "--ask/--captions-alone",
+            "--ask/--captions-only",
             help="Without questions, the attacks change the caption, and captions are measured.",
         ),
     ] = True,
     compared: Annotated[
         Path,
         typer.Option(
-            help="A folder with the compared denoisers, noise and regression; others need another "
-            "--keep."
+            help="A folder with the compared denoisers, noise and regression; use another --keep "
+            "for other models."
         ),
     ] = CACHE,
     keep: Annotated[
         Path,
         typer.Option(
-            help="A folder for the table of what is measured of each picture; it is gone on with."
+            help="A folder for the table of what is measured of each picture; a later run "
+            "continues it."
         ),
     ] = CACHE / "measured",
     made: Annotated[
@@ -93,7 +94,7 @@ def evaluate(
     if vlm != EMBEDDED:
         attacked = re.sub(r"\W+", "-", f"{vlm} {prompt or ''}").strip("-")
         table = f"{attacked}-{table}"
-    if not asked:
+    if not with_questions:
         table += "-captions"
 
     # 2. Measure
@@ -103,7 +104,7 @@ def evaluate(
         seeds=seeds,
         rows=_list(rows),
         columns=_list(columns),
-        asked=asked,
+        with_questions=with_questions,
         compared=str(compared),
         vlm=vlm,
         prompt=str(prompt or ""),

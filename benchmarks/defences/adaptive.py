@@ -1,5 +1,5 @@
-"""Objectives through a defence: its gradient is replaced (BPDA), or averaged over its randomness
-(EOT)."""
+"""What an adaptive attacker, who knows the defence, raises through it: its gradient is replaced
+(BPDA), or averaged over its randomness (EOT)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 
 @dataclass(frozen=True, slots=True)
-class Averaged:
-    """Expectation over transformation: the mean of `draws` values (Athalye et al., ICML 2018, arXiv
-    1707.07397)."""
+class ExpectationOverTransformation:
+    """The mean of `draws` values of an objective behind a random defence (EOT; Athalye et al., ICML
+    2018, arXiv 1707.07397)."""
 
     objective: Objective
     draws: int = 4
@@ -26,21 +26,22 @@ class Averaged:
 
     @property
     def flat(self) -> bool:
+        """Whether the gradient is zero at the clean picture."""
         return getattr(self.objective, "flat", False)
 
 
 def bpda(defence: Defence) -> Defence:
-    """The defence forwards, the identity backwards (Athalye et al., ICML 2018, arXiv
-    1802.00420)."""
+    """Return a defence that is itself forwards and the identity backwards (Athalye et al., ICML
+    2018, arXiv 1802.00420)."""
 
     def apply(pixels: Tensor) -> Tensor:
-        passed: Tensor = _Identity.apply(pixels, defence)
+        passed: Tensor = _StraightThrough.apply(pixels, defence)
         return passed
 
     return apply
 
 
-class _Identity(torch.autograd.Function):
+class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pixels: Tensor, defence: Defence) -> Tensor:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Runs the table: every row against every column, on the same pictures."""
+"""Measures every defence (a row) against every attack (a column), on the same pictures."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -39,9 +39,10 @@ from purifier.vlm.hub import load_vlm, read_prompt
 from purifier.vlm.interface import EMBEDDED
 
 Log = Callable[[str], Any]
-CHECK = 5  # steps, after which an adaptive attacker looks at what he has
-APART = 1000  # how far the seeds of an attack's starts lie apart, so that repetitions share none
-SURE = 8  # draws of a random defence that must all give another answer before he stops
+CHECK_EVERY = 5  # steps, after which an adaptive attacker looks at what he has
+SEED_STRIDE = 1000  # between the seeds of an attack's starts, so that repetitions share none
+# draws of a random defence that must all give another answer before the attacker stops
+SURE_DRAWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class EvaluationConfig:
             alone.
         rows, columns: names; empty for all.
         captions: whether to caption too.
-        asked: False asks no question: captions alone are attacked and measured.
+        with_questions: False asks no question: captions alone are attacked and measured.
         compared: the folder of the compared recipes' models.
         verdicts: pictures, of each kind, shown to the detector. attacked: of those, also attacked.
         vlm: which model is attacked and asked: "embedded", a model of the hub, or a folder.
@@ -68,7 +69,7 @@ class EvaluationConfig:
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     captions: bool = True
-    asked: bool = True
+    with_questions: bool = True
     compared: str = ".cache/purifier"
     verdicts: int = 100
     attacked: int = 50
@@ -94,9 +95,14 @@ def evaluate_defences(
     all that is there.
 
     Args:
-        data: see `samples`. made: a folder of attacked pictures, which are taken from it or added.
-        earlier: a report, of which is taken over what is not measured now, or rests on more
-            questions, and `detector` without `forensics`.
+        data: a folder as `benchmarks.defences.samples` describes.
+        forensics: a folder with manifest.csv, of real and generated pictures; None shows the
+            detector nothing.
+        models: the shipped ones if None.
+        made: a folder of attacked pictures, which are taken from it or added.
+        earlier: an earlier report. Its cells are kept where nothing new was measured or they rest
+            on more questions; its `detector` is kept where `forensics` is None.
+        log: is given a line of progress for every picture.
 
     Returns:
         `date`, `data`, `model`, `threats`, `cells` (a list, one a row and column), `paired` (see
@@ -111,34 +117,45 @@ def evaluate_defences(
             "Give the pictures to measure on: --data, a folder with coco.jsonl and daquar.jsonl, "
             "or with VQAv2's and COCO's files."
         )
-    # 1. The model, the rows and the columns
+
+    # 1. The model, the rows, the columns and people's captions
     device = choose_device(config.device)
     models = (models or Models()).to(device)
-    vlm = _model(config, models).to(device)
-    rows = _chosen(build_rows(models, vlm, compared=Path(config.compared)), config.rows, "row")
-    columns = _chosen(COLUMNS, config.columns, "column")
+    vlm = _load_model(config, models).to(device)
+    rows = _select(build_rows(models, vlm, compared=Path(config.compared)), config.rows, "row")
+    columns = _select(COLUMNS, config.columns, "column")
+    captions = load_captions(data)
     if not vlm.differentiable:
         log("This model lets no gradient through: only attacks that need none are made.")
         columns = [c for c in columns if not c.attack or not c.attack.attacker.needs_gradient]
 
     # 2. Every picture
-    kept = OutcomeTable(keep)
+    outcome_table = OutcomeTable(keep)
     for seed in range(config.seeds):
-        samples = load_samples(data, count=config.pictures, seed=seed, asked=config.asked)
+        samples = load_samples(
+            data, count=config.pictures, seed=seed, with_questions=config.with_questions
+        )
         for i, sample in enumerate(samples):
             log(f"seed {seed}, picture {i + 1} of {len(samples)}")
-            asked = Asked.of(sample, vlm, device)
+            subject = Subject.of(sample, vlm, device)
             for column in columns:
                 if not column.adaptive or (seed == 0 and i < config.costly):
-                    _measure(asked, column, rows, seed, kept, made, captions=config.captions)
+                    _measure(
+                        subject,
+                        column,
+                        rows,
+                        seed,
+                        outcome_table,
+                        made,
+                        want_captions=config.captions,
+                    )
 
     # 3. Means and comparisons
-    captions = load_captions(data)
-    cells = [cell for column in columns for cell in _cells(column, rows, kept, captions)]
+    cells = [cell for column in columns for cell in _cells(column, rows, outcome_table, captions)]
     pairs = [
         pair
         for column in columns
-        for pair in paired(column.name, kept.all(column.name), COMPARISONS)
+        for pair in paired(column.name, outcome_table.all(column.name), COMPARISONS)
     ]
     verdicts = (earlier or {}).get("detector")
     if earlier:
@@ -163,19 +180,20 @@ def evaluate_defences(
     }
 
 
-def _model(config: EvaluationConfig, models: Models) -> Any:
-    """The model that is attacked and asked."""
+def _load_model(config: EvaluationConfig, models: Models) -> Any:
+    """Return the model that is attacked and asked."""
     if config.vlm == EMBEDDED:
         return models.vlm
     return load_vlm(config.vlm, prefix=read_prompt(config.prompt) if config.prompt else "")
 
 
 @dataclass(slots=True)
-class Asked:
-    """A picture, and what the model says of it when nobody attacks.
+class Subject:
+    """A picture under test, and what the model says of it when nobody attacks.
 
     Attributes:
         vlm: the model without a defence.
+        pixels: of the clean picture, [1, 3, H, W], on the model's device.
         question: "" where the picture has none, or the model only captions.
     """
 
@@ -183,29 +201,31 @@ class Asked:
     vlm: Any
     pixels: Tensor
     question: str
-    _said: dict[str, str] = field(default_factory=dict)
+    _responses: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, sample: Sample, vlm: Any, device: torch.device) -> "Asked":
+    def of(cls, sample: Sample, vlm: Any, device: torch.device) -> "Subject":
+        """Return a sample as this model can be asked about it."""
         return cls(sample, vlm, sample.pixels.to(device), sample.question if vlm.asks else "")
 
     @property
     def answer(self) -> str:
-        """To the question, about the clean picture; the caption where nothing is asked."""
-        return self._once(self.question)
+        """The model's answer about the clean picture; its caption where nothing is asked."""
+        return self._response(self.question)
 
     @property
     def caption(self) -> str:
-        """Of the clean picture."""
-        return self._once("")
+        """The model's caption of the clean picture."""
+        return self._response("")
 
-    def _once(self, question: str) -> str:
-        if question not in self._said:
-            self._said[question] = said_of(self.vlm, self.pixels, question)
-        return self._said[question]
+    def _response(self, question: str) -> str:
+        """Ask the model once, and remember what it says."""
+        if question not in self._responses:
+            self._responses[question] = respond(self.vlm, self.pixels, question)
+        return self._responses[question]
 
-    def aim(self, column: Column) -> Raises:
-        """What an attacker of the column raises of a model."""
+    def goal(self, column: Column) -> Raises:
+        """Return what an attacker of this column raises of a model."""
         if column.sentence:
             return lambda speaker: force_caption(speaker, [column.sentence])
         if column.on_caption or not self.question:
@@ -214,185 +234,216 @@ class Asked:
 
 
 @torch.no_grad()
-def said_of(vlm: Any, pixels: Tensor, question: str) -> str:
-    """A model's answer about a picture [1, 3, H, W], or its caption without a question."""
-    answers = vlm.answer(pixels, question) if question else vlm.caption(pixels)
-    return str(answers[0].text)
+def respond(vlm: Any, pixels: Tensor, question: str) -> str:
+    """Return a model's answer about a picture [1, 3, H, W], its caption without a question."""
+    responses = vlm.answer(pixels, question) if question else vlm.caption(pixels)
+    return str(responses[0].text)
 
 
 def _measure(
-    asked: Asked,
+    subject: Subject,
     column: Column,
     rows: list[Row],
     seed: int,
-    kept: OutcomeTable,
+    outcome_table: OutcomeTable,
     made: Path | None,
     *,
-    captions: bool,
+    want_captions: bool,
 ) -> None:
-    """Put the outcomes of a column's rows that are not known yet into the table."""
-    name = asked.sample.name
-    known = kept.get(column.name, seed, name)
-    missing = [row for row in rows if row.name not in known]
+    """Measure those rows of a column that the table does not hold yet, and add them to it."""
+    name = subject.sample.name
+    existing = outcome_table.get(column.name, seed, name)
+    missing = [row for row in rows if row.name not in existing]
     outcomes = {}
+
+    # An `after` column attacks only what the earlier column did not change; the others keep their
+    # outcome.
     if column.after:
-        before = kept.get(column.after, seed, name)
-        missing = [row for row in missing if row.name in before]
-        fallen = [row for row in missing if not before[row.name].agrees]
-        outcomes = {row.name: before[row.name] for row in fallen}
-        missing = [row for row in missing if before[row.name].agrees]
+        earlier = outcome_table.get(column.after, seed, name)
+        missing = [row for row in missing if row.name in earlier]
+        already_changed = [row for row in missing if not earlier[row.name].agrees]
+        outcomes = {row.name: earlier[row.name] for row in already_changed}
+        missing = [row for row in missing if earlier[row.name].agrees]
+
     if missing:
-        outcomes |= _column(asked, column, missing, seed, made, captions=captions)
+        outcomes |= _measure_rows(subject, column, missing, seed, made, want_captions=want_captions)
     if outcomes:
-        kept.put(column.name, seed, name, outcomes)
+        outcome_table.put(column.name, seed, name, outcomes)
 
 
-def _column(
-    asked: Asked,
+def _measure_rows(
+    subject: Subject,
     column: Column,
     rows: list[Row],
     seed: int,
     made: Path | None,
     *,
-    captions: bool,
+    want_captions: bool,
 ) -> dict[str, Outcome]:
-    """The outcome of every row to which the column applies, by name."""
-    raises = asked.aim(column)
-    moved = None
-    behind: list[tuple[Row, Tensor]] = []
+    """Attack a picture as the column says, and return the outcome of every row to which the column
+    applies, by the row's name."""
+    # 1. The attacked picture: one for all rows, or one for each where the attack is adaptive
+    goal = subject.goal(column)
+    attacked_picture = None
+    row_pictures: list[tuple[Row, Tensor]] = []
     for row in rows:
-        seen = attacker_objective(column, row, raises)
-        if seen is None:
+        objective = attacker_objective(column, row, goal)
+        if objective is None:
             continue
         if column.attack is None:
-            moved = asked.pixels
+            attacked_picture = subject.pixels
         elif column.adaptive:
             attack = replace(column.attack, seed=seed)
-            answer = AnswerBehind(row, asked.question, asked.answer)
+            answer = DefendedAnswer(row, subject.question, subject.answer)
             starts = 1 if row.random else column.starts
-            moved = attacked_until(attack, asked.pixels, seen, answer.changed, starts=starts)
-        elif moved is None:
-            moved = _attacked(asked, column, seed, made)
-        behind.append((row, moved))
-    captioned = column.sentence or column.on_caption or (captions and asked.sample.captions)
-    return _outcomes(behind, asked, captions=bool(captioned))
+            attacked_picture = attack_until(
+                attack, subject.pixels, objective, answer.is_changed, starts=starts
+            )
+        elif attacked_picture is None:
+            attacked_picture = _grey_box_picture(subject, column, seed, made)
+        row_pictures.append((row, attacked_picture))
+
+    # 2. What the models say of it
+    caption_counts = column.sentence or column.on_caption
+    caption = bool(caption_counts or (want_captions and subject.sample.captions))
+    return _outcomes(row_pictures, subject, want_captions=caption)
 
 
-def _attacked(asked: Asked, column: Column, seed: int, made: Path | None) -> Tensor:
-    """The picture attacked without knowing a defence, made once for all of them."""
+def _grey_box_picture(subject: Subject, column: Column, seed: int, made: Path | None) -> Tensor:
+    """Return the picture attacked without knowing a defence, made once for all of them."""
     assert column.attack is not None
     attack = replace(column.attack, seed=seed)
-    if column.on_caption or not asked.question:
-        aim = f"caption {asked.caption}"
+    if column.on_caption or not subject.question:
+        goal = f"caption {subject.caption}"
     else:
-        aim = column.sentence or f"{asked.question} {asked.answer}"
-    make = partial(run_attack, attack, asked.pixels, asked.aim(column)(asked.vlm))
-    moved = kept_picture(made, f"{attack} {asked.sample.name} {aim}", make).to(asked.pixels)
-    return jpeg(moved, column.saved) if column.saved else moved
+        goal = column.sentence or f"{subject.question} {subject.answer}"
+    make = partial(run_attack, attack, subject.pixels, subject.goal(column)(subject.vlm))
+    key = f"{attack} {subject.sample.name} {goal}"
+    attacked_picture = kept_picture(made, key, make).to(subject.pixels)
+    return jpeg(attacked_picture, column.saved) if column.saved else attacked_picture
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerBehind:
+class DefendedAnswer:
     """The answer about a picture behind a row's defence, beside the one about the clean picture."""
 
     row: Row
     question: str
-    clean: str
+    clean_answer: str
 
     @torch.no_grad()
-    def changed(self, moved: Tensor) -> bool:
-        """Whether the answer to moved [1, 3, H, W] is another one; SURE times in a row where the
-        defence is random."""
-        return all(self._told(moved) != self.clean for _ in range(SURE if self.row.random else 1))
+    def is_changed(self, picture: Tensor) -> bool:
+        """Whether the answer about a picture [1, 3, H, W] is another one than about the clean one;
+        where the defence is random, whether it is in all of SURE_DRAWS draws."""
+        draws = SURE_DRAWS if self.row.random else 1
+        return all(self._answer(picture) != self.clean_answer for _ in range(draws))
 
-    def _told(self, moved: Tensor) -> str:
-        shown = to_levels(self.row.defend(moved))
-        return said_of(self.row.speaks_of(shown, moved), shown, self.question)
+    def _answer(self, picture: Tensor) -> str:
+        """Return what is said of a picture behind the defence, drawn anew where it is random."""
+        shown = to_levels(self.row.defend(picture))
+        return respond(self.row.speaks_of(shown, picture), shown, self.question)
 
 
-def attacked_until(
+def attack_until(
     attack: Attack,
     pixels: Tensor,
     objective: Any,
-    reached: Callable[[Tensor], bool],
+    succeeds: Callable[[Tensor], bool],
     *,
     starts: int = 1,
 ) -> Tensor:
-    """The attacked picture, as soon as `reached` says so of it (asked every CHECK steps), or after
-    the last step of the last start; each start has a seed of its own.
+    """Attack a picture until the attack succeeds or the last step of the last start is done, and
+    return the attacked picture.
 
     What an attacker who has what he wants does next tells nothing of the defence (AutoAttack, arXiv
-    2003.01690, goes on with the pictures that still hold); it spares most of the cost.
+    2003.01690, goes on with the pictures that still hold); to stop spares most of the cost.
+
+    Args:
+        pixels: float [1, 3, H, W] in [0, 1].
+        succeeds: is asked about the attacked picture every CHECK_EVERY steps.
+        starts: how often to begin anew; each start has a seed of its own.
     """
     for start in range(starts):
-        for state in attack_steps(
-            replace(attack, seed=attack.seed + APART * start), pixels, objective
-        ):
-            moved = state.rounded()
-            if state.step % CHECK == 0 and reached(moved):
-                return moved
-    return moved
+        attack_from_start = replace(attack, seed=attack.seed + SEED_STRIDE * start)
+        for state in attack_steps(attack_from_start, pixels, objective):
+            attacked_picture = state.rounded()
+            if state.step % CHECK_EVERY == 0 and succeeds(attacked_picture):
+                return attacked_picture
+    return attacked_picture
 
 
 @torch.no_grad()
 def _outcomes(
-    behind: list[tuple[Row, Tensor]], asked: Asked, *, captions: bool
+    row_pictures: list[tuple[Row, Tensor]], subject: Subject, *, want_captions: bool
 ) -> dict[str, Outcome]:
-    """Defend each row's picture, and let each model speak once about all that it is shown."""
+    """Defend each row's picture, and let each model speak once about all that it is shown.
+
+    Returns:
+        The outcome of each row, by the row's name.
+    """
     # 1. Defend
-    shown, speakers = {}, {}
-    for row, moved in behind:
-        shown[row.name] = to_levels(row.defend(moved))
-        speakers[row.name] = row.speaks_of(shown[row.name], moved)
+    defended_pictures, speakers = {}, {}
+    for row, picture in row_pictures:
+        defended_pictures[row.name] = to_levels(row.defend(picture))
+        speakers[row.name] = row.speaks_of(defended_pictures[row.name], picture)
 
     # 2. See, which is most of the cost; many rows show the same
-    seen: dict[str, Tensor] = {}
-    for name, picture in shown.items():
+    features: dict[str, Tensor] = {}
+    for name, picture in defended_pictures.items():
         same = (
-            seen[n]
-            for n in seen
-            if speakers[n] is speakers[name] and torch.equal(shown[n], picture)
+            features[other]
+            for other in features
+            if speakers[other] is speakers[name] and torch.equal(defended_pictures[other], picture)
         )
         known = next(same, None)
-        seen[name] = speakers[name].see(picture) if known is None else known
+        features[name] = speakers[name].see(picture) if known is None else known
 
     # 3. Ask
     outcomes = {}
     for speaker in {id(s): s for s in speakers.values()}.values():
         names = [name for name, its in speakers.items() if its is speaker]
-        visual = torch.cat([seen[name] for name in names])
-        told: list[str | None] = [None] * len(names)
-        if captions or not asked.question:
-            told = [caption.text for caption in speaker.caption_seen(visual)]
-        answers = told
-        if asked.question:
-            questions = [asked.question] * len(names)
+        visual = torch.cat([features[name] for name in names])
+        captions: list[str | None] = [None] * len(names)
+        if want_captions or not subject.question:
+            captions = [caption.text for caption in speaker.caption_seen(visual)]
+        answers = captions
+        if subject.question:
+            questions = [subject.question] * len(names)
             answers = [answer.text for answer in speaker.answer_seen(visual, questions)]
-        for name, said, caption in zip(names, answers, told, strict=True):
+        for name, answer, caption in zip(names, answers, captions, strict=True):
             outcomes[name] = Outcome(
-                agrees=said == asked.answer,
-                right=asked.sample.accuracy(said or "") if asked.question else 0.0,
+                agrees=answer == subject.answer,
+                right=subject.sample.accuracy(answer or "") if subject.question else 0.0,
                 caption=caption,
-                shown=shown[name],
-                clean=asked.pixels,
+                shown=defended_pictures[name],
+                clean=subject.pixels,
             ).measured()
     return outcomes
 
 
 def _cells(
-    column: Column, rows: list[Row], kept: OutcomeTable, captions: dict[str, tuple[str, ...]]
+    column: Column,
+    rows: list[Row],
+    outcome_table: OutcomeTable,
+    captions: dict[str, tuple[str, ...]],
 ) -> Iterator[dict[str, Any]]:
-    """One for every row of which anything is known; with `said`, how often the attacker's sentence
-    is the caption."""
-    known = kept.all(column.name)
+    """Yield a summary for every row of a column with an outcome; where the attacker wants a
+    sentence, with `said`, how often it is the caption.
+
+    Args:
+        captions: people's, by the picture's name.
+    """
+    outcomes_of_column = outcome_table.all(column.name)
     for row in rows:
         outcomes_of_row = {
-            key: outcomes[row.name] for key, outcomes in known.items() if row.name in outcomes
+            key: outcomes[row.name]
+            for key, outcomes in outcomes_of_column.items()
+            if row.name in outcomes
         }
         if outcomes_of_row:
-            asked = [key.split(maxsplit=1) for key in outcomes_of_row]
-            references = [captions[picture] for _, picture in asked]
-            seeds = len({seed for seed, _ in asked})
+            seeds_and_pictures = [key.split(maxsplit=1) for key in outcomes_of_row]
+            references = [captions[picture] for _, picture in seeds_and_pictures]
+            seeds = len({seed for seed, _ in seeds_and_pictures})
             cell: dict[str, Any] = {"row": row.name, "column": column.name}
             cell |= summarise(list(outcomes_of_row.values()), references, seeds=seeds)
             if column.sentence:
@@ -405,8 +456,8 @@ def _cells(
 def _merged(
     new: list[dict[str, Any]], earlier: list[dict[str, Any]], *, by: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Both, in the order of the earlier ones; of one and the same thing what rests on more
-    questions, else the new."""
+    """Return new and earlier cells, in the order of the earlier ones; of two with the same values
+    of the keys `by`, the one that rests on more questions, else the new one."""
     cells = {tuple(one[name] for name in by): one for one in earlier}
     for one in new:
         key = tuple(one[name] for name in by)
@@ -418,18 +469,20 @@ def _merged(
 def _with_captions(
     cells: list[dict[str, Any]], measured: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The same cells; captions are those of what was measured now, where these are more."""
-    captions = {(cell["row"], cell["column"]): cell for cell in measured}
+    """Return the cells with the captions of what was measured now, where these are more."""
+    new_cells = {(cell["row"], cell["column"]): cell for cell in measured}
     for cell in cells:
-        new = captions.get((cell["row"], cell["column"]), cell)
+        new = new_cells.get((cell["row"], cell["column"]), cell)
         if new["captions"] > cell["captions"]:
             cell |= {"captions": new["captions"], "cider": new["cider"]}
     return cells
 
 
-def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:
-    known = [thing.name for thing in things]
+def _select(things: Any, names: tuple[str, ...], what: str) -> list[Any]:
+    """Return the rows or columns of these names, all without names; ValueError for an unknown
+    one."""
+    choices = [thing.name for thing in things]
     for name in names:
-        if name not in known:
-            raise ValueError(f"There is no {what} {name!r}. There are: {', '.join(known)}.")
+        if name not in choices:
+            raise ValueError(f"There is no {what} {name!r}. There are: {', '.join(choices)}.")
     return [thing for thing in things if not names or thing.name in names]

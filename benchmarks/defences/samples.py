@@ -65,18 +65,18 @@ class Sample:
         return float(normalise_answer(answer) == normalise_answer(self.answers[0]))
 
 
-def load_samples(root: Path, *, count: int, seed: int, asked: bool = True) -> list[Sample]:
+def load_samples(root: Path, *, count: int, seed: int, with_questions: bool = True) -> list[Sample]:
     """`count` pictures, drawn by the seed, with one question each.
 
     Args:
-        asked: False draws pictures that people captioned, without a question.
+        with_questions: False draws pictures that people captioned, without a question.
 
     Raises:
         FileNotFoundError: the folder has neither form, or nothing to ask.
     """
     if any((root / f"{name}.jsonl").is_file() for name in SETS):
-        return _own(root, count, seed) if asked else _captioned(root, count, seed)
-    return _public(root, count, seed, asked=asked)
+        return _own(root, count, seed) if with_questions else _captioned(root, count, seed)
+    return _public(root, count, seed, with_questions=with_questions)
 
 
 def load_captions(root: Path) -> dict[str, tuple[str, ...]]:
@@ -121,7 +121,7 @@ def _captioned(root: Path, count: int, seed: int) -> list[Sample]:
     return [Sample(name, _pixels(root / name), "", (), captions[name]) for name in drawn]
 
 
-def _public(root: Path, count: int, seed: int, *, asked: bool) -> list[Sample]:
+def _public(root: Path, count: int, seed: int, *, with_questions: bool) -> list[Sample]:
     """Of VQAv2's and COCO's form."""
     # 1. What was asked and said of each picture
     questions: defaultdict[int, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
@@ -130,7 +130,7 @@ def _public(root: Path, count: int, seed: int, *, asked: bool) -> list[Sample]:
         for one in _entries(root, "*annotations*.json", "annotations")
         if "question_id" in one
     }
-    for one in _entries(root, "*questions*.json", "questions") if asked else ():
+    for one in _entries(root, "*questions*.json", "questions") if with_questions else ():
         if one["question_id"] in answers:
             questions[one["image_id"]].append((one["question"], answers[one["question_id"]]))
     captions = _captions_by_id(root)

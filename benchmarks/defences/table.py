@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from benchmarks.defences.adaptive import Averaged, bpda
+from benchmarks.defences.adaptive import ExpectationOverTransformation, bpda
 from purifier.attacks import Attack, Objective
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
@@ -302,4 +302,6 @@ def attacker_objective(column: Column, row: Row, raises: Raises) -> Objective | 
         defended = DefendedObjective(row, bpda(row.defend), raises)
     else:
         defended = DefendedObjective(row, row.defend, raises)
-    return Averaged(defended, DRAWS) if row.random and attack.attacker.needs_gradient else defended
+    if row.random and attack.attacker.needs_gradient:
+        return ExpectationOverTransformation(defended, DRAWS)
+    return defended
