@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -168,38 +169,19 @@ class Batch:
 
 def result(examination: Examination, *, causal: str) -> str:
     """Return the card, the map (a data address) and the panels of a row, as HTML."""
+    fill = partial(render, "result", template="batch.html", name=examination.name)
     if examination.problem:
         refusal = Markup(card.not_judged(examination, _(NOT_EXAMINED)))
-        return render(
-            "result",
-            template="batch.html",
-            name=examination.name,
-            card=refusal,
-            causal="",
-            panels=[],
-        )
-    panels = [
-        _titled_panel(
-            _("What the file says about itself"), card.provenance_panel(examination.provenance)
-        ),
-    ]
+        return fill(card=refusal, causal="", panels=[])
+    provenance = card.provenance_panel(examination.provenance)
+    panels = [_titled_panel(_("What the file says about itself"), provenance)]
     if examination.stability:
-        panels.append(
-            _titled_panel(
-                _("Does the answer survive re-encoding?"),
-                card.stability_panel(examination.stability),
-            )
-        )
-    values = {
-        "card": Markup(card.verdict(examination, judged=examination.judged)),
-        "panels": map(Markup, panels),
-    }
-    return render(
-        "result",
-        template="batch.html",
-        name=examination.name,
+        copies = card.stability_panel(examination.stability)
+        panels.append(_titled_panel(_("Does the answer survive re-encoding?"), copies))
+    return fill(
+        card=Markup(card.verdict(examination, judged=examination.judged)),
         causal="" if examination.band == NO_ANSWER else causal,
-        **values,
+        panels=map(Markup, panels),
     )
 
 
