@@ -31,6 +31,7 @@ BENCHMARKS = {
     "projection": "what passes the mask and what is held back, as a picture",
     "purification": "answers that defences keep under attack",
     "captions": "captions that defences keep under attack",
+    "attacked": "whether an attack on the detector is noticed, and verdicts before and after",
     "latency": "seconds and memory of a detection and of a purification",
     "load": "many clients at once",
 }

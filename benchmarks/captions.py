@@ -47,7 +47,7 @@ def table(report: Report) -> Table:
         for attack in ATTACKS
         if (attack, WHOLE) in cells
     ]
-    count = max(cell["captions"] for cell in cells.values())
+    count = min(cell["captions"] for cell in cells.values())
     caption = (
         f"captions of {count} pictures that people have captioned: CIDEr, and in brackets how "
         "often the caption stays as it is for the clean picture; every attack changes the caption"
