@@ -223,16 +223,16 @@ def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unas
 def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
     extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free, first = Event(), Examine._examined
+    free, first = Event(), Examine._examine
     folder, site, _ = sites
     slow = (folder / "small.jpg").read_bytes()
 
-    def examined(it: Examine, sent: Form) -> Examination:
+    def examine(it: Examine, sent: Form) -> Examination:
         if sent.stability == "yes" and sent.picture == slow:
             free.wait(300)
         return first(it, sent)
 
-    monkeypatch.setattr(Examine, "_examined", examined)
+    monkeypatch.setattr(Examine, "_examine", examine)
     page = extended.open(f"{site}/{write(folder, 'two', '<img src=small.jpg><img src=large.jpg>')}")
     extended.click("check-picture", page, f"{site}/small.jpg")
     said = extended.panel.locator("#said")
