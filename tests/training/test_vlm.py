@@ -135,7 +135,7 @@ def test_a_card_that_is_not_there_is_named_before_training(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     call = ["train", str(root), "--out", str(tmp_path / "out"), "--device", "cuda"]
     stopped = CliRunner().invoke(command.app, call)
-    assert stopped.exit_code == 1
+    assert stopped.exit_code == 2
     assert "sees no graphics card" in stopped.stderr
 
 
