@@ -140,6 +140,7 @@ def types(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, "null" if value is None else "[]" if value == [] else type(value).__name__
 
 
+@pytest.mark.full
 def test_the_schema_of_an_examination() -> None:
     found = ExaminationSchema.dump(examine_file(PICTURE, Detector.from_pretrained()))
     assert found["schema"] == 4

@@ -178,6 +178,7 @@ def test_the_page_is_read_at_a_glance(
     assert len(visible_words(page)) <= AFTER
 
 
+@pytest.mark.full
 def test_a_broken_file_is_explained_and_nothing_old_stays(
     open_page: Open, files: dict[str, Path]
 ) -> None:
@@ -206,6 +207,7 @@ def test_file_names_stay_in_the_browser(judged: Page, uploads: Path) -> None:
     assert "ministry" not in judged.content()
 
 
+@pytest.mark.full
 def test_by_keyboard_alone(open_page: Open, files: dict[str, Path]) -> None:
     """An example is reached by Tab and judged by Enter; the details are opened the same way."""
     page = open_page()

@@ -29,6 +29,7 @@ def test_upload_and_drawings_are_deleted_while_the_page_is_open(
         verdict(page)
 
 
+@pytest.mark.full
 def test_closing_the_page_deletes_at_once(
     open_page: Open, files: dict[str, Path], uploads: Path
 ) -> None:

@@ -119,6 +119,7 @@ def both(uploads: Path) -> Iterator[str]:
     page.close(verbose=False)
 
 
+@pytest.mark.full
 def test_a_head_that_is_chosen_judges_in_both_tabs(
     open_page: Open, both: str, files: dict[str, Path]
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(
     expect(page.locator("#facts")).to_contain_text("causal head")
 
 
+@pytest.mark.full
 def test_a_part_stays_a_part_of_the_file_that_was_given(
     open_page: Open, both: str, post: Path, tmp_path: Path
 ) -> None:
@@ -204,6 +206,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "first.png", folder / "second.jpg"
 
 
+@pytest.mark.full
 def test_two_copies_are_compared_as_soon_as_both_are_there(
     open_page: Open, copies: tuple[Path, Path]
 ) -> None:

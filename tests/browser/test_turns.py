@@ -47,6 +47,7 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
     expect(remove).to_be_visible()
 
 
+@pytest.mark.full
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
@@ -87,6 +88,7 @@ class SlowLine:
             route.continue_()
 
 
+@pytest.mark.full
 def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:

@@ -233,6 +233,7 @@ def test_an_attack_detector_is_judged_on_groups_that_it_did_not_see() -> None:
 
 
 @pytest.mark.usefixtures("few_folds")
+@pytest.mark.full
 def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
     """Patches lie elsewhere than PGD, so neither helps to find the other; however saved, they are
     one family."""
@@ -247,6 +248,7 @@ def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
     assert fit_to(evidence, kinds, groups, seed=0)[1]["patch"] > 0.98
 
 
+@pytest.mark.full
 def test_a_picture_that_an_attack_left_as_it_is_does_not_count_as_attacked(
     folder: Path, tmp_path: Path
 ) -> None:

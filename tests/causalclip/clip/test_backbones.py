@@ -160,6 +160,7 @@ def test_shipped_shards_are_int8_and_the_ones_of_the_list() -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.full
 def test_shipped_tower_is_openais() -> None:
     tower = load_tower(dtype=torch.float32)
     ramp = torch.linspace(0, 1, 224).expand(3, 224, 224)[None]

@@ -185,6 +185,7 @@ def test_damaged_colour_profiles(data: st.DataObject) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to a limit of memory")
+@pytest.mark.full
 def test_bombs_are_harmless_and_large_pictures_are_loaded_within_a_gigabyte(tmp_path: Path) -> None:
     files = {name: make() for name, make in bombs.LARGE.items()} | {
         name: make() for name, (make, _good) in bombs.PICTURES.items()

@@ -258,6 +258,7 @@ FORMATS = "JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"
 
 
 @linux
+@pytest.mark.full
 def test_a_child_reads_every_format_without_opening_a_file() -> None:
     with speaking("ja"):  # of which it has to know more than of English
         for name in FORMATS:

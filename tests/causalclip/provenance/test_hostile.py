@@ -236,6 +236,7 @@ def test_random_damage_never_raises() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to a limit of memory")
+@pytest.mark.full
 def test_bombs_stay_within_the_limits(tmp_path: Path) -> None:
     files = {kind: make(1) for kind, make in bombs.METADATA.items()}
     for cost in cost_of(files, tmp_path, load=False):

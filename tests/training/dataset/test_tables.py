@@ -120,6 +120,7 @@ def test_the_shipped_table_breaks_no_rule() -> None:
     )
 
 
+@pytest.mark.full
 def test_the_command_says_what_it_could_not_compare_and_ends_by_what_it_found(
     tmp_path: Path,
 ) -> None:

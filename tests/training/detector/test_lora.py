@@ -63,6 +63,7 @@ def test_packed_pictures_are_seen_as_training_and_judging_see_them(
     assert 0 <= one.min() < one.max() <= 1
 
 
+@pytest.mark.full
 def test_three_checkpoints_are_judged_and_the_tower_goes_on_from_the_best(
     packed: Path, tmp_path: Path, records: list[Record]
 ) -> None:

@@ -45,6 +45,7 @@ def genimage(tmp_path: Path) -> Path:
     return tmp_path / "genimage"
 
 
+@pytest.mark.full
 def test_one_series_is_learned_from_and_every_one_is_in_the_table(
     genimage: Path, tmp_path: Path
 ) -> None:
