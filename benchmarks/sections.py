@@ -601,8 +601,9 @@ def attacked_pictures(read: Reports) -> Told:
     words = (
         f"{report['attacked']} pictures of `test`, half of them generated, each of another owner "
         "and on the right side of the middle, attacked on the detector and saved as PNG and as "
-        "JPEG 90. No attack is named by Check: attacked photographs mostly pass for no photograph "
-        "and get no answer, attacked generated pictures for photographs. Purify's attack detector "
+        "JPEG 90. Check names no attack. By PGD, APGD and MI-FGSM every generated picture becomes "
+        "likely not generated, and every real one gets no answer, as it passes for no photograph; "
+        "a patch makes two of four real ones likely generated. Purify's attack detector "
         f"notices most, but takes {shipped['false alarms']} of {shipped['pictures']:,} clean "
         f"pictures for attacked and {shipped['seconds']:.1f} processor seconds a picture; on every "
         "upload, 1 in 1,000 and 0.3 seconds were the most. A detector by its network's 27 "
