@@ -88,10 +88,10 @@ def step_loss(
     if config.blind:  # a caption without its picture teaches nothing about answers
         texts = [[text for text in group if text.kind != CAPTION] for group in texts]
     texts = [rng.sample(t, min(config.texts, len(t))) for t in texts]
-    full = [(p, v, t) for p, v, t in zip(rows, views, texts, strict=True) if t]
-    if not full:  # crops that leave every box in doubt, and nothing else to ask
+    examples = [(p, v, t) for p, v, t in zip(rows, views, texts, strict=True) if t]
+    if not examples:  # crops that leave every box in doubt, and nothing else to ask
         return model.language.get_input_embeddings().weight.sum() * 0
-    logits, labels, weights = packed_logits(model, full, features, config)
+    logits, labels, weights = packed_logits(model, examples, features, config)
     losses = F.cross_entropy(
         logits.float(), labels, reduction="none", label_smoothing=config.smoothing
     )
@@ -151,16 +151,16 @@ def validate_vlm(
         logits, labels, _ = packed_logits(model, rows, features, config)
         losses = F.cross_entropy(logits.float(), labels, reduction="none").tolist()
         right = (logits.argmax(-1) == labels).tolist()
-        at = 0
+        offset = 0
         for text in (text for _, _, texts in rows for text in texts):
-            here = slice(at, at + len(model.vocabulary.answer(text.answer)))
-            at = here.stop
+            span = slice(offset, offset + len(model.vocabulary.answer(text.answer)))
+            offset = span.stop
             if text.kind == CAPTION:
-                hits.setdefault("caption loss", []).extend(losses[here])
+                hits.setdefault("caption loss", []).extend(losses[span])
             else:
                 group = "human" if text.kind == "human" else "boxes"
-                hits.setdefault(group, []).append(float(all(right[here])))
-                hits.setdefault(group + " loss", []).append(sum(losses[here]))
+                hits.setdefault(group, []).append(float(all(right[span])))
+                hits.setdefault(group + " loss", []).append(sum(losses[span]))
     return {key: sum(values) / len(values) for key, values in sorted(hits.items())}
 
 
@@ -363,15 +363,19 @@ def _take_gradients(model: EmbeddedVLM, worker: EmbeddedVLM) -> None:
 
 @torch.no_grad()
 def _copy(model: EmbeddedVLM, worker: EmbeddedVLM) -> None:
+    """Copy the model's weights into the worker, in the worker's precision."""
     torch._foreach_copy_(list(worker.parameters()), list(model.parameters()))
 
 
 def _rate(step: int, total: int) -> float:
+    """Return the share of the learning rate at a step: it rises over a twentieth of all steps, and
+    falls by a cosine to 0.02."""
     warm = min(1.0, (step + 1) / max(1, total // 20))
     return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total)))))
 
 
 def _optimizer(model: EmbeddedVLM, config: VLMTrainConfig) -> torch.optim.Optimizer:
+    """Return AdamW over the language model and the connector; matrices alone decay."""
     groups = []
     for module, rate in ((model.language, config.lr), (model.connector, config.lr_new)):
         matrices = [p for p in module.parameters() if p.dim() > 1]
