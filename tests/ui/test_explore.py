@@ -202,7 +202,7 @@ def test_python_command_line_and_http_answer_alike(
 
 def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
     [found] = detections((160, 120))
-    grid = erase.cells(found)
+    grid = erase.cell_shares(found)
     assert grid.shape == (18, 24)
     assert np.isclose(grid.sum(), placed(found.views), atol=1e-4)
 
@@ -210,7 +210,7 @@ def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
 def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:
     [found] = detections((160, 120))
     drawing = prepare(photo(160, 120), found)
-    data = re.search(r"base64,([^']+)'", erase.panel(drawing))
+    data = re.search(r"base64,([^']+)'", erase.brush_panel(drawing))
     assert data is not None
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1]))), float)
     drawn = draw_map(drawing, frame=False, bar=False), Image.fromarray(drawing.picture)
@@ -223,7 +223,7 @@ def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:
 
 def test_erased_cells_are_blanked_and_no_others() -> None:
     pixels = photo(240, 180)
-    found = erase.blanked(pixels, [0, 25], (18, 24))
+    found = erase.blank_cells(pixels, [0, 25], (18, 24))
     mean = pixels.reshape(-1, 3).mean(0).round()
     assert (found[:10, :10] == mean).all()
     assert (found[10:20, 10:20] == mean).all()
@@ -234,7 +234,7 @@ def test_erased_cells_are_blanked_and_no_others() -> None:
 
 def test_the_check_says_what_both_of_its_scores_mean() -> None:
     found = replace(detections((160, 120))[0], low=0.29, high=0.9)
-    said = erase.checked(0.8999, 0.91, found)
+    said = erase.both_scores(0.8999, 0.91, found)
     assert "0.8999 (inconclusive)" in said  # never as 0.90, from which it would be generated
     assert "0.91 (likely generated)" in said
 

@@ -43,7 +43,7 @@ BANDS = {
 }
 
 
-def cells(detection: Detection) -> np.ndarray:
+def cell_shares(detection: Detection) -> np.ndarray:
     """Return what each cell of a grid over the picture adds to the log-odds: float [rows, columns].
 
     Their sum is the part of the log-odds that belongs to any place.
@@ -53,11 +53,11 @@ def cells(detection: Detection) -> np.ndarray:
     return lay(detection, "causal", columns=columns, rows=rows)
 
 
-def panel(drawing: Drawing) -> str:
+def brush_panel(drawing: Drawing) -> str:
     """Return the map of what passes, to brush over, as HTML with all that the browser needs for the
     score."""
     detection = drawing.detection
-    grid = cells(detection)
+    grid = cell_shares(detection)
     rows, columns = grid.shape
     data = {
         "columns": columns,
@@ -91,7 +91,9 @@ def parse_cells(text: str, count: int) -> list[int]:
     return sorted({number for number in numbers if number < count})
 
 
-def blanked(pixels: np.ndarray, cell_numbers: Iterable[int], shape: tuple[int, int]) -> np.ndarray:
+def blank_cells(
+    pixels: np.ndarray, cell_numbers: Iterable[int], shape: tuple[int, int]
+) -> np.ndarray:
     """Return the picture with some cells of its grid in its own mean colour: uint8 RGB [H, W, 3].
 
     shape: the grid's rows and columns.
@@ -109,7 +111,7 @@ def blanked(pixels: np.ndarray, cell_numbers: Iterable[int], shape: tuple[int, i
     return picture
 
 
-def checked(predicted_score: float, judged_score: float, detection: Detection) -> str:
+def both_scores(predicted_score: float, judged_score: float, detection: Detection) -> str:
     """Return both scores without a place, as HTML: by the sum, and of the blanked picture."""
     scores = {
         name: f"{score_text(score, detection.low, detection.high)} ({_band(score, detection)})"

@@ -228,7 +228,7 @@ class ExplorerTab:
             self.limits: words.limits(self.detector.with_mask().masks),
             self.about: words.about(picture.mask_detection, self.detector.with_mask().masks),
             pane.state: picture,
-            pane.erase: erase.panel(drawing),
+            pane.erase: erase.brush_panel(drawing),
         }
 
     def _maps(
@@ -274,17 +274,17 @@ class ExplorerTab:
         from causalclip.calibration import sigmoid  # brings PyTorch
 
         detection = picture.drawing.detection
-        grid = erase.cells(detection)
+        grid = erase.cell_shares(detection)
         numbers = erase.parse_cells(brushed_cells, grid.size)
         path = upload_path({"path": picture.path})
         if not numbers or path is None:
             return f"<p>{_(erase.NOTHING)}</p>"
         with DECODED.enter(Priority.VERDICT):
-            pixels = erase.blanked(load_image(path).pixels, numbers, grid.shape)
+            pixels = erase.blank_cells(load_image(path).pixels, numbers, grid.shape)
             with MODEL.enter(Priority.VERDICT):
                 judged_score = self.detector().score(pixels).probability
         predicted_score = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
-        return erase.checked(predicted_score, judged_score, detection)
+        return erase.both_scores(predicted_score, judged_score, detection)
 
     def redraw(
         self, pane: Pane, picture: ExploredPicture | None, channel: str, *settings: Any
