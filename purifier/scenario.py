@@ -68,7 +68,7 @@ class Scenario(BaseModel):
         model: which model answers.
         pictures: uint8 [H, W, 3]; "clean" is there only if the attack was made here. They are
             left out of a dump.
-        said: of each picture, by `model`.
+        responses: what `model` says of each picture.
         step, steps: of the attack, done and planned. attack_seconds: so far. change: the
             largest change of a value by the attack, in 1/255.
         seconds: of the purification.
@@ -79,7 +79,7 @@ class Scenario(BaseModel):
     request: Request
     model: ModelInfo = ModelInfo()
     pictures: dict[Which, np.ndarray] = Field(default_factory=dict, exclude=True)
-    said: dict[Which, Response] = Field(default_factory=dict)
+    responses: dict[Which, Response] = Field(default_factory=dict)
     step: int = 0
     steps: int = 0
     attack_seconds: float = 0.0
@@ -95,7 +95,7 @@ class Scenario(BaseModel):
     @property
     def complete(self) -> bool:
         """Whether the purified picture was asked about: there is nothing more to come."""
-        return "purified" in self.said
+        return "purified" in self.responses
 
     @property
     def question(self) -> str:
@@ -259,11 +259,12 @@ def _asked(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> 
         update={"pictures": scenario.pictures | {which: to_array(pixels)}}
     )
     response = _response(models, with_picture, which, pixels, with_picture.question)
-    first = with_picture.said.get("clean") or with_picture.said.get("adversarial")
+    first = with_picture.responses.get("clean") or with_picture.responses.get("adversarial")
     if first:
         alike = likeness(models.vlm, response.caption, first.caption)
         response = response.model_copy(update={"alike": alike})
-    return with_picture.model_copy(update={"said": with_picture.said | {which: response}})
+    responses = with_picture.responses | {which: response}
+    return with_picture.model_copy(update={"responses": responses})
 
 
 def _response(

@@ -57,7 +57,7 @@ def prepare_purify() -> None:
         if not example.holds(made):
             sys.exit(
                 f"{example.file}, {example.question!r}: "
-                f"{[said.spoken for said in made.said.values()]}"
+                f"{[response.spoken for response in made.responses.values()]}"
             )
         store(made, example)
 

@@ -54,7 +54,7 @@ def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
     assert np.abs(change).max() <= 8
     assert (shown.step, shown.steps) == (4, 4)
     assert len(every) == 1 + 4 + 1 + 1
-    assert all(0 < (said.confidence or 0) <= 1 for said in shown.said.values())
+    assert all(0 < (response.confidence or 0) <= 1 for response in shown.responses.values())
 
 
 def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
@@ -62,7 +62,7 @@ def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
     models = tiny_models(lora_vlm=lambda: looked.append(1) or lora_vlm)
     plain, led = (run(models, without=without) for without in (("lora_encoder",), ()))
     assert looked == [1]
-    assert led.said["adversarial"] == plain.said["adversarial"]
+    assert led.responses["adversarial"] == plain.responses["adversarial"]
     untouched = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), lora_vlm=pytest.fail)
     assert run(untouched).unchanged
 
@@ -73,11 +73,11 @@ def test_who_is_asked_answers_and_is_attacked(chatty: Models) -> None:
     assert np.abs(shown.pictures["adversarial"].astype(int) - shown.pictures["clean"]).max() <= 16
     vlm = chatty.vlm_of(OTHER)
     for name, pixels in shown.pictures.items():
-        assert shown.said[name].caption == vlm.caption(to_tensor(pixels))[0].text
-        assert shown.said[name].answer == vlm.answer(to_tensor(pixels), QUESTION)[0].text
+        assert shown.responses[name].caption == vlm.caption(to_tensor(pixels))[0].text
+        assert shown.responses[name].answer == vlm.answer(to_tensor(pixels), QUESTION)[0].text
     both = (to_tensor(shown.pictures[name]) for name in ("clean", "adversarial"))
     before, after = (
-        float(vlm.log_likelihood(x, [QUESTION], [shown.said["clean"].answer])) for x in both
+        float(vlm.log_likelihood(x, [QUESTION], [shown.responses["clean"].answer])) for x in both
     )
     assert after < before
 
@@ -107,7 +107,7 @@ def test_where_it_cannot_be_had_the_embedded_one_answers_and_says_so(
         shown.model.problem
         == "smol could not be loaded, so the embedded model speaks in its place."
     )
-    assert shown.said == plain.said
+    assert shown.responses == plain.responses
     assert plain.model.problem == ""
     assert str(tmp_path) not in models.other_problem
 

@@ -218,7 +218,8 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(
     _status, said, asked = tab.ask(last[tab.last_run], asked, QUESTION)
     assert [one.question for one in asked] == [QUESTION, "How many <b>dogs</b>?"][::-1]
     assert (
-        asked[1].responses["adversarial"].answer == last[tab.last_run][0].said["adversarial"].answer
+        asked[1].responses["adversarial"].answer
+        == last[tab.last_run][0].responses["adversarial"].answer
     )
     _status, said, same = tab.ask(last[tab.last_run], asked, "?")
     assert "The question is empty" in said
@@ -246,13 +247,12 @@ def test_the_attack_turns_the_answer_and_purification_brings_it_back() -> None:
     example = PREPARED[0]
     now, kept = run(Models(), example), load(example)
     old = "assets/purify is out of date: python -m scripts.examples --purify"
-    assert example.holds(now), [said.spoken for said in now.said.values()]
-    assert kept.said["clean"].answer == now.said["clean"].answer, old
+    assert example.holds(now), [response.spoken for response in now.responses.values()]
+    assert kept.responses["clean"].answer == now.responses["clean"].answer, old
     # Another processor rounds otherwise: how sure the model is moves by less than a hundredth, and
     # by more where it has changed.
-    assert kept.said["clean"].confidence == pytest.approx(now.said["clean"].confidence, abs=0.01), (
-        old
-    )
+    confidence = now.responses["clean"].confidence
+    assert kept.responses["clean"].confidence == pytest.approx(confidence, abs=0.01), old
     assert kept.steps == now.steps == example.steps, old
 
 
@@ -277,7 +277,7 @@ def shown(
 ):
     """By captions; answers of the three pictures, if any."""
     captions = {"clean": clean, "adversarial": moved, "purified": purified}
-    said = {
+    responses = {
         name: Response(
             caption=f"a <b>{caption}</b>",
             spoken=spoken,
@@ -289,7 +289,7 @@ def shown(
         if caption
     }
     attack = make_attack("pgd", 8, 5) if clean else None
-    return Scenario(request=Request(question=ASKED, attack=attack), said=said)
+    return Scenario(request=Request(question=ASKED, attack=attack), responses=responses)
 
 
 @pytest.mark.parametrize(
@@ -327,8 +327,8 @@ def test_the_card_says_what_happened_first(captions: Any, answers: str | None, t
 
 def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
-    unsure = made.said["purified"].model_copy(update={"sure": False})
-    made = made.model_copy(update={"said": made.said | {"purified": unsure}})
+    unsure = made.responses["purified"].model_copy(update={"sure": False})
+    made = made.model_copy(update={"responses": made.responses | {"purified": unsure}})
     assert "purification brought the caption back, not the answer" in views.result(made)
     assert "(answer differs)" in answers.as_html(made, "purified")
 
@@ -338,7 +338,7 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "(caption differs)" in answers.as_html(made, "adversarial")
     assert "(caption as before)" in answers.as_html(made, "purified")
     assert "(caption" not in answers.as_html(made, "clean")
-    assert "<b>" not in "".join(answers.as_html(made, which) for which in made.said)
+    assert "<b>" not in "".join(answers.as_html(made, which) for which in made.responses)
     answered = answers.as_html(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
     assert "50% model's confidence" in answered
     assert "(caption" not in answers.as_html(shown(None, "cat", "cat"), "purified")

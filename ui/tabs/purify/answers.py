@@ -34,10 +34,10 @@ def as_html(run: Scenario, which: Which) -> str:
 
     In large type is its answer, or its caption where there is no question.
     """
-    now = run.said.get(which)
+    now = run.responses.get(which)
     if now is None:
         return ""
-    clean = run.said.get("clean") if which != "clean" else None
+    clean = run.responses.get("clean") if which != "clean" else None
     caption = _with_sign(now.caption, "caption", now.same_caption(clean) if clean else None)
     text = f"<p class='cc-told cc-long'>{caption}</p>"
     if now.answer:

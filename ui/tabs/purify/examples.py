@@ -56,10 +56,10 @@ class Prepared:
     def holds(self, run: Scenario) -> bool:
         """Return whether the model is right and sure before the attack and after purification, and
         wrong in between."""
-        for response in (run.said["clean"], run.said["purified"]):
+        for response in (run.responses["clean"], run.responses["purified"]):
             if not response.sure or response.answer != self.answer:
                 return False
-        return run.said["adversarial"].answer != self.answer
+        return run.responses["adversarial"].answer != self.answer
 
 
 # CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
@@ -97,9 +97,9 @@ def store(run: Scenario, example: Prepared, folder: Path = FOLDER) -> None:
     for which in ("adversarial", "purified"):
         Image.fromarray(run.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
     facts = {"steps": run.steps, "change": round(run.change, 3)}
-    responses = {which: response.model_dump() for which, response in run.said.items()}
+    responses = {which: response.model_dump() for which, response in run.responses.items()}
     (folder / f"{stem}.json").write_text(
-        json.dumps(facts | {"said": responses}, indent=1) + "\n", encoding="utf-8"
+        json.dumps(facts | {"responses": responses}, indent=1) + "\n", encoding="utf-8"
     )
 
 
@@ -117,7 +117,7 @@ def load(example: Prepared, folder: Path = FOLDER) -> Scenario:
     return Scenario(
         request=_request(example),
         pictures=pictures,
-        said=facts["said"],
+        responses=facts["responses"],
         step=facts["steps"],
         steps=facts["steps"],
         change=facts["change"],

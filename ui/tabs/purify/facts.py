@@ -31,7 +31,7 @@ OTHERS = N_("{name} can be wrong about clean pictures, too: compare.")
 def notes(run: Scenario) -> str:
     """Return what was done, and what to make of it."""
     trust = _(SMALL) if run.model.key == EMBEDDED else _(OTHERS, name=speaker(run))
-    by_meaning = any(response.alike is not None for response in run.said.values())
+    by_meaning = any(response.alike is not None for response in run.responses.values())
     likeness = _likeness_words() if by_meaning else ""
     note = paragraph(escape(trust, quote=False), _(NOTE), likeness)
     facts = (

@@ -354,7 +354,7 @@ class PurifyTab:
         alt_text = _(
             "{picture}. The model says: {caption}",
             picture=label,
-            caption=scenario.said[name].caption,
+            caption=scenario.responses[name].caption,
         )
         return gr.update(value=file, label=label, alt_text=alt_text)
 

@@ -98,13 +98,13 @@ def working(run: Scenario | None = None, *, total: int = 0, before: int = 0) -> 
 
 def _step(run: Scenario) -> tuple[int, str, str]:
     """Return what is done now: its number, its name, and how long the attack still takes."""
-    if "adversarial" in run.said:
+    if "adversarial" in run.responses:
         return (
             (run.steps + 3 if run.request.attack else 2),
             _("Purifying the picture, and asking about it"),
             "",
         )
-    if "clean" not in run.said:
+    if "clean" not in run.responses:
         return 1, _("Looking at the picture"), ""
     if run.step >= run.steps:
         return run.steps + 2, _("Asking about the attacked picture"), ""
@@ -130,9 +130,9 @@ def stopped() -> str:
 def result(run: Scenario) -> str:
     """Return what happened, by the captions first; then by the answers, where the model was sure of
     the clean one."""
-    clean = run.said.get("clean")
-    adversarial = run.said.get("adversarial")
-    purified = run.said.get("purified")
+    clean = run.responses.get("clean")
+    adversarial = run.responses.get("adversarial")
+    purified = run.responses.get("purified")
     assert adversarial is not None
     assert purified is not None
     if run.unchanged:
@@ -160,8 +160,8 @@ def _nothing_purified(run: Scenario) -> tuple[str, str]:
         "No attack was found; weak ones are missed. To purify it all the same, tick “{always}”.",
         always=_("Purify even if no attack is found"),
     )
-    clean = run.said.get("clean")
-    adversarial = run.said["adversarial"]
+    clean = run.responses.get("clean")
+    adversarial = run.responses["adversarial"]
     if clean is None and not off:
         return _("Taken for clean: the picture comes back unchanged"), not_found
 
