@@ -20,9 +20,9 @@ from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token
 from ui.tabs.purify import answers, facts, views
 from ui.tabs.purify.examples import PREPARED, Prepared, load, run
-from ui.tabs.purify.parts import worth
 from ui.tabs.purify.tab import PurifyTab, build_tab
 from ui.tabs.purify.views import PARTS
+from ui.tabs.purify.widgets import worth
 
 QUESTION = "Is there a dog?"
 
@@ -320,7 +320,7 @@ def shown(
 )
 def test_the_card_says_what_happened_first(captions: Any, answers: str | None, title: str) -> None:
     made = shown(*captions, answers=answers and tuple(answers))
-    assert f"<h2>{title}</h2>" in views.result(made)
+    assert f"<h2>{title}</h2>" in views.result_card(made)
     assert "Purified in" in facts.notes(made)
     assert "may read as generated" in facts.notes(made)
 
@@ -329,7 +329,7 @@ def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
     unsure = made.responses["purified"].model_copy(update={"sure": False})
     made = made.model_copy(update={"responses": made.responses | {"purified": unsure}})
-    assert "purification brought the caption back, not the answer" in views.result(made)
+    assert "purification brought the caption back, not the answer" in views.result_card(made)
     assert "(answer differs)" in answers.as_html(made, "purified")
 
 
@@ -356,16 +356,16 @@ def test_who_speaks_is_named_and_why() -> None:
             )
         }
     )
-    assert "<p>smol could not be loaded" in views.result(made)
+    assert "<p>smol could not be loaded" in views.result_card(made)
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol<")})
     assert "smol&lt; can be wrong" in facts.notes(made)
     assert "through the gradient of smol&lt;" in facts.notes(made)
-    assert "carried over" not in views.result(made)
+    assert "carried over" not in views.result_card(made)
     request = made.request.model_copy(update={"objective": "features"})
     made = made.model_copy(update={"request": request})
     assert (
         "The attack was made on CLIP alone: what it does to smol&lt; is carried over."
-        in views.result(made)
+        in views.result_card(made)
     )
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol", asks=False)})
-    assert "smol only captions, so the question was not asked." in views.result(made)
+    assert "smol only captions, so the question was not asked." in views.result_card(made)

@@ -38,7 +38,7 @@ from ui.fields import (
     upload_path,
 )
 from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority, Turn
-from ui.tabs.purify import answers, examples, facts, parts, views
+from ui.tabs.purify import answers, examples, facts, views, widgets
 from ui.tabs.purify.endpoints import add_endpoints, reason
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PurifyTab:
     """The tab's components and callbacks.
 
     Attributes:
-        settings: by name: question, vlm (who answers), and those of parts.settings.
+        settings: by name: question, vlm (who answers), and those of widgets.build_settings.
         status: how far a run is.
         headline: the result in words.
         question: that was asked.
@@ -116,14 +116,14 @@ class PurifyTab:
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """Return what the page shows at once of a new picture: nothing of the older one."""
-        return self.cleared(views.working() if upload_path(payload) else None)
+        return self.cleared(views.progress_card() if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """Return what the page shows at once of the same picture with other settings.
 
         The last result stays until there is a new one.
         """
-        return {self.status: views.working()} if upload_path(payload) else self.cleared()
+        return {self.status: views.progress_card()} if upload_path(payload) else self.cleared()
 
     def example(self, event: gr.EventData) -> Updates:
         """Return what the page shows at once of one of the three examples, with its settings."""
@@ -142,30 +142,30 @@ class PurifyTab:
         updates: Updates = {self.settings[name]: value for name, value in settings.items()}
         updates[self.picture] = str(picture)
         updates[self.example_number] = event.index  # type: ignore[attr-defined]
-        return updates | self.cleared(views.working())
+        return updates | self.cleared(views.progress_card())
 
     def open_first(self, event: gr.EventData) -> Updates:
         """Return what the page shows when the tab is opened first: the first example, without a
         change of the fields."""
-        return {self.example_number: 0} | self.cleared(views.working())
+        return {self.example_number: 0} | self.cleared(views.progress_card())
 
     def carry(
         self, transfer: Transfer, event: gr.EventData, payload: dict[str, Any] | None
     ) -> Updates:
         """Return what the page shows at once of a picture that comes from another tab."""
         updates = {self.picture: upload_path(payload), transfer.tabs: transfer.selection}
-        return updates | self.cleared(views.working())
+        return updates | self.cleared(views.progress_card())
 
     def run_given(
         self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
         """Purify a new picture as it was given."""
-        yield self.cleared(views.working(total=2))
+        yield self.cleared(views.progress_card(total=2))
         yield from self._run(token, payload, self._by_name(settings), with_attack=False)
 
     def run_example(self, token: CancellationToken, number: int) -> Iterator[Updates]:
         """Show an example as a whole: it was attacked and purified beforehand."""
-        yield self.cleared(views.working())
+        yield self.cleared(views.progress_card())
         self.models.wait()
         scenario = examples.load(examples.PREPARED[number])
         token.check()
@@ -221,7 +221,7 @@ class PurifyTab:
         """Purify the picture that is there, with `with_attack` after an attack on it."""
         values = self._by_name(settings)
         total = int(values["attack_steps"]) + 3 if with_attack else 2
-        yield {self.status: views.working(total=total)}
+        yield {self.status: views.progress_card(total=total)}
         yield from self._run(token, payload, values, with_attack=with_attack)
 
     def _by_name(self, settings: Sequence[Any]) -> Settings:
@@ -272,7 +272,7 @@ class PurifyTab:
         """Wait for the models; for the other one only if it is the one that answers."""
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
-            yield {self.status: views.loading(self.models.other)}
+            yield {self.status: views.loading_card(self.models.other)}
             self.models.info(OTHER)
             token.check()
 
@@ -288,14 +288,14 @@ class PurifyTab:
             token.check()
             with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
                 for before in token.waits(ticket):
-                    yield {self.status: views.working(last, before=before)}
+                    yield {self.status: views.progress_card(last, before=before)}
                 with pausing(partial(_give_way, token, ticket)):
                     scenario = next(stages, None)
             if scenario is None:
                 break
             last = scenario
             if not scenario.complete:
-                yield {self.status: views.working(scenario)}
+                yield {self.status: views.progress_card(scenario)}
         assert last is not None
         yield self._result_updates(last)
 
@@ -325,14 +325,14 @@ class PurifyTab:
         if scenario.unchanged:  # there is no purified picture
             del question_files["purified"]
         # 3. The fields.
-        labels = {name: _(label) for name, label in parts.FRAMES.items()}
+        labels = {name: _(label) for name, label in widgets.FRAMES.items()}
         labels |= {} if clean is not None else {"adversarial": _("As given")}
         return {
             self.status: "",
             self.last_run: (scenario.model_copy(update={"pictures": {}}), question_files),
             self.history: "",
             self.follow_ups: (),
-            self.headline: views.result(scenario),
+            self.headline: views.result_card(scenario),
             self.question: answers.question(scenario.question),
             self.notes: facts.notes(scenario),
             self.slider: gr.update(
@@ -362,7 +362,7 @@ class PurifyTab:
         """Return the page without a result: nothing of an older picture stays beside a newer
         one."""
         return {
-            self.status: status or views.waiting(),
+            self.status: status or views.waiting_card(),
             **dict.fromkeys([self.headline, self.question, *self.responses.values()], ""),
             **dict.fromkeys([self.notes, self.history], ""),
             **dict.fromkeys(
@@ -374,7 +374,7 @@ class PurifyTab:
     def stopped(self) -> Updates:
         """Return what the page shows after the stop button: the run ends at its next step, and an
         older result stays."""
-        return {self.status: views.stopped()}
+        return {self.status: views.stopped_card()}
 
     def speakers(self) -> Updates:
         """Return, for a page that is opened, who can describe and answer."""
@@ -442,19 +442,19 @@ def build_tab(
                 visible=bool(example_files),
                 elem_id="purify-examples",
             )
-            asking_fields, buttons = parts.asking(models)
-            settings = parts.settings()
+            question_fields, buttons = widgets.build_question(models)
+            settings = widgets.build_settings()
         with gr.Column(scale=9, min_width=300):
-            status = gr.HTML(views.waiting(), elem_id="purify-status")
-            outputs = parts.outputs()
+            status = gr.HTML(views.waiting_card(), elem_id="purify-status")
+            outputs = widgets.build_outputs()
     # 2. The tab.
     tab = PurifyTab(
         models=models,
         picture=picture,
         settings={
-            "question": asking_fields.pop("question"),
+            "question": question_fields.pop("question"),
             **settings,
-            "vlm": asking_fields.pop("vlm"),
+            "vlm": question_fields.pop("vlm"),
         },
         status=status,
         last_run=gr.State(time_to_live=LIFETIME),
@@ -462,7 +462,7 @@ def build_tab(
         example_number=gr.State(0),
         example_files=example_files,
         **outputs,
-        **asking_fields,
+        **question_fields,
     )
     _wire(tab, buttons, shelf, transfer)
     if opens and example_files:

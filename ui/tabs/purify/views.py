@@ -57,7 +57,7 @@ NONE_BACK = N_("The attack changed {turned}; purification brought neither back")
 PARTLY_BACK = N_("The attack changed {turned}; purification brought {returned} back, not {gone}")
 
 
-def waiting() -> str:
+def waiting_card() -> str:
     """Return the card before there is a picture."""
     begin = _(
         "Take one of the three, or add a picture and type a question. Then attack it and see what "
@@ -66,13 +66,13 @@ def waiting() -> str:
     return _card(_("No picture yet"), f"<p>{begin}</p>", is_spoken=False, empty=True)
 
 
-def loading(name: str) -> str:
+def loading_card(name: str) -> str:
     """Return the card while the other model is fetched and loaded."""
     first = _("The first time, its weights may have to be fetched, which can take minutes.")
     return _card(_("Loading {name}", name=name), f"<p>{first} {elapsed()}</p>", busy=True)
 
 
-def working(run: Scenario | None = None, *, total: int = 0, before: int = 0) -> str:
+def progress_card(run: Scenario | None = None, *, total: int = 0, before: int = 0) -> str:
     """Return the card while the models are at work: which step of how many, and a bar.
 
     Args:
@@ -121,13 +121,13 @@ def _time_left(run: Scenario) -> str:
     )
 
 
-def stopped() -> str:
+def stopped_card() -> str:
     """Return the card after the stop button."""
     sentence = _("Nothing of this run was kept. Change what you like and start again.")
     return _card(_("Stopped"), f"<p>{sentence}</p>")
 
 
-def result(run: Scenario) -> str:
+def result_card(run: Scenario) -> str:
     """Return what happened, by the captions first; then by the answers, where the model was sure of
     the clean one."""
     clean = run.responses.get("clean")

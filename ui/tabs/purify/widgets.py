@@ -50,7 +50,7 @@ PROMPT = {"after": 0.84, "before": 0.84, "questions": 141}
 IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
-def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
+def build_question(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
     """Build the place to ask in, and the buttons.
 
     Returns:
@@ -96,7 +96,7 @@ def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
     return {"question": question, "vlm": vlm, "offer": offer}, buttons
 
 
-def settings() -> dict[str, Any]:
+def build_settings() -> dict[str, Any]:
     """Build the settings of the attack and of the purifier.
 
     Returns:
@@ -199,7 +199,7 @@ def _cells() -> dict[tuple[str, str], dict[str, Any]]:
     return {(cell["row"], cell["column"]): cell for cell in json.loads(text)["cells"]}
 
 
-def outputs() -> dict[str, Any]:
+def build_outputs() -> dict[str, Any]:
     """Build the places of the result.
 
     Returns:
