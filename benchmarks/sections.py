@@ -494,9 +494,10 @@ def fewshot(read: Reports) -> Told:
     # 3. The words
     words = (
         f"AUC on an owner's other pictures, mean of {report['draws']} draws of so many real and "
-        "generated ones that teach a [private head](using.md#your-own-pictures-as-the-yardstick). "
-        "These are all owners of `test` who show ten of each and leave one to judge. It is used "
-        "where the pictures that teach, left out in pairs, are 90 % sure of a gain. With 10 + "
+        "generated ones that teach a "
+        "[private head](using.md#your-own-pictures-as-the-reference-set). These are all owners "
+        "of `test` who show ten of each and leave one to judge. It is used where the "
+        "pictures that teach, left out in pairs, are 90 % sure of a gain. With 10 + "
         f"10, AUC grows by {gain:.3f} on average{shortfall}; {room:.3f} were left to gain, and the "
         f"owner who fares worst gets {lowest:+.3f}. Strength and rule were chosen on ten owners of "
         "`train`: there, 10 + 10 gain 0.038 of 0.044 as used, no owner loses more than 0.003, and "

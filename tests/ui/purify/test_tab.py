@@ -1,6 +1,7 @@
 """The Purify tab: its callbacks, its words, what is on the page and when; and its prepared
 examples."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from causalclip.paths import shipped_folder
 from purifier.models import ModelInfo, Models
 from purifier.request import Request
 from purifier.scenario import Response, Scenario, make_attack
@@ -155,6 +157,20 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(
     )
     assert "Purified" in last[untouched.headline]
     assert "whether an attack was found or not" in last[untouched.notes]
+
+
+def test_one_step_and_four_are_compared_with_how_many_questions_each_rests_on() -> None:
+    with gr.Blocks():
+        steps = build_tab(tiny_models()).settings["steps"]
+    one, four = re.findall(r"(\d\d)% of (\d+)", steps.info)
+    cells = json.loads((shipped_folder("benchmarks") / "purification.json").read_text())["cells"]
+    expected = [
+        (f"{100 * cell['agreement']:.0f}", str(cell["n"]))
+        for row in ("ours, 1 step", "ours, 4 steps")
+        for cell in cells
+        if (cell["row"], cell["column"]) == (row, "PGD 8/255")
+    ]
+    assert [one, four] == expected
 
 
 def test_each_part_can_be_switched_off(inside: Path) -> None:

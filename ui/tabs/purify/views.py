@@ -60,8 +60,8 @@ PARTLY_BACK = N_("The attack changed {turned}; purification brought {returned} b
 def waiting_card() -> str:
     """Return the card before there is a picture."""
     begin = _(
-        "Take one of the three, or add a picture and type a question. Then attack it and see what "
-        "purification does."
+        "Choose one of the three examples, or add a picture and type a question. Then attack the "
+        "picture, and see what purification does."
     )
     return _card(_("No picture yet"), f"<p>{begin}</p>", is_spoken=False, empty=True)
 
@@ -115,7 +115,7 @@ def _time_left(run: Scenario) -> str:
     """Return how long the attack still takes."""
     a_step = run.attack_seconds / max(1, run.step)
     return _(
-        "A step takes {step} s: about {left} s left for them.",
+        "Each step takes {step} s. The attack ends in about {left} s.",
         step=decimal(a_step, digits=1),
         left=decimal(a_step * (run.steps - run.step), digits=0),
     )

@@ -39,6 +39,8 @@ WITH_ALL = N_(
 WITHOUT = N_("Without it: {kept} kept, {right} correct.")
 ALONE = N_("Alone: {kept} kept, {right} correct.")
 REPLACED = N_("Another in its place, trained without attacks: {kept} kept, {right} correct.")
+ONE_STEP = N_("Measured without the LoRA encoder, one step keeps {kept} of {n} attacked answers.")
+FOUR_STEPS = N_("Four steps keep {kept} of {n}.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
 ASKING = N_("{ask} puts it to each picture shown.")
 NO_PROMPT = N_(
@@ -127,10 +129,7 @@ def build_settings() -> dict[str, Any]:
                 1,
                 step=1,
                 label=_("Steps of the purifier"),
-                info=_(
-                    "Measured without the LoRA encoder: one brings back as many answers as four, "
-                    "or more."
-                ),
+                info=_kept_by_steps(),
                 buttons=[],
             )
             always = gr.Checkbox(
@@ -184,6 +183,12 @@ def _shares(sentence: str, row: str, **values: str) -> str:
         return ""
     agreement, right = percent(cell["agreement"]), percent(cell["accuracy"])
     return _(sentence, kept=agreement, right=right, n=number(cell["n"]), **values)
+
+
+def _kept_by_steps() -> str:
+    """Return how many attacked answers are kept by one step and by four; each was measured on
+    questions of its own number."""
+    return paragraph(_shares(ONE_STEP, "ours, 1 step"), _shares(FOUR_STEPS, "ours, 4 steps"))
 
 
 def _no_prompt() -> str:

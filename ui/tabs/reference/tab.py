@@ -53,7 +53,7 @@ TESTED = N_(
     "Measured with detector {revision}: a bound of {percent} held for {alike} of 100 sets of "
     "photographs, for {others} where the pictures judged were by other owners."
 )
-MORE = N_("Add photographs that you know to be real: without them there is no yardstick.")
+MORE = N_("Add photographs that you know to be real: without them there is no reference set.")
 WAITING = N_(
     "Waiting for the first of these pictures. One person's pictures at a time are judged here."
 )
