@@ -17,8 +17,8 @@ from causalclip.cli_helpers import (
     Lang,
     Model,
     chosen_model,
+    exit_with_sentence,
     load_detector,
-    told,
     walk,
 )
 from causalclip.images.formats import ACCEPTED
@@ -93,7 +93,7 @@ def _calibrate(
 ) -> bool:
     """Write the profile and its report; return whether a file was refused."""
     # 1. The folder, before the photographs are examined, which takes minutes
-    with told(OSError):
+    with exit_with_sentence(OSError):
         out.mkdir(parents=True, exist_ok=True)
 
     # 2. The pictures; those without an answer are left out

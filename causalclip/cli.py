@@ -22,10 +22,10 @@ from causalclip.cli_helpers import (
     Model,
     ProfileFile,
     chosen_model,
+    exit_with_sentence,
     group_with,
     load_detector,
     named_profile,
-    told,
     walk,
 )
 from causalclip.images.formats import ACCEPTED, ImageError, sniff
@@ -109,15 +109,15 @@ def detect(
     """
     # 1. What was asked for, checked before the model is loaded
     model = chosen_model(model, head)
-    with told(BadProfile):
+    with exit_with_sentence(BadProfile):
         named_profile(profile)
-    with told(ValueError, code=REFUSED), speaking(lang):
+    with exit_with_sentence(refused=(ValueError,)), speaking(lang):
         part = read_box(crop) if crop else None
     files = list(walk(paths))
     if not files:
         with speaking(lang):
             typer.echo(_("There is no picture there."), err=True)
-    with told(OSError):
+    with exit_with_sentence(OSError):
         for folder in filter(None, (heatmap_dir, report_dir)):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -105,17 +105,27 @@ def group_with(elsewhere: Mapping[str, Elsewhere]) -> type[TyperGroup]:
 
 
 @contextmanager
-def told(*mendable: type[Exception], code: int = STOPPED) -> Iterator[None]:
-    """Turn errors that the user can mend into their sentence and an exit code; others keep their
-    traceback."""
+def exit_with_sentence(
+    *stopped: type[Exception], refused: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """End the command with the sentence of an error that the user can mend; others keep their
+    traceback.
+
+    Args:
+        stopped: errors after which the exit code is STOPPED.
+        refused: errors after which it is REFUSED; not those that `stopped` names, too.
+    """
     try:
         yield
-    except mendable as error:
+    except stopped as error:
         sentence = str(error)
         if isinstance(error, ModuleNotFoundError):
             sentence = f"{error}. Install requirements-dev.txt for this."
         typer.echo(sentence, err=True)
-        raise typer.Exit(code) from None
+        raise typer.Exit(STOPPED) from None
+    except refused as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(REFUSED) from None
 
 
 def chosen_model(model: str, head: str) -> str:
@@ -125,7 +135,7 @@ def chosen_model(model: str, head: str) -> str:
         raise typer.BadParameter("Give either --model or --head.")
     if head and head not in HEADS:
         raise typer.BadParameter(f"--head is {' or '.join(sorted(HEADS))}.")
-    with told(WeightsMissing):
+    with exit_with_sentence(WeightsMissing):
         return str(head_folder(head) if head else detector_folder(model or HEADS[DEFAULT_HEAD]))
 
 
@@ -139,7 +149,7 @@ def load_detector(
     from causalclip.detector import Detector
     from causalclip.device import NoDevice
 
-    with told(WeightsMissing, UnknownRuntime, NoDevice, BadProfile):
+    with exit_with_sentence(WeightsMissing, UnknownRuntime, NoDevice, BadProfile):
         detector = Detector.from_pretrained(model, device=device)
         own = named_profile(profile)
         return detector.with_profile(own) if own else detector

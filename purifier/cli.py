@@ -2,15 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
-from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
+from causalclip.cli_helpers import TABLE, exit_with_sentence
 from causalclip.clip.runtime import UnknownRuntime
 from causalclip.device import DEVICES, choose_device
 from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
@@ -49,6 +47,8 @@ LoraEncoder = Annotated[
     typer.Option("--lora-encoder", help="By the LoRA encoder: CLIP, adapted to purified pictures."),
 ]
 Device = Annotated[str, typer.Option(help=f"Where models run: {', '.join(DEVICES)}.")]
+# after these the exit code is STOPPED; after other ValueErrors, ImageError among them, REFUSED
+SETUP_ERRORS = FileNotFoundError, UnknownRuntime  # of files, WeightsMissing among them
 
 
 def load_models() -> Models:
@@ -83,11 +83,11 @@ def purify(
 ) -> None:
     """Take an attack out of a picture; one that is judged clean is returned unchanged, but with
     --always."""
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         check_png(out)
         image = load_image(picture)
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         torch_device = choose_device(device)
         pixels = to_tensor(image.pixels).to(torch_device)
         purifier, start = load_models().to(torch_device).purifier, time.perf_counter()
@@ -138,7 +138,7 @@ def attack(
 ) -> None:
     """Move a picture inside a budget so that a model is misled."""
     aim = objective or ("answer" if question else "caption")
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         if kind not in ATTACKS:
             raise ValueError(f"There is no attack {kind!r}; use one of {', '.join(ATTACKS)}.")
         settings = Attack(kind, eps, norm, steps or ATTACKS[kind].default_steps, seed=seed)  # type: ignore[arg-type]
@@ -179,7 +179,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         model, pixels = _speaker_and_pixels(picture, vlm, prompt, device, lora_encoder=lora_encoder)
         answer = model.answer(pixels, question)[0]
     row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
@@ -196,7 +196,7 @@ def caption(
     as_json: AsJson = False,
 ) -> None:
     """Say in one sentence what a picture shows."""
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         model, pixels = _speaker_and_pixels(picture, vlm, prompt, device, lora_encoder=lora_encoder)
         output = model.caption(pixels)[0]
     row = {"caption": output.text, "confidence": round(output.confidence, 4)}
@@ -221,20 +221,6 @@ def _speaker_and_pixels(
         return load_models().to(torch_device).speaker(lora_encoder=lora_encoder), pixels
     model: Any = load_vlm(name, prefix=read_prompt(prompt) if prompt else "")
     return model.to(torch_device), pixels
-
-
-@contextmanager
-def sentences() -> Iterator[None]:
-    """End the command with the sentence of an error that is written for users: code 1 where
-    something that it needs is missing, 2 where the picture is refused or an option is wrong."""
-    try:
-        yield
-    except (FileNotFoundError, UnknownRuntime) as error:  # of files, WeightsMissing among them
-        typer.echo(str(error), err=True)
-        raise typer.Exit(STOPPED) from None
-    except ValueError as error:  # ImageError among them
-        typer.echo(str(error), err=True)
-        raise typer.Exit(REFUSED) from None
 
 
 def _print(row: dict[str, Any], words: str, as_json: bool) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from causalclip.cli_helpers import told
-from purifier.cli import sentences
+from causalclip.cli_helpers import exit_with_sentence
+from purifier.cli import SETUP_ERRORS
 from purifier.models import MODELS
 from purifier.vlm.interface import EMBEDDED
 
@@ -81,7 +81,7 @@ def evaluate(
     ] = CACHE / "attacked",
 ) -> None:
     """Measure defences against attacks, and what each part of ours is worth."""
-    with told(ModuleNotFoundError):
+    with exit_with_sentence(ModuleNotFoundError):
         from benchmarks.defences import EvaluationConfig, evaluate_defences
         from benchmarks.defences.outcomes import fingerprint
         from benchmarks.purification import defence_tables
@@ -110,7 +110,7 @@ def evaluate(
         prompt=str(prompt or ""),
         device=device,
     )
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         report = evaluate_defences(
             config,
             data=data,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import DONE, REFUSED, STOPPED, told
+from causalclip.cli_helpers import DONE, REFUSED, STOPPED, exit_with_sentence
 from training.dataset.table import (
     PICTURES,
     SITES,
@@ -74,7 +74,7 @@ def collect(
     from training.dataset import collecting
     from training.dataset.rules import choose
 
-    with told(BadTable):
+    with exit_with_sentence(BadTable):
         rows = choose(read_table(table), split=split, sites=sites, sample=sample)
     if not rows:
         typer.echo("No row of the table is asked for.", err=True)
@@ -109,7 +109,7 @@ def folder(
     layouts = {name: name for name in LAYOUTS}
     if layout not in layouts:
         raise typer.BadParameter(f"{layout!r} is none of {', '.join(LAYOUTS)}.")
-    with told(BadFolder):
+    with exit_with_sentence(BadFolder):
         rows = read_folder(root, layouts[layout], train=series or ())
     write_manifest(rows, out)
     typer.echo(summary(rows))
@@ -144,7 +144,7 @@ def check(
     """
     from training.dataset.rules import find_faults, read_reserved
 
-    with told(BadTable):
+    with exit_with_sentence(BadTable):
         pictures, owners = read_table(table), read_sites(sites)
     if reserved is None:
         typer.echo(
@@ -201,7 +201,7 @@ def gather(
     if is_reserved(repo, read_reserved(reserved)):
         typer.echo(f"{repo} is reserved: leave it.", err=True)
         raise typer.Exit(STOPPED)
-    with told(BadTable, RepositoryGone, re.error):
+    with exit_with_sentence(BadTable, RepositoryGone, re.error):
         re.compile(match)
         repository = find_mirror(mirror.absolute().parent, repo)
         commit = repository.head()
@@ -240,7 +240,7 @@ def add(
     from training.dataset import gathering
     from training.dataset.rules import read_reserved
 
-    with told(BadTable):
+    with exit_with_sentence(BadTable):
         rows = [row for draft in drafts for row in gathering.read_draft(draft)]
         site_words = gathering.read_words(words) if words else []
         before = read_table(table), read_sites(sites)
@@ -268,7 +268,7 @@ def hash_(
     from training.dataset.gathering import fill_hashes
     from training.dataset.rules import describe, settle
 
-    with told(BadTable):
+    with exit_with_sentence(BadTable):
         rows, owners = read_table(table), read_sites(sites)
         pictures = settle(fill_hashes(tqdm(rows, unit="picture"), originals))
         write_table(pictures, table)
@@ -289,6 +289,6 @@ def card(
     """Write the counts of the data card from the tables."""
     from training.dataset.counting import fill
 
-    with told(ValueError):
+    with exit_with_sentence(ValueError):
         text = fill(page.read_text(encoding="utf-8"), read_table(table), read_sites(sites))
     page.write_text(text, encoding="utf-8")

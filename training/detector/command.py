@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from causalclip.cli_helpers import Head, Model, chosen_model, load_detector, told
+from causalclip.cli_helpers import Head, Model, chosen_model, exit_with_sentence, load_detector
 from causalclip.paths import WeightsMissing
 
 Manifest = Annotated[
@@ -71,7 +71,7 @@ def train(
     goes on from there.
     """
     # 1. The imports take seconds, for which --help need not wait
-    with told(ModuleNotFoundError):
+    with exit_with_sentence(ModuleNotFoundError):
         from causalclip.device import choose_device
         from training.dataset.rules import read_originals
         from training.dataset.table import BadTable
@@ -86,14 +86,17 @@ def train(
     # 2. The options
     if (manifest is None) == (originals is None) or (manifest is None) != (root is None):
         raise typer.BadParameter("Give either --originals, or --manifest and --root.")
-    with told(TypeError, ValueError, WeightsMissing):
+    with exit_with_sentence(TypeError, ValueError, WeightsMissing):
         settings = Recipe.read(config or DEFAULT_CONFIG)
         check_tower(backbone, settings)
         computes = choose_device(device)
 
     # 3. The pictures, and the run
     promise = "What is finished is kept: the same command goes on from there."
-    with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(promise):
+    with (
+        exit_with_sentence(BadManifest, BadTable, OSError, RunStopped),
+        stopped_in_a_sentence(promise),
+    ):
         if manifest and root:
             records, where = training_records(manifest, root), root
         else:
@@ -133,15 +136,15 @@ def evaluate(
     Markdown and CSV.
     """
     model = chosen_model(model, head)
-    with told(ModuleNotFoundError):
+    with exit_with_sentence(ModuleNotFoundError):
         from causalclip.device import NoDevice, choose_device
         from training.detector.data import BadManifest, RunStopped, stopped_in_a_sentence
         from training.detector.evaluation import evaluate_detector, read_split
         from training.detector.generator_table import as_csv, as_markdown, generator_table
-    with told(BadManifest, NoDevice):
+    with exit_with_sentence(BadManifest, NoDevice):
         computes = choose_device(device)
         read_split(manifest, split)
-    with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
+    with exit_with_sentence(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
         report, scores = evaluate_detector(
             load_detector(model, device=computes), manifest, root, split=split
         )
@@ -168,12 +171,12 @@ def pack(
     ),
 ) -> None:
     """Shrink the table's originals of `train` and encode them alike, into one file."""
-    with told(ModuleNotFoundError):
+    with exit_with_sentence(ModuleNotFoundError):
         from training.dataset.rules import read_originals
         from training.dataset.table import BadTable
         from training.detector import lora as run
         from training.detector.data import BadManifest
-    with told(BadManifest, BadTable, OSError):
+    with exit_with_sentence(BadManifest, BadTable, OSError):
         records = [r for r in read_originals(table, originals) if r.kind == "photo"]
         run.pack(records, originals, out)
 
@@ -193,12 +196,12 @@ def fit(
     device: Device = "auto",
 ) -> None:
     """Learn the update and a head, judged three times by owners that are held out."""
-    with told(ModuleNotFoundError):
+    with exit_with_sentence(ModuleNotFoundError):
         from causalclip.device import choose_device
         from training.detector import lora as run
         from training.detector.data import BadManifest
         from training.detector.recipe import DEFAULT_CONFIG, Recipe
-    with told(TypeError, ValueError, WeightsMissing, BadManifest):
+    with exit_with_sentence(TypeError, ValueError, WeightsMissing, BadManifest):
         recipe = Recipe.read(config or DEFAULT_CONFIG)
         out.mkdir(parents=True, exist_ok=True)
         report = run.fit(

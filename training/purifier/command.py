@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from causalclip.cli_helpers import exit_with_sentence
 from causalclip.device import DEVICES, choose_device
-from purifier.cli import load_models, sentences
+from purifier.cli import SETUP_ERRORS, load_models
 from purifier.vlm.interface import EMBEDDED
 
 CACHE = Path(".cache/purifier")
@@ -58,7 +59,7 @@ def train(
     from training.purifier.denoiser import train_purifier
     from training.purifier.pairs import training_sources
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         sources = training_sources(data, forensics)
         train_purifier(sources, out, **_options(config, batches, cache, device))
 
@@ -82,7 +83,7 @@ def refit_detector(
     from training.purifier.denoiser import refit_attack_detector
     from training.purifier.pairs import training_sources
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         sources = training_sources(data, forensics)
         refit_attack_detector(sources, folder, **_options(config, batches, cache, device))
 
@@ -108,7 +109,7 @@ def refine(
     from training.purifier.denoiser import refine_purifier
     from training.purifier.pairs import question_pool, training_sources
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
         refine_purifier(sources, pool, folder, **_options(config, batches, cache, device))
 
@@ -135,7 +136,7 @@ def train_encoder_command(
     update of CLIP."""
     from training.purifier.adapter import train_encoder
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         options = _options(config, batches, cache, device)
         numbers = train_encoder(_needed(data), forensics, out, start=start, **options)
     typer.echo(json.dumps(numbers))
@@ -155,7 +156,7 @@ def optimise(
     from purifier.vlm.hub import HubVLM, load_vlm
     from training.purifier.prompts import SearchConfig, optimise_prompt
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         model = None if not _needed(data) or vlm == EMBEDDED else load_vlm(vlm)
         if not isinstance(model, HubVLM):
             raise ValueError(

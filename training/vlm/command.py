@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from causalclip.cli_helpers import REFUSED
+from causalclip.cli_helpers import REFUSED, exit_with_sentence
 from causalclip.device import DEVICES, choose_device
-from purifier.cli import sentences
+from purifier.cli import SETUP_ERRORS
 
 Data = Annotated[
     Path, typer.Argument(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")
@@ -61,7 +61,7 @@ def make_data(
 
     from training.vlm.sources import collect_sources, count_present, read_references, write_tables
 
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         references = read_references()
         out.mkdir(parents=True, exist_ok=True)
         total, there = sum(bool(r.repo) for r in references), count_present(references, out)
@@ -102,7 +102,7 @@ def train(
     config = replace(
         default, seed=seed, epochs=epochs or default.epochs, views=views or default.views
     )
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         report = make_vlm(
             data,
             out,
@@ -130,7 +130,7 @@ def measure(
     from training.vlm.recipe import evaluate_vlm
 
     torch.set_num_threads(threads)
-    with sentences():
+    with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         speaker = EmbeddedVLM.from_pretrained(model).to(choose_device(device))
         report = evaluate_vlm(speaker, data, cache=CACHE)
     _report(report, results)
