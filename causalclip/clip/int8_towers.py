@@ -69,7 +69,7 @@ class QuantisedTower(Tower):
     def runtime(self) -> Runtime:
         return "int8-avx2"
 
-    def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
+    def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_only: bool) -> Tensor:
         B, T, D = x.shape
         H = block.attn.num_heads
         before = x[:, 0]
@@ -82,7 +82,7 @@ class QuantisedTower(Tower):
             weight = scores.softmax(-1)[:, :, 0]  # (B, H, T)
             weight[:, :, 0] = 0  # the CLS token's own share is left to the rest
             trace.attributions.append(PatchAttributions(weight, v.contiguous()))
-        if cls_alone:
+        if cls_only:
             q, x = q[:, :, :1], x[:, :1]
         out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
         x = x + self.linear[block, "attn.out_proj"](out)

@@ -155,7 +155,7 @@ class _Graph:
         x = self.embed(pixels)
         self.outputs["stream:0"] = x
         for layer in range(1, until + 1):
-            x = self.layer(x, layer, cls_alone=layer == until and not patches)
+            x = self.layer(x, layer, cls_only=layer == until and not patches)
             self.outputs[f"stream:{layer}"] = x
         for name, output in self.outputs.items():
             output.get_tensor().set_names({name})
@@ -171,8 +171,8 @@ class _Graph:
         positions[0] += self.visual.class_embedding
         return self.norm(ops.add(x, ops.constant(positions[None].numpy())), "ln_pre")
 
-    def layer(self, x: Output, layer: int, *, cls_alone: bool) -> Output:
-        """Add a layer to the graph; x: the stream before it, [B, T, D]. cls_alone: go on with the
+    def layer(self, x: Output, layer: int, *, cls_only: bool) -> Output:
+        """Add a layer to the graph; x: the stream before it, [B, T, D]. cls_only: go on with the
         CLS token, [B, 1, D]."""
         # 1. Attention: queries, keys and values
         block: Any = self.visual.transformer.resblocks[layer - 1]
@@ -189,7 +189,7 @@ class _Graph:
             self.outputs[f"value:{layer}"] = v
 
         # 2. Attention of the tokens that are needed
-        if cls_alone:
+        if cls_only:
             x, q = _first(x), _first(q)
         weight = _attention(q, k, heads=H, size=d)
         out = ops.transpose(ops.matmul(weight, _heads(v, H, d), False, False), _ints(0, 2, 1, 3))

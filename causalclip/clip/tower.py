@@ -193,16 +193,16 @@ class Tower(nn.Module):
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
         blocks = self.blocks[:until]
         for block in blocks:
-            cls_alone = block is blocks[-1] and not patches
-            x = self._layer(block, x, trace if attributions else None, cls_alone=cls_alone)
+            cls_only = block is blocks[-1] and not patches
+            x = self._layer(block, x, trace if attributions else None, cls_only=cls_only)
             trace.cls.append(x[:, 0])
             trace.patches.append(x[:, 1:])
         return trace
 
-    def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
+    def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_only: bool) -> Tensor:
         """Run a layer on the stream [B, T, D]; with a trace, keep its terms there.
 
-        cls_alone: only the CLS token's stream is needed after it, [B, 1, D].
+        cls_only: only the CLS token's stream is needed after it, [B, 1, D].
         """
         B, T, D = x.shape
         H = block.attn.num_heads
@@ -210,7 +210,7 @@ class Tower(nn.Module):
         # 1. Attention
         qkv = self._project(block, block.ln_1(x).to(self.dtype))
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
-        if cls_alone:
+        if cls_only:
             q, x = q[:, :, :1], x[:, :1]
         out = _attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
         attended = block.ls_1(block.attn.out_proj(out)).float()
