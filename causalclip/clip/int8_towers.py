@@ -31,15 +31,16 @@ LINEAR = "attn.in_proj", "attn.out_proj", "mlp.c_fc", "mlp.c_proj"
 
 
 class QuantisedTower(Tower):
-    """A tower in int8 for judging alone, without gradients.
-
-    What patch attributions need of the weights is here as in CompiledTower.
+    """A Tower whose matrix products PyTorch computes in int8, for judging alone, without gradients.
 
     Args:
-        visual: on the meta device.
-        stored: the weights as the shards hold them, every matrix of a layer in int8.
-        outliers: of each layer by its name, see causalclip.clip.quantised_linear.
-        mean, std: of the pixels in [0, 1], a channel.
+        visual: a MetaViT on the meta device; it gets the weights that are no matrices.
+        weights: the weights as the shards hold them, every matrix of a layer in int8.
+        outliers: the channels that stay float32, by layer; see causalclip.clip.quantised_linear.
+        mean, std: of the pixels in [0, 1], a number for each of the three channels.
+
+    Raises:
+        KeyError: a matrix is not stored in int8, or a layer has no list of outliers.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class QuantisedTower(Tower):
 
     @property
     def runtime(self) -> Runtime:
+        """Return "int8-avx2", the runtime of PyTorch in int8."""
         return "int8-avx2"
 
     def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_only: bool) -> Tensor:
@@ -135,7 +137,7 @@ class WeightOnlyLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """W, made anew each time: 0.1 ms for 768 x 768."""
+        """The weight matrix W, [O, I] of dtype, made anew each time: 0.1 ms for 768 x 768."""
         weight = self.matrix.float().mul_(self.scale).to(self.dtype)
         if self.up is None or self.down is None:
             return weight
@@ -162,13 +164,16 @@ class _Product(torch.autograd.Function):
 
 
 class WeightOnlyTower(Tower):
-    """As Tower.
+    """A Tower with int8 matrices that multiplies in `dtype`, so that gradients reach the pixels.
 
     Args:
-        visual: a skeleton, on the meta device.
-        stored: the weights as the shards hold them, every matrix of a layer in int8.
-        mean, std: of the pixels in [0, 1], a channel.
+        visual: a MetaViT on the meta device; it gets the weights that are no matrices.
+        weights: the weights as the shards hold them, every matrix of a layer in int8.
+        mean, std: of the pixels in [0, 1], a number for each of the three channels.
         dtype: of the matrix products.
+
+    Raises:
+        KeyError: a matrix is not stored in int8.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""A tower that OpenVINO judges with (VNNI), and its graph over the int8 weights as they are stored.
+"""A CLIP image tower that OpenVINO runs, for judging alone, with the int8 weights as stored.
 
 Each matrix product is given its int8 matrix with one scale an output channel. OpenVINO quantises
-what it is multiplied with on the way, GROUP values of a token at a time, and multiplies in int8
-where the processor has VNNI. Attention, the norms and the residual stream stay float32.
+the activations on the way, GROUP values of a token at a time, and multiplies in int8 where the
+processor has VNNI. Attention, the norms and the residual stream stay float32.
 """
 
 from __future__ import annotations
@@ -42,15 +42,22 @@ GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exac
 
 
 class CompiledTower(Tower):
-    """A tower for judging alone: no gradients, no `walk`.
+    """A Tower whose `forward` OpenVINO computes on the processor, without gradients; `walk` cannot
+    be called.
 
-    What patch attributions need of the weights is here: the last norm in float32, output
-    projections as they are stored. The other matrices are on the meta device.
+    Of the weights it holds in PyTorch what patch attributions need: the last norm in float32 and
+    the output projections in int8. The layers' other matrices stay on the meta device.
 
     Args:
-        visual: open_clip's module or its skeleton, on the meta device.
-        stored: the weights as the shards hold them.
-        mean, std: of the pixels in [0, 1], a channel.
+        visual: open_clip's module or a MetaViT, on the meta device; it gets the weights that are
+            no matrices.
+        stored: the weights as the shards hold them (causalclip.clip.weights.read_shards), every
+            matrix of a layer in int8.
+        mean, std: of the pixels in [0, 1], a number for each of the three channels.
+
+    Raises:
+        ValueError: the tower does not pool by its CLS token.
+        KeyError: a matrix is not stored in int8.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class CompiledTower(Tower):
 
     @property
     def runtime(self) -> Runtime:
+        """Return "int8", the runtime of OpenVINO."""
         return "int8"
 
     def forward(
@@ -79,7 +87,18 @@ class CompiledTower(Tower):
         attributions: bool = False,
         patches: bool = True,
     ) -> Trace:
-        """Walk as Tower does. The first call compiles the graph, in about half a second."""
+        """Run the tower on views, and return a Trace of float32 tensors on the processor.
+
+        The first call with other settings compiles a graph for them, in about half a second.
+        Threads may call it side by side.
+
+        Args:
+            pixels: float [B, 3, S, S] in [0, 1], S the tower's image size, any B.
+            until: the last layer needed (1 to L); None for all L layers.
+            attributions: keep what every patch adds to the CLS token.
+            patches: keep the patch tokens after the last layer, too; else `Trace.patches` ends in
+                [B, 0, D].
+        """
         until = until or self.layers
         graph = self._graph(until, patches, attributions)
         request = graph.create_infer_request()  # one a call: threads may judge side by side
@@ -99,8 +118,11 @@ class CompiledTower(Tower):
         return trace
 
     def _graph(self, until: int, patches: bool, attributions: bool) -> Any:
-        """One that gives attributions serves who asks for none: another one would hold the weights
-        once more."""
+        """Return the compiled graph for these settings, compiled if there is none.
+
+        One that gives attributions also serves callers who need none: a second graph would hold
+        the weights once more.
+        """
         for key in ((until, patches, True), (until, patches, attributions)):
             if key in self.graphs:
                 return self.graphs[key]
@@ -123,13 +145,24 @@ class CompiledTower(Tower):
 def compile_graph(
     visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, attributions: bool
 ) -> Any:
-    """Compile the walk up to layer `until`, for any number of views, on as many threads as PyTorch
-    has.
+    """Compile a tower's layers 1 to `until` for the processor, on as many threads as PyTorch has.
 
-    Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l"
-    [B, T, D] (also "stream:0"; without `patches` the last one holds the CLS token alone), and with
-    `attributions` "value:l" [B, T, D] and "weight:l" [B, H, 1, T], the CLS token's attention, which
-    take a fourteenth more.
+    The graph's input is "pixels", normalised float32 [B, 3, S, S] for any B. Its outputs are
+    float32, for B views of T tokens of width D and H heads:
+
+        stream:l   [B, T, D], the residual stream after layer l; stream:0 before the first
+        value:l    [B, T, D], the values of layer l's attention
+        weight:l   [B, H, 1, T], the CLS token's attention in layer l
+
+    Args:
+        visual: the tower's module, for its sizes and the weights that are no matrices.
+        stored: the weights as the shards hold them.
+        until: the last layer, from 1.
+        patches: the last stream holds all tokens, not the CLS token alone.
+        attributions: "value" and "weight" are outputs, too; a run takes a fourteenth longer.
+
+    Returns:
+        An openvino.CompiledModel.
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -143,13 +176,15 @@ def compile_graph(
 
 
 class _Graph:
-    """Builds the graph; names of weights are open_clip's."""
+    """Builds the OpenVINO graph of a tower from its weights, which go by open_clip's names."""
 
     def __init__(self, visual: Any, stored: Mapping[str, Tensor], *, attributions: bool) -> None:
         self.visual, self.stored, self.attributions = visual, stored, attributions
         self.outputs: dict[str, Output] = {}
 
     def walk(self, until: int, *, patches: bool) -> Model:
+        """Return the model of the layers up to `until`, with the inputs and outputs of
+        `compile_graph`."""
         side = self.visual.image_size[0]
         pixels = ops.parameter([-1, 3, side, side], np.float32, name="pixels")
         x = self.embed(pixels)
@@ -162,7 +197,8 @@ class _Graph:
         return Model([ops.result(output) for output in self.outputs.values()], [pixels], "clip")
 
     def embed(self, pixels: Any) -> Output:
-        """Patches, with the CLS token before them, and their positions: [B, T, D]."""
+        """Turn normalised pixels [B, 3, S, S] into the tokens before the first layer, [B, T, D]:
+        the CLS token, then the patches, each with its position."""
         patch, D = list(self.visual.patch_size), self.visual.class_embedding.shape[0]
         x = ops.convolution(pixels, self.weight("conv1.weight"), patch, [0, 0], [0, 0], [1, 1])
         x = ops.transpose(ops.reshape(x, _ints(0, D, -1), True), _ints(0, 2, 1))
@@ -172,8 +208,13 @@ class _Graph:
         return self.norm(ops.add(x, ops.constant(positions[None].numpy())), "ln_pre")
 
     def layer(self, x: Output, layer: int, *, cls_only: bool) -> Output:
-        """Add a layer to the graph; x: the stream before it, [B, T, D]. cls_only: go on with the
-        CLS token, [B, 1, D]."""
+        """Add a layer to the graph and return the stream after it, [B, T, D].
+
+        Args:
+            x: the stream before it, [B, T, D].
+            layer: its number, from 1.
+            cls_only: return the CLS token's stream alone, [B, 1, D].
+        """
         # 1. Attention: queries, keys and values
         block: Any = self.visual.transformer.resblocks[layer - 1]
         name, H = f"transformer.resblocks.{layer - 1}", block.attn.num_heads
@@ -212,20 +253,22 @@ class _Graph:
         ).output(0)
 
     def norm(self, x: Any, name: str) -> Output:
+        """Normalise tokens [B, T, D] over their width, with the LayerNorm `name`."""
         normalised = ops.mvn(x, _ints(-1), True, self.visual.get_submodule(name).eps, "INSIDE_SQRT")
         scaled = ops.multiply(normalised, self.weight(f"{name}.weight"))
         return ops.add(scaled, self.weight(f"{name}.bias")).output(0)
 
     def linear(self, x: Any, weight: str, bias: str, *, third: int | None = None) -> Any:
+        """Return x W^T + b, [B, T, I] -> [B, T, O]; `third` as for `weight`."""
         return ops.add(
             ops.matmul(x, self.weight(weight, third), False, True), self.weight(bias, third)
         )
 
     def weight(self, name: str, third: int | None = None) -> Any:
-        """A float as it is; an int8 matrix with its scales, which OpenVINO keeps apart. Neither is
-        copied.
+        """Return a weight as a node of the graph, without a copy: a float as it is stored, an int8
+        matrix times its scales, which OpenVINO keeps apart.
 
-        third: of its rows, the first, second or last; None for all.
+        third: which third of its rows, 0 to 2; None for all.
         """
 
         def rows(key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The walk through a CLIP image tower that keeps what every patch adds to it.
+"""A CLIP image tower that runs layer by layer, and keeps what every patch adds to its CLS token.
 
 The residual stream of the CLS token is a sum: what it started with, what each layer's attention
 adds (itself a sum over tokens and heads: weight x value x output projection) and what each MLP adds
@@ -36,36 +36,45 @@ def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class PatchAttributions:
-    """What each patch adds to the CLS token in one layer, before the output projection: its weight
-    times its value.
+    """What each patch adds to the CLS token in one layer, before the output projection: its
+    attention weight times its value.
 
     The two are kept apart: their products, T x D numbers a view, are never needed one by one.
-    weight: float32 [B, H, T], 0 for the CLS token itself. value: float32 [B, H, T, D / H]. H heads,
-    T tokens.
+
+    Attributes:
+        weight: float32 [B, H, T], in [0, 1], of B views, H heads and T tokens, CLS first; 0 for
+            the CLS token itself.
+        value: float32 [B, H, T, D / H], D the tower's width.
     """
 
     weight: Tensor
     value: Tensor
 
     def total(self) -> Tensor:
-        """Return the sum over patches, [B, D]."""
+        """Return what all patches together add, float32 [B, D]."""
         return (self.weight[:, :, None] @ self.value).flatten(1)
 
     def along(self, direction: Tensor) -> Tensor:
-        """Return each patch's share times `direction` [B, D], summed over the width: [B, N]."""
+        """Return the inner product of what each patch adds with `direction` [B, D]: float32 [B, N],
+        N = T - 1 patches."""
         B, H, _, d = self.value.shape
         return ((self.value @ direction.reshape(B, H, d, 1))[..., 0] * self.weight).sum(1)[:, 1:]
 
 
 @dataclass(slots=True)
 class Trace:
-    """What one pass keeps. B views, T = 1 + N tokens (CLS first), D width, L layers; all float32.
+    """What a tower's forward pass keeps of its residual stream, layer by layer.
+
+    B views, N patches, width D, and the L layers that were run; all tensors are float32. With
+    attributions, cls[l + 1] is cls[l] + rests[l] + the total of attributions[l], projected by
+    `Tower.project_share` and scaled by the block's ls_1.
 
     Attributes:
-        cls: at l, [B, D], the CLS token of the residual stream after layer l (0: before the first).
-        patches: at l, [B, N, D], the other tokens.
-        attributions: at l, what each patch adds to the CLS token in layer l + 1.
-        rests: at l, [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
+        cls: L + 1 tensors [B, D]; cls[l] is the CLS token after layer l, cls[0] before the first.
+        patches: L + 1 tensors [B, N, D], the patch tokens likewise; the last one may be [B, 0, D].
+        attributions: what each patch adds to the CLS token, L items, item l of layer l + 1; empty
+            if they were not asked for.
+        rests: what the CLS token itself, biases and the MLP add to it: L tensors [B, D] likewise.
     """
 
     cls: list[Tensor] = field(default_factory=list)
@@ -75,14 +84,18 @@ class Trace:
 
 
 class Tower(nn.Module):
-    """An open_clip `VisionTransformer` with its normalisation, walked layer by layer.
+    """An open_clip `VisionTransformer` that normalises its pixels, and whose layers are run one by
+    one, so that their terms can be kept in a Trace.
 
     Args:
         visual: open_clip's module, of plain residual attention blocks with CLS pooling, or a
-            MetaViT.
-        mean, std: of the pixels in [0, 1], a channel.
+            MetaViT. Its matrices are converted in place.
+        mean, std: of the pixels in [0, 1], a number for each of the three channels.
         dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum
             stay float32.
+
+    Raises:
+        ValueError: the tower does not pool by its CLS token.
     """
 
     mean: Tensor
@@ -113,45 +126,48 @@ class Tower(nn.Module):
 
     @property
     def blocks(self) -> Any:
-        """The residual attention blocks, first to last; open_clip's types say less of them than is
-        used here."""
+        """The residual attention blocks, first to last."""
+        # Any: open_clip's types say less of them than is used here
         return self.visual.transformer.resblocks
 
     @property
     def runtime(self) -> Runtime:
-        """Which runtime multiplies."""
+        """The runtime that computes its matrix products."""
         return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
     @property
     def device(self) -> torch.device:
-        """The device that it computes on; pixels must be there."""
+        """The device that it computes on, where the pixels must be."""
         return self.mean.device
 
     @property
     def layers(self) -> int:
-        """How many layers it has."""
+        """The number of its layers, L."""
         return len(self.blocks)
 
     @property
     def width(self) -> int:
-        """Numbers of a token."""
+        """The width of a token, D numbers."""
         return int(self.visual.class_embedding.shape[0])
 
     @property
     def image_size(self) -> int:
-        """Pixels of a view's side."""
+        """The side of a view in pixels, S."""
         return int(self.visual.image_size[0])
 
     @property
     def grid(self) -> int:
-        """Patches of a view's side."""
+        """The number of patches along a view's side."""
         return int(self.visual.grid_size[0])
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """Turn pixels, float [B, 3, S, S] in [0, 1], into the tokens before the first layer.
+        """Turn views into the tokens before the first layer.
+
+        Args:
+            pixels: float [B, 3, S, S] in [0, 1].
 
         Returns:
-            [B, 1 + N, D].
+            float [B, 1 + N, D], the CLS token first.
         """
         tokens: Tensor = self.visual._embeds((pixels - self.mean) / self.std)
         return tokens
@@ -164,14 +180,14 @@ class Tower(nn.Module):
         attributions: bool = False,
         patches: bool = True,
     ) -> Trace:
-        """Run the tower on views.
+        """Run the tower on views, and return what it keeps of them.
 
         Args:
             pixels: float [B, 3, S, S] in [0, 1], S the tower's image size.
-            until: the last layer needed (1 to L); later ones are not computed.
+            until: the last layer needed (1 to L); later ones are not computed. None for all.
             attributions: keep what every patch adds to the CLS token.
-            patches: the patch tokens after the last layer are needed, too. Without, the trace holds
-                none of them, and three quarters of that layer's work are saved.
+            patches: keep the patch tokens after the last layer, too. Without, `Trace.patches` ends
+                in [B, 0, D], and three quarters of that layer's work are saved.
         """
         return self.walk(
             self.embed_pixels(pixels), until=until, attributions=attributions, patches=patches
@@ -185,9 +201,12 @@ class Tower(nn.Module):
         attributions: bool = False,
         patches: bool = True,
     ) -> Trace:
-        """Run it as forward does, from the tokens before the first layer (`embed_pixels`).
+        """Run the tower on tokens: `forward` without `embed_pixels`.
 
-        There may be any number of patches.
+        Args:
+            tokens: float [B, 1 + N, D], the CLS token first; N need not be the number of patches of
+                a view.
+            until, attributions, patches: as for `forward`.
         """
         x = tokens
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
@@ -253,5 +272,6 @@ class Tower(nn.Module):
 
     @staticmethod
     def project_share(block: Any, value: Tensor) -> Tensor:
-        """Project [..., D] to [..., D] as it is added to the stream, without the bias."""
+        """Apply a block's output projection to attended values [..., D], in float32 and without the
+        bias: what they add to the stream, [..., D]."""
         return F.linear(value, block.attn.out_proj.weight.float())

@@ -1,4 +1,5 @@
-"""An image tower without weights, under open_clip's names but without importing it."""
+"""The modules of a CLIP image tower under open_clip's names, without weights and without importing
+open_clip."""
 
 from collections import OrderedDict
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-DEFAULTS = {
+DEFAULTS = {  # of open_clip's `vision_cfg`; image_size and patch_size in pixels
     "image_size": 224,
     "layers": 12,
     "width": 768,
@@ -17,14 +18,21 @@ DEFAULTS = {
 
 
 class QuickGELU(nn.Module):
-    """The activation x * sigmoid(1.702 x)."""
+    """The activation x * sigmoid(1.702 x), OpenAI's approximation of GELU."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(1.702 * x)
 
 
 class Block(nn.Module):
-    """A residual attention block under open_clip's names."""
+    """The weights of a residual attention block, under open_clip's names; Tower runs it.
+
+    Args:
+        width: of a token, D.
+        heads: of the attention; they divide the width.
+        inner: the width between the MLP's two matrices.
+        activation: between them.
+    """
 
     def __init__(self, width: int, heads: int, inner: int, activation: nn.Module) -> None:
         super().__init__()
@@ -40,14 +48,19 @@ class Block(nn.Module):
 
 
 class MetaViT(nn.Module):
-    """An image tower on the meta device, as open_clip's VisionTransformer names it and with its
-    defaults.
+    """A stand-in for open_clip's VisionTransformer: its parameters by name and shape, on the meta
+    device, so that `load_state_dict(..., assign=True)` can give it weights.
 
     Importing open_clip brings torchvision, and that brings TorchDynamo, Triton and SymPy: 240 MB of
     memory and two seconds, of which a tower whose weights are in a folder uses nothing.
 
     Args:
-        config: `embed_dim`, `vision_cfg` and perhaps `quick_gelu`, as open_clip writes them.
+        config: open_clip's, with `embed_dim`, `vision_cfg` and perhaps `quick_gelu`; what
+            `vision_cfg` leaves out is taken from DEFAULTS.
+
+    Attributes:
+        image_size, patch_size: (height, width) in pixels.
+        grid_size: the same of the grid, in patches.
 
     Raises:
         ValueError: the config has what no plain tower has; see `is_plain`.
@@ -81,7 +94,8 @@ class MetaViT(nn.Module):
             self.proj = nn.Parameter(torch.empty(width, config["embed_dim"]))
 
     def _embeds(self, pixels: Tensor) -> Tensor:
-        """Turn normalised pixels [B, 3, S, S] into the tokens before the first layer, [B, T, D]."""
+        """Turn normalised pixels, float [B, 3, S, S], into the tokens before the first layer,
+        [B, 1 + N, D]."""
         patches = self.conv1(pixels).flatten(2).transpose(1, 2)
         x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], 1)
         tokens: Tensor = self.ln_pre(x + self.positional_embedding)
@@ -89,7 +103,8 @@ class MetaViT(nn.Module):
 
 
 def is_plain(config: dict[str, Any]) -> bool:
-    """Return whether a config says nothing but sizes, each a number."""
+    """Return whether a config describes a plain tower: all that its `vision_cfg` has is a number
+    and a key of DEFAULTS."""
     vision = config["vision_cfg"]
     return vision.keys() <= DEFAULTS.keys() and all(
         isinstance(value, int | float) for value in vision.values()

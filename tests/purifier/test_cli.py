@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from causalclip.cli_helpers import REFUSED
 from causalclip.paths import WeightsMissing
 from purifier import cli
 from purifier.models import Models
@@ -131,7 +132,7 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
     broken.write_bytes(encode(photo(96, 72), "JPEG")[:300])
     for path in (broken, tmp_path / "missing.png"):
         result = run(command[0], path, *command[1:])
-        assert result.exit_code == cli.REFUSED
+        assert result.exit_code == REFUSED
         assert result.stderr.strip().endswith(".")
         assert "Traceback" not in result.output
 
