@@ -55,28 +55,28 @@ def layers(figure: str, name: str = "cc-mask-first") -> list[np.ndarray]:
     return [np.asarray(picture.getchannel("A"))[0] / 255 for picture in pictures]
 
 
-def told(figure: str) -> list[dict[str, str]]:
-    """What the browser is told of each row."""
+def row_data(figure: str) -> list[dict[str, str]]:
+    """What the browser gets of each row."""
     return [json.loads(html.unescape(one)) for one in re.findall(r"data-row='(.*?)'", figure)]
 
 
 def test_each_channel_is_a_cell_of_its_mask() -> None:
-    [found] = detections((160, 120))
-    figure = mask_heatmaps(found, None)
-    assert np.allclose(np.concatenate(layers(figure)), mean_mask(found), atol=0.5 / 255 + 1e-6)
-    said = np.concatenate(
-        [np.frombuffer(base64.b64decode(row["push"]), "<i2") for row in told(figure)]
+    [detection] = detections((160, 120))
+    figure = mask_heatmaps(detection, None)
+    assert np.allclose(np.concatenate(layers(figure)), mean_mask(detection), atol=0.5 / 255 + 1e-6)
+    pushes = np.concatenate(
+        [np.frombuffer(base64.b64decode(row["push"]), "<i2") for row in row_data(figure)]
     )
-    assert np.allclose(said * PUSH_UNIT, contributions(found), atol=PUSH_UNIT / 2 + 1e-9)
+    assert np.allclose(pushes * PUSH_UNIT, contributions(detection), atol=PUSH_UNIT / 2 + 1e-9)
     assert mask_heatmaps(None, None) == ""
 
 
 @pytest.mark.parametrize("order", ["mask", "push"])
 def test_columns_are_sorted_within_their_row_and_keep_their_number(order: Any) -> None:
-    [found] = detections((160, 120))
-    values = {"mask": mean_mask(found), "push": contributions(found)}[order]
-    rows = told(mask_heatmaps(found, None, order=order))
-    for (_part, of_part), row in zip(by_part(found, values).items(), rows, strict=True):
+    [detection] = detections((160, 120))
+    values = {"mask": mean_mask(detection), "push": contributions(detection)}[order]
+    rows = row_data(mask_heatmaps(detection, None, order=order))
+    for (_part, of_part), row in zip(by_part(detection, values).items(), rows, strict=True):
         channels = np.frombuffer(base64.b64decode(row["channel"]), "<u2")
         assert sorted(channels) == list(range(len(of_part)))
         assert (np.diff(of_part[channels]) <= 0).all()
@@ -97,32 +97,32 @@ def test_the_difference_is_drawn_and_said() -> None:
 
 
 def test_the_average_pictures_are_ticks_beside_each_row() -> None:
-    [found] = detections((160, 120))
-    names = [name for name, _width in found.parts]
+    [detection] = detections((160, 120))
+    names = [name for name, _width in detection.parts]
     averages = Averages(dict.fromkeys(names, 0.25), dict.fromkeys(names, 0.75))
-    figure = mask_heatmaps(found, None, averages=averages)
+    figure = mask_heatmaps(detection, None, averages=averages)
     assert figure.count("<line class='cc-tick-real' x1='25.0%'") == len(names)
     assert figure.count("<line class='cc-tick-generated' x1='75.0%'") == len(names)
-    assert "cc-tick" not in mask_heatmaps(found, None)
+    assert "cc-tick" not in mask_heatmaps(detection, None)
 
 
 def test_the_suppressed_half_is_what_one_minus_the_mask_says() -> None:
     """Both halves together are the head without a mask, which is linear."""
     detector = tiny_detector(hidden=8)
     pixels = photo(160, 120)
-    found = detector.predict(pixels)
+    detection = detector.predict(pixels)
     for head in detector.heads.values():
         head.mask = None
     whole = detector.predict(pixels)
-    suppressed = suppressed_score(found)
+    suppressed = suppressed_score(detection)
     logit = np.log(suppressed / (1 - suppressed))
-    assert np.isclose(found.logit + logit - offset(found), whole.logit, atol=1e-4)
+    assert np.isclose(detection.logit + logit - offset(detection), whole.logit, atol=1e-4)
 
 
 def test_the_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
-    [found] = detections((160, 120))
+    [detection] = detections((160, 120))
     files = [tmp_path / "mask.png", tmp_path / "mask.svg"]
-    save_mask_figure(prepare(photo(160, 120), found), found, files)
+    save_mask_figure(prepare(photo(160, 120), detection), detection, files)
     assert Image.open(files[0]).size[0] > 1000
     assert files[1].read_text().lstrip().startswith("<?xml")
 
@@ -136,10 +136,10 @@ def test_the_answer_says_whose_mask_is_shown() -> None:
 
 
 def test_what_is_left_without_channels_is_said_once_beside_the_curve() -> None:
-    [found] = detections((160, 120))
-    said = "channels that push hardest"
-    assert said not in answer(found, found)
-    assert removal(found, 5).count(said) == 1
+    [detection] = detections((160, 120))
+    phrase = "channels that push hardest"
+    assert phrase not in answer(detection, detection)
+    assert removal(detection, 5).count(phrase) == 1
 
 
 def test_a_page_chooses_its_head_for_itself() -> None:
@@ -182,8 +182,8 @@ def timeless(answer: dict[str, Any]) -> dict[str, Any]:
 def test_python_command_line_and_http_answer_alike(
     tiny_app: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    found = compare(*(load_image(path).pixels for path in pair))
-    expected = timeless(found.model_dump(mode="json"))
+    comparison = compare(*(load_image(path).pixels for path in pair))
+    expected = timeless(comparison.model_dump(mode="json"))
     assert expected["answer"] == "same picture"
     assert len(expected["changes"]) == 1
     result = CliRunner().invoke(
@@ -201,15 +201,15 @@ def test_python_command_line_and_http_answer_alike(
 
 
 def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
-    [found] = detections((160, 120))
-    grid = erase.cell_shares(found)
+    [detection] = detections((160, 120))
+    grid = erase.cell_shares(detection)
     assert grid.shape == (18, 24)
-    assert np.isclose(grid.sum(), placed(found.views), atol=1e-4)
+    assert np.isclose(grid.sum(), placed(detection.views), atol=1e-4)
 
 
 def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:
-    [found] = detections((160, 120))
-    drawing = prepare(photo(160, 120), found)
+    [detection] = detections((160, 120))
+    drawing = prepare(photo(160, 120), detection)
     data = re.search(r"base64,([^']+)'", erase.brush_panel(drawing))
     assert data is not None
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1]))), float)
@@ -223,20 +223,20 @@ def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:
 
 def test_erased_cells_are_blanked_and_no_others() -> None:
     pixels = photo(240, 180)
-    found = erase.blank_cells(pixels, [0, 25], (18, 24))
+    blanked = erase.blank_cells(pixels, [0, 25], (18, 24))
     mean = pixels.reshape(-1, 3).mean(0).round()
-    assert (found[:10, :10] == mean).all()
-    assert (found[10:20, 10:20] == mean).all()
-    changed = (found != pixels).any(2)
+    assert (blanked[:10, :10] == mean).all()
+    assert (blanked[10:20, 10:20] == mean).all()
+    changed = (blanked != pixels).any(2)
     assert changed.sum() <= 200
     assert not changed[20:].any()
 
 
 def test_the_check_says_what_both_of_its_scores_mean() -> None:
-    found = replace(detections((160, 120))[0], low=0.29, high=0.9)
-    said = erase.both_scores(0.8999, 0.91, found)
-    assert "0.8999 (inconclusive)" in said  # never as 0.90, from which it would be generated
-    assert "0.91 (likely generated)" in said
+    detection = replace(detections((160, 120))[0], low=0.29, high=0.9)
+    sentence = erase.both_scores(0.8999, 0.91, detection)
+    assert "0.8999 (inconclusive)" in sentence  # never as 0.90, from which it would be generated
+    assert "0.91 (likely generated)" in sentence
 
 
 @pytest.mark.parametrize("sent", ["", "x,-1,99999999999", "432", "1;2"])
