@@ -4,6 +4,7 @@ that comes of them."""
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from causalclip.languages import _, number
 from causalclip.paths import WeightsMissing
 from causalclip.private_head import LEAST
 from causalclip.reference import BadProfile
-from causalclip.reference_set import ReferencePicture, UnreadFile
+from causalclip.reference_set import Lesson, ReferencePicture, UnreadFile, learn
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
 from ui.server.uploads import store
-from ui.tabs.reference.reference_set import (
+from ui.tabs.reference import session
+from ui.tabs.reference.session import (
     LARGEST,
     MOST,
     MOST_THUMBNAILS,
@@ -155,6 +157,30 @@ def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ReferenceTab, tmp_
     assert "Photographs in it: 80." in choice.status()  # what cannot be used changes nothing
     with pytest.raises(gr.Error):
         choice.load([{"path": str(tmp_path / "elsewhere.json")}])
+
+
+def test_a_report_learns_once_and_has_the_profile_that_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detector = tiny_detector(hidden=8)
+    width = sum(len(head.shift) for head in detector.heads.values())
+    rng = np.random.default_rng(0)
+    real, generated = rng.normal(size=(2, 12, width)).astype(np.float16)
+    generated[:, :10] += 20
+    reference_set = ReferenceSet(
+        real=tuple(replace(judged(0.2, i), lesson=Lesson(x, -1.0)) for i, x in enumerate(real)),
+        generated=tuple(
+            replace(judged(0.8, 100 + i), lesson=Lesson(x, 1.0)) for i, x in enumerate(generated)
+        ),
+    )
+    profile = reference_set.profile(detector, 0.05)
+    runs = []
+    monkeypatch.setattr(session, "learn", lambda *of: runs.append(1) or learn(*of))
+    report = reference_set.report(detector, 0.05)
+    assert runs == [1]
+    assert report.learned is not None
+    assert report.profile.private == report.learned.private == profile.private
+    assert replace(report.profile, made=profile.made) == profile
 
 
 def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ReferenceTab) -> None:

@@ -1,4 +1,5 @@
-"""The reference set of a session, picture by picture, and the profile that its page is held to."""
+"""What a session of the tab holds: its reference set, picture by picture, and the profile that its
+page is held to."""
 
 from __future__ import annotations
 
@@ -101,15 +102,15 @@ class ReferenceSet:
         Args:
             at_most: the share of photographs like these that may be called likely generated.
         """
+        return self._profile(detector, at_most, self._learn(detector))
+
+    def _profile(self, detector: Detector, at_most: float, learned: Learned | None) -> Profile:
         return make_profile(
-            self.real,
-            detector,
-            at_most=at_most,
-            generated=self.generated,
-            learned=self._learned(detector),
+            self.real, detector, at_most=at_most, generated=self.generated, learned=learned
         )
 
-    def _learned(self, detector: Detector) -> Learned | None:
+    def _learn(self, detector: Detector) -> Learned | None:
+        """Learn a private head from both kinds; None where they are too few."""
         return learn(self.real, self.generated, detector)
 
     def report(self, detector: Detector, at_most: float) -> ReferenceReport:
@@ -118,15 +119,16 @@ class ReferenceSet:
         Args:
             at_most: as for `profile`.
         """
+        learned = self._learn(detector)
         return ReferenceReport(
-            profile=self.profile(detector, at_most),
+            profile=self._profile(detector, at_most, learned),
             photographs=self.real,
             unread=self.unread,
             shipped=detector.config.calibration.high,
             at_most=at_most,
             unanswered=len(self.unanswered),
             generated=self.generated,
-            learned=self._learned(detector),
+            learned=learned,
         )
 
     def lessons_left(self, *, generated: bool) -> int:

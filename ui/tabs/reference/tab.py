@@ -26,7 +26,7 @@ from ui.scripts import script, sending_script, sending_words
 from ui.server import uploads
 from ui.server.turns import FILES, PICTURES, Priority
 from ui.server.uploads import new_folder
-from ui.tabs.reference.reference_set import MOST, ProfileChoice, ReferenceSet
+from ui.tabs.reference.session import MOST, ProfileChoice, ReferenceSet
 
 if TYPE_CHECKING:
     from causalclip.reference_set import ReferencePicture, UnreadFile
