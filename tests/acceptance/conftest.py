@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.attacker import Target, attacked, behind_nginx
 from tests.serving import NGINX
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave attacks on a running app to `make test-all`."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.full)
 
 
 @pytest.fixture(scope="session")

@@ -45,13 +45,16 @@ Open = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser test that fails is run once more: a busy machine can keep a browser from its work.
+    """Run a browser test that fails once more, and leave all but Detect's to `make test-all`.
 
-    Whatever needed that is named as RERUN at the end (CONTRIBUTING.md says what to do with it).
+    A busy machine can keep a browser from its work. Whatever needed a second run is named as RERUN
+    at the end (CONTRIBUTING.md says what to do with it).
     """
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.flaky(reruns=1))
+            if item.path.stem != "test_detect":
+                item.add_marker(pytest.mark.full)
 
 
 def open_tab(page: Page, name: str) -> None:

@@ -167,6 +167,7 @@ def test_the_map_is_read_in_the_browser(judged: Page) -> None:
     assert not asked
 
 
+@pytest.mark.full
 def test_the_page_is_read_at_a_glance(
     open_page: Open, whole_app: str, files: dict[str, Path]
 ) -> None:
@@ -251,6 +252,7 @@ def test_the_file_chooser_opens_by_keyboard(open_page: Open, files: dict[str, Pa
     assert verdict(page) in VERDICTS
 
 
+@pytest.mark.full
 def test_it_stays_within_the_window(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page(width=390)
     for width in sizes(page, (1440, False), (390, False)):
@@ -282,6 +284,7 @@ def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
         assert box["y"] + box["height"] < 844, part
 
 
+@pytest.mark.full
 def test_nothing_jumps_when_the_copies_are_judged(
     open_page: Open, serve: Serve, files: dict[str, Path]
 ) -> None:
@@ -342,6 +345,7 @@ def test_purify_has_the_picture(open_page: Open, whole_app: str, files: dict[str
     expect(page.locator("#purify-picture img").first).to_be_visible()
 
 
+@pytest.mark.full
 def test_the_first_step_opens_the_magnifier_at_the_mark(open_page: Open, tmp_path: Path) -> None:
     """And on a phone the bar stays above the mark's own picture."""
     page = open_page()

@@ -124,8 +124,6 @@ def extended(
     context.close()
 
 
-pytestmark = pytest.mark.full
-
 Sites = tuple[Path, str, str]
 TRUE = (
     "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.attacker import attacked
@@ -11,7 +10,6 @@ from tests.browser.test_detect import give, verdict
 from tests.serving import until
 
 
-@pytest.mark.full
 def test_upload_and_drawings_are_deleted_while_the_page_is_open(
     open_page: Open, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -29,7 +27,6 @@ def test_upload_and_drawings_are_deleted_while_the_page_is_open(
         verdict(page)
 
 
-@pytest.mark.full
 def test_closing_the_page_deletes_at_once(
     open_page: Open, files: dict[str, Path], uploads: Path
 ) -> None:

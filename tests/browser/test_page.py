@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Dialog, Locator, Page, expect
 from skimage import data
@@ -77,7 +76,6 @@ def test_a_link_opens_a_tab_that_stands_in_a_phones_menu(open_page: Open, whole_
         expect(opened).to_have_text(name)
 
 
-@pytest.mark.full
 def test_the_title_says_the_answer_and_another_picture_takes_its_place(
     open_page: Open, files: dict[str, Path]
 ) -> None:
@@ -92,7 +90,6 @@ def test_the_title_says_the_answer_and_another_picture_takes_its_place(
     expect(page).to_have_title("This file could not be read - CausalCLIP")
 
 
-@pytest.mark.full
 def test_who_would_lose_an_answer_is_asked_first(open_page: Open, files: dict[str, Path]) -> None:
     """Not where it was kept, nor where it can be had again."""
     page, asked = open_page(), list[str]()
@@ -145,7 +142,6 @@ ESCAPE = """async () => {
 }"""  # noqa: E501
 
 
-@pytest.mark.full
 def test_the_page_works_within_its_policy(
     visitor: BrowserContext, files: dict[str, Path], whole_app: str
 ) -> None:
@@ -175,7 +171,6 @@ def test_nothing_leaves_the_page_for_another_place(open_page: Open) -> None:
     ]
 
 
-@pytest.mark.full
 def test_a_field_says_what_to_do_with_what_is_too_large(
     open_page: Open, whole_app: str, tmp_path: Path, files: dict[str, Path]
 ) -> None:
@@ -216,7 +211,6 @@ def at(crop: Locator, across: float, down: float) -> tuple[float, float]:
     return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
 
-@pytest.mark.full
 def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> None:
     page = open_page()
     coffee(page, tmp_path)
@@ -257,7 +251,6 @@ def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> No
     expect(page.locator("#facts")).to_contain_text("540 × 300 pixels")
 
 
-@pytest.mark.full
 def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_path: Path) -> None:
     page = open_page(dark=True)
     coffee(page, tmp_path)
@@ -283,7 +276,6 @@ def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_
     expect(page.locator("#status h2")).to_be_focused()
 
 
-@pytest.mark.full
 def test_a_picture_in_a_screenshot_is_one_press_away_and_so_is_the_whole(
     open_page: Open, post: Path
 ) -> None:
@@ -308,7 +300,6 @@ def test_a_picture_in_a_screenshot_is_one_press_away_and_so_is_the_whole(
     assert numbers.evaluate("(row) => row.offsetHeight") > 20
 
 
-@pytest.mark.full
 def test_another_picture_takes_the_place_of_the_one_that_parts_were_cut_from(
     open_page: Open, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -327,7 +318,6 @@ def test_another_picture_takes_the_place_of_the_one_that_parts_were_cut_from(
     expect(page.locator("#part-left input[type=number]")).to_have_value("0")
 
 
-@pytest.mark.full
 def test_every_tab_fits_a_phone_with_its_results(
     visitor: BrowserContext, whole_app: str, files: dict[str, Path]
 ) -> None:
@@ -395,7 +385,6 @@ def _answers(page: Page, files: dict[str, Path]) -> None:
     assert overflow(page) <= 0
 
 
-@pytest.mark.full
 def test_a_language_that_is_not_there_is_said_to_be_missing_and_others_have_their_fonts(
     new_context: Window, tiny_app: str
 ) -> None:
@@ -413,7 +402,6 @@ def test_a_language_that_is_not_there_is_said_to_be_missing_and_others_have_thei
         assert font in title.evaluate("(title) => getComputedStyle(title).fontFamily")
 
 
-@pytest.mark.full
 def test_the_switch_is_remembered_by_the_browser_alone(new_context: Window, tiny_app: str) -> None:
     context = new_context(locale="en")
     page = context.new_page()

@@ -21,7 +21,6 @@ from ui import app
 from ui.tabs.purify.examples import PREPARED
 
 
-@pytest.mark.full
 def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page(width=390)
     open_tab(page, "Batch")
@@ -119,7 +118,6 @@ def both(uploads: Path) -> Iterator[str]:
     page.close(verbose=False)
 
 
-@pytest.mark.full
 def test_a_head_that_is_chosen_judges_in_both_tabs(
     open_page: Open, both: str, files: dict[str, Path]
 ) -> None:
@@ -146,7 +144,6 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(
     expect(page.locator("#facts")).to_contain_text("causal head")
 
 
-@pytest.mark.full
 def test_a_part_stays_a_part_of_the_file_that_was_given(
     open_page: Open, both: str, post: Path, tmp_path: Path
 ) -> None:
@@ -206,7 +203,6 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "first.png", folder / "second.jpg"
 
 
-@pytest.mark.full
 def test_two_copies_are_compared_as_soon_as_both_are_there(
     open_page: Open, copies: tuple[Path, Path]
 ) -> None:
@@ -297,7 +293,6 @@ def claiming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.full
 def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) -> None:
     page = open_page()
     give(page, claiming)
@@ -370,7 +365,6 @@ WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((i
   .every((image) => image.complete && image.naturalWidth)"""  # noqa: E501
 
 
-@pytest.mark.full
 def test_all_of_one_mask_is_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
     """A tall picture, whose maps are the highest; German words are longer."""
     Image.fromarray(skimage.data.astronaut()[:, 80:420]).save(tmp_path / "tall.png")
@@ -397,7 +391,6 @@ def test_all_of_one_mask_is_in_one_look(open_page: Open, real_app: Served, tmp_p
         )
 
 
-@pytest.mark.full
 def test_the_three_prepared_ones_in_one_look(
     open_page: Open, real_app: Served, tmp_path: Path
 ) -> None:

@@ -47,7 +47,6 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
     expect(remove).to_be_visible()
 
 
-@pytest.mark.full
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
@@ -88,7 +87,6 @@ class SlowLine:
             route.continue_()
 
 
-@pytest.mark.full
 def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
@@ -131,7 +129,6 @@ def test_a_removed_picture_stays_removed(
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     ("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")]
 )

@@ -141,6 +141,7 @@ def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_ther
     assert np.array_equal(to_array(models.purifier(given, 1).images), shown.pictures["purified"])
 
 
+@pytest.mark.full
 def test_clean_photographs_come_back_to_the_bit() -> None:
     purifier = PurifierPipeline.from_pretrained()
     for shot in (skimage.data.chelsea(), skimage.data.coffee()[:300, :400]):

@@ -177,6 +177,7 @@ def refined(data: Path, out: Path, config: RefiningConfig) -> PurifierPipeline:
     return pipeline
 
 
+@pytest.mark.full
 def test_a_stopped_refinement_goes_on(data: Path, tmp_path: Path) -> None:
     whole = refined(data, tmp_path / "whole", REFINE)
     refined(data, tmp_path / "stopped", replace(REFINE, steps=3))
@@ -209,6 +210,7 @@ def test_the_purifier_and_its_card_are_written_with_a_new_attack_detector(
     assert headings == ["## Refined", "## The attack detector", "## Limits"]
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("few_folds")
 def test_an_attack_detector_is_judged_on_groups_that_it_did_not_see() -> None:
     """It finds what is far from clean, at the share of false alarms that is asked for; and nothing
@@ -279,6 +281,7 @@ def adapted(
     )
 
 
+@pytest.mark.full
 def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> None:
     out, cache, model = tmp_path / "out", tmp_path / "cache", tiny_vlm().eval()
     before = {
@@ -303,6 +306,7 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     assert len([n for n in encoder.tensors if n.endswith(UP)]) == 3 * model.tower.layers
 
 
+@pytest.mark.full
 def test_it_goes_on_from_another_encoder(data: Path, tmp_path: Path) -> None:
     """With a rate of 0, it ends where the other one was."""
     first, then = tmp_path / "first", tmp_path / "then"

@@ -101,6 +101,7 @@ def test_nothing_lives_longer_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> N
         assert life + 2 * period < 3600
 
 
+@pytest.mark.full
 def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(
     real_app: Served, tmp_path: Path
 ) -> None:

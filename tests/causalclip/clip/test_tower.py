@@ -117,6 +117,7 @@ def test_unknown_parts_are_refused(part: str) -> None:
 # MetaViT ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_judging_imports_no_library_of_towers(tmp_path: Path) -> None:
     """By any runtime: all in one process, as importing PyTorch takes longer than judging."""
     code = f"""

@@ -158,6 +158,7 @@ def test_what_has_nothing_to_do_with_it_is_no_match(picture: np.ndarray, other: 
     assert overlaid(found) is None
 
 
+@pytest.mark.full
 def test_a_camera_that_moved_aside_shows_the_same_scene(picture: np.ndarray) -> None:
     """Every tile lies at a depth of its own, so that it moves across by its own amount."""
     rng, shifted = np.random.default_rng(0), np.full_like(picture, 128)

@@ -166,6 +166,7 @@ def test_pixel_limit_is_read_from_the_header(name: str) -> None:
         load_image(pictures.sized(name, *sides))
 
 
+@pytest.mark.full
 def test_a_large_jpeg_is_loaded_at_half_its_size_and_says_so() -> None:
     plain, progressive = io.BytesIO(), io.BytesIO()
     large = Image.new("L", (8000, 6301), 90)

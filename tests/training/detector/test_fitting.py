@@ -62,6 +62,7 @@ def found(request: pytest.FixtureRequest) -> CausalHead:
     return fit_head(config.new_head(60), x, labels, config=config)
 
 
+@pytest.mark.full
 @torch.inference_mode()
 def test_mask_lets_the_causal_channels_through_and_holds_the_others_back(found: CausalHead) -> None:
     x, labels = synthetic(1000, seed=9)

@@ -95,6 +95,7 @@ def test_three_checkpoints_are_judged_and_the_tower_goes_on_from_the_best(
     assert {name.split(".")[3] for name in changed} >= {"0", "1", "2"}  # every layer
 
 
+@pytest.mark.full
 def test_a_killed_run_goes_on(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

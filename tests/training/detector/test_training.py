@@ -100,6 +100,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workshop
 
 
+@pytest.mark.full
 def test_a_killed_training_goes_on_and_ends_with_a_detector(trained: Path) -> None:
     detector = Detector.from_pretrained(trained / "model")
     config = detector.config
@@ -118,6 +119,7 @@ def test_a_killed_training_goes_on_and_ends_with_a_detector(trained: Path) -> No
     assert roc_auc_score(labels, scores) > 0.7
 
 
+@pytest.mark.full
 def test_evaluate_reports_every_measure_by_set_and_source(trained: Path) -> None:
     assert evaluate(trained).exit_code == 0
     report = json.loads(text := (trained / "report.json").read_text())
