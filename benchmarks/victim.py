@@ -1,5 +1,5 @@
 """A second victim: pictures attacked on one embedded model, purified, and read by another that was
-trained from another seed. Give that one as --victim (`python -m training.vlm.recipe DATA/vlm --out
+trained from another seed. Give that one as --victim (`python -m training vlm train DATA/vlm --out
 RUN/vlm-1 --seed 1`).
 """
 
