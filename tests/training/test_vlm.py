@@ -23,18 +23,15 @@ from training.dataset.table import as_csv
 from training.purifier.cards import write_vlm_card as write_card
 from training.vlm import command
 from training.vlm import sources as vlm_sources
+from training.vlm.config import VLMTrainConfig
 from training.vlm.data import FeatureCache, Picture, load_pictures, train_texts
-from training.vlm.fitting import (
-    VLMTrainConfig,
-    build_model,
-    fit_vlm,
-    packed_logits,
-    step_loss,
-)
+from training.vlm.fitting import fit_vlm
+from training.vlm.loss import packed_logits, step_loss
 from training.vlm.packing import PACKED
 from training.vlm.questions import KINDS, Box, box_questions
 from training.vlm.recipe import UNSEEN, evaluate_vlm, fit_confidence
 from training.vlm.sources import Reference, read_references, shrink
+from training.vlm.untrained import build_model
 
 SMALL = {
     "hidden_size": 32,

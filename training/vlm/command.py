@@ -94,7 +94,7 @@ def train(
     """Train the embedded model and measure it; what was stopped goes on from there."""
     import torch
 
-    from training.vlm.fitting import VLMTrainConfig
+    from training.vlm.config import VLMTrainConfig
     from training.vlm.recipe import make_vlm
 
     torch.set_num_threads(threads)

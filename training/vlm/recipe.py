@@ -30,6 +30,7 @@ from causalclip.intervals import bootstrap
 from purifier.vlm.interface import Answer
 from purifier.vlm.model import EmbeddedVLM
 from training.purifier.cards import write_vlm_card
+from training.vlm.config import VLMTrainConfig
 from training.vlm.data import (
     FeatureCache,
     Picture,
@@ -43,7 +44,7 @@ from training.vlm.data import (
     normalise_caption,
     train_texts,
 )
-from training.vlm.fitting import CACHE, CPU, VLMTrainConfig, train_vlm
+from training.vlm.fitting import CACHE, CPU, train_vlm
 from training.vlm.questions import KINDS
 from training.vlm.views import View, read_pixels, render_view
 
