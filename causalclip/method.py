@@ -17,7 +17,7 @@ fingerprint ("non-causal") should not.
 
 The paper has no public code; docs/method.md says what it leaves open and what ships. Every term is
 switched by its weight (`LossWeights`). The head can start from the ridge regression's verdict
-(training.detector.fitting).
+(training.detector.ridge).
 """
 
 from dataclasses import dataclass

@@ -10,31 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.method import CausalHead, LossWeights, SharedMask, causal_loss
+from causalclip.method import CausalHead, LossWeights, causal_loss
 from training.detector.data import Record
+from training.detector.ridge import start_at_ridge
+from training.detector.selection import SelectionConfig, fit_selection
 
-BLOCK_COLUMNS = 768  # columns of a matrix product
-# log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
-GAIN = 3.0
 STANDARDISED = 100_000  # rows that the mean and deviation of a channel are taken from, at most
-# steps, pictures a step, rate: of the adversary that reads what is suppressed
-PROBING = 300, 256, 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class SelectionConfig:
-    """Stability selection of channels.
-
-    Attributes:
-        passing: share of the channels that pass.
-        halves: how many halves of the environments are drawn by lot.
-    """
-
-    passing: float = 0.25
-    halves: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,44 +233,6 @@ def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
 
 
 @torch.no_grad()
-def start_at_ridge(
-    head: CausalHead,
-    copies: Tensor,
-    labels: Tensor,
-    *,
-    strength: float,
-    sample_weight: Tensor | None = None,
-) -> None:
-    """Set the verdict's weights to the ridge regression of -1 (real) and 1 (generated) on the
-    standardised embedding.
-
-    A mask that is to be learned lets about the same share of every channel through when training
-    begins; the weights make up for it. A channel that does not pass at all has no weight.
-
-    Args:
-        copies: half [K, N, D]. labels: [N], 1 generated. sample_weight: [N].
-        strength: of the ridge, in units of a standardised channel's variance.
-    """
-    D = copies.shape[2]
-    through = (
-        torch.ones(D) if head.mask is None else head.mask.eval()(torch.zeros(1, D), tau=head.tau)[0]
-    )
-    passing = (through > 0).nonzero()[:, 0]
-    normal = _NormalEquations.empty(len(passing) + 1)
-    weight = torch.ones_like(labels) if sample_weight is None else sample_weight
-    weight = weight / weight.sum() / len(copies)
-    for copy in copies:
-        for x, t, w in zip(copy.split(4096), labels.split(4096), weight.split(4096), strict=True):
-            standard = (x[:, passing].float() - head.shift[passing]) / head.scale[passing]
-            normal.add(torch.cat([standard, torch.ones(len(x), 1)], 1), 2 * t - 1, w)
-    penalty = strength * torch.cat([torch.ones(len(passing)), torch.zeros(1)])  # none of the bias
-    solution = GAIN * normal.solve(penalty)
-    head.verdict.weight.zero_()
-    head.verdict.weight[0, passing] = solution[:-1] / through[passing]
-    head.verdict.bias.copy_(solution[-1:])
-
-
-@torch.no_grad()
 def start_at_head(head: CausalHead, other: CausalHead) -> None:
     """Set the verdict's weights so that the head, with every channel let through alike, judges as
     `other` does.
@@ -302,125 +247,3 @@ def start_at_head(head: CausalHead, other: CausalHead) -> None:
     direction = other.direction(mask)[0]
     head.verdict.weight[0] = direction * head.scale / through[0]
     head.verdict.bias.copy_(other.offset(mask) + direction @ head.shift)
-
-
-@dataclass(frozen=True, slots=True)
-class _NormalEquations:
-    """The normal equations of weighted least squares, summed row by row: gram [D, D], of which the
-    upper half is filled, and pull [D]."""
-
-    gram: Tensor
-    pull: Tensor
-
-    @classmethod
-    def empty(cls, D: int) -> "_NormalEquations":
-        return cls(torch.zeros(D, D), torch.zeros(D))
-
-    def add(self, rows: Tensor, target: Tensor, weight: Tensor) -> None:
-        """Add rows [n, D] with their targets and weights [n]."""
-        weighted = rows * weight[:, None]
-        # above the diagonal alone: half of the products
-        for at in range(0, rows.shape[1], BLOCK_COLUMNS):
-            self.gram[at : at + BLOCK_COLUMNS, at:].addmm_(
-                weighted[:, at : at + BLOCK_COLUMNS].T, rows[:, at:]
-            )
-        self.pull.add_(weighted.T @ target)
-
-    def solve(self, strength: Tensor) -> Tensor:
-        """Return the coefficients [D], with a ridge of strength [D]."""
-        gram = self.gram.triu() + self.gram.triu(1).T + torch.diag(strength)
-        return torch.cholesky_solve(self.pull[:, None], torch.linalg.cholesky(gram))[:, 0]
-
-
-def fit_selection(
-    head: CausalHead,
-    copies: Tensor,
-    labels: Tensor,
-    environments: Tensor,
-    config: SelectionConfig,
-    *,
-    strength: float,
-    sample_weight: Tensor | None = None,
-) -> CausalHead:
-    """Let the stable channels pass, solve the verdict on them alone, and teach the adversary what
-    is suppressed.
-
-    Args:
-        head: standardised already; its mask has one logit a channel.
-        copies: [K, N, D], may be half precision. labels: [N], 1 generated. environments: long [N].
-        strength: of the ridge. sample_weight: [N].
-
-    Raises:
-        TypeError: the head's mask is another for every picture.
-    """
-    if not isinstance(head.mask, SharedMask):
-        raise TypeError(
-            "A selection needs a mask with hidden=0: one that is the same for every picture."
-        )
-    head.tau.fill_(1.0)
-    score = selection_scores(
-        head,
-        copies,
-        labels,
-        environments,
-        halves=config.halves,
-        strength=strength,
-        sample_weight=sample_weight,
-    )
-    passing = torch.zeros(len(score), dtype=torch.bool)
-    passing[score.argsort(descending=True)[: round(config.passing * len(score))]] = True
-    head.mask.select(passing)
-    start_at_ridge(head, copies, labels, strength=strength, sample_weight=sample_weight)
-    _teach_adversary(head, copies, labels, sample_weight)
-    return head.eval()
-
-
-def selection_scores(
-    head: CausalHead,
-    copies: Tensor,
-    labels: Tensor,
-    environments: Tensor,
-    *,
-    halves: int,
-    strength: float,
-    sample_weight: Tensor | None = None,
-) -> Tensor:
-    """Return each channel's selection score [D]: its mean weight over ridge regressions on halves
-    of the environments, in units of its deviation.
-
-    This is stability selection (Meinshausen and Buehlmann, 2010) with environments as the draws:
-    the weight must keep its sign and its size. Each half sees one copy of a picture, drawn by lot.
-    """
-    names = environments.unique()
-    weights_of_halves = []
-    for _ in range(halves):
-        half = names[torch.randperm(len(names))[: len(names) // 2]]
-        rows = torch.isin(environments, half).nonzero()[:, 0]
-        probe = CausalHead(copies.shape[2], masked=False)
-        probe.shift, probe.scale = head.shift, head.scale
-        weight = None if sample_weight is None else sample_weight[rows]
-        sample = copies[torch.randint(len(copies), (len(rows),)), rows]
-        start_at_ridge(probe, sample[None], labels[rows], strength=strength, sample_weight=weight)
-        weights_of_halves.append(probe.verdict.weight[0].detach())
-    weights = torch.stack(weights_of_halves)
-    return weights.mean(0).abs() / weights.std(0).clamp_min(1e-9)
-
-
-def _teach_adversary(
-    head: CausalHead, copies: Tensor, labels: Tensor, weight: Tensor | None
-) -> None:
-    """Fit the adversary, so that the card can say what the suppressed part tells of the label."""
-    steps, batch, rate = PROBING
-    optimiser = torch.optim.Adam(head.adversary.parameters(), lr=rate)
-    head.eval()
-    for _ in range(steps):
-        rows = torch.randint(len(labels), (batch,))
-        with torch.no_grad():
-            suppressed = head(copies[torch.randint(len(copies), (batch,)), rows].float()).non_causal
-        guess = head.guess(suppressed)
-        loss = F.binary_cross_entropy_with_logits(
-            guess, labels[rows], None if weight is None else weight[rows]
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()

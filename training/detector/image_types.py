@@ -13,7 +13,7 @@ from causalclip.intervals import upper_bound
 from causalclip.method import CausalHead
 from training.detector.bands import CONFIDENCE, owner_shares, threshold_within
 from training.detector.data import LIKE, Record
-from training.detector.fitting import start_at_ridge
+from training.detector.ridge import start_at_ridge
 
 DRAWINGS = "drawing", "rendering"  # kinds in the data; every other one but photo is a page
 REFUSED = 0.02  # of photographs, at most, on new owners

@@ -37,9 +37,10 @@ from training.detector.features import (
     compute_windows,
     neutral_patches,
 )
-from training.detector.fitting import Problem, SelectionConfig, TrainConfig, fit_head
+from training.detector.fitting import Problem, TrainConfig, fit_head
 from training.detector.image_types import AUGMENTATIONS, fit_image_types
 from training.detector.model_card import mask_report, model_card, validation_report
+from training.detector.selection import SelectionConfig
 
 # of held-out pictures of like content: real ones accused, generated ones let pass
 FALSE_ALARMS, MISSES = 0.03, 0.08

@@ -25,7 +25,9 @@ from training.detector.evaluation import (
     summarise,
     true_positive_rate,
 )
-from training.detector.fitting import GAIN, SelectionConfig, TrainConfig, fit_head, start_at_ridge
+from training.detector.fitting import TrainConfig, fit_head
+from training.detector.ridge import GAIN, start_at_ridge
+from training.detector.selection import SelectionConfig
 
 EVERYTHING = LossWeights(adversary=0.3, sparsity=1.0, independence=0.1, consistency=0.2, drop=0.3)
 CAUSAL, SPURIOUS = slice(0, 20), slice(20, 40)
