@@ -26,6 +26,7 @@ from tests.makers.detectors import (
     write_rows,
 )
 from training.__main__ import app
+from training.detector import selection
 from training.detector.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -146,7 +147,10 @@ def test_evaluate_reports_every_measure_by_set_and_source(trained: Path) -> None
 @pytest.mark.parametrize(
     ("name", "mask"), [("paper", PictureMask), ("causal", PictureMask), ("linear", SharedMask)]
 )
-def test_the_recipes_train_on_a_small_tower(name: str, mask: type, workshop: Path) -> None:
+def test_the_recipes_train_on_a_small_tower(
+    name: str, mask: type, workshop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "PROBING", (20, 256, 1e-3))  # few steps: all else is asked here
     config = json.loads((ROOT / "training" / "configs" / f"{name}.json").read_text())
     layers, selected = name != "paper", name == "linear"
     # The small tower's channels are not those of the detector that the causal head starts from.
