@@ -270,7 +270,8 @@ def _write(rows: Table, out: Path) -> None:
     import pyarrow.parquet as pq
 
     part = out / f"{uuid4().hex}.parquet"
-    temporary = part.with_suffix(".unfinished")
+    # hidden from whoever reads the folder, where a killed run leaves it behind
+    temporary = part.with_name(f".{part.stem}.unfinished")
     try:
         out.mkdir(parents=True, exist_ok=True)
         pq.write_table(rows, temporary, compression="zstd")

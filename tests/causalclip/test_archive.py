@@ -102,47 +102,37 @@ def test_bad_input_is_a_sentence(
 # With Ray -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def workers_find_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+SLOWLY = """
+import time
+from causalclip import archive
+from causalclip.cli import app
+
+class Slow(archive.Examiner):
+    def row(self, path, size):
+        time.sleep(0.25)
+        return super().row(path, size)
+
+archive.Examiner, archive.PART_ROWS = Slow, 4
+"""
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("workers_find_the_packages")
-def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
+def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First a worker is killed, which costs a retry; then the whole run, which goes on where it
+    was. Whatever was killed, the folder is a dataset."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where workers find the packages
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "sub").mkdir(parents=True)
-    for i in range(5):
-        (source / f"{i}.jpg").write_bytes(encode(photo(90 + 9 * i, 100), "JPEG"))
+    picture = encode(photo(90, 100), "JPEG")
+    for i in range(39):
+        (source / "sub" / f"{i}.jpg").write_bytes(picture)
     (source / "broken.jpg").write_bytes(b"no picture")
-    arguments = source, "--out", out, "--model", model, "--workers", 1
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "6 pictures" in result.stdout
-    frame = pd.read_parquet(out).set_index("path")
-    assert len(frame) == 6
-    assert frame["error"].notna().sum() == 1
-    assert frame["probability"].dropna().between(0, 1).all()
-    parts = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert run(*arguments).exit_code == 2  # once more: nothing is left to do
-    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == parts
-
-
-@pytest.mark.ray
-@pytest.mark.usefixtures("workers_find_the_packages")
-def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_path: Path) -> None:
-    """First a worker is killed, which costs a retry; then the whole run, which goes on where it
-    was."""
-    source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    picture = encode(photo(700, 600), "PNG")
-    for i in range(60):
-        (source / f"{i}.png").write_bytes(picture)
-    arguments = ["archive", str(source), "--out", str(out), "--model", model, "--workers", "1"]
-    code = "from causalclip import archive; archive.PART_ROWS = 4; from causalclip.cli import app; "
+    arguments = [str(source), "--out", str(out), "--model", model, "--workers", "1"]
 
     def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", f"{code}app({arguments})"]
+        command = [sys.executable, "-c", f"{SLOWLY}app({['archive', *arguments]})"]
         return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
 
     def parts() -> list[Path]:
@@ -165,12 +155,17 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_p
         first.send_signal(signal.SIGKILL)
         first.wait()
     kept = {path: path.read_bytes() for path in parts()}
-    assert kept
+    pictures = sorted(str(path) for path in source.rglob("*.jpg"))
+    assert 0 < len(pd.read_parquet(out)) < len(pictures)
     again = start()
     said, _ = again.communicate(timeout=600)
-    assert again.returncode == 0, said
-    assert "60 pictures" in said
-    frame = pd.read_parquet(out)
-    assert sorted(frame["path"]) == sorted(str(path) for path in source.iterdir())
-    assert frame["error"].isna().all()
+    assert again.returncode == 2, said
+    assert "40 pictures" in said
+    frame = pd.read_parquet(out).set_index("path")
+    assert sorted(frame.index) == pictures
+    assert list(frame.index[frame["error"].notna()]) == [str(source / "broken.jpg")]
+    assert frame["probability"].dropna().between(0, 1).all()
     assert {path: path.read_bytes() for path in kept} == kept
+    whole = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert run(*arguments).exit_code == 2  # once more: nothing is left to do
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == whole
