@@ -158,15 +158,17 @@ class Models:
         """Whether the other model is loaded, or cannot be."""
         return not self.other or self._other_failed or OTHER in self._loaded
 
-    def on_card(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Return work(self, *given) with the other model on a graphics card, where there is one.
-        `work` is a function of a module, and what it is given and returns is on the processor: a
-        lent card is there in another process."""
-        return self._once(work, *given)
+    def on_card(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Return work(self, *arguments) with the other model on a graphics card, if there is one.
 
-    def steps_on_card(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:
+        `work` is a function of a module, and what it is given and returns is on the processor: a
+        lent card is there in another process.
+        """
+        return self._once(work, *arguments)
+
+    def steps_on_card(self, work: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
         """The same for what yields."""
-        return self._stepwise(work, *given)
+        return self._stepwise(work, *arguments)
 
     def _purify_here(self, pixels: "Tensor", request: "Request") -> "Tensor":
         import torch  # seconds of imports, when a model is first used
@@ -183,13 +185,13 @@ class Models:
         ).images
         return pictures.cpu()
 
-    def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:
+    def _work_here(self, work: Callable[..., Any], *arguments: Any) -> Any:
         self._move_other()
-        return work(self, *given)
+        return work(self, *arguments)
 
-    def _steps_here(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:
+    def _steps_here(self, work: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
         self._move_other()
-        yield from work(self, *given)
+        yield from work(self, *arguments)
 
     def _move_other(self) -> None:
         import torch
@@ -248,7 +250,7 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def shipped() -> bool:
+def weights_are_shipped() -> bool:
     """Return whether the weights of everything that the Purify tab needs are in assets/models;
     loads nothing."""
     files = ("purifier/model_index.json", "vlm/config.json", "lora-encoder/config.json")

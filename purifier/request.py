@@ -39,10 +39,10 @@ class Request(BaseModel):
 
     @field_validator("question")
     @classmethod
-    def _stripped(cls, text: str) -> str:
+    def _strip(cls, text: str) -> str:
         return text.strip()
 
     @field_validator("target")
     @classmethod
-    def _stripped_or_none(cls, text: str | None) -> str | None:
+    def _strip_or_none(cls, text: str | None) -> str | None:
         return (text or "").strip() or None

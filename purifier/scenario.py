@@ -131,8 +131,8 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
 
     # 2. Attack
     if request.attack:
-        attack = limited(request.attack, clean, scenario.attacked)
-        scenario = _asked(
+        attack = limit_steps(request.attack, clean, scenario.attacked)
+        scenario = _ask_about(
             scenario.model_copy(update={"steps": attack.steps}), "clean", clean, models
         )
         yield scenario
@@ -147,7 +147,7 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
         scenario = scenario.model_copy(update={"change": change})
 
     # 3. Ask about the picture as it arrives
-    scenario = _asked(scenario, "adversarial", adversarial, models)
+    scenario = _ask_about(scenario, "adversarial", adversarial, models)
     yield scenario
 
     # 4. Purify
@@ -156,10 +156,10 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
     scenario = scenario.model_copy(update={"seconds": time.perf_counter() - start})
 
     # 5. Ask about the purified picture
-    yield _asked(scenario, "purified", purified, models)
+    yield _ask_about(scenario, "purified", purified, models)
 
 
-def limited(attack: Attack, pixels: Tensor, key: str = EMBEDDED) -> Attack:
+def limit_steps(attack: Attack, pixels: Tensor, key: str = EMBEDDED) -> Attack:
     """The same attack with at most as many steps as are made here.
 
     The number does not depend on the server's load, so that a seed always gives one picture.
@@ -247,13 +247,13 @@ def _attack(scenario: Scenario, picture: Tensor, attack: Attack, models: Models)
             )
         )
     defaults = {"objective": scenario.objective, "question": scenario.question}
-    given_to = (key, picture, attack, scenario.request.model_copy(update=defaults))
+    arguments = (key, picture, attack, scenario.request.model_copy(update=defaults))
     if key == OTHER:
-        return models.steps_on_card(attack_states, *given_to)
-    return attack_states(models, *given_to)
+        return models.steps_on_card(attack_states, *arguments)
+    return attack_states(models, *arguments)
 
 
-def _asked(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:
+def _ask_about(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:
     """The same after the model was asked about one more picture [1, 3, H, W]."""
     with_picture = scenario.model_copy(
         update={"pictures": scenario.pictures | {which: to_array(pixels)}}

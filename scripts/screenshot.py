@@ -17,7 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from purifier.models import Models, shipped  # noqa: E402
+from purifier.models import Models, weights_are_shipped  # noqa: E402
 from ui.app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from ui.tabs.detect.examples import write_examples  # noqa: E402
 
@@ -108,12 +108,14 @@ def main() -> None:
     # before the page is opened: libraries that import lazily fail where two threads import them at
     # once
     detector()
-    page = build(detector, models=Models(detector=detector) if shipped() else None)
+    page = build(detector, models=Models(detector=detector) if weights_are_shipped() else None)
     address = launch(page)
     options.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         files = [example.path for example in write_examples(folder)]
-        for name in options.names or [name for name in SCREENS if name != "purify" or shipped()]:
+        for name in options.names or [
+            name for name in SCREENS if name != "purify" or weights_are_shipped()
+        ]:
             picture = take(address, name, files, dark=options.dark)
             chosen = COMMONEST if name in PHOTOGRAPHS else RANGE
             few = picture.quantize(COLOURS, method=chosen, dither=Image.Dither.NONE)

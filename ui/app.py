@@ -23,7 +23,7 @@ from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure
 from causalclip.report.templates import render
-from purifier.models import Models, lacking, shipped
+from purifier.models import Models, lacking, weights_are_shipped
 from ui import api
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.errors import explain
@@ -212,7 +212,7 @@ def main(run: RunFolder) -> None:
     monitoring.drop_messages()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = None
-    if shipped() and not lacking():
+    if weights_are_shipped() and not lacking():
         models = Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem)
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
     make_sweeper(run).start()

@@ -17,7 +17,7 @@ from benchmarks.defences.adaptive import ExpectationOverTransformation, bpda
 from purifier.attacks import Attack, Objective
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
-from purifier.denoiser.pipeline import PurifierPipeline, Stages, mixed
+from purifier.denoiser.pipeline import PurifierPipeline, Stages, mix
 from purifier.models import Models
 from purifier.pixels import to_array
 
@@ -140,7 +140,7 @@ def with_denoiser(ours: PurifierPipeline, denoise: Defence) -> Defence:
         odds = ours.attack_odds(pixels)
         if not torch.is_grad_enabled() and bool((odds <= 0).all()):
             return pixels.clamp(0, 1)
-        return mixed(pixels, ours.restore(denoise(pixels)), odds)
+        return mix(pixels, ours.restore(denoise(pixels)), odds)
 
     return purify
 

@@ -1,7 +1,7 @@
 """Attacks on pictures, in [0, 1] pixel space: each moves a picture, inside a budget, to raise an
 objective.
 
-    moved = run_attack(Attack("pgd", eps=8), pixels, objective)  # float [N, 3, H, W]
+    adversarial = run_attack(Attack("pgd", eps=8), pixels, objective)  # float [N, 3, H, W]
 
 The result is on 8-bit levels and inside the budget.
 
@@ -100,6 +100,6 @@ def run_attack(attack: Attack, pixels: Tensor, objective: Objective) -> Tensor:
     return deque(attack_steps(attack, pixels, objective), maxlen=1)[0].rounded()
 
 
-def linf(moved: Tensor, clean: Tensor) -> Tensor:
+def linf(adversarial: Tensor, clean: Tensor) -> Tensor:
     """Return the largest change of a value of each picture, [N], in 1/255."""
-    return Budget(1.0).spent(moved, clean) * LEVELS
+    return Budget(1.0).spent(adversarial, clean) * LEVELS

@@ -17,9 +17,9 @@ from purifier.attacks.attacker import Attacker, GradientAttack, Objective, Plan,
 class PGD(GradientAttack):
     """Projected gradient ascent from a random start (Madry et al., ICLR 2018, arXiv 1706.06083)."""
 
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         return self.budget.project(
-            moved + self.plan.step_size * self.budget.ascent(gradient), self.clean
+            adversarial + self.plan.step_size * self.budget.ascent(gradient), self.clean
         )
 
 
@@ -41,17 +41,23 @@ class APGD(GradientAttack):
         self.rises, self.best = torch.zeros(len(clean)), torch.full((len(clean),), -torch.inf)
         self.halved, self.checked = torch.ones(len(clean), dtype=torch.bool), 0
 
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        before = moved if self.before is None else self.before
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        before = adversarial if self.before is None else self.before
         self.rises += (loss > self.last).float().cpu()
         self.last = loss
         if number in self.due and number > 1:
-            halve = self._stuck(number).to(moved.device).view(-1, 1, 1, 1)
+            halve = self._stuck(number).to(adversarial.device).view(-1, 1, 1, 1)
             self.size = torch.where(halve, self.size / 2, self.size)
-            moved = torch.where(halve, self.pixels, moved)
-        straight = self.budget.project(moved + self.size * self.budget.ascent(gradient), self.clean)
-        onward = moved + self.MOMENTUM * (straight - moved) + (1 - self.MOMENTUM) * (moved - before)
-        self.before = moved
+            adversarial = torch.where(halve, self.pixels, adversarial)
+        straight = self.budget.project(
+            adversarial + self.size * self.budget.ascent(gradient), self.clean
+        )
+        onward = (
+            adversarial
+            + self.MOMENTUM * (straight - adversarial)
+            + (1 - self.MOMENTUM) * (adversarial - before)
+        )
+        self.before = adversarial
         return straight if number == 1 else self.budget.project(onward, self.clean)
 
     def _stuck(self, number: int) -> Tensor:
@@ -73,12 +79,12 @@ class MIFGSM(GradientAttack):
     random_start = False
     momentum: Tensor | float = 0.0
 
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         self.momentum = self.momentum + gradient / gradient.abs().mean(
             (1, 2, 3), keepdim=True
         ).clamp_min(1e-12)
         return self.budget.project(
-            moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean
+            adversarial + self.plan.step_size * self.budget.ascent(self.momentum), self.clean
         )
 
 
@@ -94,7 +100,7 @@ class DIFGSM(MIFGSM):
         generator = self.plan.generator()
 
         def diverse(pixels: Tensor) -> Tensor:
-            return objective(self._varied(pixels, generator))
+            return objective(self._shrink_at_random(pixels, generator))
 
         diverse.flat = getattr(objective, "flat", False)  # type: ignore[attr-defined]
         yield from super().run(diverse)
@@ -105,7 +111,8 @@ class DIFGSM(MIFGSM):
         self.loss = torch.full_like(self.loss, -torch.inf)
         return super().offer(pixels, loss)
 
-    def _varied(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def _shrink_at_random(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the pictures, or as often as SHARE says, shrunk and put at a random place."""
         draw, factor, down, right = torch.rand(4, generator=generator).tolist()
         if draw >= self.SHARE:
             return pixels
@@ -139,10 +146,10 @@ class CarliniWagner(GradientAttack):
         length = math.sqrt(clean[0].numel()) if plan.budget.norm == "l2" else 1.0
         self.rate = 2 * plan.step_size / length
 
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        code = torch.atanh(moved.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
-        slope = gradient - 2 * self.WEIGHT * (moved - self.clean)
-        slope = slope * 2 * moved * (1 - moved)  # d x / d code, x = (1 + tanh code) / 2
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        code = torch.atanh(adversarial.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
+        slope = gradient - 2 * self.WEIGHT * (adversarial - self.clean)
+        slope = slope * 2 * adversarial * (1 - adversarial)  # d x / d code, x = (1 + tanh code) / 2
         first, second = self.DECAY
         self.mean = first * self.mean + (1 - first) * slope
         self.square = second * self.square + (1 - second) * slope.square()
@@ -160,9 +167,9 @@ class FGSM(GradientAttack):
     default_steps = 1
     steps = 1
 
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         return self.budget.project(
-            moved + self.budget.eps * self.budget.ascent(gradient), self.clean
+            adversarial + self.budget.eps * self.budget.ascent(gradient), self.clean
         )
 
 
@@ -226,9 +233,11 @@ class Patch(GradientAttack):
             self.mask, torch.rand(self.clean.shape, generator=generator).to(self.clean), self.clean
         )
 
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         size = self.STEP * (1 - 0.75 * number / self.steps)
-        return torch.where(self.mask, (moved + size * gradient.sign()).clamp(0, 1), self.clean)
+        return torch.where(
+            self.mask, (adversarial + size * gradient.sign()).clamp(0, 1), self.clean
+        )
 
     def _squares(self, generator: torch.Generator) -> Tensor:
         """Return a mask that is True inside each picture's square, [N, 1, H, W]."""

@@ -123,11 +123,11 @@ class GradientAttack(Attacker):
     random_start = True
 
     @abstractmethod
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+    def step(self, adversarial: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         """Return the next pictures.
 
         Args:
-            moved: the pictures now, [N, 3, H, W].
+            adversarial: the pictures now, [N, 3, H, W].
             gradient: of the objective there.
             loss: the objective there, [N].
             number: of the step, from 1.
@@ -145,14 +145,14 @@ class GradientAttack(Attacker):
         return self.plan.steps
 
     def run(self, objective: Objective) -> Iterator[State]:
-        moved = self.start(objective)
+        adversarial = self.start(objective)
         for number in range(1, self.steps + 1):
-            loss, gradient = loss_and_gradient(objective, moved)
-            self.offer(moved, loss)
-            moved = self.step(moved, gradient, loss, number)
+            loss, gradient = loss_and_gradient(objective, adversarial)
+            self.offer(adversarial, loss)
+            adversarial = self.step(adversarial, gradient, loss, number)
             if number == self.steps:
                 with torch.no_grad():
-                    self.offer(moved, objective(moved).float())
+                    self.offer(adversarial, objective(adversarial).float())
             yield self.state(number, self.steps)
 
 

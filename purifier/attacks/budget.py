@@ -33,10 +33,10 @@ class Budget:
                 f"The budget must be at most {LEVELS} (of {LEVELS}), not {self.eps * LEVELS:g}."
             )
 
-    def project(self, moved: Tensor, clean: Tensor) -> Tensor:
-        """Return the nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N,
-        3, H, W]."""
-        change = moved - clean
+    def project(self, adversarial: Tensor, clean: Tensor) -> Tensor:
+        """Return the pictures nearest to `adversarial` that are in the ball around `clean` and in
+        [0, 1]; all [N, 3, H, W]."""
+        change = adversarial - clean
         if self.norm == "linf":
             change = change.clamp(-self.eps, self.eps)
         else:
@@ -58,8 +58,8 @@ class Budget:
             noise = noise / length(noise) * torch.rand(len(clean), 1, 1, 1, generator=generator)
         return (clean + self.eps * noise.to(clean)).clamp(0, 1)
 
-    def round(self, moved: Tensor, clean: Tensor) -> Tensor:
-        """Return `moved` on the 256 levels of an 8-bit picture, still in the ball exactly.
+    def round(self, adversarial: Tensor, clean: Tensor) -> Tensor:
+        """Return `adversarial` on the 256 levels of an 8-bit picture, still in the ball exactly.
 
         "linf": every value goes to the nearest level inside its bounds. "l2": the change is shrunk,
         by as little as bisection finds, until the rounded one is short enough.
@@ -68,26 +68,26 @@ class Budget:
         if self.norm == "linf":
             low = (low - self.eps * LEVELS - SLACK).ceil().clamp_min(0)
             high = (high + self.eps * LEVELS + SLACK).floor().clamp_max(LEVELS)
-            level = (moved.double() * LEVELS).round()
-            return (torch.minimum(torch.maximum(level, low), high) / LEVELS).to(moved)
-        return self._round_l2(moved.double(), clean.double()).to(moved)
+            level = (adversarial.double() * LEVELS).round()
+            return (torch.minimum(torch.maximum(level, low), high) / LEVELS).to(adversarial)
+        return self._round_l2(adversarial.double(), clean.double()).to(adversarial)
 
-    def _round_l2(self, moved: Tensor, clean: Tensor) -> Tensor:
+    def _round_l2(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         best = clean.clone()  # the budget holds at scale 0 whatever the clean picture's levels are
         low, high = torch.zeros(len(clean), 1, 1, 1), torch.ones(len(clean), 1, 1, 1)
         for scale in [high, *[None] * 16]:
             s = (low + high) / 2 if scale is None else scale
             candidate = (
-                (clean + s.to(clean) * (moved - clean)).clamp(0, 1) * LEVELS
+                (clean + s.to(clean) * (adversarial - clean)).clamp(0, 1) * LEVELS
             ).round() / LEVELS
             fits = length(candidate - clean) <= self.eps
             best = torch.where(fits, candidate, best)
             low, high = torch.where(fits.cpu(), s, low), torch.where(fits.cpu(), high, s)
         return best
 
-    def spent(self, moved: Tensor, clean: Tensor) -> Tensor:
+    def spent(self, adversarial: Tensor, clean: Tensor) -> Tensor:
         """The size of the change in the norm, [N]."""
-        change = moved.double() - clean.double()
+        change = adversarial.double() - clean.double()
         return change.abs().flatten(1).amax(1) if self.norm == "linf" else length(change).flatten()
 
 

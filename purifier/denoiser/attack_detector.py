@@ -53,7 +53,7 @@ class AttackDetector:
         return _affine(units, evidence.new_tensor([self.weight]))[:, 0]
 
 
-def decided(odds: Tensor) -> Tensor:
+def attack_decision(odds: Tensor) -> Tensor:
     """1 where log-odds [N] are above 0, else 0.
 
     There is nothing between: half a purification would leave half of the attack, and half is enough

@@ -130,12 +130,12 @@ def quantise_by_chance(
         [[cosine, -sine / ratio, shift[0]], [sine * ratio, cosine, shift[1]], [0, 0, 1]]
     )
     shifts = tuple((int(draw(0, BLOCK)), int(draw(0, BLOCK))) for _ in SHIFTS)
-    result = quantise(_turned(area, turn).clamp(0, 1), quality, shifts)
-    straight = _turned(result, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
+    result = quantise(_warp(area, turn).clamp(0, 1), quality, shifts)
+    straight = _warp(result, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
     return F.interpolate(straight, size, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
-def _turned(pixels: Tensor, turn: Tensor) -> Tensor:
+def _warp(pixels: Tensor, turn: Tensor) -> Tensor:
     """Move pictures by an affine map of [-1, 1] x [-1, 1], [3, 3]."""
     where = F.affine_grid(
         turn[:2].to(pixels).expand(len(pixels), 2, 3), list(pixels.shape), align_corners=False

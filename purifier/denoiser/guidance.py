@@ -29,7 +29,7 @@ EVEN = 0.3  # of the mean deviation, added to each: dimensions that hardly diffe
 Features = tuple[Tensor, Tensor]  # patch tokens [N, T, D] and embedding [N, E] of CLIP
 
 
-def guided(
+def guided_step(
     pixels: Tensor, reference: Tensor, *, tower: Tower, encoder: Tower, size: float = SIZE
 ) -> Tensor:
     """One step of the pictures towards what is seen in their references.

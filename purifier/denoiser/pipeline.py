@@ -28,7 +28,13 @@ from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
-from purifier.denoiser.attack_detector import TOWER, AttackDetector, clip_moves, decided, statistics
+from purifier.denoiser.attack_detector import (
+    TOWER,
+    AttackDetector,
+    attack_decision,
+    clip_moves,
+    statistics,
+)
 from purifier.denoiser.filters import (
     QUALITY,
     REFERENCE_SIDE,
@@ -39,7 +45,7 @@ from purifier.denoiser.filters import (
     quantise_by_chance,
     resize,
 )
-from purifier.denoiser.guidance import guided
+from purifier.denoiser.guidance import guided_step
 from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
@@ -178,10 +184,12 @@ class PurifierPipeline(DiffusionPipeline):
         # 2. Look for a perturbation
         noisy, perturbation = self.look(pixels)
         if self.config["attack_detector"] is None:
-            denoised = self._walked(pixels, perturbation, steps) if stages.network else pixels
+            denoised = (
+                self._walk_at_full_size(pixels, perturbation, steps) if stages.network else pixels
+            )
             return denoised.clamp(0, 1)
         if always:
-            return self._purified_by_chance(pixels, noisy, perturbation, steps, generator, stages)
+            return self._purify_at_random(pixels, noisy, perturbation, steps, generator, stages)
 
         # 3. Leave clean pictures as they are
         odds = self._odds(pixels, noisy, perturbation)
@@ -189,10 +197,12 @@ class PurifierPipeline(DiffusionPipeline):
             return pixels.clamp(0, 1)
 
         # 4. Denoise
-        denoised = self._walked(pixels, perturbation, steps) if stages.network else pixels
+        denoised = (
+            self._walk_at_full_size(pixels, perturbation, steps) if stages.network else pixels
+        )
 
         # 5. Guide and quantise
-        return mixed(pixels, self.restore(denoised, stages), odds)
+        return mix(pixels, self.restore(denoised, stages), odds)
 
     def attack_odds(self, pixels: Tensor) -> Tensor:
         """Return log-odds [N] that each of the pictures [N, 3, H, W] was attacked, by the
@@ -203,7 +213,7 @@ class PurifierPipeline(DiffusionPipeline):
         detector = AttackDetector(**self.config["attack_detector"])
         return detector(_evidence(pixels, views, perturbation))
 
-    def _purified_by_chance(
+    def _purify_at_random(
         self,
         pixels: Tensor,
         views: Tensor,
@@ -230,7 +240,7 @@ class PurifierPipeline(DiffusionPipeline):
 
     def denoise(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
-        return self._walked(pixels, self.look(pixels)[1], steps)
+        return self._walk_at_full_size(pixels, self.look(pixels)[1], steps)
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures, large ones at `coarse`, and what one step would take out of them."""
@@ -242,7 +252,7 @@ class PurifierPipeline(DiffusionPipeline):
         )
         return noisy, noisy - self._walk(noisy, 1)
 
-    def _walked(self, pixels: Tensor, perturbation: Tensor, steps: int) -> Tensor:
+    def _walk_at_full_size(self, pixels: Tensor, perturbation: Tensor, steps: int) -> Tensor:
         """The pictures after the walk; `perturbation` is what `look` found in them."""
         if perturbation.shape == pixels.shape:
             return pixels - perturbation if steps == 1 else self._walk(pixels, steps)
@@ -397,9 +407,9 @@ def new_pipeline(
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
 
 
-def mixed(pixels: Tensor, purified: Tensor, odds: Tensor) -> Tensor:
+def mix(pixels: Tensor, purified: Tensor, odds: Tensor) -> Tensor:
     """The purified picture where the log-odds [N] say that it was attacked, else the given one."""
-    return (pixels + decided(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
+    return (pixels + attack_decision(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
 
 def _evidence(pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
@@ -418,7 +428,7 @@ def towards_reference(denoised: Tensor, encoder: Tower | None = None) -> tuple[T
 
     fine = coarser(denoised.clamp(0, 1), SIDE).clamp(0, 1)
     reference = low_quality_reference(fine)
-    return guided(
+    return guided_step(
         fine, reference, tower=shared_tower(TOWER), encoder=encoder or shared_encoder()
     ), reference
 

@@ -21,7 +21,7 @@ class BlipCaptioner(HubVLM):
         """One sentence a picture."""
         pictures = to_pictures(pixels)
         text = [self.prefix] * len(pictures) if self.prefix else None
-        inputs = self._here(self.processor(images=pictures, text=text, return_tensors="pt"))
+        inputs = self._on_device(self.processor(images=pictures, text=text, return_tensors="pt"))
         return [
             Caption(*output)
             for output in self._generate(inputs, limit=30, decoder=self.model.text_decoder)
@@ -37,11 +37,11 @@ class BlipCaptioner(HubVLM):
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         if prompt != CAPTION_PROMPT:
             self.answer(pixels, prompt)
-        inputs = self._followed(
-            self._here(self.processor(images=to_pictures(pixels), return_tensors="pt")), pixels
+        inputs = self._with_gradient(
+            self._on_device(self.processor(images=to_pictures(pixels), return_tensors="pt")), pixels
         )
         features = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
-        return _decoded(self, [self.model.decoder_input_ids], text, features)
+        return _decoder_likelihood(self, [self.model.decoder_input_ids], text, features)
 
 
 class BlipVQA(HubVLM):
@@ -54,8 +54,8 @@ class BlipVQA(HubVLM):
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """A few words to each question."""
         pictures = to_pictures(pixels)
-        texts = [self._said(text) for text in each(question, len(pictures))]
-        inputs = self._here(
+        texts = [self._with_prefix(text) for text in each(question, len(pictures))]
+        inputs = self._on_device(
             self.processor(images=pictures, text=texts, padding=True, return_tensors="pt")
         )
         return [
@@ -64,19 +64,19 @@ class BlipVQA(HubVLM):
         ]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
-        request = self._said(WHAT if prompt == CAPTION_PROMPT else prompt)
+        request = self._with_prefix(WHAT if prompt == CAPTION_PROMPT else prompt)
         batch = self.processor(images=to_pictures(pixels), text=[request], return_tensors="pt")
-        inputs = self._followed(self._here(batch), pixels)
+        inputs = self._with_gradient(self._on_device(batch), pixels)
         features = self.model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
         question = self.model.text_encoder(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             encoder_hidden_states=features,
         )
-        return _decoded(self, [self.model.decoder_start_token_id], text, question[0])
+        return _decoder_likelihood(self, [self.model.decoder_start_token_id], text, question[0])
 
 
-def _decoded(vlm: HubVLM, start: list[int], text: str, visual: Tensor) -> Tensor:
+def _decoder_likelihood(vlm: HubVLM, start: list[int], text: str, visual: Tensor) -> Tensor:
     """Return log p(text and its end | what the decoder is given to see), [1]."""
     decoder: Any = vlm.model.text_decoder
     words = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -30,7 +30,7 @@ class Blip2VLM(HubVLM):
     def caption(self, pixels: Tensor) -> list[Caption]:
         """Return one sentence a picture."""
         return [
-            Caption(*self._continued(picture, CAPTION_PROMPT, limit=30))
+            Caption(*self._generate_text(picture, CAPTION_PROMPT, limit=30))
             for picture in to_pictures(pixels)
         ]
 
@@ -38,14 +38,15 @@ class Blip2VLM(HubVLM):
         """Return a few words to each question."""
         pictures = to_pictures(pixels)
         pairs = zip(pictures, each(question, len(pictures)), strict=True)
-        return [to_answer(*self._continued(picture, text, limit=12)) for picture, text in pairs]
+        return [to_answer(*self._generate_text(picture, text, limit=12)) for picture, text in pairs]
 
     @property
     def _continues(self) -> bool:
         """Whether its language model is a decoder alone, whose output begins with the prompt."""
         return bool(self.model.config.use_decoder_only_language_model)
 
-    def _continued(self, picture: Image.Image, prompt: str, *, limit: int) -> tuple[str, float]:
+    def _generate_text(self, picture: Image.Image, prompt: str, *, limit: int) -> tuple[str, float]:
+        """Return what the model says in at most `limit` tokens, and how probable it found that."""
         inputs = self._inputs(picture, self._prompt(prompt))
         start = inputs["input_ids"].shape[1] if self._continues else 0
         return self._generate(inputs, limit=limit, decoder=self.model.language_model, start=start)[
@@ -54,7 +55,7 @@ class Blip2VLM(HubVLM):
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         picture, question = to_pictures(pixels)[0], self._prompt(prompt)
-        inputs = self._followed(self._inputs(picture, question), pixels)
+        inputs = self._with_gradient(self._inputs(picture, question), pixels)
         if not self._continues:
             labels = self.processor.tokenizer(text, return_tensors="pt")["input_ids"].to(
                 self.model.device
@@ -77,10 +78,10 @@ class Blip2VLM(HubVLM):
     def _prompt(self, prompt: str) -> str:
         """Return the text before what the model says, with the defence prompt before it."""
         caption, question = self.prompts
-        return self._said(caption if prompt == CAPTION_PROMPT else question.format(prompt))
+        return self._with_prefix(caption if prompt == CAPTION_PROMPT else question.format(prompt))
 
     def _inputs(self, picture: Image.Image, text: str) -> Any:
-        return self._here(self.processor(images=[picture], text=[text], return_tensors="pt"))
+        return self._on_device(self.processor(images=[picture], text=[text], return_tensors="pt"))
 
     @property
     def _end(self) -> int:

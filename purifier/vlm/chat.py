@@ -40,7 +40,7 @@ class ChatVLM(HubVLM):
         request = self._request(to_pictures(pixels)[0], prompt)
         before = self._inputs([request], add_generation_prompt=True)["input_ids"][0].tolist()
         reply = {"role": "assistant", "content": [{"type": "text", "text": text}]}
-        inputs = self._followed(self._inputs([request, reply]), pixels)
+        inputs = self._with_gradient(self._inputs([request, reply]), pixels)
         ids = inputs["input_ids"][0]
         start, end = _spoken(before, ids.tolist(), self._ends())
         return likelihood_of(self.model(**inputs).logits[0, :end], ids[:end], start)
@@ -49,7 +49,7 @@ class ChatVLM(HubVLM):
         request = CAPTION_REQUEST if prompt == CAPTION_PROMPT else f"{prompt} {ANSWER_STYLE}"
         content = [
             {"type": "image", "image": picture},
-            {"type": "text", "text": self._said(request)},
+            {"type": "text", "text": self._with_prefix(request)},
         ]
         return {"role": "user", "content": content}
 
@@ -57,7 +57,7 @@ class ChatVLM(HubVLM):
         inputs = self.processor.apply_chat_template(
             talk, tokenize=True, return_dict=True, return_tensors="pt", **options
         )
-        return self._here(inputs)
+        return self._on_device(inputs)
 
     def _ends(self) -> set[int]:
         """The tokens that end what it says."""

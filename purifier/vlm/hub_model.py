@@ -110,15 +110,15 @@ class HubVLM(ABC):
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         """Return log p(text | picture [1, 3, H, W], prompt), [1]."""
 
-    def _said(self, text: str) -> str:
+    def _with_prefix(self, text: str) -> str:
         """A prompt with the prefix before it."""
         return f"{self.prefix} {text}".strip()
 
-    def _here(self, inputs: Any) -> Any:
+    def _on_device(self, inputs: Any) -> Any:
         """A processor's inputs where the model is, in its type."""
         return inputs.to(self.model.device, self.model.dtype)
 
-    def _followed(self, inputs: Any, pixels: Tensor) -> Any:
+    def _with_gradient(self, inputs: Any, pixels: Tensor) -> Any:
         """The same inputs, whose values carry the gradient of the pixels [1, 3, H, W], if that is
         wanted."""
         if pixels.requires_grad:

@@ -1,7 +1,7 @@
 """The adapted encoder: CLIP's image tower with a low-rank update (LoRA, arXiv 2106.09685), by which
 the model sees in a purified picture what it sees in the clean one. `LoraEncoder` is the update.
 
-    adapted = LoraEncoder.from_pretrained().applied_to(vlm)
+    adapted = LoraEncoder.from_pretrained().apply_to(vlm)
 
 Purification takes detail away, and CLIP never saw such pictures. What it misses it misses in every
 layer, so every layer learns; connector and language model stay as they are.
@@ -42,7 +42,7 @@ class LoraEncoder:
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
-    def applied_to(self, model: EmbeddedVLM) -> EmbeddedVLM:
+    def apply_to(self, model: EmbeddedVLM) -> EmbeddedVLM:
         """The model, with the same weights, on its tower with the update; raises as `on`."""
         return model.with_tower(self.on(model.tower))
 

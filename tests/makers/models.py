@@ -309,7 +309,7 @@ def tiny_models(**replaced: Any) -> Models:
     loaders: dict[str, Any] = {
         "vlm": lambda: vlm,
         "purifier": tiny_purifier,
-        "lora_vlm": lambda: tiny_lora(vlm.tower).applied_to(vlm),
+        "lora_vlm": lambda: tiny_lora(vlm.tower).apply_to(vlm),
         "detector": tiny_detector,
     }
     return Models(**loaders | replaced)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from causalclip.paths import WeightsMissing
 from purifier.attacks.budget import to_levels
-from purifier.denoiser.attack_detector import AttackDetector, decided
+from purifier.denoiser.attack_detector import AttackDetector, attack_decision
 from purifier.denoiser.filters import LARGEST, coarser, quantise
-from purifier.denoiser.guidance import guided
+from purifier.denoiser.guidance import guided_step
 from purifier.denoiser.pipeline import FINER, PurifierPipeline, Stages, towards_reference
 from purifier.denoiser.tiles import apply_tiled
 from purifier.pixels import to_tensor
@@ -125,22 +125,23 @@ def test_it_moves_every_value_down_the_slope() -> None:
     x, reference = views(1), 0.5 + 0.3 * (views(2)[1:] - 0.5)
     here = x.clone().requires_grad_()
     (slope,) = torch.autograd.grad(apart(here, reference).sum(), here)
-    moved = guided(x, reference, tower=TOWER, encoder=ENCODER, size=0.5)
+    moved = guided_step(x, reference, tower=TOWER, encoder=ENCODER, size=0.5)
     assert torch.allclose(moved, (x - 0.5 / 255 * slope.sign()).clamp(0, 1))
     assert float(apart(moved, reference)) < float(apart(x, reference))
 
 
 def test_each_picture_is_moved_as_if_it_were_alone_and_the_gradient_goes_straight_through() -> None:
     x, reference = views(3), views(3).flip(0)
-    together = guided(x, reference, tower=TOWER, encoder=ENCODER)
+    together = guided_step(x, reference, tower=TOWER, encoder=ENCODER)
     alone = [
-        guided(x[i : i + 1], reference[i : i + 1], tower=TOWER, encoder=ENCODER) for i in range(3)
+        guided_step(x[i : i + 1], reference[i : i + 1], tower=TOWER, encoder=ENCODER)
+        for i in range(3)
     ]
     # a slope of nearly 0 may have either sign
     assert (together == torch.cat(alone)).float().mean() > 0.999
     inner = (0.2 + 0.6 * views(1)).requires_grad_()
     weights = torch.rand(inner.shape, generator=seeded(1))
-    moved = guided(inner, views(1), tower=TOWER, encoder=ENCODER)
+    moved = guided_step(inner, views(1), tower=TOWER, encoder=ENCODER)
     assert torch.equal(torch.autograd.grad((moved * weights).sum(), inner)[0], weights)
 
 
@@ -248,7 +249,7 @@ def test_it_decides_by_its_network_wholly_or_not_at_all_and_slopes_for_an_attack
     odds = detector(torch.tensor([[5.0, 4.0], [-9.0, -4.0]]))
     assert odds.tolist() == pytest.approx([2 * (0.2 + 0.3) + 0.5 * 4 - 1, -1])
     odds = torch.tensor([-2.0, -0.01, 0.01, 2.0], requires_grad=True)
-    assert decided(odds).tolist() == [0, 0, 1, 1]
-    (slope,) = torch.autograd.grad(decided(odds).sum(), odds)
+    assert attack_decision(odds).tolist() == [0, 0, 1, 1]
+    (slope,) = torch.autograd.grad(attack_decision(odds).sum(), odds)
     assert (slope > 0).all()
     assert slope[1] > 100 * slope[0]

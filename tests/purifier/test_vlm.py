@@ -95,7 +95,7 @@ def test_saving_and_loading_keeps_the_model(
 
 def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: EmbeddedVLM) -> None:
     eye, before = tiny_lora(model.tower), {n: p.clone() for n, p in model.tower.named_parameters()}
-    after = dict(eye.applied_to(model).tower.named_parameters())
+    after = dict(eye.apply_to(model).tower.named_parameters())
     assert all(torch.equal(p, before[n]) for n, p in model.tower.named_parameters())
     changed = {name.removesuffix(UP) + ".weight" for name in eye.tensors if name.endswith(UP)}
     assert len(changed) == 3 * model.tower.layers
@@ -117,7 +117,7 @@ def test_written_and_read_it_sees_the_same(model: EmbeddedVLM, tmp_path: Path) -
     again = LoraEncoder.from_pretrained(tmp_path)
     assert again.facts == {"steps": 3}
     pixels = torch.rand(2, 3, 40, 32, generator=torch.Generator().manual_seed(0))
-    seen, read = eye.applied_to(model).see(pixels), again.applied_to(model).see(pixels)
+    seen, read = eye.apply_to(model).see(pixels), again.apply_to(model).see(pixels)
     assert torch.allclose(seen, read, atol=0.02 * float(seen.abs().max()))
     assert not torch.allclose(seen, model.see(pixels), atol=0.1 * float(seen.abs().max()))
 
@@ -135,7 +135,7 @@ def test_of_another_tower_or_missing_it_says_how_to_train_one(
     )
     for wrong in (wider, unknown, fewer):
         with pytest.raises(ValueError, match="train-encoder"):
-            wrong.applied_to(model)
+            wrong.apply_to(model)
     with pytest.raises(WeightsMissing, match="train-encoder"):
         LoraEncoder.from_pretrained(tmp_path)
 

@@ -295,7 +295,7 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     now = dict([*model.state_dict().items(), *model.tower.state_dict().items()])
     assert all(torch.equal(now[name], value) for name, value in before.items())
     encoder, left = LoraEncoder.from_pretrained(out), []
-    for speaker in (encoder.applied_to(model), model):
+    for speaker in (encoder.apply_to(model), model):
         shifts = []
         for pairs in map(load_pairs, pair_files(cache / "encoder-pairs")):
             purified = quantise_at(tiny_purifier().denoise(pairs.moved[-1].float() / 255), 10, 32)

@@ -258,7 +258,7 @@ def fit_encoder(
             len(load_pairs(file).clean) for file in pair_files(pairs)[config.held :]
         )
     }
-    measures = _measure(model, encoder.applied_to(model), purifier, held_out)
+    measures = _measure(model, encoder.apply_to(model), purifier, held_out)
     return replace(encoder, facts=encoder.facts | counts | measures)
 
 

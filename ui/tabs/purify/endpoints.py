@@ -107,10 +107,10 @@ class PurifyApi:
         from purifier.attacks import attack_steps, linf
         from purifier.attacks.goals import make_goal
         from purifier.request import Request
-        from purifier.scenario import limited, make_attack
+        from purifier.scenario import limit_steps, make_attack
 
         objective, question, target, seed = aim
-        limited_attack = limited(
+        limited_attack = limit_steps(
             make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels
         )
         request = Request(
