@@ -22,7 +22,7 @@ from tqdm import tqdm
 from benchmarks.common import Options, test_records
 from causalclip.detection import Detection
 from causalclip.detector import Detector
-from causalclip.maps.attribution import picture_map, seen
+from causalclip.maps.attribution import covered_cells, picture_map
 from training.detector.data import Record
 
 COUNT, COMPARED = 200, 60  # splices, and how many of them the controls see
@@ -162,7 +162,7 @@ def map_auc(levels: np.ndarray, splice: Splice, inside: np.ndarray) -> float:
 
 def visible(detection: Detection, levels: np.ndarray) -> np.ndarray:
     """Return which cells of a map the detector has seen: bool [rows, columns]."""
-    return seen(detection, columns=levels.shape[1], rows=levels.shape[0])
+    return covered_cells(detection, columns=levels.shape[1], rows=levels.shape[0])
 
 
 def controls(

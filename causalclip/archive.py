@@ -146,7 +146,7 @@ def run(
             _ray(address, workers),
             tqdm(total=len(sizes), initial=len(sizes) - len(missing)) as bar,
         ):
-            for rows in _examined(missing, sizes, filesystem, model, profile, workers):
+            for rows in _examine_parts(missing, sizes, filesystem, model, profile, workers):
                 _write(rows, out)
                 bar.update(rows.num_rows)
 
@@ -236,7 +236,7 @@ class Examiner:
         return fields | {"path": path, "examination": json.dumps(fields)}
 
 
-def _examined(
+def _examine_parts(
     paths: list[str],
     sizes: Mapping[str, int],
     filesystem: FileSystem,

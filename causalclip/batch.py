@@ -136,7 +136,7 @@ class BatchRow:
         short = [SHORT[kind] for kind in filter(None, self.cautions.split(", "))]
         return paragraph(*map(_, [*short, *([HALVED] if self.halved else [])]))
 
-    def said(self) -> dict[str, Any]:
+    def cells(self) -> dict[str, Any]:
         """Return the row by the names of COLUMNS, its keys in the reader's language."""
         keys = {name: _(getattr(self, name)) for name in ("band", "survives", "kind")}
         keys["answer"] = self.named_answer
@@ -235,16 +235,18 @@ def examine_all(
     """
     known, unchecked = finished or {}, set()
     for place, (name, content) in enumerate(read(), 1):
-        update = _examined(place, clean(name, limit=120), content, detector, known, Stage.VERDICT)
+        update = _examine_row(
+            place, clean(name, limit=120), content, detector, known, Stage.VERDICT
+        )
         if update.row.survives == CHECKING:
             unchecked.add(place)
         yield update
     for place, (name, content) in enumerate(read(), 1):
         if place in unchecked:
-            yield _examined(place, clean(name, limit=120), content, detector, {}, Stage.DONE)
+            yield _examine_row(place, clean(name, limit=120), content, detector, {}, Stage.DONE)
 
 
-def _examined(
+def _examine_row(
     number: int,
     name: str,
     content: bytes | ImageError,
@@ -319,7 +321,7 @@ def as_csv(rows: Iterable[BatchRow]) -> str:
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(map(_, COLUMNS.values()))
     for line in rows:
-        writer.writerow([_cell(value) for value in line.said().values()])
+        writer.writerow([_cell(value) for value in line.cells().values()])
     return "\N{ZERO WIDTH NO-BREAK SPACE}" + file.getvalue()
 
 

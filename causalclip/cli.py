@@ -170,22 +170,22 @@ def _examine(
 def _print(
     path: Path, outcome: Examination | str, lines: Lines, *, as_json: bool, explain: bool
 ) -> None:
-    from causalclip.terminal import explained, explained_claims
+    from causalclip.terminal import claims_explanation, explanation
 
     name = spelt(str(path))
     with tqdm.external_write_mode(sys.stdout):
         if as_json:
             typer.echo(json.dumps({"path": str(path)} | _plain(outcome)))
         elif isinstance(outcome, str):
-            typer.echo(lines.refused(path))
+            typer.echo(lines.not_read_line(path))
             typer.echo(f"{name}: {outcome}", err=True)
         elif outcome.problem:
-            sentences = f"{name}: {explained_claims(outcome)}"
-            typer.echo(sentences if explain else lines.claimed(path, outcome))
+            sentences = f"{name}: {claims_explanation(outcome)}"
+            typer.echo(sentences if explain else lines.claims_line(path, outcome))
             if not explain:
                 typer.echo(sentences, err=True)
         else:
-            typer.echo(f"{name}: {explained(outcome)}" if explain else lines.line(path, outcome))
+            typer.echo(f"{name}: {explanation(outcome)}" if explain else lines.line(path, outcome))
 
 
 def _plain(outcome: Examination | str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Detection:
     def measured_as(self) -> str | None:
         """The revision whose benchmark speaks of its answer; None where a profile's threshold or
         private head made it another one."""
-        own = self.profile and (self.profile.private or self.profile.raised(self.high))
+        own = self.profile and (self.profile.private or self.profile.raises_threshold(self.high))
         return None if own else self.revision
 
 

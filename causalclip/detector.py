@@ -99,7 +99,7 @@ class ViewScores:
     correction: Tensor
 
     @classmethod
-    def joined(cls, batches: Sequence["ViewScores"]) -> "ViewScores":
+    def join(cls, batches: Sequence["ViewScores"]) -> "ViewScores":
         """Return the scores of all views of a few batches."""
         return cls(
             *(torch.cat([getattr(batch, field.name) for batch in batches]) for field in fields(cls))
@@ -199,7 +199,9 @@ class Detector:
         # 3. The heads
         width = sum(part_widths(config.parts, tower))
         heads = {
-            view_type: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed()
+            view_type: CausalHead(
+                width, hidden=config.hidden, masked=config.masked
+            ).without_adversary()
             for view_type in config.share
         }
         weights = load_file(folder / "head.safetensors")
@@ -281,7 +283,7 @@ class Detector:
         start = time.perf_counter()
         parts = self.config.parts
         quality = compression(pixels)
-        views, scores, embedding, attributions = self._explained(pixels)
+        views, scores, embedding, attributions = self._attribute_views(pixels)
         image_type = self._image_type(views, embedding, blank=is_blank(pixels))
         verdict = self._verdict(scores, quality, image_type)
         return Detection(
@@ -410,7 +412,7 @@ class Detector:
         Raises:
             IndexError: the embedding has no such dimension.
         """
-        return self._explained(pixels, channel=channel)[-1]
+        return self._attribute_views(pixels, channel=channel)[-1]
 
     def _plan(
         self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES
@@ -432,7 +434,7 @@ class Detector:
             embeddings.append(embed(trace, parts, self.tower).cpu())
         return torch.cat(embeddings)
 
-    def _explained(
+    def _attribute_views(
         self, pixels: np.ndarray, *, channel: int | None = None
     ) -> tuple[list[View], ViewScores, Tensor, tuple[ViewAttribution, ...]]:
         """Return views, what their heads say, their embeddings, and attributions: of the verdict,
@@ -445,7 +447,7 @@ class Detector:
             self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in batches
         ]
         scores, embeddings, attributions = zip(*passes, strict=True)
-        return views, ViewScores.joined(scores), torch.cat(embeddings), tuple(chain(*attributions))
+        return views, ViewScores.join(scores), torch.cat(embeddings), tuple(chain(*attributions))
 
     def _pass(
         self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None

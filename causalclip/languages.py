@@ -103,12 +103,12 @@ def _primary(tag: str) -> str:
 
 def number(value: int) -> str:
     """Write a whole number, with the thousands apart: 12,345."""
-    return _written(f"{value:d}", digits=0)
+    return _format_decimal(f"{value:d}", digits=0)
 
 
 def decimal(value: float, *, digits: int) -> str:
     """Write a number with so many digits after the point: 0.83."""
-    return _written(f"{value:.{digits}f}", digits=digits)
+    return _format_decimal(f"{value:.{digits}f}", digits=digits)
 
 
 def percent(share: float, *, digits: int | None = 0) -> str:
@@ -119,7 +119,7 @@ def percent(share: float, *, digits: int | None = 0) -> str:
     text = f"{100 * share:g}" if digits is None else f"{100 * share:.{digits}f}"
     decimals = len(text.partition(".")[2])
     if current() == ENGLISH:  # without Babel's imports
-        return f"{_written(text, digits=decimals)}%"
+        return f"{_format_decimal(text, digits=decimals)}%"
     from babel.numbers import format_percent
 
     locale = _locale(current())
@@ -131,7 +131,7 @@ def percent(share: float, *, digits: int | None = 0) -> str:
 def figure(value: float) -> str:
     """A number with as many digits as it has: 50, 0.5."""
     text = f"{value:g}"
-    return _written(text, digits=len(text.partition(".")[2]))
+    return _format_decimal(text, digits=len(text.partition(".")[2]))
 
 
 def day(moment: datetime) -> str:
@@ -178,7 +178,8 @@ def ended(text: str) -> str:
     return text + STOPS.get(current(), ".")
 
 
-def _written(text: str, *, digits: int) -> str:
+def _format_decimal(text: str, *, digits: int) -> str:
+    """Write a number, such as "1234.5", as the current language does, with so many decimals."""
     if current() == ENGLISH:  # without Babel's imports
         return f"{Decimal(text):,.{digits}f}"
     from babel.numbers import format_decimal
@@ -206,12 +207,12 @@ def _(message: str, /, **values: object) -> str:
     """The message in the current language, with `values` in place of its {names}."""
     if not message:
         return ""  # what gettext has for it is the head of the catalogue
-    return _filled(catalogue(current()).gettext(message), values)
+    return _fill(catalogue(current()).gettext(message), values)
 
 
 def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
     """The form of the message that goes with a count, which is its {n}."""
-    return _filled(catalogue(current()).ngettext(one, many, n), {"n": number(n), **values})
+    return _fill(catalogue(current()).ngettext(one, many, n), {"n": number(n), **values})
 
 
 def quoted(words: str) -> str:
@@ -235,7 +236,8 @@ def catalogue(language: str) -> NullTranslations:
     return GNUTranslations(mo_file)
 
 
-def _filled(text: str, values: dict[str, object]) -> str:
+def _fill(text: str, values: dict[str, object]) -> str:
+    """Put values into the placeholders of a text; in a script from right to left, set apart."""
     if not values:
         return text
     return text.format(

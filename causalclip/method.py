@@ -252,7 +252,7 @@ class CausalHead(nn.Module):
         self.register_buffer("patch_shift", torch.zeros(width))
         self.register_buffer("tau", torch.ones(()))  # of the mask, where the annealing ended
 
-    def deployed(self) -> "CausalHead":
+    def without_adversary(self) -> "CausalHead":
         """Return the head itself without the adversary, which only training needs."""
         self.adversary = nn.Sequential()
         return self

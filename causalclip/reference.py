@@ -88,14 +88,14 @@ def rank(n: int, at_most: float) -> int:
     )
 
 
-def needed(at_most: float) -> int:
+def photographs_needed(at_most: float) -> int:
     """Return the fewest photographs with which a bound can be kept: 59, 149, 299 for 5, 2, 1 %."""
     return ceil(log(1 - CONFIDENCE) / log(1 - at_most))
 
 
 def too_few(n: int, at_most: float) -> str:
     """Return a sentence where n are too few for the bound; empty otherwise."""
-    least = needed(at_most)
+    least = photographs_needed(at_most)
     if n >= least:
         return ""
     return _(
@@ -140,12 +140,12 @@ class Standing(Schema):
             photographs=number(self.photographs),
         )
         if self.learned:
-            sentence = paragraph(self._judged_with(), sentence)
+            sentence = paragraph(self._private_head_sentence(), sentence)
         if self.counted == self.photographs:
             return sentence
         return paragraph(sentence, _(COUNTED_AS, counted=number(self.counted)))
 
-    def _judged_with(self) -> str:
+    def _private_head_sentence(self) -> str:
         """Return that a private head judged, and what the score is without it."""
         learned = number(self.learned)
         if self.shipped is None:
@@ -247,13 +247,13 @@ class Profile:
             counted=len(self.counted),
             as_high=sum(other >= score for other in self.scores),
             at_most=self.at_most,
-            raised=self.raised(high),
+            raised=self.raises_threshold(high),
             high=high,
             learned=self.private.real + self.private.generated if self.private else 0,
             shipped=shipped if self.private else None,
         )
 
-    def raised(self, high: float) -> bool:
+    def raises_threshold(self, high: float) -> bool:
         """Return whether `high`, the threshold in use, is the set's rather than the detector's
         own."""
         return self._own_threshold() == high

@@ -86,15 +86,15 @@ class Lines:
             f"{by_pixels:{self._pixels_width}}",
             copies,
         ]
-        return self._name(path) + _coloured(x) + COLUMN_GAP.join(columns).rstrip()
+        return self._name(path) + _coloured_answer(x) + COLUMN_GAP.join(columns).rstrip()
 
-    def claimed(self, path: Path, x: Examination) -> str:
+    def claims_line(self, path: Path, x: Examination) -> str:
         """Return what the file of a picture claims in brief, where its pixels are not judged."""
         if x.headline.source == "pixels":
-            return self.refused(path)
-        return self._name(path) + _coloured(x)
+            return self.not_read_line(path)
+        return self._name(path) + _coloured_answer(x)
 
-    def refused(self, path: Path) -> str:
+    def not_read_line(self, path: Path) -> str:
         """Return the line of a file of which nothing is known."""
         return self._name(path) + typer.style(_(NOT_READ), fg="red")
 
@@ -106,7 +106,7 @@ class Lines:
         return f"{name:{self._name_width}}{COLUMN_GAP}"
 
 
-def _coloured(x: Examination) -> str:
+def _coloured_answer(x: Examination) -> str:
     """Return the answer in brief, in its colour."""
     return typer.style(_(BRIEF[x.headline.title]), fg=COLOURS.get(x.headline.tone), bold=True)
 
@@ -121,7 +121,7 @@ def _short_score(x: Examination) -> str:
     return sign + decimal(min(max(probability, least), 1 - least), digits=digits)
 
 
-def explained(x: Examination) -> str:
+def explanation(x: Examination) -> str:
     """Return the headline first, then the pixels' score against the thresholds, then what else is
     known of the answer."""
     headline = x.headline
@@ -162,7 +162,7 @@ def explained(x: Examination) -> str:
     return paragraph(*sentences)
 
 
-def explained_claims(x: Examination) -> str:
+def claims_explanation(x: Examination) -> str:
     """Return what the file of a picture says that is not judged, and why it is not."""
     headline = x.headline
     if headline.source == "pixels":

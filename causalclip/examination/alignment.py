@@ -59,7 +59,7 @@ def lay_over(a: np.ndarray, b: np.ndarray, placement: Placement) -> Alignment:
     # 2. The finer one on that grid
     base = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA) if zoom < 1 else coarse
     to_grid = _scaling(size[0] / coarse.shape[1], size[1] / coarse.shape[0]) @ fine_to_coarse
-    to_grid = _refined(base, fine, to_grid)
+    to_grid = _refine_placement(base, fine, to_grid)
     fine_on_grid, inside = _warp(fine, to_grid, size)
 
     # 3. Both, by the names of the pictures again
@@ -110,7 +110,7 @@ def _warp(
     return on_grid, cv2.warpPerspective(cover, to_grid, size, flags=cv2.INTER_NEAREST).astype(bool)
 
 
-def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndarray:
+def _refine_placement(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndarray:
     """Refine the placement by ECC (Evangelidis and Psarakis, PAMI 2008), where that finds a better
     one."""
     # 1. Both in small and in grey

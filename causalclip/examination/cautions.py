@@ -103,7 +103,7 @@ def _recognise(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Ca
     if quality <= LOW_QUALITY:
         yield _caution("recompressed", quality=quality)
     statistics = measure(pixels)
-    caution_type = statistics.drawn
+    caution_type = statistics.drawn_type
     if caution_type:
         yield Caution(caution_type, paragraph(_(SENTENCES[caution_type]), _(DRAWN)))
     if statistics.median <= 45 and statistics.bright <= 150:
@@ -151,7 +151,7 @@ class PixelStatistics:
     bright: float
 
     @property
-    def drawn(self) -> Literal["text", "graphic"] | None:
+    def drawn_type(self) -> Literal["text", "graphic"] | None:
         """What it looks like, if it is not photographed."""
         # JPEG's ringing beside lines counts for more where little else is.
         max_textured = 0.75 if self.flat >= 0.85 else 0.55

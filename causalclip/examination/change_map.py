@@ -100,7 +100,7 @@ def measure(aligned: Alignment) -> Blocks:
     # 1. The blocks that both copies show
     inside = aligned.inside
     side = BLOCK if min(inside.shape) >= SMALL_GRID else BLOCK // 2
-    visible = _sampled(inside.astype(np.float32), side) > 0.99
+    visible = _block_means(inside.astype(np.float32), side) > 0.99
     if visible.sum() < 16:
         zero = np.zeros(visible.shape, np.float32)
         return Blocks(zero, zero, zero > 0, visible, side)
@@ -113,10 +113,10 @@ def measure(aligned: Alignment) -> Blocks:
 
     # 3. What is beyond compression
     typical = float(np.median(differences[0].measures[0][visible]))
-    compression = _recompressed(aligned.a, typical, visible, side)
+    compression = _jpeg_differences(aligned.a, typical, visible, side)
     ways = [_excess(difference, compression, visible) for difference in differences]
     return Blocks(
-        z=np.where(_clipped(aligned, side), np.min(ways, 0), np.max(ways, 0)),
+        z=np.where(_clipped_blocks(aligned, side), np.min(ways, 0), np.max(ways, 0)),
         similarity=np.max([difference.similarity for difference in differences], 0),
         textured=visible & np.all([difference.texture > 3 for difference in differences], 0),
         inside=visible,
@@ -124,13 +124,13 @@ def measure(aligned: Alignment) -> Blocks:
     )
 
 
-def _clipped(aligned: Alignment, side: int) -> np.ndarray:
+def _clipped_blocks(aligned: Alignment, side: int) -> np.ndarray:
     """Return which blocks either copy has at an end of its scale."""
     ends = [
         np.any((pixels <= DARK) | (pixels >= BRIGHT), axis=2).astype(np.float32)
         for pixels in (aligned.a, aligned.b)
     ]
-    return np.asarray(np.max([_sampled(end, side) for end in ends], 0) > CLIPPED)
+    return np.asarray(np.max([_block_means(end, side) for end in ends], 0) > CLIPPED)
 
 
 def _planes(pixels: Any) -> np.ndarray:
@@ -144,7 +144,7 @@ def _planes(pixels: Any) -> np.ndarray:
     return np.asarray(planes)
 
 
-def _sampled(plane: np.ndarray, side: int) -> np.ndarray:
+def _block_means(plane: np.ndarray, side: int) -> np.ndarray:
     """Return a plane's mean in every block."""
     mean = cv2.blur(plane, (side, side), anchor=(0, 0), borderType=cv2.BORDER_REFLECT)
     return mean[: plane.shape[0] - side + 1 : side // 2, : plane.shape[1] - side + 1 : side // 2]
@@ -153,19 +153,19 @@ def _sampled(plane: np.ndarray, side: int) -> np.ndarray:
 def _differences(a: np.ndarray, b: np.ndarray, side: int) -> _Differences:
     """Return how two pictures' planes differ in luminance, colour and structure."""
     light_a, light_b = (cv2.GaussianBlur(planes[..., 0], (0, 0), 0.7) for planes in (a, b))
-    mean_a, mean_b = (_sampled(light, side) for light in (light_a, light_b))
+    mean_a, mean_b = (_block_means(light, side) for light in (light_a, light_b))
     detail = np.min(
-        [_sampled(np.abs(light_a - neighbour), side) for neighbour in _shifted(light_b)], 0
+        [_block_means(np.abs(light_a - neighbour), side) for neighbour in _shifts(light_b)], 0
     )
-    tint = np.sqrt(sum(_sampled(a[..., c] - b[..., c], side) ** 2 for c in (1, 2)))
-    texture_a = np.sqrt(np.maximum(_sampled(light_a**2, side) - mean_a**2, 0))
-    texture_b = np.sqrt(np.maximum(_sampled(light_b**2, side) - mean_b**2, 0))
-    covariance = _sampled(light_a * light_b, side) - mean_a * mean_b
+    tint = np.sqrt(sum(_block_means(a[..., c] - b[..., c], side) ** 2 for c in (1, 2)))
+    texture_a = np.sqrt(np.maximum(_block_means(light_a**2, side) - mean_a**2, 0))
+    texture_b = np.sqrt(np.maximum(_block_means(light_b**2, side) - mean_b**2, 0))
+    covariance = _block_means(light_a * light_b, side) - mean_a * mean_b
     similarity = (covariance + 0.5) / (texture_a * texture_b + 0.5)
     return _Differences(np.stack([detail, tint]), similarity, np.maximum(texture_a, texture_b))
 
 
-def _shifted(plane: np.ndarray) -> list[np.ndarray]:
+def _shifts(plane: np.ndarray) -> list[np.ndarray]:
     """Return a plane moved by every step of at most SHIFT px."""
     steps = range(-SHIFT, SHIFT + 1)
     return [
@@ -173,7 +173,7 @@ def _shifted(plane: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _recompressed(
+def _jpeg_differences(
     pixels: np.ndarray, typical: float, visible: np.ndarray, side: int
 ) -> _Differences:
     """Return how a copy differs from itself after JPEG, at the quality that leaves what two copies

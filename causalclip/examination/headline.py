@@ -243,7 +243,7 @@ def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
         return ""
     for mark in p.claimed_marks:
         alike = mark.says == strongest.says and mark.edited == strongest.edited
-        if mark.named and alike and mark.on_pixels == strongest.on_pixels:
+        if mark.is_named and alike and mark.on_pixels == strongest.on_pixels:
             return mark.generator
     return ""
 
@@ -332,20 +332,20 @@ def _proof(p: Provenance, proved: Origin) -> str:
     # 3. What the signer says
     if proved:
         kinds = {"captured"} if proved == "captured" else {"generated", "part generated"}
-        made = next(_(claim.words) for claim in claims if claim.kind in kinds)
+        origin_words = next(_(claim.words) for claim in claims if claim.kind in kinds)
     else:
-        made = _(own_claims[0].words)
+        origin_words = _(own_claims[0].words)
     if proved == "part generated":
         return _(
             "A signer on C2PA's trust list{signer} signed that the picture, or a part of it, was "
             "{made}.",
             signer=signer,
-            made=made,
+            made=origin_words,
         )
     return _(
         "A signer on C2PA's trust list{signer} signed that the picture was {made}.",
         signer=signer,
-        made=made,
+        made=origin_words,
     )
 
 
@@ -360,8 +360,8 @@ def _claim(p: Provenance, claimed: Origin) -> str:
     elif p.claimed_marks:  # the summary is the signature's
         sentence = p.claim_sentence
     else:
-        made = _(p.source_types[0].words)
-        sentence = _("Its metadata say that the picture was {made}.", made=made)
+        origin_words = _(p.source_types[0].words)
+        sentence = _("Its metadata say that the picture was {made}.", made=origin_words)
     return paragraph(sentence, _(FORGED)) if claimed in CLAIMED else sentence
 
 

@@ -61,7 +61,7 @@ class EmpiricalPrecision(Schema):
         )
 
     @property
-    def counted(self) -> str:
+    def counts_sentence(self) -> str:
         """The counts behind the share in words."""
         low, high = (round(100 * end) for end in self.interval)
         return _(

@@ -122,7 +122,7 @@ class Examination:
         return perceptual_hash(self.drawing.picture)
 
     @property
-    def judged(self) -> tuple[int, int] | None:
+    def copies_judged(self) -> tuple[int, int] | None:
         """How many copies of how many are judged, while that goes on; None before and after."""
         if self.stage in (Stage.CLAIMS, Stage.DONE) or self.band == NO_ANSWER:
             return None

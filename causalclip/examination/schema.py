@@ -150,5 +150,5 @@ class ExaminationSchema(ClaimsSchema):
 
     @field_validator("stability", mode="before")
     @classmethod
-    def _checked(cls, stability: object) -> object:
+    def _name_unchecked(cls, stability: object) -> object:
         return NotCheckedSchema() if stability is None else stability

@@ -174,7 +174,7 @@ class Stability(Schema):
         return f"{len(self.rows) - self.changed}/{len(self.rows)}"
 
     @property
-    def kept(self) -> str:
+    def agreeing_copies(self) -> str:
         """How many copies, of all, have the same answer in words."""
         return _(
             "{same} of {copies} agree", same=len(self.rows) - self.changed, copies=len(self.rows)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from causalclip.images.containers import MAX_PROFILE_BYTES
-from causalclip.images.formats import UnsupportedImage, exported
+from causalclip.images.formats import UnsupportedImage, with_export_hint
 from causalclip.languages import N_, _
 
 # converted at once: intermediate copies of a large picture would not fit in memory
@@ -61,7 +61,9 @@ def to_srgb(
         notes += (_("Its {bits} bits a channel were reduced to 8.", bits=bits),)
     if image.mode in ("I", "F"):
         raise UnsupportedImage(
-            exported(N_("Its pixels are 32-bit, signed or floating-point numbers, not colours."))
+            with_export_hint(
+                N_("Its pixels are 32-bit, signed or floating-point numbers, not colours.")
+            )
         )
     if image.mode.startswith("I;16"):
         image = _to_8_bits(image, white=white)

@@ -13,7 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from causalclip.images.formats import BrokenImage, Format, UnsupportedImage, damaged, exported
+from causalclip.images.formats import (
+    BrokenImage,
+    Format,
+    UnsupportedImage,
+    damaged,
+    with_export_hint,
+)
 from causalclip.languages import N_, _, number
 
 # of a colour profile; printers' tables are the largest, at about 3 MB
@@ -120,12 +126,14 @@ def read_jpeg(data: bytes) -> Container:
     # 2. What is refused
     if scans > MAX_SCANS:
         sentence = N_("This JPEG is coded in {scans} passes, more than any real picture needs.")
-        raise BrokenImage(exported(sentence, scans=scans))
+        raise BrokenImage(with_export_hint(sentence, scans=scans))
     if 0 in size:
         raise damaged("JPEG")
     if bits != 8:
         raise UnsupportedImage(
-            exported(N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits)
+            with_export_hint(
+                N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits
+            )
         )
 
     # 3. What is left for the decoder
@@ -166,7 +174,9 @@ def read_png(data: bytes) -> Container:
                 raise damaged("PNG")
             parts.append(data[start:end])
         elif kind[:1].isupper():
-            raise UnsupportedImage(exported(N_("This PNG is of a variant that cannot be read.")))
+            raise UnsupportedImage(
+                with_export_hint(N_("This PNG is of a variant that cannot be read."))
+            )
         chunks.setdefault(kind, data[start + 8 : end - 4])
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13 or b"IEND" not in chunks:
@@ -302,4 +312,4 @@ def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
 
 def _too_many_parts(name: Format) -> BrokenImage:
     sentence = N_("The {format} file is made of more than {parts} parts, as no real picture is.")
-    return BrokenImage(exported(sentence, format=name, parts=number(MAX_PARTS)))
+    return BrokenImage(with_export_hint(sentence, format=name, parts=number(MAX_PARTS)))

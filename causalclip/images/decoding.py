@@ -22,7 +22,13 @@ from PIL import (
 
 from causalclip.images import containers, formats, sandbox
 from causalclip.images.colours import to_srgb
-from causalclip.images.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
+from causalclip.images.formats import (
+    BrokenImage,
+    Format,
+    ImageError,
+    UnsupportedImage,
+    with_export_hint,
+)
 from causalclip.images.steganography import read_hidden
 from causalclip.languages import N_, _, figure, number
 
@@ -125,7 +131,7 @@ def decode_in_turn(
         sandbox.limit_memory(min(MEMORY, MEMORY_BEFORE + MEMORY_A_PIXEL * pixels_in_file))
 
         # 2. The pixels
-        opened, halved = _reduced(opened, most, enough)
+        opened, halved = _reduce_jpeg(opened, most, enough)
         formats.check_size(*opened.image.size, most=most)
         opened.image.load()
         # an HEIC file can turn out larger than its header says
@@ -158,7 +164,7 @@ def decode_in_turn(
     yield pixels, notes, halved, hidden
 
 
-def _reduced(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
+def _reduce_jpeg(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
     """Have a JPEG of more pixels than can be taken, or are enough, decoded at half of its size, or
     a quarter; return also whether it is."""
     image = opened.image
@@ -288,17 +294,21 @@ def _open_tiff(data: bytes) -> Opened:
     except SyntaxError as error:
         if "unknown" in str(error):  # "unknown pixel mode", "unknown data organization"
             raise UnsupportedImage(
-                exported(N_("This TIFF stores its pixels in a way that cannot be read."))
+                with_export_hint(N_("This TIFF stores its pixels in a way that cannot be read."))
             ) from error
         raise
     tags = image.tag_v2
     if data[8:10] == b"CR" or _DNG in tags or tags.get(_SUBFILE, 0) & 1:
         raise UnsupportedImage(
-            exported(N_("This is a camera's raw file; what could be read of it is a thumbnail."))
+            with_export_hint(
+                N_("This is a camera's raw file; what could be read of it is a thumbnail.")
+            )
         )
     if image.mode == "I;16" and tags.get(_PHOTOMETRIC) == 0:  # Pillow reads it as a negative
         raise UnsupportedImage(
-            exported(N_("This TIFF has 16 bits a pixel with white as 0, which cannot be read."))
+            with_export_hint(
+                N_("This TIFF has 16 bits a pixel with white as 0, which cannot be read.")
+            )
         )
     bits = max(np.atleast_1d(tags.get(_BITS, 8)).tolist())
     return Opened(
@@ -315,4 +325,4 @@ def _too_costly(name: Format) -> BrokenImage:
     sentence = N_(
         "The {format} file could not be decoded in the time and memory that its size warrants."
     )
-    return BrokenImage(exported(sentence, format=name))
+    return BrokenImage(with_export_hint(sentence, format=name))

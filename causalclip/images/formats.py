@@ -106,7 +106,7 @@ def sizes() -> str:
     return _(sentence, mb=MAX_BYTES >> 20, millions=most, reduced=reduced, side=MIN_SIDE)
 
 
-def exported(message: str, /, **values: object) -> str:
+def with_export_hint(message: str, /, **values: object) -> str:
     """Return a message in the reader's language, and what to do: EXPORT."""
     return paragraph(_(message, **values), _(EXPORT))
 
@@ -178,12 +178,12 @@ def sniff(data: bytes) -> Format:
     for pattern, what in _REFUSED:
         if pattern.match(data):
             raise UnsupportedImage(
-                exported(N_("This is {what}, which is not accepted."), what=_(what))
+                with_export_hint(N_("This is {what}, which is not accepted."), what=_(what))
             )
     # UTF-16 reads like ASCII then
     text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")
     if _SVG.match(text):
-        raise UnsupportedImage(exported(N_("This is an SVG drawing, which has no pixels.")))
+        raise UnsupportedImage(with_export_hint(N_("This is an SVG drawing, which has no pixels.")))
     sentence = N_(
         "This is not a picture in an accepted format ({formats}), whatever its name says."
     )

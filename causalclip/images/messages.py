@@ -47,7 +47,7 @@ def receive(stream: IO[bytes]) -> Any:
         raise EOFError
     body, *large = [_array(stream, size) for size in sizes]
     try:
-        return _made(json.loads(body.tobytes()), large)
+        return _restore(json.loads(body.tobytes()), large)
     except (LookupError, TypeError, AttributeError, RecursionError):
         raise ValueError("No message.") from None
 
@@ -87,7 +87,7 @@ def _plain(value: Any, large: list[Any]) -> Any:
     raise TypeError(f"A sandbox sends no {type(value).__name__}.")
 
 
-def _made(value: Any, large: list[np.ndarray]) -> Any:
+def _restore(value: Any, large: list[np.ndarray]) -> Any:
     """The value of what `_plain` gives."""
     if not isinstance(value, dict):
         return value
@@ -95,13 +95,13 @@ def _made(value: Any, large: list[np.ndarray]) -> Any:
         part, shape = large[value["number"]], value["shape"]
         return part.tobytes() if shape is None else part.reshape([int(side) for side in shape])
     if value["is"] in ("tuple", "list"):
-        several = [_made(one, large) for one in value["of"]]
+        several = [_restore(one, large) for one in value["of"]]
         return tuple(several) if value["is"] == "tuple" else several
     own_class = _own_class(value["module"], value["name"])
     if value["is"] == "error" and issubclass(own_class, Exception):
         return own_class(str(value["sentence"]))
     if value["is"] == "data" and is_dataclass(own_class):
-        return own_class(**{name: _made(one, large) for name, one in value["of"].items()})
+        return own_class(**{name: _restore(one, large) for name, one in value["of"].items()})
     raise ValueError("No message.")
 
 

@@ -189,10 +189,10 @@ def warm_up() -> None:
 
 
 def _start() -> _Worker:
-    return _forked() if FORKS else _idle_or_new()
+    return _fork_worker() if FORKS else _idle_or_new()
 
 
-def _forked() -> _Worker:
+def _fork_worker() -> _Worker:
     """Return a worker that the server forks; start the server where it does not run.
 
     Raises:

@@ -38,7 +38,7 @@ def read_hidden(image: Image.Image) -> tuple[str, bool] | None:
         head = _lowest_bits(image, plane, HEAD)
         if head[:15] in words:
             size = int.from_bytes(head[15:], "big") // 8
-            text = _unpacked(
+            text = _unpack(
                 _lowest_bits(image, plane, HEAD + min(size, MAX_TEXT))[HEAD:],
                 packed=head[11:15] == b"comp",
             )
@@ -55,7 +55,8 @@ def _lowest_bits(image: Image.Image, plane: str, count: int) -> bytes:
     return np.packbits(part.swapaxes(0, 1).ravel() & 1)[:count].tobytes()
 
 
-def _unpacked(data: bytes, *, packed: bool) -> str:
+def _unpack(data: bytes, *, packed: bool) -> str:
+    """Return the text that hidden bytes hold, gzip if `packed`; "" where they hold none."""
     if packed:
         try:
             data = zlib.decompressobj(wbits=31).decompress(data, MAX_TEXT)
@@ -79,11 +80,12 @@ def _is_signed(image: Image.Image, text: str) -> bool:
         comment = json.loads(comment["Comment"]) if "Comment" in comment else comment
         signature = base64.b64decode(comment.pop("signed_hash"), validate=True)
         message = image.convert("RGB").tobytes() + json.dumps(comment).encode()
-        return _verified(message, signature, base64.b64decode(NOVELAI_KEY))
+        return _verify(message, signature, base64.b64decode(NOVELAI_KEY))
     return False
 
 
-def _verified(data: bytes, signature: bytes, key: bytes) -> bool:
+def _verify(data: bytes, signature: bytes, key: bytes) -> bool:
+    """Return whether an Ed25519 signature of the data holds."""
     from cryptography.exceptions import InvalidSignature  # rarely needed, and slow to import
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

@@ -105,7 +105,9 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     # what: a box without any is a light or a dark part of a picture, and must not stand for it.
     texture = _Texture.of(small)
     pictures = [box for box in sorted(rectangles) if texture.is_picture(box)]
-    snapped_boxes = {box: snapped for box in pictures if (snapped := _snapped(pixels, box, zoom))}
+    snapped_boxes = {
+        box: snapped for box in pictures if (snapped := _snap_to_edges(pixels, box, zoom))
+    }
     boxes = _without_nested(list(snapped_boxes), small, span <= CARD_LEVELS)
     if not boxes or not _is_page(page, boxes):
         return ()
@@ -351,7 +353,7 @@ def _is_page(page: np.ndarray, boxes: list[Box]) -> bool:
     return not outside.any() or float(page[outside].mean()) >= MIN_PAGE_SHARE
 
 
-def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
+def _snap_to_edges(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
     """Return the box in the picture's own pixels, each side on the strongest straight edge near it;
     None without edges.
 

@@ -91,7 +91,7 @@ def unpack(data: bytes, limit: int) -> Iterator[Member]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
-        raise _damaged() from None
+        raise _damaged_zip() from None
     with archive:
         members = _files(archive)
         if not members:
@@ -192,7 +192,7 @@ def _check_directory(data: bytes) -> None:
     """Refuse a list of members that would take long to read, before it is read."""
     end = data.rfind(_END, max(0, len(data) - _END_SIZE - _MAX_COMMENT))
     if end < 0 or end + _END_SIZE > len(data):
-        raise _damaged()
+        raise _damaged_zip()
     count, size = struct.unpack_from("<HI", data, end + _COUNT_AT)
     before = data[end - _END64_SIZE : end]
     if before.startswith(_END64) or size == _SIZE64 or count == _COUNT64:
@@ -211,7 +211,7 @@ def _too_large() -> ZipError:
     return ZipError(_(sentence, mb=MAX_TOTAL >> 20))
 
 
-def _damaged() -> ZipError:
+def _damaged_zip() -> ZipError:
     return ZipError(
         _("The archive is cut short or damaged, so it cannot be opened. Pack it again.")
     )

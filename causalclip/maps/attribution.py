@@ -102,7 +102,7 @@ def lay(
     return canvas
 
 
-def seen(detection: Detection, *, columns: int, rows: int) -> np.ndarray:
+def covered_cells(detection: Detection, *, columns: int, rows: int) -> np.ndarray:
     """Return which cells of a grid over the picture are at least half inside a view, bool [rows,
     columns]."""
     cover = np.zeros((rows, columns), bool)
@@ -139,7 +139,7 @@ def seams(detection: Detection) -> list[tuple[int, float, float]]:
     ]
 
 
-def bridged(levels: np.ndarray, detection: Detection) -> np.ndarray:
+def bridge_seams(levels: np.ndarray, detection: Detection) -> np.ndarray:
     """Return a map for drawing, [rows, columns]: across each seam it goes from the level on its one
     side to that on its other.
 
@@ -156,25 +156,25 @@ def bridged(levels: np.ndarray, detection: Detection) -> np.ndarray:
     return result
 
 
-def placed(views: Sequence[ViewAttribution], which: Which = "causal") -> float:
+def localised_logit(views: Sequence[ViewAttribution], which: Which = "causal") -> float:
     """Return the sum of the patches' contributions, in log-odds: the part of a verdict that has a
     place in the picture."""
     return float(sum(getattr(view, which).sum(dtype=np.float64) for view in views))
 
 
-def unplaced(detection: Detection) -> float:
-    """Return what has no place, in log-odds: the logit without `placed` (the CLS token, biases, the
-    calibration)."""
-    return detection.logit - placed(detection.views)
+def unlocalised_logit(detection: Detection) -> float:
+    """Return the part of a verdict that has no place in the picture, in log-odds: the logit without
+    `localised_logit` (the CLS token, biases, the calibration)."""
+    return detection.logit - localised_logit(detection.views)
 
 
 def unlocalised_share(detection: Detection) -> float:
     """Return the share of the score that no map can show, in [0, 1].
 
-    It is |unplaced| of |unplaced| + |placed|: sums of log-odds, whatever their signs.
+    It is |unlocalised_logit| of |unlocalised_logit| + |localised_logit|, whatever their signs.
     """
-    without_place = abs(unplaced(detection))
-    with_place = abs(placed(detection.views))
+    without_place = abs(unlocalised_logit(detection))
+    with_place = abs(localised_logit(detection.views))
     total = without_place + with_place
     return without_place / total if total else 0.0
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from causalclip.calibration import sigmoid
 from causalclip.languages import N_, _
-from causalclip.maps.attribution import Which, picture_map, unplaced
+from causalclip.maps.attribution import Which, picture_map, unlocalised_logit
 from causalclip.maps.overlay import SCALE
 from causalclip.paths import shipped_folder
 
@@ -243,7 +243,7 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
         "part_name": np.array([name for name, _ in detection.parts]),
         "part_width": np.array([width for _, width in detection.parts]),
         "rest": np.array(detection.rest),
-        "tied_to_no_place": np.array(unplaced(detection)),
+        "tied_to_no_place": np.array(unlocalised_logit(detection)),
         "offset": np.array(offset(detection)),
         "logit": np.array(detection.logit),
         "probability": np.array(detection.probability),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from causalclip.images.jpeg import BLOCK, block_grid, luminance
-from causalclip.maps.attribution import seen
+from causalclip.maps.attribution import covered_cells
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection
@@ -49,7 +49,7 @@ def unknown_share(detection: Detection, grid: np.ndarray | None) -> float:
     if grid is None:
         return 0.0
     rows, columns = grid.shape
-    return float((grid | ~seen(detection, columns=columns, rows=rows)).mean())
+    return float((grid | ~covered_cells(detection, columns=columns, rows=rows)).mean())
 
 
 def reasons(pixels: np.ndarray) -> dict[Reason, np.ndarray]:

@@ -19,11 +19,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from causalclip.maps.attribution import (
     Which,
-    bridged,
+    bridge_seams,
     canvas_size,
+    covered_cells,
     picture_map,
     seams,
-    seen,
     unlocalised_share,
 )
 from causalclip.maps.low_information import low_information
@@ -120,7 +120,7 @@ def draw_layer(
     levels = picture_map(
         detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS
     )
-    levels = bridged(levels, detection)
+    levels = bridge_seams(levels, detection)
     index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
     index = index.resize(
         (columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
@@ -227,7 +227,7 @@ def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
     """Return what no view covers: bool [rows, columns]; not the seams between squares, which are
     bridged."""
     columns, rows = size
-    unseen = ~seen(detection, columns=columns, rows=rows)
+    unseen = ~covered_cells(detection, columns=columns, rows=rows)
     for axis, start, stop in seams(detection):
         zoom = columns / detection.width if axis == 1 else rows / detection.height
         np.moveaxis(unseen, axis, 0)[int(start * zoom) : math.ceil(stop * zoom) + 1] = False

@@ -92,7 +92,7 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
         return 0.0, NOWHERE
 
     # 2. Its copies: one to look at closely, one for a glance
-    region = _resized(corner, zoom)
+    region = _resize(corner, zoom)
     coarse = cv2.resize(region, None, fx=COARSE, fy=COARSE, interpolation=cv2.INTER_AREA)
 
     # 3. Size by size, a glance at the whole corner, then a look at the place
@@ -124,9 +124,10 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
 @lru_cache(maxsize=128)
 def template_at(name: str, scale: float) -> np.ndarray:
     """Return a template at one of SCALES, float32 [H, W] of 0 to 1."""
-    return _resized(load_file(TEMPLATES)[name].astype(np.float32) / 255, scale)
+    return _resize(load_file(TEMPLATES)[name].astype(np.float32) / 255, scale)
 
 
-def _resized(grey: np.ndarray, zoom: float) -> np.ndarray:
+def _resize(grey: np.ndarray, zoom: float) -> np.ndarray:
+    """Return a plane [H, W] at `zoom` times its size."""
     kernel = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     return cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=kernel)

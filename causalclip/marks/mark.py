@@ -80,7 +80,7 @@ class Mark:
         return bracketed(_(self.generator), _(self.kind))
 
     @property
-    def named(self) -> bool:
+    def is_named(self) -> bool:
         """Whether it is known whose mark it is."""
         return self.generator not in (UNNAMED, UNKNOWN_SERVICE)
 
@@ -89,7 +89,7 @@ class Mark:
         """The mark's place among those of a picture, the smallest first: by what it says, then by
         how certain it is."""
         statement, certain = STATEMENTS.index(self.says), CERTAINTIES.index(self.certainty)
-        return statement, self.edited, certain, not self.named
+        return statement, self.edited, certain, not self.is_named
 
     @property
     def on_pixels(self) -> bool:

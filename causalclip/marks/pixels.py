@@ -32,7 +32,7 @@ def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mar
     if watermark := find_watermark(pixels):
         marks.append(Mark(watermark[0], PIXELS, kind="invisible mark", certainty="stamped"))
     for x0, y0, x1, y1 in inside:
-        marks += [_moved(mark, x0, y0) for mark in _visible(pixels[y0:y1, x0:x1])]
+        marks += [_shift_box(mark, x0, y0) for mark in _visible(pixels[y0:y1, x0:x1])]
     return tuple({(mark.generator, mark.kind): mark for mark in marks}.values())
 
 
@@ -63,7 +63,7 @@ def _mark(generator: str, corner: str, box: Box, *, edited: bool = False) -> Mar
     )
 
 
-def _moved(mark: Mark, x: int, y: int) -> Mark:
+def _shift_box(mark: Mark, x: int, y: int) -> Mark:
     """Return a mark with its box moved by so many pixels."""
     assert mark.box
     x0, y0, x1, y1 = mark.box

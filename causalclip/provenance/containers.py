@@ -247,7 +247,7 @@ def _read_gif(data: bytes, budget: Budget) -> Blocks:
     for label, start, end in gif_extensions(data):
         chain = data[start:end]
         if label == _GIF_COMMENT and len(texts) < MAX_TEXTS:
-            texts.append(Field("GIF comment", "comment", decode(budget.cut(_joined(chain)))))
+            texts.append(Field("GIF comment", "comment", decode(budget.cut(_join_blocks(chain)))))
         elif label == _GIF_COMMENT:
             budget.exceeded = True
         elif label == _GIF_APPLICATION and chain.startswith(_GIF_XMP):
@@ -257,7 +257,7 @@ def _read_gif(data: bytes, budget: Budget) -> Blocks:
     return Blocks(xmp=xmp, texts=tuple(texts))
 
 
-def _joined(chain: bytes) -> bytes:
+def _join_blocks(chain: bytes) -> bytes:
     """Return the bytes of a chain of GIF's sub-blocks."""
     parts, start = [], 0
     while size := chain[start]:

@@ -237,11 +237,15 @@ class Provenance:
         # 3. Another origin
         origins = sorted((claim for claim in claims if claim.names_origin), key=_rank)
         if origins:
-            made = _(origins[0].words)
+            origin_words = _(origins[0].words)
             if self.credentials.state == "trusted" and origins[0].where != "XMP":
-                return _("A signer on the trust list says that the picture was {made}.", made=made)
+                return _(
+                    "A signer on the trust list says that the picture was {made}.",
+                    made=origin_words,
+                )
             return _(
-                "The file says that the picture was {made}; anybody can write that.", made=made
+                "The file says that the picture was {made}; anybody can write that.",
+                made=origin_words,
             )
 
         # 4. What says little

@@ -65,7 +65,7 @@ def working(title: str) -> str:
     return render("pending", title=title, sentence="", headline=None)
 
 
-def compared(answer: str, title: str, sentence: str) -> str:
+def comparison(answer: str, title: str, sentence: str) -> str:
     """The answer of a comparison. answer: one of causalclip.examination.comparison.ANSWERS."""
     return render("compared", sign=COMPARED[answer], title=title, sentence=sentence)
 

@@ -142,7 +142,7 @@ def draw_maps(examination: Examination) -> dict[str, str]:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Return the versions of this program and of what it ran on."""
-    libraries = {name: _installed(name) or "not installed" for name in LIBRARIES}
+    libraries = {name: _installed_version(name) or "not installed" for name in LIBRARIES}
     return {"causalclip": _own_version(), "python": platform.python_version()} | libraries
 
 
@@ -151,10 +151,11 @@ def _own_version() -> str:
     project = ROOT / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
-    return _installed("causalclip") or "unknown"
+    return _installed_version("causalclip") or "unknown"
 
 
-def _installed(package: str) -> str:
+def _installed_version(package: str) -> str:
+    """Return a package's version; "" where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -247,7 +248,7 @@ def overview(
         ),
         counts=counts,
         rates=rates(rows),
-        rows=[_shown(row, thumbnails, edges, crops or {}) for row in rows],
+        rows=[_row_fields(row, thumbnails, edges, crops or {}) for row in rows],
         limits=paragraph(*map(_, LIMITS)),
     )
 
@@ -259,13 +260,14 @@ def rates(rows: Sequence[BatchRow]) -> str:
     return paragraph(errors.sentence, errors.unsure) if errors else ""
 
 
-def _shown(
+def _row_fields(
     row: BatchRow,
     thumbnails: Mapping[str, str],
     edges: tuple[float, ...],
     crops: Mapping[str, str],
 ) -> dict[str, Any]:
-    cells = row.said()
+    """Return what the report's template shows of a row."""
+    cells = row.cells()
     survives = (
         paragraph(_("Survives re-encoding?"), ended(cells["survives"])) if row.survives else ""
     )

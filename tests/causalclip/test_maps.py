@@ -15,7 +15,7 @@ from causalclip.clip.views import plan_views
 from causalclip.detection import Detection, ViewAttribution
 from causalclip.detector import Detector
 from causalclip.maps import channels as explorer
-from causalclip.maps.attribution import is_telling, lay, picture_map, placed, seen
+from causalclip.maps.attribution import covered_cells, is_telling, lay, localised_logit, picture_map
 from causalclip.maps.captions import too_little
 from causalclip.maps.channels import mean_mask
 from causalclip.maps.low_information import Reason, low_information, reasons
@@ -94,11 +94,13 @@ def test_the_map_adds_up_to_all_contributions(width: int, height: int, which: An
         density = picture_map(detection, which, smooth=smooth)
         assert max(density.shape) == 512
         assert 100 * density.mean(dtype=np.float64) == pytest.approx(
-            placed(detection.views, which), abs=1e-4
+            localised_logit(detection.views, which), abs=1e-4
         )
     for side in (3, 900):
         laid = lay(detection, which, columns=side, rows=side)
-        assert laid.sum(dtype=np.float64) == pytest.approx(placed(detection.views, which), abs=1e-4)
+        assert laid.sum(dtype=np.float64) == pytest.approx(
+            localised_logit(detection.views, which), abs=1e-4
+        )
 
 
 def test_a_patch_is_drawn_where_it_was_seen_and_overlaps_add_up() -> None:
@@ -110,10 +112,10 @@ def test_a_patch_is_drawn_where_it_was_seen_and_overlaps_add_up() -> None:
 
 
 def test_what_no_view_covers_is_not_seen() -> None:
-    cover = seen(planned(1000, 150), columns=1000, rows=150)
+    cover = covered_cells(planned(1000, 150), columns=1000, rows=150)
     assert cover.all(0)[[*range(150), *range(425, 575), *range(850, 1000)]].all()
     assert not cover[:, 160:420].any()
-    assert seen(planned(640, 427), columns=320, rows=200).all()
+    assert covered_cells(planned(640, 427), columns=320, rows=200).all()
 
 
 # The drawing --------------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ def test_unseen_parts_are_hatched_without_colour() -> None:
 
 def test_where_little_of_the_score_has_a_place_the_hatching_is_as_pale_as_the_colours() -> None:
     drawing = prepare(photo(1000, 150), planned(1000, 150))
-    placed_in_it = float(placed(drawing.detection.views))
+    placed_in_it = float(localised_logit(drawing.detection.views))
     # 4 % has a place
     little = replace(drawing, detection=replace(drawing.detection, logit=placed_in_it * 25))
     full, pale = (

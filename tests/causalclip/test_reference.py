@@ -15,8 +15,8 @@ from causalclip.cli import app
 from causalclip.images.loading import load_image
 from causalclip.reference import (
     BadProfile,
-    needed,
     parse_profile,
+    photographs_needed,
     rank,
     read_profile,
     threshold,
@@ -63,7 +63,7 @@ def jpeg(pixels: np.ndarray, *, camera: str = "", taken: str = "") -> bytes:
 
 @pytest.mark.parametrize(("at_most", "least"), [(0.05, 59), (0.02, 149), (0.01, 299)])
 def test_fewest_photographs(at_most: float, least: int) -> None:
-    assert needed(at_most) == least
+    assert photographs_needed(at_most) == least
     assert (rank(least - 1, at_most), rank(least, at_most)) == (0, 1)
     assert str(least) in too_few(least - 1, at_most)
     assert too_few(least, at_most) == ""

@@ -21,7 +21,7 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detection import Detection
 from causalclip.examination.compare import compare
-from causalclip.maps.attribution import placed
+from causalclip.maps.attribution import localised_logit
 from causalclip.maps.channels import (
     by_part,
     compare_masks,
@@ -204,7 +204,7 @@ def test_the_cells_that_can_be_erased_add_up_to_all_that_has_a_place() -> None:
     [detection] = detections((160, 120))
     grid = erase.cell_shares(detection)
     assert grid.shape == (18, 24)
-    assert np.isclose(grid.sum(), placed(detection.views), atol=1e-4)
+    assert np.isclose(grid.sum(), localised_logit(detection.views), atol=1e-4)
 
 
 def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:

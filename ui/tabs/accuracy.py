@@ -284,7 +284,7 @@ def purification(load_report: Reports) -> str:
         if without and with_purifier:
             chart = bar(with_purifier["agreement"], _ends(with_purifier["agreement_interval"]))
             parts = [cells.get((row, column)) for row in NETWORK]
-            shares = [_kept_and_right(cell) for cell in (with_purifier, *parts, without)]
+            shares = [_share_cell(cell) for cell in (with_purifier, *parts, without)]
             questions = _("{n} questions", n=number(with_purifier["n"]))
             rows.append([f"{_(title)}<small>{questions}</small>", chart, *shares])
     words = _(
@@ -295,7 +295,7 @@ def purification(load_report: Reports) -> str:
     return _p(words) + table("", head, rows)
 
 
-def _kept_and_right(cell: Any) -> str:
+def _share_cell(cell: Any) -> str:
     """Return the share of answers that stay, over that of correct ones; "" without a cell."""
     if not cell:
         return ""

@@ -159,7 +159,7 @@ class CompareTab:
             )
         hints = [_(SLIDER)] if files else []
         return {
-            self.answer: card.compared(
+            self.answer: card.comparison(
                 comparison.answer, comparison.headline, comparison.confidence_sentence
             ),
             self.slider: gr.update(value=files, visible=bool(files)),

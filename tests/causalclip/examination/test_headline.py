@@ -249,7 +249,7 @@ def test_an_answer_means_what_the_test_pictures_with_it_were(
     )
     assert "95 of 100" in found.sentence
     for number in ("40 of 42", "84 to 99", "33 of 100"):
-        assert number in found.counted
+        assert number in found.counts_sentence
 
 
 def test_no_share_contradicts_the_word_beside_it() -> None:

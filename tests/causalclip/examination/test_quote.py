@@ -186,7 +186,7 @@ def test_the_generator_is_named_in_the_chip_and_the_first_step_is_the_mark(
 
 def test_a_mark_without_a_name_is_not_called_its_own_name() -> None:
     (mark,) = find_text_marks([Field("EXIF", "Software", "AI generated")])
-    assert not mark.named
+    assert not mark.is_named
     assert marked(mark).summary.count("image generator") == 1
 
 

@@ -30,9 +30,11 @@ def test_each_stage_holds_what_the_ones_before_it_found(data: bytes) -> None:
     assert verdict.stage == Stage.VERDICT
     assert (verdict.width, verdict.height) == (320, 240)
     assert {x.stage for x in copies} == {Stage.COPY}
-    assert [x.judged[0] for x in copies if x.judged] == sorted(x.judged[0] for x in copies)
+    assert [x.copies_judged[0] for x in copies if x.copies_judged] == sorted(
+        x.copies_judged[0] for x in copies
+    )
     assert done.stage == Stage.DONE
-    assert done.judged is None
+    assert done.copies_judged is None
     assert len(done.stability.rows) == COPIES
     assert {(x.sha256, x.name, x.examined) for x in grown} == {
         (done.sha256, "a.jpg", done.examined)

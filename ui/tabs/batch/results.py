@@ -179,7 +179,7 @@ def result(examination: Examination, *, causal: str) -> str:
         copies = card.stability_panel(examination.stability)
         panels.append(_titled_panel(_("Does the answer survive re-encoding?"), copies))
     return fill(
-        card=Markup(card.verdict(examination, judged=examination.judged)),
+        card=Markup(card.verdict(examination, judged=examination.copies_judged)),
         causal="" if examination.band == NO_ANSWER else causal,
         panels=map(Markup, panels),
     )

@@ -288,7 +288,7 @@ class CropRun:
         with DECODED.ask(Priority.VERDICT) as place:
             for before in token.waits(place):
                 yield {self.tab.status: card.queued(before)}
-            source = _cut_out(path, box)
+            source = _write_part(path, box)
         yield {self.tab.picture: source.file, self.tab.source: source}
         yield from self.tab.judge(token, source)
 
@@ -316,7 +316,7 @@ class CropRun:
         return path, box
 
 
-def _cut_out(path: str, box: Box) -> Source:
+def _write_part(path: str, box: Box) -> Source:
     """Write the part as a file of its own, which page and other tabs show; raises ImageError."""
     pixels = Source("", path, box).load().pixels
     file = save_png(Image.fromarray(pixels), "part")

@@ -160,7 +160,7 @@ def _data_url(thumbnail: Path) -> str:
     return f"data:image/jpeg;base64,{data}"
 
 
-def _capitalised(words: str) -> str:
+def _capitalise(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
@@ -171,7 +171,7 @@ def shelf(examples: Sequence[Example]) -> str:
             "address": _data_url(example.thumbnail),
             "title": example.title,
             "tone": tone_of(example.expect),
-            "expect": _capitalised(_(example.expect)),
+            "expect": _capitalise(_(example.expect)),
         }
         for example in examples
     ]

@@ -193,8 +193,8 @@ class DetectTab:
         """Return the card, the chips, and the panels that they open."""
         numbers = views.regions(examination.detection) if examination.band != NO_ANSWER else ""
         return {
-            self.status: card.verdict(examination, judged=examination.judged),
-            self.chips: card.chips(examination, judged=examination.judged),
+            self.status: card.verdict(examination, judged=examination.copies_judged),
+            self.chips: card.chips(examination, judged=examination.copies_judged),
             self.provenance: views.claims(examination.provenance, examination.headline),
             self.pixels: card.pixels_panel(examination) + numbers,
             self.steps: views.steps_panel(examination.steps),

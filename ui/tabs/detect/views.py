@@ -19,7 +19,7 @@ from PIL import Image
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
 from causalclip.images.parts import in_file
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number, paragraph, percent
-from causalclip.maps.attribution import lay, placed, seen, unplaced
+from causalclip.maps.attribution import covered_cells, lay, localised_logit, unlocalised_logit
 from causalclip.maps.captions import control, explains, hatched, too_little
 from causalclip.maps.overlay import draw_layer
 from causalclip.report import card
@@ -162,7 +162,7 @@ def regions(detection: Detection, *, count: int = 5) -> str:
     rows = [
         *strongest,
         (_("the other parts together"), others),
-        (_("tied to no place in the picture"), unplaced(detection)),
+        (_("tied to no place in the picture"), unlocalised_logit(detection)),
         (_("sum: the score, as log-odds"), detection.logit),
     ]
     signed_rows = [_push(place, value) for place, value in rows]
@@ -188,7 +188,7 @@ def _coverage(detection: Detection) -> str:
     if windows:
         close = _("close up, in {windows}", windows=_windows(windows))
         words += f"; {close}"
-    unseen_share = 1 - float(seen(detection, columns=200, rows=200).mean())
+    unseen_share = 1 - float(covered_cells(detection, columns=200, rows=200).mean())
     if unseen_share <= 0.005:
         return words
     unseen = _(
@@ -232,7 +232,7 @@ def _push(place: str, value: float, *, digits: int = 2) -> tuple[str, str, str]:
 def _balance(detection: Detection) -> str:
     """Return whether the places and the rest agree: a map may point one way and the score the
     other."""
-    here, rest = placed(detection.views), unplaced(detection)
+    here, rest = localised_logit(detection.views), unlocalised_logit(detection)
     if abs(here) < 0.05:
         return _(
             "The marked places nearly cancel out; the score rests on what belongs to no single "

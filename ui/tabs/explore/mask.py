@@ -117,9 +117,9 @@ def _heatmap(
         mask = masks[part][columns]
         data = {
             "part": part_name(part),
-            "mask": _encoded(np.round(255 * mask).astype(np.uint8)),
-            "push": _encoded(np.round(pushes[part][columns] / PUSH_UNIT).astype("<i2")),
-            "channel": _encoded(columns.astype("<u2")),
+            "mask": _base64(np.round(255 * mask).astype(np.uint8)),
+            "push": _base64(np.round(pushes[part][columns] / PUSH_UNIT).astype("<i2")),
+            "channel": _base64(columns.astype("<u2")),
         }
         cells = _cells([("cc-mask-first", mask)], data)
         rows.append(_row(part, cells, passing(masks[part]) / len(mask), averages))
@@ -140,9 +140,9 @@ def _difference(first: Detection, second: Detection, orders: Mapping[str, np.nda
         a, b = (mask[part][columns] for mask in masks)
         data = {
             "part": part_name(part),
-            "mask": _encoded(np.round(255 * a).astype(np.uint8)),
-            "second": _encoded(np.round(255 * b).astype(np.uint8)),
-            "channel": _encoded(columns.astype("<u2")),
+            "mask": _base64(np.round(255 * a).astype(np.uint8)),
+            "second": _base64(np.round(255 * b).astype(np.uint8)),
+            "channel": _base64(columns.astype("<u2")),
         }
         layers = [
             ("cc-mask-first", np.clip(a - b, 0, 1)),
@@ -214,6 +214,6 @@ def _alpha(values: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _encoded(values: np.ndarray) -> str:
+def _base64(values: np.ndarray) -> str:
     """Return the bytes of an array in base64."""
     return base64.b64encode(values.tobytes()).decode()

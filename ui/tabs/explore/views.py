@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER, WHY_NO_ANSWER, score_texts
 from causalclip.examination.messages import score_text as score
 from causalclip.languages import N_, _, decimal, ngettext, number, paragraph, percent
-from causalclip.maps.attribution import placed, unplaced
+from causalclip.maps.attribution import localised_logit, unlocalised_logit
 from causalclip.maps.captions import (
     MASK_MEANING,
     SHARED_MASK_MEANING,
@@ -137,8 +137,8 @@ def channels(detection: Detection) -> str:
     by_place = _(
         "By place instead of channel: the patches of all views add {placed}, and {unplaced} is "
         "tied to no place. That is the same sum.",
-        placed=signed(placed(detection.views)),
-        unplaced=signed(unplaced(detection)),
+        placed=signed(localised_logit(detection.views)),
+        unplaced=signed(unlocalised_logit(detection)),
     )
     caption = _(
         "Log-odds from {low} to {high}; the line is 0. Orange pushes towards generated",

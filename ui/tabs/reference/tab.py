@@ -16,7 +16,7 @@ from causalclip.images.formats import ENDINGS, names, sizes
 from causalclip.languages import N_, _, in_turn, number, paragraph, percent
 from causalclip.paths import shipped_folder
 from causalclip.private_head import LEAST
-from causalclip.reference import BOUNDS, COMMAND, needed
+from causalclip.reference import BOUNDS, COMMAND, photographs_needed
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
@@ -373,7 +373,7 @@ def _status(reference_set: ReferenceSet, sentence: str = "", *, halt: bool = Fal
 
 def _needs() -> dict[str, str]:
     """Return how many pictures of each kind are needed, and for what."""
-    fewest = {percent(bound, digits=None): number(needed(bound)) for bound in BOUNDS}
+    fewest = {percent(bound, digits=None): number(photographs_needed(bound)) for bound in BOUNDS}
     (bound, count), *others = fewest.items()
     other_bounds = in_turn(f"{other}: {n}" for other, n in others)
     values = {"least": number(LEAST), "percent": bound, "needed": count, "others": other_bounds}
@@ -383,10 +383,10 @@ def _needs() -> dict[str, str]:
 def _intro() -> str:
     """Return what may be added and what becomes of it, as HTML."""
     intro = _(INTRO, most=number(MOST), formats=names(), sizes=sizes())
-    return escape(paragraph(intro, _(KEEPS), _(STAYS), _tested()))
+    return escape(paragraph(intro, _(KEEPS), _(STAYS), _measured_bound()))
 
 
-def _tested() -> str:
+def _measured_bound() -> str:
     """Return how often such a bound held, with which detector; "" where that was not measured."""
     file = shipped_folder("benchmarks") / "calibration.json"
     try:
