@@ -46,7 +46,8 @@ def bootstrap(
     """Return the 95 % percentile interval of a statistic; each sample is drawn by itself.
 
     Args:
-        statistic: takes as many arrays [N] as there are samples.
+        statistic: takes as many arrays [N] as there are samples. One that takes an axis, such as
+            np.mean, is asked once for all rounds.
         samples: [N] each; of one value alone, the interval is the statistic.
     """
     if min(map(len, samples)) < 2:
@@ -58,7 +59,6 @@ def bootstrap(
         samples,
         statistic,
         n_resamples=rounds,
-        vectorized=False,
         method="percentile",
         random_state=np.random.default_rng(seed),
     )

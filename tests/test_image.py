@@ -63,7 +63,7 @@ def can_run_as(user: str) -> bool:
     try:
         return (
             subprocess.run(
-                [sys.executable, "-c", "import torch"], user=user, stderr=subprocess.DEVNULL
+                [sys.executable, "-c", "import numpy"], user=user, stderr=subprocess.DEVNULL
             ).returncode
             == 0
         )

@@ -87,7 +87,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def few_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.purifier.attack_detector.FOLDS", 3)
+    monkeypatch.setattr("training.purifier.attack_detector.FOLDS", 2)
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
@@ -187,10 +187,12 @@ def test_a_stopped_refinement_goes_on(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.usefixtures("few_folds")
 def test_the_purifier_and_its_card_are_written_with_a_new_attack_detector(
-    data: Path, tmp_path: Path
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("training.purifier.attack_detector.EPOCHS", 50)
     out = tmp_path / "out"
     tiny_purifier().save_pretrained(out)
     (out / "README.md").write_text(CARD)
@@ -252,8 +254,9 @@ def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
 
 @pytest.mark.full
 def test_a_picture_that_an_attack_left_as_it_is_does_not_count_as_attacked(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny_clip(monkeypatch)
     pairs = load_pairs(pair_files(folder)[0])
     moved = pairs.moved.clone()
     moved[:, 0] = pairs.clean[0]

@@ -38,6 +38,7 @@ FALSE_ALARMS = 0.005
 FOLDS = 10
 UNITS = 16  # of the hidden layer
 DECAY = 1.0  # L2 penalty
+EPOCHS = 2000  # at most
 CLEAN = "clean"
 AS_JPEG, COLOURLESS = ", as JPEG", ", without colour"
 
@@ -100,7 +101,7 @@ def fit_to(
         The detector and its shares, as of fit_attack_detector.
     """
     attacked = kinds != CLEAN
-    model = make_pipeline(StandardScaler(), MLPClassifier((UNITS,), alpha=DECAY, max_iter=2000))
+    model = make_pipeline(StandardScaler(), MLPClassifier((UNITS,), alpha=DECAY, max_iter=EPOCHS))
     model.set_params(mlpclassifier__random_state=seed)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
     shares = cross_val_predict(
