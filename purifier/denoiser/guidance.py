@@ -79,14 +79,19 @@ class Guidance:
     def __init__(self, tower: Tower, *, layers: Sequence[int]) -> None:
         self.tower, self.layers = tower, tuple(layers)
 
-    def __call__(self, estimate: Tensor, clean_seen: Features, moved_seen: Features) -> Tensor:
+    def __call__(
+        self, estimate: Tensor, clean_seen: Features, adversarial_seen: Features
+    ) -> Tensor:
         """Return the loss, a scalar, of x^ [N, 3, H, W] and the features of x and x'."""
         terms = []
         estimate_features = clip_features(self.tower, estimate, layers=self.layers)
-        for ours, clean, moved in zip(estimate_features, clean_seen, moved_seen, strict=True):
+        for ours, clean, adversarial in zip(
+            estimate_features, clean_seen, adversarial_seen, strict=True
+        ):
             deviation = clean.flatten(0, -2).std(0) + 1e-3
             want, got, rest = (
-                (a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean))
+                (a - b) / deviation
+                for a, b in ((clean, adversarial), (ours, adversarial), (ours, clean))
             )
             is_attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
             cosine = 1 - F.cosine_similarity(got, want, dim=-1)

@@ -99,9 +99,9 @@ def test_pairs_are_in_their_budget_and_hold_what_clip_saw(
 ) -> None:
     for path in pair_files(folder):
         pairs = load_pairs(path)
-        assert 0 < (pairs.moved.int() - pairs.clean.int()).abs().max() <= pairs.eps
-        seen = clip_features(tiny_tower(), pairs.moved[-1].float() / 255, layers=LAYERS)
-        assert torch.allclose(seen[0], pairs.moved_seen[0], atol=0.02)
+        assert 0 < (pairs.adversarial.int() - pairs.clean.int()).abs().max() <= pairs.eps
+        seen = clip_features(tiny_tower(), pairs.adversarial[-1].float() / 255, layers=LAYERS)
+        assert torch.allclose(seen[0], pairs.adversarial_seen[0], atol=0.02)
         assert pairs.asked == [["is there a dog"]] * len(pairs.clean)
     before = pair_files(folder)[0].stat().st_mtime_ns
     list(make_pairs(_maker(sources), folder, batches=4))  # goes on where it was
@@ -258,9 +258,9 @@ def test_a_picture_that_an_attack_left_as_it_is_does_not_count_as_attacked(
 ) -> None:
     tiny_clip(monkeypatch)
     pairs = load_pairs(pair_files(folder)[0])
-    moved = pairs.moved.clone()
+    moved = pairs.adversarial.clone()
     moved[:, 0] = pairs.clean[0]
-    kept = replace(pairs, moved=moved, eps=LEAST)
+    kept = replace(pairs, adversarial=moved, eps=LEAST)
     save_pairs(kept, {"attack": pairs.attack, "eps": LEAST}, tmp_path / "pairs-0.safetensors")
     _, kinds, _ = _measure(tiny_purifier(), [tmp_path], [], 0)
     assert (kinds == CLEAN).sum() == 3 * len(pairs.clean)  # as they are, as a JPEG, without colour
@@ -301,7 +301,9 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     for speaker in (encoder.apply_to(model), model):
         shifts = []
         for pairs in map(load_pairs, pair_files(cache / "encoder-pairs")):
-            purified = quantise_at(tiny_purifier().denoise(pairs.moved[-1].float() / 255), 10, 32)
+            purified = quantise_at(
+                tiny_purifier().denoise(pairs.adversarial[-1].float() / 255), 10, 32
+            )
             shifts.append(speaker.see(purified) - model.see(pairs.clean.float() / 255))
         left.append(float(torch.cat(shifts).square().mean()))
     assert left[0] < 0.9 * left[1]

@@ -91,12 +91,12 @@ class FeatureDistance:
     ) -> None:
         self.model = model
         with torch.no_grad():
-            targets, moved = (
+            targets, adversarial = (
                 [torch.cat(one) for one in zip(*map(self, x), strict=True)]
                 for x in (clean, purified)
             )
         self.deviations = [one.flatten(0, -2).std(0) + 1e-3 for one in targets]
-        self.units = torch.stack(self._shifts(moved, targets))
+        self.units = torch.stack(self._shifts(adversarial, targets))
 
     def __call__(self, pixels: Tensor, *, tower: Tower | None = None) -> Seen:
         """Return what is seen of pictures, through the model's tower or another one."""
@@ -263,13 +263,15 @@ def fit_encoder(
 
 
 @torch.no_grad()
-def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, pool: Asked) -> list[list[str]]:
+def most_moved(
+    model: EmbeddedVLM, clean: Tensor, adversarial: Tensor, pool: Asked
+) -> list[list[str]]:
     """Return of the questions on each picture the one to which an attack moves the first word most,
     by KL divergence, where it is moved by more than MOVED: what the attack was after, or nearly.
     All of them elsewhere.
 
     Args:
-        clean, moved: visual tokens of the picture and of the attacked one, [N, V, D].
+        clean, adversarial: visual tokens of the picture and of the attacked one, [N, V, D].
     """
     questions = [list(own) for own in pool]
     for i, own in enumerate(questions):
@@ -277,7 +279,7 @@ def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, pool: Asked) ->
             rows = [i] * len(own)
             p, q = (
                 model.logits(x[rows], own, [""] * len(own))[0][:, -1].log_softmax(-1)
-                for x in (clean, moved)
+                for x in (clean, adversarial)
             )
             most, which = (p.exp() * (p - q)).sum(-1).max(0)
             if most > MOVED:
@@ -297,9 +299,13 @@ def _batch(
     """Return what is seen of clean pictures, the same attacked or not, and questions on them."""
     if rng.random() < config.attacked:
         pairs = load_pairs(rng.choice(files)).to(maker.device)
-        targets, moved = distance.of(*pairs.clean_seen), distance.of(*pairs.moved_seen)
-        questions = most_moved(distance.model, targets[0], moved[0], pairs.asked)
-        return targets, pairs.moved[rng.randrange(len(pairs.moved))].float() / 255, questions
+        targets, adversarial = distance.of(*pairs.clean_seen), distance.of(*pairs.adversarial_seen)
+        questions = most_moved(distance.model, targets[0], adversarial[0], pairs.asked)
+        return (
+            targets,
+            pairs.adversarial[rng.randrange(len(pairs.adversarial))].float() / 255,
+            questions,
+        )
     pixels, questions = maker.plain(step)
     return distance(pixels), pixels, questions
 
@@ -375,11 +381,11 @@ def _kept_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _HeldOut:
-    """A batch that is not learned from. clean, moved: as they are and attacked, [N, 3, H, W].
+    """A batch that is not learned from. clean, adversarial: as they are and attacked, [N, 3, H, W].
     prompts, texts: N questions and what the model says of the clean picture."""
 
     clean: Tensor
-    moved: Tensor
+    adversarial: Tensor
     prompts: list[str]
     texts: list[str]
 
@@ -388,9 +394,11 @@ class _HeldOut:
     def of(cls, file: Path, model: EmbeddedVLM, pool: Sequence[str]) -> "_HeldOut":
         pairs = load_pairs(file).to(model.tower.mean.device)
         rng = random.Random(file.name)
-        clean, moved = (x.float() / 255 for x in (pairs.clean, pairs.moved[-1]))
+        clean, adversarial = (x.float() / 255 for x in (pairs.clean, pairs.adversarial[-1]))
         prompts = [rng.choice(own or pool) for own in pairs.asked]
-        return cls(clean, moved, prompts, [answer.text for answer in model.answer(clean, prompts)])
+        return cls(
+            clean, adversarial, prompts, [answer.text for answer in model.answer(clean, prompts)]
+        )
 
 
 @torch.no_grad()
@@ -408,7 +416,7 @@ def _measure(
     are those of the clean picture, and -log p of these, without the LoRA encoder and through it. Of
     the same pictures, other crops may have been learned from."""
     report: dict[str, Any] = {}
-    for kind, which in (("attacked", "moved"), ("never attacked", "clean")):
+    for kind, which in (("attacked", "adversarial"), ("never attacked", "clean")):
         report[kind] = {"questions": sum(len(one.texts) for one in held_out)}
         for name, speaker in (("before", model), ("after", after)):
             same, surprise = [], []

@@ -161,9 +161,11 @@ def _measure(
     for path in (path for folder in pairs for path in pair_files(folder)):
         batch, group = load_pairs(path), f"{path.parent.name}/{path.name}"
         # Square may find nothing
-        moved = batch.moved[-1][(batch.moved[-1] != batch.clean).flatten(1).any(1)]
+        adversarial = batch.adversarial[-1][
+            (batch.adversarial[-1] != batch.clean).flatten(1).any(1)
+        ]
         ends = {CLEAN: batch.clean} | (
-            {batch.attack: moved} if batch.eps >= LEAST and len(moved) else {}
+            {batch.attack: adversarial} if batch.eps >= LEAST and len(adversarial) else {}
         )
         quality = int(rng.integers(SAVED[0], SAVED[1] + 1))
         for kind, levels in ends.items():

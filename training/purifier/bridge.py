@@ -26,28 +26,32 @@ from torch import Tensor
 class Ends:
     """Both ends of a bridge, and a time on it.
 
-    clean, moved: [N, 3, H, W]. t: [N]. noise: [N, 3, H, W], what is added at the adversarial end.
+    Attributes:
+        clean, adversarial: the pictures at both ends, float [N, 3, H, W].
+        t: the time, [N] in [0, 1].
+        noise: what is added at the adversarial end, [N, 3, H, W].
     """
 
     clean: Tensor
-    moved: Tensor
+    adversarial: Tensor
     t: Tensor
     noise: Tensor
 
 
 def bridge_point(
-    clean: Tensor, moved: Tensor, t: Tensor, noise: Tensor | None = None
+    clean: Tensor, adversarial: Tensor, t: Tensor, noise: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """A point on the bridge and its velocity.
 
     Args:
-        clean, moved: [N, 3, H, W], both ends. t: [N] in [0, 1]. noise: [N, 3, H, W], s z of the
-        equations.
+        clean, adversarial: the pictures at both ends, float [N, 3, H, W].
+        t: [N] in [0, 1].
+        noise: [N, 3, H, W], s z of the equations.
 
     Returns:
         x_t and v, [N, 3, H, W] each.
     """
-    velocity = moved - clean if noise is None else moved - clean + noise
+    velocity = adversarial - clean if noise is None else adversarial - clean + noise
     return clean + t.view(-1, 1, 1, 1) * velocity, velocity
 
 
@@ -68,7 +72,7 @@ def draw_times(count: int, generator: torch.Generator, *, at_start: float = 0.5)
 def bridge_loss(pipeline: Any, ends: Ends) -> tuple[Tensor, Tensor]:
     """Mean squared error of a PurifierPipeline's velocity, in units of its scale; and the clean
     estimate [N, 3, H, W]."""
-    point, velocity = bridge_point(ends.clean, ends.moved, ends.t, ends.noise)
+    point, velocity = bridge_point(ends.clean, ends.adversarial, ends.t, ends.noise)
     estimate = pipeline.velocity(point, ends.t)
     loss = ((estimate - velocity) / pipeline.config["scale"]).square().mean()
     return loss, clean_estimate(point, estimate, ends.t)

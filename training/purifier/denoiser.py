@@ -188,9 +188,9 @@ def fit(
         if not able or rng.random() >= config.guided:
             loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
             return loss, {"loss": loss.item()}
-        ends, clean_seen, moved_seen = whole_ends(pairs, rng, config)
+        ends, clean_seen, adversarial_seen = whole_ends(pairs, rng, config)
         loss, estimate = bridge_loss(pipeline, ends)
-        pull = guidance(estimate.clamp(0, 1), clean_seen, moved_seen)
+        pull = guidance(estimate.clamp(0, 1), clean_seen, adversarial_seen)
         return loss + config.guidance * pull, {"loss": loss.item(), "guidance": pull.item()}
 
     # 3. The steps
@@ -219,8 +219,8 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> En
         return torch.rand(config.batch, 1, 1, 1, generator=generator).to(pairs.clean.device)
 
     rows = [rng.randrange(len(pairs.clean)) for _ in range(config.batch)]
-    crops = [_crop(pairs, row, rng.randrange(len(pairs.moved)), rng, config) for row in rows]
-    clean, moved = torch.stack(crops, 1)  # (N, 3, h, w) each
+    crops = [_crop(pairs, row, rng.randrange(len(pairs.adversarial)), rng, config) for row in rows]
+    clean, adversarial = torch.stack(crops, 1)  # (N, 3, h, w) each
     scale = 0.5 + 0.75 * uniform()
     scale = scale * (uniform() >= config.clean)
     normal = torch.randn(clean.shape, generator=generator).to(clean)
@@ -235,7 +235,7 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> En
             torch.zeros_like(scale),
             torch.randn(clean.shape, generator=generator).to(clean) * spread,
         )
-    return Ends(clean, (clean + scale * (moved - clean)).clamp(0, 1), t, noise)
+    return Ends(clean, (clean + scale * (adversarial - clean)).clamp(0, 1), t, noise)
 
 
 def whole_ends(
@@ -246,15 +246,18 @@ def whole_ends(
     rows = torch.tensor(rng.sample(range(len(pairs.clean)), count))
     is_clean = torch.tensor([rng.random() < config.clean for _ in range(count)])
     is_clean = is_clean.to(pairs.clean.device)
-    clean, moved = pairs.clean[rows].float() / LEVELS, pairs.moved[-1][rows].float() / LEVELS
-    moved = torch.where(is_clean.view(-1, 1, 1, 1), clean, moved)
+    clean, adversarial = (
+        pairs.clean[rows].float() / LEVELS,
+        pairs.adversarial[-1][rows].float() / LEVELS,
+    )
+    adversarial = torch.where(is_clean.view(-1, 1, 1, 1), clean, adversarial)
     clean_seen = pairs.clean_seen[0][rows], pairs.clean_seen[1][rows]
     patches, embedding = (
         torch.where(is_clean.view(-1, *[1] * (own.dim() - 1)), own, theirs[rows])
-        for own, theirs in zip(clean_seen, pairs.moved_seen, strict=True)
+        for own, theirs in zip(clean_seen, pairs.adversarial_seen, strict=True)
     )
     return (
-        Ends(clean, moved, clean.new_ones(count), torch.zeros_like(clean)),
+        Ends(clean, adversarial, clean.new_ones(count), torch.zeros_like(clean)),
         clean_seen,
         (patches, embedding),
     )
@@ -262,11 +265,14 @@ def whole_ends(
 
 def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: DenoiserConfig) -> Tensor:
     """The same crop of both ends, [2, 3, side, side]."""
-    clean, moved = pairs.clean[row].float() / LEVELS, pairs.moved[state, row].float() / LEVELS
+    clean, adversarial = (
+        pairs.clean[row].float() / LEVELS,
+        pairs.adversarial[state, row].float() / LEVELS,
+    )
     side = min(config.crop, *clean.shape[-2:])
     top, left = (rng.randrange(size - side + 1) for size in clean.shape[-2:])
     turns, flip = rng.randrange(4), rng.random() < 0.5
-    both = torch.stack([clean, moved])[..., top : top + side, left : left + side]
+    both = torch.stack([clean, adversarial])[..., top : top + side, left : left + side]
     both = torch.rot90(both, turns, (-2, -1))
     return both.flip(-1) if flip else both
 
@@ -288,15 +294,15 @@ def validate(
     rows: list[dict[str, Tensor]] = []
     for path in files:
         pairs = load_pairs(path).to(tower.mean.device)
-        clean, moved = pairs.clean.float() / LEVELS, pairs.moved[-1].float() / LEVELS
-        of_attacked, of_clean = (purify(x) for x in (moved, clean))
-        want = (pairs.moved_seen[1] - pairs.clean_seen[1]).norm(dim=1).mean()
+        clean, adversarial = pairs.clean.float() / LEVELS, pairs.adversarial[-1].float() / LEVELS
+        of_attacked, of_clean = (purify(x) for x in (adversarial, clean))
+        want = (pairs.adversarial_seen[1] - pairs.clean_seen[1]).norm(dim=1).mean()
         shift, shift_clean = (
             (clip_features(tower, x, layers=[1])[1] - pairs.clean_seen[1]).norm(dim=1) / want
             for x in (of_attacked, of_clean)
         )
         values = {
-            "psnr_attacked": psnr(moved, clean),
+            "psnr_attacked": psnr(adversarial, clean),
             "psnr": psnr(of_attacked, clean),
             "psnr_clean": psnr(of_clean, clean),
         }
@@ -410,19 +416,21 @@ def refine(
     unet = pipeline.unet.train().requires_grad_(True)
     first = [maker.make(-1 - number)[0] for number in range(config.units)]
     distance = FeatureDistance(
-        model, [p.clean.float() / 255 for p in first], [p.moved[-1].float() / 255 for p in first]
+        model,
+        [p.clean.float() / 255 for p in first],
+        [p.adversarial[-1].float() / 255 for p in first],
     )
 
     # 2. The steps
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
         pairs, _ = maker.make(step)
-        clean, moved = pairs.clean.float() / 255, pairs.moved[-1].float() / 255
+        clean, adversarial = pairs.clean.float() / 255, pairs.adversarial[-1].float() / 255
         is_clean = torch.tensor([rng.random() < config.clean for _ in clean]).view(-1, 1, 1, 1)
         is_clean = is_clean.to(clean.device)
         between = rng.random() < config.between
         t = clean.new_full((len(clean),), rng.uniform(EARLIEST, 1) if between else 1.0)
-        ends = Ends(clean, torch.where(is_clean, clean, moved), t, torch.zeros_like(clean))
+        ends = Ends(clean, torch.where(is_clean, clean, adversarial), t, torch.zeros_like(clean))
         error, estimate = bridge_loss(pipeline, ends)
         estimate = estimate.clamp(0, 1)
         if rng.random() < config.quantised:

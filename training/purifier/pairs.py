@@ -88,31 +88,38 @@ class PairsConfig:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """One batch.
+    """One batch of clean pictures and what an attack made of them.
 
-    clean: uint8 [N, 3, H, W]. moved: uint8 [K, N, 3, H, W], an attack's pictures midway and at its
-    end. attack, eps: its name, and its budget in 1/255. asked: questions on each picture, may be
-    none. clean_seen, moved_seen: CLIP's features of the clean and the last moved pictures, patch
-    tokens [N, 49, D] and embedding [N, E], float32.
+    Attributes:
+        clean: uint8 [N, 3, H, W].
+        adversarial: uint8 [K, N, 3, H, W], an attack's pictures midway and at its end.
+        attack: its name. eps: its budget in 1/255.
+        asked: questions on each picture, may be none.
+        clean_seen, adversarial_seen: CLIP's features of the clean and the last adversarial
+            pictures, patch tokens [N, 49, D] and embedding [N, E], float32.
     """
 
     clean: Tensor
-    moved: Tensor
+    adversarial: Tensor
     attack: str
     eps: float
     asked: list[list[str]]
     clean_seen: tuple[Tensor, Tensor]
-    moved_seen: tuple[Tensor, Tensor]
+    adversarial_seen: tuple[Tensor, Tensor]
 
     def to(self, device: torch.device) -> "Pairs":
         """The same batch with all tensors there."""
         features = [
             (patches.to(device), embedding.to(device))
-            for patches, embedding in (self.clean_seen, self.moved_seen)
+            for patches, embedding in (self.clean_seen, self.adversarial_seen)
         ]
-        clean, moved = self.clean.to(device), self.moved.to(device)
+        clean, adversarial = self.clean.to(device), self.adversarial.to(device)
         return replace(
-            self, clean=clean, moved=moved, clean_seen=features[0], moved_seen=features[1]
+            self,
+            clean=clean,
+            adversarial=adversarial,
+            clean_seen=features[0],
+            adversarial_seen=features[1],
         )
 
 
@@ -157,11 +164,11 @@ class PairMaker:
             features = [
                 clip_features(self.tower, x, layers=self.config.layers) for x in (clean, states[-1])
             ]
-        moved = torch.stack([_bytes(x) for x in states])
+        adversarial = torch.stack([_bytes(x) for x in states])
         kind = "pgd, l2" if attack.norm == "l2" else attack.name
         facts = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
         return Pairs(
-            _bytes(clean), moved, kind, eps, _questions(sources), features[0], features[1]
+            _bytes(clean), adversarial, kind, eps, _questions(sources), features[0], features[1]
         ), facts
 
     @property
@@ -225,8 +232,12 @@ class PairMaker:
 
 def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
     """Write one batch; the file appears whole."""
-    tensors = {"clean": pairs.clean, "moved": pairs.moved}
-    for name, (patches, embedding) in (("clean", pairs.clean_seen), ("moved", pairs.moved_seen)):
+    # "moved" is what adversarial pictures are called in batches that are there already
+    tensors = {"clean": pairs.clean, "moved": pairs.adversarial}
+    for name, (patches, embedding) in (
+        ("clean", pairs.clean_seen),
+        ("moved", pairs.adversarial_seen),
+    ):
         tensors |= {f"{name}_patches": patches.half(), f"{name}_embedding": embedding.half()}
     part, metadata = (
         path.with_suffix(".part"),
