@@ -58,7 +58,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.mark.full
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(
-    ("python", "platform"), zip((lock.PYTHONS[0], lock.PYTHONS[-1]), lock.PLATFORMS, strict=True)
+    ("python", "platform"),
+    list(zip((lock.PYTHONS[0], lock.PYTHONS[-1]), lock.PLATFORMS, strict=True)),
 )
 def test_the_lock_has_a_wheel_of_every_package_for_linux(python: str, platform: str) -> None:
     """The oldest and the newest Python, each on another processor; `make lock` tries every pair."""
