@@ -261,11 +261,11 @@ def test_12_the_log_holds_no_name_and_stays_short(target: Target) -> None:
     assert len(log) - before < 10_000, log[-3000:]
 
 
-def test_15_odd_values_get_a_sentence(alone: Target) -> None:
+def test_15_odd_values_get_a_sentence(target: Target) -> None:
     """NaN, lists, a megabyte of text, paths for choices, in every field of every function."""
     odd = [float("nan"), 1e308, [["x"]], {"a": 1}, "x" * 900_000, "../../x", True, -1]
-    before, bad, session = alone.files(), [], uuid4().hex
-    with alone.browser() as http:
+    before, bad, session = target.files(), [], uuid4().hex
+    with target.browser() as http:
         for function in functions(http):
             if not function["inputs"]:
                 continue
@@ -280,7 +280,7 @@ def test_15_odd_values_get_a_sentence(alone: Target) -> None:
                 if answer.status_code >= 500:
                     bad.append((function["api_name"], number, answer.text[:100]))
     assert bad == []
-    assert alone.files() == before
+    assert target.files() == before
 
 
 def test_13_what_a_page_has_used_goes_when_it_closes(target: Target) -> None:

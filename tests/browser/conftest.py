@@ -36,10 +36,6 @@ FADED = (
     "'running')"
 )
 AXE = Axe().axe_script
-RUN = """([within, options]) => {
-  const shown = [...document.querySelectorAll(within)].filter((element) => element.checkVisibility());
-  return axe.run(within === "html" ? document : { include: shown }, options).then((results) => results.violations);
-}"""  # noqa: E501
 # what a theme changes
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 STORED = "local_storage,indexeddb,cache_storage,service_workers"
@@ -107,21 +103,23 @@ def show_theme(page: Page, *, dark: bool) -> None:
     page.wait_for_function(FADED)  # a colour on its way to another one has no contrast to judge
 
 
-def broken(page: Page, within: str = "html", **options: Any) -> list[tuple[str, str, list[str]]]:
-    """Rules that axe finds broken: name, weight, elements. within: a selector of what is looked at,
-    where it is shown. options: of axe, beside those that it has without any."""
+def broken(page: Page, **options: Any) -> list[tuple[str, str, list[str]]]:
+    """Rules that axe finds broken: name, weight, elements. options: of axe, beside those that it
+    has without any."""
     page.wait_for_function(FADED)  # a colour on its way to another one has no contrast to judge
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     # What is in order stays in the browser: to hand it over takes a quarter of the time.
     options = {"resultTypes": ["violations"], **options}
-    found = page.evaluate(RUN, [within, options])
+    found = page.evaluate(
+        "(options) => axe.run(options).then((results) => results.violations)", options
+    )
     return [(v["id"], v["impact"], [n["html"][:200] for n in v["nodes"]]) for v in found]
 
 
-def serious(page: Page, within: str = "html", **options: Any) -> list[tuple[str, str, list[str]]]:
+def serious(page: Page, **options: Any) -> list[tuple[str, str, list[str]]]:
     """Of those, what keeps somebody from reading or using the page."""
-    return [rule for rule in broken(page, within, **options) if rule[1] in ("serious", "critical")]
+    return [rule for rule in broken(page, **options) if rule[1] in ("serious", "critical")]
 
 
 @pytest.fixture(scope="session")

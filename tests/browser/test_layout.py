@@ -32,7 +32,6 @@ SMALL = """() => [...document.querySelectorAll("button, select, summary, textare
   .map((e) => [e.id || e.className || e.tagName, e.textContent.trim(), e.getBoundingClientRect()])
   .filter(([, , box]) => box.height && (box.width < 43.5 || box.height < 43.5))
   .map(([name, text, box]) => `${name} ${text}: ${box.width} x ${box.height}`)"""  # noqa: E501
-TAB = "[role=tabpanel]"  # the open one
 TARGETS: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}}  # 24 px
 
 
@@ -54,7 +53,7 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(
             if width > 700:
                 assert left["x"] + left["width"] <= right["x"], name
                 assert abs(left["y"] - right["y"]) < 4, name
-                assert serious(page, TAB, **TARGETS) == [], name
+                assert serious(page, **TARGETS) == [], name
             else:
                 assert left["y"] + left["height"] <= right["y"], name
             lefts.add(round(left["x"]))
@@ -87,13 +86,13 @@ def test_a_finger_hits_what_it_means(
     assert small == []
 
 
-def violations(page: Page, within: str = "html") -> list[Any]:
+def violations(page: Page) -> list[Any]:
     """Rules that are broken, of all in the theme that is shown, and of colours in the other one,
     in which the page is left."""
-    found = broken(page, within, **TARGETS)
+    found = broken(page, **TARGETS)
     dark = page.evaluate("document.body.classList.contains('dark')")
     show_theme(page, dark=not dark)
-    return found + broken(page, within, **COLOURS)
+    return found + broken(page, **COLOURS)
 
 
 def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, Path]) -> None:
@@ -105,7 +104,7 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     expect(page.locator("#report-html")).to_be_visible()
     for panel in ("file", "pixels", "copies"):
         page.locator(f"#chips button[data-panel={panel}]").click()
-        assert violations(page, TAB) == [], panel
+        assert violations(page) == [], panel
     for fold in page.locator("#answer .label-wrap").all():
         fold.click()
     page.locator("#part-judge").wait_for()
@@ -117,25 +116,25 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     expect(page.locator("#batch-status")).to_contain_text("Finished")
     page.locator("#batch-table").get_by_role("button", name="photo.jpg").click()
     page.locator("#batch-opened .cc-scale").wait_for()
-    assert violations(page, TAB) == []
+    assert violations(page) == []
     # on a phone it lies over the tabs
     page.locator("#batch-opened").get_by_role("button", name="Close").click()
     open_tab(page, "Compare")
     for name in ("compare-a", "compare-b"):
         page.locator(f"#{name} input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#compare-details p").first).to_be_visible()
-    assert violations(page, TAB) == []
+    assert violations(page) == []
     open_tab(page, "Purify")
     page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#purify-headline h2")).to_contain_text(re.compile("^(Purified|Taken)"))
-    assert violations(page, TAB) == []
+    assert violations(page) == []
     open_tab(page, "Explore")
     page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#explore-a-answer")).to_contain_text("Score")
-    assert violations(page, TAB) == []
+    assert violations(page) == []
     open_tab(page, "Your pictures")
     expect(page.locator("#reference-in-use")).to_contain_text("Standard thresholds")
-    assert violations(page, TAB) == []
+    assert violations(page) == []
     open_tab(page, "Accuracy")
     page.locator("#measured section").first.wait_for()
     assert violations(page) == []

@@ -27,7 +27,7 @@ def held():
 def watch():
     while running:
         highest.append(held())
-        time.sleep(0.04)
+        time.sleep(0.01)
 
 folder, loads = pathlib.Path(sys.argv[1]), sys.argv[2] == "load"
 read_provenance(b"", "JPEG")  # the server is there then, as in an app

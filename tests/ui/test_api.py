@@ -201,7 +201,7 @@ def test_a_token_where_the_host_asks_for_one(
     assert httpx.get(f"{tiny_app}api/v1/openapi.json").status_code == 200
 
 
-CALLS = 80  # of each operation, good ones and bad ones
+CALLS = 250  # of each operation, good ones and bad ones
 HOST = "127.0.0.1"
 CHECKS: list[Any] = [
     checks.not_a_server_error,

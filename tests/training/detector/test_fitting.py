@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.linear_model import Ridge
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
@@ -19,7 +18,6 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from training.detector.data import Record, detection_fault, readable
 from training.detector.evaluation import (
-    area_under_curve,
     calibration_error,
     empirical_precision,
     reliability,
@@ -196,12 +194,6 @@ def test_rates_by_hand() -> None:
     assert report["balanced_accuracy"] == pytest.approx(5 / 8)
     assert report["balanced_accuracy_at_0.5"] == pytest.approx(3 / 4)
     assert report["pictures"] == 8
-
-
-def test_the_area_under_the_curve_is_that_of_scikit_learn_with_ties_too() -> None:
-    labels, p = scores()
-    for given in (p, p.round(1)):
-        assert area_under_curve(labels, given) == pytest.approx(roc_auc_score(labels, given))
 
 
 def test_reliability_bins_are_those_of_the_calibration_error() -> None:
