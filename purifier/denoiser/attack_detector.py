@@ -2,9 +2,10 @@
 
 A perturbation has statistics of its own: how large it is against the picture's own fine detail, how
 it hangs together from pixel to pixel and from channel to channel, whether it is everywhere (as
-noise is) or in one place (as a patch is). And it moves what CLIP sees (`squeezing`). A small
-network with one hidden layer, fitted to attacked and clean training pictures, decides by both
-whether a picture is left as it is. It is differentiable, so that an attacker may use it.
+noise is) or in one place (as a patch is): `statistics`. And quantising it moves what CLIP sees:
+`clip_moves` (feature squeezing, arXiv 1704.01155). A small network with one hidden layer, fitted to
+attacked and clean training pictures, decides by both whether a picture is left as it is. It is
+differentiable, so that an attacker may use it.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ STILL = 0.003  # distance, added before the logarithm: less is noise of bfloat16
 
 @dataclass(frozen=True, slots=True)
 class AttackDetector:
-    """A network with one hidden layer on what is known of a picture, D numbers, standardised.
+    """A network with one hidden layer that reads the evidence on a picture: D numbers,
+    standardised.
 
-    mean, deviation: of the numbers on the pictures that it was fitted to, [D].
-    hidden: a row a hidden unit, its weights and then its bias. weight: of the hidden units, and
-    then the output's bias.
-    false_alarms: the share of clean held-out pictures whose log-odds are above 0.
+    Attributes:
+        mean, deviation: of the numbers on the pictures that it was fitted to, [D] each.
+        hidden: a row [D + 1] for each hidden unit, its weights and then its bias.
+        weight: of the hidden units, and then the output's bias.
+        false_alarms: the share of clean held-out pictures whose log-odds are above 0.
     """
 
     mean: tuple[float, ...]
@@ -47,14 +50,15 @@ class AttackDetector:
     false_alarms: float
 
     def __call__(self, evidence: Tensor) -> Tensor:
-        """[N, D] -> log-odds [N] that each picture was attacked; it opens above 0."""
+        """Return log-odds [N] that each picture was attacked, from evidence [N, D]; above 0 it is
+        purified."""
         scaled = (evidence - evidence.new_tensor(self.mean)) / evidence.new_tensor(self.deviation)
         units = F.relu(_affine(scaled, evidence.new_tensor(self.hidden)))
         return _affine(units, evidence.new_tensor([self.weight]))[:, 0]
 
 
 def attack_decision(odds: Tensor) -> Tensor:
-    """1 where log-odds [N] are above 0, else 0.
+    """Return 1 where log-odds [N] are above 0, else 0.
 
     There is nothing between: half a purification would leave half of the attack, and half is enough
     to mislead. The gradient is that of a sigmoid, so that a step does not hide from an attacker
@@ -65,40 +69,47 @@ def attack_decision(odds: Tensor) -> Tensor:
 
 
 def _affine(x: Tensor, rows: Tensor) -> Tensor:
-    """[N, D] -> [N, R] by rows [R, D + 1] of weights and a bias."""
+    """Map [N, D] to [N, R] by rows [R, D + 1], each of D weights and a bias."""
     return x @ rows[:, :-1].T + rows[:, -1]
 
 
 def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
-    """The statistics of pictures: float [N, STATISTICS].
+    """Return the statistics of pictures, float [N, STATISTICS].
 
     Args:
-        pixels: float [N, 3, H, W] in [0, 1], the picture. removed: the same shape, what the network
-            would take out.
+        pixels: the pictures, float [N, 3, H, W] in [0, 1].
+        removed: what the network would take out of them, of the same shape.
     """
-    e, g = removed * LEVELS, fine_detail(pixels) * LEVELS
-    size = _size(e)
+    # 1. The perturbation that was found, and the picture's fine detail, in levels of 8 bits
+    found = removed * LEVELS
+    detail = fine_detail(pixels) * LEVELS
+
+    # 2. Over the whole picture: sizes, neighbours, channels, tails, and what is left when coarser
+    size = _root_mean_square(found)
+    red, green, blue = found.split(1, 1)
     columns = [
         size.log(),
-        _size(g).log(),
-        (_mean(e.abs()) + 1e-3).log(),
-        _correlation(e[..., 1:], e[..., :-1]),
-        _correlation(e[..., 1:, :], e[..., :-1, :]),
-        (_correlation(e[:, :1], e[:, 1:2]) + _correlation(e[:, 1:2], e[:, 2:])) / 2,
-        (_mean((e / size.view(-1, 1, 1, 1)) ** 4) + 1e-3).log(),
-        _correlation(e, g),
-        (_mean(F.relu(e.abs() - 3)) + 1e-2).log(),
-        _size(F.avg_pool2d(e, 4)).log(),
-        _size(F.avg_pool2d(g, 2)).log(),
+        _root_mean_square(detail).log(),
+        (_mean(found.abs()) + 1e-3).log(),
+        _correlation(found[..., 1:], found[..., :-1]),
+        _correlation(found[..., 1:, :], found[..., :-1, :]),
+        (_correlation(red, green) + _correlation(green, blue)) / 2,
+        (_mean((found / size.view(-1, 1, 1, 1)) ** 4) + 1e-3).log(),
+        _correlation(found, detail),
+        (_mean(F.relu(found.abs() - 3)) + 1e-2).log(),
+        _root_mean_square(F.avg_pool2d(found, 4)).log(),
+        _root_mean_square(F.avg_pool2d(detail, 2)).log(),
     ]
-    for values in (e, g, _colour(e), _colour(g)):
+
+    # 3. By place
+    for values in (found, detail, _colour(found), _colour(detail)):
         columns += _by_place(values)
     return torch.stack(columns, 1)
 
 
 def _by_place(values: Tensor) -> Iterator[Tensor]:
-    """How large values [N, 3, H, W] are in the cells of a grid, each [N]: on average, where they
-    are largest, by how much that stands out, and where they are small."""
+    """Yield how large values [N, 3, H, W] are in the cells of a grid, [N] each: on average, where
+    they are largest, by how much that stands out, and where they are small."""
     cells = (
         F.adaptive_avg_pool2d(values.square().mean(1, keepdim=True), CELLS)
         .flatten(1)
@@ -113,25 +124,27 @@ def _by_place(values: Tensor) -> Iterator[Tensor]:
 
 
 def _colour(values: Tensor) -> Tensor:
-    """Without what the three channels share."""
+    """Return values [N, 3, H, W] without their mean over the three channels."""
     return values - values.mean(1, keepdim=True)
 
 
 def _mean(x: Tensor) -> Tensor:
+    """Return the mean of each picture's values, [N]."""
     return x.flatten(1).mean(1)
 
 
-def _size(x: Tensor) -> Tensor:
-    """Root of the mean square, never 0."""
+def _root_mean_square(x: Tensor) -> Tensor:
+    """Return the root of the mean square of each picture's values, [N], never 0."""
     return _mean(x.square()).add(1e-6).sqrt()
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    return _mean(a * b) / (_size(a) * _size(b))
+    """Return the correlation of each picture's values in a and b, without taking means off, [N]."""
+    return _mean(a * b) / (_root_mean_square(a) * _root_mean_square(b))
 
 
 def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
-    """How far CLIP's tokens move when pictures are quantised at the size that CLIP sees.
+    """Return how far CLIP's tokens move when pictures are quantised at the size that CLIP sees.
 
     Args:
         tower: CLIP, of L layers; compared on the processor, where it is.
@@ -147,13 +160,17 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
     trace = tower(views)
     distances = [_distances(embedding(tower, trace), len(pixels))]
     for cls, patches in zip(trace.cls[1:], trace.patches[1:], strict=True):
-        apart = _distances(patches, len(pixels))
-        distances += [_distances(cls, len(pixels)), apart.mean(-1), apart.quantile(1 - FEW, -1)]
+        of_patches = _distances(patches, len(pixels))
+        distances += [
+            _distances(cls, len(pixels)),
+            of_patches.mean(-1),
+            of_patches.quantile(1 - FEW, -1),
+        ]
     return (torch.stack(distances, -1).transpose(0, 1).flatten(1) + STILL).log().to(pixels)
 
 
 def _distances(views: Tensor, count: int) -> Tensor:
-    """[(1 + Q) N, ..., D], of pictures and of their Q quantised twins -> 1 - cosine between the
-    two, [Q, N, ...]."""
+    """Return 1 - cosine between what is seen of N pictures and of their Q quantised twins,
+    [Q, N, ...]; views: [(1 + Q) N, ..., D], the pictures first."""
     before, *after = views.split(count)
     return torch.stack([1 - F.cosine_similarity(before, x, dim=-1) for x in after])

@@ -49,11 +49,13 @@ from purifier.denoiser.guidance import guided_step
 from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
-STEPS, MAX_STEPS = 1, 5
+STEPS = 1
+MAX_STEPS = 5
 SHARD = "8MB"
-FINE, APART = 8.0, 4.0  # by which the network's further views of a picture are enlarged
-# px of the short side at which a picture is guided, and quality at which it is then quantised
-SIDE, FINER = 224, 30
+FINE = 8.0  # by which the fine detail is enlarged that the network is given beside a picture
+APART = 4.0  # by which what the low-quality reference adds is enlarged
+SIDE = 224  # px, the short side at which a picture is guided
+FINER = 30  # the quality at which it is then quantised
 ALWAYS = 4.0  # 1/255, of the noise that is added where the attack detector is not asked
 
 
@@ -171,7 +173,19 @@ class PurifierPipeline(DiffusionPipeline):
         always: bool = False,
         stages: Stages = ALL,
     ) -> Tensor:
-        """The same without rounding, and differentiable: what an adaptive attacker has."""
+        """Purify pictures as calling the pipeline does, but without rounding, so that there is a
+        gradient: what an adaptive attacker has.
+
+        Args:
+            pixels, noise, generator, always, stages: as of `__call__`.
+            steps: its num_inference_steps.
+
+        Returns:
+            float [N, 3, H, W] in [0, 1].
+
+        Raises:
+            ValueError, WeightsMissing: as `__call__`.
+        """
         _check(pixels, steps, noise)
 
         # 1. Add noise
@@ -182,26 +196,19 @@ class PurifierPipeline(DiffusionPipeline):
             pixels = pixels + noise / LEVELS * normal.to(pixels.device)
 
         # 2. Look for a perturbation
-        noisy, perturbation = self.look(pixels)
+        views, perturbation = self.look(pixels)
         if self.config["attack_detector"] is None:
-            denoised = (
-                self._walk_at_full_size(pixels, perturbation, steps) if stages.network else pixels
-            )
-            return denoised.clamp(0, 1)
+            return self._walk_at_full_size(pixels, perturbation, steps, stages).clamp(0, 1)
         if always:
-            return self._purify_at_random(pixels, noisy, perturbation, steps, generator, stages)
+            return self._purify_at_random(pixels, views, perturbation, steps, generator, stages)
 
         # 3. Leave clean pictures as they are
-        odds = self._odds(pixels, noisy, perturbation)
+        odds = self._odds(pixels, views, perturbation)
         if not torch.is_grad_enabled() and bool((odds <= 0).all()):
             return pixels.clamp(0, 1)
 
-        # 4. Denoise
-        denoised = (
-            self._walk_at_full_size(pixels, perturbation, steps) if stages.network else pixels
-        )
-
-        # 5. Guide and quantise
+        # 4. Denoise, guide and quantise
+        denoised = self._walk_at_full_size(pixels, perturbation, steps, stages)
         return mix(pixels, self.restore(denoised, stages), odds)
 
     def attack_odds(self, pixels: Tensor) -> Tensor:
@@ -210,6 +217,7 @@ class PurifierPipeline(DiffusionPipeline):
         return self._odds(pixels, *self.look(pixels))
 
     def _odds(self, pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
+        """Return the detector's log-odds [N] from what `look` found in the pictures."""
         detector = AttackDetector(**self.config["attack_detector"])
         return detector(_evidence(pixels, views, perturbation))
 
@@ -239,40 +247,41 @@ class PurifierPipeline(DiffusionPipeline):
         return _evidence(pixels, *self.look(pixels))
 
     def denoise(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
-        """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
+        """Return pictures [N, 3, H, W] in [0, 1] after the network's walk alone, float, neither
+        rounded nor clamped."""
         return self._walk_at_full_size(pixels, self.look(pixels)[1], steps)
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The pictures, large ones at `coarse`, and what one step would take out of them."""
+        """Return the pictures that the network looks at, large ones resized to `coarse`, and the
+        perturbation that one step would take out of them."""
         side = min(pixels.shape[-2:])
-        noisy = (
-            resize(pixels, self.config["coarse"] / side)
-            if side >= 1.5 * self.config["coarse"]
-            else pixels
-        )
-        return noisy, noisy - self._walk(noisy, 1)
+        views = pixels
+        if side >= 1.5 * self.config["coarse"]:
+            views = resize(pixels, self.config["coarse"] / side)
+        return views, views - self._walk(views, 1)
 
-    def _walk_at_full_size(self, pixels: Tensor, perturbation: Tensor, steps: int) -> Tensor:
-        """The pictures after the walk; `perturbation` is what `look` found in them."""
+    def _walk_at_full_size(
+        self, pixels: Tensor, perturbation: Tensor, steps: int, stages: Stages = ALL
+    ) -> Tensor:
+        """Return the pictures after the walk, as they are where the network is off; `perturbation`
+        is what `look` found in them."""
+        if not stages.network:
+            return pixels
         if perturbation.shape == pixels.shape:
             return pixels - perturbation if steps == 1 else self._walk(pixels, steps)
-        return self._walk(
-            pixels
-            - F.interpolate(perturbation, pixels.shape[-2:], mode="bicubic", align_corners=False),
-            steps,
-        )
+        size = pixels.shape[-2:]
+        coarse = F.interpolate(perturbation, size, mode="bicubic", align_corners=False)
+        return self._walk(pixels - coarse, steps)
 
     def _walk(self, pixels: Tensor, steps: int) -> Tensor:
         """Walk from t = 1 to t = 0 in Euler steps."""
-        scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(
-            self.scheduler.config
-        )  # its own: threads share `self`
+        # a scheduler of its own: threads share `self`
+        scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(self.scheduler.config)
         scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
         x = pixels
         for t in scheduler.timesteps:
-            x = scheduler.step(
-                self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x
-            ).prev_sample
+            velocity = self.velocity(x, t / scheduler.config["num_train_timesteps"])
+            x = scheduler.step(velocity, t, x).prev_sample
         return x
 
     def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
@@ -408,11 +417,13 @@ def new_pipeline(
 
 
 def mix(pixels: Tensor, purified: Tensor, odds: Tensor) -> Tensor:
-    """The purified picture where the log-odds [N] say that it was attacked, else the given one."""
+    """Return the purified pictures where the log-odds [N] say that they were attacked, else the
+    pictures themselves; all [N, 3, H, W] in [0, 1]."""
     return (pixels + attack_decision(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
 
 def _evidence(pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
+    """Return what the attack detector reads, [N, D], from what `look` found in the pictures."""
     return torch.cat([statistics(views, perturbation), clip_moves(shared_tower(TOWER), pixels)], 1)
 
 
@@ -420,25 +431,24 @@ def towards_reference(denoised: Tensor, encoder: Tower | None = None) -> tuple[T
     """Return pictures behind the network, guided at the size that CLIP sees, and their references:
     [N, 3, H, W] in [0, 1].
 
-    encoder: what the references are seen by, in place of the shipped LoRA encoder.
+    Args:
+        denoised: float [N, 3, H, W], of any size.
+        encoder: what the references are seen by, in place of the shipped LoRA encoder.
     """
-    from purifier.vlm.lora import (
-        shared_encoder,  # imports transformers: seconds, at the first picture
-    )
+    # at the first picture: it imports transformers, which takes seconds
+    from purifier.vlm.lora import shared_encoder
 
     fine = coarser(denoised.clamp(0, 1), SIDE).clamp(0, 1)
     reference = low_quality_reference(fine)
-    return guided_step(
-        fine, reference, tower=shared_tower(TOWER), encoder=encoder or shared_encoder()
-    ), reference
+    encoder = encoder or shared_encoder()
+    return guided_step(fine, reference, tower=shared_tower(TOWER), encoder=encoder), reference
 
 
 def low_quality_reference(pixels: Tensor) -> Tensor:
     """Quantise pictures as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below
     SIDE: little of an attack is left in them."""
-    return quantise_at(
-        pixels, QUALITY, round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)
-    ).clamp(0, 1)
+    side = round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)
+    return quantise_at(pixels, QUALITY, side).clamp(0, 1)
 
 
 def _unforeseen() -> torch.Generator:
@@ -462,6 +472,11 @@ def _without_progress_bars() -> Iterator[None]:
 
 
 def _check(pixels: Tensor, steps: int, noise: float) -> None:
+    """Refuse what `purify` does not take.
+
+    Raises:
+        ValueError: the pixels' shape or type, the steps or the noise are others.
+    """
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
         raise ValueError(
             f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "

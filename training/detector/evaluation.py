@@ -1,5 +1,4 @@
-"""Measures from scores and labels, and a detector on a split of a manifest by set and source.
-Offline."""
+"""Measures of scores against labels, and of a detector on a manifest's split by set and source."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -181,6 +180,7 @@ class Scores:
 
     @property
     def labels(self) -> np.ndarray:
+        """The classes of the records, [N]: 1 generated, 0 real."""
         return np.array([r.label for r in self.records])
 
     def of(self, name: str) -> np.ndarray:
@@ -207,10 +207,9 @@ def score_split(detector: Detector, records: Sequence[Record], root: str | Path)
     verdicts = {}
     for path in tqdm(paths, desc="detect", unit="picture"):
         verdicts[path] = detector.score(load_image(Path(root) / path).pixels)
-    own = [verdicts[record.path] for record in records]
-    return Scores(
-        tuple(records), np.array([v.probability for v in own]), tuple(v.band for v in own)
-    )
+    of_records = [verdicts[record.path] for record in records]
+    probability = np.array([verdict.probability for verdict in of_records])
+    return Scores(tuple(records), probability, tuple(verdict.band for verdict in of_records))
 
 
 def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -> dict[str, Any]:
@@ -239,10 +238,10 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
             "bands": _band_shares(labels, np.array(scores.bands)[inside]),
             "reliability": reliability(labels, probability),
         }
-    like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
-    if like.any():
+    like_content = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
+    if like_content.any():
         report["meant"] = empirical_precision(
-            scores.labels[like], scores.probability[like], thresholds=bands
+            scores.labels[like_content], scores.probability[like_content], thresholds=bands
         )
     groups = [r.source for r in scores.records]
     report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
@@ -250,6 +249,7 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
 
 
 def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return of each answer the shares of real and of generated pictures that get it."""
     return {
         band: {
             "real": float((bands[labels == 0] == band).mean()),
@@ -263,7 +263,8 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
 def evaluate_detector(
     detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
 ) -> tuple[dict[str, Any], Scores]:
-    """Return what `python -m training evaluate` writes, and the scores behind it.
+    """Judge a split of a manifest, and return what `python -m training evaluate` writes of it, and
+    the scores.
 
     Files that cannot be read are left out, said, and counted.
     """
