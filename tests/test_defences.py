@@ -148,6 +148,10 @@ def test_what_was_measured_is_not_measured_again(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "_outcomes", lambda pictures, *_, **__: calls.extend(pictures) or {})
         assert evaluate_defences(config, data=data, models=models, keep=keep) == whole
+        noted = whole | {"note": "written by hand"}
+        assert (
+            evaluate_defences(config, data=data, models=models, keep=keep, earlier=noted) == noted
+        )
         assert not calls
         more = replace(config, rows=("no defence", "median blur"))
         evaluate_defences(more, data=data, models=models, keep=keep)

@@ -101,7 +101,8 @@ def evaluate_defences(
         models: the shipped ones if None.
         made: a folder of attacked pictures, which are taken from it or added.
         earlier: an earlier report. Its cells are kept where nothing new was measured or they rest
-            on more questions; its `detector` is kept where `forensics` is None.
+            on more questions; its `detector` is kept where `forensics` is None. What a person has
+            written beside them, such as a `note`, stays.
         log: is given a line of progress for every picture.
 
     Returns:
@@ -169,7 +170,7 @@ def evaluate_defences(
         c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack and c.attack.eps}
         for c in COLUMNS
     }
-    return {
+    return (earlier or {}) | {
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"{data.name}, test splits",
         "model": config.vlm,
