@@ -29,23 +29,23 @@ Message = str | tuple[str, str]  # with its plural
 
 
 def messages() -> list[Message]:
-    """Every message, in the order of the files; a text that is a message twice comes once."""
+    """Return every message, in the order of the files; a text that stands twice comes once."""
     found: list[Message] = []
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             found += of_code(path.read_text(encoding="utf-8"))
     for path in TEMPLATES:
         with open(path, "rb") as file:
-            said = [
+            texts = [
                 text for _line, _function, text, _comments in babel_extract(file, ("_",), (), {})
             ]
-        found += [text for text in (t[0] if isinstance(t, tuple) else t for t in said) if text]
+        found += [text for text in (t[0] if isinstance(t, tuple) else t for t in texts) if text]
     return list(dict.fromkeys(found))
 
 
 def of_code(source: str) -> Iterator[Message]:
-    """By the syntax tree, which knows f-strings on every Python: `_("...")`, `N_("...")`,
-    ngettext("...", "...", n)."""
+    """Find the messages of a source, `_("...")`, `N_("...")` and ngettext("...", "...", n), by its
+    syntax tree, which knows f-strings on every Python."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
@@ -61,7 +61,7 @@ def of_code(source: str) -> Iterator[Message]:
 
 
 def template() -> Catalog:
-    """A catalogue of all messages without translations."""
+    """Return a catalogue of all messages without translations."""
     catalogue = Catalog(project="CausalCLIP", charset="utf-8", fuzzy=False)
     for message in messages():
         catalogue.add(message)
@@ -69,7 +69,7 @@ def template() -> Catalog:
 
 
 def read(language: str) -> Catalog:
-    """The catalogue of a language as it is; an empty one where there is none yet."""
+    """Return the catalogue of a language as it is; an empty one where there is none yet."""
     path = FOLDER / f"{language}.po"
     if not path.is_file():
         return Catalog(language, project="CausalCLIP", fuzzy=False)
@@ -78,8 +78,8 @@ def read(language: str) -> Catalog:
 
 
 def write(catalogue: Catalog, language: str) -> None:
-    """With a head that says no more than what a program needs, so that a file changes only where
-    its words do."""
+    """Write a catalogue with a head that says no more than what a program needs, so that a file
+    changes only where its words do."""
     text = io.BytesIO()
     write_po(text, catalogue, no_location=True, width=120, ignore_obsolete=True)
     head, blank, messages = text.getvalue().decode("utf-8").partition("\n\n")
@@ -88,11 +88,11 @@ def write(catalogue: Catalog, language: str) -> None:
 
 
 def missing(catalogue: Catalog) -> list[Message]:
-    """Messages without a translation, or without one of its plural forms."""
+    """Return the messages without a translation, or without one of its plural forms."""
     forms = (
         (m.id, m.string if isinstance(m.string, tuple | list) else [m.string]) for m in catalogue
     )
-    return [cast(Message, name) for name, said in forms if name and not all(said)]
+    return [cast(Message, name) for name, texts in forms if name and not all(texts)]
 
 
 def unbroken(catalogue: Catalog) -> None:

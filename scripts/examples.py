@@ -76,8 +76,8 @@ def main() -> None:
         found.append(ask(detector))
         print(f"{runtime}: {json.dumps(found[-1])}", flush=True)
     same = agreed(found)
-    said = {"model": detector.name, "revision": detector.config.revision, "answers": same}
-    EXPECTED.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    record = {"model": detector.name, "revision": detector.config.revision, "answers": same}
+    EXPECTED.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(f"{EXPECTED.name}: {len(same)} of {len(found[0])} are the same in all runtimes.")
 
 

@@ -169,11 +169,11 @@ def started(
         )
     try:
         end = time.monotonic() + PATIENCE
-        while not (said := READY.search(log.read_text())):
+        while not (match := READY.search(log.read_text())):
             if process.poll() is not None or time.monotonic() > end:
                 sys.exit(f"The Space did not start:\n{log.read_text()}")
             time.sleep(0.1)
-        yield process, int(said[1])
+        yield process, int(match[1])
     finally:
         if process.poll() is None:
             process.terminate()

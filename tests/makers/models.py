@@ -185,7 +185,7 @@ def _blip2(folder: Path, language: dict[str, Any], *, instruct: bool = False) ->
     config: Any = InstructBlipConfig if instruct else Blip2Config
     model: Any = InstructBlipForConditionalGeneration if instruct else Blip2ForConditionalGeneration
     settings = config(
-        vision_config=BLOCKS | {"image_size": 32, "patch_size": 16},
+        vision_config=BLOCKS | {"image_size": 32, "patch_size": 16, "initializer_range": 0.02},
         qformer_config=BLOCKS
         | {"vocab_size": len(tokenizer), "encoder_hidden_size": 16, "max_position_embeddings": 64},
         text_config=language

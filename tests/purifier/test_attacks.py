@@ -72,15 +72,15 @@ def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(
     attack: Attack, net, clean, labels
 ) -> None:
     objective = untargeted(net, labels)
-    moved = run_attack(attack, clean, objective)
-    assert (objective(moved) > objective(clean)).all()
-    assert torch.allclose(levels(moved), levels(moved).round(), atol=1e-4)
-    assert moved.min() >= 0
-    assert moved.max() <= 1
-    change = levels(moved).round() - levels(clean).round()
+    adversarial = run_attack(attack, clean, objective)
+    assert (objective(adversarial) > objective(clean)).all()
+    assert torch.allclose(levels(adversarial), levels(adversarial).round(), atol=1e-4)
+    assert adversarial.min() >= 0
+    assert adversarial.max() <= 1
+    change = levels(adversarial).round() - levels(clean).round()
     if attack.norm == "linf":
         assert change.abs().max() == attack.eps  # whole levels: exact
-        assert linf(moved, clean).max().item() == pytest.approx(attack.eps, abs=1e-4)
+        assert linf(adversarial, clean).max().item() == pytest.approx(attack.eps, abs=1e-4)
     else:
         lengths = change.flatten(1).norm(dim=1) / 255
         assert (lengths <= attack.eps).all()
@@ -89,12 +89,12 @@ def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(
 
 def test_a_patch_changes_one_square_alone(net, clean, labels) -> None:
     objective = untargeted(net, labels)
-    moved = run_attack(Attack("patch", steps=10, area=0.1), clean, objective)
-    assert (objective(moved) > objective(clean)).all()
-    for changed in (moved != clean).any(1):
+    adversarial = run_attack(Attack("patch", steps=10, area=0.1), clean, objective)
+    assert (objective(adversarial) > objective(clean)).all()
+    for changed in (adversarial != clean).any(1):
         rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
         assert max(rows.max() - rows.min(), columns.max() - columns.min()) < (0.1 * 20 * 28) ** 0.5
-    assert torch.allclose(levels(moved), levels(moved).round(), atol=1e-4)
+    assert torch.allclose(levels(adversarial), levels(adversarial).round(), atol=1e-4)
 
 
 def test_pgd_is_as_strong_as_foolbox_s(net, clean, labels) -> None:
@@ -114,9 +114,9 @@ def test_carlini_wagner_needs_less_than_its_budget_where_length_costs(
     lengths = []
     for weight in (0.0, 20.0):
         monkeypatch.setattr(CarliniWagner, "WEIGHT", weight)
-        moved = run_attack(attack, clean, objective)
-        assert (objective(moved) > objective(clean)).all()
-        lengths.append((moved - clean).flatten(1).norm(dim=1))
+        adversarial = run_attack(attack, clean, objective)
+        assert (objective(adversarial) > objective(clean)).all()
+        lengths.append((adversarial - clean).flatten(1).norm(dim=1))
     assert (lengths[0] <= 2).all()
     assert (lengths[1] < 0.8 * lengths[0]).all()
 
@@ -153,8 +153,8 @@ def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
     assert torch.equal(
         torch.autograd.grad(seeing(x).sum(), x)[0], torch.autograd.grad(objective(y).sum(), y)[0]
     )
-    moved = run_attack(Attack("pgd", eps=16, steps=10), clean, seeing)
-    assert (seeing(moved) > seeing(clean)).all()
+    adversarial = run_attack(Attack("pgd", eps=16, steps=10), clean, seeing)
+    assert (seeing(adversarial) > seeing(clean)).all()
 
 
 def test_every_attack_and_objective_that_can_be_chosen_is_there() -> None:
@@ -185,8 +185,8 @@ def test_what_cannot_be_is_refused(net, clean, labels) -> None:
 
 
 def test_a_fractional_budget_is_rounded_down(net, clean, labels) -> None:
-    moved = run_attack(Attack("pgd", eps=2.7, steps=5), clean, untargeted(net, labels))
-    assert (levels(moved) - levels(clean)).abs().max().item() == pytest.approx(2, abs=1e-4)
+    adversarial = run_attack(Attack("pgd", eps=2.7, steps=5), clean, untargeted(net, labels))
+    assert (levels(adversarial) - levels(clean)).abs().max().item() == pytest.approx(2, abs=1e-4)
 
 
 QUESTION = "What animal is in the picture?"
@@ -220,8 +220,10 @@ def test_the_differentiable_logit_is_nearly_the_detector_s(
 
 def test_the_verdict_is_pushed_to_the_other_side(detector: Detector, two_pictures: Tensor) -> None:
     before = detector_logit(detector, two_pictures)
-    moved = run_attack(Attack(eps=8, steps=8), two_pictures, FlipVerdict(detector, two_pictures))
-    after = detector_logit(detector, moved)
+    adversarial = run_attack(
+        Attack(eps=8, steps=8), two_pictures, FlipVerdict(detector, two_pictures)
+    )
+    after = detector_logit(detector, adversarial)
     assert (torch.where(before > 0, before - after, after - before) > 0.05).all()
     up = run_attack(
         Attack(eps=8, steps=8),

@@ -49,12 +49,12 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_purify_writes_a_png_of_the_same_size(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
-    said = row(run("purify", picture, "-o", out, "--steps", 2, "--json"))
-    assert set(said) == {"out", "seconds", "steps", "mean_change", "unchanged"}
-    assert not said["unchanged"]
+    output = row(run("purify", picture, "-o", out, "--steps", 2, "--json"))
+    assert set(output) == {"out", "seconds", "steps", "mean_change", "unchanged"}
+    assert not output["unchanged"]
     assert pixels(out).shape == (72, 96, 3)
     assert np.abs(pixels(out).astype(int) - pixels(picture)).mean() == pytest.approx(
-        said["mean_change"], abs=1e-3
+        output["mean_change"], abs=1e-3
     )
 
 
@@ -94,20 +94,20 @@ def test_an_attack_stays_in_its_budget_in_the_file(
         "--seed",
         1,
     ]
-    said = row(run("attack", picture, "-o", out, *options, "--json"))
-    assert {"out", "seconds", "success", "linf", "before", "after"} == set(said)
+    output = row(run("attack", picture, "-o", out, *options, "--json"))
+    assert {"out", "seconds", "success", "linf", "before", "after"} == set(output)
     change = np.abs(pixels(out).astype(int) - pixels(picture))
-    assert 0 < change.max() == said["linf"] <= 6
-    assert said["success"] == (said["before"] != said["after"])
+    assert 0 < change.max() == output["linf"] <= 6
+    assert output["success"] == (output["before"] != output["after"])
     again = tmp_path / "again.png"
     row(run("attack", picture, "-o", again, *options, "--json"))
     assert out.read_bytes() == again.read_bytes()
 
 
 def test_ask_and_caption(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = row(run("ask", picture, "Is there a dog?", "--json"))
-    assert set(said) == {"answer", "confidence", "sure"}
-    assert 0 <= said["confidence"] <= 1
+    output = row(run("ask", picture, "Is there a dog?", "--json"))
+    assert set(output) == {"answer", "confidence", "sure"}
+    assert 0 <= output["confidence"] <= 1
     asked, speaker = [], Models.speaker
     monkeypatch.setattr(
         Models,
@@ -116,7 +116,9 @@ def test_ask_and_caption(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None
             asked.append(lora_encoder) or speaker(models, lora_encoder=lora_encoder)
         ),
     )
-    assert set(row(run("ask", picture, "Is there a dog?", "--lora-encoder", "--json"))) == set(said)
+    assert set(row(run("ask", picture, "Is there a dog?", "--lora-encoder", "--json"))) == set(
+        output
+    )
     assert asked == [True]
     assert row(run("caption", picture, "--json"))["caption"]
     assert (

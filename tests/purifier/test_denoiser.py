@@ -56,23 +56,23 @@ def detecting(odds: float) -> PurifierPipeline:
 @pytest.fixture
 def ends() -> tuple[Tensor, Tensor, Tensor]:
     clean = torch.rand(2, 3, 8, 8, generator=seeded(0))
-    moved = (clean + 0.1 * torch.randn(clean.shape, generator=seeded(1))).clamp(0, 1)
-    return clean, moved, 0.05 * torch.randn(clean.shape, generator=seeded(2))
+    adversarial = (clean + 0.1 * torch.randn(clean.shape, generator=seeded(1))).clamp(0, 1)
+    return clean, adversarial, 0.05 * torch.randn(clean.shape, generator=seeded(2))
 
 
 def test_the_bridge_s_ends_are_the_clean_and_the_noised_adversarial_picture(ends) -> None:
-    clean, moved, noise = ends
-    assert torch.equal(bridge_point(clean, moved, torch.zeros(2), noise)[0], clean)
+    clean, adversarial, noise = ends
+    assert torch.equal(bridge_point(clean, adversarial, torch.zeros(2), noise)[0], clean)
     assert torch.allclose(
-        bridge_point(clean, moved, torch.ones(2), noise)[0], moved + noise, atol=1e-6
+        bridge_point(clean, adversarial, torch.ones(2), noise)[0], adversarial + noise, atol=1e-6
     )
 
 
 def test_the_velocity_is_the_slope_and_leads_to_the_clean_end(ends) -> None:
-    clean, moved, noise = ends
+    clean, adversarial, noise = ends
     t, h = torch.tensor([0.3, 0.8]), 1e-2
-    point, velocity = bridge_point(clean, moved, t, noise)
-    later, _ = bridge_point(clean, moved, t + h, noise)
+    point, velocity = bridge_point(clean, adversarial, t, noise)
+    later, _ = bridge_point(clean, adversarial, t + h, noise)
     assert torch.allclose((later - point) / h, velocity, atol=1e-4)
     assert torch.allclose(clean_estimate(point, velocity, t), clean, atol=1e-6)
 
@@ -125,9 +125,9 @@ def test_it_moves_every_value_down_the_slope() -> None:
     x, reference = views(1), 0.5 + 0.3 * (views(2)[1:] - 0.5)
     here = x.clone().requires_grad_()
     (slope,) = torch.autograd.grad(apart(here, reference).sum(), here)
-    moved = guided_step(x, reference, tower=TOWER, encoder=ENCODER, size=0.5)
-    assert torch.allclose(moved, (x - 0.5 / 255 * slope.sign()).clamp(0, 1))
-    assert float(apart(moved, reference)) < float(apart(x, reference))
+    result = guided_step(x, reference, tower=TOWER, encoder=ENCODER, size=0.5)
+    assert torch.allclose(result, (x - 0.5 / 255 * slope.sign()).clamp(0, 1))
+    assert float(apart(result, reference)) < float(apart(x, reference))
 
 
 def test_each_picture_is_moved_as_if_it_were_alone_and_the_gradient_goes_straight_through() -> None:
@@ -141,8 +141,8 @@ def test_each_picture_is_moved_as_if_it_were_alone_and_the_gradient_goes_straigh
     assert (together == torch.cat(alone)).float().mean() > 0.999
     inner = (0.2 + 0.6 * views(1)).requires_grad_()
     weights = torch.rand(inner.shape, generator=seeded(1))
-    moved = guided_step(inner, views(1), tower=TOWER, encoder=ENCODER)
-    assert torch.equal(torch.autograd.grad((moved * weights).sum(), inner)[0], weights)
+    result = guided_step(inner, views(1), tower=TOWER, encoder=ENCODER)
+    assert torch.equal(torch.autograd.grad((result * weights).sum(), inner)[0], weights)
 
 
 @pytest.mark.parametrize("size", [(33, 47), (10, 12), (70, 151)])

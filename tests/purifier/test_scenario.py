@@ -138,7 +138,10 @@ def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_ther
     assert shown.complete
     assert shown.step == 2
     given = to_tensor(shown.pictures["adversarial"])
-    assert np.array_equal(to_array(models.purifier(given, 1).images), shown.pictures["purified"])
+    again = to_array(models.purifier(given, 1).images).astype(int)
+    # In bfloat16, the order of the values in memory decides how sums are rounded.
+    assert np.abs(again - shown.pictures["purified"]).mean() < 1
+    assert np.abs(again - shown.pictures["adversarial"]).mean() > 2
 
 
 @pytest.mark.full

@@ -201,9 +201,9 @@ def test_an_attack_follows_the_model_s_own_gradient(
     assert vlm.differentiable
     clean = (pixels[:1] * 255).round() / 255
     objective = change_answer(vlm, [CAPTION_PROMPT if name == "caption" else QUESTION], ["dogs"])
-    moved = run_attack(Attack(eps=16, steps=6), clean, objective)
+    adversarial = run_attack(Attack(eps=16, steps=6), clean, objective)
     with torch.no_grad():
-        assert objective(moved) > objective(clean)
+        assert objective(adversarial) > objective(clean)
 
 
 CONFIG = SearchConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
@@ -220,8 +220,10 @@ class Misled(HubVLM):
         return [Caption(answer.text, answer.confidence) for answer in self.answer(pixels, "")]
 
     def _likelihood(self, pixels: torch.Tensor, prompt: str, text: str) -> torch.Tensor:
-        said = self.answer(pixels, prompt)[0]
-        return torch.tensor([said.confidence if said.text == text else 1 - said.confidence]).log()
+        answer = self.answer(pixels, prompt)[0]
+        return torch.tensor(
+            [answer.confidence if answer.text == text else 1 - answer.confidence]
+        ).log()
 
     def answer(self, pixels: torch.Tensor, question: str | Sequence[str]) -> list[Answer]:
         fooled = pixels[:, 0, 0, 0] > pixels[:, 1, 0, 0]

@@ -37,14 +37,18 @@ Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """text: the best prefix, "" if none helps. moved, clean: the share of answers on attacked and
-    on clean pictures that are those of the clean picture without a prefix; before: moved, without a
-    prefix. tried: how many prefixes.
+class PrefixShares:
+    """What a prefix is worth: shares of answers that are those of the clean picture without one.
+
+    Attributes:
+        text: the best prefix, "" if none helps.
+        under_attack, clean: on adversarial and on clean pictures.
+        before: on adversarial pictures without a prefix.
+        tried: how many prefixes.
     """
 
     text: str
-    moved: float
+    under_attack: float
     clean: float
     before: float
     tried: int
@@ -53,13 +57,13 @@ class Found:
 def search_text_prefix(
     model: HubVLM,
     clean: Tensor,
-    moved: Tensor,
+    adversarial: Tensor,
     questions: Sequence[str],
     *,
     pool: Sequence[str] = PHRASES,
     phrases: int = 2,
     seed: int = 0,
-) -> Found:
+) -> PrefixShares:
     """Search greedily: add the phrase that helps most, up to `phrases` of them, in an order drawn
     with the seed.
 
@@ -67,50 +71,54 @@ def search_text_prefix(
     the shorter text.
 
     Args:
-        clean, moved: float [N, 3, H, W] in [0, 1], pictures and their attacked (perhaps purified)
-        versions.
+        clean, adversarial: float [N, 3, H, W] in [0, 1], pictures and their attacked (perhaps
+            purified) versions.
         questions: one a picture.
     """
     answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
 
-    def measured(text: str) -> Found:
-        return _measure(model, clean, moved, questions, answers, text)
+    def measured(text: str) -> PrefixShares:
+        return _measure(model, clean, adversarial, questions, answers, text)
 
     order = random.Random(seed).sample(list(pool), len(pool))
     best = measured("")
-    before, attempts = best.moved, 1
+    before, attempts = best.under_attack, 1
     for _ in range(phrases):
         options = [
             measured(f"{best.text} {phrase}".strip()) for phrase in order if phrase not in best.text
         ]
         attempts += len(options)
-        top = max(options, key=lambda found: found.moved + found.clean, default=best)
-        if top.moved + top.clean <= best.moved + best.clean:
+        top = max(options, key=lambda shares: shares.under_attack + shares.clean, default=best)
+        if top.under_attack + top.clean <= best.under_attack + best.clean:
             break
         best = top
     return replace(best, before=before, tried=attempts)
 
 
 def measure_text_prefix(
-    model: HubVLM, clean: Tensor, moved: Tensor, questions: Sequence[str], text: str
-) -> Found:
+    model: HubVLM, clean: Tensor, adversarial: Tensor, questions: Sequence[str], text: str
+) -> PrefixShares:
     """Return what one prefix does, on other pictures than those of the search."""
     answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
-    plain = _measure(model, clean, moved, questions, answers, "")
-    return replace(_measure(model, clean, moved, questions, answers, text), before=plain.moved)
+    plain = _measure(model, clean, adversarial, questions, answers, "")
+    return replace(
+        _measure(model, clean, adversarial, questions, answers, text), before=plain.under_attack
+    )
 
 
 def _measure(
     model: HubVLM,
     clean: Tensor,
-    moved: Tensor,
+    adversarial: Tensor,
     questions: Sequence[str],
     answers: Sequence[str],
     text: str,
-) -> Found:
+) -> PrefixShares:
     guided = model.with_prefix(text)
-    on_moved, on_clean = (_share(guided, pixels, questions, answers) for pixels in (moved, clean))
-    return Found(text, on_moved, on_clean, before=on_moved, tried=1)
+    under_attack, on_clean = (
+        _share(guided, pixels, questions, answers) for pixels in (adversarial, clean)
+    )
+    return PrefixShares(text, under_attack, on_clean, before=under_attack, tried=1)
 
 
 def _share(model: HubVLM, pixels: Tensor, questions: Sequence[str], texts: Sequence[str]) -> float:
@@ -165,11 +173,11 @@ def optimise_prompt(
         raise ValueError(f"Name the file for the prompt .json, not {out.name!r}.")
     config = config or SearchConfig()
     clean, questions = _pictures(data, config)
-    moved = _moved(EmbeddedVLM.from_pretrained(), clean, questions, config)
+    adversarial = _attacked_pictures(EmbeddedVLM.from_pretrained(), clean, questions, config)
     if purify is not None:
-        results = torch.cat([purify(shot) for shot in moved.split(1)])
-        is_changed = (results != moved).flatten(1).any(1)
-        clean, moved = clean[is_changed], results[is_changed]
+        results = torch.cat([purify(shot) for shot in adversarial.split(1)])
+        is_changed = (results != adversarial).flatten(1).any(1)
+        clean, adversarial = clean[is_changed], results[is_changed]
         questions = [
             question
             for question, changed in zip(questions, is_changed.tolist(), strict=True)
@@ -181,7 +189,7 @@ def optimise_prompt(
             "search on and to measure on. Take more pictures (`pictures` in --config) or a larger "
             "budget (`eps`)."
         )
-    return _search(model, clean, moved, questions, out, config)
+    return _search(model, clean, adversarial, questions, out, config)
 
 
 def _pictures(data: Path, config: SearchConfig) -> tuple[Tensor, list[str]]:
@@ -200,10 +208,12 @@ def _pictures(data: Path, config: SearchConfig) -> tuple[Tensor, list[str]]:
     return torch.stack(shots), questions
 
 
-def _moved(eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: SearchConfig) -> Tensor:
-    """Every picture attacked once: on the answer or, every third one, on CLIP's features; at one of
-    the budgets."""
-    moved = []
+def _attacked_pictures(
+    eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: SearchConfig
+) -> Tensor:
+    """Attack every picture once: the answer or, of every third one, CLIP's features; at one of the
+    budgets."""
+    adversarial = []
     for i, question in enumerate(questions):
         here = clean[i : i + 1]
         attack = Attack(
@@ -216,14 +226,14 @@ def _moved(eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: Searc
             objective: Any = change_answer(eyes, [question], [eyes.answer(here, question)[0].text])
         else:
             objective = MoveFeatures(language_tokens(eyes.tower, layers=eyes.config.layers), here)
-        moved.append(run_attack(attack, here, objective))
-    return torch.cat(moved)
+        adversarial.append(run_attack(attack, here, objective))
+    return torch.cat(adversarial)
 
 
 def _search(
     model: HubVLM,
     clean: Tensor,
-    moved: Tensor,
+    adversarial: Tensor,
     questions: list[str],
     out: Path,
     config: SearchConfig,
@@ -233,16 +243,16 @@ def _search(
     prefix = search_text_prefix(
         model,
         clean[:split],
-        moved[:split],
+        adversarial[:split],
         questions[:split],
         phrases=config.phrases,
         seed=config.seed,
     )
     shares = measure_text_prefix(
-        model, clean[split:], moved[split:], questions[split:], prefix.text
+        model, clean[split:], adversarial[split:], questions[split:], prefix.text
     )
     facts = {"text": prefix.text, "tried": prefix.tried, "held pictures": len(questions) - split}
-    facts |= {"before": shares.before, "after": shares.moved, "clean": shares.clean}
+    facts |= {"before": shares.before, "after": shares.under_attack, "clean": shares.clean}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(facts, indent=2) + "\n")
     return facts
