@@ -16,6 +16,7 @@ from benchmarks.defences.samples import load_captions, load_samples
 from benchmarks.defences.table import (
     COLUMNS,
     COMPARISONS,
+    DENOISERS,
     WHOLE,
     DefendedObjective,
     Row,
@@ -76,8 +77,8 @@ def models() -> Models:
 @pytest.fixture(scope="module")
 def report(data: Path, forensics: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     compared = tmp_path_factory.mktemp("compared")
-    for name in ("noise", "regression"):
-        tiny_purifier(seed=1).save_pretrained(compared / name)
+    for folder in DENOISERS.values():
+        tiny_purifier(seed=1).save_pretrained(compared / folder)
     short = [replace(c, attack=c.attack and replace(c.attack, steps=2)) for c in COLUMNS]
     columns = ("clean", "patch 2 %", "BPDA + EOT 4/255", "Square 8/255")
     rows = tuple(dict.fromkeys(row for pair in COMPARISONS for row in pair))
@@ -97,7 +98,7 @@ def report(data: Path, forensics: Path, tmp_path_factory: pytest.TempPathFactory
 def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
     cells = {(c["row"], c["column"]): c for c in report["cells"]}
     rows = {row for pair in COMPARISONS for row in pair}
-    assert len(rows) == 14
+    assert len(rows) == 17
     assert len(cells) == len(rows) * 4
     assert cells[WHOLE, "Square 8/255"]["n"] == 1
     for cell in cells.values():

@@ -62,8 +62,8 @@ def evaluate(
     compared: Annotated[
         Path,
         typer.Option(
-            help="A folder with the compared denoisers, noise and regression; use another --keep "
-            "for other models."
+            help="A folder with the compared denoisers, bridge, noise and regression; use another "
+            "--keep for other models."
         ),
     ] = CACHE,
     keep: Annotated[

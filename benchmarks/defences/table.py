@@ -33,13 +33,19 @@ WITHOUT = {
     "ours without the quantisation": Stages(quantisation=False),
     "ours without the LoRA encoder": Stages(lora_encoder=False),
 }
-# the same network, other recipes: name -> folder
-DENOISERS = {"unsupervised": "noise", "regression": "regression"}
+# the same network, learned from the same pictures by three recipes: name -> folder
+DENOISERS = {"supervised": "bridge", "unsupervised": "noise", "regression": "regression"}
 COMPARISONS = (  # of which two the answers are compared one by one
     *((WHOLE, row) for row in WITHOUT),
     *((WHOLE, f"ours with the {name} denoiser") for name in DENOISERS),
     *((NETWORK, f"the {name} denoiser alone") for name in DENOISERS),
     *((AS_THE_PAPER, f"the {name} denoiser alone, adapted encoder") for name in DENOISERS),
+    *(
+        (f"the supervised denoiser alone{encoder}", f"the {name} denoiser alone{encoder}")
+        for encoder in ("", ", adapted encoder")
+        for name in DENOISERS
+        if name != "supervised"
+    ),
     (WHOLE, NETWORK),
     (WHOLE, f"JPEG {QUALITY}"),
     ("ours without the network", f"JPEG {QUALITY}"),
@@ -146,8 +152,9 @@ def with_denoiser(ours: PurifierPipeline, denoise: Defence) -> Defence:
 
 
 def _denoisers(compared: Path | None) -> dict[str, Defence]:
-    """Those of DENOISERS that are here: DiffPure's recipe (Gaussian noise is added, then taken
-    away, and no attack was ever seen), and one step of regression on adversarial pairs."""
+    """Return those of DENOISERS that are here: our recipe, the bridge on adversarial pairs, on as
+    few pictures as the others had; DiffPure's recipe (Gaussian noise is added, then taken away, and
+    no attack was ever seen); and one step of regression on adversarial pairs."""
     denoisers: dict[str, Defence] = {}
     for name, folder in DENOISERS.items():
         if compared is not None and (compared / folder / "model_index.json").is_file():

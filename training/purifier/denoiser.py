@@ -103,7 +103,8 @@ def train_purifier(
 
     Args:
         settings: "pairs": of PairsConfig, "train": of DenoiserConfig, "network": of new_pipeline,
-            "attack_detector": a list, each of PairsConfig and `batches`, of its own pairs.
+            "attack_detector": a list, each of PairsConfig and `batches`, of its own pairs; an empty
+            one fits no attack detector.
         batches: of pairs, where the detector's do not say it. cache: of pairs, and in a folder
             named as `out` of the checkpoint and the log.
         device: where all of it runs; on a graphics card, products are made in bfloat16.
@@ -119,7 +120,7 @@ def train_purifier(
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
     write_card(out, pipeline, pairs, asdict(config))
-    if config.kind != "bridge":
+    if config.kind != "bridge" or (settings or {}).get("attack_detector") == []:
         return pipeline
     return refit_attack_detector(
         sources, out, settings=settings, batches=batches, cache=cache, tower=tower, device=device
