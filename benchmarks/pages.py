@@ -124,7 +124,9 @@ def sections(folder: Path | None = None) -> list[Section]:
 
 def _about(report: Any, name: str) -> str:
     report = report[0] if isinstance(report, list) else report
-    model = f", {report['model']} {report['revision']}" if "model" in report else ""
+    model = ""
+    if {"model", "revision"} <= report.keys():
+        model = f", {report['model']} {report['revision']}"
     return f"benchmarks/{name}.json, {report.get('date', 'date not recorded')}{model}"
 
 
