@@ -81,28 +81,28 @@ def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
         removed: what the network would take out of them, of the same shape.
     """
     # 1. The perturbation that was found, and the picture's fine detail, in levels of 8 bits
-    found = removed * LEVELS
+    perturbation = removed * LEVELS
     detail = fine_detail(pixels) * LEVELS
 
     # 2. Over the whole picture: sizes, neighbours, channels, tails, and what is left when coarser
-    size = _root_mean_square(found)
-    red, green, blue = found.split(1, 1)
+    size = _root_mean_square(perturbation)
+    red, green, blue = perturbation.split(1, 1)
     columns = [
         size.log(),
         _root_mean_square(detail).log(),
-        (_mean(found.abs()) + 1e-3).log(),
-        _correlation(found[..., 1:], found[..., :-1]),
-        _correlation(found[..., 1:, :], found[..., :-1, :]),
+        (_mean(perturbation.abs()) + 1e-3).log(),
+        _correlation(perturbation[..., 1:], perturbation[..., :-1]),
+        _correlation(perturbation[..., 1:, :], perturbation[..., :-1, :]),
         (_correlation(red, green) + _correlation(green, blue)) / 2,
-        (_mean((found / size.view(-1, 1, 1, 1)) ** 4) + 1e-3).log(),
-        _correlation(found, detail),
-        (_mean(F.relu(found.abs() - 3)) + 1e-2).log(),
-        _root_mean_square(F.avg_pool2d(found, 4)).log(),
+        (_mean((perturbation / size.view(-1, 1, 1, 1)) ** 4) + 1e-3).log(),
+        _correlation(perturbation, detail),
+        (_mean(F.relu(perturbation.abs() - 3)) + 1e-2).log(),
+        _root_mean_square(F.avg_pool2d(perturbation, 4)).log(),
         _root_mean_square(F.avg_pool2d(detail, 2)).log(),
     ]
 
     # 3. By place
-    for values in (found, detail, _colour(found), _colour(detail)):
+    for values in (perturbation, detail, _colour(perturbation), _colour(detail)):
         columns += _by_place(values)
     return torch.stack(columns, 1)
 

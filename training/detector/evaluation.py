@@ -25,15 +25,15 @@ LIKE_CONTENT = "alike", "fresh", "sites"
 def true_positive_rate(
     labels: np.ndarray, scores: np.ndarray, *, false_positive_rate: float
 ) -> float:
-    """The largest share of generated pictures found with at most `false_positive_rate` of the real
-    ones flagged."""
+    """Return the largest share of generated pictures that is found with at most
+    `false_positive_rate` of the real ones flagged."""
     fpr, tpr, _ = roc_curve(labels, scores)
     return float(tpr[fpr <= false_positive_rate].max())
 
 
 def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
-    """Mean of the accuracy on real and on generated pictures when a score at or above `threshold`
-    says generated."""
+    """Return the mean of the accuracy on real and on generated pictures when a score at or above
+    `threshold` says generated."""
     positive = scores >= threshold
     return float((positive[labels == 1].mean() + (~positive[labels == 0]).mean()) / 2)
 
@@ -47,8 +47,8 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: in
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> list[Report]:
-    """The bins of equal width that hold pictures: how many, their mean probability, how many are
-    generated."""
+    """Return the bins of equal width that hold pictures: how many, their mean probability, how many
+    are generated."""
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     rows = []
     for b in np.unique(index):
@@ -70,7 +70,7 @@ def empirical_precision(
     thresholds: Sequence[float] = (),
     least: int = 25,
 ) -> list[Report]:
-    """The share of generated pictures among scores near one another: steps of an isotonic
+    """Return the share of generated pictures among scores near one another: steps of an isotonic
     regression on the score.
 
     Steps of fewer than `least` pictures are joined with the next, and none reaches across one of
@@ -112,7 +112,7 @@ def _steps(labels: np.ndarray, scores: np.ndarray, *, least: int) -> list[tuple[
 
 
 def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:
-    """Every measure that a table must report.
+    """Return every measure that a table must report.
 
     Args:
         labels: [N], 1 generated, 0 real; both must occur.
@@ -189,8 +189,8 @@ class Scores:
 
 
 def read_split(manifest: str | Path, split: str) -> list[Record]:
-    """The records of a split; of training files only the whole pictures, so that no picture counts
-    twice.
+    """Return the records of a split; of training files only the whole pictures, so that no picture
+    counts twice.
 
     Raises:
         BadManifest: the split has no pictures, or not of both classes.
@@ -213,10 +213,11 @@ def score_split(detector: Detector, records: Sequence[Record], root: str | Path)
 
 
 def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -> dict[str, Any]:
-    """Every table of one run: a row a set with its interval, band shares and reliability; and
-    sources.
+    """Return every table of one run: a row a set with its interval, band shares and reliability;
+    and the sources.
 
-    bands: the scores up to which an answer reaches (Calibration.borders).
+    Args:
+        bands: the scores up to which an answer reaches (Calibration.borders).
     """
     names = [*sorted({r.set for r in scores.records} - {"all"}), "all"]
     sets = [name for name in names if len(set(scores.labels[scores.of(name)])) == 2]

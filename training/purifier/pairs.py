@@ -335,7 +335,7 @@ def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Sour
     """Return pictures from either folder, or both.
 
     Args:
-        vlm_data: with flickr8k.jsonl, coco.jsonl, daquar.jsonl (see training.vlm_data); their
+        vlm_data: with flickr8k.jsonl, coco.jsonl, daquar.jsonl (see training.vlm.data); their
             questions come along.
         forensics: with manifest.csv; whole pictures of its training split, real and generated.
 

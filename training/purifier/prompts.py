@@ -77,15 +77,15 @@ def search_text_prefix(
     """
     answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
 
-    def measured(text: str) -> PrefixShares:
+    def measure(text: str) -> PrefixShares:
         return _measure(model, clean, adversarial, questions, answers, text)
 
     order = random.Random(seed).sample(list(pool), len(pool))
-    best = measured("")
+    best = measure("")
     before, attempts = best.under_attack, 1
     for _ in range(phrases):
         options = [
-            measured(f"{best.text} {phrase}".strip()) for phrase in order if phrase not in best.text
+            measure(f"{best.text} {phrase}".strip()) for phrase in order if phrase not in best.text
         ]
         attempts += len(options)
         top = max(options, key=lambda shares: shares.under_attack + shares.clean, default=best)
@@ -114,6 +114,7 @@ def _measure(
     answers: Sequence[str],
     text: str,
 ) -> PrefixShares:
+    """Return a prefix's shares; `answers` are those about the clean pictures without one."""
     guided = model.with_prefix(text)
     under_attack, on_clean = (
         _share(guided, pixels, questions, answers) for pixels in (adversarial, clean)
@@ -122,14 +123,23 @@ def _measure(
 
 
 def _share(model: HubVLM, pixels: Tensor, questions: Sequence[str], texts: Sequence[str]) -> float:
+    """Return the share of the questions on pictures [N, 3, H, W] that are answered by `texts`."""
     answers = model.answer(pixels, questions)
     return sum(a.text == text for a, text in zip(answers, texts, strict=True)) / len(texts)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
-    """eps: of the attacks, in 1/255; attack_steps: of each. pictures: how many are attacked to
-    search on; held: how many more to measure on. phrases: at most so many in the text."""
+    """What a prompt is searched on.
+
+    Attributes:
+        eps: budgets of the attacks, in 1/255.
+        attack_steps: of each attack.
+        pictures: how many are attacked to search on.
+        held: how many more to measure on.
+        phrases: at most so many in the text.
+        seed: of the pictures, the questions and the attacks.
+    """
 
     eps: tuple[float, ...] = (4.0, 6.0, 8.0)
     attack_steps: int = 6
@@ -154,7 +164,7 @@ def optimise_prompt(
     transfer.
 
     Args:
-        data: a folder as training.vlm_data describes it; only its training pictures are used, some
+        data: a folder as training.vlm.data describes it; only its training pictures are used, some
             of them held out.
         purify: what attacked pictures go through before the model sees them. Those that come back
             as they were are left out: the prompt is for pictures that were purified.
@@ -172,8 +182,12 @@ def optimise_prompt(
     if out.suffix != ".json":
         raise ValueError(f"Name the file for the prompt .json, not {out.name!r}.")
     config = config or SearchConfig()
+
+    # 1. Training pictures, and the same attacked
     clean, questions = _pictures(data, config)
     adversarial = _attacked_pictures(EmbeddedVLM.from_pretrained(), clean, questions, config)
+
+    # 2. Purify, and keep what that changed
     if purify is not None:
         results = torch.cat([purify(shot) for shot in adversarial.split(1)])
         is_changed = (results != adversarial).flatten(1).any(1)
@@ -189,6 +203,8 @@ def optimise_prompt(
             "search on and to measure on. Take more pictures (`pictures` in --config) or a larger "
             "budget (`eps`)."
         )
+
+    # 3. Search on some, measure on the others
     return _search(model, clean, adversarial, questions, out, config)
 
 
@@ -209,13 +225,13 @@ def _pictures(data: Path, config: SearchConfig) -> tuple[Tensor, list[str]]:
 
 
 def _attacked_pictures(
-    eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: SearchConfig
+    vlm: EmbeddedVLM, clean: Tensor, questions: list[str], config: SearchConfig
 ) -> Tensor:
     """Attack every picture once: the answer or, of every third one, CLIP's features; at one of the
     budgets."""
     adversarial = []
     for i, question in enumerate(questions):
-        here = clean[i : i + 1]
+        picture = clean[i : i + 1]
         attack = Attack(
             "pgd",
             eps=config.eps[i % len(config.eps)],
@@ -223,10 +239,10 @@ def _attacked_pictures(
             seed=config.seed + i,
         )
         if i % 3:
-            objective: Any = change_answer(eyes, [question], [eyes.answer(here, question)[0].text])
+            objective: Any = change_answer(vlm, [question], [vlm.answer(picture, question)[0].text])
         else:
-            objective = MoveFeatures(language_tokens(eyes.tower, layers=eyes.config.layers), here)
-        adversarial.append(run_attack(attack, here, objective))
+            objective = MoveFeatures(language_tokens(vlm.tower, layers=vlm.config.layers), picture)
+        adversarial.append(run_attack(attack, picture, objective))
     return torch.cat(adversarial)
 
 
