@@ -56,8 +56,8 @@ def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
     } == set()
 
 
-def test_the_readme_names_every_generator_whose_visible_mark_is_read() -> None:
-    words = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_docs_name_every_generator_whose_visible_mark_is_read() -> None:
+    words = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
     names = {logo.generator.removesuffix(" Galaxy AI") for logo in LOGOS} | {"Gemini", "DALL-E 2"}
     assert {name for name in names if name not in words} == set()
 
