@@ -2,7 +2,7 @@ from causalclip.cores import limit_threads
 
 limit_threads()  # before PyTorch comes
 
-from causalclip.cli import app  # noqa: E402
+from causalclip.commands.app import app  # noqa: E402
 
 
 def main() -> None:

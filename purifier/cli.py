@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from causalclip.cli_helpers import TABLE, exit_with_sentence
 from causalclip.clip.runtime import UnknownRuntime
+from causalclip.commands.shared import TABLE, exit_with_sentence
 from causalclip.device import DEVICES, choose_device
 from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.images.loading import load_image

@@ -18,7 +18,7 @@ import typer
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-import causalclip.cli
+import causalclip.commands.app
 import purifier.cli
 from causalclip import Detector, examine_file
 from causalclip.examination.schema import ExaminationSchema
@@ -166,7 +166,7 @@ def leaves(command: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "app"), [("causalclip", causalclip.cli.app), ("purifier", purifier.cli.app)]
+    ("name", "app"), [("causalclip", causalclip.commands.app.app), ("purifier", purifier.cli.app)]
 )
 def test_commands_and_their_options(name: str, app: typer.Typer) -> None:
     assert dict(leaves(typer.main.get_command(app))) == COMMANDS[name]
@@ -175,13 +175,13 @@ def test_commands_and_their_options(name: str, app: typer.Typer) -> None:
 @pytest.mark.parametrize(
     ("app", "arguments", "code"),
     [
-        (causalclip.cli.app, ["detect", str(PICTURE), "--model", "nowhere"], 1),
-        (causalclip.cli.app, ["detect", __file__], 2),
-        (causalclip.cli.app, ["detect", "--unknown"], 2),
-        (causalclip.cli.app, ["detect", str(PICTURE), "--head", "other"], 2),
-        (causalclip.cli.app, ["detect", str(PICTURE), "--crop", "1,2"], 2),
-        (causalclip.cli.app, ["detect", str(PICTURE), "--profile", "nowhere.json"], 1),
-        (causalclip.cli.app, ["detect", "--help"], 0),
+        (causalclip.commands.app.app, ["detect", str(PICTURE), "--model", "nowhere"], 1),
+        (causalclip.commands.app.app, ["detect", __file__], 2),
+        (causalclip.commands.app.app, ["detect", "--unknown"], 2),
+        (causalclip.commands.app.app, ["detect", str(PICTURE), "--head", "other"], 2),
+        (causalclip.commands.app.app, ["detect", str(PICTURE), "--crop", "1,2"], 2),
+        (causalclip.commands.app.app, ["detect", str(PICTURE), "--profile", "nowhere.json"], 1),
+        (causalclip.commands.app.app, ["detect", "--help"], 0),
         (purifier.cli.app, ["purify", str(PICTURE), "-o", "no.jpg"], 2),
         (purifier.cli.app, ["caption", __file__], 2),
         (purifier.cli.app, ["caption", str(PICTURE), "--device", "tpu"], 2),

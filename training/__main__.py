@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from causalclip.cli_helpers import Elsewhere, group_with
+from causalclip.commands.shared import Elsewhere, group_with
 
 COMMANDS = {
     "data": Elsewhere("training.dataset.command", "data"),

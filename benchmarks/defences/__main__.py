@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from causalclip.cli_helpers import exit_with_sentence
+from causalclip.commands.shared import exit_with_sentence
 from purifier.cli import SETUP_ERRORS
 from purifier.models import MODELS
 from purifier.vlm.interface import EMBEDDED

@@ -8,17 +8,13 @@ import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 from PIL import Image
 
-from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang
-from causalclip.images.formats import ACCEPTED, ImageError
-from causalclip.languages import ENGLISH, N_, _, current, ended, moment, speaking
+from causalclip.languages import N_, _, current, ended, moment
 from causalclip.report.pictures import draw_boxes
-from causalclip.text import spelt
 
 if TYPE_CHECKING:
     from causalclip.examination.comparison import Comparison
@@ -138,55 +134,3 @@ def _on_grid(box: Box, to_grid: np.ndarray) -> Box:
     places = cv2.perspectiveTransform(corners, to_grid)[0].round().astype(int)
     (x0, y0), (x1, y1) = places.min(0), places.max(0)
     return int(x0), int(y0), int(x1), int(y1)
-
-
-def compare(
-    a: Annotated[Path, typer.Argument(help=f"A picture. {ACCEPTED}")],
-    b: Annotated[Path, typer.Argument(help="Another, such as an earlier copy of it.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The whole comparison as one JSON object.")
-    ] = False,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option(help="Write both pictures there with the changed parts framed, and a report."),
-    ] = None,
-    lang: Lang = ENGLISH,
-) -> None:
-    """Compare two copies of a picture: are they the same one, and what was changed between them?
-
-    Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either
-    was generated.
-    """
-    with speaking(lang):
-        _compare(a, b, as_json=as_json, out_dir=out_dir)
-
-
-def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
-    from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
-    from causalclip.images.loading import load_image
-
-    images = []
-    for path in (a, b):
-        try:
-            images.append(load_image(path))
-        except ImageError as error:
-            if as_json:
-                typer.echo(json.dumps({"path": str(path), "error": str(error)}))
-            else:
-                typer.echo(f"{spelt(str(path))}: {_('not read.')} {error}")
-            raise typer.Exit(REFUSED) from None
-    comparison = run(images[0].pixels, images[1].pixels)
-    if as_json:
-        fields = comparison.model_dump(mode="json")
-        typer.echo(json.dumps({"paths": [str(a), str(b)], **fields, "notes": notes(*images)}))
-    else:
-        rows = (change.describe(number) for number, change in enumerate(comparison.changes, 1))
-        sentences = f"{comparison.headline}.", comparison.confidence_sentence, comparison.sentence
-        typer.echo("\n".join([" ".join(filter(None, sentences)), *notes(*images), *rows]))
-    if out_dir:
-        try:
-            save_report(comparison, images[0], images[1], out_dir)
-        except OSError as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(STOPPED) from None
-    raise typer.Exit(DONE)

@@ -18,8 +18,8 @@ import pandas as pd
 import psutil
 from pyarrow.fs import LocalFileSystem
 
-from causalclip.archive import COLUMNS, Examiner, list_pictures
-from causalclip.cli import app
+from causalclip.commands.app import app
+from causalclip.commands.archive import COLUMNS, Examiner, list_pictures
 from causalclip.examination.schema import SCHEMA
 from causalclip.images.formats import MAX_BYTES
 from tests.conftest import ROOT
@@ -104,8 +104,8 @@ def test_bad_input_is_a_sentence(
 
 SLOWLY = """
 import time
-from causalclip import archive
-from causalclip.cli import app
+from causalclip.commands import archive
+from causalclip.commands.app import app
 
 class Slow(archive.Examiner):
     def row(self, path, size):

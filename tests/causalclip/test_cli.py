@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from causalclip.cli import app
+from causalclip.commands.app import app
 from causalclip.detector import Detector
 from tests.conftest import ROOT
 from tests.makers.metadata_files import unjudged_files
@@ -120,9 +120,9 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(
 @pytest.mark.parametrize(
     ("package", "arguments", "words", "code"),
     [
-        ("causalclip.cli", ["detect", "gone.jpg"], "There is no such file", 2),
+        ("causalclip.commands.app", ["detect", "gone.jpg"], "There is no such file", 2),
         (
-            "causalclip.cli",
+            "causalclip.commands.app",
             ["detect", "{here}", "--model", "gone"],
             "There is no detector 'gone'",
             1,

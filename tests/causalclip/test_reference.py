@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import binom
 from typer.testing import CliRunner, Result
 
-from causalclip.cli import app
+from causalclip.commands.app import app
 from causalclip.images.loading import load_image
 from causalclip.reference import (
     BadProfile,

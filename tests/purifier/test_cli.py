@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from causalclip.cli_helpers import REFUSED
+from causalclip.commands.shared import REFUSED
 from causalclip.paths import WeightsMissing
 from purifier import cli
 from purifier.models import Models

@@ -18,7 +18,7 @@ from skimage import data
 from typer.testing import CliRunner
 
 from causalclip import load_image
-from causalclip.cli import app as command_line
+from causalclip.commands.app import app as command_line
 from causalclip.detection import Detection
 from causalclip.examination.compare import compare
 from causalclip.maps.attribution import localised_logit
@@ -32,7 +32,7 @@ from causalclip.maps.channels import (
 )
 from causalclip.maps.figure import save_mask_figure
 from causalclip.maps.overlay import draw_map, prepare
-from causalclip.report.explain import difference_sentence, passing_sentence
+from causalclip.report.masks import difference_sentence, passing_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detector import ChosenDetector, forget_choices

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import DONE, REFUSED, STOPPED, exit_with_sentence
+from causalclip.commands.shared import DONE, REFUSED, STOPPED, exit_with_sentence
 from training.dataset.table import (
     PICTURES,
     SITES,

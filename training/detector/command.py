@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from causalclip.cli_helpers import Head, Model, chosen_model, exit_with_sentence, load_detector
+from causalclip.commands.shared import Head, Model, chosen_model, exit_with_sentence, load_detector
 from causalclip.paths import WeightsMissing
 
 Manifest = Annotated[

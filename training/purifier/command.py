@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from causalclip.cli_helpers import exit_with_sentence
+from causalclip.commands.shared import exit_with_sentence
 from causalclip.device import DEVICES, choose_device
 from purifier.cli import SETUP_ERRORS, load_models
 from purifier.vlm.interface import EMBEDDED

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from causalclip.cli_helpers import REFUSED, exit_with_sentence
+from causalclip.commands.shared import REFUSED, exit_with_sentence
 from causalclip.device import DEVICES, choose_device
 from purifier.cli import SETUP_ERRORS
 

@@ -12,8 +12,8 @@ from PIL import Image
 from skimage import data
 from typer.testing import CliRunner, Result
 
-from causalclip.cli import app
-from causalclip.cli_helpers import DONE, REFUSED
+from causalclip.commands.app import app
+from causalclip.commands.shared import DONE, REFUSED
 from causalclip.examination.compare import MAX_CONFIDENCE, compare
 from causalclip.images.reencoding import encode
 from causalclip.report.comparison import overlaid

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from causalclip.cli import app
+from causalclip.commands.app import app
 from causalclip.detector import Detector
 from causalclip.maps.channels import MaskDifference, by_part, compare_masks, mean_mask
 from causalclip.paths import HEADS, head_folder

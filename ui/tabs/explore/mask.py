@@ -29,7 +29,7 @@ from causalclip.maps.channels import (
     part_name,
     passing,
 )
-from causalclip.report.explain import difference_sentence
+from causalclip.report.masks import difference_sentence
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection

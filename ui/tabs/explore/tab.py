@@ -27,7 +27,7 @@ from causalclip.maps.figure import save_mask_figure
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.paths import shipped_folder
 from causalclip.report import card
-from causalclip.report.explain import MAX_REMOVED
+from causalclip.report.masks import MAX_REMOVED
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, add_head_choice
 from ui.errors import explain

@@ -28,7 +28,7 @@ from causalclip.maps.channels import (
     top_channels,
 )
 from causalclip.report.card import brief
-from causalclip.report.explain import passing_sentence, removal_sentence
+from causalclip.report.masks import passing_sentence, removal_sentence
 from ui.tabs.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import (
+from causalclip.commands.shared import (
     DONE,
     REFUSED,
     Head,

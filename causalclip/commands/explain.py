@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector
-from causalclip.examination.messages import JUDGED_BY, score_text
+from causalclip.commands.shared import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector
+from causalclip.examination.messages import JUDGED_BY
 from causalclip.images.formats import ACCEPTED, ImageError
-from causalclip.languages import ENGLISH, N_, _, decimal, number, paragraph, speaking
+from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
 from causalclip.maps.channels import (
     MaskDifference,
     by_part,
@@ -21,15 +21,14 @@ from causalclip.maps.channels import (
     mean_mask,
     part_name,
     passing,
-    without_strongest,
 )
+from causalclip.report.masks import difference_sentence, mask_sentence
 from causalclip.text import spelt
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection
 
 ONE_FOR_ALL = N_("The linear head has one mask for all pictures.")
-MAX_REMOVED = 500  # channels that are taken away for the sentence
 
 
 def explain(
@@ -114,55 +113,6 @@ def as_text(detections: dict[str, Detection]) -> str:
             for row in rows
         ]
     return "\n".join(lines)
-
-
-def mask_sentence(detection: Detection) -> str:
-    """Return what the mask lets through, and what the strongest of those channels carry: the
-    reviewer's first sentence."""
-    count = min(MAX_REMOVED, passing(mean_mask(detection)) // 3)
-    removed = removal_sentence(detection, count) if count else ""
-    return paragraph(passing_sentence(detection), removed)
-
-
-def passing_sentence(detection: Detection) -> str:
-    """Return how many channels the mask lets through."""
-    mask = mean_mask(detection)
-    return _(
-        "{all} channels; for this picture the mask lets {passing} through.",
-        all=number(len(mask)),
-        passing=number(passing(mask)),
-    )
-
-
-def removal_sentence(detection: Detection, count: int) -> str:
-    """Return what is left of the score without the first `count` channels, beside as many that are
-    drawn."""
-    remaining, others = without_strongest(detection, count)
-    return _(
-        "Without the {n} channels that push hardest: {before} → {after}; without {n} at random: "
-        "{others}.",
-        n=number(count),
-        before=score_text(detection.probability),
-        after=score_text(remaining),
-        others=score_text(others),
-    )
-
-
-def difference_sentence(difference: MaskDifference) -> str:
-    """Return how two masks differ, for a person."""
-    if not difference.mean:
-        return _("The two masks are equal.")
-    sentence = _(
-        "Channels that pass in the first picture alone: {first}; in the second alone: {second}. "
-        "From 0 to 1, the masks differ by {mean} on average.",
-        first=number(difference.only_first),
-        second=number(difference.only_second),
-        mean=decimal(difference.mean, digits=2),
-    )
-    if difference.correlation is None:
-        return sentence
-    correlation = decimal(difference.correlation, digits=2)
-    return paragraph(sentence, _("Their correlation is {r}.", r=correlation))
 
 
 def _row(name: str, one: MaskDifference) -> list[str]:

@@ -21,7 +21,7 @@ from uuid import uuid4
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import (
+from causalclip.commands.shared import (
     DONE,
     REFUSED,
     STOPPED,

@@ -1,4 +1,4 @@
-"""python -m causalclip detect | explain | compare | calibrate | archive | mcp"""
+"""python -m causalclip detect PICTURES: a line, sentences or JSON for each picture."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import (
+from causalclip.commands.shared import (
     DONE,
     REFUSED,
-    TABLE,
-    Elsewhere,
     Head,
     Lang,
     Model,
     ProfileFile,
     chosen_model,
     exit_with_sentence,
-    group_with,
     load_detector,
     named_profile,
     walk,
@@ -36,33 +33,11 @@ from causalclip.reference import BadProfile
 from causalclip.text import spelt
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
+    from causalclip.commands.terminal import Lines
     from causalclip.detector import Detector
     from causalclip.examination.result import Examination
-    from causalclip.terminal import Lines
-
-ELSEWHERE = {
-    "archive": Elsewhere("causalclip.archive", "archive"),
-    "calibrate": Elsewhere("causalclip.calibrate", "calibrate", TABLE),
-    "explain": Elsewhere("causalclip.report.explain", "explain", TABLE),
-    "compare": Elsewhere("causalclip.report.comparison", "compare", TABLE),
-    "mcp": Elsewhere("causalclip.mcp", "mcp"),
-}
-app = typer.Typer(
-    cls=group_with(ELSEWHERE),
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help=__doc__,
-    epilog=TABLE,
-)
 
 
-@app.callback()
-def _settings() -> None:
-    """Was this picture generated, and which part of it says so?"""
-
-
-@app.command(epilog=TABLE)
 def detect(
     paths: Annotated[
         list[Path], typer.Argument(help=f"Pictures, or folders that are walked. {ACCEPTED}")
@@ -122,7 +97,7 @@ def detect(
             folder.mkdir(parents=True, exist_ok=True)
 
     # 2. The pictures, one by one; the first one that can be read loads the model
-    from causalclip.terminal import Lines  # half a second of imports
+    from causalclip.commands.terminal import Lines  # half a second of imports
 
     load = cache(partial(load_detector, model, profile=profile))
     tested = as_json or stability or report_dir is not None
@@ -170,7 +145,7 @@ def _examine(
 def _print(
     path: Path, outcome: Examination | str, lines: Lines, *, as_json: bool, explain: bool
 ) -> None:
-    from causalclip.terminal import claims_explanation, explanation
+    from causalclip.commands.terminal import claims_explanation, explanation
 
     name = spelt(str(path))
     with tqdm.external_write_mode(sys.stdout):
