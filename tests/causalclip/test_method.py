@@ -1,6 +1,7 @@
 """The method: mask and HSIC against independent computations, the objective's terms, a head exact
 in its sums."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from causalclip.method import (
     CausalHead,
+    Dependence,
     LossWeights,
     MaskStatistics,
     PictureMask,
@@ -19,6 +21,8 @@ from causalclip.method import (
     normalised_hsic,
     sample_logistic,
     squared_distances,
+    unbiased_hsic,
+    unbiased_normalised_hsic,
 )
 
 D = 12
@@ -139,6 +143,55 @@ def test_normalised_is_scale_free_one_for_itself_and_tells_dependence() -> None:
         float(normalised_hsic(x, x.abs())), rel=1e-2
     )
     assert float(normalised_hsic(x, x.abs())) > 1.5 * float(normalised_hsic(x, independent))
+
+
+def hsic_over_distinct_samples(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
+    """E k_ij l_ij + E k_ij l_qr - 2 E k_ij l_iq over all tuples of distinct samples: Gretton et
+    al. (2005), lemma 1, as a U-statistic."""
+    n = len(k)
+    pairs = list(itertools.permutations(range(n), 2))
+    triples = list(itertools.permutations(range(n), 3))
+    quads = list(itertools.permutations(range(n), 4))
+    joint = np.mean([k[i, j] * l[i, j] for i, j in pairs])
+    apart = np.mean([k[i, j] * l[q, r] for i, j, q, r in quads])
+    shared = np.mean([k[i, j] * l[i, q] for i, j, q in triples])
+    return float(joint + apart - 2 * shared)
+
+
+def test_unbiased_hsic_equals_the_mean_over_distinct_samples() -> None:
+    k, l = (v @ v.T for v in (sample(7, 3, seed=1), sample(7, 2, seed=2)))  # noqa: E741
+    for a, b in ((k, l), (k, k)):
+        expected = hsic_over_distinct_samples(a.double().numpy(), b.double().numpy())
+        assert float(unbiased_hsic(a.double(), b.double())) == pytest.approx(expected, rel=1e-9)
+
+
+def test_unbiased_hsic_of_independent_data_is_zero_in_the_mean_in_many_channels() -> None:
+    draws = [(sample(32, 400, seed=2 * i), sample(32, 400, seed=2 * i + 1)) for i in range(60)]
+    unbiased = np.array([float(unbiased_normalised_hsic(x, y)) for x, y in draws])
+    assert abs(unbiased.mean()) < 3 * unbiased.std() / len(draws) ** 0.5
+    assert abs(unbiased.mean()) < 0.02
+    assert np.mean([float(normalised_hsic(x, y)) for x, y in draws]) > 0.8  # why it is no measure
+
+
+def test_unbiased_nhsic_is_one_for_itself_zero_for_a_constant_and_knows_no_order() -> None:
+    x, y = sample(64, seed=4), sample(64, seed=4).abs()
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    assert float(unbiased_normalised_hsic(x, x)) == pytest.approx(1, abs=1e-6)
+    assert float(unbiased_normalised_hsic(x, torch.ones(64, 2))) == pytest.approx(0, abs=1e-6)
+    assert float(unbiased_normalised_hsic(x[order], y[order])) == pytest.approx(
+        float(unbiased_normalised_hsic(x, y)), rel=1e-5
+    )
+    with pytest.raises(ValueError, match="4 samples"):
+        unbiased_normalised_hsic(x[:3], y[:3])
+
+
+def test_dependence_is_far_above_its_permuted_floor_only_where_there_is_some() -> None:
+    x, independent = sample(64, 200, seed=6), sample(64, 200, seed=7)
+    shared, none = Dependence.between(x, x.abs() + x), Dependence.between(x, independent)
+    assert shared.nhsic > shared.permuted + 10 * shared.spread
+    assert abs(none.nhsic - none.permuted) < 4 * none.spread
+    assert abs(none.permuted) < 0.02
+    assert none.pictures == 64
 
 
 # Objective ----------------------------------------------------------------------------------------
