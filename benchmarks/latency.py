@@ -43,7 +43,7 @@ SETTINGS = {
 }
 PURIFIED = ((512, 512), (1024, 768))
 STATUS = Path("/proc/self/status")
-RUNTIMES = "int8", "int8-avx2", "float32"  # int8 runs without VNNI, too, but slower
+RUNTIMES = "int8", "float32"
 REPEATS = 10  # of a detection, the first of them cold
 PURIFICATIONS = 5  # after one to warm up
 

@@ -81,8 +81,9 @@ def front() -> str:
         f"A picture that is no photograph gets no answer. On {maps['splices']} pasted parts the "
         f"map has an AUC of {maps['auc']['causal']['mean']:.2f}; a blob that is always in the "
         f"middle has {blob:.2f}, so do not read the map as a locator. A detection with its map "
-        f"takes {speed['as it is']['warm']:.2f} s on two cores, {speed['AVX2']['warm']:.2f} s held "
-        "to AVX2. [All numbers](docs/measured.md).\n"
+        f"takes {speed['as it is']['warm']:.2f} s on two cores: {speed['as it is']['cpu']:.1f} "
+        f"processor seconds, {speed['AVX2']['cpu']:.1f} held to AVX2. "
+        "[All numbers](docs/measured.md).\n"
         f"\n{_of_marks()}"
     )
 

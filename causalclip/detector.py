@@ -252,7 +252,7 @@ class Detector:
     def differentiable(self) -> Tower:
         """The tower in PyTorch, for gradients; loaded when it is first asked for, where another
         runtime judges."""
-        if self.tower.runtime in ("int8", "int8-avx2") or self.tower.device.type != "cpu":
+        if self.tower.runtime == "int8" or self.tower.device.type != "cpu":
             return shared_tower(self.config.backbone)
         return self.tower
 

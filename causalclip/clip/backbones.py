@@ -20,6 +20,7 @@ import torch
 from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
 from causalclip.clip.tower import Tower
 from causalclip.clip.vit import MetaViT, is_plain
+from causalclip.clip.weight_only import WeightOnlyTower
 from causalclip.clip.weights import dequantize, is_int8, read_shards
 from causalclip.paths import ASSETS, WeightsMissing
 
@@ -34,8 +35,7 @@ _loading = threading.Lock()
 def load_for_inference(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
     """Load a tower for inference alone; None picks the processor's runtime.
 
-    Weights that are not stored as int8 are judged in float32 where int8 would be picked; so are
-    those for int8-avx2 without a list of their outliers.
+    Weights that are not stored as int8 are judged in float32 where int8 would be picked.
 
     Raises as `load_tower`, and UnknownRuntime.
     """
@@ -58,10 +58,10 @@ def load_tower(
             MODEL/FILE of weights); `@SIZE` after it takes views of other than its own size, in px,
             a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
-        runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges
-            alone (causalclip.clip.openvino, causalclip.clip.int8_towers).
+        runtime: int8 keeps matrices int8 that are stored so; the tower then judges alone
+            (causalclip.clip.openvino).
         weight_only: matrices that are stored as int8 stay so in memory, and are float while they
-            are multiplied with (causalclip.clip.int8_towers).
+            are multiplied with (causalclip.clip.weight_only).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -122,13 +122,8 @@ def _from_folder(
         )
 
         return CompiledTower(visual, weights, **normal)
-    if is_int8(weights) and is_plain(config) and (runtime == "int8-avx2" or weight_only):
-        from causalclip.clip.int8_towers import QuantisedTower, WeightOnlyTower, read_outliers
-
-        if runtime == "int8-avx2" and (outliers := read_outliers(folder)):
-            return QuantisedTower(visual, weights, outliers=outliers, **normal)
-        if weight_only:
-            return WeightOnlyTower(visual, weights, **normal, dtype=dtype)
+    if weight_only and is_int8(weights) and is_plain(config):
+        return WeightOnlyTower(visual, weights, **normal, dtype=dtype)
     visual.load_state_dict(dequantize(weights), assign=True)
     return Tower(visual, **normal, dtype=dtype)
 

@@ -3,8 +3,7 @@
 The fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names:
 
     bfloat16   PyTorch, with AMX, or with AVX-512's bfloat16 instructions where there is no VNNI
-    int8       OpenVINO, with VNNI: the weights stay as they are on the disk
-    int8-avx2  PyTorch, with AVX2 and none of these: the same weights through QuantisedLinear
+    int8       OpenVINO, with VNNI or AVX2: the weights stay as they are on the disk
     float32    PyTorch, everywhere else
 
 Training, attacks and purification are PyTorch's, whichever it is.
@@ -15,12 +14,9 @@ from typing import Literal, get_args
 
 import torch
 
-from causalclip.clip.quantised_linear import multiplies_exactly
-
-Runtime = Literal["bfloat16", "int8", "int8-avx2", "float32"]
+Runtime = Literal["bfloat16", "int8", "float32"]
 VARIABLE = "CAUSALCLIP_RUNTIME"
 VNNI = "avx512_vnni", "avx_vnni"
-BEFORE_AVX2 = {"SSE41", "AVX"}
 
 
 class UnknownRuntime(ValueError):
@@ -41,16 +37,12 @@ def choose_runtime() -> Runtime:
             return "int8"
         if half:
             return "bfloat16"
-        return "int8-avx2" if has_avx2() else "float32"
+        return "int8" if _unlimited() and has_avx2() else "float32"
     for runtime in get_args(Runtime):
         if name == runtime:
             if runtime == "int8" and not _unlimited():
                 raise UnknownRuntime(
                     f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them."
-                )
-            if runtime == "int8-avx2" and not has_avx2():
-                raise UnknownRuntime(
-                    f"{VARIABLE}=int8-avx2 needs a processor with AVX2: name another, or none."
                 )
             return runtime
     raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {name!r}.")
@@ -73,10 +65,8 @@ def has_vnni() -> bool:
 
 
 def has_avx2() -> bool:
-    """Return whether the processor has AVX2, oneDNN may use it, and its int8 products are exact
-    here."""
-    supported = torch.cpu.get_capabilities().get("avx2", False) and _limit() not in BEFORE_AVX2
-    return supported and multiplies_exactly()
+    """Return whether the processor has AVX2."""
+    return bool(torch.cpu.get_capabilities().get("avx2", False))
 
 
 def _unlimited() -> bool:

@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from causalclip.clip.backbones import DEFAULT, shared_tower
-from causalclip.clip.int8_towers import WeightOnlyLinear
 from causalclip.clip.tower import Tower
+from causalclip.clip.weight_only import WeightOnlyLinear
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 

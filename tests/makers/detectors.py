@@ -14,7 +14,6 @@ from PIL import Image
 from causalclip.calibration import Calibration
 from causalclip.clip.backbones import empty_visual
 from causalclip.clip.embedding import part_widths
-from causalclip.clip.int8_towers import OUTLIERS
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import ViewType
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
@@ -171,8 +170,7 @@ def views(count: int = 2, size: int = 32) -> torch.Tensor:
 
 
 def write_int8_tower(folder: Path, **options: Any) -> str:
-    """Writes `tiny_tower` as a folder with int8 matrices and outliers, and returns the name that
-    loads it."""
+    """Writes `tiny_tower` as a folder with int8 matrices, and returns the name that loads it."""
     stored = {}
     for name, tensor in tiny_tower(**options).visual.state_dict().items():
         if name.endswith(MATRICES):
@@ -183,9 +181,6 @@ def write_int8_tower(folder: Path, **options: Any) -> str:
     own = {name: options.pop(name) for name in ("quick_gelu",) if name in options}
     config = CONFIG | own | {"vision_cfg": CONFIG["vision_cfg"] | options}
     (folder / "config.json").write_text(json.dumps(config))
-    matrices = [name.removesuffix("weight" + INT8) for name in stored if name.endswith(INT8)]
-    outliers = {name.rstrip("_."): [1, 40] for name in matrices}
-    (folder / OUTLIERS).write_text(json.dumps({"channels": outliers}))
     return f"local-dir:{folder}"
 
 

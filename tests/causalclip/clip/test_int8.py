@@ -1,7 +1,6 @@
 """Towers whose matrices stay int8: the float tower's trace, attributions exact in their sum,
 nothing reported."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,20 +11,13 @@ import torch
 from torch import Tensor
 
 from causalclip.clip.backbones import load_for_inference, load_tower
-from causalclip.clip.int8_towers import OUTLIERS, QuantisedTower, WeightOnlyTower, read_outliers
 from causalclip.clip.openvino import CompiledTower
-from causalclip.clip.quantised_linear import LEVELS, QuantisedLinear
-from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import quantize
-from causalclip.paths import ASSETS
-from scripts.outliers import digest
+from causalclip.clip.weight_only import WeightOnlyTower
 from tests.makers.detectors import views, write_int8_tower, write_tower
 from tests.makers.models import tiny_lora
 
 PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
-RUNTIMES: tuple[Runtime, ...] = ("int8", "int8-avx2")
-judging = pytest.mark.parametrize("runtime", RUNTIMES)
 
 
 @pytest.fixture(autouse=True)
@@ -37,17 +29,16 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-# Towers that judge --------------------------------------------------------------------------------
+# The tower that judges ----------------------------------------------------------------------------
 
 
-@judging
 @pytest.mark.parametrize("options", [{"layers": 2, "patch_size": 16}, {"quick_gelu": False}])
 @torch.inference_mode()
-def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path: Path) -> None:
+def test_the_trace_is_the_float_towers(options: dict, tmp_path: Path) -> None:
     name = write_int8_tower(tmp_path, **options)
-    exact, ours = load_tower(name, dtype=torch.float32), load_for_inference(name, runtime=runtime)
-    assert isinstance(ours, CompiledTower if runtime == "int8" else QuantisedTower)
-    assert ours.runtime == runtime
+    exact, ours = load_tower(name, dtype=torch.float32), load_for_inference(name, runtime="int8")
+    assert isinstance(ours, CompiledTower)
+    assert ours.runtime == "int8"
     a, b = (tower(views(3), attributions=True) for tower in (exact, ours))
     for one, other in zip([*b.cls, *b.patches], [*a.cls, *a.patches], strict=True):
         assert one.shape == other.shape
@@ -57,9 +48,8 @@ def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path
         assert distance(one.value, other.value) < 0.05
 
 
-@judging
-def test_weights_that_are_no_int8_are_judged_in_float32(runtime: Runtime, tmp_path: Path) -> None:
-    assert load_for_inference(write_tower(tmp_path), runtime=runtime).runtime == "float32"
+def test_weights_that_are_no_int8_are_judged_in_float32(tmp_path: Path) -> None:
+    assert load_for_inference(write_tower(tmp_path), runtime="int8").runtime == "float32"
 
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
@@ -73,66 +63,6 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
     )
     assert done.stdout.strip() == "[]"
     assert not list(tmp_path.iterdir())
-
-
-# The layer for AVX2 -------------------------------------------------------------------------------
-
-
-def layer(
-    inner: int = 96, outer: int = 40, outliers: tuple[int, ...] = (3, 50)
-) -> tuple[QuantisedLinear, Tensor]:
-    """A layer, and its matrix in float32."""
-    weight = torch.randn(outer, inner, generator=torch.Generator().manual_seed(0))
-    matrix, scale = quantize(weight)
-    return QuantisedLinear(
-        matrix, scale, torch.arange(outer).float(), outliers=outliers
-    ), matrix.float() * scale
-
-
-def test_the_layer_is_near_its_float_layer_token_by_token() -> None:
-    quantised, weight = layer()
-    x = torch.randn(2, 5, 96, generator=torch.Generator().manual_seed(1)) + 0.7
-    exact = x @ weight.T + quantised.bias
-    assert quantised(x).shape == (2, 5, 40)
-    assert 0 < float((quantised(x) - exact).norm() / (exact - quantised.bias).norm()) < 0.01
-    scaled = x[0] * torch.logspace(-3, 3, 5)[:, None]
-    assert torch.allclose(quantised(scaled)[2:3], quantised(scaled[2:3]), atol=1e-5)
-    assert torch.equal(quantised(torch.zeros(1, 96))[0], quantised.bias)
-
-
-EXTREMES = """
-import torch
-from causalclip.clip.quantised_linear import QuantisedLinear, multiplies_exactly
-assert multiplies_exactly()
-matrix = torch.full((2, 3072), 127, dtype=torch.int8)
-matrix[1] = -127
-quantised = QuantisedLinear(matrix, torch.ones(2, 1), torch.zeros(2), outliers=[0])
-for low, high in ((0.0, 1.0), (-1.0, 0.0), (-1.0, 1.0), (1e30, 2e30), (-1e-30, 3e-9)):
-    x = torch.full((1, 3072), high, dtype=torch.float64)
-    x[:, 1::3] = low
-    exact = x @ matrix.double().T
-    found = quantised(x.float()).double()
-    most = 3072 * 127 * max(abs(low), abs(high)) / 127  # half a level is lost of each value; a whole one of zeros
-    assert (found - exact).abs().max() <= most, (low, high, found, exact)
-"""  # noqa: E501
-
-
-def test_the_largest_values_do_not_overflow_on_avx2() -> None:
-    """With 8 bits on both sides they do: the sums of two products stop at 2 ** 15 - 1."""
-    assert 2 * LEVELS * 127 < 2**15
-    old = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-    done = subprocess.run([sys.executable, "-c", EXTREMES], env=old, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_shipped_list_is_of_the_shipped_weights_and_has_every_layer_once() -> None:
-    folder = ASSETS / "clip-vit-b-16"
-    assert json.loads((folder / OUTLIERS).read_text())["weights"] == digest(folder)
-    found = read_outliers(folder)
-    assert len(found) == 12 * 4
-    for name, channels in found.items():
-        assert channels == sorted(set(channels))
-        assert 0 <= channels[0] < channels[-1] < (3072 if name.endswith("c_proj") else 768)
 
 
 # The tower for gradients --------------------------------------------------------------------------
