@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from starlette.routing import Route
 
-from causalclip.images import landlock
 from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure
@@ -34,7 +33,7 @@ from ui.server import monitoring
 from ui.server.offline import online
 from ui.server.token import build_extension_section
 from ui.server.uploads import repeat, sweep
-from ui.serving import UNGUARDED, close_page, launch
+from ui.serving import close_page, launch
 from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
 from ui.tabs.compare import PURPOSE as COMPARES
@@ -217,8 +216,6 @@ def main(run: RunFolder) -> None:
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
     make_sweeper(run).start()
     address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
-    if not landlock.version():
-        print(UNGUARDED, flush=True)
     print(f"CausalCLIP is ready: open {address}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES
+from causalclip.images.sandbox import missing_protections
 from causalclip.paths import shipped_folder
 from ui.cancellation import cancel_runs
 from ui.detector import forget_choices
@@ -35,9 +36,16 @@ REFUSED = (
     "FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if whoever can reach that address is meant to, "
     "such as inside a container of your own."
 )
-UNGUARDED = (
-    "This system has no Landlock (Linux 5.13): the process that decodes pictures has limits of "
-    "memory and time, but a hole in a decoder could reach files. SECURITY.md says what that means."
+SANDBOX_VARIABLE = "CAUSALCLIP_REQUIRE_SANDBOX"
+UNPROTECTED = (
+    "This system has no {missing}: the process that decodes pictures is held by less. SECURITY.md "
+    "says what a hole in a decoder could reach then."
+)
+SANDBOX_REQUIRED = (
+    "The app does not start: " + SANDBOX_VARIABLE + "=1 asks for a process that decodes pictures "
+    "under Landlock and seccomp, and this system has no {missing}. Run it on Linux 5.13 or newer, "
+    "on x86-64 or 64-bit ARM, or unset the variable (SECURITY.md says what a hole in a decoder "
+    "could reach then)."
 )
 CONNECTIONS = 16_384
 THREADS = 100  # for the page's functions, many of which wait; files and uploads have 40 more
@@ -54,6 +62,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         options: of gr.Blocks.launch.
     """
     refuse_exposure(options.get("server_name"))
+    check_sandbox()
     stay_offline()
     open_many()
     describe_once(page)
@@ -118,6 +127,16 @@ def refuse_exposure(listens_on: str | None) -> None:
     is_allowed = os.environ.get(VARIABLE) == "1"
     if not (is_this_machine(listens_on) or behind_a_proxy or is_allowed):
         raise SystemExit(REFUSED.format(address=listens_on))
+
+
+def check_sandbox() -> None:
+    """Say what this system lacks of what holds the process that decodes pictures; end the program
+    where CAUSALCLIP_REQUIRE_SANDBOX=1 asks for all of it."""
+    missing = " and no ".join(missing_protections())
+    if missing and os.environ.get(SANDBOX_VARIABLE) == "1":
+        raise SystemExit(SANDBOX_REQUIRED.format(missing=missing))
+    if missing:
+        print(UNPROTECTED.format(missing=missing), flush=True)
 
 
 def open_many() -> None:

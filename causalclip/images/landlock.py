@@ -12,10 +12,11 @@ import os
 import struct
 import sys
 
+from causalclip.images.kernel import c_library, check, give_up_new_privileges
+
 # system calls; the numbers are the same on x86, ARM, RISC-V and POWER
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _ASK_VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
-_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 # how many rights on files there are, from which version of Landlock on
 _FILES = {1: 13, 2: 14, 3: 15, 5: 16}
 _TCP = 0b11, 4  # LANDLOCK_ACCESS_NET_BIND_TCP and _CONNECT_TCP, and the version from which on
@@ -28,7 +29,8 @@ def version() -> int:
     """Return the version of Landlock that the kernel has, 0 for none."""
     if sys.platform != "linux":
         return 0
-    return max(0, int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)))
+    answer = c_library().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+    return max(0, int(answer))
 
 
 def restrict() -> None:
@@ -43,28 +45,18 @@ def restrict() -> None:
     import resource
 
     # 1. Landlock: every right that this version knows is refused, as no rule grants one.
-    libc, abi = _libc(), version()
+    libc, abi = c_library(), version()
     if abi:
         files = (1 << max(count for since, count in _FILES.items() if abi >= since)) - 1
         tcp, scopes = (rights if abi >= since else 0 for rights, since in (_TCP, _SCOPES))
         attributes = struct.pack("QQQ", files, tcp, scopes)
-        ruleset = _check(
+        ruleset = check(
             libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
         )
-        _check(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-        _check(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+        give_up_new_privileges()
+        check(libc.syscall(_RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)
 
     # 2. The limit of open files; root's capabilities go first, as they would raise it again.
-    _check(libc.capset(*_NO_CAPABILITIES))
+    check(libc.capset(*_NO_CAPABILITIES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _check(answer: int) -> int:
-    if answer < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return answer

@@ -1,4 +1,4 @@
-"""The attacks that the server has to hold, as SECURITY.md numbers them; 8 is in test_sandbox.py.
+"""The attacks that the server has to hold, numbered as in SECURITY.md (8, 17: test_sandbox.py).
 
 Each says what the attacker wants, and what they get.
 """

@@ -9,14 +9,16 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
 from gradio import processing_utils
 
 from tests.conftest import HANGS, ROOT
+from ui import serving
 from ui.server import offline
 from ui.server.offline import OfflineError, online, stay_offline
-from ui.serving import refuse_exposure
+from ui.serving import check_sandbox, launch, refuse_exposure
 from ui.start import PREFIX, RunFolder, clean
 
 SECRET = "a-name-that-must-not-be-logged"
@@ -102,6 +104,30 @@ def test_elsewhere_it_listens_only_where_who_runs_it_says_so(
         monkeypatch.setenv(name, value)
     with nullcontext() if allowed else pytest.raises(SystemExit, match="CAUSALCLIP_EXPOSED=1"):
         refuse_exposure(address)
+
+
+@pytest.mark.parametrize("missing", [["Landlock"], ["seccomp"], ["Landlock", "seccomp"]])
+def test_a_system_without_a_sandbox_is_named_and_refused_where_one_is_required(
+    missing: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serving, "missing_protections", lambda: missing)
+    monkeypatch.delenv("CAUSALCLIP_REQUIRE_SANDBOX", raising=False)
+    check_sandbox()
+    said = capsys.readouterr().out
+    assert all(name in said for name in missing)
+    monkeypatch.setenv("CAUSALCLIP_REQUIRE_SANDBOX", "1")
+    with pytest.raises(SystemExit) as refused:
+        launch(gr.Blocks())
+    assert all(name in str(refused.value) for name in missing)
+
+
+def test_a_system_with_a_sandbox_needs_no_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serving, "missing_protections", list)
+    monkeypatch.setenv("CAUSALCLIP_REQUIRE_SANDBOX", "1")
+    check_sandbox()
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])

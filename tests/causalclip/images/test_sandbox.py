@@ -1,15 +1,19 @@
 """A file is parsed by a process of its own, which answers, or ends at its limits, and leaves
 nothing behind."""
 
+import ast
+import ctypes
 import io
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +22,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from causalclip.images import decoding, landlock, messages, sandbox, zips
-from causalclip.images.formats import MAX_PIXELS
+from causalclip.images import decoding, landlock, messages, sandbox, seccomp, zips
+from causalclip.images.formats import MAX_PIXELS, ImageError
 from causalclip.images.loading import load_image
 from causalclip.images.sandbox import TooCostly, ask, call
 from causalclip.languages import speaking
@@ -214,13 +218,19 @@ def taken_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "sandbox.fork_forever()"
     )
 
+    servers = []
+
     def spawn(function: str, **streams: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", code], env=sandbox._environment(), **streams)
+        environment = sandbox._environment()
+        servers.append(subprocess.Popen([sys.executable, "-c", code], env=environment, **streams))
+        return servers[-1]
 
     monkeypatch.setattr(sandbox, "_control", None)
     monkeypatch.setattr(sandbox, "_spawn", spawn)
     yield
     sandbox._control.close()
+    for started in servers:
+        started.wait(20)
 
 
 @linux
@@ -255,6 +265,74 @@ def test_a_child_that_is_taken_over_ends_no_other_process(taken_over: None) -> N
     assert not call(takeover.by_a_signal, os.getpid())
 
 
+@pytest.fixture
+def another() -> Iterator[tuple[int, int]]:
+    """A process of this user, and the address of a byte in its memory."""
+    code = (
+        "import ctypes, time; byte = ctypes.create_string_buffer(1); "
+        "print(ctypes.addressof(byte), flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        yield other.pid, int(other.stdout.readline())
+        other.kill()
+
+
+@pytest.fixture
+def shared_memory() -> Iterator[int]:
+    """The number of a System V segment of shared memory."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = libc.shmget(0, 4096, 0o1600)
+    yield number
+    libc.shmctl(number, 0, None)
+
+
+filtered = pytest.mark.skipif(not seccomp.is_supported(), reason="this system has no seccomp")
+
+
+@filtered
+def test_a_child_that_is_taken_over_reaches_nothing_by_any_system_call(
+    taken_over: None, another: tuple[int, int], shared_memory: int, tmp_path: Path
+) -> None:
+    """Attack 17."""
+    there = tmp_path / "there"
+    there.write_bytes(b"another's")
+    there.chmod(0o600)
+    process, address = another
+    given = str(tmp_path), process, shared_memory, address
+    assert call(takeover.by_a_call, *given) == []
+    assert (there.read_bytes(), there.stat().st_mode & 0o777) == (b"another's", 0o600)
+    assert not call(takeover.by_a_path, str(tmp_path))
+    assert not call(takeover.by_a_signal, process)
+
+    # All of that can be done by a process that is not held.
+    code = f"from tests.makers import takeover; print(takeover.by_a_call(*{given!r}))"
+    free = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(ast.literal_eval(free.stdout)) >= takeover.ALWAYS_POSSIBLE
+
+
+@filtered
+def test_a_child_is_held_by_the_kernel_before_it_reads_a_file() -> None:
+    decoded()
+    before = set(server().children())
+    with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as items:
+        next(items)
+        [child] = set(server().children()) - before
+        status = Path(f"/proc/{child.pid}/status").read_text()
+    assert re.search(r"^Seccomp:\s+2$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+    assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+
+
+@linux
+def test_a_child_does_not_know_where_uploads_lie(
+    taken_over: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "/the/uploads")
+    monkeypatch.setenv("DATABASE", "/the/database")
+    assert "/the/" not in call(takeover.whole_environment)
+
+
 FORMATS = "JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"
 
 
@@ -267,6 +345,33 @@ def test_a_child_reads_every_format_without_opening_a_file() -> None:
         # its note holds numbers as the language writes them
         large = load_image(encode(Image.new("L", (8000, 6301), 90), "JPEG"))
         assert large.halved
+
+
+@linux
+def test_a_child_decodes_as_a_process_that_is_not_held() -> None:
+    """Good files of all formats, damaged ones, and those that come at a smaller size."""
+    for name in FORMATS:
+        file = encode(PICTURE, name)
+        for data in (file, file[: len(file) * 2 // 3]):
+            assert outcome(decoding.decode_in_sandbox, data, name) == outcome(
+                decoding.decode, data, name
+            )
+    large = encode(photo(1200, 900), "JPEG")
+    pixels, _notes, is_reduced, _hidden = decoding.decode_in_sandbox(large, "JPEG", enough=300_000)
+    assert (pixels.shape, is_reduced) == ((450, 600, 3), True)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as members:
+        members.writestr("a.tif", TIFF)
+    assert call(zips.unpack, packed.getvalue(), 5) == ("a.tif", TIFF)
+
+
+def outcome(decode: Callable[..., Any], data: bytes, name: str) -> Any:
+    """What a decoder makes of a file, or says of it."""
+    try:
+        pixels, *others = decode(data, name)
+    except ImageError as error:
+        return type(error), str(error)
+    return pixels.tobytes(), pixels.shape, others
 
 
 @linux
