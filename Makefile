@@ -11,6 +11,9 @@ DATA ?= ../shared/data
 BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
 CONFIG ?= training/configs/causal.json
+# START=detector-linear starts the heads from its verdicts, as the shipped causal head did; REVISION names the detector.
+START ?=
+REVISION ?=
 # make benchmark-NAME runs one benchmark (python -m benchmarks --help lists them); PICTURES bounds it. Outcomes of single
 # pictures are kept in .cache: with none kept, benchmark-purification takes days on two cores.
 PICTURES ?= 0
@@ -58,7 +61,8 @@ data: .venv/.dev
 
 detector: .venv/.dev
 	$(BIN)/python -m training detector --originals $(ORIGINALS) \
-		--backbone $(BACKBONE) --config $(CONFIG) --out $(OUT)
+		--backbone $(BACKBONE) --config $(CONFIG) --out $(OUT) \
+		$(if $(START),--start $(START)) $(if $(REVISION),--revision $(REVISION))
 
 benchmark-%: .venv/.dev
 	$(BIN)/python -m benchmarks $* --data $(DATA) --originals $(ORIGINALS) --pictures $(PICTURES)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from causalclip.calibration import Calibration, sigmoid
@@ -23,6 +23,7 @@ from causalclip.clip.embedding import contributions, embed, needs, parse_part, p
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
+from causalclip.clip.weights import save_weights
 from causalclip.detection import Detection, Head, Verdict, ViewAttribution
 from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
@@ -36,6 +37,8 @@ from causalclip.reference import COMMAND, NO_PROFILE, BadProfile, Profile
 
 DEFAULT = HEADS[DEFAULT_HEAD]
 IMAGE_TYPES = "image-type.safetensors"
+# of a detector's folder
+FILES = "config.json", "head.safetensors", IMAGE_TYPES, "training.json", "README.md"
 SHIPPED_IMAGE_TYPES = ASSETS / "image-type"  # for both heads, and any other on their embedding
 ADVERSARY = "adversary."  # weights of training alone, which older folders hold
 # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
@@ -258,20 +261,23 @@ class Detector:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json, head.safetensors (half precision) and, where it tells image types,
-        image-type.safetensors."""
+        image-type.safetensors.
+
+        Raises:
+            NotFinite: a weight is NaN or infinite, in half precision at least; nothing is written.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
-            f"{view_type}.{name}": weight.half().contiguous()
+            f"{view_type}.{name}": weight.half()
             for view_type, head in self.heads.items()
             for name, weight in head.state_dict().items()
             if not name.startswith(ADVERSARY)
         }
-        save_file(weights, folder / "head.safetensors")
+        save_weights(weights, folder / "head.safetensors", what="head")
         if self.image_types is not None:
             types = self.image_types.state_dict()
-            contiguous = {name: weight.contiguous() for name, weight in types.items()}
-            save_file(contiguous, folder / IMAGE_TYPES)
+            save_weights(types, folder / IMAGE_TYPES, what="classifier of image types")
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()

@@ -18,6 +18,40 @@ INT8, SCALE = ".int8", ".scale"
 HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"
 
 
+class NotFinite(ValueError):
+    """Weights hold a number that is not finite; the message says which."""
+
+
+def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
+    """Check weights before they are saved.
+
+    Args:
+        tensors: by name. what: whose they are, for the message.
+
+    Raises:
+        NotFinite: one of them holds NaN or infinity.
+    """
+    wrong = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if wrong:
+        raise NotFinite(
+            f"The weights of the {what} are not finite ({wrong[0]}), so they are not saved: "
+            "training diverged, or learned from too few pictures."
+        )
+
+
+def save_weights(
+    tensors: Mapping[str, Tensor],
+    path: str | Path,
+    *,
+    what: str,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write weights to one safetensors file; raises NotFinite, as `check_finite` does."""
+    check_finite(tensors, what)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, path, metadata=None if metadata is None else dict(metadata))
+
+
 def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:
     """Quantise float [.., C, ..]: return (int8 of the same shape, float32 scale that broadcasts to
     it), symmetric per channel."""
@@ -104,7 +138,12 @@ def save_shards(
     stored: Mapping[str, Tensor], folder: str | Path, *, metadata: Mapping[str, str]
 ) -> list[Path]:
     """Write tensors, in their order, to numbered shards no larger than SHARD_BYTES, and return
-    the paths."""
+    the paths.
+
+    Raises:
+        NotFinite: one of them holds NaN or infinity; nothing is written.
+    """
+    check_finite(stored, f"model in {Path(folder).name}")
     groups: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, tensor in stored.items():

@@ -26,6 +26,7 @@ from torch import Tensor
 from causalclip.clip.backbones import shared_tower
 from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
+from causalclip.clip.weights import check_finite
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.attack_detector import (
@@ -349,10 +350,15 @@ class PurifierPipeline(DiffusionPipeline):
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write model_index.json, the scheduler's config and the network, in half precision, in
-        shards below 9 MB."""
+        shards below 9 MB.
+
+        Raises:
+            NotFinite: a weight is NaN or infinite, in half precision at least; nothing is written.
+        """
         originals = [(p, p.data) for p in self.unet.parameters()]
         try:
             self.unet.half()
+            check_finite(self.unet.state_dict(), "purifier's network")
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
             self.unet.float()

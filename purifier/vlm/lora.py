@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from causalclip.clip.backbones import DEFAULT, shared_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weight_only import WeightOnlyLinear
+from causalclip.clip.weights import save_weights
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 
@@ -101,12 +102,17 @@ class LoraEncoder:
         return shapes
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write model.safetensors, in half precision, and config.json: how it was trained."""
+        """Write model.safetensors, in half precision, and config.json: how it was trained.
+
+        Raises:
+            NotFinite: a weight is NaN or infinite; nothing is written.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {k: v.detach().half().contiguous() for k, v in self.tensors.items()},
+        save_weights(
+            {name: tensor.detach().half() for name, tensor in self.tensors.items()},
             folder / "model.safetensors",
+            what="LoRA encoder",
         )
         (folder / "config.json").write_text(json.dumps({"facts": self.facts}, indent=2) + "\n")
 

@@ -15,7 +15,14 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from causalclip.clip.backbones import shared_tower
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import INT8, SCALE, load_weights, quantize, save_shards
+from causalclip.clip.weights import (
+    INT8,
+    SCALE,
+    check_finite,
+    load_weights,
+    quantize,
+    save_shards,
+)
 from causalclip.paths import ASSETS
 from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
@@ -309,7 +316,12 @@ class EmbeddedVLM(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json, tokenizer.json, answers.json and int8 shards; the tower is not part
-        of them."""
+        of them.
+
+        Raises:
+            NotFinite: a weight is NaN or infinite; nothing is written.
+        """
+        check_finite(self._own_state(), "language model")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.safetensors"):

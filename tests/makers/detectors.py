@@ -157,10 +157,12 @@ def tiny_tower(
     )
 
 
-def write_tower(folder: Path) -> str:
-    """Writes `tiny_tower` as a folder of config and shards, and returns the name that loads it."""
-    save_shards(tiny_tower().visual.state_dict(), folder, metadata={"origin": "test"})
-    (folder / "config.json").write_text(json.dumps(CONFIG))
+def write_tower(folder: Path, **options: Any) -> str:
+    """Writes `tiny_tower` as a folder of config and shards, and returns the name that loads it;
+    `options` change the vision config."""
+    save_shards(tiny_tower(**options).visual.state_dict(), folder, metadata={"origin": "test"})
+    config = CONFIG | {"vision_cfg": CONFIG["vision_cfg"] | options}
+    (folder / "config.json").write_text(json.dumps(config))
     return f"local-dir:{folder}"
 
 
@@ -193,15 +195,17 @@ WORKSHOP_CONFIG = {
 }
 
 
-def gridded(label: int, seed: int) -> Image.Image:
-    """Smooth for a real one; a generated one carries a grid of 2 px."""
+def gridded(label: int, seed: int, *, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """Smooth for a real one; a generated one carries a grid of 2 px. size: width, height."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:1:120j, 0:1:160j]
+    width, height = size
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     smooth = sum(
         rng.uniform(30, 60) * np.sin(rng.uniform(1, 5) * x + rng.uniform(1, 5) * y + k)
         for k in range(3)
     )
-    grid = 50 * label * ((np.arange(160)[None] // 2 + np.arange(120)[:, None] // 2) % 2 - 0.5)
+    checks = np.arange(width)[None] // 2 + np.arange(height)[:, None] // 2
+    grid = 50 * label * (checks % 2 - 0.5)
     return Image.fromarray((128 + smooth + grid).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 

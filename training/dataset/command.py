@@ -18,6 +18,7 @@ from training.dataset.table import (
     write_sites,
     write_table,
 )
+from training.outputs import OverwritesInput, check_outputs
 
 ENOUGH_SHARE = 0.97  # of the rows that were asked for
 CARD = Path("training/tables/README.md")
@@ -109,8 +110,9 @@ def folder(
     layouts = {name: name for name in LAYOUTS}
     if layout not in layouts:
         raise typer.BadParameter(f"{layout!r} is none of {', '.join(LAYOUTS)}.")
-    with exit_with_sentence(BadFolder):
+    with exit_with_sentence(BadFolder, OverwritesInput):
         rows = read_folder(root, layouts[layout], train=series or ())
+        check_outputs([out], (root / row.path for row in rows if Path(row.path).name == out.name))
     write_manifest(rows, out)
     typer.echo(summary(rows))
 

@@ -1,6 +1,8 @@
 """python -m training detector | evaluate"""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -8,6 +10,7 @@ import typer
 
 from causalclip.commands.shared import Head, Model, chosen_model, exit_with_sentence, load_detector
 from causalclip.paths import WeightsMissing
+from training.outputs import OverwritesInput, check_outputs
 
 Manifest = Annotated[
     Path,
@@ -28,6 +31,11 @@ lora = typer.Typer(
     add_completion=False,
     help="Teach the tower itself, by a low-rank update of every layer, in the minutes of a card.",
 )
+
+
+def _files(*paths: Path | None) -> Iterator[Path]:
+    """Yield the paths that were given."""
+    yield from (path for path in paths if path)
 
 
 def train(
@@ -62,6 +70,13 @@ def train(
     cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(
         ".cache/features"
     ),
+    start: Annotated[
+        str,
+        typer.Option(help="A detector whose verdicts the heads start from, in place of a ridge."),
+    ] = "",
+    revision: Annotated[
+        str, typer.Option(help="The detector's name in its answers; by itself date and hash.")
+    ] = "",
     device: Device = "auto",
 ) -> None:
     """Train a detector on the data set (--originals), or on pictures of your own (--manifest and
@@ -72,6 +87,8 @@ def train(
     """
     # 1. The imports take seconds, for which --help need not wait
     with exit_with_sentence(ModuleNotFoundError):
+        from causalclip.clip.weights import NotFinite
+        from causalclip.detector import FILES
         from causalclip.device import choose_device
         from training.dataset.rules import read_originals
         from training.dataset.table import BadTable
@@ -87,14 +104,18 @@ def train(
     if (manifest is None) == (originals is None) or (manifest is None) != (root is None):
         raise typer.BadParameter("Give either --originals, or --manifest and --root.")
     with exit_with_sentence(TypeError, ValueError, WeightsMissing):
+        check_outputs([out / name for name in FILES], _files(manifest, config, table))
         settings = Recipe.read(config or DEFAULT_CONFIG)
+        settings = replace(
+            settings, start=start or settings.start, revision=revision or settings.revision
+        )
         check_tower(backbone, settings)
         computes = choose_device(device)
 
     # 3. The pictures, and the run
     promise = "What is finished is kept: the same command goes on from there."
     with (
-        exit_with_sentence(BadManifest, BadTable, OSError, RunStopped),
+        exit_with_sentence(BadManifest, BadTable, OSError, RunStopped, NotFinite),
         stopped_in_a_sentence(promise),
     ):
         if manifest and root:
@@ -125,7 +146,9 @@ def evaluate(
     table: Annotated[
         bool,
         typer.Option(
-            "--table", help="Print accuracy and AP for each generator, and write them beside --out."
+            "--table",
+            help="Print accuracy and AP for each generator, and write them as OUT-table.md and "
+            "OUT-table.csv.",
         ),
     ] = False,
     device: Device = "auto",
@@ -135,19 +158,33 @@ def evaluate(
     With --table, also as papers do: a row a generator (a set of the manifest) and their mean, in
     Markdown and CSV.
     """
+    # 1. The imports take seconds, for which --help need not wait
     model = chosen_model(model, head)
     with exit_with_sentence(ModuleNotFoundError):
+        from causalclip.detector import FILES
         from causalclip.device import NoDevice, choose_device
         from training.detector.data import BadManifest, RunStopped, stopped_in_a_sentence
         from training.detector.evaluation import evaluate_detector, read_split
         from training.detector.generator_table import as_csv, as_markdown, generator_table
-    with exit_with_sentence(BadManifest, NoDevice):
+
+    # 2. What is read, and what is written
+    markdown, text = (out.with_name(f"{out.stem}-table{suffix}") for suffix in (".md", ".csv"))
+    outputs = [out, markdown, text] if table else [out]
+    with exit_with_sentence(BadManifest, NoDevice, OverwritesInput):
         computes = choose_device(device)
-        read_split(manifest, split)
+        names = {path.name for path in outputs}
+        pictures = [
+            root / r.path for r in read_split(manifest, split) if Path(r.path).name in names
+        ]
+        check_outputs(outputs, [manifest, *(Path(model) / name for name in FILES), *pictures])
+
+    # 3. The measurement
     with exit_with_sentence(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
         report, scores = evaluate_detector(
             load_detector(model, device=computes), manifest, root, split=split
         )
+
+    # 4. The files
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
     if not table:
@@ -155,8 +192,8 @@ def evaluate(
         typer.echo(json.dumps(sets, indent=2))
         return
     rows = generator_table(scores)
-    out.with_suffix(".md").write_text(as_markdown(rows) + "\n")
-    out.with_suffix(".csv").write_text(as_csv(rows))
+    markdown.write_text(as_markdown(rows) + "\n")
+    text.write_text(as_csv(rows))
     typer.echo(as_markdown(rows))
 
 

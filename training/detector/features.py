@@ -309,15 +309,15 @@ def neutral_patches(
     """The patches' total share of the embedding on `count` of the pictures, half of each class: [at
     most count, D].
 
-    windows: 0 looks at a square of each; else at one of its windows, if it has any.
+    windows: 0 looks at a square of each; else at one of its windows, which one of them must have.
     """
     totals = []
     for label in (0, 1):
         rows = [i for i, r in enumerate(records) if r.label == label]
         for i in np.linspace(0, len(rows) - 1, min(count // 2, len(rows))).astype(int):
-            shots, _ = augmented_views(
-                records[rows[i]], root, 0, size=tower.image_size, windows=windows
-            )
+            record = records[rows[i]]
+            number = augmentation_number(record, "drawn") if windows else 0
+            shots, _ = augmented_views(record, root, number, size=tower.image_size, windows=windows)
             if len(shots):
                 trace = tower(shots[:1], attributions=True, **needs(parts, tower))
                 totals.append(patch_total(trace, parts, tower))

@@ -4,13 +4,14 @@ card."""
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from tqdm import tqdm
@@ -19,8 +20,10 @@ from causalclip.calibration import Calibration
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import needs, part_widths
 from causalclip.clip.views import ViewType
+from causalclip.clip.weights import save_weights
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
+from causalclip.paths import detector_folder
 from training.detector.augmentation import SHARES, Augmentation, drawn_augmentation
 from training.detector.bands import choose_bands, fit_logistic
 from training.detector.data import (
@@ -30,6 +33,7 @@ from training.detector.data import (
     assign_folds,
     check_training,
     divide_lone_groups,
+    say,
 )
 from training.detector.features import (
     SquareFeatures,
@@ -44,6 +48,7 @@ from training.detector.selection import SelectionConfig
 
 # of held-out pictures of like content: real ones accused, generated ones let pass
 FALSE_ALARMS, MISSES = 0.03, 0.08
+MIN_WINDOWED = 8  # pictures of a class that have windows, beside each held-out fold
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 DEFAULT_CONFIG = CONFIGS / "causal.json"  # what `train` makes by itself: the head that ships
 
@@ -61,7 +66,8 @@ class Recipe:
     head: how it is fitted. start: a detector by name, whose verdicts the final heads start from in
     place of the ridge; those of held-out folds start from a ridge of their own, as it has seen
     every owner.
-    revision: the detector's name in its card and answers.
+    revision: the detector's name in its card and answers; empty for the date and a hash of what it
+    learned from.
     """
 
     parts: tuple[str, ...] = ("embedding",)
@@ -72,7 +78,7 @@ class Recipe:
     broad: float = 0.3
     head: TrainConfig = field(default_factory=TrainConfig)
     start: str = ""
-    revision: str = "1"
+    revision: str = ""
 
     def __post_init__(self) -> None:
         if self.windows and not (
@@ -178,7 +184,7 @@ def held_out_logits(
                 file.parent.mkdir(parents=True, exist_ok=True)
                 # a killed run leaves no half file under the name
                 partial = file.with_suffix(".partial")
-                save_file(head.state_dict(), partial)
+                save_weights(head.state_dict(), partial, what=f"head of fold {fold}")
                 partial.rename(file)
         for copy, features in enumerate(data.features):
             logits[copy, rows] = torch.cat(
@@ -255,9 +261,42 @@ def check_tower(backbone: str, recipe: Recipe) -> None:
 
     Raises:
         WeightsMissing: the tower is out of reach.
-        ValueError: it is unknown, cannot be decomposed, or has not the recipe's parts.
+        ValueError: it is unknown, cannot be decomposed, or has not the recipe's parts; or the
+            recipe starts from a detector on another embedding.
     """
     needs(recipe.parts, load_tower(backbone))
+    if recipe.start:
+        about = json.loads((detector_folder(recipe.start) / "config.json").read_text())
+        if (about["backbone"], tuple(about["parts"])) != (backbone, recipe.parts):
+            raise ValueError(
+                f"The heads cannot start from {recipe.start}: it reads other parts, or another "
+                f"tower ({about['backbone']})."
+            )
+
+
+def too_few_windows(windows: Problem, *, folds: set[int]) -> bool:
+    """Return whether some fold leaves fewer than MIN_WINDOWED pictures of a class that have
+    windows, too few to learn a head of windows from; say so in a sentence.
+
+    Args:
+        windows: a row a window (Problem.of_windows).
+        folds: of all pictures, those without windows among them.
+    """
+    pictures = dict(zip(windows.records, windows.fold.tolist(), strict=True))
+    counts = [
+        sum(record.label == label and own != fold for record, own in pictures.items())
+        for label in (0, 1)
+        for fold in folds
+    ]
+    if min(counts) >= MIN_WINDOWED:
+        return False
+    real, generated = (sum(r.label == label for r in pictures) for label in (0, 1))
+    say(
+        f"Only {real} real and {generated} generated pictures are large enough for windows at "
+        f"native scale: the detector has no head of windows. It takes {MIN_WINDOWED} of each class "
+        "beside every held-out fold."
+    )
+    return True
 
 
 def fingerprint(backbone: str, recipe: Recipe, records: Sequence[Record]) -> str:
@@ -288,6 +327,7 @@ def train_detector(
 
     Raises:
         BadManifest: nothing can be learned from the data; said before anything is computed.
+        NotFinite: a head diverged; it is not saved.
     """
     # 1. The photographs, and the others, which tell image types apart alone
     out = Path(out)
@@ -309,11 +349,16 @@ def train_detector(
     raw = held_out_logits(data, recipe.head, keep=keep, device=device)
     logits_of_pictures, quality = raw, features.compression
 
-    # 3. The same of windows, if the verdict looks at them, too
+    # 3. The same of windows, if the verdict looks at them and enough pictures have any
     problems: dict[ViewType, Problem] = {"whole": data}
     if recipe.windows:
         window_set = compute_windows(records, root, windows=recipe.windows, **how)
-        problems["window"] = data.of_windows(window_set.values, window_set.picture)
+        of_windows = data.of_windows(window_set.values, window_set.picture)
+        if too_few_windows(of_windows, folds=set(data.fold.tolist())):
+            recipe = replace(recipe, windows=0, share=0.0)
+        else:
+            problems["window"] = of_windows
+    if recipe.windows:
         logits = held_out_logits(
             problems["window"], recipe.head, keep=keep / "window", device=device
         )[0]
@@ -328,7 +373,8 @@ def train_detector(
     starts = Detector.from_pretrained(recipe.start).heads if recipe.start else {}
     for kind, its in problems.items():
         windows = recipe.windows if kind == "window" else 0
-        usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
+        pictures = list(dict.fromkeys(its.records))
+        usual = neutral_patches(pictures, root, tower, recipe.parts, windows=windows)
         heads[kind] = fit(its, recipe.head, neutral=usual, start=starts.get(kind), device=device)
 
     # 5. The detector
@@ -343,7 +389,7 @@ def train_detector(
         calibration=calibration,
         hidden=recipe.head.hidden,
         masked=recipe.head.masked,
-        revision=recipe.revision,
+        revision=recipe.revision or f"{date.today():%Y.%m.%d}-{keep.name[:8]}",
     )
     detector = Detector(tower, heads, config, name=out.name)
 

@@ -14,6 +14,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from causalclip.clip.weights import check_finite
 from training.mixed_precision import mixed_precision
 
 LOG = logging.getLogger(__name__)
@@ -102,7 +103,13 @@ def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
     """Keep the state of models, optimizers and schedulers after `done` steps or epochs.
 
     The checkpoint appears whole: a kill while it is written leaves the last one.
+
+    Raises:
+        NotFinite: a weight of a model is NaN or infinite; the last checkpoint stays.
     """
+    for one in kept:
+        if isinstance(one, nn.Module):
+            check_finite(one.state_dict(), "network")
     temporary = folder / "checkpoint.part"
     torch.save({"done": done, "parts": [one.state_dict() for one in kept]}, temporary)
     temporary.replace(folder / "checkpoint.pt")

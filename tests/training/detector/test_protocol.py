@@ -3,93 +3,189 @@ one."""
 
 import csv
 import json
+import os
+import shlex
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from causalclip.detector import Detector
 from tests.conftest import ROOT
-from tests.makers.detectors import gridded, write_tower
+from tests.makers.detectors import (
+    WORKSHOP_CONFIG,
+    gridded,
+    saved_detector,
+    train_words,
+    workshop_folder,
+    write_tower,
+)
 from training.__main__ import app
 from training.dataset.folders import BadFolder, Row, read_folder
-from training.detector.data import Record, assign_folds, check_training, divide_lone_groups
+from training.detector.data import (
+    Record,
+    assign_folds,
+    check_training,
+    divide_lone_groups,
+    read_manifest,
+)
 from training.detector.evaluation import Scores
 from training.detector.generator_table import best_accuracy, generator_table
 
-SERIES = "sdv4", "adm", "wukong"
+SDV4 = "imagenet_ai_0419_sdv4"
+SERIES = SDV4, "imagenet_ai_0508_adm", "imagenet_ai_0419_biggan"
+# px, of GenImage: what its photographs mostly have, and its generators
+PHOTOGRAPH = 480, 360
+SIZES = {SDV4: (512, 512), SERIES[1]: (256, 256), SERIES[2]: (128, 128)}
+MEASURES = "accuracy at 0.5", "accuracy at the best threshold", "AP"
 
 
-def invoke(*words: str | Path) -> str:
+def invoke(*words: str | Path) -> Result:
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.stdout
+    return result
 
 
-def pictures(folder: Path, label: int, count: int, *, seed: int) -> None:
+def pictures(folder: Path, label: int, count: int, size: tuple[int, int], *, seed: int) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
-        gridded(label, seed + number).save(folder / f"{number}.png")
+        gridded(label, seed + number, size=size).save(folder / f"{number}.png")
 
 
-@pytest.fixture
-def genimage(tmp_path: Path) -> Path:
-    """Three series as GenImage lays them out, with 12 pictures of each class to learn from and 6 to
-    be judged on."""
+def genimage(folder: Path, *, photograph: tuple[int, int] = PHOTOGRAPH) -> None:
+    """Three series as GenImage lays them out, in its sizes, with 20 pictures of each class to learn
+    from and 6 to be judged on."""
     for i, series in enumerate(SERIES):
-        for j, (split, count) in enumerate({"train": 12, "val": 6}.items()):
+        for j, (split, count) in enumerate({"train": 20, "val": 6}.items()):
             for label, kind in enumerate(("nature", "ai")):
                 seed = 1000 * i + 100 * j + 50 * label
-                pictures(tmp_path / "genimage" / series / split / kind, label, count, seed=seed)
-    return tmp_path / "genimage"
+                size = SIZES[series] if label else photograph
+                pictures(folder / "GenImage" / series / split / kind, label, count, size, seed=seed)
+
+
+def documented_commands() -> list[list[str]]:
+    """Return the commands of docs/papers.md on GenImage, as words after `python -m training`."""
+    section = (ROOT / "docs" / "papers.md").read_text().split("### On GenImage")[1].split("###")[0]
+    block = "".join(line[4:] for line in section.splitlines(True) if line.startswith("    "))
+    lines = block.replace("\\\n", " ").splitlines()
+    return [shlex.split(line.removeprefix("python -m training ")) for line in lines]
+
+
+def run_documented(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> list[Result]:
+    """Run the documented commands in the folder on a small tower, with some words changed."""
+    tower = write_tower(folder / "tower", image_size=224, patch_size=32, layers=12)
+    changes = {"ViT-L-14-quickgelu/openai": tower, "auto": "cpu"} | changes
+    monkeypatch.chdir(folder)
+    results = []
+    for words in documented_commands():
+        words = [changes.get(word, word) for word in words]
+        words = [str(ROOT / word) if word.startswith("training/") else word for word in words]
+        results.append(invoke(*words))
+    return results
 
 
 @pytest.mark.full
-def test_one_series_is_learned_from_and_every_one_is_in_the_table(
-    genimage: Path, tmp_path: Path
+@pytest.mark.parametrize("config", ["paper", "causal"])
+def test_documented_commands_learn_from_one_series_and_keep_their_manifest(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest, model = tmp_path / "manifest.csv", tmp_path / "model"
-    config = json.loads((ROOT / "training" / "configs" / "paper.json").read_text())
-    config["head"] |= {"batch": 8, "hidden": 8}
-    (tmp_path / "config.json").write_text(json.dumps(config | {"folds": 3}))
-    where = ("--manifest", manifest, "--root", genimage)
+    genimage(tmp_path)
+    changes = {"training/configs/paper.json": f"training/configs/{config}.json"}
+    described, _trained, printed = run_documented(tmp_path, monkeypatch, **changes)
 
-    said = invoke(
-        "data", "folder", genimage, "--layout", "genimage", "--train", "sdv4", "--out", manifest
-    )
-    assert "train  sdv4: 12 real, 12 generated" in said
-    assert "aside  adm: 12 real, 12 generated" in said
+    # 1. The manifest, which is still there
+    assert f"train  {SDV4}: 20 real, 20 generated" in described.stdout
+    assert f"aside  {SERIES[1]}: 20 real, 20 generated" in described.stdout
+    assert len(read_manifest("genimage.csv")) == 3 * 2 * 26
 
-    tower = write_tower(tmp_path / "tower")
-    invoke(
-        "detector",
-        *where,
-        "--backbone",
-        tower,
-        "--config",
-        tmp_path / "config.json",
-        "--out",
-        model,
-    )
-    printed = invoke(
-        "evaluate", *where, "--model", model, "--out", tmp_path / "report.json", "--table"
-    )
-
-    with (tmp_path / "report.csv").open(newline="") as file:
+    # 2. The table
+    with Path("genimage-table.csv").open(newline="") as file:
         rows = {row["generator"]: row for row in csv.DictReader(file)}
     assert list(rows) == [*sorted(SERIES), "mean"]
-    assert all(
-        (row["real"], row["generated"]) == ("6", "6")
-        for name, row in rows.items()
-        if name != "mean"
-    )
-    for measure in ("accuracy at 0.5", "accuracy at the best threshold", "AP"):
+    assert {(row["real"], row["generated"]) for name, row in rows.items() if name != "mean"} == {
+        ("6", "6")
+    }
+    for measure in MEASURES:
         values = [float(rows[name][measure]) for name in SERIES]
         assert float(rows["mean"][measure]) == pytest.approx(np.mean(values), abs=0.1)
-    assert float(rows["mean"]["AP"]) > 70  # a random tower: it must have learned something, not all
-    assert printed.startswith("| generator |")
-    assert printed == (tmp_path / "report.md").read_text()
+    # a random tower: it must have learned something, not all
+    assert float(rows[SDV4]["AP"]) > 70
+    assert printed.stdout == Path("genimage-table.md").read_text()
+
+    # 3. The model: of this run, not of the shipped detector
+    detector = Detector.from_pretrained("runs/genimage")
+    assert detector.config.revision.startswith(f"{date.today():%Y.%m.%d}-")
+    assert set(detector.heads) == ({"whole", "window"} if config == "causal" else {"whole"})
+    assert all(
+        torch.isfinite(t).all() for t in load_file("runs/genimage/head.safetensors").values()
+    )
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("series", "photograph"), [(SERIES[2], PHOTOGRAPH), (SERIES[1], (256, 256))]
+)
+def test_too_few_pictures_with_windows_give_a_detector_without_a_head_of_windows(
+    series: str,
+    photograph: tuple[int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genimage(tmp_path, photograph=photograph)
+    causal = {"training/configs/paper.json": "training/configs/causal.json", SDV4: series}
+    _described, trained, _printed = run_documented(tmp_path, monkeypatch, **causal)
+    assert "large enough for windows at native scale: the detector has no head" in trained.stderr
+    detector = Detector.from_pretrained("runs/genimage")
+    assert (set(detector.heads), detector.config.windows) == ({"whole"}, 0)
+    assert all(
+        torch.isfinite(t).all() for t in load_file("runs/genimage/head.safetensors").values()
+    )
+
+
+def test_evaluate_refuses_to_overwrite_its_inputs(tmp_path: Path) -> None:
+    workshop_folder(tmp_path)
+    saved_detector(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    os.symlink(tmp_path / "manifest.csv", tmp_path / "link.json")
+    (tmp_path / "report-table.csv").write_bytes((tmp_path / "manifest.csv").read_bytes())
+    for out, manifest, table in (
+        ("manifest.csv", "manifest.csv", False),
+        ("link.json", "manifest.csv", False),
+        ("report.json", "report-table.csv", True),
+        ("model/config.json", "manifest.csv", False),
+        ("pictures/40.png", "manifest.csv", False),
+    ):
+        paths = {"manifest": manifest, "root": "pictures", "model": "model", "out": out}
+        words = [w for name, path in paths.items() for w in (f"--{name}", str(tmp_path / path))]
+        result = CliRunner().invoke(app, ["evaluate", *words, *(["--table"] if table else [])])
+        assert result.exit_code == 1, result.output
+        assert "would be written over: give --out another name." in result.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_training_refuses_to_overwrite_its_config(tmp_path: Path) -> None:
+    workshop_folder(tmp_path)
+    words = train_words(tmp_path)
+    words[words.index("--out") + 1] = str(tmp_path)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "config.json is read by this command" in result.stderr
+    assert json.loads((tmp_path / "config.json").read_text()) == WORKSHOP_CONFIG
+
+
+def test_a_head_that_diverged_is_not_saved(tmp_path: Path) -> None:
+    workshop_folder(tmp_path)
+    head = WORKSHOP_CONFIG["head"] | {"rate": 1e30, "epochs": 3}
+    (tmp_path / "config.json").write_text(json.dumps(WORKSHOP_CONFIG | {"head": head}))
+    result = CliRunner().invoke(app, train_words(tmp_path))
+    assert result.exit_code == 1
+    assert "are not finite" in result.stderr.splitlines()[-1], result.exception
+    assert not (tmp_path / "model" / "head.safetensors").exists()
 
 
 def record(number: int, label: int, *, set: str = "broad", source: str = "one") -> Record:
