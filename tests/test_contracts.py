@@ -113,7 +113,7 @@ FIELDS = {
     },
     "stability.rows[]": {"str": "name band", "number": "probability logit", "bool": "mild flips"},
     "provenance.credentials": {
-        "str": "state sentence signer organisation generator signed",
+        "str": "state sentence signer organisation generator signed trust_list",
         "[]": "actions agents source_types problems",
     },
     "provenance": {
@@ -144,7 +144,7 @@ def types(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 @pytest.mark.full
 def test_the_schema_of_an_examination() -> None:
     found = ExaminationSchema.dump(examine_file(PICTURE, Detector.from_pretrained()))
-    assert found["schema"] == 4
+    assert found["schema"] == 5
     assert dict(types(found)) == {
         f"{place}.{name}".removeprefix("."): kind
         for place, kinds in FIELDS.items()

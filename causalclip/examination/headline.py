@@ -289,7 +289,7 @@ def _claimed(p: Provenance) -> Origin:
     mark = next(iter(p.claimed_marks), None)
     if mark is None:
         claims = p.source_types
-        if p.credentials.state in ("unknown signer", "unvalidated"):
+        if p.credentials.state in ("interim", "unknown signer", "unvalidated"):
             claims = p.credentials.source_types + claims
         return "captured" if any(claim.kind == "captured" for claim in claims) else ""
     if mark.says == "in part":
@@ -309,12 +309,17 @@ def _proof(p: Provenance, proved: Origin) -> str:
     if p.proof:
         return p.summary
     if p.credentials.state == "invalid":
-        return _(
-            "Nothing: its Content Credentials do not hold. File or credentials were changed after "
-            "signing."
-        )
+        return paragraph(_("Nothing: its Content Credentials do not hold."), p.credentials.reasons)
     if p.credentials.state == "unvalidated":
-        return _("Nothing: its Content Credentials could not be validated.")
+        return paragraph(
+            _("Nothing: its Content Credentials could not be validated."), p.credentials.reasons
+        )
+    if p.credentials.state == "interim":
+        return _(
+            "Nothing by C2PA's list: the signer{signer} is on the interim list, which is frozen "
+            "since January 2026.",
+            signer=bracketed("", p.credentials.signer),
+        )
     if p.credentials.state != "trusted":
         return _("Nothing: the file carries no signature of a known signer.")
 
@@ -438,11 +443,13 @@ def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[S
         yield Step(
             "signer", _("Ask the signer whether the signature is theirs, and when they signed.")
         )
-    if credentials.state == "invalid":
+    if credentials.is_changed:
         yield Step(
             "signer",
             _("Ask who sent it for the file as it was signed: this one was changed afterwards."),
         )
+    elif credentials.state == "invalid":
+        yield Step("signer", _("Ask who sent it for the file as it was signed."))
     mark = next((mark for mark in provenance.claimed_marks if mark.box), None)
     if mark and headline.source == "mark":
         where = _(mark.where)

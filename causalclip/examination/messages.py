@@ -96,6 +96,7 @@ NO_TRACES = N_("They are not those of a photograph, so they are not judged.")
 CREDENTIALS: dict[State, tuple[str, str]] = {  # words, and the colour's name in evidence.css
     "none": (N_("none"), "quiet"),
     "trusted": (N_("intact, signer on the trust list"), "held"),
+    "interim": (N_("intact, signer on the interim list"), "unknown"),
     "unknown signer": (N_("intact, signer unknown"), "unknown"),
     "invalid": (N_("do not hold"), "broken"),
     "unvalidated": (N_("could not be validated"), "unknown"),
@@ -105,6 +106,7 @@ CREDENTIALS: dict[State, tuple[str, str]] = {  # words, and the colour's name in
 SIGNER = N_("Signer")
 SIGNERS: dict[State, str] = {
     "trusted": N_("Certificate names"),
+    "interim": N_("Certificate names"),
     "unknown signer": N_("Calls itself (unverified)"),
     "unvalidated": N_("Calls itself (unverified)"),
     "invalid": N_("Calls itself (does not hold)"),

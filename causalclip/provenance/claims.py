@@ -9,7 +9,7 @@ from causalclip.provenance.source_types import SourceType
 from causalclip.text import clean
 
 SAID: dict[str, Says] = {"generated": "is", "part generated": "in part"}
-NOT_VALIDATED = ("unknown signer", "unvalidated", "invalid")
+NOT_VALIDATED = ("interim", "unknown signer", "unvalidated", "invalid")
 
 
 def find_claims(credentials: Credentials, source_types: Iterable[SourceType]) -> Iterator[Mark]:

@@ -8,29 +8,27 @@ import io
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from causalclip.images.formats import Format
-from causalclip.languages import N_, _
-from causalclip.paths import shipped_folder
+from causalclip.languages import N_, _, bracketed, paragraph
 from causalclip.provenance.source_types import SourceType, source_type
+from causalclip.provenance.trust import TrustLists, trust_lists
+from causalclip.provenance.validation import Problem, is_listed, lacks_time, read_problems
 from causalclip.text import clean
 
 State = Literal[
-    "none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"
+    "none",
+    "trusted",
+    "interim",
+    "unknown signer",
+    "invalid",
+    "unvalidated",
+    "elsewhere",
+    "unreadable",
 ]
 
-TRUST_LIST = shipped_folder("assets") / "trust" / "c2pa-trust-list.pem"
 MAX_MANIFESTS = 50
-CHANGED = {  # C2PA's codes for what is no longer as it was signed
-    "assertion.dataHash.mismatch",
-    "assertion.bmffHash.mismatch",
-    "assertion.boxesHash.mismatch",
-    "assertion.collectionHash.mismatch",
-    "assertion.hashedURI.mismatch",
-    "claimSignature.mismatch",
-}
 # the boxes that credentials are kept in, and XMP's address of them
 _MARKS = (b"jumb", b"provenance")
 # an action's description
@@ -44,12 +42,6 @@ MIME: dict[Format, str] = {
     "HEIC": "image/heic",
     "TIFF": "image/tiff",
     "GIF": "image/gif",
-}
-# C2PA's words for them; what is invalid without being changed is "unvalidated"
-STATES: dict[str, State] = {
-    "Trusted": "trusted",
-    "Valid": "unknown signer",
-    "Invalid": "invalid",
 }
 SENTENCES: dict[State, str] = {
     "none": N_(
@@ -66,14 +58,18 @@ SENTENCES: dict[State, str] = {
         "on the trust list that comes with this program vouches for it. Anybody can sign like "
         "this, under any name."
     ),
+    "interim": N_(
+        "The file carries Content Credentials that are intact, signed by a certificate that goes "
+        "back to the interim list, which was used before C2PA's own and is frozen since January "
+        "2026. Who is on it was not examined as C2PA examines signers now."
+    ),
     "invalid": N_(
-        "The file carries Content Credentials that do not hold: the picture or the credentials "
-        "were changed after signing, or the signature is not valid. Do not rely on anything that "
-        "they say."
+        "The file carries Content Credentials that do not hold. Do not rely on anything that they "
+        "say."
     ),
     "unvalidated": N_(
-        "The file carries Content Credentials that could not be validated, for example because a "
-        "certificate has expired. Nothing proves what they say: anybody could have written it."
+        "The file carries Content Credentials that could not be validated. Nothing proves what "
+        "they say: anybody could have written it."
     ),
     "elsewhere": N_(
         "The file says that its Content Credentials are kept at an address on the internet. "
@@ -88,8 +84,8 @@ class Credentials:
     """What C2PA's reader read. All texts are the file's own claims, cleaned, not escaped.
 
     Attributes:
-        state: "invalid" if file or credentials were changed after signing, "unvalidated" if they
-            failed otherwise.
+        state: "invalid" if what was signed is not what is there, or the signature is not valid,
+            "unvalidated" if they failed otherwise.
         sentence: what that state means.
         signer: the names in the certificate.
         organisation: the one that it was issued to.
@@ -98,7 +94,9 @@ class Credentials:
         signed: when, by a time stamp.
         actions: of the active manifest.
         source_types: of the active manifest first, then of earlier versions and parts.
-        problems: codes of what failed.
+        problems: what failed.
+        trust_list: of which day C2PA's list is that the signer was looked up in, ISO 8601; ""
+            where nobody signed.
     """
 
     state: State
@@ -110,46 +108,87 @@ class Credentials:
     signed: str = ""
     actions: tuple[str, ...] = ()
     source_types: tuple[SourceType, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    trust_list: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether picture or credentials were changed after signing, as far as that is proved."""
+        return any(problem.changed for problem in self.problems)
+
+    @property
+    def reasons(self) -> str:
+        """Why they do not hold or could not be validated, in sentences."""
+        return paragraph(*dict.fromkeys(problem.reason for problem in self.problems))
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What failed, in the validator's own words."""
+        return tuple(bracketed(problem.code, problem.explanation) for problem in self.problems)
+
+    @property
+    def checked_against(self) -> str:
+        """Which list the signer was looked up in, and whether that list is old."""
+        return trust_lists().sentence() if self.trust_list else ""
 
 
-def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -> Credentials:
+def read_credentials(data: bytes, name: Format, *, lists: TrustLists | None = None) -> Credentials:
     """Read and check the Content Credentials of a file of format `name`; never raise on a file's
     account.
 
+    Who signed is looked up in each list alone: the validator takes a certificate of any list that
+    it is given for a signer's, also one of an authority for time stamps.
+
     Args:
-        anchors: certificates to trust, as PEM; by default C2PA's trust list as it is shipped.
+        lists: of certificates to trust; by default those that are shipped.
     """
     if not any(mark in data for mark in _MARKS):
         return without_claims("none")
-    from c2pa import C2paError, Context, Reader  # a native library: not needed to build the page
+    from c2pa import C2paError  # a native library: not needed to build the page
 
-    settings: dict[str, Any] = {
-        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
-        "trust": {"trust_anchors": trust_list() if anchors is None else anchors},
-    }
+    lists = lists or trust_lists()
     try:
-        with Context.from_dict(settings) as context:
-            reader = Reader.try_create(MIME[name], io.BytesIO(data), context=context)
-            if reader is None:
-                return without_claims("none")
-            with reader:
-                report = reader.json()
+        # 1. The signer, by C2PA's list, else by the interim one
+        report = _validate(data, name, lists.signers)
+        if report is None:
+            return without_claims("none")
+        signer: State = "trusted" if is_listed(report) else "unknown signer"
+        if signer == "unknown signer" and lists.interim:
+            by_interim = _validate(data, name, lists.interim)
+            signer = "interim" if by_interim and is_listed(by_interim) else signer
+
+        # 2. The rest, once more with the authorities for time stamps where one is not known yet
+        if lacks_time(report):
+            report = _validate(data, name, lists.signers + "\n" + lists.time_stamps) or report
+        return _understand(report, signer, lists)
     except C2paError as error:
         if str(error).startswith("Remote"):  # it has no class of its own
             return without_claims("elsewhere")
         return without_claims("unreadable")
-    try:
-        return _understand(json.loads(report))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         # a manifest may put any shape of JSON where a text is expected
         return without_claims("unreadable")
 
 
-@lru_cache(maxsize=1)
-def trust_list() -> str:
-    """Return C2PA's trust list as it is shipped, PEM; assets/trust/README.md says of which date."""
-    return TRUST_LIST.read_text(encoding="utf-8")
+def _validate(data: bytes, name: Format, anchors: str) -> dict[str, Any] | None:
+    """Return the validator's report; None where there are no credentials.
+
+    Args:
+        anchors: certificates to trust, as PEM.
+    """
+    from c2pa import Context, Reader
+
+    settings: dict[str, Any] = {
+        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
+        "trust": {"trust_anchors": anchors},
+    }
+    with Context.from_dict(settings) as context:
+        reader = Reader.try_create(MIME[name], io.BytesIO(data), context=context)
+        if reader is None:
+            return None
+        with reader:
+            report: dict[str, Any] = json.loads(reader.json())
+            return report
 
 
 def without_claims(state: State) -> Credentials:
@@ -157,13 +196,21 @@ def without_claims(state: State) -> Credentials:
     return Credentials(state, _(SENTENCES[state]))
 
 
-def _understand(report: dict[str, Any]) -> Credentials:
-    """Return what the reader's report says."""
+def _understand(report: dict[str, Any], signer: State, lists: TrustLists) -> Credentials:
+    """Return what the validator's report says.
+
+    Args:
+        signer: the state if they are intact.
+    """
     # 1. The state
-    state = STATES.get(report.get("validation_state", ""), "unreadable")
-    failures = _failures(report)
-    if state == "invalid" and not CHANGED.intersection(failures):
-        state = "unvalidated"
+    problems = read_problems(report)
+    validity = report.get("validation_state")
+    if validity == "Trusted":
+        state = signer
+    elif validity == "Valid":
+        state = signer if signer != "trusted" else "unknown signer"
+    else:
+        state = "invalid" if any(problem.broken for problem in problems) else "unvalidated"
 
     # 2. The claims: of the active manifest, then of earlier versions and parts
     manifests: dict[str, Any] = report["manifests"]
@@ -190,7 +237,8 @@ def _understand(report: dict[str, Any]) -> Credentials:
             )
         )[:20],
         source_types=tuple(dict.fromkeys(source_types)),
-        problems=tuple(dict.fromkeys(clean(code, limit=60) for code in failures[:20])),
+        problems=problems if state in ("invalid", "unvalidated") else (),
+        trust_list=lists.issued.isoformat(),
     )
 
 
@@ -242,12 +290,3 @@ def _source_types(manifest: dict[str, Any], where: str) -> list[SourceType]:
             ]
     claims = (source_type(where, str(value)) for value in values if value)
     return [claim for claim in claims if claim]
-
-
-def _failures(report: dict[str, Any]) -> list[str]:
-    """Return C2PA's codes of what failed, but for that the signer is unknown, which is a state of
-    its own."""
-    results = report.get("validation_results") or {}
-    failures = (results.get("activeManifest") or {}).get("failure") or []
-    codes = (str(failure.get("code", "")) for failure in failures)
-    return [code for code in codes if code != "signingCredential.untrusted"]

@@ -22,9 +22,10 @@ from causalclip.marks.samsung import edited_with_galaxy_ai
 from causalclip.marks.texts import find_text_marks
 from causalclip.provenance.claims import find_claims
 from causalclip.provenance.containers import open_head, read_blocks
-from causalclip.provenance.credentials import read_credentials, trust_list, without_claims
+from causalclip.provenance.credentials import read_credentials, without_claims
 from causalclip.provenance.metadata import read_metadata
 from causalclip.provenance.result import UNREAD, JpegTables, Provenance
+from causalclip.provenance.trust import trust_lists
 
 PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
 CHROMA = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}  # by Pillow's numbers
@@ -50,9 +51,9 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
 
 
 def prepare() -> None:
-    """Read what `read_stepwise` needs from files: C2PA's library and its trust list."""
+    """Read what `read_stepwise` needs from files: C2PA's library and the trust lists."""
     importlib.import_module("c2pa")
-    trust_list()
+    trust_lists()
 
 
 def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:

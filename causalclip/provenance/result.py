@@ -25,7 +25,6 @@ NOTHING = N_(
     "The file says nothing about how the picture was made. That is usual: most sites strip such "
     "information."
 )
-CHANGED = N_("File or credentials were changed after signing.")
 OF_WHOLE = N_(
     "This is a part that was cut out of a picture. What is said of the file is said of the whole "
     "picture's file."
@@ -200,8 +199,8 @@ class Provenance:
         """What the strongest of the claimed marks says, and of credentials that do not hold,
         why."""
         mark = self.claimed_marks[0]
-        is_changed = mark.kind == "credentials" and self.credentials.state == "invalid"
-        return paragraph(mark_sentence(mark), _(CHANGED) if is_changed else "")
+        is_broken = mark.kind == "credentials" and self.credentials.state == "invalid"
+        return paragraph(mark_sentence(mark), self.credentials.reasons if is_broken else "")
 
     def _weightiest_claim(self) -> str | None:
         """Return a sentence on how the picture was made; None where the file says nothing of
@@ -213,10 +212,7 @@ class Provenance:
         if marks and marks[0].certainty == "not validated":
             return self.claim_sentence
         if self.credentials.state == "invalid":
-            return _(
-                "Its Content Credentials do not hold: file or credentials were changed after "
-                "signing."
-            )
+            return paragraph(_("Its Content Credentials do not hold."), self.credentials.reasons)
 
         # 2. That it was generated, whole or in part
         claims = self.all_source_types
@@ -250,8 +246,12 @@ class Provenance:
 
         # 4. What says little
         if self.credentials.state == "unvalidated":
-            return _(
-                "Its Content Credentials could not be validated, so nothing proves what they say."
+            return paragraph(
+                _(
+                    "Its Content Credentials could not be validated, so nothing proves what they "
+                    "say."
+                ),
+                self.credentials.reasons,
             )
         if self.marks:  # only hints are left
             return _(SENTENCES["hint"], generator=_(self.marks[0].generator))

@@ -168,7 +168,8 @@ def _file_word(headline: Headline, p: Provenance) -> str:
     if p.credentials.state == "trusted":
         return N_("signed")
     if p.credentials.state == "invalid":
-        return N_("changed after signing")
+        changed = p.credentials.is_changed
+        return N_("changed after signing") if changed else N_("credentials do not hold")
     if headline.source == "file":
         return CHIPS.get(headline.title, N_("says generated"))
     return N_("says nothing") if headline.silent else N_("details")

@@ -13,6 +13,7 @@ from causalclip.provenance.credentials import OWN, Credentials, State, without_c
 from causalclip.provenance.reading import read_stepwise
 from causalclip.provenance.result import Provenance
 from causalclip.provenance.source_types import SourceType, source_type
+from causalclip.provenance.validation import Problem
 from tests.makers.metadata_files import (
     exif_block,
     jpeg_exif,
@@ -78,7 +79,17 @@ def test_every_key_that_is_read_is_heard(name: str) -> None:
 def test_credentials_that_are_not_validated_are_headlined_as_such(
     state: State, types: tuple[SourceType, ...], agents: tuple[str, ...], program: str, says: str
 ) -> None:
-    credentials = Credentials(state, "", agents=agents, generator=program, source_types=types)
+    changed = Problem(
+        "assertion.dataHash.mismatch", "", "It was changed after signing.", True, True
+    )
+    credentials = Credentials(
+        state,
+        "",
+        agents=agents,
+        generator=program,
+        source_types=types,
+        problems=(changed,) if state == "invalid" else (),
+    )
     (mark,) = find_claims(credentials, ())
     assert (mark.certainty, mark.says) == ("not validated", says)
     headline = make_headline(Provenance(credentials, marks=(mark,)), "likely not generated")
