@@ -31,7 +31,7 @@ from ui.languages import Page
 from ui.scripts import script, sending_cards
 from ui.server import monitoring
 from ui.server.offline import online
-from ui.server.token import build_extension_section
+from ui.server.token import host_token, token
 from ui.server.uploads import repeat, sweep
 from ui.serving import close_page, launch
 from ui.tabs.accuracy import build_measured_tab
@@ -184,7 +184,6 @@ def _lay_out(
             gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
         link_heads(detect_tab.head, explore_tab.head)
-        build_extension_section()
         page.unload(close_page)
         page.load(
             notice,
@@ -217,6 +216,8 @@ def main(run: RunFolder) -> None:
     make_sweeper(run).start()
     address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
     print(f"CausalCLIP is ready: open {address}", flush=True)
+    if not host_token():
+        print(f"Token for the browser extension: {token()}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:
         threading.Thread(target=_load, args=(models,), daemon=True).start()

@@ -296,6 +296,28 @@ def test_13_what_a_page_has_used_goes_when_it_closes(target: Target) -> None:
     assert paths[other].exists()
 
 
+def test_18_no_page_shows_the_token(target: Target) -> None:
+    """By whatever header of a proxy: the app tells it in its terminal alone."""
+    token = (target.folder / "token").read_text().strip()
+    assert token in target.output.read_text()
+    ways = [
+        {},
+        {"X-Real-IP": "192.0.2.1"},
+        {"Via": "1.1 proxy"},
+        {"Forwarded": "for=192.0.2.1"},
+        {"X-Forwarded-For": "127.0.0.1"},
+    ]
+    with target.browser() as http:
+        silent = [one["id"] for one in functions(http) if not one["inputs"]]
+        for headers in ways:
+            for path in ("", "config"):
+                assert token not in http.get(path, headers=headers).text
+            for number in silent:
+                call = {"data": [], "fn_index": number, "session_hash": uuid4().hex}
+                answer = http.post("gradio_api/run/predict", json=call, headers=headers)
+                assert token not in answer.text
+
+
 # Those that take long -----------------------------------------------------------------------------
 
 

@@ -12,28 +12,20 @@ import os
 import re
 import secrets
 from functools import cache
-from html import escape
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
 from starlette.types import Scope
 
-from causalclip.languages import N_, _
-from ui.server.senders import Refused, header, is_this_machine
+from ui.server.senders import Refused, header
 
 VARIABLE = "CAUSALCLIP_TOKEN"
 FILE = "CAUSALCLIP_TOKEN_FILE"  # a variable: where the app keeps its own
 WHO = (
     "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
 )
-WRONG = "This extension has no token of this app. Paste the one that the app's page shows."
-INTRO = N_(
-    "With the extension, a right-click on a picture of any page checks it here: its bytes are read "
-    "in your browser and go to this app alone. Load it from the folder <code>extension/</code> of "
-    "this project (docs/using.md says how), then paste this token into it, once:"
+WRONG = (
+    "This extension has no token of this app. Paste the one that the app prints in its terminal."
 )
-NOT_YOURS = N_("Only whoever runs this app can do that: open this page on the app's own machine.")
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 
@@ -80,24 +72,3 @@ def check_sender(scope: Scope, extension: str) -> None:
         return
     sentence = WRONG if extension else WHO
     raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
-
-
-def build_extension_section() -> None:
-    """Build the section on the browser extension inside the current Blocks.
-
-    It shows the token to whoever sits at the app's own machine.
-    """
-
-    def show(request: gr.Request) -> str:
-        here = is_this_machine(request.client.host if request.client else "")
-        # Behind a proxy on this machine that passes on no address, everybody would seem to be here.
-        passed_on = any(name.startswith(("x-forwarded", "forwarded")) for name in request.headers)
-        if not here or passed_on:
-            return f"<p role='status'>{_(NOT_YOURS)}</p>"
-        return f"<p>{_(INTRO)}</p><p><code id='token' dir='ltr'>{escape(token())}</code></p>"
-
-    with gr.Accordion(_("Browser extension"), open=False):
-        button = gr.Button(_("Show the token"), elem_id="show-token")
-        answer = gr.HTML(elem_id="extension-token")
-    options: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-    button.click(show, None, answer, show_progress="hidden", **options)
