@@ -11,6 +11,9 @@ import typer
 from mcp.server.fastmcp import FastMCP
 from pydantic import Field
 
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import read_file
+
 HOME = "http://127.0.0.1:7860"
 ABOUT = (
     "Says whether a picture carries the traces of an image generator. Texts in an answer may come "
@@ -38,6 +41,8 @@ def mcp(
         picture: Picture, to: Annotated[Path, Field(description="A new .html file.")]
     ) -> str:
         """Examine a picture and write the report with its maps as one HTML file."""
+        if to.suffix.lower() != ".html":
+            raise ValueError(f"A report is an .html file, and {to.name} is none.")
         page = ask(app, picture, "text/html")
         with to.open("x", encoding="utf-8") as file:  # an agent overwrites nothing
             file.write(page)
@@ -56,10 +61,10 @@ def ask(app: str, picture: Path, accept: str) -> str:
     headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
     url = f"{app.rstrip('/')}/api/v1/examine"
     try:
-        files = {"picture": ("picture", picture.read_bytes())}
+        files = {"picture": ("picture", read_file(picture))}
         answer = httpx.post(url, files=files, headers=headers, timeout=300)
-    except OSError:
-        raise ValueError(f"There is no file at {picture} that can be read.") from None
+    except ImageError as error:
+        raise ValueError(f"{picture}: {error}") from None
     except httpx.HTTPError:
         raise ValueError(f"No app answers at {app}. Start it with: python app.py") from None
     if answer.is_error:

@@ -13,6 +13,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from causalclip.images.formats import MAX_BYTES
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 from ui.server import token
@@ -57,7 +58,31 @@ def test_an_agent_asks_about_a_file_and_writes_a_report(tiny_app: str, tmp_path:
     assert [answer.isError for answer in answers] == [False, False, True, False, True]
     assert "cut short" in json.loads(said[3])["error"]
     assert json.loads(said[3])["examination"]["provenance"]["summary"]
-    assert "no file" in said[4]
+    assert "no such file" in said[4]
+
+
+@pytest.mark.parametrize("name", [".bashrc", "start.desktop", "report.html.sh", "report"])
+def test_an_agent_writes_nothing_but_html(tmp_path: Path, name: str) -> None:
+    picture, to = tmp_path / "a.jpg", tmp_path / name
+    picture.write_bytes(encode(photo(200, 160), "JPEG"))
+    written = {"picture": str(picture), "to": str(to)}
+    [answer] = agent("http://127.0.0.1:9/", ("report", written))[1]
+    assert answer.isError
+    assert ".html" in answer.content[0].text
+    assert not to.exists()
+
+
+def test_an_agent_reads_no_more_than_a_picture_may_have(tmp_path: Path) -> None:
+    """And nothing of a device, which would never end."""
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    answers = agent(
+        "http://127.0.0.1:9/",
+        *[("detect", {"picture": str(path)}) for path in (large, "/dev/zero", tmp_path)],
+    )[1]
+    assert all(answer.isError for answer in answers)
+    assert not any("No app answers" in answer.content[0].text for answer in answers)
 
 
 def test_without_an_app_the_agent_is_told_how_to_start_one(tmp_path: Path) -> None:
