@@ -3,9 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Many processes of tests read what the first has compiled, wherever that is switched off.
 export PYTHONDONTWRITEBYTECODE :=
-# Freed memory goes back to the system: few arenas, and pixels in blocks of their own.
-export MALLOC_ARENA_MAX ?= 2
-export MALLOC_MMAP_THRESHOLD_ ?= 8388608
 DATA ?= ../shared/data
 # make detector BACKBONE=... OUT=... trains on another tower (docs/training.md); CONFIG=training/configs/paper.json is the paper's recipe.
 BACKBONE ?= clip-vit-b-16

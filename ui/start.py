@@ -8,12 +8,9 @@ goes when the process ends; if that was killed, the next start deletes it.
 from __future__ import annotations
 
 import atexit
-import contextlib
-import ctypes
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -21,11 +18,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from causalclip.cores import limit_threads
+from ui.server.memory import limit_arenas
 
 PREFIX = "causalclip-run-"
-# of glibc's malloc.h: the parameter, and its value
-ARENAS = -8, 2
-OWN_BLOCK = -3, 8 * 2**20  # bytes from which on a block is mapped by itself: pixels are
 
 
 class RunFolder:
@@ -107,22 +102,10 @@ def _ours(folder: Path) -> bool:
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
-def give_back_memory() -> None:
-    """Have freed memory go back to the system, where this is Linux with glibc.
-
-    As it comes, one arena for each of many threads keeps what pictures took: 200 MB after twelve of
-    50 megapixels.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library
-            for parameter, value in (ARENAS, OWN_BLOCK):
-                ctypes.CDLL(None).mallopt(parameter, value)
-
-
 def main() -> None:
     """Claim a private folder, build the page and serve it until it is stopped."""
     limit_threads()  # before PyTorch is imported
-    give_back_memory()
+    limit_arenas()
     run = claim()  # before Gradio is imported: parts of it read only then where to write
     from ui.app import main as serve
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from causalclip.languages import N_, _
+from ui.server.memory import give_back_memory
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
 EACH = 4  # calls of an address that wait for one kind of turn
@@ -64,13 +65,19 @@ class Turns:
     One address never has all of the width, so that one place is left for others while it works.
     """
 
-    def __init__(self, width: int = 1, *, has_limit: bool = True) -> None:
+    def __init__(
+        self, width: int = 1, *, has_limit: bool = True, holds_picture: bool = False
+    ) -> None:
         """Make a kind of turn that `width` calls can have at once.
 
-        has_limit: whether calls are refused where too many wait; not within another turn.
+        Args:
+            has_limit: whether calls are refused where too many wait; not within another turn.
+            holds_picture: whether a call holds a large picture, whose memory goes back to the
+                system at its end.
         """
         self.width = width
         self.has_limit = has_limit
+        self.holds_picture = holds_picture
         self._waiting: list[Turn] = []
         self._inside: list[Turn] = []
 
@@ -180,10 +187,13 @@ class Turn:
                 if self in turns:
                     turns.remove(self)
             self._turns._admit()
+        if self._turns.holds_picture:
+            give_back_memory()
 
 
-DECODED = Turns(6)  # pictures of the page that are being examined: each may take 150 MB
+# pictures of the page that are being examined: each may take 150 MB
+DECODED = Turns(6, holds_picture=True)
 MODEL = Turns(has_limit=False)  # one look; asked for within another turn
-PICTURES = Turns(2)  # whatever else needs a large picture in memory
+PICTURES = Turns(2, holds_picture=True)  # whatever else needs a large picture in memory
 FILES = Turns(2)  # what a file says, profiles, reports: without the model
 PURIFY_QUEUE = Turns(2)  # runs of minutes, which hold small pictures
