@@ -75,7 +75,8 @@ class Endpoints:
 
         examination = self._examine(picture, head)
         stem = f"causalclip-report-{examination.sha256[:12]}"
-        return str(save_reports(examination, new_folder(), stem)[0])
+        folder = new_folder(upload_path(picture) or "")
+        return str(save_reports(examination, folder, stem)[0])
 
     def _examine(self, picture: Upload, head: str) -> Examination:
         """Return all that is known of a picture."""

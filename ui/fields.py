@@ -131,17 +131,20 @@ def describe_file(path: str) -> str:
     return ""
 
 
-def shown_copy(image: LoadedImage) -> str | None:
+def shown_copy(image: LoadedImage, source: str) -> str | None:
     """Return the path of a small PNG of a picture whose format browsers do not show; None for a
-    format that they show."""
+    format that they show. source: the picture's upload."""
     if image.format not in UNSHOWN:
         return None
-    return save_png(Image.fromarray(shrink(image.pixels)), "decoded")
+    return save_png(Image.fromarray(shrink(image.pixels)), "decoded", source)
 
 
-def save_png(image: Image.Image, name: str) -> str:
-    """Write a picture where Gradio serves it, with the fastest compression; return its path."""
-    path = file_in(new_folder(), f"{name}.png")
+def save_png(image: Image.Image, name: str, *sources: str) -> str:
+    """Write a picture where Gradio serves it, with the fastest compression; return its path.
+
+    sources: the uploads that it is made of.
+    """
+    path = file_in(new_folder(*sources), f"{name}.png")
     image.save(path, compress_level=1)
     return str(path)
 

@@ -296,6 +296,47 @@ def test_13_what_a_page_has_used_goes_when_it_closes(target: Target) -> None:
     assert paths[other].exists()
 
 
+def test_16_calls_with_a_thousand_deep_paths_keep_nobody_waiting(target: Target) -> None:
+    """24 calls of one address for files that need not exist, and 24 with as many as are taken."""
+    [folder] = target.folder.glob("*/uploads")
+    deep = [picture(f"{folder}/{'a/' * 55}{i}.jpg") for i in range(1000)]
+    plain = [picture(f"{folder}/sent-{'a' * 16}-{i:019}-{'b' * 32}/x.jpg") for i in range(200)]
+    crowd, other, patience = target.elsewhere(60), target.elsewhere(61), 2 * delay()
+    seconds = []
+    with crowd.browser() as http, other.browser() as theirs, ThreadPoolExecutor(24) as pool:
+        takers = _functions_with_a_file(http)
+        for files, refused in ((deep, {422}), (plain, set[int]())):
+            bodies = [
+                {"data": [files if kind == "file" else None for kind in kinds], "fn_index": number}
+                for number, kinds in takers
+            ]
+            calls = [
+                pool.submit(
+                    http.post,
+                    "gradio_api/run/predict",
+                    json=bodies[i % len(bodies)] | {"session_hash": uuid4().hex},
+                )
+                for i in range(24)
+            ]
+            begun = time.monotonic()
+            assert theirs.get("").status_code == 200
+            seconds.append(time.monotonic() - begun)
+            statuses = {one.result().status_code for one in calls}
+            assert statuses <= (refused or {200, 422})
+    print(f"\nbeside 24 calls of 1,000 deep paths and of 200 plain ones: the page within "
+          f"{seconds[0]:.1f} and {seconds[1]:.1f} s of {patience:.0f}")  # fmt: skip
+    assert max(seconds) < patience
+
+
+def _functions_with_a_file(http: httpx.Client) -> list[tuple[int, list[str]]]:
+    """Return number and kinds of fields of each function that takes several files at once, without
+    queueing."""
+    kinds = {one["id"]: one["type"] for one in http.get("config").json()["components"]}
+    found = [(one["id"], [kinds[i] for i in one["inputs"]]) for one in functions(http)
+             if one["queue"] is False]  # fmt: skip
+    return [(number, fields) for number, fields in found if "file" in fields]
+
+
 def test_18_no_page_shows_the_token(target: Target) -> None:
     """By whatever header of a proxy: the app tells it in its terminal alone."""
     token = (target.folder / "token").read_text().strip()
@@ -483,6 +524,33 @@ def test_13_nothing_outlives_its_time(
               f"{time.monotonic() - begun:.0f} s of {life} and a sweep's 5")  # fmt: skip
         send(http, JPEG)
     assert not list(target.folder.rglob("*.jpg"))
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("seen", [nullcontext, behind_nginx], ids=["alone", "nginx"])
+def test_19_what_is_made_of_an_upload_is_gone_when_that_is(
+    seen: Callable[[Target], AbstractContextManager[Target]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A report that is asked for when half of the upload's time is over."""
+    life = round(20 * delay())  # half of it is enough for an answer
+    sweep = min(10, life / 4)
+    with (
+        attacker.attacked(tmp_path_factory.mktemp("made"), CAUSALCLIP_KEPT=str(life)) as app,
+        seen(app) as target,
+        target.browser() as http,
+    ):
+        sent, begun = send(http, JPEG), time.monotonic()
+        time.sleep(life / 2)
+        is_answered, told = answer_to(http, "report", picture(sent), "")
+        assert is_answered, told
+        report = Path(json.loads(told.rpartition("data: ")[2])[0]["path"])
+        assert report.exists()
+        assert until(lambda: not report.exists(), seconds=life)
+        seconds = time.monotonic() - begun
+        assert not report.parent.exists()
+        print(f"\na report of an upload: gone after {seconds:.0f} s of {life} and {sweep:.0f}")
+        assert seconds < life + sweep + delay()
 
 
 def _ask_on_a_page(http: httpx.Client, session: str, path: Path) -> None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from ui.server import uploads
 from ui.server.senders import Refused
-from ui.server.uploads import file_in, is_own, new_folder, store, sweep
+from ui.server.uploads import file_in, is_own, is_upload, new_folder, store, sweep
 
 
 @pytest.fixture
@@ -43,6 +43,58 @@ def test_equal_files_lie_apart_and_names_lead_nowhere(folder: Path) -> None:
         assert kept("a", name=name).parents[1] == folder
     with pytest.raises(ValueError, match="no name of a file"):
         file_in(folder, "../x")
+
+
+def test_a_served_path_is_known_by_its_words_alone(folder: Path) -> None:
+    """Of an upload, of what was made, of an example's copy; it need not exist."""
+    sent = f"{folder}/sent-{'a' * 16}-{'1' * 19}-{'b' * 32}"
+    for path in (f"{sent}/x.jpg", str(new_folder() / "a b.png"), f"{folder}/{'c' * 64}/x.webp"):
+        assert is_upload(path)
+    for path in (
+        f"{sent}/..",
+        f"{sent}/.",
+        f"{sent}/",
+        sent,
+        f"{sent}/../x.jpg",
+        f"{sent}/a/b.jpg",
+        f"{sent}/a\\..\\b.jpg",
+        f"{sent}/x.jpg\0",
+        f"{sent}/{'x' * 256}",
+        f"/{sent}/x.jpg",
+        f"{folder}/../uploads/{sent.rpartition('/')[2]}/x.jpg",
+        f"{folder}/x.jpg",
+        f"{folder}/{'a/' * 55}x.jpg",
+        f"{folder}-other/{'c' * 64}/x.jpg",
+        "/etc/passwd",
+        "//192.0.2.1/x",
+        "",
+    ):
+        assert not is_upload(path), path
+
+
+def test_only_ones_own_uploads_are_deleted_at_once(folder: Path, answer: Any) -> None:
+    mine, others = kept("mine"), kept("others")
+    example = folder / ("c" * 64) / "x.jpg"
+    example.parent.mkdir()
+    example.touch()
+    answer("page", "mine")
+    made = new_folder() / "report.html"
+    made.touch()
+    uploads.delete(map(str, (mine, others, example, made)))
+    assert [path.exists() for path in (mine, others, example, made)] == [False, True, True, True]
+
+
+def test_what_is_made_of_an_upload_goes_with_it(folder: Path) -> None:
+    """Also what is made of that, such as a report with a name."""
+    older = kept("a")
+    time.sleep(0.5)
+    newer = kept("a")
+    (report := new_folder(str(newer), str(older)) / "report.html").touch()
+    (named := new_folder(str(report)) / "report.html").touch()
+    (alone := new_folder() / "report.html").touch()
+    sweep(folder, older_than=0.4)
+    left = [path.exists() for path in (older, report, named, newer, alone)]
+    assert left == [False, False, False, True, True]
 
 
 def test_what_the_app_made_is_told_from_uploads(folder: Path) -> None:

@@ -46,8 +46,7 @@ def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(
     uploads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody could judge its file, and 50 megapixels take 150 MB."""
-    path = uploads / "somebody" / "picture.png"
-    path.parent.mkdir(exist_ok=True)
+    path = new_folder() / "picture.png"
     path.write_bytes(encode(photo(), "PNG"))
     part, whole = CropRun(SimpleNamespace(), _by_sides), (str(path), 128, 96, ())  # type: ignore[arg-type]
     monkeypatch.setattr("ui.tabs.detect.crop.load_image", None)

@@ -54,9 +54,9 @@ def noise(seed: int) -> bytes:
 
 
 def upload(**files: bytes) -> list[dict[str, str]]:
-    """As the server keeps them: each in a folder of its own, by somebody's page."""
+    """As the server keeps them: each in a folder of its own, of whoever asks."""
     named = {name.replace("_", "."): data for name, data in files.items()}
-    paths = [store(BytesIO(data), name, "somebody", len(data)) for name, data in named.items()]
+    paths = [store(BytesIO(data), name, "", len(data)) for name, data in named.items()]
     return [{"path": path} for path in paths]
 
 

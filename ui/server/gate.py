@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -146,10 +147,11 @@ class Gate:
         # 3. Of a call, only what its function takes goes on.
         if most == CALL:
             body = await Request(scope, receive).body()
-            call = self.calls.read(body, names.get("name") or "")
+            # Not in the event loop, where all others would wait for it.
+            call = await run_in_threadpool(self.calls.read, body, names.get("name") or "")
             if call.session_hash:
                 self._check_session(scope, call.session_hash)
-                use(call.session_hash, call.files())
+                await run_in_threadpool(use, call.session_hash, call.files())
             scope, receive = _with_body(scope, receive, call)
         if scope["path"] == "/" and scope["method"] == "HEAD":  # Gradio asks so whether it runs
             await Response(media_type="text/html")(scope, receive, send)

@@ -1,8 +1,9 @@
 """Files of visitors: uploads, and what is derived from them, each in a folder of its own.
 
-A folder's name cannot be guessed and says whose it is, as a hash of the address that asked. A
-folder is deleted when the page that used it says that it closes, by `sweep` when it is old, or for
-room: then the oldest of whoever has most goes first.
+A folder's name cannot be guessed. It says whose it is, as a hash of the address that asked, and
+when the upload came: what is made of an upload is as old as that. A folder is deleted when the page
+that used it says that it closes, by `sweep` when it is old, or for room: then the oldest of whoever
+has most goes first.
 """
 
 from __future__ import annotations
@@ -44,7 +45,6 @@ LEAST = 64 * 2**10  # bytes that a folder counts for at least, so that there are
 EACH, ALL = 2 * A_REQUEST, 2**30  # bytes of forms that are still coming, of an address and of all
 ROOM = int(os.environ.get("CAUSALCLIP_ROOM", 4096)) * 2**20  # bytes for all
 COUNTED = 5.0  # seconds for which it is known how much there is
-DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
 NOT_UPLOADED = (
     "Send the picture as an uploaded file, not as a path or an address: "
@@ -54,6 +54,12 @@ NOT_UPLOADED = (
 NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
 _OWN_ADDRESS = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
+# Folders of ours by their names: whose they are, when the upload came, and 128 random bits.
+_KEPT = re.compile(rf"(?P<kind>{SENT}|{MADE})-[0-9a-f]{{16}}-(?P<time>\d{{1,19}})-[0-9a-f]{{32}}")
+# A file in one of them, or a copy that Gradio has made of an example, in a folder by its content.
+_SERVED = re.compile(
+    rf"(?P<folder>{_KEPT.pattern}|[0-9a-f]{{64}}){re.escape(os.sep)}(?!\.{{1,2}}$)[^/\\\0]{{1,255}}"
+)
 _SECRET = secrets.token_bytes(32)
 _lock = threading.Lock()
 _usage = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
@@ -70,18 +76,20 @@ def uploads() -> Path:
 
 
 def is_upload(path: str) -> bool:
-    """Return whether a path lies in the folder of `uploads`, however it is spelt.
+    """Return whether a path is that of a file which Gradio serves: an upload, what was made of one,
+    or an example.
 
-    A path that no system takes does not. The path's words are looked at first: of what lies
-    elsewhere, such as on another machine, the disk is not asked.
+    It is judged by its words alone, in the one spelling in which paths are given out. The disk is
+    not asked, as anybody can send thousands of paths; the folders are made here, so no link is in
+    them.
     """
-    try:
-        place = Path(os.path.abspath(path))
-        roots = uploads(), uploads().resolve()
-        near = len(place.parts) <= DEEPEST and any(place.is_relative_to(root) for root in roots)
-        return near and place.resolve().is_relative_to(roots[1])
-    except (OSError, ValueError):  # too long, or with a NUL
-        return False
+    return _match(path) is not None
+
+
+def _match(path: str) -> re.Match[str] | None:
+    """Return the parts of a served file's path, None for another path."""
+    root = os.path.abspath(uploads()) + os.sep
+    return _SERVED.fullmatch(path, len(root)) if path.startswith(root) else None
 
 
 def upload_in(value: Any) -> str:
@@ -95,7 +103,7 @@ def upload_in(value: Any) -> str:
     if not isinstance(path, str) or not is_upload(path):
         is_address = isinstance(path, str) and "://" in path
         raise Refused(422, NOT_FETCHED if is_address else NOT_UPLOADED)
-    return os.path.abspath(path)
+    return path
 
 
 def is_own(path: str) -> bool:
@@ -105,19 +113,23 @@ def is_own(path: str) -> bool:
 
 
 def folder_of(path: str) -> Path | None:
-    """Return the folder that a file is kept in; None for a file outside `uploads`."""
-    if not is_upload(path):
-        return None
-    inside = Path(os.path.realpath(path)).relative_to(uploads().resolve())
-    return uploads() / inside.parts[0] if len(inside.parts) > 1 else None
+    """Return the folder of an upload or of what was made of one; None for any other file."""
+    match = _match(path)
+    return uploads() / match["folder"] if match and match["kind"] else None
 
 
-def new_folder() -> Path:
-    """Make a folder, which Gradio serves, for what is made for the current client; return it."""
+def new_folder(*sources: str) -> Path:
+    """Make a folder, which Gradio serves, for what is made for the current client; return it.
+
+    sources: the paths of the uploads that it is made of. The folder is as old as the oldest of
+        them, and so goes with it.
+    """
+    matches = map(_match, sources)
+    times = [int(match["time"]) for match in matches if match and match["kind"]]
     client = current_client()
-    folder = _make(MADE, client.address)
+    folder = _make(MADE, client.address, since=min(times, default=0))
     if client.session:
-        use(client.session, [folder])
+        _note(client.session, {folder.name})
     return folder
 
 
@@ -136,13 +148,17 @@ def file_in(folder: Path, name: str) -> Path:
 # Who uses them ------------------------------------------------------------------------------------
 
 
-def use(session: str, paths: Iterable[str | Path]) -> None:
-    """Note that a page uses these files or folders: they go with it."""
-    for path in paths:
-        folder = folder_of(str(path)) or (Path(path) if Path(path).parent == uploads() else None)
-        if folder:
-            with _lock:
-                _used[session].add(folder.name)
+def use(session: str, paths: Iterable[str]) -> None:
+    """Note that a page uses these files: they go with it."""
+    folders = map(folder_of, paths)
+    _note(session, {folder.name for folder in folders if folder})
+
+
+def _note(session: str, names: set[str]) -> None:
+    """Note that a page uses these folders."""
+    if names:
+        with _lock:
+            _used[session] |= names
 
 
 def close(session: str) -> None:
@@ -155,34 +171,50 @@ def close(session: str) -> None:
 
 
 def delete(paths: Iterable[str]) -> None:
-    """Delete uploads at once, whose work is done."""
+    """Delete the current client's own uploads at once, whose work is done; leave other files."""
+    own = f"{SENT}-{_owner_hash(current_client().address)}-"
     for folder in filter(None, map(folder_of, paths)):
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.name.startswith(own):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(folder: Path, *, older_than: float, spare: Path | None = None) -> None:
-    """Delete what lies in a folder, at any depth, and was last changed so many seconds ago.
+    """Delete what lies in a folder, at any depth, and is older than so many seconds.
 
-    Empty folders go by the same rule. A link is deleted itself and never followed; `spare` and what
-    is in it stays. What cannot be deleted now is left to the next call.
+    An upload and what was made of it are as old as their folder's name says; anything else, as its
+    last change. Empty folders go by the same rule. A link is deleted itself and never followed;
+    `spare` and what is in it stays. What cannot be deleted now is left to the next call.
     """
+    # 1. Uploads and what was made of them, as whole folders.
     paths: list[str] = []
     now = time.time()
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if os.path.join(root, name) != str(spare)]
+        kept = [name for name in folders if _KEPT.fullmatch(name)]
+        for name in kept:
+            folders.remove(name)
+            if abs(now - _born(name)) > older_than:  # of the future where the clock was set back
+                shutil.rmtree(os.path.join(root, name), ignore_errors=True)
         paths += (os.path.join(root, name) for name in (*folders, *files))
-    # The ages of all first, as a deletion changes its folder's. What is in a folder goes before it.
+    # 2. The rest. The ages of all first, as a deletion changes its folder's. What is in a folder
+    # goes before it.
     for path in reversed([path for path in paths if _age(path, now) > older_than]):
         try:
             is_folder = os.path.isdir(path) and not os.path.islink(path)
             (os.rmdir if is_folder else os.unlink)(path)
         except OSError as error:
             log.debug("Not deleted yet: %s", type(error).__name__)  # it is in use, or not empty
+    # 3. Who used it.
     with _lock:
         for session, names in list(_used.items()):
             names.intersection_update(name for name in names if (uploads() / name).exists())
             if not names:
                 del _used[session]
+
+
+def _born(name: str) -> float:
+    """Return the time of the upload that a folder's name carries, in seconds."""
+    return int(name.split("-")[2]) / 1e9
 
 
 def _age(path: str, now: float) -> float:
@@ -211,13 +243,22 @@ def repeat(period: float, chore: Callable[[], None]) -> None:
 # Room ---------------------------------------------------------------------------------------------
 
 
-def _make(kind: str, owner: str, size: int = 0) -> Path:
-    """Make a new folder of an owner's, after there is room for so many bytes more."""
+def _make(kind: str, owner: str, *, size: int = 0, since: int = 0) -> Path:
+    """Make a new folder of an owner's, after there is room for so many bytes more.
+
+    since: the time that its name carries, in nanoseconds; 0 for now.
+    """
     _make_room(size)
-    whose = hmac.digest(_SECRET, owner.encode(), hashlib.sha256).hex()[:16]
-    folder = uploads() / f"{kind}-{whose}-{time.time_ns()}-{secrets.token_hex(16)}"
+    time_ns = since or time.time_ns()
+    name = f"{kind}-{_owner_hash(owner)}-{time_ns}-{secrets.token_hex(16)}"
+    folder = uploads() / name
     folder.mkdir(parents=True)
     return folder
+
+
+def _owner_hash(owner: str) -> str:
+    """Return what stands for an owner in a folder's name."""
+    return hmac.digest(_SECRET, owner.encode(), hashlib.sha256).hex()[:16]
 
 
 def _make_room(size: int) -> None:
@@ -329,7 +370,7 @@ def _store_all(files: list[Any], owner: str) -> list[str]:
 
 def store(file: BinaryIO, name: str, owner: str, size: int) -> str:
     """Copy an upload into a new folder, under that name or a similar one; return its path."""
-    folder = _make(SENT, owner, size)
+    folder = _make(SENT, owner, size=size)
     safe_name = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-100:]
     safe_name = (
         safe_name.encode()[-240:].decode(errors="ignore").strip()

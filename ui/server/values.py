@@ -13,9 +13,9 @@ import gradio as gr
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from causalclip.images.zips import MAX_PICTURES
 from ui.server.uploads import NOT_UPLOADED, upload_in
 
-MOST = 1000  # entries of a field that takes several
 LONGEST = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -46,7 +46,7 @@ Text = Annotated[str, Field(max_length=LONGEST)]
 Choice = Text | bool | Number | None
 Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
 Upload = Annotated[File, AfterValidator(_with_mark)]
-Uploads = Annotated[list[Upload], Field(max_length=MOST), BeforeValidator(_as_list)]
+Uploads = Annotated[list[Upload], Field(max_length=MAX_PICTURES), BeforeValidator(_as_list)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11
 # components, the type of their values, and what is said of another value
 TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (

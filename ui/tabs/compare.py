@@ -137,24 +137,27 @@ class CompareTab:
             for field, source in sources.items():
                 pictures[field] = source.load()
             a, b = pictures.values()
-            updates = self._result(compare_pixels(a, b), a, b)
+            files = [source.whole for source in sources.values()]
+            updates = self._result(compare_pixels(a, b), a, b, files)
             copies = {
                 field: copy
                 for field, source in sources.items()
-                if source.box is None and (copy := shown_copy(pictures[field]))
+                if source.box is None and (copy := shown_copy(pictures[field], source.whole))
             }
         originals = {copies.get(field, source.file): source for field, source in sources.items()}
         yield updates | copies | {self.originals: originals}
 
-    def _result(self, comparison: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
-        """Return what the page shows of a comparison."""
+    def _result(
+        self, comparison: Comparison, a: LoadedImage, b: LoadedImage, sources: Sequence[str]
+    ) -> Updates:
+        """Return what the page shows of a comparison. sources: both uploads."""
         from causalclip.report.comparison import notes, overlaid, save_report
 
         pair = overlaid(comparison) if comparison.answer == "same picture" else None
         files = None
         if pair:
             files = tuple(
-                save_png(picture, name)
+                save_png(picture, name, *sources)
                 for picture, name in zip(pair, ("first", "second"), strict=True)
             )
         hints = [_(SLIDER)] if files else []
@@ -164,7 +167,7 @@ class CompareTab:
             ),
             self.slider: gr.update(value=files, visible=bool(files)),
             self.details: describe(comparison, [*hints, *notes(a, b)]),
-            self.report: str(save_report(comparison, a, b, new_folder())),
+            self.report: str(save_report(comparison, a, b, new_folder(*sources))),
         }
 
     def cleared(self, answer: str = "") -> Updates:

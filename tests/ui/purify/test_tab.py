@@ -20,6 +20,7 @@ from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token
+from ui.server.uploads import new_folder
 from ui.tabs.purify import answers, facts, views
 from ui.tabs.purify.examples import PREPARED, Prepared, load, run
 from ui.tabs.purify.tab import PurifyTab, build_tab
@@ -55,9 +56,7 @@ def payload(folder: Path, data: bytes | None = None) -> dict[str, str]:
 
 @pytest.fixture
 def inside(uploads: Path) -> Path:
-    folder = uploads / "given"
-    folder.mkdir(exist_ok=True)
-    return folder
+    return new_folder()
 
 
 def followed(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:

@@ -113,10 +113,10 @@ class BatchTab:
         clock = Clock()
         # 2. Row by row, of files that are gone, too.
         try:
-            batch = _for_run(before, count(paths) + len(missing))
+            batch = _for_run(before, count(paths) + len(missing), paths)
             yield self._start(batch)
             detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=token.check)
-            batch = _under_profile(batch, detector)
+            batch = _under_profile(batch, detector, paths)
             missing_files = [(Path(path).name, UnsupportedImage(_(GONE))) for path in missing]
             updates = examine_all(
                 lambda: chain(collect(paths), missing_files), detector, batch.final_rows
@@ -186,7 +186,11 @@ class BatchTab:
     def write_download(self, kind: Download, batch: Batch | None) -> str | None:
         """Write one of the downloads, of what is done by now; return its path, None without a
         row."""
-        return str(batch.download(kind)) if batch and batch.rows else None
+        if batch is None or not batch.rows:
+            return None
+        if not batch.folder.is_dir():  # it has gone with the oldest of the files
+            raise gr.Error(_(GONE), print_exception=False)
+        return str(batch.download(kind))
 
     def cleared(self) -> Updates:
         """Return the page without a result, and without anything that could be examined."""
@@ -388,20 +392,20 @@ def _about(seconds: float) -> str:
     return ngettext("about {n} minute", "about {n} minutes", ceil(seconds / 60))
 
 
-def _for_run(before: Batch | None, total: int) -> Batch:
+def _for_run(before: Batch | None, total: int, paths: list[str]) -> Batch:
     """Return the batch for another run, with what was found so far; its folder may have been
     deleted since the last run."""
     if before and before.folder.is_dir():
         return replace(before, total=total, rows=())
-    folder = new_folder()
+    folder = new_folder(*paths)
     return replace(before or Batch(folder), folder=folder, total=total, rows=())
 
 
-def _under_profile(batch: Batch, detector: Detector) -> Batch:
+def _under_profile(batch: Batch, detector: Detector, paths: list[str]) -> Batch:
     """Return the batch without what was found while another profile was in use."""
     profile_date = detector.profile.made if detector.profile else ""
     if batch.profile_date != profile_date:
-        batch = Batch(new_folder(), batch.total, profile_date=profile_date)
+        batch = Batch(new_folder(*paths), batch.total, profile_date=profile_date)
     calibration = detector.config.calibration
     return replace(batch, edges=(calibration.low, calibration.threshold, calibration.high))
 

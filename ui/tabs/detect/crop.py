@@ -319,7 +319,7 @@ class CropRun:
 def _write_part(path: str, box: Box) -> Source:
     """Write the part as a file of its own, which page and other tabs show; raises ImageError."""
     pixels = Source("", path, box).load().pixels
-    file = save_png(Image.fromarray(pixels), "part")
+    file = save_png(Image.fromarray(pixels), "part", path)
     del pixels  # a refusal's traceback would hold them
     if os.path.getsize(file) > MAX_BYTES:
         raise too_many_bytes()

@@ -178,16 +178,15 @@ class DetectTab:
                 yield {self.provenance: views.claims(examination.provenance), self.status: looking}
             elif examination.stage == Stage.VERDICT:
                 yield self._answer(examination) | self._verdict(examination, source)
-                yield self._report(examination)  # says that copies are not checked
+                yield self._report(examination, source)  # says that copies are not checked
             elif examination.stage == Stage.COPY:
                 yield self._answer(examination)
             else:
                 copies = (
                     card.stability_panel(examination.stability) if examination.stability else ""
                 )
-                yield (
-                    self._answer(examination) | self._report(examination) | {self.stability: copies}
-                )
+                report = self._report(examination, source)
+                yield self._answer(examination) | report | {self.stability: copies}
 
     def _answer(self, examination: Examination) -> Updates:
         """Return the card, the chips, and the panels that they open."""
@@ -213,15 +212,15 @@ class DetectTab:
             updates[self.whole] = (source.whole, *examination.size, views.inside_boxes(examination))
         if examination.part is None and examination.format in UNSHOWN:
             updates[self.picture] = save_png(
-                Image.fromarray(examination.drawing.picture), "decoded"
+                Image.fromarray(examination.drawing.picture), "decoded", source.whole
             )
         return updates
 
-    def _report(self, examination: Examination) -> Updates:
+    def _report(self, examination: Examination, source: Source) -> Updates:
         """Return the report and the sentence to paste: with the verdict, and again with the
         copies."""
         name = f"causalclip-report-{examination.sha256[:12]}"
-        html, plain = save_reports(examination, new_folder(), name)
+        html, plain = save_reports(examination, new_folder(source.whole), name)
         return {
             self.quote: views.sentence(examination.quote),
             self.report_html: str(html),
@@ -400,7 +399,7 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> A
     if len(files) < 2 or read_label(files[1]) == label:
         return gr.skip(), gr.skip(), gr.skip()
     with FILES.enter(Priority.MAP):
-        paths = write_label(files[0], files[1], label, new_folder())
+        paths = write_label(files[0], files[1], label, new_folder(str(files[0])))
     return *(str(path) for path in paths), _label_words(label)
 
 

@@ -190,7 +190,7 @@ class ExplorerTab:
                 for before in token.waits(turn):
                     yield {pane.answer: card.queued(before)}
                 picture = self._judge(image.pixels, path)
-        copy = shown_copy(image)
+        copy = shown_copy(image, path)
         yield self._updates(pane, picture, settings) | ({pane.picture: copy} if copy else {})
         yield dict(zip(pane.files, _files(pane, picture), strict=True))
 
@@ -599,7 +599,7 @@ def _wire(
 
 def _files(pane: Pane, picture: ExploredPicture) -> tuple[str, str, str]:
     """Write the figure as PNG and SVG and the arrays as npz; return their paths."""
-    folder = new_folder()
+    folder = new_folder(picture.path)
     name = f"causalclip-mask-{'first' if pane.name.endswith('a') else 'second'}"
     png, svg, npz = (folder / f"{name}.{ending}" for ending in ("png", "svg", "npz"))
     save_mask_figure(picture.drawing, picture.mask_detection, [png, svg])
@@ -625,4 +625,4 @@ def _map_file(
     fade = scale == SCALE  # a channel's own map is all of it
     look: dict[str, Any] = {"opacity": opacity, "smooth": smooth, "scale": scale, "fade": fade}
     map_image = draw_map(picture.drawing, which, frame=frame, bar=False, **look)
-    return save_png(map_image, "map")
+    return save_png(map_image, "map", picture.path)

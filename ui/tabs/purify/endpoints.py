@@ -74,7 +74,7 @@ class PurifyApi:
                 start = time.perf_counter()
                 result = self.models.purify(pixels, request)
             facts = {"seconds": round(time.perf_counter() - start, 3), "steps": request.steps}
-            return _file(result, "purified"), facts
+            return _file(result, "purified", picture), facts
 
     def attack(
         self,
@@ -96,13 +96,15 @@ class PurifyApi:
         picture as PNG; success, before, after, linf, steps done.
         """
         with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
-            return self._attack(
-                _pixels(picture), attack, eps, steps, objective, question, target, seed
+            pixels = _pixels(picture)
+            adversarial, facts = self._attack(
+                pixels, attack, eps, steps, objective, question, target, seed
             )
+            return _file(adversarial, "attacked", picture), facts
 
     def _attack(
         self, pixels: Tensor, attack: str, eps: float, steps: float, *aim: Any
-    ) -> tuple[str, dict[str, Any]]:
+    ) -> tuple[Tensor, dict[str, Any]]:
         """Attack pixels as `attack` says. aim: objective, question, target and seed."""
         from purifier.attacks import attack_steps, linf
         from purifier.attacks.goals import make_goal
@@ -129,7 +131,7 @@ class PurifyApi:
             "steps": state.step,
             "linf": round(float(linf(adversarial, pixels)), 2),
         }
-        return _file(adversarial, "attacked"), facts
+        return adversarial, facts
 
     def ask(
         self, picture: dict[str, Any] | None, question: str | None = "", lora_encoder: bool = False
@@ -194,8 +196,8 @@ def _pixels(picture: dict[str, Any] | None) -> Tensor:
         return to_tensor(load_image(path).pixels)
 
 
-def _file(pixels: Tensor, name: str) -> str:
-    """Write pixels as PNG where Gradio serves it; return the path."""
+def _file(pixels: Tensor, name: str, picture: dict[str, Any] | None) -> str:
+    """Write pixels that were made of an upload as PNG where Gradio serves it; return the path."""
     from purifier.pixels import to_array
 
-    return save_png(Image.fromarray(to_array(pixels)), name)
+    return save_png(Image.fromarray(to_array(pixels)), name, upload_path(picture) or "")

@@ -259,7 +259,7 @@ class PurifyTab:
                 pixels = load_image(path).pixels
                 # here, as others hold no large picture while they wait for the model
                 check_size(pixels)
-            yield from self._stages(token, pixels, settings, with_attack=with_attack)
+            yield from self._stages(token, path, pixels, settings, with_attack=with_attack)
 
     def _failed(self, error: Exception) -> Updates:
         """Return the error's sentence for the page; what is no picture leaves its field."""
@@ -277,7 +277,13 @@ class PurifyTab:
             token.check()
 
     def _stages(
-        self, token: CancellationToken, pixels: np.ndarray, settings: Settings, *, with_attack: bool
+        self,
+        token: CancellationToken,
+        path: str,
+        pixels: np.ndarray,
+        settings: Settings,
+        *,
+        with_attack: bool,
     ) -> Iterator[Updates]:
         """Yield how far a run is after each of its steps, then its result."""
         from purifier.scenario import run
@@ -297,11 +303,13 @@ class PurifyTab:
             if not scenario.complete:
                 yield {self.status: views.progress_card(scenario)}
         assert last is not None
-        yield self._result_updates(last)
+        yield self._result_updates(last, path)
 
-    def _result_updates(self, scenario: Scenario) -> Updates:
-        """Return all fields of a result at once, so that nothing of an older one stands beside
-        it."""
+    def _result_updates(self, scenario: Scenario, source: str = "") -> Updates:
+        """Return all fields of a result at once, so that nothing of an older one stands beside it.
+
+        source: the upload that was purified; "" for an example.
+        """
         from purifier.scenario import difference
 
         # 1. The files of the pictures, and of what changed between them.
@@ -314,10 +322,11 @@ class PurifyTab:
         if clean is not None:
             changes["attack-change"] = difference(adversarial, clean)
         change_files = {
-            name: save_png(Image.fromarray(pixels), name) for name, pixels in changes.items()
+            name: save_png(Image.fromarray(pixels), name, source)
+            for name, pixels in changes.items()
         }
         files = {
-            name: save_png(Image.fromarray(pixels), name)
+            name: save_png(Image.fromarray(pixels), name, source)
             for name, pixels in scenario.pictures.items()
         }
         # 2. What further questions are put to.

@@ -56,6 +56,7 @@ class ReferenceSet:
         unread: files that could not be read.
         judged: how many files have been looked at, the unread ones and repetitions too.
         portions: in how many portions they came.
+        first_upload: the path of the first file, whose hour is that of what is made of the set.
         unanswered: hash and score of the pictures that get no answer; they are neither in `real`
             nor in `generated`.
     """
@@ -66,6 +67,7 @@ class ReferenceSet:
     judged: int = 0
     portions: int = 0
     unanswered: frozenset[tuple[int, float]] = frozenset()
+    first_upload: str = ""
 
     def with_picture(
         self, picture: ReferencePicture | UnreadFile, *, generated: bool, high: float

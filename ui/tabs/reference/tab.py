@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -119,6 +119,8 @@ class ReferenceTab:
             judge = queue_detector(detector, verdict=Priority.BATCH, check=token.check)
             lessons = reference_set.lessons_left(generated=generated)
             room = max(0, MOST - reference_set.judged)
+            if not reference_set.first_upload and paths:
+                reference_set = replace(reference_set, first_upload=paths[0])
             for picture in _one_by_one(paths[:room], judge, lessons):
                 reference_set = reference_set.with_picture(picture, generated=generated, high=high)
                 yield {self.status: _status(reference_set), self.reference_set: reference_set}
@@ -172,7 +174,7 @@ class ReferenceTab:
         """Write summary.html and return its path; None without a photograph."""
         if reference_set is None or not reference_set.real:
             return None
-        path = new_folder() / "summary.html"
+        path = new_folder(reference_set.first_upload) / "summary.html"
         with FILES.enter(Priority.BATCH):
             page = reference_set.report(self.detector.own(), share(at_most)).page()
         path.write_text(page, encoding="utf-8", errors="replace")
@@ -182,7 +184,7 @@ class ReferenceTab:
         """Write profile.json and return its path; None without a photograph."""
         if reference_set is None or not reference_set.real:
             return None
-        path = new_folder() / "profile.json"
+        path = new_folder(reference_set.first_upload) / "profile.json"
         with FILES.enter(Priority.BATCH):
             reference_set.profile(self.detector.own(), share(at_most)).write(path)
         return str(path)
