@@ -54,6 +54,7 @@ class DetectorConfig:
         parts: of the embedding (causalclip.clip.embedding).
         share: each kind of view's weight in the raw logit, when both are seen.
         windows: how many native windows at most.
+        squares: of the whole picture, at most; 1 is the centre alone.
         calibration: of the raw logit.
         hidden: units of the network that makes a picture's own mask; 0 for one mask for all.
         masked: whether there is a mask.
@@ -67,6 +68,7 @@ class DetectorConfig:
     calibration: Calibration
     hidden: int = 64
     masked: bool = True
+    squares: int = MAX_SQUARES
     revision: str = "unreleased"
 
     @property
@@ -371,7 +373,7 @@ class Detector:
         pictures: Iterable[np.ndarray],
         *,
         windows: int | None = None,
-        squares: int = MAX_SQUARES,
+        squares: int | None = None,
     ) -> list[Verdict]:
         """Score pictures whose views go through the tower side by side, equal ones once.
 
@@ -379,7 +381,7 @@ class Detector:
             pictures: uint8 RGB [H, W, 3] each.
             windows: at most so many, where that is fewer than the detector's own number; faster,
                 and less sure.
-            squares: of the whole picture, at most.
+            squares: of the whole picture; as `windows`.
         """
         # 1. The views of all pictures; equal ones have one key
         plans, qualities, blanks = [], [], []
@@ -421,11 +423,13 @@ class Detector:
         return self._attribute_views(pixels, channel=channel)[-1]
 
     def _plan(
-        self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES
+        self, pixels: np.ndarray, *, windows: int | None = None, squares: int | None = None
     ) -> list[View]:
         height, width = pixels.shape[:2]
         most = self.config.windows
         windows = most if windows is None else min(windows, most)
+        most = self.config.squares
+        squares = most if squares is None else min(squares, most)
         size = self.tower.image_size
         return plan_views(width, height, size=size, windows=windows, squares=squares)
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter, ImageOps
 from pillow_heif import register_heif_opener
 from torch import Tensor
 
-from causalclip.clip.views import plan_views, render
+from causalclip.clip.views import MAX_SQUARES, plan_views, render
 from causalclip.images.jpeg import compression
 from causalclip.images.reencoding import encode, rescale
 from training.detector.data import Record
@@ -65,14 +65,17 @@ def augment(
 
 
 def augment_to_square(
-    record: Record, root: str | Path, number: int, *, size: int
+    record: Record, root: str | Path, number: int, *, size: int, squares: int = MAX_SQUARES
 ) -> tuple[Tensor, np.ndarray]:
-    """Return a square that detection sees of an augmentation, float [3, size, size] in [0, 1], and
-    its compression [2]."""
+    """Return one of the squares that detection sees of an augmentation, float [3, size, size] in
+    [0, 1], and its compression [2].
+
+    squares: that detection sees, at most.
+    """
     picture, rng = augment(record, root, number)
     pixels = np.asarray(picture)
-    squares = plan_views(picture.width, picture.height, size=size, windows=0)
-    square = squares[int(rng.integers(len(squares)))]
+    views = plan_views(picture.width, picture.height, size=size, windows=0, squares=squares)
+    square = views[int(rng.integers(len(views)))]
     return render(pixels, [square], size=size)[0], compression(pixels)
 
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import embed, needs, part_widths, patch_total
 from causalclip.clip.tower import Tower
+from causalclip.clip.views import MAX_SQUARES
 from training.detector.augmentation import (
     Augmentation,
     augment_to_square,
@@ -138,28 +139,42 @@ class AugmentedViews(Dataset[tuple[Tensor, np.ndarray]]):
     [2]."""
 
     def __init__(
-        self, pictures: Sequence[tuple[Record, int]], root: str | Path, *, size: int, windows: int
+        self,
+        pictures: Sequence[tuple[Record, int]],
+        root: str | Path,
+        *,
+        size: int,
+        windows: int,
+        squares: int,
     ) -> None:
         """Take pictures, each with the number of its augmentation. windows: 0 for one square of
-        each."""
-        self._pictures, self._root, self._size, self._windows = pictures, root, size, windows
+        each, out of at most `squares`."""
+        self._pictures, self._root, self._size = pictures, root, size
+        self._windows, self._squares = windows, squares
 
     def __len__(self) -> int:
         return len(self._pictures)
 
     def __getitem__(self, index: int) -> tuple[Tensor, np.ndarray]:
         record, number = self._pictures[index]
-        return augmented_views(record, self._root, number, size=self._size, windows=self._windows)
+        return augmented_views(
+            record,
+            self._root,
+            number,
+            size=self._size,
+            windows=self._windows,
+            squares=self._squares,
+        )
 
 
 def augmented_views(
-    record: Record, root: str | Path, number: int, *, size: int, windows: int
+    record: Record, root: str | Path, number: int, *, size: int, windows: int, squares: int
 ) -> tuple[Tensor, np.ndarray]:
     """One square of an augmentation, or its windows, [V, 3, size, size], and its compression
     [2]."""
     if windows:
         return augment_to_windows(record, root, number, size=size, windows=windows)
-    view, quality = augment_to_square(record, root, number, size=size)
+    view, quality = augment_to_square(record, root, number, size=size, squares=squares)
     return view[None], quality
 
 
@@ -171,6 +186,7 @@ def compute_features(
     parts: Sequence[str],
     augmentations: Sequence[Augmentation],
     cache: str | Path,
+    squares: int = MAX_SQUARES,
     device: torch.device | None = None,
 ) -> SquareFeatures:
     """Return the features of those augmentations of every record: read where they are kept, else
@@ -180,10 +196,19 @@ def compute_features(
         records: N pictures; root: of their paths.
         parts: of the embedding (causalclip.clip.embedding); each choice of them has a file of its
             own in `cache`.
+        squares: one is drawn of so many of each picture, at most; 1 is the centre.
         device: that computes; None for the processor.
     """
     file = _compute(
-        records, root, backbone, parts, augmentations, cache, 0, device or torch.device("cpu")
+        records,
+        root,
+        backbone,
+        parts,
+        augmentations,
+        cache,
+        windows=0,
+        squares=squares,
+        device=device or torch.device("cpu"),
     )
     values, _ = file.read(
         [_key(r, augmentation_number(r, name)) for name in augmentations for r in records]
@@ -208,7 +233,15 @@ def compute_windows(
     windows: at native scale, at most (causalclip.clip.views.plan_views).
     """
     file = _compute(
-        records, root, backbone, parts, ("drawn",), cache, windows, device or torch.device("cpu")
+        records,
+        root,
+        backbone,
+        parts,
+        ("drawn",),
+        cache,
+        windows=windows,
+        squares=MAX_SQUARES,
+        device=device or torch.device("cpu"),
     )
     values, counts = file.read([_key(r, augmentation_number(r, "drawn")) for r in records])
     return WindowFeatures(values[:, :-QUALITY], np.repeat(np.arange(len(records)), counts))
@@ -221,41 +254,44 @@ def _compute(
     parts: Sequence[str],
     augmentations: Sequence[Augmentation],
     cache: str | Path,
+    *,
     windows: int,
+    squares: int,
     device: torch.device,
 ) -> FeatureFile:
     """The file of these parts, with every record's augmentations in it."""
     name = re.sub("[^A-Za-z0-9@._-]+", "+", backbone)
     own = hashlib.sha256(repr((backbone, tuple(parts), windows)).encode()).hexdigest()[:8]
-    folder = (
-        Path(cache)
-        / f"{name}-{VERSION}"
-        / (f"windows{windows}-{own}" if windows else f"squares-{own}")
-    )
+    kind = f"windows{windows}" if windows else "squares"
+    if squares < MAX_SQUARES:
+        kind += f"{squares}"
+    folder = Path(cache) / f"{name}-{VERSION}" / f"{kind}-{own}"
     tower = load_tower(backbone)
     width = sum(part_widths(parts, tower)) + QUALITY
     with FeatureFile.open(folder, width) as file:
         pairs = [(r, augmentation_number(r, name)) for name in augmentations for r in records]
         missing = list({_key(*each): each for each in pairs if _key(*each) not in file}.values())
         if missing:
-            _fill(file, missing, root, tower.to(device), parts, windows=windows, device=device)
+            views = AugmentedViews(
+                missing, root, size=tower.image_size, windows=windows, squares=squares
+            )
+            _fill(file, missing, views, tower.to(device), parts, device=device)
     return file
 
 
 def _fill(
     file: FeatureFile,
     pictures: Sequence[tuple[Record, int]],
-    root: str | Path,
+    views: AugmentedViews,
     tower: Tower,
     parts: Sequence[str],
     *,
-    windows: int,
     device: torch.device,
 ) -> None:
-    """Compute the pictures' rows and add them, a batch at a time: other processes augment, this
-    one embeds."""
+    """Compute the rows of the pictures' views and add them, a batch at a time: other processes
+    augment, this one embeds."""
     loader = DataLoader(
-        AugmentedViews(pictures, root, size=tower.image_size, windows=windows),
+        views,
         batch_size=BATCH,
         collate_fn=list,  # pictures differ in their number of windows
         num_workers=(os.cpu_count() or 1) if len(pictures) > FEW else 0,
@@ -304,12 +340,14 @@ def neutral_patches(
     parts: Sequence[str],
     *,
     windows: int,
+    squares: int = MAX_SQUARES,
     count: int = 200,
 ) -> Tensor:
     """The patches' total share of the embedding on `count` of the pictures, half of each class: [at
     most count, D].
 
-    windows: 0 looks at a square of each; else at one of its windows, which one of them must have.
+    windows: 0 looks at one of the `squares` of each; else at one of its windows, which one of them
+    must have.
     """
     totals = []
     for label in (0, 1):
@@ -317,7 +355,14 @@ def neutral_patches(
         for i in np.linspace(0, len(rows) - 1, min(count // 2, len(rows))).astype(int):
             record = records[rows[i]]
             number = augmentation_number(record, "drawn") if windows else 0
-            shots, _ = augmented_views(record, root, number, size=tower.image_size, windows=windows)
+            shots, _ = augmented_views(
+                record,
+                root,
+                number,
+                size=tower.image_size,
+                windows=windows,
+                squares=squares,
+            )
             if len(shots):
                 trace = tower(shots[:1], attributions=True, **needs(parts, tower))
                 totals.append(patch_total(trace, parts, tower))

@@ -26,6 +26,8 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the pictures; each pass takes one of their cached copies at random.
+        steps: of the optimiser, in place of epochs, so that how long is learned does not depend
+            on how many pictures there are.
         batch: pictures a step.
         rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices.
         mask_rate: of the mask and the adversary, which start at nothing, where it is another.
@@ -42,6 +44,7 @@ class TrainConfig:
     """
 
     epochs: int = 12
+    steps: int | None = None
     batch: int = 256
     rate: float = 1e-3
     mask_rate: float | None = None
@@ -60,6 +63,12 @@ class TrainConfig:
     def new_head(self, width: int) -> CausalHead:
         """Return a head that is not fitted yet, for embeddings of `width` dimensions."""
         return CausalHead(width, hidden=self.hidden, masked=self.masked, start=self.mask_start)
+
+    def count_steps(self, pictures: int) -> int:
+        """Return how many steps are taken on so many pictures."""
+        if self.steps is not None:
+            return self.steps
+        return self.epochs * -(-pictures // self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +164,7 @@ def fit_head(
 
     # 4. The steps; the weights of the last ones are averaged
     optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
-    steps = config.epochs * -(-len(labels) // config.batch)
+    steps = config.count_steps(len(labels))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     average = torch.optim.swa_utils.AveragedModel(head)
     head.train()

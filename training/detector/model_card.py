@@ -161,6 +161,8 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
 
     # 2. The sentences
     views = "the whole picture, in squares that cover it"
+    if config.squares == 1:
+        views = "the square in the middle"
     if config.windows:
         views += f" ({config.share['whole']:.0%} of the verdict), and windows at native scale"
     start = report["recipe"].get("start", "")

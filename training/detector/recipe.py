@@ -19,7 +19,7 @@ from tqdm import tqdm
 from causalclip.calibration import Calibration
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import needs, part_widths
-from causalclip.clip.views import ViewType
+from causalclip.clip.views import MAX_SQUARES, ViewType
 from causalclip.clip.weights import save_weights
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
@@ -59,6 +59,7 @@ class Recipe:
 
     parts: of the embedding (causalclip.clip.embedding). augmentations: of each picture
     (training.detector.augmentation).
+    squares: of the whole picture that are looked at, at most; 1 is the centre alone.
     windows: at native scale that are looked at beside the squares, at most; share: of the verdict
     that is theirs.
     folds: of held-out groups. broad: how much each class of the set `broad` counts beside the
@@ -72,6 +73,7 @@ class Recipe:
 
     parts: tuple[str, ...] = ("embedding",)
     augmentations: tuple[Augmentation, ...] = ("light", "much", "retouched")
+    squares: int = MAX_SQUARES
     windows: int = 0
     share: float = 0.0
     folds: int = 5
@@ -343,7 +345,9 @@ def train_detector(
         "cache": cache,
         "device": device,
     }
-    features = compute_features(records, root, augmentations=recipe.augmentations, **how)
+    features = compute_features(
+        records, root, augmentations=recipe.augmentations, squares=recipe.squares, **how
+    )
     data = problem(records, features, recipe)
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep, device=device)
@@ -374,7 +378,9 @@ def train_detector(
     for kind, its in problems.items():
         windows = recipe.windows if kind == "window" else 0
         pictures = list(dict.fromkeys(its.records))
-        usual = neutral_patches(pictures, root, tower, recipe.parts, windows=windows)
+        usual = neutral_patches(
+            pictures, root, tower, recipe.parts, windows=windows, squares=recipe.squares
+        )
         heads[kind] = fit(its, recipe.head, neutral=usual, start=starts.get(kind), device=device)
 
     # 5. The detector
@@ -386,6 +392,7 @@ def train_detector(
         parts=recipe.parts,
         share=share,
         windows=recipe.windows,
+        squares=recipe.squares,
         calibration=calibration,
         hidden=recipe.head.hidden,
         masked=recipe.head.masked,
@@ -397,7 +404,11 @@ def train_detector(
     image_types: dict[str, Any] = {}
     if others:
         of_drawings = compute_features(
-            others, root, augmentations=recipe.augmentations[:AUGMENTATIONS], **how
+            others,
+            root,
+            augmentations=recipe.augmentations[:AUGMENTATIONS],
+            squares=recipe.squares,
+            **how,
         )
         both = torch.cat([data.features[:AUGMENTATIONS], of_drawings.values], 1)
         detector.image_types, image_types = fit_image_types([*records, *others], both)

@@ -1,6 +1,7 @@
 """Fitting and measuring against independent implementations, and on channels whose causes are
 known."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from training.detector.evaluation import (
     true_positive_rate,
 )
 from training.detector.fitting import TrainConfig, fit_head
+from training.detector.recipe import CONFIGS, Recipe
 from training.detector.ridge import GAIN, start_at_ridge
 from training.detector.selection import SelectionConfig
 
@@ -106,6 +108,27 @@ def test_the_mask_gets_the_density_that_is_asked_for_and_differs_between_picture
         mask = head(x).mask
     assert float(mask.mean()) == pytest.approx(0.4, abs=0.15)
     assert float(mask.std(0).mean()) > 0.01
+
+
+def test_the_mask_of_the_papers_recipe_is_as_open_after_its_2000_steps() -> None:
+    x, labels = synthetic(300, seed=0)
+    recipe = replace(Recipe.read(CONFIGS / "paper.json").head, batch=32)
+    assert recipe.count_steps(len(labels)) == 2000
+    head = fit_head(recipe.new_head(60), x, labels, config=recipe)
+    seen, seen_labels = synthetic(1000, seed=9)
+    with torch.inference_mode():
+        out = head(seen)
+    assert 0.2 < MaskStatistics.of(out.mask).density < 0.8
+    assert float(((out.logit > 0).float() == seen_labels).float().mean()) > 0.75
+
+
+def test_the_papers_recipe_has_nothing_that_the_paper_lacks() -> None:
+    recipe = Recipe.read(CONFIGS / "paper.json")
+    assert (recipe.parts, recipe.squares, recipe.windows) == (("embedding",), 1, 0)
+    assert len(recipe.augmentations) == 1
+    assert (recipe.head.ridge, recipe.head.average, recipe.start) == (0.0, 0.0, "")
+    assert (recipe.head.rate, recipe.head.mask_rate) == (1e-4, None)
+    assert recipe.head.weights.smoothing == 0
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["selected channels", "no mask"])

@@ -95,7 +95,11 @@ def test_documented_commands_learn_from_one_series_and_keep_their_manifest(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     genimage(tmp_path)
-    changes = {"training/configs/paper.json": f"training/configs/{config}.json"}
+    settings = json.loads((ROOT / "training" / "configs" / f"{config}.json").read_text())
+    if config == "paper":
+        settings["head"] |= {"steps": 100, "rate": 2e-3}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    changes = {"training/configs/paper.json": str(tmp_path / "settings.json")}
     described, _trained, printed = run_documented(tmp_path, monkeypatch, **changes)
 
     # 1. The manifest, which is still there
