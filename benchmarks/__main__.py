@@ -26,6 +26,7 @@ BENCHMARKS = {
     "ablation": "what each piece of the method adds",
     "series": "learned from Stable Diffusion alone, judged on every other series",
     "heads": "the causal and the linear head on the same test pictures",
+    "masks": "what a picture's own mask is worth, and what both halves share",
     "curve": "the price of independence: AUC against what the held-back part shares and tells",
     "fewshot": "what a correction from a reader's own pictures gains",
     "projection": "what passes the mask and what is held back, as a picture",

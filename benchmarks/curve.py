@@ -25,11 +25,13 @@ from tqdm import tqdm
 
 from benchmarks.common import TABLE, Options, read, write
 from benchmarks.figures import Theme, save
+from benchmarks.views import split_features
 from causalclip.clip.backbones import DEFAULT
-from causalclip.method import CausalHead, HeadOutput, MaskStatistics, normalised_hsic
+from causalclip.clip.runtime import choose_runtime
+from causalclip.method import CausalHead, Dependence, HeadOutput, MaskStatistics
 from training.dataset.rules import read_originals
-from training.detector.data import LIKE
-from training.detector.features import compute_features
+from training.detector.data import LIKE, Record, read_manifest
+from training.detector.features import SquareFeatures, compute_features
 from training.detector.fitting import Problem, TrainConfig
 from training.detector.recipe import Recipe, fit, problem
 
@@ -69,15 +71,20 @@ def spread(rows: np.ndarray) -> np.ndarray:
 
 
 def dependence(out: HeadOutput, labels: np.ndarray) -> dict[str, float]:
-    """nHSIC of both parts on ROWS pictures: of both classes, and the mean inside one, where no
-    label links them."""
+    """Unbiased nHSIC of both parts on at most ROWS pictures: of both classes, with its permuted
+    floor, and the mean inside one, where no label links them."""
 
-    def of(rows: np.ndarray) -> float:
-        return float(normalised_hsic(out.causal[rows], out.non_causal[rows]))
+    def of(rows: np.ndarray) -> Dependence:
+        return Dependence.between(out.causal[rows], out.non_causal[rows])
 
     everything = np.arange(len(labels))
-    inside = [of(spread(everything[labels == label])) for label in (0, 1)]
-    return {"nhsic": of(spread(everything)), "nhsic_within": float(np.mean(inside))}
+    inside = [of(spread(everything[labels == label])).nhsic for label in (0, 1)]
+    whole = of(spread(everything))
+    return {
+        "nhsic": whole.nhsic,
+        "nhsic_permuted": whole.permuted,
+        "nhsic_within": float(np.mean(inside)),
+    }
 
 
 def probes(
@@ -133,7 +140,9 @@ def runs(config: TrainConfig) -> Iterator[tuple[dict[str, float], TrainConfig]]:
 
 def training_problem(options: Options, recipe: Recipe) -> Problem:
     """The photographs of `train` whose originals are there, with features of the recipe's
-    augmentations."""
+    augmentations; where no original is there, packed ones (`packed_problem`)."""
+    if not options.originals.is_dir():
+        return packed_problem(options, recipe)
     records = [r for r in read_originals(TABLE, options.originals) if r.kind == "photo"]
     features = compute_features(
         records,
@@ -146,6 +155,32 @@ def training_problem(options: Options, recipe: Recipe) -> Problem:
     return problem(records, features, recipe)
 
 
+def packed_records(options: Options) -> list[Record]:
+    """The whole views of the packed pictures of `train`: all of `broad`, every fourth of `alike`
+    by owner and class."""
+    records = read_manifest(options.forensics / "manifest.csv")
+    whole = sorted(
+        (r for r in records if r.split == "train" and r.view == "whole"),
+        key=lambda r: (r.set, r.group, r.label, r.picture),
+    )
+    return [r for r in whole if r.set == "broad"] + [r for r in whole if r.set != "broad"][::4]
+
+
+def packed_problem(options: Options, recipe: Recipe) -> Problem:
+    """Packed pictures of `train` as they are, a square of each, by the processor's runtime."""
+    records = packed_records(options)
+    views = split_features(
+        records,
+        options.forensics,
+        backbone=DEFAULT,
+        cache=options.cache,
+        runtime=choose_runtime(),
+    )
+    first = np.unique(views.picture, return_index=True)[1]
+    values = views.take(recipe.parts)[first][None]
+    return problem(records, SquareFeatures(values, views.quality[None]), recipe)
+
+
 def measure(options: Options) -> dict[str, Any]:
     """Every point of the curve, the shipped one first of its seed but for the plain one; a killed
     run goes on."""
@@ -155,6 +190,7 @@ def measure(options: Options) -> dict[str, Any]:
     ridge = replace(recipe.head, epochs=0, average=0.0, masked=False)
     about = {
         "shipped": {n: getattr(recipe.head.weights, n) for n in ("independence", "adversary")},
+        "data": "originals" if options.originals.is_dir() else "forensics, train split",
         "pictures": len(records),
         "held_out": {
             "pictures": int(held_out.sum()),

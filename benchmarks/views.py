@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import cpu_count, get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Band
-from causalclip.clip.backbones import load_tower
+from causalclip.clip.backbones import load_for_inference, load_tower
 from causalclip.clip.embedding import EMBEDDING, embed, part_widths
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
@@ -110,16 +112,26 @@ def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
 
 
 @cache
-def process_tower(backbone: str) -> Tower:
-    """The tower of a worker process, on one thread."""
+def process_tower(backbone: str, runtime: Runtime | None = None) -> Tower:
+    """The tower of a worker process, on one thread; in PyTorch where no runtime is named."""
     torch.set_num_threads(1)
-    return load_tower(backbone)
+    return load_for_inference(backbone, runtime=runtime) if runtime else load_tower(backbone)
 
 
-def _one(job: tuple[str, Path, Path, int]) -> None:
+class Job(NamedTuple):
+    """A picture whose views are to be embedded, and the file that their features go to."""
+
+    backbone: str
+    source: Path
+    target: Path
+    windows: int
+    runtime: Runtime | None = None
+
+
+def _one(job: Job) -> None:
     """Write the features of one picture's views to their target."""
-    backbone, source, target, windows = job
-    tower = process_tower(backbone)
+    backbone, source, target, windows, runtime = Job(*job)
+    tower = process_tower(backbone, runtime)
     with Image.open(source) as file:
         pixels = np.asarray(on_white(ImageOps.exif_transpose(file)))
     views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size, windows=windows)
@@ -134,15 +146,24 @@ def _one(job: tuple[str, Path, Path, int]) -> None:
 
 
 def split_features(
-    records: Sequence[Record], root: Path, *, backbone: str, cache: Path, windows: int = 0
+    records: Sequence[Record],
+    root: Path,
+    *,
+    backbone: str,
+    cache: Path,
+    windows: int = 0,
+    runtime: Runtime | None = None,
 ) -> SplitFeatures:
-    """Every record's views, from the cache where they are there."""
-    key = repr((windows, VERSION, backbone, "as it is"))
+    """Every record's views, from the cache where they are there.
+
+    runtime: that the tower runs in; None for PyTorch's float products.
+    """
+    key = repr((windows, VERSION, backbone, "as it is", *([runtime] if runtime else [])))
     folder = cache / ("views-" + hashlib.sha256(key.encode()).hexdigest()[:8])
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
     missing = [(r, file) for r, file in zip(records, files, strict=True) if not file.exists()]
-    jobs = [(backbone, root / r.path, file, windows) for r, file in missing]
+    jobs = [Job(backbone, root / r.path, file, windows, runtime) for r, file in missing]
     if jobs:
         # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
         with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:

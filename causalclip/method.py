@@ -191,9 +191,17 @@ def unbiased_normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-12) -> Ten
     Raises:
         ValueError: N is below 4.
     """
-    if len(x) < 4:
-        raise ValueError(f"An unbiased HSIC needs 4 samples, not {len(x)}.")
-    k, l = gaussian_kernel(x).double(), gaussian_kernel(y).double()  # noqa: E741
+    _check_samples(len(x))
+    return _unbiased_ratio(gaussian_kernel(x).double(), gaussian_kernel(y).double(), eps=eps)
+
+
+def _check_samples(count: int) -> None:
+    if count < 4:
+        raise ValueError(f"An unbiased HSIC needs 4 samples, not {count}.")
+
+
+def _unbiased_ratio(k: Tensor, l: Tensor, *, eps: float = 1e-12) -> Tensor:  # noqa: E741
+    """Return the unbiased HSIC of two Gram matrices (N, N) over the root of both matrices' own."""
     own = unbiased_hsic(k, k).clamp_min(0) * unbiased_hsic(l, l).clamp_min(0)
     return unbiased_hsic(k, l) / own.sqrt().clamp_min(eps)
 
@@ -220,15 +228,13 @@ class Dependence:
         cls, x: Tensor, y: Tensor, *, permutations: int = 20, seed: int = 0
     ) -> "Dependence":
         """Return the dependence of (N, Dx) and (N, Dy); raises ValueError where N is below 4."""
+        _check_samples(len(x))
         generator = torch.Generator().manual_seed(seed)
-        floor = torch.stack(
-            [
-                unbiased_normalised_hsic(x, y[torch.randperm(len(y), generator=generator)])
-                for _ in range(permutations)
-            ]
-        )
+        k, l = gaussian_kernel(x).double(), gaussian_kernel(y).double()  # noqa: E741
+        orders = [torch.randperm(len(y), generator=generator) for _ in range(permutations)]
+        floor = torch.stack([_unbiased_ratio(k, l[order][:, order]) for order in orders])
         return cls(
-            nhsic=float(unbiased_normalised_hsic(x, y)),
+            nhsic=float(_unbiased_ratio(k, l)),
             permuted=float(floor.mean()),
             spread=float(floor.std()),
             pictures=len(x),

@@ -3,6 +3,7 @@ re-encodings."""
 
 import csv
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,18 +15,22 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import ablation, robustness, series
+from benchmarks import ablation, masks, robustness, series
 from benchmarks.changes import TRAVELS
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.marks import read_found, summarize_false
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.purification import defence_tables
+from benchmarks.views import SplitFeatures, probabilities
 from causalclip.method import CausalHead
+from causalclip.paths import ASSETS, HEADS
+from tests.conftest import ROOT
 from tests.makers.detectors import tiny_detector
 from training.detector.data import Record
 from training.detector.evaluation import Scores
 from training.detector.fitting import Problem
+from training.detector.model_card import mask_rows
 from training.detector.recipe import balance, fit
 
 
@@ -298,3 +303,67 @@ def test_a_series_is_named_where_its_source_is_clear() -> None:
     assert named("flux.1-dev-grid") == "FLUX"
     assert named("Nano Banana Pro/GPT/Grok (not stated per picture)") == ""
     assert named("unknown") == ""
+
+
+# Masks --------------------------------------------------------------------------------------------
+
+
+def test_rank_auc_is_scikit_learns_with_ties_too() -> None:
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 2, 200), rng.integers(0, 12, 200) / 7
+    assert masks.rank_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_another_pictures_mask_is_never_a_pictures_own() -> None:
+    picture = np.repeat(np.arange(12), 3)
+    for seed in range(5):
+        rows = masks.rows_of_others(picture, np.random.default_rng(seed))
+        assert (picture[rows] != picture).all()
+
+
+def split_views(count: int, width: int, parts: tuple[str, ...]) -> Any:
+    """Random views: two of each picture, the second one a window."""
+    values = torch.randn(2 * count, width, generator=torch.Generator().manual_seed(0))
+    views = SplitFeatures.__new__(SplitFeatures)
+    views.values, views.picture = values.numpy(), np.repeat(np.arange(count), 2)
+    views.window, views.quality = np.arange(2 * count) % 2 == 1, np.zeros((count, 2))
+    views.columns = {part: np.arange(width) for part in parts[:1]} | {
+        part: np.arange(0) for part in parts[1:]
+    }
+    return views
+
+
+def test_the_verdict_under_its_own_mask_is_the_detectors() -> None:
+    detector = tiny_detector()
+    width = len(detector.heads["whole"].shift)
+    views = split_views(6, width, detector.config.parts)
+    logits = masks.logits_under_masks(detector, views, others=2)
+    given = probabilities(detector, views)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits["own"][0])), given, rtol=1e-4)
+    assert logits["other"].shape == (2, 6)
+    for name in masks.MASKS:
+        assert not np.allclose(logits[name][0], logits["own"][0])
+
+
+def test_a_mask_that_helps_is_worth_something_and_one_that_does_not_is_not() -> None:
+    rng = np.random.default_rng(0)
+    labels, owners = np.arange(120) % 2, np.array([f"o{i % 15}" for i in range(120)])
+    noise = rng.normal(size=120)
+    logits = {"own": (2 * labels + noise)[None], "mean": (2 * labels + noise)[None]}
+    logits |= {"none": (0.2 * labels + noise)[None], "other": rng.normal(size=(3, 120))}
+    found = masks.compare_masks(logits, labels, owners)
+    assert found["own - mean"] == {"value": 0.0, "interval": [0.0, 0.0]}
+    assert found["own - none"]["interval"][0] > 0
+    low, high = found["own - other"]["interval"]
+    assert low < found["own - other"]["value"] < high
+
+
+@pytest.mark.parametrize("name", HEADS.values())
+def test_shipped_cards_say_the_dependence_that_was_measured(name: str) -> None:
+    folder, head = ASSETS / name, next(head for head, own in HEADS.items() if own == name)
+    measured = json.loads((ROOT / "benchmarks" / "masks.json").read_text())["dependence"][head]
+    stored = json.loads((folder / "training.json").read_text())["masks"]
+    for view_type in ("whole", "window"):
+        assert stored[view_type]["dependence"] == measured[view_type]
+    assert mask_rows(stored) in (folder / "README.md").read_text()
+    assert measured["revision"] == json.loads((folder / "config.json").read_text())["revision"]
