@@ -1,6 +1,6 @@
 """The verdict on one picture, with what every patch and channel adds to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -9,6 +9,8 @@ from causalclip.calibration import Band, sigmoid
 from causalclip.reference import Profile, Standing
 
 if TYPE_CHECKING:  # they bring PyTorch, which takes seconds
+    from PIL.Image import Image
+
     from causalclip.clip.runtime import Runtime
     from causalclip.clip.views import ViewType
     from causalclip.image_type import ImageType
@@ -70,6 +72,7 @@ class Detection:
         head: "causal" where the mask is the picture's own, "linear" where all pictures have the
             same.
         correction: log-odds that the profile's private head added.
+        picture: uint8 RGB [H, W, 3], the pixels that were judged; None where they were let go.
     """
 
     probability: float
@@ -91,6 +94,35 @@ class Detection:
     image_type: "ImageType" = "photograph"
     head: Head = "linear"
     correction: float = 0.0
+    picture: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The share of each channel that was let through, in [0, 1]: a row for each of the V views.
+
+        A structured array [V] with a float32 field for each layer: `mask["cls:8"]` is [V, 768],
+        `mask.dtype.names` are the layers' names, and
+        `numpy.lib.recfunctions.structured_to_unstructured(mask)` is [V, D].
+        """
+        layers = [(name, np.float32, (width,)) for name, width in self.parts]
+        rows = np.stack([view.mask for view in self.views]).astype(np.float32)
+        return rows.view(layers)[:, 0]
+
+    def heatmap(self) -> "Image":
+        """Return the picture with its map, the colour bar and its caption: PIL's image, RGB.
+
+        Its long side is 512 to 1,024 px. `causalclip.maps.overlay.draw_map` has more choices.
+
+        Raises:
+            ValueError: the pixels were let go, as `examine` does.
+        """
+        from causalclip.maps.captions import caption
+        from causalclip.maps.overlay import draw_map, prepare
+
+        if self.picture is None:
+            raise ValueError("The pixels were let go: draw the examination's drawing (draw_map).")
+        drawing = prepare(self.picture, self)
+        return draw_map(drawing, bar=True, beside=caption(drawing))
 
     @property
     def standing(self) -> Standing | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
+from causalclip.images.loading import as_pixels
 from causalclip.languages import _
 from causalclip.method import CausalHead
 from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, detector_folder
@@ -283,11 +285,21 @@ class Detector:
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()
-    def predict(self, pixels: np.ndarray) -> Detection:
+    def predict(self, picture: str | os.PathLike[str] | Image | np.ndarray) -> Detection:
         """Judge one picture, and say what every patch and channel adds.
 
-        pixels: uint8 RGB [H, W, 3] (see causalclip.images.loading.load_image).
+        >>> detection = Detector.from_pretrained().predict("picture.jpg")  # doctest: +SKIP
+        >>> detection.heatmap().save("map.png")  # doctest: +SKIP
+
+        Args:
+            picture: a path, PIL's image, or uint8 RGB [H, W, 3]
+                (causalclip.images.loading.as_pixels).
+
+        Raises:
+            ImageError: the file is refused.
+            TypeError: an array is not uint8 [H, W, 3].
         """
+        pixels = as_pixels(picture)
         start = time.perf_counter()
         parts = self.config.parts
         quality = compression(pixels)
@@ -314,6 +326,7 @@ class Detector:
             image_type=verdict.image_type,
             head=self.config.head,
             correction=float(scores.correction.sum()),
+            picture=pixels,
         )
 
     @torch.inference_mode()

@@ -5,8 +5,11 @@ import importlib
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import skimage.data
+from PIL import Image
 
 from benchmarks.pages import PAGES, filled
 from causalclip.marks.logos import LOGOS
@@ -97,3 +100,20 @@ def test_every_field_of_an_examination_is_in_the_table_of_fields() -> None:
         for name in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")
     }
     assert named == fields
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/using.md"])
+def test_the_lines_of_python_run_as_they_are_written(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(skimage.data.rocket()).save("picture.jpg", quality=90)
+    code = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)[
+        0
+    ]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    detection = names["detection"]
+    assert detection.mask["cls:8"].shape == (len(detection.views), 768)
+    with Image.open("map.png") as drawn:
+        assert drawn.width > 500

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
@@ -203,7 +204,8 @@ class _QueuedDetector:
         self._check = check
 
     def predict(self, pixels: np.ndarray) -> Any:
-        return self._alone(self._verdict, lambda: self._detector.predict(pixels))
+        detection = self._alone(self._verdict, lambda: self._detector.predict(pixels))
+        return replace(detection, picture=None)  # sessions keep detections, not pixels
 
     def score(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.score(pixels))

@@ -44,13 +44,12 @@ def explain(
     """Say what the mask of a picture lets through, and how the masks of two differ, layer by
     layer."""
     detector = load_detector(chosen_model(model, head))
-    from causalclip.images.loading import load_image
 
     detections: dict[str, Detection] = {}
     with speaking(lang):
         for path in filter(None, (first, second)):
             try:
-                detections[spelt(str(path))] = detector.predict(load_image(path).pixels)
+                detections[spelt(str(path))] = detector.predict(path)
             except ImageError as error:
                 typer.echo(f"{spelt(str(path))}: {error}", err=True)
                 raise typer.Exit(REFUSED) from None

@@ -89,7 +89,7 @@ def examine(
         provenance = replace(provenance, of_whole=True, fields=fields)
     provenance, cautions = look_closer(image, provenance)
     provenance = with_hints(provenance, image, name)
-    detection = detector.predict(image.pixels)
+    detection = replace(detector.predict(image.pixels), picture=None)
 
     # 3. What is drawn and re-encoded later; the pixels themselves, up to 150 MB, are let go
     from causalclip.maps.overlay import prepare

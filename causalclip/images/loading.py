@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageOps
 
+from causalclip.images.colours import to_srgb
 from causalclip.images.decoding import Hidden, decode_in_sandbox
 from causalclip.images.formats import (
     MAX_BYTES,
@@ -98,6 +100,31 @@ def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = N
         halved=halved,
         hidden=hidden,
     )
+
+
+def as_pixels(picture: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
+    """Return a picture's pixels, uint8 RGB [H, W, 3].
+
+    Args:
+        picture: a path, which is read as `load_image` does; PIL's image, which is turned upright,
+            brought to sRGB and laid on white; or the pixels themselves, which are returned as they
+            are.
+
+    Raises:
+        ImageError: the file is refused, or PIL's image holds measurements, not colours.
+        TypeError: an array is not uint8 [H, W, 3].
+    """
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise TypeError(
+                f"An array must be uint8 RGB [H, W, 3], not {picture.dtype} {list(picture.shape)}."
+            )
+        return picture
+    if isinstance(picture, Image.Image):
+        upright = ImageOps.exif_transpose(picture)
+        pixels, _notes = to_srgb(upright, profile=picture.info.get("icc_profile") or b"")
+        return pixels
+    return load_image(picture).pixels
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -1,7 +1,9 @@
 """The detector: every share adds up to the logit, files keep everything, and what is no photograph
 gets no answer."""
 
+import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from causalclip.clip.runtime import Runtime
 from causalclip.detection import Detection
 from causalclip.detector import Detector
 from causalclip.image_type import is_blank
+from causalclip.images.formats import UnsupportedImage
 from causalclip.images.reencoding import REENCODINGS
 from causalclip.paths import HEADS, WeightsMissing, head_folder
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector
@@ -238,3 +241,54 @@ def test_one_colour_and_noise_are_blank_after_jpeg_too(pixels: np.ndarray, deliv
 def test_a_close_up_of_one_material_and_a_dark_photograph_are_pictures() -> None:
     assert not is_blank(np.repeat(skimage.data.gravel()[..., None], 3, axis=2))
     assert not is_blank(photo(640, 480) // 8)
+
+
+# What is judged, and what a detection gives -------------------------------------------------------
+
+
+def test_a_path_pils_image_and_an_array_are_judged_alike(tmp_path: Path) -> None:
+    detector, pixels = tiny_detector(), photo(160, 120)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    ways = pixels, Image.fromarray(pixels), tmp_path / "picture.png", str(tmp_path / "picture.png")
+    assert len({detector.predict(way).logit for way in ways}) == 1
+
+
+def test_pils_image_is_judged_upright_and_on_white() -> None:
+    detector, pixels = tiny_detector(), photo(160, 120)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(pixels)))
+    buffer = io.BytesIO()
+    turned.save(buffer, "PNG", exif=exif)
+    assert detector.predict(Image.open(buffer)).logit == detector.predict(pixels).logit
+    clear = Image.new("RGBA", (160, 120), (9, 9, 9, 0))
+    white = np.full((120, 160, 3), 255, np.uint8)
+    assert detector.predict(clear).logit == detector.predict(white).logit
+
+
+def test_what_is_no_picture_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    detector = tiny_detector()
+    with pytest.raises(TypeError, match=r"uint8 RGB \[H, W, 3\], not float64"):
+        detector.predict(photo(60, 60) / 255)
+    with pytest.raises(TypeError, match=r"\[60, 60\]"):
+        detector.predict(photo(60, 60)[..., 0])
+    with pytest.raises(UnsupportedImage, match="no such file"):
+        detector.predict(tmp_path / "none.png")
+
+
+def test_a_detection_has_its_mask_by_layer() -> None:
+    detection = tiny_detector().predict(photo(160, 120))
+    assert detection.mask.dtype.names == tuple(name for name, _ in detection.parts)
+    assert detection.mask.shape == (len(detection.views),)
+    side_by_side = np.concatenate([detection.mask[name] for name, _ in detection.parts], 1)
+    np.testing.assert_array_equal(side_by_side, np.stack([v.mask for v in detection.views]))
+
+
+def test_a_detection_draws_its_map_until_its_pixels_are_let_go() -> None:
+    detection = tiny_detector().predict(photo(640, 480))
+    drawn = detection.heatmap()
+    assert drawn.mode == "RGB"
+    assert drawn.width >= 640
+    assert drawn.height > 480  # the colour bar is below
+    with pytest.raises(ValueError, match="let go"):
+        replace(detection, picture=None).heatmap()
