@@ -44,6 +44,8 @@ _REPEATED_WITHIN = 0.2  # seconds in which Gradio has repeated the last update o
 _newest: dict[tuple[str, str], CancellationToken] = {}  # by session and panel
 _lock = threading.Lock()
 
+FILE_FIELDS = gr.Image, gr.ImageSlider, gr.DownloadButton, gr.File
+
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 Begin = Callable[..., Updates]
 Run = Callable[..., Iterator[Updates]]
@@ -118,7 +120,7 @@ class CancellationToken:
                     break
                 self._sent.clear()
                 try:
-                    yield update | (mark or {})
+                    yield _apart(update) | (mark or {})
                 finally:
                     self._sent.set()  # Gradio comes back for more once it has sent this
                     self._ended = time.monotonic()
@@ -242,6 +244,21 @@ class Panel:
     def _mark(self, token: CancellationToken) -> Updates:
         """Return what tells the page that an answer is this token's."""
         return {self.answered: f"<i data-turn='{token.number!r}'></i>"}
+
+
+def _apart(updates: Updates) -> Updates:
+    """Return the updates with each file inside of a gr.update.
+
+    Of a run's later updates Gradio sends what has changed, and the page changes the older value in
+    place (Gradio 6.31). If that were the file itself, as the field has it, a later update without
+    the file would take its path away, and whatever the field is sent for next would be refused.
+    """
+    return {
+        field: gr.update(value=value)
+        if isinstance(field, FILE_FIELDS) and not isinstance(value, dict)
+        else value
+        for field, value in updates.items()
+    }
 
 
 def new_token(panel: str, number: str = "", run: Run | None = None) -> CancellationToken:

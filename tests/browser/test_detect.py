@@ -340,7 +340,12 @@ def test_purify_has_the_picture(open_page: Open, whole_app: str, files: dict[str
     page = open_page(whole_app)
     give(page, files["phone.heic"])
     verdict(page)
-    page.locator("#open-purify").click()
+    with page.expect_request(lambda sent: "decoded.png" in (sent.post_data or "")) as asked:
+        page.locator("#open-purify").click()
+    # the whole file: of a part of it the server would know no path, and nothing would happen
+    _number, sent_picture = asked.value.post_data_json["data"]
+    assert sent_picture["path"].endswith("decoded.png")
+    assert "__type__" not in sent_picture
     expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#purify-picture img").first).to_be_visible()
 

@@ -54,6 +54,18 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
     assert ended == [True]
 
 
+def test_a_file_is_sent_apart_from_what_later_updates_change(answer: Any) -> None:
+    """The page would take the path out of the field's own value, and lose the next click."""
+    answer("files")
+    with gr.Blocks():
+        picture, report, words = gr.Image(), gr.DownloadButton(), gr.HTML()
+    updates = [{picture: "a.png", report: None, words: "x"}, {picture: gr.update(visible=False)}]
+    shown = list(new_token("detect").shows(iter(updates)))
+    file, nothing = gr.update(value="a.png"), gr.update(value=None)
+    assert shown[0] == {picture: file, report: nothing, words: "x"}
+    assert shown[1] == updates[1]
+
+
 def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer: Any) -> None:
     """The page calls the run of a first step that was overtaken, with the newest number."""
     answer("overtaken")
