@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -19,13 +20,14 @@ from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.reference import BadProfile, Profile, read_profile
 from ui.fields import PRIVATE
-from ui.server.turns import MODEL, Priority, current_client, current_session
+from ui.server.turns import MODEL, Priority, Turns, current_client, current_session
 
 if TYPE_CHECKING:
     import numpy as np
 
     from causalclip.detector import Detector
 
+Enter = Callable[[Turns, Priority], AbstractContextManager[Any]]
 TOGETHER = 3  # copies of a picture that are judged before the model is given back
 # pages, and of one address, with a profile of their own; a large one takes some MB
 MOST_CHOSEN, AN_ADDRESS = 32, 4
@@ -198,10 +200,10 @@ class DeferredDetector:
 class _QueuedDetector:
     """A detector whose every look at a picture, or at a few copies of one, waits for the model."""
 
-    def __init__(self, detector: Detector, verdict: Priority, check: Callable[[], None]) -> None:
+    def __init__(self, detector: Detector, verdict: Priority, enter: Enter) -> None:
         self._detector = detector
         self._verdict = verdict
-        self._check = check
+        self._enter = enter
 
     def predict(self, pixels: np.ndarray) -> Any:
         detection = self._alone(self._verdict, lambda: self._detector.predict(pixels))
@@ -224,9 +226,7 @@ class _QueuedDetector:
 
     def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
         """Return what a look at the model gives, once it is its turn."""
-        self._check()
-        with MODEL.enter(priority):
-            self._check()
+        with self._enter(MODEL, priority):
             return look()
 
     def __getattr__(self, name: str) -> Any:
@@ -237,16 +237,17 @@ def queue_detector(
     detector: Detector,
     *,
     verdict: Priority = Priority.VERDICT,
-    check: Callable[[], None] = lambda: None,
+    enter: Enter = Turns.enter,
 ) -> Detector:
     """Return the detector, which gives the model back between its looks: re-encoded copies wait
     behind anybody's verdict.
 
     Args:
         verdict: how urgent a whole verdict is.
-        check: called before each picture; ends the work by what it raises.
+        enter: enter(MODEL, priority) waits for the model; a job's own ends the work by what it
+            raises.
     """
-    return cast("Detector", _QueuedDetector(detector, verdict, check))
+    return cast("Detector", _QueuedDetector(detector, verdict, enter))
 
 
 def add_head_choice(

@@ -81,15 +81,17 @@ class Turns:
         self._waiting: list[Turn] = []
         self._inside: list[Turn] = []
 
-    def ask(self, priority: Priority) -> Turn:
+    def ask(self, priority: Priority, *, may_refuse: bool = True) -> Turn:
         """Return a turn, to be used in a `with`; it is in once its `waits` has ended.
+
+        may_refuse: whether it is refused where too many wait; not within another turn.
 
         Raises:
             gr.Error: too many wait, of this address or of all.
         """
         turn = Turn(self, priority, current_client())
         with _changed:
-            if self.has_limit:
+            if self.has_limit and may_refuse:
                 self._check(turn)
             self._wait(turn)
         return turn

@@ -4,7 +4,7 @@ to download: the table, a summary and all reports."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.batch import RowUpdate, collect, count, examine_all
+from causalclip.batch import BatchRow, RowUpdate, collect, count, examine_all
 from causalclip.examination.result import Stage
 from causalclip.images.formats import ENDINGS, UnsupportedImage, names, sizes
-from causalclip.images.zips import MAX_PICTURES
+from causalclip.images.zips import MAX_PICTURES, Member
 from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.errors import explain
 from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missing, files_input
+from ui.jobs import Job, Waiting
 from ui.scripts import script, sending_script, sending_words
 from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES, new_folder
@@ -115,15 +116,18 @@ class BatchTab:
         try:
             batch = _for_run(before, count(paths) + len(missing), paths)
             yield self._start(batch)
-            detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=token.check)
+            detector = self.detector()
             batch = _under_profile(batch, detector, paths)
             missing_files = [(Path(path).name, UnsupportedImage(_(GONE))) for path in missing]
-            updates = examine_all(
-                lambda: chain(collect(paths), missing_files), detector, batch.final_rows
+            work = partial(
+                _examine_rows,
+                files=lambda: chain(collect(paths), missing_files),
+                detector=detector,
+                final_rows=batch.final_rows,
             )
-            for update in _one_by_one(updates):
-                if isinstance(update, int):
-                    sentence = f"{clock.words(batch)} {_before_you(update)}"
+            for update in Job(token, work).read():
+                if isinstance(update, Waiting):
+                    sentence = f"{clock.words(batch)} {_before_you(update.before)}"
                     yield {self.status: _status_html(sentence, bar=batch.steps)}
                     continue
                 batch = batch.with_row(update)
@@ -410,12 +414,18 @@ def _under_profile(batch: Batch, detector: Detector, paths: list[str]) -> Batch:
     return replace(batch, edges=(calibration.low, calibration.threshold, calibration.high))
 
 
-def _one_by_one(updates: Iterator[RowUpdate]) -> Iterator[RowUpdate | int]:
+def _examine_rows(
+    job: Job[RowUpdate],
+    files: Callable[[], Iterable[Member]],
+    detector: Detector,
+    final_rows: Mapping[tuple[str, str], BatchRow],
+) -> Iterator[RowUpdate]:
     """Yield the updates of the rows, each behind the verdicts of the other tabs, and with few other
-    pictures in memory; while one waits, how many go in before it."""
+    pictures in memory; arguments as of `examine_all`."""
+    queued = queue_detector(detector, verdict=Priority.BATCH, enter=job.enter)
+    updates = examine_all(files, queued, final_rows)
     while True:
-        with PICTURES.ask(Priority.BATCH) as ticket:
-            yield from ticket.waits()
+        with job.enter(PICTURES, Priority.BATCH):
             update = next(updates, None)
         if update is None:
             return

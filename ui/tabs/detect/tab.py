@@ -7,25 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.result import Examination, NotJudged, Stage
-from causalclip.examination.stages import examine
 from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
 from ui.cancellation import CancellationToken, Panel
-from ui.detector import ChosenDetector, DeferredDetector, add_head_choice
+from ui.detector import ChosenDetector, add_head_choice
 from ui.endpoints import add_endpoints
 from ui.errors import explain
-from ui.fairness import run_fairly
 from ui.fields import (
     LIFETIME,
     PICK,
@@ -40,14 +39,12 @@ from ui.fields import (
     selected_item,
     upload_path,
 )
+from ui.jobs import Job, Waiting, examine_in_turns
 from ui.server.turns import FILES, Priority
 from ui.server.uploads import is_own, new_folder
 from ui.tabs.detect import views
 from ui.tabs.detect.crop import add_crop
 from ui.tabs.detect.examples import Example, shelf
-
-if TYPE_CHECKING:
-    from causalclip.detector import Detector
 
 LABEL = N_(
     "Both go into the report that you download, and nowhere else. The time is shown in your own "
@@ -165,18 +162,20 @@ class DetectTab:
 
     def _stages(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
         """Yield what is new on the page after each stage of an examination."""
-        detector = cast("Detector", DeferredDetector(self.detector))
-        headline = None
-        for examination in run_fairly(
-            examine(Path(source.whole), detector, part=source.box), token
-        ):
-            if isinstance(examination, int):
-                yield {self.status: card.queued(examination, headline=headline)}
+        headline, has_verdict = None, False
+        work = partial(
+            examine_in_turns, source=Path(source.whole), load=self.detector, part=source.box
+        )
+        for examination in Job(token, work).read():
+            if isinstance(examination, Waiting):
+                if not has_verdict:  # which stays while its copies wait
+                    yield {self.status: card.queued(examination.before, headline=headline)}
             elif examination.stage == Stage.CLAIMS:
                 headline = examination.headline
                 looking = card.looking(describe_file(source.file), headline=headline)
                 yield {self.provenance: views.claims(examination.provenance), self.status: looking}
             elif examination.stage == Stage.VERDICT:
+                has_verdict = True
                 yield self._answer(examination) | self._verdict(examination, source)
                 yield self._report(examination, source)  # says that copies are not checked
             elif examination.stage == Stage.COPY:

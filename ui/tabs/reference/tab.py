@@ -22,6 +22,7 @@ from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
 from ui.errors import explain
 from ui.fields import LIFETIME, PRIVATE, files_input, upload_paths
+from ui.jobs import Job, Waiting
 from ui.scripts import script, sending_script, sending_words
 from ui.server import uploads
 from ui.server.turns import FILES, PICTURES, Priority
@@ -29,6 +30,7 @@ from ui.server.uploads import new_folder
 from ui.tabs.reference.session import MOST, ProfileChoice, ReferenceSet
 
 if TYPE_CHECKING:
+    from causalclip.detector import Detector
     from causalclip.reference_set import ReferencePicture, UnreadFile
 
 # portions of all people take turns
@@ -116,12 +118,14 @@ class ReferenceTab:
         try:
             detector = self.detector.own()
             high = detector.config.calibration.high
-            judge = queue_detector(detector, verdict=Priority.BATCH, check=token.check)
             lessons = reference_set.lessons_left(generated=generated)
             room = max(0, MOST - reference_set.judged)
             if not reference_set.first_upload and paths:
                 reference_set = replace(reference_set, first_upload=paths[0])
-            for picture in _one_by_one(paths[:room], judge, lessons):
+            work = partial(_examine_set, paths=paths[:room], detector=detector, lessons=lessons)
+            for picture in Job(token, work).read():
+                if isinstance(picture, Waiting):
+                    continue
                 reference_set = reference_set.with_picture(picture, generated=generated, high=high)
                 yield {self.status: _status(reference_set), self.reference_set: reference_set}
             failure = None
@@ -338,8 +342,8 @@ def _percent(bound: float) -> str:
     return f"{100 * bound:g}"
 
 
-def _one_by_one(
-    paths: list[str], detector: Any, lessons: int
+def _examine_set(
+    job: Job[ReferencePicture | UnreadFile], paths: list[str], detector: Detector, lessons: int
 ) -> Iterator[ReferencePicture | UnreadFile]:
     """Examine files one by one, each behind the pictures of all other tabs.
 
@@ -348,10 +352,11 @@ def _one_by_one(
     """
     from causalclip.reference_set import examine_set, read_members
 
+    queued = queue_detector(detector, verdict=Priority.BATCH, enter=job.enter)
     members = read_members((Path(path).name, path) for path in paths)
-    rows = examine_set(members, detector, lessons=lessons)
+    rows = examine_set(members, queued, lessons=lessons)
     while True:
-        with PICTURES.enter(Priority.CALIBRATION):
+        with job.enter(PICTURES, Priority.CALIBRATION):
             row = next(rows, None)
         if row is None:
             return
