@@ -28,6 +28,7 @@ from causalclip.clip.weights import save_weights
 from causalclip.detection import Detection, Head, Verdict, ViewAttribution
 from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
+from causalclip.hub import PushToHub
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.images.loading import as_pixels
@@ -131,7 +132,7 @@ class ViewScores:
         )
 
 
-class Detector:
+class Detector(PushToHub):
     """Tower, one causal head a kind of view, and calibration.
 
     Args:
@@ -140,6 +141,8 @@ class Detector:
         masks: what training measured of each head's mask
             (training.detector.model_card.mask_report), if it is known.
     """
+
+    pipeline_tag = "image-classification"
 
     def __init__(
         self,
@@ -171,10 +174,11 @@ class Detector:
         beside: "Detector | None" = None,
         device: torch.device | None = None,
     ) -> "Detector":
-        """Load a folder that `python -m training detector` wrote, or one of assets/models by name.
+        """Load a folder that `python -m training detector` wrote, one of assets/models by name, or
+        one of the hub.
 
         Args:
-            path: the folder, or its name.
+            path: the folder, its name, or `owner/name` of the Hugging Face hub.
             runtime: None picks the processor's, see causalclip.clip.runtime.
             beside: a detector whose tower it shares, where it is the same one.
             device: that the tower computes on; None for what CAUSALCLIP_DEVICE says, or the

@@ -36,13 +36,17 @@ class WeightsMissing(FileNotFoundError):
 
 
 def detector_folder(name: str | Path) -> Path:
-    """Return the folder of a detector: a path that `python -m training detector` wrote, or a name
-    in assets/models.
+    """Return the folder of a detector: a path that `python -m training detector` wrote, a name
+    in assets/models, or `owner/name` of the Hugging Face hub, which is fetched.
 
     Raises:
-        WeightsMissing: there is none.
+        WeightsMissing: there is none, or the hub cannot be reached.
     """
     folder = Path(name) if Path(name).is_dir() else ASSETS / str(name)
+    if "/" in str(name) and not _is_detector(folder):
+        from causalclip.hub import folder_of
+
+        folder = folder_of(name)
     if not _is_detector(folder):
         raise WeightsMissing(
             f"There is no detector {str(name)!r}: it needs a folder with config.json and "

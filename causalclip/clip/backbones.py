@@ -22,6 +22,7 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.vit import MetaViT, is_plain
 from causalclip.clip.weight_only import WeightOnlyTower
 from causalclip.clip.weights import dequantize, is_int8, read_shards
+from causalclip.hub import hub_folder
 from causalclip.paths import ASSETS, WeightsMissing
 
 if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB and two seconds
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB
 
 DEFAULT = "clip-vit-b-16"
 LOCAL = "local-dir:"
+HUB = "hf-hub:"  # as open_clip writes it
 _loading = threading.Lock()
 
 
@@ -54,7 +56,8 @@ def load_tower(
     """Load an image tower, frozen and in evaluation mode.
 
     Args:
-        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip (or
+        name: a folder of assets/models, `local-dir:PATH`, `hf-hub:OWNER/NAME` (such a folder on the
+            Hugging Face hub), or `MODEL/TAG` of open_clip (or
             MODEL/FILE of weights); `@SIZE` after it takes views of other than its own size, in px,
             a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
@@ -70,9 +73,11 @@ def load_tower(
     dtype = dtype or fast_dtype()
     name, _, size = name.partition("@")
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
+    if name.startswith(HUB):
+        folder = hub_folder(name.removeprefix(HUB))
     if (folder / "config.json").is_file():
         tower = _from_folder(folder, dtype, runtime, weight_only=weight_only)
-    elif name.startswith(LOCAL) or "/" not in name:
+    elif name.startswith((LOCAL, HUB)) or "/" not in name:
         raise WeightsMissing(
             f"There is no CLIP tower {name!r}: it needs a folder with config.json and "
             "*.safetensors."

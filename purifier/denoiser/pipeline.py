@@ -27,6 +27,7 @@ from causalclip.clip.backbones import shared_tower
 from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import check_finite
+from causalclip.hub import folder_of
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.attack_detector import (
@@ -50,6 +51,13 @@ from purifier.denoiser.guidance import guided_step
 from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
+# diffusers loads it with custom_pipeline=FOLDER and trust_remote_code=True
+PIPELINE = '''"""The class that diffusers finds for this folder: the code is in CausalCLIP."""
+
+from purifier.denoiser.pipeline import PurifierPipeline
+
+__all__ = ["PurifierPipeline"]
+'''
 STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
@@ -350,7 +358,7 @@ class PurifierPipeline(DiffusionPipeline):
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write model_index.json, the scheduler's config and the network, in half precision, in
-        shards below 9 MB.
+        shards below 9 MB, and pipeline.py, by which diffusers finds this class.
 
         Raises:
             NotFinite: a weight is NaN or infinite, in half precision at least; nothing is written.
@@ -360,6 +368,7 @@ class PurifierPipeline(DiffusionPipeline):
             self.unet.half()
             check_finite(self.unet.state_dict(), "purifier's network")
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
+            (Path(save_directory) / "pipeline.py").write_text(PIPELINE, encoding="utf-8")
         finally:
             self.unet.float()
             for p, data in originals:
@@ -367,11 +376,12 @@ class PurifierPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = DEFAULT, **options: Any) -> "PurifierPipeline":
-        """Load a folder that save_pretrained wrote, frozen, in float32.
+        """Load a folder that save_pretrained wrote, or `owner/name` of the hub, frozen, in float32.
 
         Raises:
-            WeightsMissing: there is none.
+            WeightsMissing: there is none, or the hub cannot be reached.
         """
+        folder = folder_of(folder)
         if not (Path(folder) / "model_index.json").is_file():
             name = Path(folder).name
             raise WeightsMissing(

@@ -23,6 +23,7 @@ from causalclip.clip.backbones import DEFAULT, shared_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weight_only import WeightOnlyLinear
 from causalclip.clip.weights import save_weights
+from causalclip.hub import PushToHub, folder_of
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 
@@ -35,10 +36,12 @@ _loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class LoraEncoder:
+class LoraEncoder(PushToHub):
     """A trained update of the tower. tensors: by the name of a matrix W [out, in] in the tower,
     W.up [out, rank] and W.down [rank, in], whose product is added to it; by the name of a
     LayerNorm's weight or bias, its new value. facts: how it was trained."""
+
+    pipeline_tag = "image-feature-extraction"
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
@@ -118,12 +121,12 @@ class LoraEncoder:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = FOLDER) -> "LoraEncoder":
-        """Load an encoder.
+        """Load an encoder from a folder or from `owner/name` of the Hugging Face hub.
 
         Raises:
-            WeightsMissing: there is none.
+            WeightsMissing: there is none, or the hub cannot be reached.
         """
-        folder = Path(folder)
+        folder = folder_of(folder)
         if not (folder / "model.safetensors").is_file():
             raise WeightsMissing(
                 f"There is no LoRA encoder in {folder.name!r}. Train one: python -m training "

@@ -23,6 +23,7 @@ from causalclip.clip.weights import (
     quantize,
     save_shards,
 )
+from causalclip.hub import PushToHub, folder_of
 from causalclip.paths import ASSETS
 from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
@@ -115,11 +116,12 @@ class VLMConfig:
     threshold: float = 0.5
 
 
-class EmbeddedVLM(nn.Module):
+class EmbeddedVLM(nn.Module, PushToHub):
     """The shipped model. Everything from pixels to the likelihood of an answer is
     differentiable."""
 
     asks = differentiable = True
+    pipeline_tag = "image-to-text"
 
     def __init__(
         self,
@@ -348,13 +350,13 @@ class EmbeddedVLM(nn.Module):
     def from_pretrained(
         cls, folder: str | Path = ASSETS / "vlm", *, tower: Tower | None = None
     ) -> "EmbeddedVLM":
-        """Load the model, frozen and in evaluation mode; the tower by its name unless one is
-        given.
+        """Load the model from a folder or from `owner/name` of the Hugging Face hub, frozen and in
+        evaluation mode; the tower by its name unless one is given.
 
         Raises:
             WeightsMissing: the folder, or the tower's, has no weights.
         """
-        folder = Path(folder)
+        folder = folder_of(folder)
         weights = load_weights(folder)
         settings = json.loads((folder / "config.json").read_text())
         config = VLMConfig(**settings | {"layers": tuple(settings["layers"])})
