@@ -26,7 +26,6 @@ from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
 from causalclip.clip.weights import save_weights
 from causalclip.detection import Detection, Head, Verdict, ViewAttribution
-from causalclip.device import VARIABLE as DEVICE_VARIABLE
 from causalclip.device import choose_device
 from causalclip.hub import PushToHub
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
@@ -37,6 +36,7 @@ from causalclip.method import CausalHead
 from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, detector_folder
 from causalclip.private_head import PrivateHead
 from causalclip.reference import COMMAND, NO_PROFILE, BadProfile, Profile
+from causalclip.settings import read_settings
 
 DEFAULT = HEADS[DEFAULT_HEAD]
 IMAGE_TYPES = "image-type.safetensors"
@@ -186,7 +186,7 @@ class Detector(PushToHub):
 
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.
-            UnknownRuntime: CAUSALCLIP_RUNTIME names none.
+            SettingsError: a variable of the environment makes no sense.
             NoDevice: CAUSALCLIP_DEVICE names none that is there.
         """
         # 1. What is stored beside the heads
@@ -199,7 +199,7 @@ class Detector(PushToHub):
 
         # 2. The tower
         same_tower = beside is not None and beside.config.backbone == config.backbone
-        device = device or choose_device(os.environ.get(DEVICE_VARIABLE) or "cpu")
+        device = device or choose_device(read_settings().device)
         if beside and same_tower:
             tower = beside.tower
         elif device.type == "cpu":

@@ -1,9 +1,12 @@
 """The device that models compute on: a graphics card where there is one, else the processor."""
 
+from typing import get_args
+
 import torch
 
-DEVICES = ("auto", "cpu", "cuda")
-VARIABLE = "CAUSALCLIP_DEVICE"
+from causalclip.settings import Device
+
+DEVICES: tuple[str, ...] = get_args(Device)
 
 
 class NoDevice(ValueError):

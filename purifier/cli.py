@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from causalclip.clip.runtime import UnknownRuntime
 from causalclip.commands.shared import TABLE, exit_with_sentence
 from causalclip.device import DEVICES, choose_device
 from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.images.loading import load_image
+from causalclip.settings import SettingsError
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.goals import OBJECTIVES, make_goal
 from purifier.models import Models
@@ -48,7 +48,7 @@ LoraEncoder = Annotated[
 ]
 Device = Annotated[str, typer.Option(help=f"Where models run: {', '.join(DEVICES)}.")]
 # after these the exit code is STOPPED; after other ValueErrors, ImageError among them, REFUSED
-SETUP_ERRORS = FileNotFoundError, UnknownRuntime  # of files, WeightsMissing among them
+SETUP_ERRORS = FileNotFoundError, SettingsError  # of files, WeightsMissing among them
 
 
 def load_models() -> Models:

@@ -66,12 +66,12 @@ def main() -> None:
     if sys.argv[1:] == ["--purify"]:
         prepare_purify()
         return
-    from causalclip.clip.runtime import VARIABLE, Runtime
     from causalclip.detector import Detector
+    from causalclip.settings import Runtime
 
     found = []
     for runtime in get_args(Runtime):
-        os.environ[VARIABLE] = runtime
+        os.environ["CAUSALCLIP_RUNTIME"] = runtime
         detector = Detector.from_pretrained()
         found.append(ask(detector))
         print(f"{runtime}: {json.dumps(found[-1])}", flush=True)

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from purifier.models import Models, weights_are_shipped  # noqa: E402
-from ui.app import DETECTOR, LazyDetector, build, launch  # noqa: E402
+from ui.app import SHIPPED, LazyDetector, build, launch  # noqa: E402
 from ui.tabs.detect.examples import write_examples  # noqa: E402
 
 COLOURS = 256
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
-    detector = LazyDetector(DETECTOR)
+    detector = LazyDetector(SHIPPED)
     # before the page is opened: libraries that import lazily fail where two threads import them at
     # once
     detector()

@@ -22,6 +22,7 @@ import causalclip.commands.app
 import purifier.cli
 from causalclip import Detector, examine_file
 from causalclip.examination.schema import ExaminationSchema
+from causalclip.settings import VARIABLES as SETTINGS
 from tests.conftest import ROOT
 
 PICTURE = Path(skimage.__file__).parent / "data" / "rocket.jpg"
@@ -202,15 +203,26 @@ def test_environment_variables() -> None:
             for file in (ROOT / name).rglob("*.py")
         ),
     ]
-    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     texts = (
         node.value
         for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
-    assert {
-        text for text in texts if re.fullmatch(r"(CAUSALCLIP|GRADIO)_[A-Z_]+", text)
-    } == VARIABLES
+    named = {text for text in texts if re.fullmatch(r"(CAUSALCLIP|GRADIO)_[A-Z_]+", text)}
+    ours = {name for name in SETTINGS if name.startswith(("CAUSALCLIP_", "GRADIO_"))}
+    assert named | ours == VARIABLES
+    assert named - ours == {"GRADIO_ANALYTICS_ENABLED"}  # which is switched off
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("causalclip", "purifier", "ui")
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"environ\.get\(|getenv\(|in os\.environ\b(?!\.)", path.read_text())
+    }
+    assert readers == {"causalclip/settings.py"}
 
 
 def test_the_api(tiny_app: str) -> None:

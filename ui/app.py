@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import shutil
 import tempfile
 import threading
@@ -22,11 +21,12 @@ from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure
 from causalclip.report.templates import render
+from causalclip.settings import read_settings
 from purifier.models import Models, lacking, weights_are_shipped
 from ui import api
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.errors import explain
-from ui.fields import LIFETIME, PRIVATE, PROMPT, VLM, Transfer
+from ui.fields import PRIVATE, Transfer
 from ui.languages import Page
 from ui.scripts import script, sending_cards
 from ui.server import monitoring
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from ui.start import RunFolder
 
 SHIPPED = HEADS[DEFAULT_HEAD]
-DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
-PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
 LEADS = {  # by tab
     "detect": N_("Was this picture made by an image generator?"),
     "purify": PURPOSE,
@@ -90,7 +88,7 @@ def build(
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    examples = write_examples(folder, expected() if DETECTOR == SHIPPED else {})
+    examples = write_examples(folder, expected() if read_settings().model == SHIPPED else {})
     pictures = prepared.write(folder) if models is not None else None
     again = partial(_lay_out, detector, problem, examples, models, pictures)
     return again(again=again)
@@ -208,10 +206,13 @@ def main(run: RunFolder) -> None:
     """Build the page and serve it until the process is stopped; the models are loaded meanwhile."""
     logging.basicConfig(level=logging.WARNING)
     monitoring.drop_messages()
-    detector = LazyDetector(DETECTOR, profile=PROFILE)
+    settings = read_settings()
+    detector = LazyDetector(settings.model, profile=settings.profile)
     models = None
     if weights_are_shipped() and not lacking():
-        models = Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem)
+        models = Models(
+            detector=detector, other=settings.vlm, prompt=settings.prompt, wait=detector.problem
+        )
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
     make_sweeper(run).start()
     address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
@@ -243,5 +244,5 @@ def lifetime() -> tuple[float, float]:
 
     A file is gone after the sum of both at most.
     """
-    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LIFETIME)), LIFETIME)
+    limit = read_settings().kept
     return limit, min(10.0, limit / 4)

@@ -12,6 +12,7 @@ from causalclip.images.formats import TOO_LARGE, TOO_SMALL, ImageError, ImageToo
 from causalclip.languages import N_, _
 from causalclip.paths import WeightsMissing
 from causalclip.reference import BadProfile
+from causalclip.settings import SettingsError
 
 UNREADABLE = N_("This file could not be read")
 log = logging.getLogger(__name__)
@@ -22,9 +23,6 @@ def explain(error: Exception) -> tuple[str, str]:
 
     What is not the user's doing is logged without its message, which may hold a file's name.
     """
-    # brings PyTorch, which the page need not wait for
-    from causalclip.clip.runtime import UnknownRuntime
-
     if isinstance(error, gr.Error):
         return error.title, str(error.message)
     if isinstance(error, NotJudged):
@@ -35,7 +33,7 @@ def explain(error: Exception) -> tuple[str, str]:
         return _(TOO_SMALL), str(error)
     if isinstance(error, ImageError):
         return _(UNREADABLE), str(error)
-    if isinstance(error, UnknownRuntime | BadProfile):
+    if isinstance(error, SettingsError | BadProfile):
         return _("The app is not set up correctly"), str(error)
     if isinstance(error, WeightsMissing):
         return _("The model's weights are missing"), str(error)

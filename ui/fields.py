@@ -11,7 +11,6 @@ HEIC and whose errors hold the file's name; only causalclip.images.loading may.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,19 +25,15 @@ from causalclip.images.loading import LoadedImage, load_image
 from causalclip.images.parts import cut_part
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
+from causalclip.settings import MAX_KEPT
 from ui.errors import UNREADABLE
 from ui.server.uploads import NOT_UPLOADED, file_in, is_upload, new_folder
 
 T = TypeVar("T")
 GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
-# seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than
-# an hour
-LIFETIME = 3000
+LIFETIME = MAX_KEPT  # seconds that a session's drawing is kept at most
 OPACITY = 0.5
-# a model that describes and answers beside the embedded one
-VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()
-PROMPT = os.environ.get("CAUSALCLIP_PROMPT", "").strip()  # a file with a defence prompt for it
 PROMISE = N_("Kept on this server, deleted within an hour.")
 # Whatever works with a picture waits in ui.server.turns, which is fair; Gradio's queue lets all of
 # them in.

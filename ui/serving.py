@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -15,13 +14,14 @@ from starlette.routing import Route
 from causalclip.images.formats import MAX_BYTES
 from causalclip.images.sandbox import missing_protections
 from causalclip.paths import shipped_folder
+from causalclip.settings import read_settings
 from ui.cancellation import cancel_runs
 from ui.detector import forget_choices
 from ui.languages import Languages
 from ui.server import uploads
 from ui.server.gate import Gate, Refused, refuse
 from ui.server.offline import stay_offline
-from ui.server.senders import is_this_machine
+from ui.server.senders import is_on_space, is_this_machine
 from ui.server.token import check_sender
 
 ASSETS = shipped_folder("assets")
@@ -29,20 +29,18 @@ STYLES = "style", "evidence", "reviewer", "purify", "review", "reference"
 SCRIPTS = "address", "upload", "keys", "stale", "part", "answer", "mask", "erase"
 # Pages whose state Gradio keeps, 0.7 MB each; the one that was used longest ago goes first.
 SESSIONS = 200
-VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
     "The app does not listen on {address}: others could reach it there, and it is not made for "
     "slow and many clients. Put a proxy before it (docs/hosting.md) and name that one in "
-    "FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if whoever can reach that address is meant to, "
-    "such as inside a container of your own."
+    "FORWARDED_ALLOW_IPS, or set CAUSALCLIP_EXPOSED=1 if whoever can reach that address is meant "
+    "to, such as inside a container of your own."
 )
-SANDBOX_VARIABLE = "CAUSALCLIP_REQUIRE_SANDBOX"
 UNPROTECTED = (
     "This system has no {missing}: the process that decodes pictures is held by less. SECURITY.md "
     "says what a hole in a decoder could reach then."
 )
 SANDBOX_REQUIRED = (
-    "The app does not start: " + SANDBOX_VARIABLE + "=1 asks for a process that decodes pictures "
+    "The app does not start: CAUSALCLIP_REQUIRE_SANDBOX=1 asks for a process that decodes pictures "
     "under Landlock and seccomp, and this system has no {missing}. Run it on Linux 5.13 or newer, "
     "on x86-64 or 64-bit ARM, or unset the variable (SECURITY.md says what a hole in a decoder "
     "could reach then)."
@@ -120,12 +118,11 @@ def refuse_exposure(listens_on: str | None) -> None:
     Args:
         listens_on: an address; None for what GRADIO_SERVER_NAME says, or else 127.0.0.1.
     """
-    listens_on = listens_on or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    proxy_names = os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")
-    proxies = {name.strip() for name in proxy_names} - {"", "*"}
-    behind_a_proxy = not all(map(is_this_machine, proxies)) or "SPACE_ID" in os.environ
-    is_allowed = os.environ.get(VARIABLE) == "1"
-    if not (is_this_machine(listens_on) or behind_a_proxy or is_allowed):
+    settings = read_settings()
+    listens_on = listens_on or settings.server_name
+    proxies = set(settings.proxies) - {"*"}
+    behind_a_proxy = not all(map(is_this_machine, proxies)) or is_on_space()
+    if not (is_this_machine(listens_on) or behind_a_proxy or settings.exposed):
         raise SystemExit(REFUSED.format(address=listens_on))
 
 
@@ -133,7 +130,7 @@ def check_sandbox() -> None:
     """Say what this system lacks of what holds the process that decodes pictures; end the program
     where CAUSALCLIP_REQUIRE_SANDBOX=1 asks for all of it."""
     missing = " and no ".join(missing_protections())
-    if missing and os.environ.get(SANDBOX_VARIABLE) == "1":
+    if missing and read_settings().require_sandbox:
         raise SystemExit(SANDBOX_REQUIRED.format(missing=missing))
     if missing:
         print(UNPROTECTED.format(missing=missing), flush=True)

@@ -13,11 +13,13 @@ import shutil
 import signal
 import tempfile
 import threading
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from causalclip.cores import limit_threads
+from causalclip.settings import SettingsError, describe_settings, read_settings
 from ui.server.memory import limit_arenas
 
 PREFIX = "causalclip-run-"
@@ -77,7 +79,7 @@ class RunFolder:
 def claim() -> RunFolder:
     """Make and use a run folder in the one that GRADIO_TEMP_DIR names, or else in the system's
     folder for temporary files; return it."""
-    run = RunFolder(Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()))
+    run = RunFolder(read_settings().temporary_folder or Path(tempfile.gettempdir()))
     run.use()
     return run
 
@@ -102,8 +104,23 @@ def _ours(folder: Path) -> bool:
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
+def check_settings() -> None:
+    """End the program with a sentence where a variable of the environment makes no sense."""
+    try:
+        read_settings()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+
+
 def main() -> None:
     """Claim a private folder, build the page and serve it until it is stopped."""
+    parser = ArgumentParser(
+        description="CausalCLIP's app: open the address that it prints.",
+        epilog=f"variables of the environment:\n{describe_settings()}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    check_settings()
     limit_threads()  # before PyTorch is imported
     limit_arenas()
     run = claim()  # before Gradio is imported: parts of it read only then where to write

@@ -39,7 +39,7 @@ def load_for_inference(name: str = DEFAULT, *, runtime: Runtime | None = None) -
 
     Weights that are not stored as int8 are judged in float32 where int8 would be picked.
 
-    Raises as `load_tower`, and UnknownRuntime.
+    Raises as `load_tower`, and SettingsError.
     """
     runtime = runtime or choose_runtime()
     dtype = torch.bfloat16 if runtime == "bfloat16" else torch.float32

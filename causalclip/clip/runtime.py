@@ -9,43 +9,28 @@ The fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names
 Training, attacks and purification are PyTorch's, whichever it is.
 """
 
-import os
-from typing import Literal, get_args
-
 import torch
 
-Runtime = Literal["bfloat16", "int8", "float32"]
-VARIABLE = "CAUSALCLIP_RUNTIME"
+from causalclip.settings import ALL_INSTRUCTIONS, Runtime, read_settings
+
 VNNI = "avx512_vnni", "avx_vnni"
-
-
-class UnknownRuntime(ValueError):
-    """CAUSALCLIP_RUNTIME asks for what is not there; the message says what to do."""
 
 
 def choose_runtime() -> Runtime:
     """The runtime of this process.
 
     Raises:
-        UnknownRuntime: CAUSALCLIP_RUNTIME names none, or one that cannot run under the
-            environment's other limits.
+        SettingsError: CAUSALCLIP_RUNTIME names none, or one that cannot run under the environment's
+            other limits.
     """
-    name = os.environ.get(VARIABLE, "").strip().lower()
-    if not name:
-        half = fast_dtype() == torch.bfloat16
-        if _unlimited() and has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
-            return "int8"
-        if half:
-            return "bfloat16"
-        return "int8" if _unlimited() and has_avx2() else "float32"
-    for runtime in get_args(Runtime):
-        if name == runtime:
-            if runtime == "int8" and not _unlimited():
-                raise UnknownRuntime(
-                    f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them."
-                )
-            return runtime
-    raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {name!r}.")
+    if chosen := read_settings().runtime:
+        return chosen
+    half = fast_dtype() == torch.bfloat16
+    if _unlimited() and has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
+        return "int8"
+    if half:
+        return "bfloat16"
+    return "int8" if _unlimited() and has_avx2() else "float32"
 
 
 def fast_dtype() -> torch.dtype:
@@ -72,8 +57,8 @@ def has_avx2() -> bool:
 def _unlimited() -> bool:
     """Return whether oneDNN may use all of the processor. OpenVINO, half of which does not know the
     limit, must not run then: it gives empty answers."""
-    return _limit() in {"", "ALL", "DEFAULT"}
+    return _limit() in ALL_INSTRUCTIONS
 
 
 def _limit() -> str:
-    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return read_settings().onednn_limit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import read_file
+from causalclip.settings import read_settings
 
 HOME = "http://127.0.0.1:7860"
 ABOUT = (
@@ -57,7 +57,7 @@ def ask(app: str, picture: Path, accept: str) -> str:
     Raises:
         ValueError: a sentence that says what was wrong, for the agent.
     """
-    token = os.environ.get("CAUSALCLIP_TOKEN", "")
+    token = read_settings().token
     headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
     url = f"{app.rstrip('/')}/api/v1/examine"
     try:

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from causalclip.languages import LANGUAGES
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, detector_folder, head_folder
 from causalclip.reference import BadProfile, Profile, read_profile
+from causalclip.settings import SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -145,11 +146,10 @@ def load_detector(
     """Load the detector, held to a profile if a file of one is named; end the command where that
     cannot be."""
     # These take seconds to import, which a wrong name or path need not wait for.
-    from causalclip.clip.runtime import UnknownRuntime
     from causalclip.detector import Detector
     from causalclip.device import NoDevice
 
-    with exit_with_sentence(WeightsMissing, UnknownRuntime, NoDevice, BadProfile):
+    with exit_with_sentence(WeightsMissing, SettingsError, NoDevice, BadProfile):
         detector = Detector.from_pretrained(model, device=device)
         own = named_profile(profile)
         return detector.with_profile(own) if own else detector

@@ -22,7 +22,6 @@ from starlette.routing import Route
 from tests.conftest import HANGS, ROOT
 from tests.makers.pictures import encode, photo
 from tests.serving import Proxied, proxied, until
-from ui.server.token import VARIABLE
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +193,7 @@ def guarded(tiny_app: str) -> Iterator[Proxied]:
         pytest.MonkeyPatch.context() as patch,
         proxied(tiny_app, site={"login.conf": LOGIN, "people": f"anna:{digest}"}) as before,
     ):
-        patch.setenv(VARIABLE, TOKEN)
+        patch.setenv("CAUSALCLIP_TOKEN", TOKEN)
         yield before
 
 

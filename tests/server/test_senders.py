@@ -49,7 +49,7 @@ def test_a_client_counts_by_what_one_customer_has(client: str, counts_as: str) -
 
 def test_on_a_space_it_counts_by_its_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody comes from a few proxies there."""
-    monkeypatch.setattr(senders, "SPACE", True)
+    monkeypatch.setenv("SPACE_ID", "someone/causalclip")
     given = [new_cookie(request()).decode().partition(";")[0] for _ in range(2)]
     first, second = (client_of(request("10.0.0.1", cookie=cookie)) for cookie in given)
     assert first != second

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from causalclip.clip.runtime import UnknownRuntime
 from causalclip.images.formats import BrokenImage
 from causalclip.report.card import failure
+from causalclip.settings import MAX_KEPT, SettingsError
 from tests.conftest import Served
 from tests.makers.pictures import encode, photo
 from ui import app
@@ -75,7 +75,7 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
     assert "Something went wrong" in title
     assert NAME not in sentence + caplog.text
     assert "OSError" in caplog.text
-    assert explain(UnknownRuntime("It can be int8.")) == (
+    assert explain(SettingsError("It can be int8.")) == (
         "The app is not set up correctly",
         "It can be int8.",
     )
@@ -92,13 +92,14 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
 def test_nothing_lives_longer_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the environment asks for. That files go is tested in
     tests/browser/test_keeping.py."""
-    for asked, limit in ((None, app.LIFETIME), ("60", 60), ("999999", app.LIFETIME)):
-        monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv(
-            "CAUSALCLIP_KEPT", raising=False
-        )
+    for asked, limit in (("", MAX_KEPT), ("60", 60), ("3000", MAX_KEPT)):
+        monkeypatch.setenv("CAUSALCLIP_KEPT", asked)
         life, period = app.lifetime()
         assert life == limit
         assert life + 2 * period < 3600
+    monkeypatch.setenv("CAUSALCLIP_KEPT", "3001")
+    with pytest.raises(SettingsError):
+        app.lifetime()
 
 
 @pytest.mark.full

@@ -115,7 +115,7 @@ def test_an_extension_needs_the_token_and_a_program_does_not(tiny_app: str) -> N
 def test_the_token_is_made_once_and_only_its_owner_can_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(token.VARIABLE, raising=False)
+    monkeypatch.delenv("CAUSALCLIP_TOKEN", raising=False)
     file = tmp_path / "settings" / "token"
     value = token.app_token(file)
     token.app_token.cache_clear()

@@ -162,7 +162,7 @@ def test_only_who_lends_a_card_is_reached_beside_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(offline, "_reachable", set())
-    monkeypatch.setenv(offline.LENDER, "http://192.0.2.7:8080")
+    monkeypatch.setenv("SPACES_ZERO_DEVICE_API_URL", "http://192.0.2.7:8080")
     stay_offline()
     with socket.socket() as one:
         one.setblocking(False)

@@ -22,8 +22,6 @@ from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _
 from ui.server.calls import Call, Calls
 from ui.server.senders import (
-    HOSTS,
-    SPACE,
     Refused,
     Sessions,
     allowed_hosts,
@@ -31,6 +29,7 @@ from ui.server.senders import (
     header,
     is_extension,
     is_known,
+    is_on_space,
     is_own_page,
     new_cookie,
     visitor_of,
@@ -63,20 +62,23 @@ ROUTES = tuple(  # methods, path, and bytes of a body
 # Where another site's page must not even ask: each takes work, or gives an answer to somebody.
 OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"
 CLOSED = "There is nothing here."
-UNKNOWN = f"This app does not answer under that name. Whoever runs it can add the name to {HOSTS}."
+UNKNOWN = (
+    "This app does not answer under that name. Whoever runs it can add the name to "
+    "CAUSALCLIP_HOSTS."
+)
 FOREIGN = N_("This was sent by a page of another site. Open the app itself.")
 NO_PAGE = "This page is not open here any more. Open it again."
 TOO_LONG = "This is too long. Upload the picture, and send its path."
 TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
 BY_POST = "Send the picture as a form, with POST. /api/v1/openapi.json describes it."
-FRAMES = "'self' https://huggingface.co https://*.hf.space" if SPACE else "'self'"
+FRAMES_OF_SPACES = "https://huggingface.co https://*.hf.space"
 # Gradio's page holds scripts and styles, so those are not forbidden. But no script loads anything
 # from elsewhere, or sends it there. What visitors made runs nothing.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
     "media-src 'self' data: blob:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
-    f"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors {FRAMES}"
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 HEADERS = {
@@ -86,12 +88,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",  # a page of another site shows no picture
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
 }
-if not SPACE:
-    HEADERS |= {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"}
+NO_FRAMES = {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"}
+ON_SPACES = {"Content-Security-Policy": f"{POLICY} {FRAMES_OF_SPACES}"}
 # What Gradio would believe, from anybody, of where the app is; and parts of a file.
 UNREAD = {b"x-forwarded-host", b"x-gradio-server", b"forwarded", b"range"}
-if SPACE:
-    UNREAD -= {b"x-forwarded-host"}
+READ_ON_SPACES = {b"x-forwarded-host"}
 
 
 class Gate:
@@ -111,13 +112,15 @@ class Gate:
         self.calls = Calls(page)
         self.sessions = Sessions()
         self.hosts = allowed_hosts()
+        self.headers = HEADERS | (ON_SPACES if is_on_space() else NO_FRAMES)
+        self.unread = UNREAD - (READ_ON_SPACES if is_on_space() else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         if scope["type"] != "http":  # the page needs no WebSocket
             return
-        answer = _Answer(scope, send)
+        answer = _Answer(scope, send, self.headers)
         try:
             await self._let_in(scope, receive, answer)
         except Refused as refused:
@@ -135,7 +138,7 @@ class Gate:
         scope = {
             **scope,
             "client": (client_of(scope), 0),
-            "headers": [pair for pair in scope["headers"] if pair[0] not in UNREAD],
+            "headers": [pair for pair in scope["headers"] if pair[0] not in self.unread],
         }
         # By itself Gradio tells everybody to send pictures to the host that the first one asked by.
         if scope["path"].rstrip("/") == INFO:
@@ -248,9 +251,10 @@ def _with_body(scope: Scope, receive: Receive, call: Call) -> tuple[Scope, Recei
 class _Answer:
     """Sends an answer with our headers; a new browser gets its cookie with the page."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, headers: dict[str, str]) -> None:
         self._scope = scope
         self._send = send
+        self._headers = headers
         self.started = False
 
     async def __call__(self, message: Message) -> None:
@@ -258,7 +262,7 @@ class _Answer:
             self.started = True
             message = {**message, "headers": list(message["headers"])}
             path = self._scope["path"]
-            MutableHeaders(scope=message).update(HEADERS)
+            MutableHeaders(scope=message).update(self._headers)
             if path.startswith(FILE):  # of a visitor's: gone with the page, also from caches
                 own = {"Content-Security-Policy": FILE_POLICY, "Cache-Control": "no-store"}
                 MutableHeaders(scope=message).update(own)

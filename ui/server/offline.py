@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -10,10 +9,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from causalclip.settings import read_settings
 from ui.server.senders import is_this_machine
 
 THIS_MACHINE = {"", "localhost", "0.0.0.0", "::"}  # 0.0.0.0 and :: connect to it, too
-LENDER = "SPACES_ZERO_DEVICE_API_URL"  # a variable of Spaces: who lends a graphics card (ZeroGPU)
 _guard = {"installed": 0, "online": 0}
 _reachable: set[str] = set()
 
@@ -28,7 +27,7 @@ def stay_offline() -> None:
     Where Spaces lends a graphics card, the lender is let through: a name, and the addresses that it
     has now.
     """
-    if lender := urlsplit(os.environ.get(LENDER, "")).hostname:
+    if lender := urlsplit(read_settings().card_lender).hostname:
         _reachable.add(lender)
         # Asked for a card, the package `spaces` says what is wrong.
         with suppress(OSError):

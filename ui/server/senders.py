@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from fnmatch import fnmatchcase
@@ -18,10 +17,10 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-HOSTS = "CAUSALCLIP_HOSTS"  # a variable
+from causalclip.settings import read_settings
+
 OWN_NAMES = ("localhost", "*.localhost", "*.hf.space")
 EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # no page's origin
-SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
 COOKIE = "visitor"
 MOST_SESSIONS = 10_000  # whose holders are remembered; the oldest is forgotten first
 _KEY = secrets.token_bytes(32)
@@ -57,8 +56,12 @@ def header(scope: Scope, name: str) -> str:
 
 def allowed_hosts() -> tuple[str, ...]:
     """Return patterns of names: our own, and those in CAUSALCLIP_HOSTS, separated by commas."""
-    more = os.environ.get(HOSTS, "").lower().split(",")
-    return (*OWN_NAMES, *(name.strip() for name in more if name.strip()))
+    return (*OWN_NAMES, *read_settings().hosts)
+
+
+def is_on_space() -> bool:
+    """Return whether the page is shown inside one of Hugging Face's."""
+    return bool(read_settings().space_id)
 
 
 def is_known(host: str, patterns: tuple[str, ...]) -> bool:
@@ -133,8 +136,9 @@ def visitor_of(scope: Scope) -> str:
 def new_cookie(scope: Scope) -> bytes:
     """Return a Set-Cookie header for a new browser; it lasts until the browser is closed."""
     visitor = secrets.token_urlsafe(16)
-    inside = "SameSite=None; Secure; Partitioned" if SPACE else "SameSite=Lax"  # in a frame there
-    secure = "; Secure" if scope.get("scheme") == "https" and not SPACE else ""
+    in_frame = is_on_space()
+    inside = "SameSite=None; Secure; Partitioned" if in_frame else "SameSite=Lax"
+    secure = "; Secure" if scope.get("scheme") == "https" and not in_frame else ""
     return f"{COOKIE}={visitor}.{_sign(visitor)}; Path=/; HttpOnly; {inside}{secure}".encode()
 
 
@@ -150,7 +154,7 @@ def client_of(scope: Scope) -> str:
     everybody comes from a few proxies, so there it is the visitor: nobody waits for all others, but
     whoever drops the cookie counts as somebody new (SECURITY.md says so).
     """
-    visitor = visitor_of(scope) if SPACE else ""
+    visitor = visitor_of(scope) if is_on_space() else ""
     host = str(scope["client"][0]) if scope.get("client") else ""
     bare = _address(host)
     if isinstance(bare, IPv6Address) and not bare.is_loopback:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from starlette.types import Scope
 
+from causalclip.settings import read_settings
 from ui.server.senders import Refused, header
 
-VARIABLE = "CAUSALCLIP_TOKEN"
-FILE = "CAUSALCLIP_TOKEN_FILE"  # a variable: where the app keeps its own
 WHO = (
     "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
 )
@@ -31,7 +30,7 @@ _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 def host_token() -> str:
     """Return the token that the host has named, "" for none: then programs need none."""
-    return os.environ.get(VARIABLE, "")
+    return read_settings().token
 
 
 @cache
@@ -52,8 +51,9 @@ def app_token(file: Path) -> str:
 
 def place() -> Path:
     """Return the file of the app's own token: in the user's folder for settings."""
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return Path(os.environ.get(FILE) or base / "causalclip" / "token")
+    settings = read_settings()
+    base = settings.settings_folder or Path.home() / ".config"
+    return settings.token_file or base / "causalclip" / "token"
 
 
 def token() -> str:

@@ -33,6 +33,7 @@ from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import _
+from causalclip.settings import read_settings
 from ui.server.senders import Refused, client_of
 from ui.server.turns import FULL, YOURS, current_client
 
@@ -43,7 +44,6 @@ A_REQUEST = 200 * 2**20  # bytes
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 LEAST = 64 * 2**10  # bytes that a folder counts for at least, so that there are not too many
 EACH, ALL = 2 * A_REQUEST, 2**30  # bytes of forms that are still coming, of an address and of all
-ROOM = int(os.environ.get("CAUSALCLIP_ROOM", 4096)) * 2**20  # bytes for all
 COUNTED = 5.0  # seconds for which it is known how much there is
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
 NOT_UPLOADED = (
@@ -268,12 +268,13 @@ def _make_room(size: int) -> None:
         # 1. As a rule there is room; the disk is asked only now and then.
         _usage["bytes"] += size
         recent = time.monotonic() - _usage["since"] < COUNTED
-        if recent and _usage["bytes"] <= ROOM:
+        allowed = read_settings().room * 2**20
+        if recent and _usage["bytes"] <= allowed:
             return
         # 2. What each owner has, the oldest first.
         sizes = {folder: _size(folder) for folder in uploads().glob("*-*-*-*")}
         _usage.update(bytes=size + sum(sizes.values()), since=time.monotonic())
-        room = ROOM - int(_usage["bytes"])
+        room = allowed - int(_usage["bytes"])
         if room >= 0:
             return
         bytes_of = Counter[str]()
