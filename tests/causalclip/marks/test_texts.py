@@ -24,6 +24,7 @@ from causalclip.marks.mark import Field
 from causalclip.marks.samsung import edited_with_galaxy_ai
 from causalclip.marks.texts import find_hidden_marks, find_text_marks
 from causalclip.provenance.result import Provenance
+from tests.makers.marks import hide
 from tests.makers.metadata_files import samsung_trailer
 from tests.makers.pictures import encode
 
@@ -239,27 +240,6 @@ def test_damaged_trailers_are_silent() -> None:
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
 SETTINGS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7"
-
-
-def hide(
-    pixels: np.ndarray, text: bytes, *, word: bytes = b"stealth_pngcomp", size: int | None = None
-) -> np.ndarray:
-    """Writes a text into the lowest bits of alpha, or of the colours where `word` is of these,
-    column by column.
-
-    pixels: uint8 RGB [H, W, 3]; what comes out has 4 channels where alpha is written. size: the
-    length to claim.
-    """
-    packed = gzip.compress(text) if word.endswith(b"comp") and size is None else text
-    told = 8 * len(packed) if size is None else size
-    bits = np.unpackbits(np.frombuffer(word + told.to_bytes(4, "big") + packed, np.uint8))
-    opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
-    out = np.concatenate([pixels, opaque], -1) if b"png" in word else pixels.copy()
-    plane = out[..., 3:] if b"png" in word else out
-    flat = plane.swapaxes(0, 1).reshape(-1).copy()
-    flat[: len(bits)] = flat[: len(bits)] & 254 | bits
-    plane[:] = flat.reshape(plane.swapaxes(0, 1).shape).swapaxes(0, 1)
-    return out
 
 
 def novelai(pixels: np.ndarray, key: Ed25519PrivateKey) -> bytes:
