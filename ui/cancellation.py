@@ -21,7 +21,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.server.turns import Turn, current_session
+from ui.server.turns import current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in.
 # The page keeps each panel's newest: an answer that comes late would put an older one into the
@@ -83,13 +83,6 @@ class CancellationToken:
         """Raise Superseded if there is a newer request, or the page was closed."""
         if not self.newest:
             raise Superseded
-
-    def waits(self, place: Turn) -> Iterator[int]:
-        """Wait as Turn.waits does, for as long as the answer is wanted; raises as `check` does."""
-        for before in place.waits():
-            self.check()
-            yield before
-        self.check()
 
     def guard(
         self, updates: Iterator[Updates], on_error: Callable[[Exception], Updates]

@@ -20,7 +20,7 @@ from causalclip.examination.stages import examine
 from causalclip.images.formats import Box
 from ui.cancellation import CancellationToken, Superseded
 from ui.detector import DeferredDetector, queue_detector
-from ui.server.turns import DECODED, FILES, PATIENCE, PICTURES, Priority, Turns
+from ui.server.turns import DECODED, FILES, PATIENCE, PICTURES, Priority, Turn, Turns
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -79,6 +79,11 @@ class Job(Generic[T]):
         finally:
             self._is_left.set()
 
+    def show(self, waiting: Callable[[int], T]) -> Iterator[T]:
+        """Yield the events as `read` does, with waiting(before) for each Waiting."""
+        for event in self.read():
+            yield waiting(event.before) if isinstance(event, Waiting) else event
+
     def check(self) -> None:
         """Raise Superseded where nobody waits for the answer any more."""
         if self._is_left.is_set():
@@ -86,7 +91,7 @@ class Job(Generic[T]):
         self._token.check()
 
     @contextmanager
-    def enter(self, turns: Turns, priority: Priority) -> Iterator[None]:
+    def enter(self, turns: Turns, priority: Priority) -> Iterator[Turn]:
         """Hold a turn in a `with`, once it is in; tell the page meanwhile how many are before it.
 
         Raises:
@@ -102,7 +107,7 @@ class Job(Generic[T]):
             self.check()
             self._held += 1
             try:
-                yield
+                yield turn
             finally:
                 self._held -= 1
 

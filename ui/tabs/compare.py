@@ -31,6 +31,7 @@ from ui.fields import (
     shown_copy,
     upload_path,
 )
+from ui.jobs import Job
 from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import new_folder
 
@@ -119,21 +120,21 @@ class CompareTab:
             # what is no picture leaves its field
             return updates | ({unread: None} if isinstance(error, ImageError) and unread else {})
 
-        yield from token.guard(self._stages(token, sources, pictures), failure)
+        job = Job(token, partial(self._compare, sources=sources, pictures=pictures))
+        updates = job.show(lambda before: {self.answer: card.queued(before)})
+        yield from token.guard(updates, failure)
 
-    def _stages(
+    def _compare(
         self,
-        token: CancellationToken,
+        job: Job[Updates],
         sources: Mapping[gr.Image, Source],
         pictures: dict[gr.Image, LoadedImage],
     ) -> Iterator[Updates]:
-        """Yield how long the pictures wait, then what is said of them.
+        """Yield what is said of two pictures.
 
         pictures: filled with each picture once it has been read.
         """
-        with PICTURES.ask(Priority.BATCH) as place:
-            for before in token.waits(place):
-                yield {self.answer: card.queued(before)}
+        with job.enter(PICTURES, Priority.BATCH):
             for field, source in sources.items():
                 pictures[field] = source.load()
             a, b = pictures.values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -25,7 +26,8 @@ from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
 from ui.errors import explain
 from ui.fields import GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
-from ui.server.turns import DECODED, PICTURES, Priority
+from ui.jobs import Job, Waiting
+from ui.server.turns import PICTURES, Priority
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MOST = 6  # found pictures that get a frame
@@ -285,12 +287,22 @@ class CropRun:
 
     def _judge(self, token: CancellationToken, path: str, box: Box) -> Iterator[Updates]:
         """Yield how long the part waits, then what is ready of its examination."""
-        with DECODED.ask(Priority.VERDICT) as place:
-            for before in token.waits(place):
-                yield {self.tab.status: card.queued(before)}
-            source = _write_part(path, box)
+        job = Job(token, partial(self._cut, path=path, box=box))
+        source = None
+        for event in job.read():
+            if isinstance(event, Waiting):
+                yield {self.tab.status: card.queued(event.before)}
+            else:
+                source = event
+        assert source is not None
         yield {self.tab.picture: source.file, self.tab.source: source}
         yield from self.tab.judge(token, source)
+
+    def _cut(self, job: Job[Source], path: str, box: Box) -> Iterator[Source]:
+        """Yield the part, once it has a file of its own."""
+        with job.enter(PICTURES, Priority.VERDICT):
+            source = _write_part(path, box)
+        yield source
 
     def _box(self, whole: Whole | None, choice: tuple[float, ...]) -> tuple[str, Box]:
         """Return the whole picture's path and the part's box.

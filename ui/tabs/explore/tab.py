@@ -46,7 +46,8 @@ from ui.fields import (
     shown_copy,
     upload_path,
 )
-from ui.server.turns import DECODED, MODEL, Priority
+from ui.jobs import Job
+from ui.server.turns import DECODED, MODEL, PICTURES, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.explore import erase
 from ui.tabs.explore import views as words
@@ -174,21 +175,16 @@ class ExplorerTab:
             yield self.cleared(pane)
             return
         yield self.cleared(pane, card.looking(describe_file(path)))
-        yield from token.guard(
-            self._stages(pane, token, path, settings), partial(self._failed, pane)
-        )
+        job = Job(token, partial(self._stages, pane, path=path, settings=settings))
+        updates = job.show(lambda before: {pane.answer: card.queued(before)})
+        yield from token.guard(updates, partial(self._failed, pane))
 
-    def _stages(
-        self, pane: Pane, token: CancellationToken, path: str, settings: Any
-    ) -> Iterator[Updates]:
-        """Yield how long a picture waits, then its answer and maps, then its files."""
-        with DECODED.ask(Priority.VERDICT) as place:
-            for before in token.waits(place):
-                yield {pane.answer: card.queued(before)}
-            image = load_image(path)
-            with MODEL.ask(Priority.VERDICT) as turn:
-                for before in token.waits(turn):
-                    yield {pane.answer: card.queued(before)}
+    def _stages(self, pane: Pane, job: Job[Updates], path: str, settings: Any) -> Iterator[Updates]:
+        """Yield a picture's answer and maps, then its files."""
+        with job.enter(DECODED, Priority.VERDICT):
+            with job.enter(PICTURES, Priority.VERDICT):
+                image = load_image(path)
+            with job.enter(MODEL, Priority.VERDICT):
                 picture = self._judge(image.pixels, path)
         copy = shown_copy(image, path)
         yield self._updates(pane, picture, settings) | ({pane.picture: copy} if copy else {})

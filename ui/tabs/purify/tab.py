@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 
 from causalclip.images.formats import ImageError
@@ -37,6 +36,7 @@ from ui.fields import (
     selected_item,
     upload_path,
 )
+from ui.jobs import Job, Waiting
 from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority, Turn
 from ui.tabs.purify import answers, examples, facts, views, widgets
 from ui.tabs.purify.endpoints import add_endpoints, reason
@@ -248,18 +248,44 @@ class PurifyTab:
     def _read(
         self, token: CancellationToken, path: str, settings: Settings, *, with_attack: bool
     ) -> Iterator[Updates]:
-        """Read a picture once it is its turn, and yield the stages of its run."""
+        """Yield how far a run is after each of its steps, then its result."""
         yield from self._wait_for_models(token, settings["vlm"])
-        with PURIFY_QUEUE.ask(Priority.ATTACK) as place:
-            for before in token.waits(place):
-                yield {self.status: queued(before)}
-            with PICTURES.ask(Priority.ATTACK) as turn:
-                for before in token.waits(turn):
-                    yield {self.status: queued(before)}
+        last: Scenario | None = None
+        work = partial(self._work, path=path, settings=settings, with_attack=with_attack)
+        for event in Job(token, work).read():
+            if isinstance(event, Waiting):
+                before = event.before
+                card = views.progress_card(last, before=before) if last else queued(before)
+                yield {self.status: card}
+                continue
+            last = event
+            if not last.complete:
+                yield {self.status: views.progress_card(last)}
+        assert last is not None
+        yield self._result_updates(last, path)
+
+    def _work(
+        self, job: Job[Scenario], path: str, settings: Settings, *, with_attack: bool
+    ) -> Iterator[Scenario]:
+        """Yield the stages of a run, which holds small pixels alone while it waits for the
+        model."""
+        from purifier.scenario import run
+
+        with job.enter(PURIFY_QUEUE, Priority.ATTACK):
+            with job.enter(PICTURES, Priority.ATTACK):
                 pixels = load_image(path).pixels
-                # here, as others hold no large picture while they wait for the model
                 check_size(pixels)
-            yield from self._stages(token, path, pixels, settings, with_attack=with_attack)
+            stages = run(_request(settings, with_attack=with_attack), pixels, self.models)
+            while True:
+                # anybody's verdict goes first
+                with (
+                    job.enter(MODEL, Priority.ATTACK) as turn,
+                    pausing(partial(_give_way, job, turn)),
+                ):
+                    scenario = next(stages, None)
+                if scenario is None:
+                    return
+                yield scenario
 
     def _failed(self, error: Exception) -> Updates:
         """Return the error's sentence for the page; what is no picture leaves its field."""
@@ -275,35 +301,6 @@ class PurifyTab:
             yield {self.status: views.loading_card(self.models.other)}
             self.models.info(OTHER)
             token.check()
-
-    def _stages(
-        self,
-        token: CancellationToken,
-        path: str,
-        pixels: np.ndarray,
-        settings: Settings,
-        *,
-        with_attack: bool,
-    ) -> Iterator[Updates]:
-        """Yield how far a run is after each of its steps, then its result."""
-        from purifier.scenario import run
-
-        stages = run(_request(settings, with_attack=with_attack), pixels, self.models)
-        last: Scenario | None = None
-        while True:
-            token.check()
-            with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
-                for before in token.waits(ticket):
-                    yield {self.status: views.progress_card(last, before=before)}
-                with pausing(partial(_give_way, token, ticket)):
-                    scenario = next(stages, None)
-            if scenario is None:
-                break
-            last = scenario
-            if not scenario.complete:
-                yield {self.status: views.progress_card(scenario)}
-        assert last is not None
-        yield self._result_updates(last, path)
 
     def _result_updates(self, scenario: Scenario, source: str = "") -> Updates:
         """Return all fields of a result at once, so that nothing of an older one stands beside it.
@@ -397,9 +394,9 @@ class PurifyTab:
         }
 
 
-def _give_way(token: CancellationToken, place: Turn) -> None:
+def _give_way(job: Job[Scenario], place: Turn) -> None:
     """End a run that nobody waits for any more, and let others in; called between two tiles."""
-    token.check()
+    job.check()
     place.give_way()
 
 
