@@ -113,7 +113,7 @@ REASONS: dict[str, str] = {
     "timeStamp.untrusted": TIME_STAMP,
 }
 # the validator's words where the hash of the picture could not be compared at all
-NOT_COMPARED = "data hash exclusion does not match"
+NOT_COMPARED = "data hash exclusion"
 MAX_PROBLEMS = 20
 
 

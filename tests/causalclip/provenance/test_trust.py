@@ -105,7 +105,7 @@ def test_changed_is_said_only_where_the_code_means_it(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "explanation"),
     [
-        ("assertion.dataHash.mismatch", f"{NOT_COMPARED} the manifest location in the asset"),
+        ("assertion.dataHash.mismatch", f"{NOT_COMPARED} does not match the manifest"),
         ("claimSignature.mismatch", "claim signature is not valid"),
         ("signingCredential.invalid", "certificate params incorrect"),
         ("signingCredential.expired", "certificate expired"),
