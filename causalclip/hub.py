@@ -5,7 +5,7 @@ A model is `owner/name` there, and a folder here: `hub_folder` fetches one, `pus
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from causalclip.paths import WeightsMissing
 
@@ -64,12 +64,18 @@ def folder_of(name: str | Path) -> Path:
     return hub_folder(str(name)) if is_repository(name) else Path(name)
 
 
-def push_folder(folder: str | Path, name: str, *, private: bool = False) -> str:
+def push_folder(
+    folder: str | Path,
+    name: str,
+    *,
+    private: bool = False,
+    repo_type: Literal["model", "dataset"] = "model",
+) -> str:
     """Send a model's folder to the hub, in one commit; the repository is made where there is none.
 
     Args:
         folder: with weights, config and card; what an unfinished run left is not sent.
-        name: `owner/name`. private: whether a new repository is.
+        name: `owner/name`. private: whether a new repository is. repo_type: what it holds.
 
     Returns:
         The address of the commit.
@@ -77,9 +83,10 @@ def push_folder(folder: str | Path, name: str, *, private: bool = False) -> str:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    api.create_repo(name, private=private, exist_ok=True)
+    api.create_repo(name, private=private, repo_type=repo_type, exist_ok=True)
     commit = api.upload_folder(
         repo_id=name,
+        repo_type=repo_type,
         folder_path=str(folder),
         ignore_patterns=list(UNFINISHED),
         commit_message=f"Weights and card of {Path(name).name}",

@@ -12,10 +12,12 @@ from diffusers import DiffusionPipeline
 from causalclip.clip.backbones import load_tower
 from causalclip.detector import Detector
 from causalclip.hub import is_repository, push_folder
-from causalclip.paths import WeightsMissing, detector_folder
+from causalclip.paths import ASSETS, WeightsMissing, detector_folder
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
+from scripts import publish
+from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector, views
 from tests.makers.hub import Hub, local_hub
 from tests.makers.models import tiny_vlm
@@ -111,6 +113,43 @@ def test_what_is_not_on_the_hub_is_told_in_a_sentence(
     for load in (Detector, PurifierPipeline, EmbeddedVLM, LoraEncoder):
         with pytest.raises(WeightsMissing, match="the hub cannot be reached"):
             load.from_pretrained("me/elsewhere")
+
+
+def test_publish_says_what_it_would_send_and_then_sends_it(
+    hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish.main(["me"])
+    said = capsys.readouterr().out
+    assert "model me/causalclip-detector-causal: " in said
+    assert "    head.safetensors" in said
+    assert said.endswith("Nothing was sent: add --send.\n")
+    assert not hub.models
+
+    publish.main(["me", "--only", "detector-linear", "tables", "--send"])
+    sent = hub.models["me/causalclip-detector-linear"]
+    shipped = ASSETS / "detector-linear"
+    assert sent["head.safetensors"] == (shipped / "head.safetensors").read_bytes()
+    card = huggingface_hub.ModelCard(sent["README.md"].decode())
+    assert card.data.pipeline_tag == "image-classification"
+    assert card.data.datasets == ["me/causalclip-pictures"]
+    linear = json.loads((ROOT / "benchmarks" / "heads.json").read_text())["linear"]
+    measured = {(r.dataset_name, r.metric_type): r.metric_value for r in card.data.eval_results}
+    assert measured["test, sites", "roc_auc"] == round(linear["sites"]["auc"], 3)
+    assert "pictures.csv.gz" in hub.models["me/causalclip-pictures"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(ASSETS.glob("*/README.md")), ROOT / "training" / "tables" / "README.md"],
+    ids=lambda page: page.parent.name,
+)
+def test_cards_have_the_front_matter_that_the_hub_reads(page: Path) -> None:
+    data = huggingface_hub.ModelCard(page.read_text(encoding="utf-8")).data.to_dict()
+    kind = "task_categories" if page.parent.name == "tables" else "pipeline_tag"
+    assert {"license", "license_link", kind} <= data.keys()
+    if data["license"] == "other":
+        assert data["license_name"]
+    assert (page.parent / data["license_link"].partition("#")[0]).is_file()
 
 
 def test_folders_and_shipped_names_are_no_repositories(

@@ -13,7 +13,7 @@ from typing import Any
 
 Files = dict[str, bytes]
 RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-MODEL = re.compile(r"/api/models/([^/]+/[^/]+)(/.*)?")
+MODEL = re.compile(r"/api/(?:models|datasets)/([^/]+/[^/]+)(/.*)?")
 
 
 class Hub(ThreadingHTTPServer):

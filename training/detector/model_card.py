@@ -22,6 +22,9 @@ from training.detector.evaluation import calibration_error
 JUDGED = 4096  # rows of features
 COMPARED = 1024  # of them, of which the halves' dependence is measured
 COLLAPSE = "Collapse would show as a density of 0 or 1, or a variance of 0."
+# of detectors that learned from the data set by reference
+MIXED = "license: other\nlicense_name: weights-of-mixed-data\nlicense_link: README.md#trained-on\n"
+MIXED_SOURCES = "\nSome sources are for non-commercial use or research only.\n"
 RESIDUE = (
     "What it holds back tells the label, too: the mask separates no causes, and a verdict "
     "without one is as good."
@@ -162,7 +165,11 @@ def fill_card(name: str, **fields: Any) -> str:
 
 def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
     """The README.md of a trained detector: what it is, what it was trained on, what is known and
-    what is not."""
+    what is not.
+
+    A licence and its reason are named for the project's own data set alone, whose records have
+    owners: what pictures of one's own allow, nobody here knows.
+    """
     # 1. The tables
     sets = "\n".join(
         f"| {name} | {v['auc']:.3f} | {v.get('auc_delivered', v['auc']):.3f} | "
@@ -186,9 +193,13 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
     shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
     meaning = SHARED_MASK_MEANING if report["recipe"]["head"]["selection"] else COLLAPSE
 
+    own_data = any(record.owner for record in records)
+
     # 3. The card
     return fill_card(
         "causalclip",
+        licence=MIXED if own_data else "",
+        sources=MIXED_SOURCES if own_data else "",
         config=config,
         parts=len(config.parts),
         views=views,

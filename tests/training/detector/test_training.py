@@ -118,6 +118,9 @@ def test_a_killed_training_goes_on_and_ends_with_a_detector(trained: Path) -> No
     ]
     # a random tower: it must have learned something, not all
     assert roc_auc_score(labels, scores) > 0.7
+    card = (trained / "model" / "README.md").read_text()
+    for word in ("non-commercial", "license", "measured: written", "detector-linear"):
+        assert word not in card  # it says nothing of the shipped detectors
 
 
 @pytest.mark.full
