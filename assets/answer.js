@@ -39,7 +39,7 @@
     find("#layer .cc-cell").hidden = true;
   };
   const over = ({ target, clientX, clientY }) => {
-    const shown = within(target, ".cc-layer[data-parts]:not(.cc-withheld)");
+    const shown = within(target, ".cc-layer[data-parts]");
     if (!shown) return;
     const { left, top, width, height } = shown.getBoundingClientRect();
     read(shown, clamp((PLACES * (clientX - left)) / width), clamp((PLACES * (clientY - top)) / height));
@@ -49,19 +49,19 @@
   document.addEventListener("pointerout", ({ target, pointerType }) => pointerType === "mouse" && within(target, ".cc-layer") && leave());
   document.addEventListener("focusout", ({ target }) => within(target, ".cc-layer") && leave());
   document.addEventListener("keydown", (event) => {
-    const step = KEYS[event.key], shown = step && within(event.target, ".cc-layer[data-parts]:not(.cc-withheld)");
+    const step = KEYS[event.key], shown = step && within(event.target, ".cc-layer[data-parts]");
     if (!shown) return;
     event.preventDefault();
     const at = Number(shown.dataset.at ?? 4);
     read(shown, clamp((at % PLACES) + step[0]), clamp(Math.floor(at / PLACES) + step[1]));
   });
 
-  // How much of the map is shown, and the picture without it while a button is held.
-  document.addEventListener("input", ({ target }) => within(target, ".cc-opacity") && layer().style.setProperty("--cc-shown", target.value / 100));
-  document.addEventListener("click", ({ target }) => {
-    if (!within(target, ".cc-show-map")) return;
-    layer().classList.remove("cc-withheld");
-    layer().focus({ preventScroll: true });
+  // From the photograph in colour (0) by the map (50) to its colours alone (100), and the picture without it while a button
+  // is held.
+  document.addEventListener("input", ({ target }) => {
+    if (!within(target, ".cc-opacity")) return;
+    layer().style.setProperty("--cc-shown", Math.min(1, target.value / 50));
+    layer().style.setProperty("--cc-alone", Math.max(0, target.value / 50 - 1));
   });
   const hold = (on) => layer()?.classList.toggle("cc-without", on);
   document.addEventListener("pointerdown", ({ target }) => within(target, ".cc-hold") && hold(true));

@@ -122,7 +122,7 @@ class Detection:
         if self.picture is None:
             raise ValueError("The pixels were let go: draw the examination's drawing (draw_map).")
         drawing = prepare(self.picture, self)
-        return draw_map(drawing, bar=True, beside=caption(drawing))
+        return draw_map(drawing, numbered=True, bar=True, beside=caption(drawing))
 
     @property
     def standing(self) -> Standing | None:

@@ -33,7 +33,6 @@ T = TypeVar("T")
 GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
 LIFETIME = MAX_KEPT  # seconds that a session's drawing is kept at most
-OPACITY = 0.5
 PROMISE = N_("Kept on this server, deleted within an hour.")
 # Whatever works with a picture waits in ui.server.turns, which is fair; Gradio's queue lets all of
 # them in.

@@ -181,7 +181,8 @@ def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path
         from causalclip.maps.captions import caption
         from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
 
-        draw_map(x.drawing, beside=caption(x.drawing)).save(heatmap_dir / f"{stem}.png")
+        heatmap = draw_map(x.drawing, numbered=True, bar=True, beside=caption(x.drawing))
+        heatmap.save(heatmap_dir / f"{stem}.png")
     if report_dir:
         from causalclip.report.document import save_reports
 

@@ -1,4 +1,5 @@
-"""What is said beside a map: how much it explains, what its hatching means, what a mask is."""
+"""What is said beside a map: how much it explains, which places are strongest, what a mask
+is."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalclip.languages import ENGLISH, N_, _, decimal, number, percent, speaking
-from causalclip.maps.attribution import is_telling, unlocalised_share
+from causalclip.maps.attribution import MIN_PUSH, strongest_places, unlocalised_share
 from causalclip.maps.low_information import unknown_share
 from causalclip.paths import measured
 
@@ -26,6 +27,18 @@ SHARED_MASK_MEANING = N_(
     "The mask is the same for every picture: those channels pass whose weight in the verdict kept "
     "its sign and its size, whichever half of the sites it was learned from."
 )
+PLACES = (  # of PARTS x PARTS, row by row
+    N_("top left"),
+    N_("top centre"),
+    N_("top right"),
+    N_("middle left"),
+    N_("the centre"),
+    N_("middle right"),
+    N_("bottom left"),
+    N_("bottom centre"),
+    N_("bottom right"),
+)
+MAP_MEANING = N_("Where the score comes from. It does not show where a picture was edited.")
 BLOB = "bright in the middle, whatever is there"
 
 
@@ -37,36 +50,51 @@ def explains(detection: Detection) -> str:
     )
 
 
-def too_little(detection: Detection) -> str:
-    """Return why the map is not shown unasked; empty where it is."""
-    if is_telling(detection):
-        return ""
-    return _(
-        "Only {percent} of the score has a place in the picture, too little for a map.",
-        percent=percent(1 - unlocalised_share(detection)),
-    )
+def shares(detection: Detection) -> tuple[float, float]:
+    """Return the shares of the score that have a place in the picture and that have none."""
+    whole = unlocalised_share(detection)
+    return 1 - whole, whole
 
 
-def hatched(detection: Detection, grid: np.ndarray | None) -> str:
-    """Return what the hatching means, and how much of the picture has it; empty where there is
-    none.
+def places(drawing: Drawing) -> list[str]:
+    """Return the strongest places with what each adds, as on the numbered map: "the centre: +2.2
+    towards generated"."""
+    return [
+        f"{_(PLACES[place.part])}: {push(place.push)}"
+        for place in strongest_places(drawing.detection, drawing.low_information)
+    ]
+
+
+def push(value: float) -> str:
+    """Return what a place adds to the log-odds, in words: "+2.2 towards generated"."""
+    if abs(value) < MIN_PUSH:
+        return "0"
+    side = _("generated") if value > 0 else _("not generated")
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return f"{sign}{decimal(abs(value), digits=1)} " + _("towards {side}", side=side)
+
+
+def pale(detection: Detection, grid: np.ndarray | None) -> str:
+    """Return what the pale places are, and how much of the picture they cover; empty where there
+    are none.
 
     grid: the picture's `low_information`; None where nobody looked.
     """
     share = unknown_share(detection, grid)
     if share <= 0.005:
         return ""
-    return _("Hatched ({percent}): too flat or dark to judge.", percent=percent(share))
+    return _("Pale ({percent}): too flat or dark to judge.", percent=percent(share))
 
 
 def caption(drawing: Drawing) -> str:
-    """Return what stands below a map that is a file of its own, in one or two lines.
+    """Return what stands below a numbered map that is a file of its own, in a few lines.
 
     It is English, as what draws it cannot shape every script.
     """
     with speaking(ENGLISH):
-        lines = explains(drawing.detection), hatched(drawing.detection, drawing.low_information)
-        return "\n".join(filter(None, lines))
+        numbered = [f"{n} {place}" for n, place in enumerate(places(drawing), 1)]
+        share = explains(drawing.detection), pale(drawing.detection, drawing.low_information)
+        return "\n".join(filter(None, (*numbered, *share)))
 
 
 def control() -> str:

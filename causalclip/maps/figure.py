@@ -80,7 +80,7 @@ def _draw_maps(figure: Any, drawing: Drawing) -> None:
     )
     panels = figure.subplots(1, 2)
     for axes, (which, name, score) in zip(panels, halves, strict=True):
-        axes.imshow(np.asarray(draw_map(drawing, which, bar=False)))
+        axes.imshow(np.asarray(draw_map(drawing, which)))
         axes.set_title(f"{name}: score {score:.2f}", fontsize=10, loc="left")
         axes.set_axis_off()
     scale = ScalarMappable(Normalize(-SCALE, SCALE), COLOURS)

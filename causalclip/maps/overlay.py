@@ -1,5 +1,5 @@
-"""A signed map as a layer over its picture: one fixed scale for all pictures, no colour where there
-is no evidence.
+"""A signed map in its picture: the photograph in grey, and colour where there is evidence, on one
+fixed scale for all pictures.
 
 Composed by Pillow and NumPy from matplotlib's colours: a Figure costs more than the whole budget of
 a map (60 ms).
@@ -8,22 +8,24 @@ a map (60 ms).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from causalclip.maps.attribution import (
+    Place,
     Which,
     bridge_seams,
     canvas_size,
     covered_cells,
     picture_map,
     seams,
+    strongest_places,
     unlocalised_share,
 )
 from causalclip.maps.low_information import low_information
@@ -35,15 +37,12 @@ if TYPE_CHECKING:
 # inside
 SCALE = 0.015
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
-# on the long side of a map patch by patch, and of a smooth one, which needs fewer
-CELLS, SMOOTH = 512, 128
+SMOOTH = 128  # cells on the long side of the smooth map that is drawn
 DRAWN_SIDES = 1024, 512  # the drawn picture's long side at most and at least, in pixels
-OPACITY = 0.6  # of the strongest colour: the picture stays to be seen
-STRONG = 0.5  # of the scale, from which a place has a line around it
-LINE = 200  # alpha of that line
-STRIPED, VEILED = 130, 56  # alpha of the stripes where a map cannot know, and between them
+OPACITY = 0.75  # of the strongest colour: the picture stays to be seen
+PALENESS = 0.6  # from grey to paper, where the map cannot know
+PLAIN = 200  # the grey of the ground without a photograph
 PAPER, INK = (250, 250, 249), (28, 25, 23)
-DARK, LIGHT = (64, 64, 64), (245, 245, 245)  # the stripes: on bright places, on dark ones
 
 
 Boxes = tuple[tuple[float, float, float, float], ...]
@@ -92,135 +91,95 @@ def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> D
     return Drawing(np.asarray(small), detection, low_information(pixels), boxes)
 
 
-def draw_layer(
-    drawing: Drawing,
-    which: Which = "causal",
-    *,
-    opacity: float = OPACITY,
-    smooth: bool = True,
-    scale: float = SCALE,
-    fade: bool = True,
-) -> Image.Image:
-    """The map alone, to be laid over its picture: RGBA, as large as `drawing.picture`.
-
-    How much a colour covers follows the evidence: nothing where there is none, `opacity` from half
-    of the scale on. A thin line, dark beside light, goes around the strong places of a smooth map,
-    so that orange is seen on a fire.
-
-    Args:
-        which: "causal" or "non_causal"; both on the same scale.
-        opacity: of the strongest colour, in [0, 1].
-        smooth: averaged over the neighbourhood, or patch by patch.
-        scale: log-odds per patch at the ends of the colour map; the same for every picture.
-        fade: let all that is drawn pale where much of the score is tied to no place, so that no map
-            shows more than it has.
-    """
-    detection = drawing.detection
-    rows, columns = drawing.picture.shape[:2]
-    levels = picture_map(
-        detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS
-    )
-    levels = bridge_seams(levels, detection)
-    index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
-    index = index.resize(
-        (columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    )
-    colour = index.copy()
-    colour.putpalette(_palette().tobytes())
-    layer = colour.convert("RGB")
-    # a root: a tenth that has a place is seen
-    strength = math.sqrt(1 - unlocalised_share(detection)) if fade else 1.0
-    layer.putalpha(index.point(_alpha(round(opacity * strength, 3))))
-    _hatch(layer, drawing, strength)
-    if smooth:
-        _outline(layer, index, strength)
-    return layer
-
-
 def draw_map(
     drawing: Drawing,
     which: Which = "causal",
     *,
-    frame: bool = True,
-    bar: bool = True,
+    texture: bool = True,
+    numbered: bool = False,
+    bar: bool = False,
     beside: str = "",
     scale: float = SCALE,
-    **options: Any,
+    fade: bool = True,
 ) -> Image.Image:
-    """The map over its picture, with boxes around its visible marks: an RGB picture.
+    """The photograph in grey with colour where there is evidence, and boxes around visible marks.
+
+    Colour follows the evidence: none where there is none, all of OPACITY from half of the scale on.
+    The texture of the photograph stays visible inside it. Places that cannot be judged are pale.
 
     Args:
-        frame: mark the corners of the windows.
-        bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as
-            `drawing.picture`.
+        which: "causal" or "non_causal"; both on the same scale.
+        texture: whether the photograph is seen; without it, the colours stand on a plain ground.
+        numbered: whether the strongest places have a number, as `strongest_places` sorts them.
+        bar: draw a colour bar below, for a picture that stands alone; without it, the map is as
+            large as `drawing.picture`.
         beside: lines of words below the bar, such as causalclip.maps.captions.caption.
-        scale, options: of draw_layer.
+        scale: log-odds per patch at the ends of the colour map; the same for every picture.
+        fade: let the colours pale where much of the score is tied to no place, so that no map shows
+            more than it has.
+
+    Returns:
+        An RGB picture.
     """
-    over = Image.fromarray(drawing.picture)
-    layer = draw_layer(drawing, which, scale=scale, **options)
-    over.paste(layer, mask=layer)
-    if frame:
-        _mark_windows(over, drawing.detection)
-    _draw_boxes(over, drawing.boxes)
-    return _with_bar(over, scale, beside) if bar else over
+    detection = drawing.detection
+    if texture:
+        grey = np.asarray(Image.fromarray(drawing.picture).convert("L"), np.float32) * 0.75 + 50
+    else:
+        grey = np.full(drawing.picture.shape[:2], PLAIN, np.float32)
+    # a root: a tenth that has a place is seen
+    strength = math.sqrt(1 - unlocalised_share(detection)) if fade else 1.0
+    coloured = _colour(grey, _levels(drawing, which, scale), strength)
+    pale = _unknown(drawing)[..., None]
+    coloured += pale * (grey[..., None] * (1 - PALENESS) + PAPER[0] * PALENESS - coloured)
+    picture = Image.fromarray(coloured.round().clip(0, 255).astype(np.uint8))
+    _draw_boxes(picture, drawing.boxes)
+    if numbered:
+        _draw_numbers(picture, strongest_places(detection, drawing.low_information))
+    return _with_bar(picture, scale, beside) if bar else picture
+
+
+def _levels(drawing: Drawing, which: Which, scale: float) -> np.ndarray:
+    """Return the smooth map at the picture's size, uint8 [h, w]: 0 and 255 at the scale's ends."""
+    rows, columns = drawing.picture.shape[:2]
+    levels = picture_map(drawing.detection, which, unit="patch", smooth=True, side=SMOOTH)
+    levels = bridge_seams(levels, drawing.detection)
+    index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
+    return np.asarray(index.resize((columns, rows), Image.Resampling.BILINEAR))
+
+
+def _colour(grey: np.ndarray, index: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """Return grey levels, float32 [h, w], in the colours of `index`, uint8 [h, w]: [h, w, 3].
+
+    With a colour c that covers a, a grey g becomes g (1 - a) + (0.35 c + 0.65 (g / 255) 1.15 c) a:
+    g times a factor, plus an offset, both by level.
+    """
+    colour = _palette().astype(np.float32)
+    cover = np.abs(np.arange(256, dtype=np.float32) - 127.5) / 127.5
+    cover = (OPACITY * strength * np.minimum(1.0, 2 * cover))[:, None]
+    factor = 1 - cover + cover * colour * (0.65 * 1.15 / 255)
+    offset = 0.35 * cover * colour
+    return np.asarray(grey[..., None] * factor[index] + offset[index])
+
+
+def _unknown(drawing: Drawing) -> np.ndarray:
+    """Return where the map cannot know, float32 [h, w] in [0, 1] with soft borders."""
+    rows, columns = drawing.picture.shape[:2]
+    area = Image.fromarray(_unseen((columns, rows), drawing.detection).astype(np.uint8) * 255)
+    if drawing.low_information is not None:
+        grid = Image.fromarray(drawing.low_information.astype(np.uint8) * 255)
+        area = ImageChops.lighter(area, grid.resize((columns, rows), Image.Resampling.BILINEAR))
+    soft = area.filter(ImageFilter.GaussianBlur(max(columns, rows) / 160))
+    return np.asarray(soft, np.float32) / 255
 
 
 @lru_cache(maxsize=1)
 def _palette() -> np.ndarray:
     """Return the colour map, uint8 [256, 3]: the two arms of the colour map, without its pale
-    middle (weak levels are transparent instead) and its ends (too dark to be told apart)."""
+    middle (weak levels cover less instead) and its ends (too dark to be told apart)."""
     import matplotlib  # slow to import, and an archive draws no map
 
     arms = np.concatenate([np.linspace(0.12, 0.34, 128), np.linspace(0.66, 0.88, 128)])
     return (matplotlib.colormaps[COLOURS](arms)[:, :3] * 255).round().astype(np.uint8)
-
-
-@lru_cache(maxsize=32)
-def _alpha(opacity: float) -> list[int]:
-    """Return how much of the colour covers the picture, by level: none at 0, `opacity` from half of
-    the scale on."""
-    strength = np.abs(np.arange(256) - 127.5) / 127.5
-    return [round(255 * opacity * min(1.0, 2 * s)) for s in strength]
-
-
-def _outline(layer: Image.Image, index: Image.Image, strength: float) -> None:
-    """A line around the places from STRONG of the scale on, dark with a light core; in place.
-
-    index: levels as grey values, 0 to 255 for both ends of the scale. strength: of the line, in [0,
-    1].
-    """
-    strong = np.abs(np.asarray(index, np.float32) - 127.5) >= STRONG * 127.5
-    contours, _hierarchy = cv2.findContours(
-        strong.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
-    )
-    pen = max(1, max(layer.size) // 500)
-    lines = np.array(layer)
-    for colour, width in ((INK, 3 * pen), (LIGHT, pen)):
-        cv2.drawContours(lines, contours, -1, (*colour, round(LINE * strength)), width)
-    border = np.zeros_like(strong)  # a place that the picture's edge cuts off has no line there
-    border[2 * pen : -2 * pen, 2 * pen : -2 * pen] = True
-    layer.paste(Image.fromarray(np.where(border[..., None], lines, np.asarray(layer))))
-
-
-def _hatch(layer: Image.Image, drawing: Drawing, strength: float) -> None:
-    """Draw thin stripes without colour where the map cannot know, and where no view was; in place.
-
-    strength: of the stripes, in [0, 1].
-    """
-    area = _unseen(layer.size, drawing.detection)
-    if drawing.low_information is not None:
-        grid = Image.fromarray(drawing.low_information.astype(np.uint8) * 255)
-        area |= np.asarray(grid.resize(layer.size, Image.Resampling.NEAREST)) > 0
-    if not area.any():
-        return
-    y, x = np.ogrid[: layer.height, : layer.width]
-    period = max(6, max(layer.size) // 96)
-    stripes = (x + y) % period < max(1, period // 5)
-    around = Image.fromarray(drawing.picture).convert("L").resize((32, 32), Image.Resampling.BOX)
-    dark = np.asarray(around.resize(layer.size, Image.Resampling.BILINEAR)) < 128
-    for colour, there in ((LIGHT, area & dark), (DARK, area & ~dark)):
-        layer.paste((*colour, round(VEILED * strength)), mask=Image.fromarray(there))
-        layer.paste((*colour, round(STRIPED * strength)), mask=Image.fromarray(there & stripes))
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
@@ -234,23 +193,18 @@ def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
     return unseen
 
 
-def _mark_windows(picture: Image.Image, detection: Detection) -> None:
-    """The corners of every window, white beside black so that they show on anything; in place."""
+def _draw_numbers(picture: Image.Image, places: Sequence[Place]) -> None:
+    """The number of each place in a dark disc with a white edge; in place."""
+    radius = max(9, max(picture.size) // 42)
+    font = carried_font(round(1.35 * radius), "DejaVuSans-Bold")
     draw = ImageDraw.Draw(picture)
-    pen = max(1, max(picture.size) // 400)
-    zoom_x, zoom_y = picture.width / detection.width, picture.height / detection.height
-    for left, top, right, bottom in (
-        view.box for view in detection.views if view.view_type == "window"
-    ):
-        arm_x, arm_y = (right - left) * zoom_x / 7, (bottom - top) * zoom_y / 7
-        sides = ((left, 1), (right, -1)), ((top, 1), (bottom, -1))  # and the way inwards
-        corners = [(x * zoom_x, y * zoom_y, dx, dy) for x, dx in sides[0] for y, dy in sides[1]]
-        for colour, inwards in ((INK, 0), ("white", pen)):
-            for x, y, dx, dy in corners:
-                at = x + dx * inwards, y + dy * inwards
-                draw.line(
-                    [(x + dx * arm_x, at[1]), at, (at[0], y + dy * arm_y)], fill=colour, width=pen
-                )
+    for number, place in enumerate(places, 1):
+        x = min(max(place.x * picture.width, radius + 2), picture.width - radius - 3)
+        y = min(max(place.y * picture.height, radius + 2), picture.height - radius - 3)
+        edge = max(1, radius // 8)
+        disc = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(disc, fill=INK, outline="white", width=edge)
+        draw.text((x, y), str(number), "white", font, anchor="mm")
 
 
 def _draw_boxes(picture: Image.Image, boxes: Boxes) -> None:
@@ -300,12 +254,8 @@ def _bar(width: int, scale: float) -> Image.Image:
     margin, top, thick = size, round(1.9 * size), round(0.9 * size)
     levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     ramp = levels.resize((width - 2 * margin, thick), Image.Resampling.NEAREST)
-    colour = ramp.copy()
-    colour.putpalette(_palette().tobytes())
-    ground = Image.new("RGB", ramp.size, (176, 176, 176))
-    bar.paste(
-        Image.composite(colour.convert("RGB"), ground, ramp.point(_alpha(1.0))), (margin, top)
-    )
+    coloured = _colour(np.full((thick, ramp.width), PLAIN, np.float32), np.asarray(ramp))
+    bar.paste(Image.fromarray(coloured.round().astype(np.uint8)), (margin, top))
     above, below = round(0.4 * size), top + thick + round(0.3 * size)
     draw.text((margin, above), "\N{LEFTWARDS ARROW} pushes towards not generated", INK, font)
     draw.text(

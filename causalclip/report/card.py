@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from causalclip.examination.headline import Headline
     from causalclip.examination.result import Examination
     from causalclip.examination.stability import Stability
+    from causalclip.maps.overlay import Drawing
     from causalclip.provenance.result import Provenance
 
 MARK_ZOOM = 3
@@ -147,6 +148,12 @@ def enlarge_mark(x: Examination, *, side: int = INLINE_SIDE) -> str:
     mark = picture.crop(box)
     size = MARK_ZOOM * mark.width, MARK_ZOOM * mark.height
     return data_url(mark.resize(size, Image.Resampling.LANCZOS), side=side)
+
+
+def map_legend(drawing: Drawing) -> str:
+    """Render what stands below a map: its scale, its numbered places, and how much of the score has
+    a place."""
+    return render("map_legend", drawing=drawing)
 
 
 def chips(x: Examination, *, judged: tuple[int, int] | None = None) -> str:

@@ -41,8 +41,6 @@ from causalclip.languages import (
     ngettext,
     paragraph,
 )
-from causalclip.maps.attribution import is_telling
-from causalclip.maps.captions import hatched
 from causalclip.report.card import enlarge_mark
 from causalclip.report.pictures import data_url, draw_thumbnail
 from causalclip.report.templates import render, render_page
@@ -98,7 +96,6 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         thumbnail=draw_thumbnail(x.drawing.picture),
         mark=enlarge_mark(x),
         label=label_html(Label(), x.examined),
-        hatched=hatched(x.detection, x.drawing.low_information),
     )
 
 
@@ -130,13 +127,10 @@ def save_reports(
 
 
 def draw_maps(examination: Examination) -> dict[str, str]:
-    """Return {"causal": data URL of a small picture}, over the picture; "" where too little of the
-    score has a place."""
-    if not is_telling(examination.detection):
-        return {"causal": ""}
+    """Return {"causal": data URL of the map in small}."""
     from causalclip.maps.overlay import draw_map  # matplotlib is slow to import
 
-    return {"causal": data_url(draw_map(examination.drawing, frame=False, bar=False))}
+    return {"causal": data_url(draw_map(examination.drawing, numbered=True))}
 
 
 @lru_cache(maxsize=1)

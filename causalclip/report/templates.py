@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examination import messages
 from causalclip.examination.cautions import history_words, in_short
-from causalclip.languages import _, bracketed, decimal, ended, in_turn, is_rtl, number, paragraph
+from causalclip.languages import (
+    _,
+    bracketed,
+    decimal,
+    ended,
+    in_turn,
+    is_rtl,
+    number,
+    paragraph,
+    percent,
+)
 from causalclip.maps import captions
 from causalclip.paths import shipped_folder
 from causalclip.provenance.result import OF_WHOLE
@@ -26,6 +36,7 @@ FUNCTIONS = (
     is_rtl,
     number,
     paragraph,
+    percent,
     history_words,
     in_short,
     messages.score_text,

@@ -114,7 +114,7 @@ def test_from_a_picture_to_verdict_and_map(judged: Page) -> None:
     assert "0.70" in text
     assert text.index("0.") > len(page.locator("#status h2").inner_text())  # words before numbers
     assert page.locator("#status .cc-copy").count() == 8
-    expect(page.locator("#layer")).to_contain_text("The map explains")
+    expect(page.locator("#layer")).to_contain_text("It does not show where")
     expect(page.locator("#layer .cc-layer")).to_have_attribute(
         "aria-label", re.compile("The strongest place is")
     )
@@ -130,6 +130,11 @@ def test_from_a_picture_to_verdict_and_map(judged: Page) -> None:
     expect(facts).to_contain_text("tiny, revision test")
 
 
+def opacity(page: Page, name: str) -> str:
+    value: str = page.locator(name).evaluate("(image) => getComputedStyle(image).opacity")
+    return value
+
+
 def test_the_map_is_read_in_the_browser(judged: Page) -> None:
     """Within 50 ms, without the server: a place by mouse and by keyboard, the opacity, and the
     picture without it."""
@@ -140,7 +145,7 @@ def test_the_map_is_read_in_the_browser(judged: Page) -> None:
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     expect(said).to_have_text(re.compile("^top left: "))
     page.mouse.move(5, 5)
-    expect(said).to_have_text(re.compile("^The map explains"))
+    expect(said).to_have_text(re.compile("^Point at"))
     layer.focus()
     page.keyboard.press("ArrowRight")
     expect(said).to_have_text(re.compile("^top centre: "))
@@ -153,11 +158,15 @@ def test_the_map_is_read_in_the_browser(judged: Page) -> None:
       return performance.now() - started;
     }""")
     assert spent < 50
+    for value, map_opacity, colour_opacity in (
+        ("0", "0", "0"),
+        ("25", "0.5", "0"),
+        ("100", "1", "1"),
+    ):
+        page.locator("#layer input[type=range]").fill(value)
+        assert opacity(page, ".cc-map-layer") == map_opacity
+        assert opacity(page, ".cc-colour-layer") == colour_opacity
     page.locator("#layer input[type=range]").fill("50")
-    assert (
-        page.locator(".cc-map-layer").evaluate("(image) => getComputedStyle(image).opacity")
-        == "0.5"
-    )
     hold = page.get_by_role("button", name="Hold for the original")
     hold.focus()
     page.keyboard.down(" ")

@@ -346,8 +346,7 @@ def test_every_tab_fits_a_phone_with_its_results(
         page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
         expect(page.locator("#explore-a-removal")).to_contain_text(_(HOW_TO_READ))
         assert overflow(page) <= 0
-        page.locator("#explore-settings > button").click()
-        slider = page.locator("#explore-opacity input[type=range]")
+        slider = page.locator("#explore-count input[type=range]")
         # or its fill is its rest
         assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"
         open_tab(page, _("Purify"))

@@ -15,16 +15,19 @@ from causalclip.clip.views import plan_views
 from causalclip.detection import Detection, ViewAttribution
 from causalclip.detector import Detector
 from causalclip.maps import channels as explorer
-from causalclip.maps.attribution import covered_cells, is_telling, lay, localised_logit, picture_map
-from causalclip.maps.captions import too_little
+from causalclip.maps.attribution import (
+    covered_cells,
+    lay,
+    localised_logit,
+    picture_map,
+    strongest_places,
+)
+from causalclip.maps.captions import places, shares
 from causalclip.maps.channels import mean_mask
 from causalclip.maps.low_information import Reason, low_information, reasons
 from causalclip.maps.overlay import (
-    OPACITY,
-    STRIPED,
-    VEILED,
+    SCALE,
     Drawing,
-    draw_layer,
     draw_map,
     prepare,
     shrink,
@@ -144,57 +147,83 @@ def test_the_scale_is_fixed_not_the_pictures_own() -> None:
     np.testing.assert_array_equal(strong, stronger)
 
 
-def test_a_layer_covers_as_much_as_there_is_evidence() -> None:
-    """Never more than OPACITY, nothing without evidence, and less where most of the score has no
-    place."""
-    patches = np.zeros((4, 4))
-    patches[:, 2:] = 0.02
+def chroma(picture: Any) -> np.ndarray:
+    """How far each pixel is from grey."""
+    return np.ptp(np.asarray(picture).astype(int), axis=-1)
+
+
+def test_colour_is_only_where_there_is_evidence_and_fades_with_its_share() -> None:
+    patches = np.zeros((8, 8))
+    patches[:, 6:] = 0.02
     detection = made(view(patches, (0, 0, 400, 400)))
     told = replace(detection, logit=float(patches.sum()))  # all of it has a place
-    drawing = Drawing(np.full((400, 400, 3), 128, np.uint8), told)
-    alpha, paler = (
-        np.asarray(draw_layer(replace(drawing, detection=one), smooth=False))[..., 3]
-        for one in (told, detection)
-    )
-    assert alpha[:, :190].max() <= 1
-    assert alpha.max() == round(255 * OPACITY)
-    assert 0 < paler.max() < alpha.max()
-
-
-def test_unseen_parts_are_hatched_without_colour() -> None:
-    drawing = prepare(photo(1000, 150), planned(1000, 150))
-    hatch = np.asarray(draw_layer(drawing, smooth=False, fade=False))[70, 200:400]
-    assert set(np.unique(hatch[:, 3])) == {VEILED, STRIPED}
-    assert np.all(np.ptp(hatch[:, :3].astype(int), axis=1) == 0)
-
-
-def test_where_little_of_the_score_has_a_place_the_hatching_is_as_pale_as_the_colours() -> None:
-    drawing = prepare(photo(1000, 150), planned(1000, 150))
-    placed_in_it = float(localised_logit(drawing.detection.views))
-    # 4 % has a place
-    little = replace(drawing, detection=replace(drawing.detection, logit=placed_in_it * 25))
-    full, pale = (
-        np.asarray(draw_layer(one, smooth=False))[70, 200:400, 3] for one in (drawing, little)
-    )
-    assert 0 < pale.max() < 0.4 * full.max()
-    assert not is_telling(little.detection)
-    assert "Only 4%" in too_little(little.detection)
-    assert is_telling(drawing.detection)
-    assert too_little(drawing.detection) == ""
+    little = replace(detection, logit=25 * float(patches.sum()))  # 4 %
+    rainbow = np.broadcast_to(np.uint8([200, 60, 20]), (400, 400, 3))
+    full, pale = (chroma(draw_map(Drawing(rainbow, one))) for one in (told, little))
+    assert full[:, :150].max() <= 3, "the photograph itself has no colour"
+    assert full[:, 350:].min() > 60
+    assert 10 < pale[:, 350:].max() < 0.4 * full[:, 350:].max(), "faded, and never withheld"
 
 
 @pytest.mark.parametrize("ground", [(250, 130, 20), (90, 60, 150)], ids=["fire", "jacaranda"])
 def test_a_strong_place_is_seen_on_a_picture_of_its_own_colour(
     ground: tuple[int, int, int],
 ) -> None:
-    """By a line, dark beside light, around it."""
     patches = np.zeros((8, 8))
     patches[2:6, 2:6] = 0.1 if ground[0] > ground[2] else -0.1
+    detection = made(view(patches, (0, 0, 400, 400)))
     picture = np.full((400, 400, 3), ground, np.uint8)
-    drawing = Drawing(picture, made(view(patches, (0, 0, 400, 400))))
-    grey = np.asarray(draw_map(drawing, frame=False, bar=False)).mean(-1)[200]
-    steps = np.abs(np.diff(grey))
-    assert (steps > 60).sum() >= 4  # into and out of the line, at either side
+    drawn = chroma(draw_map(Drawing(picture, detection), fade=False))
+    assert drawn[200, 200] > 35
+    assert drawn[5, 5] <= 3
+
+
+def test_the_texture_stays_inside_the_colour_and_goes_without_the_photograph() -> None:
+    stripes = np.zeros((400, 400, 3), np.uint8)
+    stripes[::8] = stripes[1::8] = stripes[2::8] = stripes[3::8] = 220
+    drawing = Drawing(stripes, made(view(np.full((4, 4), 1.0), (0, 0, 400, 400))))
+    inside, alone = (
+        np.asarray(draw_map(drawing, texture=texture, fade=False)).astype(int)[:, 200].sum(-1)
+        for texture in (True, False)
+    )
+    assert np.abs(np.diff(inside)).max() > 100
+    assert np.abs(np.diff(alone)).max() <= 6
+
+
+def test_places_are_numbered_where_they_push_and_say_what_they_add() -> None:
+    patches = np.zeros((12, 12))
+    patches[1, 1] = 2.2
+    patches[10, 10] = -1.0
+    patches[6, 6] = 0.01
+    detection = made(view(patches, (0, 0, 400, 400)))
+    first, second = strongest_places(detection)
+    assert (first.part, second.part) == (0, 8)
+    assert first.push == pytest.approx(2.2, abs=1e-3)
+    assert second.push == pytest.approx(-1.0, abs=1e-3)
+    assert max(first.x, first.y) < 0.3
+    assert min(second.x, second.y) > 0.7
+    drawing = Drawing(np.full((400, 400, 3), 128, np.uint8), detection)
+    assert places(drawing) == [
+        "top left: +2.2 towards generated",
+        "bottom right: \N{MINUS SIGN}1.0 towards not generated",
+    ]
+    plain, numbered = (np.asarray(draw_map(drawing, numbered=one)) for one in (False, True))
+    ys, xs = np.nonzero((plain != numbered).any(-1))
+    assert {(y < 200, x < 200) for y, x in zip(ys, xs, strict=True)} == {
+        (True, True),
+        (False, False),
+    }
+    unknown = np.zeros((20, 20), bool)
+    unknown[:10, :10] = True
+    assert [place.part for place in strongest_places(detection, unknown)] == [8]
+
+
+def test_the_shares_of_the_score_add_up() -> None:
+    patches = np.full((4, 4), 0.05)
+    detection = replace(made(view(patches, (0, 0, 400, 400))), logit=4.0)
+    placed, whole = shares(detection)
+    assert placed == pytest.approx(0.2, abs=1e-3)
+    assert placed + whole == pytest.approx(1)
 
 
 def test_a_drawing_is_small_whatever_the_picture_is() -> None:
@@ -341,23 +370,19 @@ def drawing() -> Drawing:
     return prepare(pixels, tiny_detector().predict(pixels))
 
 
-def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
+def test_the_map_is_pale_there_and_nowhere_else(drawing: Drawing) -> None:
     both = replace(drawing, low_information=None), drawing
-    plain, drawn = (np.asarray(draw_layer(one, smooth=False, fade=False)) for one in both)
+    coloured, drawn = (np.asarray(draw_map(one, fade=False, scale=SCALE / 20)) for one in both)
     rows = len(drawn)
-    assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])
-    hatch = drawn[: rows * 4 // 10]
-    assert set(np.unique(hatch[..., 3])) == {VEILED, STRIPED}
+    assert np.array_equal(drawn[rows * 6 // 10 :], coloured[rows * 6 // 10 :])
+    upper_part = np.s_[: rows * 4 // 10]
+    assert chroma(coloured[upper_part]).mean() > 20
+    assert chroma(drawn[upper_part]).max() <= 3
+    assert drawn[upper_part].mean() > coloured[upper_part].mean() + 20
 
 
-@pytest.mark.parametrize("level", [0, 120, 255])
-def test_the_stripes_are_seen_on_any_picture_and_leave_it_to_be_seen(
-    drawing: Drawing, level: int
-) -> None:
-    flat = np.full_like(drawing.picture, level)
-    options = {"frame": False, "bar": False, "smooth": False, "fade": False}
-    drawn = np.asarray(draw_map(replace(drawing, picture=flat), **options)).astype(int)
-    levels = np.unique(drawn[: len(drawn) * 4 // 10], axis=0).mean(axis=-1)
-    assert np.ptp(levels) > 25  # a stripe beside what is between two
-    assert np.abs(levels - level).min() < 60  # which is still much as the picture is
-    assert np.abs(levels - level).min() > 5  # and told from a flat place that is not hatched
+def test_what_no_view_saw_is_pale() -> None:
+    drawing = prepare(photo(1000, 150), planned(1000, 150))
+    assert (
+        chroma(draw_map(replace(drawing, low_information=None), fade=False))[70, 210:390].max() <= 3
+    )

@@ -213,7 +213,7 @@ def test_what_is_brushed_over_is_the_map_of_what_passes() -> None:
     data = re.search(r"base64,([^']+)'", erase.brush_panel(drawing))
     assert data is not None
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1]))), float)
-    drawn = draw_map(drawing, frame=False, bar=False), Image.fromarray(drawing.picture)
+    drawn = draw_map(drawing), Image.fromarray(drawing.picture)
     size = shown.shape[1], shown.shape[0]
     to_map, to_picture = (
         np.abs(np.asarray(one.resize(size), float) - shown).mean() for one in drawn

@@ -172,15 +172,17 @@ def result(examination: Examination, *, causal: str) -> str:
     fill = partial(render, "result", template="batch.html", name=examination.name)
     if examination.problem:
         refusal = Markup(card.not_judged(examination, _(NOT_EXAMINED)))
-        return fill(card=refusal, causal="", panels=[])
+        return fill(card=refusal, causal="", legend="", panels=[])
     provenance = card.provenance_panel(examination.provenance)
     panels = [_titled_panel(_("What the file says about itself"), provenance)]
     if examination.stability:
         copies = card.stability_panel(examination.stability)
         panels.append(_titled_panel(_("Does the answer survive re-encoding?"), copies))
+    has_map = examination.band != NO_ANSWER
     return fill(
         card=Markup(card.verdict(examination, judged=examination.copies_judged)),
-        causal="" if examination.band == NO_ANSWER else causal,
+        causal=causal if has_map else "",
+        legend=Markup(card.map_legend(examination.drawing)) if has_map else "",
         panels=map(Markup, panels),
     )
 
@@ -193,7 +195,8 @@ def _titled_panel(title: str, panel: str) -> str:
 def no_result(name: str = "") -> str:
     """Return that there is no result, as HTML."""
     sentence = Markup("<p>{}</p>").format(_(GONE))
-    return render("result", template="batch.html", name=name, card=sentence, causal="", panels=[])
+    empty = {"causal": "", "legend": "", "panels": []}
+    return render("result", template="batch.html", name=name, card=sentence, **empty)
 
 
 def _stem(row: BatchRow) -> str:

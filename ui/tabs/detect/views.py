@@ -18,12 +18,18 @@ from PIL import Image
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
 from causalclip.images.parts import in_file
-from causalclip.languages import N_, _, any_of, decimal, ngettext, number, paragraph, percent
-from causalclip.maps.attribution import covered_cells, lay, localised_logit, unlocalised_logit
-from causalclip.maps.captions import control, explains, hatched, too_little
-from causalclip.maps.overlay import draw_layer
+from causalclip.languages import _, any_of, decimal, ngettext, number, paragraph, percent
+from causalclip.maps.attribution import (
+    PARTS,
+    covered_cells,
+    lay,
+    localised_logit,
+    unlocalised_logit,
+)
+from causalclip.maps.captions import PLACES, control, push
+from causalclip.maps.overlay import draw_map
 from causalclip.report import card
-from causalclip.report.pictures import data_url
+from causalclip.report.pictures import INLINE_SIDE, data_url
 from causalclip.report.templates import render
 
 if TYPE_CHECKING:
@@ -34,18 +40,6 @@ if TYPE_CHECKING:
     from causalclip.maps.overlay import Drawing
     from causalclip.provenance.result import Provenance
 
-PLACES = (  # of 3 x 3 parts, row by row
-    N_("top left"),
-    N_("top centre"),
-    N_("top right"),
-    N_("middle left"),
-    N_("the centre"),
-    N_("middle right"),
-    N_("bottom left"),
-    N_("bottom centre"),
-    N_("bottom right"),
-)
-
 SITES = {
     "Google Lens": "https://lens.google.com/",
     "TinEye": "https://tineye.com/",
@@ -55,6 +49,8 @@ SITES = {
 }
 MOST_INSIDE = 3  # pictures inside one that are offered
 THUMBNAIL = 160  # px
+# of the map that lies over the picture: px on its long side, and bytes at most
+MAP_SIDE, MAX_MAP = 1024, 160_000
 _render = partial(render, template="detect.html")
 
 
@@ -66,28 +62,28 @@ def layer(drawing: Drawing) -> str:
     detection = drawing.detection
     has_map = detection.band != NO_ANSWER
     values = {
-        "map": data_url(draw_layer(drawing)) if has_map else "",
+        "map": _map_address(drawing) if has_map else "",
+        "colours": _map_address(drawing, texture=False) if has_map else "",
         "alt": map_words(detection) if has_map else "",
         "parts": json.dumps(_parts(detection), ensure_ascii=False) if has_map else "",
-        "explains": explains(detection),
-        "hatched": hatched(detection, drawing.low_information),
-        "too_little": too_little(detection) if has_map else "",
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
-    return _render("layer", boxes=boxes, **values)
+    return _render("layer", drawing=drawing, boxes=boxes, **values)
+
+
+def _map_address(drawing: Drawing, *, texture: bool = True) -> str:
+    """Return the data address of the numbered map, or of its colours alone."""
+    side = MAP_SIDE if texture else INLINE_SIDE
+    drawn = draw_map(drawing, texture=texture, numbered=True)
+    return data_url(drawn, side=side, most=MAX_MAP)
 
 
 def _parts(detection: Detection) -> list[str]:
     """Return a sentence for each of PLACES: "top left: +0.4 towards generated"."""
-    sentences = []
-    for name, value in zip(PLACES, lay(detection, "causal", columns=3, rows=3).flat, strict=True):
-        place, side, odds = _push(_(name), float(value), digits=1)
-        sentences.append(
-            f"{place}: {odds} " + _("towards {side}", side=side)
-            if abs(value) >= 0.05
-            else f"{place}: 0"
-        )
-    return sentences
+    pushes = lay(detection, "causal", columns=PARTS, rows=PARTS)
+    return [
+        f"{_(name)}: {push(float(value))}" for name, value in zip(PLACES, pushes.flat, strict=True)
+    ]
 
 
 def inside_boxes(examination: Examination) -> tuple[Box, ...]:
@@ -154,7 +150,7 @@ def facts(examination: Examination) -> str:
 def regions(detection: Detection, *, count: int = 5) -> str:
     """Return the map in words and numbers, as HTML: the `count` parts of the picture that push
     most, and how all adds up to the score."""
-    parts = lay(detection, "causal", columns=3, rows=3)
+    parts = lay(detection, "causal", columns=PARTS, rows=PARTS)
     strongest = [
         (_place(i), float(parts.flat[i])) for i in np.argsort(-np.abs(parts), axis=None)[:count]
     ]
@@ -171,7 +167,7 @@ def regions(detection: Detection, *, count: int = 5) -> str:
 
 def map_words(detection: Detection) -> str:
     """Return the causal map in one sentence, for whoever cannot see it."""
-    parts = lay(detection, "causal", columns=3, rows=3)
+    parts = lay(detection, "causal", columns=PARTS, rows=PARTS)
     strongest = int(np.abs(parts).argmax())
     return _(
         "Map over the picture, read by arrow keys. The strongest place is {where}, towards {side}.",
@@ -192,7 +188,7 @@ def _coverage(detection: Detection) -> str:
     if unseen_share <= 0.005:
         return words
     unseen = _(
-        "{percent} of the picture was not seen (hatched on the map)", percent=percent(unseen_share)
+        "{percent} of the picture was not seen (pale on the map)", percent=percent(unseen_share)
     )
     return f"{words}. {unseen}"
 
@@ -213,7 +209,7 @@ def _windows(views: Sequence[ViewAttribution]) -> str:
 
 
 def _place(part: int) -> str:
-    """Return the name of one of the 3 x 3 parts."""
+    """Return the name of one of PLACES."""
     return _(PLACES[part])
 
 
@@ -222,11 +218,11 @@ def _side(value: float) -> str:
     return _("generated") if value > 0 else _("not generated")
 
 
-def _push(place: str, value: float, *, digits: int = 2) -> tuple[str, str, str]:
+def _push(place: str, value: float) -> tuple[str, str, str]:
     """Return a place, the side that it pushes towards, and by how much."""
     side = _side(value) if abs(value) >= 0.005 else _("neither")
     sign = "\N{MINUS SIGN}" if value < 0 else "+"
-    return place, side, f"{sign}{decimal(abs(value), digits=digits)}"
+    return place, side, f"{sign}{decimal(abs(value), digits=2)}"
 
 
 def _balance(detection: Detection) -> str:

@@ -73,7 +73,7 @@ def brush_panel(drawing: Drawing) -> str:
     }
     attributes = escape(json.dumps(data))
     blank = "".join("<i></i>" for _cell in range(rows * columns))
-    picture = _small(draw_map(drawing, frame=False, bar=False))
+    picture = _small(draw_map(drawing))
     grid_style = f"grid-template-columns:repeat({columns},1fr)"
     return (
         f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"

@@ -33,7 +33,6 @@ from ui.detector import ChosenDetector, add_head_choice
 from ui.errors import explain
 from ui.fields import (
     LIFETIME,
-    OPACITY,
     PRIVATE,
     PROMISE,
     RUNS,
@@ -128,7 +127,6 @@ class ExplorerTab:
     """The tab's callbacks, and the fields that both pictures share.
 
     Attributes:
-        of_map: the settings of the maps: opacity, smooth, frame.
         count: how many channels are removed.
         limits: what the mask does not show.
         about: what the mask is.
@@ -136,7 +134,6 @@ class ExplorerTab:
     """
 
     detector: ChosenDetector
-    of_map: list[Any]
     count: gr.Slider
     limits: gr.HTML
     about: gr.HTML
@@ -164,22 +161,22 @@ class ExplorerTab:
         return self.begin(pane, event, payload)
 
     def explore(
-        self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
+        self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, count: float
     ) -> Iterator[Updates]:
         """Judge a picture and yield what is said of it.
 
-        settings: those of the map, then the count of removed channels.
+        count: how many channels are removed.
         """
         path = upload_path(payload)
         if path is None:
             yield self.cleared(pane)
             return
         yield self.cleared(pane, card.looking(describe_file(path)))
-        job = Job(token, partial(self._stages, pane, path=path, settings=settings))
+        job = Job(token, partial(self._stages, pane, path=path, count=int(count)))
         updates = job.show(lambda before: {pane.answer: card.queued(before)})
         yield from token.guard(updates, partial(self._failed, pane))
 
-    def _stages(self, pane: Pane, job: Job[Updates], path: str, settings: Any) -> Iterator[Updates]:
+    def _stages(self, pane: Pane, job: Job[Updates], path: str, count: int) -> Iterator[Updates]:
         """Yield a picture's answer and maps, then its files."""
         with job.enter(DECODED, Priority.VERDICT):
             with job.enter(PICTURES, Priority.VERDICT):
@@ -187,7 +184,7 @@ class ExplorerTab:
             with job.enter(MODEL, Priority.VERDICT):
                 picture = self._judge(image.pixels, path)
         copy = shown_copy(image, path)
-        yield self._updates(pane, picture, settings) | ({pane.picture: copy} if copy else {})
+        yield self._updates(pane, picture, count) | ({pane.picture: copy} if copy else {})
         yield dict(zip(pane.files, _files(pane, picture), strict=True))
 
     def _failed(self, pane: Pane, error: Exception) -> Updates:
@@ -205,9 +202,8 @@ class ExplorerTab:
         mask_detection = self.detector.with_mask().predict(pixels) if other else detection
         return ExploredPicture(prepare(pixels, detection), path, mask_detection)
 
-    def _updates(self, pane: Pane, picture: ExploredPicture, settings: Any) -> Updates:
+    def _updates(self, pane: Pane, picture: ExploredPicture, count: int) -> Updates:
         """Return all that the page shows of a judged picture, but its files."""
-        *of_map, count = settings
         drawing = picture.drawing
         detection = drawing.detection
         most = sum(width for _name, width in detection.parts)
@@ -215,23 +211,21 @@ class ExplorerTab:
         return {
             pane.answer: words.answer(detection, picture.mask_detection),
             pane.scores: words.scores_alone(detection),
-            **self._maps(pane, picture, of_map),
+            **self._maps(pane, picture),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
             pane.legend: words.legend(drawing),
             pane.channels: words.channels(detection),
-            pane.removal: words.removal(detection, int(count)),
-            self.count: gr.update(maximum=most, value=min(int(count), most)),
+            pane.removal: words.removal(detection, count),
+            self.count: gr.update(maximum=most, value=min(count, most)),
             self.limits: words.limits(self.detector.with_mask().masks),
             self.about: words.about(picture.mask_detection, self.detector.with_mask().masks),
             pane.state: picture,
             pane.erase: erase.brush_panel(drawing),
         }
 
-    def _maps(
-        self, pane: Pane, picture: ExploredPicture, of_map: Sequence[Any], scale: float = SCALE
-    ) -> Updates:
+    def _maps(self, pane: Pane, picture: ExploredPicture, scale: float = SCALE) -> Updates:
         """Return both maps; the suppressed one only where it has anything to show."""
-        draw = partial(_map_file, picture, *of_map, scale=scale)
+        draw = partial(_map_file, picture, scale=scale)
         has_suppressed = shows_suppressed(picture.drawing.detection)
         suppressed_map = draw(which="non_causal") if has_suppressed else None
         return {
@@ -282,22 +276,20 @@ class ExplorerTab:
         predicted_score = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
         return erase.both_scores(predicted_score, judged_score, detection)
 
-    def redraw(
-        self, pane: Pane, picture: ExploredPicture | None, channel: str, *settings: Any
-    ) -> Updates:
-        """Return one pane's maps under other settings; the model runs again only for a channel's
-        own maps."""
+    def redraw(self, pane: Pane, picture: ExploredPicture | None, channel: str) -> Updates:
+        """Return one pane's maps, or those of one of its channels, for which the model runs
+        again."""
         if picture is None:
             return {pane.map: gr.skip()}
         drawing, path = picture.drawing, upload_path({"path": picture.path})
         if channel == ALL or path is None:
-            return self._maps(pane, picture, settings)
+            return self._maps(pane, picture)
         with DECODED.enter(Priority.VERDICT):
             pixels = load_image(path).pixels
             with MODEL.enter(Priority.VERDICT):
                 views = self.detector().explain_channel(pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
-        return self._maps(pane, replace(picture, drawing=alone), settings, scale=CHANNEL_SCALE)
+        return self._maps(pane, replace(picture, drawing=alone), scale=CHANNEL_SCALE)
 
 
 def build_explorer_tab(
@@ -368,12 +360,6 @@ def build_explorer_tab(
             with gr.Column(min_width=320):
                 pane.channels.render()
                 pane.channel.render()
-    with gr.Accordion(_("Settings of the maps"), open=False, elem_id="explore-settings"), gr.Row():
-        opacity = gr.Slider(
-            0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity"
-        )
-        smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
-        frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
     with gr.Accordion(
         _("What this mask is, and what it is not"), open=False, elem_id="explore-about"
     ):
@@ -382,10 +368,7 @@ def build_explorer_tab(
         gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
     gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
     # 4. Who listens to what.
-    of_map = [opacity, smooth, frame]
-    tab = ExplorerTab(
-        detector=detector, of_map=of_map, count=count, limits=limits, about=about, head=head
-    )
+    tab = ExplorerTab(detector=detector, count=count, limits=limits, about=about, head=head)
     _wire(tab, panes[0], transfer=transfer)
     for pane, room in zip(panes, rooms, strict=True):
         _wire_erase(tab, pane, room)
@@ -543,7 +526,7 @@ def _wire(
     panel, run = Panel(pane.name), partial(tab.explore, pane)
     outputs = [pane.picture, *pane.outputs, tab.count, tab.limits, tab.about]
     judge: dict[str, Any] = {
-        "inputs": [pane.picture, *tab.of_map, tab.count],
+        "inputs": [pane.picture, tab.count],
         "outputs": outputs,
         **RUNS,
     }
@@ -572,11 +555,10 @@ def _wire(
         )
     panel.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.outputs)
     # 2. Other settings of what is there.
-    opacity, smooth, frame = tab.of_map
     panel.beside(
-        [smooth.input, opacity.release, frame.input, pane.channel.input],
+        [pane.channel.input],
         partial(tab.redraw, pane),
-        [pane.state, pane.channel, *tab.of_map],
+        [pane.state, pane.channel],
         [pane.map, pane.suppressed],
         preprocess=False,
         trigger_mode="always_last",
@@ -608,17 +590,7 @@ def _removal_words(picture: ExploredPicture | None, count: float) -> str:
     return words.removal(picture.drawing.detection, int(count)) if picture else ""
 
 
-def _map_file(
-    picture: ExploredPicture,
-    opacity: float,
-    smooth: bool,
-    frame: bool,
-    *,
-    which: Which,
-    scale: float,
-) -> str:
-    """Write one map over its picture as PNG; return its path."""
+def _map_file(picture: ExploredPicture, *, which: Which, scale: float) -> str:
+    """Write one map of its picture as PNG; return its path."""
     fade = scale == SCALE  # a channel's own map is all of it
-    look: dict[str, Any] = {"opacity": opacity, "smooth": smooth, "scale": scale, "fade": fade}
-    map_image = draw_map(picture.drawing, which, frame=frame, bar=False, **look)
-    return save_png(map_image, "map", picture.path)
+    return save_png(draw_map(picture.drawing, which, scale=scale, fade=fade), "map", picture.path)

@@ -16,7 +16,7 @@ from causalclip.maps.captions import (
     SHARED_MASK_MEANING,
     SHARES_THE_LABEL,
     explains,
-    hatched,
+    pale,
 )
 from causalclip.maps.channels import (
     DRAWS,
@@ -115,8 +115,9 @@ def scores_alone(detection: Detection) -> str:
 
 def legend(drawing: Drawing) -> str:
     """Return how the map is read, and what it cannot show, as HTML."""
-    hatching = hatched(drawing.detection, drawing.low_information)
-    caption = paragraph(explains(drawing.detection), hatching)
+    caption = paragraph(
+        explains(drawing.detection), pale(drawing.detection, drawing.low_information)
+    )
     ends = [f"<span dir='auto'>{_(end)}</span>" for end in TOWARDS]
     bar = "<i></i>".join(ends)
     return f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{caption}</p>"
