@@ -205,6 +205,14 @@ def test_6_nobody_listens_or_asks_as_another(target: Target) -> None:
             assert any("process_completed" in line for line in events.iter_lines())
 
 
+def test_20_a_programs_answer_goes_to_whoever_asked(target: Target) -> None:
+    """Also where its number is known."""
+    with target.browser() as theirs, target.elsewhere(2).browser() as mine:
+        call = ask(theirs, "provenance", picture(send(theirs, JPEG))).json()["event_id"]
+        assert mine.get(f"gradio_api/call/provenance/{call}").status_code == 403
+        assert "event: complete" in theirs.get(f"gradio_api/call/provenance/{call}").text
+
+
 def test_9_too_many_or_too_large_files_are_refused(target: Target) -> None:
     """51 at once, 202 MB that do not say so, and one of 21 MB."""
     before = target.files()

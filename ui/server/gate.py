@@ -52,7 +52,7 @@ ROUTES = tuple(  # methods, path, and bytes of a body
         (LOOKING, r"/gradio_api/(file=.+|upload_progress)", 0),
         (LOOKING, r"/gradio_api/heartbeat/(?P<session>[\w-]{1,100})", 0),
         (LOOKING, r"/gradio_api/queue/data", 0),
-        (LOOKING, r"/gradio_api/call/[^/]+/[^/]+/?", 0),
+        (LOOKING, r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?", 0),
         (SENDING, r"/gradio_api/(queue/join|run/predict/?|call/(?P<name>[^/]+)/?)", CALL),
         (SENDING, UPLOAD, A_REQUEST),
         (SENDING, EXAMINE, FORM),
@@ -60,7 +60,9 @@ ROUTES = tuple(  # methods, path, and bytes of a body
     )
 )
 # Where another site's page must not even ask: each takes work, or gives an answer to somebody.
-OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"
+CALLS = "/gradio_api/call/"
+OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", CALLS
+_EVENT = re.compile(rb'"event_id" *: *"(\w{1,100})"')  # in Gradio's answer to a program's call
 CLOSED = "There is nothing here."
 UNKNOWN = (
     "This app does not answer under that name. Whoever runs it can add the name to "
@@ -120,7 +122,7 @@ class Gate:
             await self.app(scope, receive, send)
         if scope["type"] != "http":  # the page needs no WebSocket
             return
-        answer = _Answer(scope, send, self.headers)
+        answer = _Answer(scope, send, self.headers, self.sessions)
         try:
             await self._let_in(scope, receive, answer)
         except Refused as refused:
@@ -145,7 +147,8 @@ class Gate:
             scope["query_string"] = b"page="
         # 2. A session belongs to whoever named it first.
         session_names = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
-        for session in filter(None, (names.get("session"), *session_names)):
+        # So does the answer to a program's call, whose number was told to its sender.
+        for session in filter(None, (names.get("session"), names.get("event"), *session_names)):
             self._check_session(scope, session)
         # 3. Of a call, only what its function takes goes on.
         if most == CALL:
@@ -249,11 +252,17 @@ def _with_body(scope: Scope, receive: Receive, call: Call) -> tuple[Scope, Recei
 
 
 class _Answer:
-    """Sends an answer with our headers; a new browser gets its cookie with the page."""
+    """Sends an answer with our headers; a new browser gets its cookie with the page.
 
-    def __init__(self, scope: Scope, send: Send, headers: dict[str, str]) -> None:
+    The number of a program's call belongs to whoever has made it from then on.
+    """
+
+    def __init__(
+        self, scope: Scope, send: Send, headers: dict[str, str], sessions: Sessions
+    ) -> None:
         self._scope = scope
         self._send = send
+        self._sessions = sessions
         self._headers = headers
         self.started = False
 
@@ -270,6 +279,10 @@ class _Answer:
                 message["headers"].append((b"set-cookie", new_cookie(self._scope)))
             if path.startswith("/gradio_api/run/") and message["status"] == 500:
                 message["status"] = 422  # Gradio says 500 where it has a sentence, too
+        elif self._scope["method"] == "POST" and self._scope["path"].startswith(CALLS):
+            number = _EVENT.search(message.get("body", b""))
+            if number:
+                self._sessions.holds(self._scope, number[1].decode())
         await self._send(message)
 
 
