@@ -38,6 +38,7 @@ BENCHMARKS = {
 }
 ALONE = {
     "marks": "marks found on --files; with --pictures 1 also on real pictures, by mistake",
+    "signatures": "what C2PA's own reader and what this program say, of C2PA's test images",
     "stars": "whether the detector learns from Gemini's star",
     "victim": "attacks on one language model, purified, read by --victim, one from another seed",
     "pages": "writes docs/measured.md and the measured parts of other pages",

@@ -755,6 +755,27 @@ def _of_stars(score: dict[str, Any]) -> str:
     )
 
 
+@_section("What does it say of C2PA's test images?", "signatures")
+def signatures(read: Reports) -> Told:
+    """Return what C2PA's own reader and what the program say of each image."""
+    report = read("signatures")
+    words = (
+        f"All {report['images']} images of `c2pa-org/public-testfiles` at {report['commit'][:7]}, "
+        f"by C2PA's trust list of {report['trust list']}. *Valid* is what its reader calls a "
+        "signature that fits, by whomever; *Trusted* is one by a signer on the list. Of "
+        f"{report['more']} images the program says more than the reader. *Changed after signing* "
+        "stands only where a code means it."
+    )
+    columns = {
+        "C2PA's reader": "{reader}",
+        "its codes": "{codes}",
+        "here": "{ours}",
+        "in words": "{reasons}",
+    }
+    rows = {row["image"]: row | {"codes": ", ".join(row["codes"])} for row in report["rows"]}
+    return Told(words, [tabulate("image", rows, columns)])
+
+
 @_section("How fast is it, how much memory does it take?", "latency")
 def speed(read: Reports) -> Told:
     """Return seconds and memory of detection and purification, and how the app bears a load."""

@@ -4,6 +4,7 @@ re-encodings."""
 import csv
 import io
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,9 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import ablation, masks, robustness, series
+from benchmarks import ablation, masks, robustness, series, signatures
 from benchmarks.changes import TRAVELS
+from benchmarks.common import Options
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.marks import read_found, summarize_false
@@ -32,6 +34,8 @@ from training.detector.evaluation import Scores
 from training.detector.fitting import Problem
 from training.detector.model_card import mask_rows
 from training.detector.recipe import balance, fit
+
+WHO = "-c", "user.name=a test", "-c", "user.email=test@example.org"
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +267,19 @@ def test_false_marks_are_counted_once_a_picture_and_bounded(tmp_path: Path) -> N
     assert 0.0150 < told["at most"] < 0.0160  # 95 %, one-sided
     none = summarize_false(pictures[1:], found)
     assert 0.0095 < none["at most"] < 0.0105  # three in as many
+
+
+def test_what_is_said_of_signed_files_is_held_to_the_readers_word(tmp_path: Path) -> None:
+    folder = tmp_path / signatures.FOLDER
+    folder.mkdir(parents=True)
+    Image.new("RGB", (80, 80), "teal").save(folder / "unsigned.jpg")
+    for command in (["init", "-q"], ["add", "."], [*WHO, "commit", "-qm", "images"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    report = signatures.measure(Options(files=tmp_path / ".git"))
+    assert (report["images"], report["more"]) == (1, 0)
+    assert [(row["image"], row["reader"], row["ours"]) for row in report["rows"]] == [
+        ("unsigned", "none", "none")
+    ]
 
 
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:
