@@ -33,7 +33,7 @@ ENDS = dict.fromkeys(("app", "batch"), ".tabs + .block")
 def detect(page: Page, files: list[Path]) -> None:
     """A judged example, by a generator."""
     page.locator("#examples button").nth(1).click()
-    page.locator("#layer img").wait_for()
+    page.locator("#layer .cc-map-layer").wait_for()
     page.locator("#status .cc-final").wait_for()  # the copies are judged
 
 

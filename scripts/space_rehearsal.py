@@ -205,7 +205,7 @@ def judge(page: Page, picture: Path) -> float:
     upload.set_input_files(picture)
     page.locator("#status .cc-final").wait_for()
     seconds = time.monotonic() - begun
-    page.locator("#layer img").wait_for()
+    page.locator("#layer .cc-map-layer").wait_for()
     assert "on this server" in page.locator("#promise").inner_text()
     return seconds
 

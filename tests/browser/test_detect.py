@@ -1,6 +1,7 @@
 """The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by
 keyboard."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def give(page: Page, file: Path) -> None:
 def verdict(page: Page) -> str:
     """Waits for the answer that counts and its map; returns the card's title without its icon."""
     page.locator("#status .cc-final .cc-scale").wait_for()
-    page.locator("#layer img").wait_for()
+    page.locator("#layer .cc-map-layer").wait_for()
     return page.locator("#status h2").inner_text().strip("\N{BLACK UP-POINTING TRIANGLE}▼◆ \n")
 
 
@@ -197,11 +198,11 @@ def test_a_broken_file_is_explained_and_nothing_old_stays(
     verdict(page)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
-    expect(page.locator("#layer img")).to_be_hidden()
+    expect(page.locator("#layer .cc-map-layer")).to_be_hidden()
     give(page, files["broken.jpg"])
     expect(page.locator("#status h2")).to_contain_text("This file could not be read")
     expect(page.locator("#status")).to_contain_text("cut short or damaged")
-    expect(page.locator("#layer img")).to_be_hidden()
+    expect(page.locator("#layer .cc-map-layer")).to_be_hidden()
     assert "broken" not in page.locator("#status").inner_text().lower()
     page.set_viewport_size({"width": 390, "height": 844})
     said, field = (page.locator(name).bounding_box() for name in ("#status h2", "#picture"))
@@ -212,8 +213,10 @@ def test_a_broken_file_is_explained_and_nothing_old_stays(
 
 def test_file_names_stay_in_the_browser(judged: Page, uploads: Path) -> None:
     """Its picture is called my-source-in-the-ministry.jpg."""
-    assert list(uploads.rglob("picture.jpg"))
-    assert not list(uploads.rglob("*ministry*")), list(uploads.rglob("*ministry*"))
+    # os.walk passes over a folder that is deleted in the meantime
+    names = [name for _, folders, kept in os.walk(uploads) for name in folders + kept]
+    assert "picture.jpg" in names
+    assert not [name for name in names if "ministry" in name]
     assert "ministry" not in judged.content()
 
 

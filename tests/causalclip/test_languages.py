@@ -324,13 +324,15 @@ def unmarked(source: str) -> Iterator[str]:
     passed: set[int | str] = set()
     for node in ast.walk(tree):
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-        helps = isinstance(node, ast.keyword) and node.arg == "help"  # of a command, in English
+        # what a command says of itself, and what the app prints at its start, is English
+        helps = isinstance(node, ast.keyword) and node.arg in {"help", "description", "epilog"}
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             passed.add(id(node.value))
         elif (
             helps
             or isinstance(node, ast.Assert)
             or called in MARKS | RAISED
+            or called == "print"
             or called.startswith("log.")
         ):
             passed |= {id(inner) for inner in ast.walk(node)}

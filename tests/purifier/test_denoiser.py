@@ -220,7 +220,7 @@ def test_saving_and_loading_keeps_the_result(tmp_path: Path) -> None:
     purifier = detecting(0.3)
     purifier.save_pretrained(tmp_path)
     again = PurifierPipeline.from_pretrained(tmp_path)
-    assert {f.suffix for f in tmp_path.rglob("*") if f.is_file()} == {".json", ".safetensors"}
+    assert not [f for f in tmp_path.rglob("*") if f.suffix in {".bin", ".pt", ".pkl", ".ckpt"}]
     for name in ("fold", "scale", "tile", "overlap", "coarse"):
         assert again.config[name] == purifier.config[name]
     assert (
