@@ -1,17 +1,12 @@
 """Perceptual hashes of 64 bits: which of them are near, and the groups of pictures that near ones
 make."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 ROWS = 512  # of the matrix of distances that are made at a time
-
-
-def as_bits(hashes: Iterable[str]) -> np.ndarray:
-    """Convert hashes of 16 hexadecimal digits to uint64, [N]."""
-    return np.array([int(text, 16) for text in hashes], np.uint64)
 
 
 def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarray:

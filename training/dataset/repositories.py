@@ -7,7 +7,6 @@ by their ids.
 """
 
 import os
-import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,13 +61,11 @@ class CommitMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a commit has at a path. mode: as git writes it, "100644" for a file. size: in bytes,
-    None if not asked."""
+    """What a commit has at a path. mode: as git writes it, "100644" for a file."""
 
     path: str
     mode: str
     oid: str
-    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,50 +76,19 @@ class Repository:
     folder: Path
     distant: bool = False
 
-    def tree(self, commit: str, *, sizes: bool = False) -> dict[str, Entry]:
-        """Return what the commit has, by path: files, folders, links. sizes: of files that are
-        there. Raises CommitMoved."""
-        listing = self._git(
-            "ls-tree", "-r", "-t", "-z", "--full-tree", *(["-l"] if sizes else []), commit
-        )
+    def tree(self, commit: str) -> dict[str, Entry]:
+        """Return what the commit has, by path: files, folders, links. Raises CommitMoved."""
+        listing = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", commit)
         if listing.returncode:
             raise CommitMoved(commit)
         entries = {}
-        # mode, kind and object, with -l the size, and after a tab the path
+        # mode, type and object, and after a tab the path
         for line in listing.stdout.split(b"\0")[:-1]:
             about, _, name = line.partition(b"\t")
-            mode, _, oid, *size = about.decode().split()
+            mode, _, oid = about.decode().split()
             path = name.decode("utf-8", "surrogateescape")
-            entries[path] = Entry(
-                path, mode, oid, int(size[0]) if size and size[0].isdigit() else None
-            )
+            entries[path] = Entry(path, mode, oid)
         return entries
-
-    def head(self) -> str:
-        """The newest commit. Raises RepositoryGone where there is none."""
-        answer = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        if answer.returncode:
-            raise RepositoryGone("It has no commit.")
-        return answer.stdout.decode().strip()
-
-    def added(self, commit: str) -> dict[str, str]:
-        """Return when each file of a commit's history first came in, as YYYY-MM-DD, by path."""
-        options = (
-            "--diff-filter=AR",
-            "--no-renames",
-            "--name-only",
-            "--no-ext-diff",
-            "--format=%x01%as",
-            "-z",
-        )
-        dates: dict[str, str] = {}
-        when = ""
-        for line in re.split(rb"[\0\n]", self._git("log", *options, commit).stdout):
-            if line.startswith(b"\x01"):
-                when = line[1:].decode()
-            elif line:
-                dates[line.decode("utf-8", "surrogateescape")] = when  # the oldest is told last
-        return dates
 
     def fetch_commit(self, commit: str) -> None:
         """Fetch a commit with its trees and without any file. Raises RepositoryGone or

@@ -1,23 +1,19 @@
-"""What the tables must obey, splits that are drawn by owner, and which rows of the table a run is
-about."""
+"""What the tables must obey, and which rows of the table a run is about."""
 
 import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from causalclip.images.hashes import as_bits, near_pairs
+import numpy as np
+
+from causalclip.images.hashes import near_pairs
 from training.dataset.table import LABELS, Picture, Site, by_owner, read_table
 from training.detector.data import BadManifest, Record
 
 USED = ("train", "test")
 NEAR_BITS = 4  # bits of 64 in which the perceptual hashes of near-copies may differ
-SALT = "causalclip sites 1"
-DRAWN = ("sites", "kinds", "edits2")  # the sets whose owners were drawn
-# one owner of so many, by kind
-TESTED = {"edits": 8, "both": 5, "real": 5, "generated": 5, "kinds": 5}
 _EXAMPLES = 2  # of evidence, the commonest
 _NAMED = 8  # generators, the commonest
 SAMPLE = 50
@@ -70,7 +66,11 @@ def find_faults(
         if name and all(p.label == "real" for p in rows):
             faults.append(f"The pair {name} has no edited picture.")
     alone = {p.owner for p in pictures} ^ {s.owner for s in sites}
-    return faults + [f"{owner} is in only one of the two tables." for owner in sorted(alone)]
+    faults += [f"{owner} is in only one of the two tables." for owner in sorted(alone)]
+    miscounted = {s.owner for s in {*sites} ^ {*describe(pictures, sites)}} - alone
+    return faults + [
+        f"The row of {owner} does not count its pictures." for owner in sorted(miscounted)
+    ]
 
 
 def read_reserved(path: Path | None) -> frozenset[str]:
@@ -91,67 +91,10 @@ def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
 def near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tuple[int, int]]:
     """Return which of `first` are near-copies of which of `second`: pairs of indices, in order. All
     have hashes."""
-    hashes = (as_bits(p.phash for p in pictures) for pictures in (first, second))
-    return [(int(i), int(k)) for i, k in near_pairs(*hashes, bits=NEAR_BITS)]
-
-
-def draw(kinds: dict[str, str], earlier: dict[str, tuple[int, int]] | None = None) -> set[str]:
-    """Draw the owners that test: in each kind those with the smallest hashes.
-
-    So many are drawn that of all in a kind one of TESTED tests, rounded up. What pictures look
-    like, or how hard they are, has no part in it.
-
-    Args:
-        kinds: owner -> kind.
-        earlier: by kind, how many owners were drawn from before, and how many of them test.
-    """
-    of_kind: dict[str, list[str]] = defaultdict(list)
-    for owner, kind in kinds.items():
-        of_kind[kind].append(owner)
-    test_owners: set[str] = set()
-    for kind, owners in of_kind.items():
-        before, testing = (earlier or {}).get(kind, (0, 0))
-        owners.sort(key=lambda owner: hashlib.sha256(f"{SALT}/{owner}".encode()).digest())
-        test_owners.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
-    return test_owners
-
-
-def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Picture]:
-    """Return new pictures with their split: drawn for owners that `known` lacks; the owner's own
-    where it is known."""
-    before = {owner: {p.split for p in rows} for owner, rows in by_owner(known)}
-    counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for owner, rows in by_owner(known):
-        if any(p.set in DRAWN for p in rows):
-            n, testing = counts[kind_of(rows)]
-            counts[kind_of(rows)] = n + 1, testing + ("test" in before[owner])
-    new = list(pictures)
-    test_owners = draw(
-        {owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before}, counts
+    hashes = (
+        np.array([int(p.phash, 16) for p in pictures], np.uint64) for pictures in (first, second)
     )
-
-    def split(owner: str) -> str:
-        if owner not in before:
-            return "test" if owner in test_owners else "train"
-        # a test set that was measured on does not grow
-        return "aside" if "test" in before[owner] else "train"
-
-    return [replace(p, split=split(p.owner)) for p in new]
-
-
-def settle(pictures: Iterable[Picture]) -> list[Picture]:
-    """The same rows; a training row goes aside where its owner, or a near-copy of it, is in a test
-    set."""
-    rows = list(pictures)
-    owners = {p.owner for p in rows if p.split == "test"}
-    train, test = ([p for p in rows if p.split == split and p.phash] for split in USED)
-    copies = {train[i].sha256 for i, _ in near_copies(train, test)}
-    leaks = {
-        p.sha256 for p in rows if p.split == "train" and (p.owner in owners or p.sha256 in copies)
-    }
-    return [
-        replace(p, split="aside") if p.split == "train" and p.sha256 in leaks else p for p in rows
-    ]
+    return [(int(i), int(k)) for i, k in near_pairs(*hashes, bits=NEAR_BITS)]
 
 
 def kind_of(pictures: Sequence[Picture]) -> str:

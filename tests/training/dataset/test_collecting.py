@@ -198,7 +198,7 @@ def test_nothing_is_executed_and_nothing_of_the_users_is_read(
         "--stdin",
         sent=b"\n".join((head, signature, b"", message)),
     )
-    assert "a.jpg" in Repository(folder).added(signed.decode().strip())
+    assert "a.jpg" in Repository(folder).tree(signed.decode().strip())
     oid = "2" * 40  # an object that a promisor would be asked for
     assert Repository(folder).size(oid) is None
     assert not ran.exists()
