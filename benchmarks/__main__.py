@@ -17,19 +17,15 @@ from benchmarks import pages
 from benchmarks.common import Options, write
 
 BENCHMARKS = {
-    "detection": "AUC, answers, generators and sources on the test pictures",
+    "detection": "AUC, answers, generators and sources on the test pictures; both heads",
     "robustness": "the same pictures re-encoded, cut to other shapes, retouched",
-    "stability": "the stability check, as the app makes it",
-    "copies": "how often answers are right that re-encoded copies change",
+    "stability": "the stability check, and how often answers are right that copies change",
     "splices": "maps against regions that were pasted in",
-    "edits": "maps against what real edits changed",
     "ablation": "what each piece of the method adds",
     "series": "learned from Stable Diffusion alone, judged on every other series",
-    "heads": "the causal and the linear head on the same test pictures",
     "masks": "what a picture's own mask is worth, and what both halves share",
     "curve": "the price of independence: AUC against what the held-back part shares and tells",
     "fewshot": "what a correction from a reader's own pictures gains",
-    "projection": "what passes the mask and what is held back, as a picture",
     "purification": "answers that defences keep under attack",
     "captions": "captions that defences keep under attack",
     "attacked": "whether an attack on the detector is noticed, and verdicts before and after",
@@ -39,8 +35,6 @@ BENCHMARKS = {
 ALONE = {
     "marks": "marks found on --files; with --pictures 1 also on real pictures, by mistake",
     "signatures": "what C2PA's own reader and what this program say, of C2PA's test images",
-    "stars": "whether the detector learns from Gemini's star",
-    "victim": "attacks on one language model, purified, read by --victim, one from another seed",
     "pages": "writes docs/measured.md and the measured parts of other pages",
 }
 

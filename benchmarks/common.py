@@ -1,6 +1,8 @@
 """What the benchmarks share: options, JSON files, test pictures, child processes, the app, the
 processor's name."""
 
+from __future__ import annotations
+
 import json
 import os
 import platform
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -21,6 +23,13 @@ from causalclip.paths import DEFAULT_HEAD, HEADS
 from training.dataset.rules import read_originals
 from training.detector.data import Record
 from training.detector.evaluation import read_split
+
+if TYPE_CHECKING:  # importing the detector is a part of what latency measures
+    import numpy as np
+
+    from causalclip.detection import Detection, Verdict
+    from causalclip.detector import Detector
+    from causalclip.examination.stability import Stability
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -32,23 +41,25 @@ SIZE = (1024, 768)  # px, of the picture that is timed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """data: with the folders forensics and vlm. originals: of
-    `python -m training data collect`. cache: for
-    features and rows.
+    """What the command line sets.
 
-    files: the marked files of training/tables/marks.csv, as SHA256.EXT; of `signatures` a git
-    directory. victim: another embedded
-    vision-language model.
-    vlm: the vision-language model that is attacked and asked. prompt: a file with a defence prompt
-    for it. device: auto, cpu or cuda, of what can use a graphics card.
-    pictures: how many are judged, where judging is slow; 0 for as many as the published table has.
+    Attributes:
+        data: with the folders forensics and vlm.
+        originals: of `python -m training data collect`.
+        cache: for features and rows.
+        files: the marked files of training/tables/marks.csv, as SHA256.EXT; of `signatures` a
+            git directory.
+        vlm: the vision-language model that is attacked and asked.
+        prompt: a file with a defence prompt for it.
+        device: auto, cpu or cuda, of what can use a graphics card.
+        pictures: how many are judged, where judging is slow; 0 for as many as the published table
+            has.
     """
 
     data: Path = ROOT.parent / "shared" / "data"
     originals: Path = ROOT.parent / "originals"
     cache: Path = ROOT / ".cache" / "features"
     files: Path = ROOT.parent / "marked"
-    victim: Path = ROOT.parent / "vlm-1"
     recipe: Path = ROOT / "training" / "configs" / "linear.json"
     model: str = HEADS[DEFAULT_HEAD]
     vlm: str = "embedded"
@@ -142,6 +153,23 @@ def _answers(address: str) -> bool:
         return httpx.get(address, timeout=5).is_success
     except httpx.HTTPError:
         return False
+
+
+def check_stability(
+    detector: Detector, pixels: np.ndarray, verdict: Detection | Verdict | None = None
+) -> Stability:
+    """Return the answers for a picture (uint8 RGB [H, W, 3]) after all re-encodings, judged at
+    once.
+
+    verdict: of the picture as it is, where it has been judged already.
+    """
+    from causalclip.examination.stability import COPIES, copy_source, judge_copies
+
+    verdict = verdict or detector.score(pixels)
+    centre = copy_source(pixels)
+    is_centre = centre.size < pixels.size
+    copies = judge_copies(detector, centre, verdict, is_centre=is_centre, together=COPIES + 1)
+    return next(copies)
 
 
 def make_picture(path: Path) -> None:

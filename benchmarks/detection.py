@@ -1,27 +1,33 @@
 """The verdict on the test pictures: by set, source, generator and kind of hard photograph, and on
 clear licences.
 
-Generators are named in hundreds of ways in the data set; here they are joined by maker and model.
+heads.json has both heads side by side, set by set, and what the causal one costs. Generators are
+named in hundreds of ways in the data set; here they are joined by maker and model.
 """
 
 import re
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
+import skimage.data
 
-from benchmarks.common import TABLE, Options, test_records
+from benchmarks.common import TABLE, Options, test_records, write
 from benchmarks.views import score
 from causalclip.detector import Detector
+from causalclip.paths import HEADS
 from training.dataset.rules import can_be_sampled, read_originals
 from training.dataset.table import Picture, read_table
 from training.detector.data import Record
 from training.detector.evaluation import LIKE_CONTENT, Scores, tabulate
 
 MIN_ROW = 4  # pictures a row
+VERDICTS_IN_TURN = 20  # by each head, for its cost
 FAMILIES = {  # in this order: the first that is found in a name is its family
     "several at one site": r"Gemini.*GPT Image|GPT Image.*Gemini",
     "GPT Image 2": r"GPT Image 2",
@@ -52,6 +58,7 @@ def measure(options: Options) -> dict[str, Any]:
     """AUC, answers and calibration by set and by source, and the rows that need the table's
     notes."""
     detector, table = Detector.from_pretrained(options.model), read_table(TABLE)
+    write("heads", measure_heads(options))
     scores = score(detector, test_records(options), options.forensics, cache=options.cache)
     calibration = detector.config.calibration
     report: dict[str, Any] = {
@@ -69,6 +76,42 @@ def measure(options: Options) -> dict[str, Any]:
         row = by_licence(clear, threshold=calibration.threshold, bands=calibration.borders)
         report["clear_licence"] = {"revision": detector.config.revision} | row
     return report
+
+
+def measure_heads(options: Options) -> dict[str, Any]:
+    """Return AUC, answers and errors of each head, set by set, and what the causal one costs."""
+    records, report = test_records(options), cost_of_causal_head()
+    for head, name in HEADS.items():
+        detector = Detector.from_pretrained(name)
+        calibration = detector.config.calibration
+        scores = score(detector, records, options.forensics, cache=options.cache)
+        table = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
+        rows = {s: table[s] for s in (*table["sets"], "all")}
+        report[head] = {"revision": detector.config.revision, "sets": table["sets"]} | rows
+    return report
+
+
+def cost_of_causal_head() -> dict[str, Any]:
+    """Return what a verdict by the causal head takes: how many times the processor time of the
+    linear one's (median of alternating ones), and the memory that it adds to it, in MB."""
+    picture, process = skimage.data.rocket(), psutil.Process()
+    linear = Detector.from_pretrained(HEADS["linear"])
+    linear.predict(picture)
+    before = process.memory_info().rss
+    causal = Detector.from_pretrained(HEADS["causal"], beside=linear)
+    causal.predict(picture)
+    more = process.memory_info().rss - before
+    ratios = [
+        _seconds(causal, picture) / _seconds(linear, picture) for _ in range(VERDICTS_IN_TURN)
+    ]
+    return {"times": round(float(np.median(ratios)), 3), "more_mb": round(more / 1e6)}
+
+
+def _seconds(detector: Detector, picture: np.ndarray) -> float:
+    """Return the processor's seconds for a verdict."""
+    start = time.process_time()
+    detector.predict(picture)
+    return time.process_time() - start
 
 
 def family_of(generator: str) -> str:

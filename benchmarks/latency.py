@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.common import (
     Options,
+    check_stability,
     in_process,
     make_picture,
     processor,
@@ -81,7 +82,6 @@ def time_detection(path: str) -> dict[str, Any]:
 
     torch.set_num_threads(2)
     from causalclip.detector import Detector
-    from causalclip.examination.stability import check_stability
     from causalclip.images.loading import load_image
     from causalclip.maps.overlay import draw_map, prepare
 
@@ -200,7 +200,6 @@ def steps() -> Iterator[str]:
     torch.set_num_threads(2)
     yield "`import torch`"
     from causalclip.detector import Detector
-    from causalclip.examination.stability import check_stability
     from causalclip.images.loading import load_image
     from causalclip.maps.overlay import draw_map, prepare
 

@@ -33,13 +33,13 @@ from benchmarks.common import TABLE as PICTURES
 from causalclip.examination.headline import make_headline
 from causalclip.images.formats import ImageError, sniff
 from causalclip.images.loading import load_image
-from causalclip.intervals import upper_bound
 from causalclip.marks.logos import TEMPLATES
 from causalclip.marks.pixels import find_marks
 from causalclip.provenance.reading import read_provenance
 from training.dataset.collecting import split_by_presence
 from training.dataset.table import Picture, place
 from training.dataset.table import read_table as read_pictures
+from training.detector.bands import upper_bound
 
 TABLE = ROOT / "training" / "tables" / "marks.csv"
 COPIES = {"1,280 px, quality 80": (1280, 80), "800 px, quality 70": (800, 70)}

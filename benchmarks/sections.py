@@ -214,7 +214,7 @@ def unstable_answers(read: Reports) -> Told:
         "are upper bounds. Where most copies change it, the answer is inconclusive: "
         f"{right} of {answers} such answers were right (95 %: {percent(low)} to {percent(high)}), "
         "and it would have stayed with over 90 %. "
-        "`python -m benchmarks copies`"
+        "`python -m benchmarks stability`"
     )
     table_rows = {
         f"{copies} of 4": row | {"share": row["right"] / row["answers"]}

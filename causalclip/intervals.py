@@ -27,19 +27,6 @@ def clopper_pearson(successes: int, count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def upper_bound(events: float, draws: int, *, confidence: float) -> float:
-    """Return Clopper and Pearson's one-sided upper bound of a rate (Biometrika 26, 1934).
-
-    Args:
-        events: may be a sum of shares, which SciPy's own test does not take.
-        draws: 1 or more.
-        confidence: that the rate is below the bound, in [0, 1].
-    """
-    from scipy.stats import beta
-
-    return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
-
-
 def bootstrap(
     statistic: Callable[..., float], *samples: np.ndarray, rounds: int = 1000, seed: int = 0
 ) -> tuple[float, float]:

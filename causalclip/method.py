@@ -333,19 +333,6 @@ class CausalHead(nn.Module):
         self.adversary = nn.Sequential()
         return self
 
-    @torch.no_grad()
-    def standardise_by(self, embedding: Tensor, patch_total: Tensor | None = None) -> None:
-        """Fix the mean and deviation (D,) that inputs are standardised with, from the training
-        set (N, D).
-
-        patch_total: (K, D), the sum of all patches' shares on some training pictures; its mean is
-            the neutral picture that maps are drawn against.
-        """
-        self.shift.copy_(embedding.mean(0))
-        self.scale.copy_(embedding.std(0).clamp_min(1e-6))
-        if patch_total is not None:
-            self.patch_shift.copy_(patch_total.mean(0))
-
     def forward(self, embedding: Tensor, *, tau: float | None = None) -> HeadOutput:
         """Judge embeddings (B, D), not yet standardised. tau: of the mask; None takes the one that
         training ended with."""

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from torch import Tensor
 
 from benchmarks.defences.adaptive import ExpectationOverTransformation, bpda
 from purifier.attacks import Attack, Objective
 from purifier.attacks.budget import to_levels
-from purifier.denoiser.filters import COARSE, QUALITY, low_pass
+from purifier.denoiser.attack_detector import AttackDetector
+from purifier.denoiser.filters import QUALITY, resize
 from purifier.denoiser.pipeline import PurifierPipeline, Stages, mix
 from purifier.models import Models
 from purifier.pixels import to_array
@@ -51,6 +53,7 @@ COMPARISONS = (  # of which two the answers are compared one by one
     ("ours without the network", f"JPEG {QUALITY}"),
 )
 NOISE = 12.0  # of the unsupervised denoiser, in 1/255: what hides a perturbation of 8/255 under it
+LOW_PASS_SIDE = 40  # px of the short side
 DRAWS = 4  # of EOT, where a defence draws noise
 BUDGETS = (1, 2, 4, 8)  # of less, nothing is left in 8 bits
 GREY = "grey box: knows the model, not the defence"
@@ -110,7 +113,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
         Row("JPEG 75", jpeg, vlm, smooth=False),
         Row(f"JPEG {QUALITY}", lambda x: jpeg(x, QUALITY), vlm, smooth=False),
         Row("median blur", median, vlm, smooth=False),
-        Row(f"low pass, {COARSE} px", low_pass, vlm),
+        Row(f"low pass, {LOW_PASS_SIDE} px", low_pass, vlm),
         Row("ours, 1 step", ours.purify, vlm),
         Row("ours, 4 steps", partial(ours.purify, steps=4), vlm),
         Row("ours, ungated", by_chance, vlm, random=True),
@@ -138,12 +141,20 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
     return [row for row in rows if lora_vlm or not row.name.endswith("adapted encoder")]
 
 
+def low_pass(pixels: Tensor, side: int = LOW_PASS_SIDE) -> Tensor:
+    """The picture at a short side of `side` px, enlarged to its own size again: too coarse for an
+    attack to survive."""
+    small = resize(pixels, side / min(pixels.shape[-2:]))
+    return F.interpolate(small, pixels.shape[-2:], mode="bicubic", align_corners=False).clamp(0, 1)
+
+
 def with_denoiser(ours: PurifierPipeline, denoise: Defence) -> Defence:
     """Ours with another denoiser in its network's place. The attack detector goes on looking by
     our network, so that another denoiser gets the very same pictures."""
 
     def purify(pixels: Tensor) -> Tensor:
-        odds = ours.attack_odds(pixels)
+        attack_detector = AttackDetector(**ours.config["attack_detector"])
+        odds = attack_detector(ours.evidence(pixels))
         if not torch.is_grad_enabled() and bool((odds <= 0).all()):
             return pixels.clamp(0, 1)
         return mix(pixels, ours.restore(denoise(pixels)), odds)

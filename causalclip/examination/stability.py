@@ -215,20 +215,6 @@ class Stability(Schema):
         return paragraph(other, counts)
 
 
-def check_stability(
-    detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None
-) -> Stability:
-    """Return the answers for a picture (uint8 RGB [H, W, 3]) after all re-encodings.
-
-    detection: of the picture as it is, where it has been judged already.
-    """
-    verdict = detector.score(pixels) if detection is None else detection
-    centre = copy_source(pixels)
-    is_centre = centre.size < pixels.size
-    copies = judge_copies(detector, centre, verdict, is_centre=is_centre, together=COPIES + 1)
-    return next(copies)
-
-
 def copy_source(pixels: np.ndarray) -> np.ndarray:
     """Return what is re-encoded of a picture (uint8 [H, W, 3]): all of it, or of a large one the
     centre of at most MAX_PIXELS pixels, as an array of its own."""

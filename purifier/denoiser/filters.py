@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
 # px of the short side of the coarse twin: coarser than CLIP sees, and on another grid
 REFERENCE_SIDE = 176
@@ -33,13 +32,6 @@ def fine_detail(pixels: Tensor) -> Tensor:
     """Return each value minus the mean of its 3 x 3 px. Here a perturbation is large, compared with
     the content."""
     return pixels - F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
-
-
-def low_pass(pixels: Tensor, side: int = COARSE) -> Tensor:
-    """The picture at a short side of `side` px, enlarged to its own size again: too coarse for an
-    attack to survive."""
-    small = resize(pixels, side / min(pixels.shape[-2:]))
-    return F.interpolate(small, pixels.shape[-2:], mode="bicubic", align_corners=False).clamp(0, 1)
 
 
 def resize(pixels: Tensor, factor: float) -> Tensor:

@@ -220,11 +220,6 @@ class PurifierPipeline(DiffusionPipeline):
         denoised = self._walk_at_full_size(pixels, perturbation, steps, stages)
         return mix(pixels, self.restore(denoised, stages), odds)
 
-    def attack_odds(self, pixels: Tensor) -> Tensor:
-        """Return log-odds [N] that each of the pictures [N, 3, H, W] was attacked, by the
-        detector."""
-        return self._odds(pixels, *self.look(pixels))
-
     def _odds(self, pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
         """Return the detector's log-odds [N] from what `look` found in the pictures."""
         detector = AttackDetector(**self.config["attack_detector"])
@@ -398,38 +393,6 @@ class PurifierPipeline(DiffusionPipeline):
         # convolves a quarter faster
         pipeline.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         return pipeline
-
-
-def new_pipeline(
-    *,
-    channels: tuple[int, ...] = (32, 64, 128),
-    layers: int = 1,
-    fold: int = 2,
-    seed: int = 0,
-    **options: Any,
-) -> PurifierPipeline:
-    """An untrained purifier, which leaves every picture as it is: its last layer is zero.
-
-    Its U-Net has no attention, so that what is said of a tile does not depend on what is far away.
-
-    Args:
-        channels: of the U-Net's levels. layers: its residual blocks a level. fold: see
-            PurifierPipeline. seed: of the other weights. options: of PurifierPipeline.
-    """
-    torch.manual_seed(seed)
-    unet: Any = UNet2DModel(
-        in_channels=9 * fold**2,
-        out_channels=3 * fold**2,
-        layers_per_block=layers,
-        block_out_channels=channels,
-        down_block_types=("DownBlock2D",) * len(channels),
-        up_block_types=("UpBlock2D",) * len(channels),
-        add_attention=False,
-        norm_num_groups=8,
-    )
-    torch.nn.init.zeros_(unet.conv_out.weight)
-    torch.nn.init.zeros_(unet.conv_out.bias)
-    return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
 
 
 def mix(pixels: Tensor, purified: Tensor, odds: Tensor) -> Tensor:

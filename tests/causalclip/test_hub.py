@@ -13,7 +13,7 @@ from causalclip.clip.backbones import load_tower
 from causalclip.detector import Detector
 from causalclip.hub import is_repository, push_folder
 from causalclip.paths import ASSETS, WeightsMissing, detector_folder
-from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from scripts import publish
@@ -22,6 +22,7 @@ from tests.makers.detectors import saved_detector, views
 from tests.makers.hub import Hub, local_hub
 from tests.makers.models import tiny_vlm
 from tests.makers.pictures import photo
+from training.purifier.untrained import new_pipeline
 
 
 @pytest.fixture

@@ -35,12 +35,13 @@ from transformers import (
 
 from causalclip.clip.tower import Tower
 from purifier.denoiser.attack_detector import MILD, STATISTICS, AttackDetector
-from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
 from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
 from purifier.vlm.model import EmbeddedVLM, VLMConfig
 from purifier.vlm.vocabulary import Vocabulary
 from tests.makers.detectors import CONFIG, tiny_detector, tiny_tower
+from training.purifier.untrained import new_pipeline
 from training.vlm.tokenizer import train_tokenizer
 
 ANSWERS = ("yes", "no", "dog", "cat", "2", "red, white")

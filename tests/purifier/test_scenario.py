@@ -14,7 +14,7 @@ import skimage.data
 import torch
 
 from purifier import scenario
-from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
 from purifier.request import Request
@@ -22,6 +22,7 @@ from purifier.scenario import Scenario, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import hub_folders, tiny_models
 from tests.makers.pictures import photo
+from training.purifier.untrained import new_pipeline
 
 QUESTION = "how many dogs are there"
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from causalclip.detector import Detector
 from purifier.denoiser.filters import quantise_at
-from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.features import clip_features
 from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.lora import UP, LoraEncoder
@@ -35,6 +35,7 @@ from training.purifier.pairs import (
     save_pairs,
     training_sources,
 )
+from training.purifier.untrained import new_pipeline
 
 LAYERS = (2, 3)
 PAIRS = PairsConfig(batch=3, sizes=((32, 32, 1.0), (32, 48, 1.0)), steps=(2, 3), layers=LAYERS)

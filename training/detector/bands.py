@@ -3,10 +3,21 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from causalclip.intervals import upper_bound
-
 MIN_OWNERS = 5  # owners: the mean over fewer says nothing of others
 CONFIDENCE = 0.9  # with which the bands keep their budgets on new owners
+
+
+def upper_bound(events: float, draws: int, *, confidence: float) -> float:
+    """Return Clopper and Pearson's one-sided upper bound of a rate (Biometrika 26, 1934).
+
+    Args:
+        events: may be a sum of shares, which SciPy's own test does not take.
+        draws: 1 or more.
+        confidence: that the rate is below the bound, in [0, 1].
+    """
+    from scipy.stats import beta
+
+    return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
 
 
 def fit_logistic(

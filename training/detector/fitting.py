@@ -101,6 +101,20 @@ class Problem:
         )
 
 
+@torch.no_grad()
+def standardise(head: CausalHead, embedding: Tensor, patch_total: Tensor | None = None) -> None:
+    """Fix the mean and deviation [D] that a head's inputs are standardised with, from the training
+    set [N, D].
+
+    patch_total: [K, D], the sum of all patches' shares on some training pictures; its mean is the
+        neutral picture that maps are drawn against.
+    """
+    head.shift.copy_(embedding.mean(0))
+    head.scale.copy_(embedding.std(0).clamp_min(1e-6))
+    if patch_total is not None:
+        head.patch_shift.copy_(patch_total.mean(0))
+
+
 def fit_head(
     head: CausalHead,
     features: Tensor,
@@ -118,7 +132,7 @@ def fit_head(
     Args:
         features: float [N, D] or, with K copies of each picture, [K, N, D]; may be half precision.
         labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
-        patch_total: see CausalHead.standardise_by.
+        patch_total: see `standardise`.
         environments: long [N], see training.detector.data.assign_environments; the selection needs
             them.
         start: a head with one mask for all pictures, whose verdict is taken in place of the
@@ -133,7 +147,7 @@ def fit_head(
     # 1. The scale of the channels
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
-    head.standardise_by(_spread(copies).float(), patch_total)
+    standardise(head, _spread(copies).float(), patch_total)
 
     # 2. In closed form, if channels are selected
     if config.selection:

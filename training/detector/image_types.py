@@ -9,10 +9,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.image_type import ImageTypeClassifier
-from causalclip.intervals import upper_bound
 from causalclip.method import CausalHead
-from training.detector.bands import CONFIDENCE, owner_shares, threshold_within
+from training.detector.bands import CONFIDENCE, owner_shares, threshold_within, upper_bound
 from training.detector.data import LIKE, Record
+from training.detector.fitting import standardise
 from training.detector.ridge import start_at_ridge
 
 DRAWINGS = "drawing", "rendering"  # kinds in the data; every other one but photo is a page
@@ -65,7 +65,7 @@ def fit_image_types(
 def _probe(features: Tensor, labels: Tensor) -> CausalHead:
     """Fit a ridge regression of the label, both classes of equal weight."""
     probe = CausalHead(features.shape[2], masked=False)
-    probe.standardise_by(features.flatten(0, 1).float())
+    standardise(probe, features.flatten(0, 1).float())
     share = torch.where(labels == 1, 1 / labels.sum(), 1 / (1 - labels).sum())
     start_at_ridge(probe, features, labels, strength=STRENGTH, sample_weight=share)
     return probe.eval()

@@ -39,7 +39,7 @@ from causalclip.clip.weights import save_shards
 from causalclip.method import CausalHead, causal_loss
 from training.detector.augmentation import lossy, open_original, seed_of
 from training.detector.data import LIKE, Record, assign_folds, need_both
-from training.detector.fitting import temperature
+from training.detector.fitting import standardise, temperature
 from training.detector.recipe import Recipe, balance
 from training.mixed_precision import mixed_precision
 from training.purifier.loop import resume, save_checkpoint
@@ -219,7 +219,7 @@ def fit(
     )
     with torch.no_grad():
         embeddings = [_embedded(next(batches)[0], tower, recipe, device) for _ in range(4)]
-    head.standardise_by(torch.cat(embeddings).cpu())
+    standardise(head, torch.cat(embeddings).cpu())
     head.to(device).train()
     update = [p for p in tower.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(

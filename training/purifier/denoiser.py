@@ -25,7 +25,7 @@ from causalclip.detector import Detector
 from purifier.attacks.budget import LEVELS
 from purifier.denoiser.filters import quantise
 from purifier.denoiser.guidance import Features, Guidance
-from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.model import EmbeddedVLM
 from training.purifier.adapter import FeatureDistance, divergence
@@ -43,6 +43,7 @@ from training.purifier.pairs import (
     make_missing,
     pair_files,
 )
+from training.purifier.untrained import new_pipeline
 
 CACHE, CPU = Path(".cache/purifier"), torch.device("cpu")
 Settings = Mapping[str, Any]

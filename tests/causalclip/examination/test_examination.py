@@ -20,7 +20,14 @@ from causalclip.examination.messages import (
 )
 from causalclip.examination.result import Examination, Stage
 from causalclip.examination.schema import ExaminationSchema
-from causalclip.examination.stability import MILD, STRONG, check_stability
+from causalclip.examination.stability import (
+    COPIES,
+    MILD,
+    STRONG,
+    Stability,
+    copy_source,
+    judge_copies,
+)
 from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import REENCODINGS
 from causalclip.provenance.result import OF_WHOLE
@@ -149,6 +156,13 @@ class Scripted:
         return [self.score(pixels, more=3.0) for pixels in pictures]
 
 
+def stability_of(detector: Any, pixels: np.ndarray, verdict: Any = None) -> Stability:
+    centre = copy_source(pixels)
+    is_centre = centre.size < pixels.size
+    verdict = verdict or detector.score(pixels)
+    return next(judge_copies(detector, centre, verdict, is_centre=is_centre, together=COPIES + 1))
+
+
 def run(own: float, **moves: float) -> Any:
     pixels = photo(160, 120)
     names = {
@@ -159,7 +173,7 @@ def run(own: float, **moves: float) -> Any:
         "three": "0.75x",
     }
     fake: Any = Scripted(pixels, own, {names[key]: move for key, move in moves.items()})
-    return check_stability(fake, pixels)
+    return stability_of(fake, pixels)
 
 
 def test_an_answer_that_holds() -> None:
@@ -192,8 +206,8 @@ def test_an_answer_that_most_mild_copies_lose_is_inconclusive() -> None:
 
 def test_a_real_detector_agrees_with_itself() -> None:
     detector, pixels = tiny_detector(), photo(200, 150)
-    s = check_stability(detector, pixels, detector.predict(pixels))
-    alone = check_stability(detector, pixels)
+    s = stability_of(detector, pixels, detector.predict(pixels))
+    alone = stability_of(detector, pixels)
     assert [row.probability for row in s.rows] == pytest.approx(
         [row.probability for row in alone.rows], abs=1e-5
     )
@@ -205,7 +219,7 @@ def test_a_real_detector_agrees_with_itself() -> None:
 
 
 def test_of_a_strip_that_no_jpeg_could_hold_the_middle_is_checked() -> None:
-    s = check_stability(tiny_detector(), photo(66_000, 64))
+    s = stability_of(tiny_detector(), photo(66_000, 64))
     assert s.part
     assert "JPEG 90" in [row.name for row in s.rows]
 
@@ -214,7 +228,7 @@ def test_of_a_strip_that_no_jpeg_could_hold_the_middle_is_checked() -> None:
 def test_a_picture_too_long_for_webp_is_judged_without_it_and_that_is_said(
     width: int, skipped: tuple[str, ...]
 ) -> None:
-    s = check_stability(tiny_detector(), photo(width, 64))
+    s = stability_of(tiny_detector(), photo(width, 64))
     assert s.skipped == skipped
     assert ("WebP 80" in [row.name for row in s.rows]) == (not skipped)
     assert ("could not be saved as WebP of quality 80: it is too long" in s.sentence) == bool(

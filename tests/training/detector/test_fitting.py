@@ -26,7 +26,7 @@ from training.detector.evaluation import (
     summarise,
     true_positive_rate,
 )
-from training.detector.fitting import TrainConfig, fit_head
+from training.detector.fitting import TrainConfig, fit_head, standardise
 from training.detector.recipe import CONFIGS, Recipe
 from training.detector.ridge import GAIN, start_at_ridge
 from training.detector.selection import SelectionConfig
@@ -155,7 +155,7 @@ def test_the_start_is_ridge_regression(masked: bool) -> None:
     x, y = torch.randn(2, 60, 10, generator=g), (torch.rand(60, generator=g) > 0.5).float()
     weight = torch.rand(60, generator=g) + 0.5
     head = CausalHead(10, hidden=4, masked=masked)
-    head.standardise_by(x.flatten(0, 1))
+    standardise(head, x.flatten(0, 1))
     start_at_ridge(head, x, y, strength=0.2, sample_weight=weight)
     rows, target, w = x.flatten(0, 1), y.repeat(2), weight.repeat(2) / weight.sum() / 2
     E = ((rows - head.shift) / head.scale).numpy()
