@@ -37,7 +37,7 @@ from training.dataset.rules import read_originals
 from training.detector.data import Record
 
 CLEAN = 5000  # pictures on which false alarms are counted
-WHOLE = 120  # of them, shown to the whole attack detector, which takes two seconds a picture
+FULLY_EXAMINED = 120  # of them: the whole attack detector takes two seconds a picture
 ATTACKED = 8  # pictures, half of them generated
 LONG_SIDE = 768  # px, of an attacked picture at most
 EVERY = 10**9  # pictures of a source
@@ -74,7 +74,9 @@ def measure(options: Options) -> dict[str, Any]:
     drawn = clean_pictures(chosen, options)[:count]
     clean = [
         kept(
-            folder, f"clean {record.path}", partial(look, record, models, options, whole=i < WHOLE)
+            folder,
+            f"clean {record.path}",
+            partial(look, record, models, options, whole=i < FULLY_EXAMINED),
         )
         for i, record in enumerate(tqdm(drawn, unit="picture"))
     ]

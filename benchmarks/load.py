@@ -22,7 +22,7 @@ from PIL import Image
 from benchmarks.common import Options, processor, running_app
 from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder, revision_of
 
-KINDS = ("good",) * 6 + ("broken", "bomb", "heavy")
+VISITORS = ("good",) * 6 + ("broken", "bomb", "heavy")
 # statuses of what cannot be judged, and of a queue that is full
 REFUSED, FULL = (413, 415, 422), (429, 503)
 WARM_UP = 0.3  # of the run, before memory is compared
@@ -79,7 +79,7 @@ def client(number: int, address: str, until: float, outcomes: list[tuple[str, fl
     own = {"X-Forwarded-For": f"192.0.2.{number % 250}"}
     with httpx.Client(timeout=300, headers=own) as http:
         while time.monotonic() < until:
-            kind = str(rng.choice(KINDS))
+            kind = str(rng.choice(VISITORS))
             data, start = picture(rng, kind), time.monotonic()
             try:
                 answer = http.post(

@@ -31,7 +31,7 @@ ANSWERS = "likely not generated", "inconclusive", "likely generated"  # of the d
 LEFT_OUT = "ours, 4 steps", "ours, ungated", "median blur", "low pass, 40 px"  # as their neighbours
 SIDE_BY_SIDE = "clean", "PGD 8/255", "APGD 8/255"  # columns of which all is shown
 MOST_DB = 60.0  # the PSNR of equal pictures, as outcomes have it
-FEW = 50  # questions, below which two rows are not compared
+MIN_QUESTIONS = 50  # questions, below which two rows are not compared
 KEPT = (
     "answers that stay as for the clean picture, with 95 % intervals, and answers that are "
     "correct, in percent"
@@ -170,7 +170,7 @@ def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
     head += ["correct", "correct against", "won", "lost", "p (McNemar)"]
     rows = []
     for p in report.get("paired", []):
-        if p["row"] != WHOLE or p["column"] == "clean" or p["n"] < FEW:
+        if p["row"] != WHOLE or p["column"] == "clean" or p["n"] < MIN_QUESTIONS:
             continue
         both = [cells[name, p["column"]] for name in (p["row"], p["against"])]
         correct = [f"{cell['accuracy']:.0%}" if cell["n"] == p["n"] else "" for cell in both]

@@ -28,7 +28,7 @@ from training.detector.evaluation import Scores
 AS_IT_IS = "as it is"
 WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
 MAX_PIXELS = 20_000_000
-EACH = 20  # pictures of each set and class
+PICTURES_EACH = 20  # pictures of each set and class
 BOOTSTRAP_ROUNDS = 500  # of the bootstrap
 
 
@@ -94,7 +94,7 @@ def measure(options: Options) -> dict[str, Any]:
         options.forensics,
     )
     cv2.setNumThreads(1)
-    pictures = sample(records, root, options.pictures or EACH)
+    pictures = sample(records, root, options.pictures or PICTURES_EACH)
     file = options.cache / f"robustness-{detector.config.revision}-{detector.runtime}.jsonl"
     scores, weight = judge(detector, pictures, root, file=file), weights(pictures, records)
     of = {

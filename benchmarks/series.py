@@ -39,7 +39,7 @@ from training.detector.generator_table import generator_table
 from training.detector.recipe import CONFIGS, Recipe, fit, problem
 
 SEEDS = 3
-EACH = 25  # pictures of a generator that are learned from, of a series that are judged
+PICTURES_EACH = 25  # pictures of a generator that are learned from, of a series that are judged
 AN_OWNER = 5, 25  # photographs of an owner, learned from and judged
 EMBEDDED = 512  # channels of the one embedding
 FEWEST = 10  # pictures of a series that is judged
@@ -151,7 +151,7 @@ def first(records: Sequence[Record], *, by: Any, most: int) -> list[Record]:
 def measure(options: Options) -> dict[str, Any]:
     """Every method on every series; features that are computed are kept."""
     torch.set_num_threads(1)
-    lesson, test_set = choose(options.originals, each=options.pictures or EACH)
+    lesson, test_set = choose(options.originals, each=options.pictures or PICTURES_EACH)
     pictures = list({r.picture: r for r in test_set}.values())
     place = {r.picture: i for i, r in enumerate(pictures)}
     rows = np.array([place[r.picture] for r in test_set])

@@ -54,7 +54,7 @@ from PIL import Image
 if TYPE_CHECKING:  # it brings PyTorch
     from causalclip.clip.views import ViewType
 
-LEAST = 10  # pictures of each class, below which a correction can harm
+MIN_PICTURES_PER_CLASS = 10  # pictures of each class, below which a correction can harm
 AMPLITUDE = 4.0  # A above: log-odds that a picture of either class is drawn to
 RIDGE = 0.3
 SURE = 0.9  # share of the bootstrap's draws in which it must be better, at least
@@ -270,9 +270,9 @@ def lift(shipped: np.ndarray, corrected: np.ndarray, labels: np.ndarray) -> floa
 
 
 def enough(labels: Sequence[int] | np.ndarray) -> bool:
-    """Return whether there are LEAST pictures of each class."""
+    """Return whether there are MIN_PICTURES_PER_CLASS pictures of each class."""
     counts = np.bincount(np.asarray(labels, int), minlength=2)
-    return bool(counts.min() >= LEAST)
+    return bool(counts.min() >= MIN_PICTURES_PER_CLASS)
 
 
 def _residual(shipped: np.ndarray, labels: np.ndarray) -> np.ndarray:

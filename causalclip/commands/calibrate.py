@@ -23,7 +23,7 @@ from causalclip.commands.shared import (
 )
 from causalclip.images.formats import ACCEPTED
 from causalclip.languages import ENGLISH, N_, _, number, speaking
-from causalclip.private_head import LEAST
+from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference_set import (
     LESSONS,
     ReferencePicture,
@@ -58,8 +58,9 @@ def calibrate(
         typer.Option(
             "--generated",
             "--fakes",
-            help=f"Pictures known to be generated, or a folder: with {LEAST} or more beside as "
-            "many photographs of the same kind, the profile also learns from both.",
+            help="Pictures known to be generated, or a folder: with "
+            f"{MIN_PICTURES_PER_CLASS} or more beside as many photographs of the same kind, "
+            "the profile also learns from both.",
         ),
     ] = None,
     at_most: Annotated[

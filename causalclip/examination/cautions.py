@@ -20,7 +20,7 @@ from causalclip.languages import N_, _, ngettext, number, paragraph
 from causalclip.provenance.result import Provenance
 
 Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
-KINDS = (
+CAUTION_TYPES = (
     N_("small"),
     N_("recompressed"),
     N_("graphic"),

@@ -26,7 +26,7 @@ CERTAINTIES: tuple[Certainty, ...] = (  # the strongest first
 )
 Says = Literal["is", "in part", "may be", "is suspected"]  # generated
 STATEMENTS: tuple[Says, ...] = "is", "in part", "may be", "is suspected"
-KINDS = (
+MARK_TYPES = (
     N_("signature"),
     N_("credentials"),
     N_("visible mark"),

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from causalclip.intervals import clopper_pearson
 from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number, paragraph, percent
-from causalclip.private_head import LEAST
+from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference import COUNTED_AS, Profile, threshold, too_few
 from causalclip.report.templates import render
 
@@ -70,7 +70,7 @@ class ReferenceReport:
         if self.learned is not None:
             lines += self.learned.sentences()
         elif self.generated:
-            lines.append(_(TOO_FEW_TO_LEARN, least=number(LEAST)))
+            lines.append(_(TOO_FEW_TO_LEARN, least=number(MIN_PICTURES_PER_CLASS)))
         return lines + (self._missed() if profile.generated else [])
 
     def _false_alarms(self) -> list[str]:

@@ -27,7 +27,7 @@ CELLS = 14  # a side, of the grid in which places are compared
 SHARPNESS = 4.0  # of the step at 0, for gradients
 TOWER = "clip-vit-b-16"
 MILD = (30, 70)  # qualities of JPEG: the lower one tells more of what was saved as a JPEG before
-FEW = 0.1  # share of the patches that move farthest, for what is in one place
+FARTHEST_SHARE = 0.1  # share of the patches that move farthest, for what is in one place
 STILL = 0.003  # distance, added before the logarithm: less is noise of bfloat16
 
 
@@ -153,7 +153,7 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
     Returns:
         Logarithms of distances (1 - cosine), [N, len(MILD) * (1 + 3 L)], where the pixels are. For
         each quality: of the embedding, and after every layer of the CLS token, of the patches on
-        average, and what a share FEW of them exceeds.
+        average, and what a share FARTHEST_SHARE of them exceeds.
     """
     resized = at_tower_size(tower, pixels.to(tower.mean.device)).clamp(0, 1)
     views = torch.cat([resized, *(quantise(resized, quality) for quality in MILD)])
@@ -164,7 +164,7 @@ def clip_moves(tower: Tower, pixels: Tensor) -> Tensor:
         distances += [
             _distances(cls, len(pixels)),
             of_patches.mean(-1),
-            of_patches.quantile(1 - FEW, -1),
+            of_patches.quantile(1 - FARTHEST_SHARE, -1),
         ]
     return (torch.stack(distances, -1).transpose(0, 1).flatten(1) + STILL).log().to(pixels)
 

@@ -14,7 +14,8 @@ QUALITY = 10  # of JPEG's tables, for `quantise`
 # px of the short side of the coarse twin: coarser than CLIP sees, and on another grid
 REFERENCE_SIDE = 176
 BLOCK = 8  # px, of JPEG's transform
-LARGEST, LEAST = 1 << 22, 24  # px, of what is quantised, and of its short side
+MAX_QUANTISED_PIXELS = 1 << 22
+MIN_SHORT_SIDE = 24  # px, of what is quantised
 # px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
 SIDES = (150, 208)
 TURN, MOVE, LONG = 0.4, 0.05, 4 / 3  # LONG: sides from which on it is turned less
@@ -43,13 +44,15 @@ def resize(pixels: Tensor, factor: float) -> Tensor:
 
 
 def coarser(pixels: Tensor, side: float) -> Tensor:
-    """The picture at a short side of `side` px, or less, but at least LEAST, where that would be
-    more than LARGEST px: a long strip would fill the memory."""
+    """Return the picture with a short side of at most `side` px.
+
+    A long strip gets a shorter one, as it would fill the memory: MAX_QUANTISED_PIXELS is never
+    exceeded, unless the short side would be less than MIN_SHORT_SIDE.
+    """
     height, width = pixels.shape[-2:]
     short = min(height, width)
-    return resize(
-        pixels, max(LEAST / short, min(side / short, math.sqrt(LARGEST / (height * width))))
-    )
+    largest = math.sqrt(MAX_QUANTISED_PIXELS / (height * width))
+    return resize(pixels, max(MIN_SHORT_SIDE / short, min(side / short, largest)))
 
 
 def quantise(

@@ -86,7 +86,7 @@ class Stages:
     quantisation: bool = True
 
 
-ALL = Stages()
+ALL_STAGES = Stages()
 
 
 @dataclass
@@ -147,7 +147,7 @@ class PurifierPipeline(DiffusionPipeline):
         noise: float = 0.0,
         generator: torch.Generator | None = None,
         always: bool = False,
-        stages: Stages = ALL,
+        stages: Stages = ALL_STAGES,
     ) -> PurifierOutput:
         """Purify pictures.
 
@@ -180,7 +180,7 @@ class PurifierPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         *,
         always: bool = False,
-        stages: Stages = ALL,
+        stages: Stages = ALL_STAGES,
     ) -> Tensor:
         """Purify pictures as calling the pipeline does, but without rounding, so that there is a
         gradient: what an adaptive attacker has.
@@ -265,7 +265,7 @@ class PurifierPipeline(DiffusionPipeline):
         return views, views - self._walk(views, 1)
 
     def _walk_at_full_size(
-        self, pixels: Tensor, perturbation: Tensor, steps: int, stages: Stages = ALL
+        self, pixels: Tensor, perturbation: Tensor, steps: int, stages: Stages = ALL_STAGES
     ) -> Tensor:
         """Return the pictures after the walk, as they are where the network is off; `perturbation`
         is what `look` found in them."""
@@ -310,7 +310,7 @@ class PurifierPipeline(DiffusionPipeline):
         return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
 
     def restore(
-        self, denoised: Tensor, stages: Stages = ALL, *, lora_encoder: Tower | None = None
+        self, denoised: Tensor, stages: Stages = ALL_STAGES, *, lora_encoder: Tower | None = None
     ) -> Tensor:
         """Take out what the network leaves of an attack: guide and quantise.
 

@@ -13,7 +13,7 @@ from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
 from causalclip.private_head import (
     AMPLITUDE,
-    LEAST,
+    MIN_PICTURES_PER_CLASS,
     RIDGE,
     SURE,
     enough,
@@ -141,7 +141,11 @@ def test_it_is_raised_as_far_as_the_highest_real_picture_allows(
 
 @pytest.mark.parametrize(
     ("real", "generated", "is_enough"),
-    [(LEAST, LEAST, True), (30, LEAST - 1, False), (0, 30, False)],
+    [
+        (MIN_PICTURES_PER_CLASS, MIN_PICTURES_PER_CLASS, True),
+        (30, MIN_PICTURES_PER_CLASS - 1, False),
+        (0, 30, False),
+    ],
 )
 def test_both_classes_are_needed(real: int, generated: int, is_enough: bool) -> None:
     assert enough([0] * real + [1] * generated) == is_enough

@@ -13,7 +13,7 @@ from torch import Tensor
 from causalclip.paths import WeightsMissing
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.attack_detector import AttackDetector, attack_decision
-from purifier.denoiser.filters import LARGEST, coarser, quantise
+from purifier.denoiser.filters import MAX_QUANTISED_PIXELS, coarser, quantise
 from purifier.denoiser.guidance import guided_step
 from purifier.denoiser.pipeline import FINER, PurifierPipeline, Stages, towards_reference
 from purifier.denoiser.tiles import apply_tiled
@@ -105,7 +105,7 @@ def test_quantised_as_jpeg_does_it(quality: int) -> None:
 def test_a_strip_is_not_enlarged_to_what_would_fill_the_memory(size: tuple[int, int]) -> None:
     coarse = coarser(torch.zeros(1, 3, *size), 176)
     assert min(coarse.shape[-2:]) >= 24
-    assert coarse.shape[-2] * coarse.shape[-1] <= 1.02 * LARGEST
+    assert coarse.shape[-2] * coarse.shape[-1] <= 1.02 * MAX_QUANTISED_PIXELS
     assert coarser(torch.zeros(1, 3, 224, 304), 176).shape == (1, 3, 176, 239)
 
 

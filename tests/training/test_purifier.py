@@ -21,7 +21,7 @@ from purifier.vlm.model import EmbeddedVLM
 from tests.makers.detectors import tiny_detector, tiny_tower
 from tests.makers.models import tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
 from training.purifier.adapter import train_encoder, trainable_model
-from training.purifier.attack_detector import CLEAN, LEAST, _measure, find_unseen, fit_to
+from training.purifier.attack_detector import CLEAN, MIN_BUDGET, _measure, find_unseen, fit_to
 from training.purifier.denoiser import DenoiserConfig, RefiningConfig, fit, refine, refine_purifier
 from training.purifier.loop import resume, save_checkpoint
 from training.purifier.pairs import (
@@ -261,8 +261,8 @@ def test_a_picture_that_an_attack_left_as_it_is_does_not_count_as_attacked(
     pairs = load_pairs(pair_files(folder)[0])
     moved = pairs.adversarial.clone()
     moved[:, 0] = pairs.clean[0]
-    kept = replace(pairs, adversarial=moved, eps=LEAST)
-    save_pairs(kept, {"attack": pairs.attack, "eps": LEAST}, tmp_path / "pairs-0.safetensors")
+    kept = replace(pairs, adversarial=moved, eps=MIN_BUDGET)
+    save_pairs(kept, {"attack": pairs.attack, "eps": MIN_BUDGET}, tmp_path / "pairs-0.safetensors")
     _, kinds, _ = _measure(tiny_purifier(), [tmp_path], [], 0)
     assert (kinds == CLEAN).sum() == 3 * len(pairs.clean)  # as they are, as a JPEG, without colour
     assert (kinds == pairs.attack).sum() == len(pairs.clean) - 1

@@ -28,7 +28,7 @@ from training.vlm.data import FeatureCache, Picture, load_pictures, train_texts
 from training.vlm.fitting import fit_vlm
 from training.vlm.loss import packed_logits, step_loss
 from training.vlm.packing import PACKED
-from training.vlm.questions import KINDS, Box, box_questions
+from training.vlm.questions import QUESTION_TYPES, Box, box_questions
 from training.vlm.recipe import UNSEEN, evaluate_vlm, fit_confidence
 from training.vlm.sources import Reference, read_references, shrink
 from training.vlm.untrained import build_model
@@ -150,7 +150,7 @@ def test_box_questions_are_answered_by_the_boxes() -> None:
         t for _ in range(60) for t in box_questions(BOXES, {"dog": 5, "person": 9, "zebra": 2}, rng)
     ]
     # two classes are beside each: no one answer
-    assert {t.kind for t in asked} == set(KINDS) - {"left of", "right of"}
+    assert {t.kind for t in asked} == set(QUESTION_TYPES) - {"left of", "right of"}
     for text in asked:
         if text.kind == "presence":
             assert text.answer == ("no" if "zebra" in text.prompt else "yes")

@@ -16,7 +16,7 @@ import pytest
 from causalclip.images.loading import load_image
 from causalclip.languages import _, number
 from causalclip.paths import WeightsMissing
-from causalclip.private_head import LEAST
+from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference import BadProfile
 from causalclip.reference_set import Lesson, ReferencePicture, UnreadFile, learn
 from tests.makers.detectors import tiny_detector
@@ -90,7 +90,7 @@ def test_ten_of_each_kind_are_asked_for_before_any_larger_number() -> None:
     numbers = [re.findall(r"\b\d+\b", re.sub("<[^>]*>", "", place)) for place in places[:2]]
     assert numbers[0][:3] == ["10", "5", "59"]
     assert numbers[1] == ["10"]
-    assert re.findall(r"\d+", _(START, least=number(LEAST))) == ["10", "10"]
+    assert re.findall(r"\d+", _(START, least=number(MIN_PICTURES_PER_CLASS))) == ["10", "10"]
 
 
 def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ReferenceTab) -> None:

@@ -15,7 +15,7 @@ SITES = Path("training/tables/sites.csv")
 # aside: neither trained on nor tested, as its owner has pictures of a test set
 SPLITS = ("train", "test", "aside")
 LABELS = ("real", "fake")
-KINDS = (
+PICTURE_TYPES = (
     "photo",
     "drawing",
     "rendering",
@@ -48,7 +48,7 @@ PATTERNS = {  # what a field must match as a whole
     "set": r"[a-z0-9]+",
     "split": "|".join(SPLITS),
     "label": "|".join(LABELS),
-    "kind": "|".join(KINDS),
+    "kind": "|".join(PICTURE_TYPES),
     "hard": "|".join(("", *HARD)),
     "evidence": r".*\S.*",
     "repo": r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+",

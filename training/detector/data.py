@@ -34,8 +34,8 @@ class Record:
     path: relative to a root. picture: the same for all files of one original. family: generators
     that share a backbone, or a site. original: the name of the file that it came from, where known.
     owner: whose site it is, where known.
-    kind: photo, or what else it is (training.dataset.table.KINDS). crop: "x0,y0,x1,y1", the only
-    part to be used.
+    kind: photo, or what else it is (training.dataset.table.PICTURE_TYPES).
+    crop: "x0,y0,x1,y1", the only part to be used.
     grid: "2x2", a sheet of that many pictures. view: of manifests that hold two files a picture,
     "crop" for a window cut out of it.
     """

@@ -30,7 +30,7 @@ from training.detector.data import Record
 from training.mixed_precision import mixed_precision
 
 BATCH = 32  # pictures
-FEW = 4 * BATCH  # that are not worth the start of other processes
+MIN_PARALLEL = 4 * BATCH  # that are not worth the start of other processes
 QUALITY = 2  # columns after a row's features: the compression of the augmented picture
 # of the augmentations: change it when training.detector.augmentation or what it calls changes
 VERSION = 4
@@ -294,9 +294,9 @@ def _fill(
         views,
         batch_size=BATCH,
         collate_fn=list,  # pictures differ in their number of windows
-        num_workers=(os.cpu_count() or 1) if len(pictures) > FEW else 0,
+        num_workers=(os.cpu_count() or 1) if len(pictures) > MIN_PARALLEL else 0,
         # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
-        multiprocessing_context="spawn" if len(pictures) > FEW else None,
+        multiprocessing_context="spawn" if len(pictures) > MIN_PARALLEL else None,
     )
     with tqdm(total=len(pictures), desc="features", unit="picture", smoothing=0.05) as bar:
         first = 0

@@ -50,7 +50,7 @@ MATRICES = ["attn.out_proj", "mlp.c_fc", "mlp.c_proj"]  # of every layer
 CHECKPOINTS = 3  # that are judged
 KEPT = 60  # seconds after which the state is kept, so that a killed run loses no more
 DRAWN = 4096  # rows at once
-FEW = 128  # pictures that are not worth the start of other processes
+MIN_PARALLEL = 128  # pictures that are not worth the start of other processes
 PICTURES, INDEX = "pictures.bin", "index.csv"
 REPORT = "lora.json"
 
@@ -101,7 +101,7 @@ def pack(records: Sequence[Record], root: str | Path, out: Path) -> None:
     """Write every picture, shrunk and encoded alike, one after the other into one file, and the
     records with the place of each into an index."""
     out.mkdir(parents=True, exist_ok=True)
-    workers = (os.cpu_count() or 1) if len(records) > FEW else 0
+    workers = (os.cpu_count() or 1) if len(records) > MIN_PARALLEL else 0
     context = "spawn" if workers else None
     loader = DataLoader(
         _Shrunk(records, root),
@@ -310,7 +310,7 @@ def _endless(
     """Yield batches without end, in which classes and sets count as `balance` weighs them."""
     weight = torch.zeros(len(pictures))
     weight[rows] = balance([pictures.records[i] for i in rows], broad=recipe.broad)
-    workers = (os.cpu_count() or 1) if len(pictures) > FEW else 0
+    workers = (os.cpu_count() or 1) if len(pictures) > MIN_PARALLEL else 0
     loader = DataLoader(
         pictures,
         batch_size=run.batch,

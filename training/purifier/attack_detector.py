@@ -4,7 +4,7 @@ beside clean ones.
 Its pairs are its own, of more kinds of attack than the network learns from, which learns what to
 take away, not when. Clean are the pairs' clean ends, and many more files in all the ways in which
 clean pictures come (CAME), as a picture that is wrongly taken for attacked loses its detail;
-attacked are the pairs' last states from LEAST on. Both ends are
+attacked are the pairs' last states from MIN_BUDGET on. Both ends are
 shown three times: as they are, as a JPEG, since most pictures are JPEGs and an attack survives
 that, and without colour. The threshold is set on pictures that the fitted network has not seen.
 """
@@ -31,7 +31,7 @@ from purifier.pixels import to_tensor
 from training.detector.augmentation import KERNELS, random_augmentation
 from training.purifier.pairs import Source, load_pairs, pair_files
 
-LEAST = 2.5  # budget in 1/255: weaker attacks are not asked of it
+MIN_BUDGET = 2.5  # budget in 1/255: weaker attacks are not asked of it
 FILES = 2500  # clean ones
 SAVED = (65, 95)  # quality of JPEG, from and to
 FALSE_ALARMS = 0.005
@@ -165,7 +165,7 @@ def _measure(
             (batch.adversarial[-1] != batch.clean).flatten(1).any(1)
         ]
         ends = {CLEAN: batch.clean} | (
-            {batch.attack: adversarial} if batch.eps >= LEAST and len(adversarial) else {}
+            {batch.attack: adversarial} if batch.eps >= MIN_BUDGET and len(adversarial) else {}
         )
         quality = int(rng.integers(SAVED[0], SAVED[1] + 1))
         for kind, levels in ends.items():

@@ -14,7 +14,7 @@ from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from training.detector.model_card import fill_card
-from training.purifier.attack_detector import AS_JPEG, COLOURLESS, LEAST
+from training.purifier.attack_detector import AS_JPEG, COLOURLESS, MIN_BUDGET
 from training.purifier.pairs import pair_files
 
 REFINED, DETECTOR, LIMITS = (
@@ -79,7 +79,7 @@ def write_detector_section(
         found, unseen: what fit_attack_detector returns. pairs: the folders that it was fitted on.
     """
     attacks, shares = (
-        [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= LEAST],
+        [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= MIN_BUDGET],
         dict(found),
     )
     clean, attacked = shares.pop("clean"), shares.pop("attacked")

@@ -47,7 +47,7 @@ from training.purifier.untrained import new_pipeline
 
 CACHE, CPU = Path(".cache/purifier"), torch.device("cpu")
 Settings = Mapping[str, Any]
-LEAST = 0.02  # of a shift, added to what is left: where that is 0, a root has no slope
+ROOT_OFFSET = 0.02  # of a shift, added to what is left: where that is 0, a root has no slope
 # time on the bridge, and qualities at which a result is quantised
 EARLIEST, QUALITIES = 0.05, (30, 50)
 
@@ -442,7 +442,11 @@ def refine(
         features = distance(estimate)
         rest = distance.left(features, targets)
         kl = divergence(model, features[0], targets[0], pairs.asked, pool, rng)
-        loss = config.pixels * error + config.left * (rest + LEAST).sqrt().sum() + config.said * kl
+        loss = (
+            config.pixels * error
+            + config.left * (rest + ROOT_OFFSET).sqrt().sum()
+            + config.said * kl
+        )
         return loss, {
             "error": error.item(),
             "shift left": rest[0].item(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KINDS = (
+QUESTION_TYPES = (
     "presence",
     "count",
     "place",
@@ -27,7 +27,7 @@ WORDS: dict[str, Any] = json.loads(
     Path(__file__).with_name("questions.json").read_text(encoding="utf-8")
 )
 SMALL = 0.004  # of the picture's area; smaller objects are not asked about
-MOST = 6  # larger counts are not asked for
+MAX_COUNT = 6  # larger counts are not asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def box_questions(
     frequency: Mapping[str, int],
     rng: random.Random,
     *,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = QUESTION_TYPES,
 ) -> list[Text]:
     """Ask at most one question of each kind (presence: one on what is there, one on what is not).
 
@@ -136,9 +136,11 @@ def _presence(boxes: Sequence[Box], frequency: Mapping[str, int], rng: random.Ra
 def _count(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
     numbers: dict[str, int] = {}
     for box in boxes:
-        numbers[box.name] = numbers.get(box.name, 0) + (MOST + 1 if box.crowd else 1)
+        numbers[box.name] = numbers.get(box.name, 0) + (MAX_COUNT + 1 if box.crowd else 1)
     visible = {box.name for box in boxes if box.area >= SMALL}
-    names = sorted(name for name, number in numbers.items() if number <= MOST and name in visible)
+    names = sorted(
+        name for name, number in numbers.items() if number <= MAX_COUNT and name in visible
+    )
     if not names:
         return []
     several = [name for name in names if numbers[name] > 1]

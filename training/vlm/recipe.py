@@ -45,7 +45,7 @@ from training.vlm.data import (
     train_texts,
 )
 from training.vlm.fitting import CACHE, CPU, train_vlm
-from training.vlm.questions import KINDS
+from training.vlm.questions import QUESTION_TYPES
 from training.vlm.views import View, read_pixels, render_view
 
 WARM_WORDS = (
@@ -309,7 +309,7 @@ def _accuracy_table(
 def _sure(questions: Sequence[tuple[str, Text]], answers: Sequence[Answer]) -> dict[str, Any]:
     table = {}
     humans = {t.kind for _, t in questions if t.kind.startswith("human")}
-    for title, kinds in (("daquar", humans), ("boxes", set(KINDS))):
+    for title, kinds in (("daquar", humans), ("boxes", set(QUESTION_TYPES))):
         rows = [(a, t) for a, (_, t) in zip(answers, questions, strict=True) if t.kind in kinds]
         sure = [_same(a, t) for a, t in rows if a.sure]
         if rows:

@@ -7,4 +7,4 @@ import pytest
 def _pictures_are_read_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """To start other processes takes longer than all else; test_features.py starts them."""
     for module in ("features", "lora"):
-        monkeypatch.setattr(f"training.detector.{module}.FEW", 10_000)
+        monkeypatch.setattr(f"training.detector.{module}.MIN_PARALLEL", 10_000)

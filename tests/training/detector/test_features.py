@@ -95,7 +95,7 @@ def test_other_processes_find_the_same(
 ) -> None:
     write_tower(tmp_path / "tower")
     alone = compute(tmp_path, pictures).clone()
-    monkeypatch.setattr("training.detector.features.FEW", 1)
+    monkeypatch.setattr("training.detector.features.MIN_PARALLEL", 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     for file in (tmp_path / "cache").rglob("*.*"):
         file.unlink()

@@ -30,7 +30,7 @@ from ui.jobs import Job, Waiting
 from ui.server.turns import PICTURES, Priority
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
-MOST = 6  # found pictures that get a frame
+MAX_FRAMES = 6  # found pictures that get a frame
 ABOUT = N_(
     "A screenshot, a page or a collage is judged as a whole, which says little about a picture in "
     "it. Choose a part; its coordinates go into the report. A part of a screenshot is a copy of a "
@@ -44,7 +44,7 @@ SIDES = (  # names in ids, in words, and where they are at first
     ("right", N_("Right, %"), 100),
     ("bottom", N_("Bottom, %"), 100),
 )
-WHOLE = (0.0, 0.0, 100.0, 100.0)
+WHOLE_PICTURE = (0.0, 0.0, 100.0, 100.0)
 BACK = -1  # from a part to the whole
 Updates = dict[Any, Any]
 # a picture's path, width and height, and the pictures found inside it, in pixels of its file
@@ -91,10 +91,10 @@ class CropSection:
         if source is None or path is None:
             return self.blank()
         if source.box is None:
-            sides = WHOLE
+            sides = WHOLE_PICTURE
         with PICTURES.enter(Priority.BATCH):
             image = load_image(path)
-            frames = [picture.box for picture in find_pictures(image.pixels)[:MOST]]
+            frames = [picture.box for picture in find_pictures(image.pixels)[:MAX_FRAMES]]
             preview_image = draw_boxes(image.pixels, frames)
         boxes = tuple(in_file(box, halved=image.halved) for box in frames)
         size = in_file((0, 0, image.width, image.height), halved=image.halved)[2:]
@@ -121,7 +121,7 @@ class CropSection:
     def blank(self) -> Updates:
         """Return the section without a picture."""
         none = {self.whole: None, self.preview: "", self.message: _status(_(FIRST))}
-        return none | dict(zip(self.sides, WHOLE, strict=True))
+        return none | dict(zip(self.sides, WHOLE_PICTURE, strict=True))
 
     def frame(self, whole: Whole | None, *percent: float) -> Updates:
         """Return the chosen part in words, in pixels; `percent` are its sides."""

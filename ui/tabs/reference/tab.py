@@ -15,7 +15,7 @@ import gradio as gr
 from causalclip.images.formats import ENDINGS, names, sizes
 from causalclip.languages import N_, _, in_turn, number, paragraph, percent
 from causalclip.paths import shipped_folder
-from causalclip.private_head import LEAST
+from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference import BOUNDS, COMMAND, photographs_needed
 from causalclip.report.templates import render
 from ui.cancellation import CancellationToken, Panel
@@ -60,7 +60,7 @@ WAITING = N_(
     "Waiting for the first of these pictures. One person's pictures at a time are judged here."
 )
 FULL = N_("A page takes {most} pictures. For more, use the command: {command}.")
-KINDS = {
+CLASSES = {
     "real": N_("Photographs that you know to be real"),
     "generated": N_("Generated pictures of the kind you face"),
 }
@@ -84,7 +84,7 @@ class ReferenceTab:
     """The tab's components and callbacks.
 
     Attributes:
-        files: the hidden field of each of KINDS.
+        files: the hidden field of each of CLASSES.
         reference_set: holds the ReferenceSet of the page.
         at_most: the percentage of photographs that may be called likely generated.
     """
@@ -200,7 +200,7 @@ def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             gr.HTML(
-                f"<p>{escape(_(START, least=number(LEAST)))}</p>{chooser()}",
+                f"<p>{escape(_(START, least=number(MIN_PICTURES_PER_CLASS)))}</p>{chooser()}",
                 js_on_load=chooser_script(),
                 elem_id="reference-chooser",
             )
@@ -240,7 +240,9 @@ def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
     # 2. The fields that the page's scripts fill, and the files that they download.
     with gr.Row(elem_classes="cc-hidden"):
         options: dict[str, Any] = {"file_types": [*ENDINGS], "label": _("Pictures")}
-        files = {kind: files_input(**options, elem_id=f"reference-{kind}-files") for kind in KINDS}
+        files = {
+            kind: files_input(**options, elem_id=f"reference-{kind}-files") for kind in CLASSES
+        }
         profile_upload = files_input(
             file_types=[".json"],
             label=_("Use a profile that you have"),
@@ -316,7 +318,7 @@ def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
 def chooser() -> str:
     """Return a place to choose pictures of each kind, with what it needs and gives, and a bar of
     progress, as HTML."""
-    return render("chooser", template="reference.html", kinds=KINDS, needs=_needs())
+    return render("chooser", template="reference.html", kinds=CLASSES, needs=_needs())
 
 
 def chooser_script() -> str:
@@ -383,7 +385,12 @@ def _needs() -> dict[str, str]:
     fewest = {percent(bound, digits=None): number(photographs_needed(bound)) for bound in BOUNDS}
     (bound, count), *others = fewest.items()
     other_bounds = in_turn(f"{other}: {n}" for other, n in others)
-    values = {"least": number(LEAST), "percent": bound, "needed": count, "others": other_bounds}
+    values = {
+        "least": number(MIN_PICTURES_PER_CLASS),
+        "percent": bound,
+        "needed": count,
+        "others": other_bounds,
+    }
     return {kind: _(need, **values) for kind, need in NEEDS.items()}
 
 
