@@ -2,8 +2,9 @@
 and tells.
 
 A head is fitted from the ridge for each weight of nHSIC and of the adversary, over two decades,
-with SEEDS seeds; one fold of owners is held out. What is held back is read by three probes that the
-head was never trained against. Squares alone, of the augmentation that is drawn for each picture.
+with SEEDS seeds; one fold of owners is held out, and the verdict is judged on their sets of like
+content. What is held back is read by three probes that the head was never trained against. Squares
+alone, of the augmentation that is drawn for each picture.
 """
 
 from collections import defaultdict
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.common import TABLE, Options, read, write
 from benchmarks.figures import Theme, save
+from benchmarks.owners import over_owners, percentiles, rank_auc
 from benchmarks.views import split_features
 from causalclip.clip.backbones import DEFAULT
 from causalclip.clip.runtime import choose_runtime
@@ -203,7 +205,7 @@ def measure(options: Options) -> dict[str, Any]:
     rows: list[dict[str, float]] = []
     earlier = read("curve") or {}
     earlier_rows = earlier["rows"] if about.items() <= earlier.items() else []
-    report = about | {"ridge": ridge_auc(data, ridge), "rows": rows}
+    report = about | ridge_auc(data, ridge) | {"rows": rows}
     for settings, config in tqdm(list(runs(recipe.head)), desc="points"):
         matches = (r for r in earlier_rows if settings.items() <= r.items())
         rows.append(next(matches, {}) or settings | row(data, config, fold=0))
@@ -257,8 +259,19 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
     return figure
 
 
-def ridge_auc(data: Problem, config: TrainConfig) -> float:
-    """AUC of the linear head that every point starts from, on the same pictures."""
+def ridge_auc(data: Problem, config: TrainConfig) -> dict[str, Any]:
+    """Return what the linear head that every point starts from reaches on the same pictures, with
+    its interval over owners, and how many are judged."""
+    # 1. Its verdicts on held-out pictures of like content
     head, held_out = fit(data, config, leave_out=0), np.flatnonzero(data.fold == 0)
     like = held_out[[data.records[i].set in LIKE for i in held_out]]
-    return float(roc_auc_score(data.labels[like], judge(head, data.features[0, like]).logit))
+    labels, raw = data.labels.numpy()[like], judge(head, data.features[0, like]).logit.numpy()
+    owners = np.array([data.records[i].group for i in like])
+
+    # 2. The AUC, and that of draws of owners
+    draws = over_owners(lambda rows: {"auc": rank_auc(labels[rows], raw[rows])}, labels, owners)
+    return {
+        "ridge": rank_auc(labels, raw),
+        "ridge_interval": percentiles(draws["auc"]),
+        "judged": {"pictures": len(like), "owners": len(np.unique(owners))},
+    }

@@ -18,6 +18,7 @@ from benchmarks.changes import TRAVELS
 from benchmarks.common import Options
 from benchmarks.detection import family_of
 from benchmarks.marks import read_found, summarize_false
+from benchmarks.owners import over_owners, percentiles, rank_auc
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.purification import defence_tables
 from benchmarks.views import SplitFeatures, probabilities
@@ -231,7 +232,24 @@ def test_a_series_is_named_where_its_source_is_clear() -> None:
 def test_rank_auc_is_scikit_learns_with_ties_too() -> None:
     rng = np.random.default_rng(0)
     labels, scores = rng.integers(0, 2, 200), rng.integers(0, 12, 200) / 7
-    assert masks.rank_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert rank_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_an_interval_over_owners_knows_that_an_owners_pictures_are_alike() -> None:
+    """Ten pictures of each owner that are the same one say no more than one does."""
+    rng = np.random.default_rng(0)
+    once, labels = rng.normal(size=30), np.arange(30) % 2
+    owners = np.array([f"o{i // 2}" for i in range(30)])
+
+    def width(times: int) -> float:
+        scores, of = np.repeat(once, times), np.repeat(labels, times)
+        draws = over_owners(
+            lambda rows: {"auc": rank_auc(of[rows], scores[rows])}, of, np.repeat(owners, times)
+        )
+        low, high = percentiles(draws["auc"])
+        return high - low
+
+    assert width(10) == pytest.approx(width(1))
 
 
 def test_another_pictures_mask_is_never_a_pictures_own() -> None:

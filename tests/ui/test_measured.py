@@ -15,12 +15,16 @@ from causalclip.languages import LANGUAGES, speaking
 from ui.tabs.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, PURIFIED, QUESTIONS, page
 from ui.tabs.charts import Axis, fall
 
-CURVE = [
-    {"independence": w, "adversary": 0.1, "seed": seed, "auc": 0.9 - w / 10, "nhsic": 1 - w}
-    | {"linear": 0.7, "mlp": 0.8, "knn": 0.6}
-    for w in (0.0, 0.25, 0.5)
-    for seed in (0, 1, 2)
-]
+CURVE = {
+    "judged": {"pictures": 116},
+    "ridge_interval": [0.72, 0.96],
+    "rows": [
+        {"independence": w, "adversary": 0.1, "seed": seed, "auc": 0.9 - w / 10, "nhsic": 1 - w}
+        | {"linear": 0.7, "mlp": 0.8, "knn": 0.6}
+        for w in (0.0, 0.25, 0.5)
+        for seed in (0, 1, 2)
+    ],
+}
 
 
 @pytest.fixture
@@ -110,10 +114,12 @@ def test_names_from_files_are_escaped(folder: Path) -> None:
 
 
 def test_the_price_of_independence_is_drawn_as_it_was_measured(folder: Path) -> None:
-    (folder / "curve.json").write_text(json.dumps({"rows": CURVE}))
+    (folder / "curve.json").write_text(json.dumps(CURVE))
     drawn = page(folder)
     assert "a dependence of 1.00 to 0.50" in drawn
     assert "from 0.90 to 0.85" in drawn
+    assert "116 pictures" in drawn
+    assert "within 0.72 and 0.96" in drawn
 
 
 def test_the_ticks_of_an_axis_are_written_as_the_language_does() -> None:

@@ -325,8 +325,9 @@ def price(load_report: Reports) -> str:
     """Return what independence of the two halves costs, as HTML: a point of the curve for each
     weight of the losses."""
     # 1. The mean of the runs of each weight, from independent to dependent.
+    report = load_report("curve")
     groups: dict[tuple[float, float], list[dict[str, float]]] = {}
-    for row in load_report("curve")["rows"]:
+    for row in report["rows"]:
         groups.setdefault((row["independence"], row["adversary"]), []).append(row)
     mean: dict[str, list[float]] = {name: [] for name in ("nhsic", "auc", "linear", "mlp", "knn")}
     for runs in sorted(groups.values(), key=lambda g: sum(r["nhsic"] for r in g) / len(g)):
@@ -345,11 +346,15 @@ def price(load_report: Reports) -> str:
     ]
     words = _(
         "The mask parts what the model sees in two. Forced from a dependence of {most} to {least} "
-        "(nHSIC; 0 is independent), the verdict's AUC goes from {before} to {after}.",
+        "(nHSIC; 0 is independent), the verdict's AUC goes from {before} to {after}. {n} pictures "
+        "tell it only to within {low} and {high} (95%).",
         most=_two(mean["nhsic"][-1]),
         least=_two(mean["nhsic"][0]),
         before=_two(mean["auc"][-1]),
         after=_two(mean["auc"][0]),
+        n=number(report["judged"]["pictures"]),
+        low=_two(report["ridge_interval"][0]),
+        high=_two(report["ridge_interval"][1]),
     )
     x, y = Axis("nHSIC"), Axis("AUC", 0.5, 1, (0.5, 0.6, 0.7, 0.8, 0.9, 1))
     return _p(words) + plot(words, series, x, y)
