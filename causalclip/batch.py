@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causalclip.examination.answer import Origin
 from causalclip.examination.cautions import SHORT
-from causalclip.examination.headline import name_answer
-from causalclip.examination.messages import NO_ANSWER, NOT_EXAMINED
+from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.result import HALVED, NotJudged, Stage
 from causalclip.examination.stages import examine_file
 from causalclip.images.formats import ImageError
@@ -69,7 +69,7 @@ class BatchRow:
     Attributes:
         number: of the row, from 1.
         name: of the file.
-        answer: a key, the headline from all evidence, or NOT_EXAMINED.
+        origin: of the headline from all evidence.
         score: the calibrated probability, None if not examined or not answered.
         band: a key, the pixels' own answer, after stability.
         survives: Stability.words; the key CHECKING until that is known, and UNCHECKED for good if
@@ -89,7 +89,7 @@ class BatchRow:
 
     number: int
     name: str
-    answer: str
+    origin: Origin
     score: float | None = None
     band: str = ""
     survives: str = ""
@@ -110,7 +110,7 @@ class BatchRow:
     @property
     def named_answer(self) -> str:
         """The answer in the reader's language, with the name of who signed or whose mark it is."""
-        return name_answer(self.answer, self.whose)
+        return self.origin.named(self.whose)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -122,10 +122,10 @@ class BatchRow:
     def beside(self) -> str:
         """What stands beside the answer: why it was not examined, or what the pixels say where that
         is not the answer, the kind of picture where they got none, and what the file says."""
-        if self.band in ("", self.answer.lower()):
-            by_pixels = ""
-        elif self.band == NO_ANSWER:
+        if self.band == NO_ANSWER:
             by_pixels = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
+        elif self.band in ("", self.origin.answer.brief):
+            by_pixels = ""
         else:
             by_pixels = _("By the pixels: {answer}.", answer=_(self.band))
         return paragraph(self.problem, by_pixels, self.claims)
@@ -140,12 +140,13 @@ class BatchRow:
         """Return the row by the names of COLUMNS, its keys in the reader's language."""
         keys = {name: _(getattr(self, name)) for name in ("band", "survives", "kind")}
         keys["answer"] = self.named_answer
-        plain = {name: getattr(self, name) for name in COLUMNS}
+        plain = {name: getattr(self, name) for name in COLUMNS if name != "answer"}
         cautions = [
             *filter(None, self.cautions.split(", ")),
             *([READ_AT_HALF] if self.halved else []),
         ]
-        return plain | keys | {"cautions": in_turn(map(_, cautions))}
+        cells = plain | keys | {"cautions": in_turn(map(_, cautions))}
+        return {name: cells[name] for name in COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +267,10 @@ def _examine_row(
     except NotJudged as error:
         return RowUpdate(claims_row(number, error.examination), error.examination)
     except ImageError as error:
-        return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=str(error)))
+        return RowUpdate(BatchRow(number, name, Origin.NOT_EXAMINED, problem=str(error)))
     except Exception as error:  # ours, not the file's: said in its row, logged without its name
         log.error("A picture of a batch was not examined: %s", type(error).__name__)
-        return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=_(OURS)))
+        return RowUpdate(BatchRow(number, name, Origin.NOT_EXAMINED, problem=_(OURS)))
 
 
 def row_of(number: int, x: Examination) -> BatchRow:
@@ -303,7 +304,7 @@ def claims_row(number: int, x: Examination) -> BatchRow:
     return BatchRow(
         number=number,
         name=x.name,
-        answer=headline.title,
+        origin=headline.origin,
         claims=claims,
         marks="; ".join(provenance.mark_words),
         format=x.format,

@@ -24,17 +24,14 @@ if TYPE_CHECKING:
 
 
 def ask(detector: Detector, only: str = "") -> dict[str, str]:
-    """The answer about every example, or about one alone, after stability, by the example's name: a
-    signature's word, or the pixels'."""
+    """The id of the answer about every example, or about one alone, after stability, by the
+    example's name."""
     from causalclip.examination.stages import examine_file
 
     with tempfile.TemporaryDirectory() as folder:
         examples = [one for one in write_examples(folder, {}) if only in ("", one.name)]
         answers = {one.name: examine_file(one.path, detector) for one in examples}
-    return {
-        name: x.band if x.headline.source == "pixels" else x.headline.title
-        for name, x in answers.items()
-    }
+    return {name: x.headline.origin.value for name, x in answers.items()}
 
 
 def agreed(found: Sequence[Mapping[str, str]]) -> dict[str, str]:

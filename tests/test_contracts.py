@@ -100,7 +100,10 @@ FIELDS = {
         "null": "archive part",
         "[]": "cautions",
     },
-    "headline": {"str": "title source tone proved claimed pixels agreement name", "bool": "silent"},
+    "headline": {
+        "str": "title origin source tone proved claimed pixels agreement name",
+        "bool": "silent",
+    },
     "meant": {"number": "pictures generated base hardest interval[]", "str": "sentence"},
     "error_rates": {
         "number": "recognised accused missed undecided[] generated real",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from causalclip.examination.answer import Origin
 from causalclip.examination.cautions import SHORT
-from causalclip.examination.headline import BRIEF
 from causalclip.examination.messages import (
     NO_ANSWER,
     TONE,
@@ -33,6 +33,7 @@ SCORE_WIDTH = 6  # a score next to a threshold has more digits
 SHORTEST = 12  # characters that are left of a name at least
 COLOURS: dict[Tone, str] = {"generated": "yellow", "not-generated": "magenta", "signed": "green"}
 NOT_READ, UNTESTED = N_("not read."), N_("copies untested")
+BRIEFS = [origin.answer.brief for origin in Origin if origin.answer.brief]
 BY_PIXELS, COPIES = N_("{band} pixels"), N_("copies {kept}/{all}")
 SCORE = N_(
     "Score {score}: at or above {high} likely generated, at or below {low} likely not generated."
@@ -57,7 +58,7 @@ class Lines:
         self._folder = os.path.commonpath(folders) if folders else ""
 
         # 2. The widths of the columns: what is left is the name's
-        self._answer_width = max(len(_(brief)) for brief in BRIEF.values())
+        self._answer_width = max(len(_(brief)) for brief in BRIEFS)
         pixels = max(len(_(BY_PIXELS, band=_(band))) for band in TONE)
         last = len(_(COPIES, kept=8, all=8) if tested else _(UNTESTED))
         room = MAX_LINE - self._answer_width - SCORE_WIDTH - last - 4 * len(COLUMN_GAP)
@@ -69,10 +70,10 @@ class Lines:
         """Return the answer, the score, the pixels' answer where it is another one, and how many
         copies keep it."""
         has_answer = x.band != NO_ANSWER
-        answer = _(BRIEF[x.headline.title])
+        answer = _(x.headline.origin.answer.brief)
         score = _short_score(x) if has_answer else ""
         by_pixels = ""
-        if has_answer and x.headline.title.lower() != x.band:
+        if has_answer and x.headline.origin.answer.brief != x.band:
             by_pixels = shortened(_(BY_PIXELS, band=_(x.band)), self._pixels_width)
         copies = ""
         if x.stability:
@@ -108,7 +109,8 @@ class Lines:
 
 def _coloured_answer(x: Examination) -> str:
     """Return the answer in brief, in its colour."""
-    return typer.style(_(BRIEF[x.headline.title]), fg=COLOURS.get(x.headline.tone), bold=True)
+    brief = _(x.headline.origin.answer.brief)
+    return typer.style(brief, fg=COLOURS.get(x.headline.tone), bold=True)
 
 
 def _short_score(x: Examination) -> str:

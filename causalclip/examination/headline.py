@@ -1,26 +1,31 @@
 """One headline from all evidence: what a signature proves, what the file claims, what the pixels
 say, and whether they agree.
 
-A file that says of itself that it was generated, or that carries a signature of a known signer,
-gives the headline; the pixels' answer is then the second line. That a file was captured by a camera
-is no headline unless it is signed: anybody can write it, and who wants to deceive has a reason to.
+Which answer it is, `decide` in causalclip.examination.answer says; where that is not the pixels'
+answer, theirs is the second line.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from causalclip.examination.answer import (
+    Origin,
+    Source,
+    Step,
+    by_claim,
+    by_signature,
+    claims_capture,
+    decide,
+    short_name,
+)
 from causalclip.examination.messages import (
     JUDGE_PART,
     NO_ANSWER,
-    NO_ANSWER_TITLE,
     NO_TRACES,
-    NOT_EXAMINED,
-    TONE,
     WHAT_TO_DO,
     Tone,
 )
@@ -33,62 +38,6 @@ if TYPE_CHECKING:
     from causalclip.image_type import ImageType
     from causalclip.provenance.result import Provenance
 
-Source = Literal["signature", "file", "mark", "pixels"]
-Origin = Literal[
-    "generated",
-    "not validated",
-    "part generated",
-    "marked",
-    "marked edited",
-    "edited",
-    "may be",
-    "is suspected",
-    "captured",
-    "",
-]
-StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify"]
-SIGNED = {
-    "generated": N_("Signed as generated"),
-    "part generated": N_("Signed as partly generated"),
-    "captured": N_("Signed as captured"),
-}
-CLAIMED = {
-    "generated": N_("The file says it was generated"),
-    "not validated": N_("Credentials that are not validated say it was generated"),
-    "part generated": N_("The file says it was partly generated"),
-    "marked": N_("It bears the mark of a generator"),
-    "marked edited": N_("It bears the mark of an editor with generative AI"),
-    "edited": N_("Says that it was edited with generative AI"),
-    "may be": N_("The file says it may be generated"),
-    "is suspected": N_("A platform suspects that it was generated"),
-}
-# what is stamped on the picture, and so is not the file's word
-ON_PIXELS = "marked", "marked edited"
-NAMED: dict[str, str] = {  # the same where it is known who signed, or whose mark it is
-    SIGNED["generated"]: N_("{name} signed that it was generated"),
-    SIGNED["part generated"]: N_("{name} signed that a part of it was generated"),
-    SIGNED["captured"]: N_("{name} signed that it was captured"),
-    CLAIMED["generated"]: N_("The file says that it was made with {name}"),
-    CLAIMED["not validated"]: N_("Credentials, not validated, say it was made with {name}"),
-    CLAIMED["marked"]: N_("{name}'s mark is on it"),
-    CLAIMED["marked edited"]: N_("{name}'s mark is on it"),
-    CLAIMED["edited"]: N_("The file says that it was edited with {name}"),
-}
-BY_PIXELS = N_("Likely generated"), N_("Inconclusive"), N_("Likely not generated")
-ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS, NO_ANSWER_TITLE)
-BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a terminal
-    SIGNED["generated"]: N_("signed as generated"),
-    SIGNED["part generated"]: N_("signed as part generated"),
-    SIGNED["captured"]: N_("signed as captured"),
-    CLAIMED["generated"]: N_("file says generated"),
-    CLAIMED["not validated"]: N_("generated, not validated"),
-    CLAIMED["part generated"]: N_("file says part generated"),
-    CLAIMED["marked"]: N_("bears a generator's mark"),
-    CLAIMED["marked edited"]: N_("bears an AI editor's mark"),
-    CLAIMED["edited"]: N_("file says edited with AI"),
-    **{band.capitalize(): band for band in TONE},
-    NO_ANSWER_TITLE: NO_ANSWER,
-}
 TRACES: dict[str, str] = {
     N_("likely generated"): N_(
         "They carry traces like those of pictures made by image generators."
@@ -96,30 +45,6 @@ TRACES: dict[str, str] = {
     N_("inconclusive"): N_("Their traces point neither way clearly enough."),
     N_("likely not generated"): N_("They carry few traces like those of image generators."),
     NO_ANSWER: NO_TRACES,
-}
-COPIES: dict[str, str] = {
-    "likely generated": N_(
-        "Look for earlier copies: a site or a person that names the generator tells more than a "
-        "score."
-    ),
-    "inconclusive": N_(
-        "Look for earlier copies: who showed it first, and what did they say of it?"
-    ),
-    "likely not generated": N_(
-        "Look for earlier copies: an old or a staged photograph, or one of another place, gets "
-        "this answer, too."
-    ),
-}
-ORIGINAL: dict[str, str] = {
-    "likely generated": N_(
-        "Ask who sent it how the picture was made, and for the file as it was made."
-    ),
-    "inconclusive": N_(
-        "Ask for the original file: a forwarded copy has lost traces, and what the file said."
-    ),
-    "likely not generated": N_(
-        "Ask for the original file, and for others that were taken before and after it."
-    ),
 }
 FORGED = N_("That can be forged, also to discredit a true picture.")
 NOT_JUDGED = N_("Its pixels were not judged.")
@@ -134,8 +59,9 @@ class Headline:
     """The answer in large print, and a sentence each for what it rests on.
 
     Attributes:
-        title: one of ANSWERS, in English, or "" before there is an answer; `answer` is the same in
-            the reader's language.
+        origin: which answer it is.
+        title: its title in English, or "" before there is an answer; `answer` is the same in the
+            reader's language.
         source: whose word it is; a mark is on the picture, what the file says is beside it.
         tone: which colour it has.
         proved, claimed, pixels: what each kind of evidence says.
@@ -145,6 +71,7 @@ class Headline:
             rests on.
     """
 
+    origin: Origin
     title: str
     source: Source
     tone: Tone
@@ -158,25 +85,12 @@ class Headline:
     @property
     def answer(self) -> str:
         """The title in the reader's language, with the name of who signed or whose mark it is."""
-        return name_answer(self.title, self.name)
+        return self.origin.named(self.name)
 
     @property
     def short_name(self) -> str:
         """The name without what stands behind it in brackets."""
         return short_name(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a person can do.
-
-    Attributes:
-        kind: what the page adds a link or a button for.
-        sentence: what to do.
-    """
-
-    kind: StepKind
-    sentence: str
 
 
 def make_headline(
@@ -195,44 +109,24 @@ def make_headline(
         stability: where it is known.
         problem: why the pixels cannot be judged.
     """
-    proved, claimed = _signed(provenance), _claimed(provenance)
-    source = _source(proved, claimed)
-    by_pixels = NOT_EXAMINED if problem else _title(band)
-    title = SIGNED.get(proved) or CLAIMED.get(claimed) or by_pixels
+    origin = decide(provenance, band, problem=problem)
+    proved, claimed = by_signature(provenance), by_claim(provenance)
     return Headline(
-        title=title,
-        source=source,
-        tone=tone_of(title),
+        origin=origin,
+        title=origin.answer.title,
+        source=origin.answer.source,
+        tone=origin.answer.tone,
         proved=_proof(provenance, proved),
         claimed=_claim(provenance, claimed),
         pixels=f"{_(NOT_JUDGED)} {problem}" if problem else _pixels(band, stability),
-        agreement=_agreement(proved, claimed, band),
+        agreement=_agreement(provenance, proved, claimed, band),
         silent=provenance.silent
         and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
-        name=_name(provenance, proved, claimed),
+        name=_name(provenance, proved),
     )
 
 
-def name_answer(title: str, name: str) -> str:
-    """Return one of ANSWERS in the reader's language, with a name where there is one."""
-    return _(NAMED[title], name=short_name(name)) if name and title in NAMED else _(title)
-
-
-def short_name(name: str) -> str:
-    """Return a name in the reader's language, without what stands behind it in brackets."""
-    return re.split(r" ?\u200f?[(（]", _(name), maxsplit=1)[0]
-
-
-def _source(proved: Origin, claimed: Origin) -> Source:
-    """Return whose word the headline is."""
-    if proved:
-        return "signature"
-    if claimed in ON_PIXELS:
-        return "mark"
-    return "file" if claimed in CLAIMED else "pixels"
-
-
-def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
+def _name(p: Provenance, proved: Origin | None) -> str:
     """Return who signed, or whose mark the headline rests on; "" where nobody is named."""
     if p.proof:
         return p.proof.generator
@@ -248,62 +142,7 @@ def _name(p: Provenance, proved: Origin, claimed: Origin) -> str:
     return ""
 
 
-def _title(band: Band | None) -> str:
-    """Return the pixels' answer as one of ANSWERS; "" before there is one."""
-    return NO_ANSWER_TITLE if band == NO_ANSWER else (band or "").capitalize()
-
-
-def tone_of(title: str) -> Tone:
-    """Return the colour of one of ANSWERS."""
-    if title == SIGNED["captured"]:
-        return "signed"
-    if title in (CLAIMED["may be"], CLAIMED["is suspected"]):
-        return "inconclusive"
-    if title in {*SIGNED.values(), *CLAIMED.values()}:
-        return "generated"
-    return TONE.get(title.lower(), "inconclusive")  # type: ignore[call-overload]
-
-
-def _signed(p: Provenance) -> Origin:
-    """Return what a generator or a signer on the trust list vouches for.
-
-    That something was generated outweighs that it was captured; of earlier versions and parts, only
-    the first counts.
-    """
-    if p.proof:
-        return "generated"
-    if p.credentials.state != "trusted":
-        return ""
-    claims = p.credentials.source_types
-    if any(claim.kind == "generated" and not claim.of_part for claim in claims):
-        return "generated"
-    if any(claim.kind in ("generated", "part generated") for claim in claims):
-        return "part generated"
-    if any(claim.kind == "captured" and not claim.of_part for claim in claims):
-        return "captured"
-    return ""
-
-
-def _claimed(p: Provenance) -> Origin:
-    """Return what the file says without a signature that counts."""
-    mark = next(iter(p.claimed_marks), None)
-    if mark is None:
-        claims = p.source_types
-        if p.credentials.state in ("interim", "unknown signer", "unvalidated"):
-            claims = p.credentials.source_types + claims
-        return "captured" if any(claim.kind == "captured" for claim in claims) else ""
-    if mark.says == "in part":
-        return "part generated"
-    if mark.says != "is":
-        return mark.says
-    if mark.certainty == "not validated":
-        return "not validated"
-    if mark.edited:
-        return "marked edited" if mark.on_pixels else "edited"
-    return "marked" if mark.on_pixels else "generated"
-
-
-def _proof(p: Provenance, proved: Origin) -> str:
+def _proof(p: Provenance, proved: Origin | None) -> str:
     """Return what a signature proves."""
     # 1. No signature of a known signer
     if p.proof:
@@ -336,11 +175,12 @@ def _proof(p: Provenance, proved: Origin) -> str:
 
     # 3. What the signer says
     if proved:
-        kinds = {"captured"} if proved == "captured" else {"generated", "part generated"}
+        is_captured = proved == Origin.SIGNED_CAPTURED
+        kinds = {"captured"} if is_captured else {"generated", "part generated"}
         origin_words = next(_(claim.words) for claim in claims if claim.kind in kinds)
     else:
         origin_words = _(own_claims[0].words)
-    if proved == "part generated":
+    if proved == Origin.SIGNED_PART_GENERATED:
         return _(
             "A signer on C2PA's trust list{signer} signed that the picture, or a part of it, was "
             "{made}.",
@@ -354,7 +194,7 @@ def _proof(p: Provenance, proved: Origin) -> str:
     )
 
 
-def _claim(p: Provenance, claimed: Origin) -> str:
+def _claim(p: Provenance, claimed: Origin | None) -> str:
     """Return what the file says beside a signature."""
     if p.credentials.state in ("trusted", "invalid") and not (p.claimed_marks or p.source_types):
         return _("Nothing beside its Content Credentials.")
@@ -367,7 +207,7 @@ def _claim(p: Provenance, claimed: Origin) -> str:
     else:
         origin_words = _(p.source_types[0].words)
         sentence = _("Its metadata say that the picture was {made}.", made=origin_words)
-    return paragraph(sentence, _(FORGED)) if claimed in CLAIMED else sentence
+    return paragraph(sentence, _(FORGED)) if claimed else sentence
 
 
 def _pixels(band: Band | None, stability: Stability | None) -> str:
@@ -379,30 +219,34 @@ def _pixels(band: Band | None, stability: Stability | None) -> str:
     return _(TRACES[band])
 
 
-def _agreement(proved: Origin, claimed: Origin, band: Band | None) -> str:
+def _agreement(
+    p: Provenance, proved: Origin | None, claimed: Origin | None, band: Band | None
+) -> str:
     """Return whether what is signed or claimed and the pixels agree; "" where only one is heard."""
     # 1. Signature and claims
     origin = proved or claimed
-    if proved == "captured" and claimed in CLAIMED:
+    is_captured = proved == Origin.SIGNED_CAPTURED or (not origin and claims_capture(p))
+    if proved == Origin.SIGNED_CAPTURED and claimed:
         return _(
             "They do not agree: it is signed as captured, and yet it carries a mark of an image "
             "generator."
         )
-    if not origin or band is None:
+    if band is None or not (origin or is_captured):
         return ""
     if band == NO_ANSWER:
         return _(NOT_JUDGED)
 
     # 2. The pixels have nothing to add
     clears = band == "likely not generated"
-    unsure = origin in ("may be", "is suspected")
-    if origin in ("edited", "marked edited") or band == "inconclusive" or (unsure and clears):
+    is_edited = origin in (Origin.FILE_EDITED, Origin.MARK_OF_EDITOR)
+    is_unsure = origin in (Origin.FILE_MAY_BE, Origin.FILE_SUSPECTED)
+    if is_edited or band == "inconclusive" or (is_unsure and clears):
         return _("The pixels neither support nor contradict that.")
 
     # 3. They agree, or not
-    if (origin == "captured") == clears:
+    if is_captured == clears:
         return _("The pixels agree.")
-    if origin == "captured":
+    if is_captured:
         disagreement = _(
             "The file and the pixels do not agree: it is said to be captured, and the pixels "
             "carry traces of a generator."
@@ -426,7 +270,7 @@ def next_steps(
     """Return what a person can do now: at most three steps, the most telling first."""
     kinds = {caution.kind for caution in cautions}
     by_evidence = _steps_by_evidence(headline, provenance)
-    by_picture = _steps_by_picture(headline.source == "pixels", band, kinds, image_type)
+    by_picture = _steps_by_picture(headline.origin, kinds, image_type)
     return tuple(islice(chain(by_evidence, by_picture), 3))
 
 
@@ -460,11 +304,8 @@ def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[S
         yield Step("sender", _ask_sender(headline))
 
 
-def _steps_by_picture(
-    by_pixels: bool, band: Band, cautions: Set[str], image_type: ImageType
-) -> Iterator[Step]:
-    """Yield what to do about the picture itself; by_pixels: whether its pixels give the
-    headline."""
+def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType) -> Iterator[Step]:
+    """Yield what to do about the picture itself."""
     if image_type == "page" and "inside" in cautions:
         yield Step("crop", _(JUDGE_PART))
     elif image_type != "photograph":
@@ -477,15 +318,7 @@ def _steps_by_picture(
         )
     if image_type == "blank":
         return
-    if by_pixels:
-        yield Step("original", _(ORIGINAL.get(band, ORIGINAL["inconclusive"])))
-    answer = band if by_pixels else "inconclusive"
-    yield Step("copies", _(COPIES.get(answer, COPIES["inconclusive"])))
-    if by_pixels and band != "likely not generated":
-        sentence = _(
-            "Magnify the picture and look for visible marks of generators, and at hands and text."
-        )
-        yield Step("magnify", sentence)
+    yield from (Step(step.kind, _(step.sentence)) for step in origin.answer.steps)
 
 
 def _ask_sender(headline: Headline) -> str:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from causalclip.examination.answer import Step
 from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import (
     FORGED,
     NOT_JUDGED,
     Headline,
-    Step,
     make_headline,
     next_steps,
 )

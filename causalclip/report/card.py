@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 from PIL import Image
 
-from causalclip.examination.headline import CLAIMED
 from causalclip.languages import N_, _, bracketed, ended, in_turn, ngettext
 from causalclip.report.pictures import INLINE_SIDE, data_url
 from causalclip.report.templates import SHOWN_FIELDS, render
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from causalclip.provenance.result import Provenance
 
 MARK_ZOOM = 3
-CHIPS = {  # what the file says, in a word, where it does not say that the picture was generated
-    CLAIMED["edited"]: N_("says edited with AI"),
-    CLAIMED["may be"]: N_("says perhaps generated"),
-    CLAIMED["is suspected"]: N_("says perhaps generated"),
-}
 COMPARED = {"same picture": "=", "same scene, another moment": "≈", "no match": "≠"}
 
 
@@ -178,7 +172,7 @@ def _file_word(headline: Headline, p: Provenance) -> str:
         changed = p.credentials.is_changed
         return N_("changed after signing") if changed else N_("credentials do not hold")
     if headline.source == "file":
-        return CHIPS.get(headline.title, N_("says generated"))
+        return headline.origin.answer.file_word
     return N_("says nothing") if headline.silent else N_("details")
 
 

@@ -26,7 +26,6 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from causalclip.examination.headline import tone_of
 from causalclip.examination.messages import score_text
 from causalclip.examination.precision import error_rates
 from causalclip.languages import (
@@ -271,7 +270,7 @@ def _row_fields(
         "marks": row.marks,
         "name": row.name,
         "sha256": row.sha256,
-        "tone": tone_of(row.answer),
+        "tone": row.origin.answer.tone,
         "answer": cells["answer"],
         "score": "" if row.score is None else score_text(row.score, *edges),
         "know": paragraph(survives, row.careful, row.beside),

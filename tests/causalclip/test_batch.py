@@ -21,6 +21,7 @@ from causalclip.batch import (
     report_stem,
     zip_reports,
 )
+from causalclip.examination.answer import Origin
 from causalclip.images import zips
 from causalclip.images.formats import ImageError
 from causalclip.images.zips import ZipError, read_zip
@@ -145,12 +146,12 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     # the bad one has the examination of its file
     assert [d.examination is not None for d in done] == [True, True, False, True, False]
     assert [d.row.number for d in done] == [1, 2, 3, 4, 5]
-    assert done[0].row.answer == "Not examined"
+    assert done[0].row.origin == Origin.NOT_EXAMINED
     assert done[0].row.problem
     assert done[1].row.claims == ""  # no metadata at all
     good = done[1]
-    assert (good.row.answer, good.row.sha256) == (
-        good.examination.headline.title,
+    assert (good.row.origin, good.row.sha256) == (
+        good.examination.headline.origin,
         good.examination.sha256,
     )
     assert (good.row.band, good.row.survives) == (
@@ -211,7 +212,7 @@ def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "\tx", "－1", '=HYPERLINK("http://evil")'])
 def test_csv_runs_no_formula(name: str) -> None:
-    text = as_csv([BatchRow(1, name, "inconclusive", 0.5, problem='a "quoted", line\nbreak')])
+    text = as_csv([BatchRow(1, name, Origin.INCONCLUSIVE, 0.5, problem='a "quoted", line\nbreak')])
     head, line = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert head == list(COLUMNS.values())
     assert line[1] == "'" + name
@@ -224,12 +225,12 @@ def test_csv_runs_no_formula(name: str) -> None:
 )
 def test_csv_runs_no_formula_where_semicolons_separate(name: str, kept: str) -> None:
     """Excel's way in German, French, Spanish, Portuguese, Turkish, Indonesian and Ukrainian."""
-    [_, line] = csv.reader(io.StringIO(as_csv([BatchRow(1, name, "inconclusive", 0.5)])))
+    [_, line] = csv.reader(io.StringIO(as_csv([BatchRow(1, name, Origin.INCONCLUSIVE, 0.5)])))
     assert line[1] == kept
 
 
 def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
-    rows = [BatchRow(1, "../../evil\x00.png", "inconclusive", 0.5)]
+    rows = [BatchRow(1, "../../evil\x00.png", Origin.INCONCLUSIVE, 0.5)]
     names = [report_stem(1, rows[0].name) + ".html", report_stem(2, "..") + ".json"]
     assert names == ["001-evil.html", "002-picture.json"]
     zip_reports(tmp_path / "all.zip", rows, [(name, "content") for name in names])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from babel.messages import Catalog
 
-from causalclip.examination.headline import short_name
+from causalclip.examination.answer import short_name
 from causalclip.languages import (
     END,
     ENGLISH,

@@ -26,6 +26,7 @@ from causalclip.batch import BatchRow, RowUpdate, claims_row, row_of
 from causalclip.calibration import Calibration
 from causalclip.detection import Head
 from causalclip.detector import Detector
+from causalclip.examination.answer import Origin
 from causalclip.examination.messages import NOT_EXAMINED
 from causalclip.examination.result import Examination, NotJudged, Stage
 from causalclip.examination.schema import ExaminationSchema, UnjudgedSchema
@@ -126,7 +127,7 @@ def _picture_pages(
         }
         return RowUpdate(claims_row(place, x), x), refused
     except ImageError as error:
-        row = BatchRow(place, name, NOT_EXAMINED, problem=str(error))
+        row = BatchRow(place, name, Origin.NOT_EXAMINED, problem=str(error))
         return RowUpdate(row), {"JSON": [type(error).__name__, str(error)]}
 
     # 2. One with an answer

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from causalclip.batch import NOTHING, BatchRow
-from causalclip.examination.headline import CLAIMED
-from causalclip.examination.messages import NO_ANSWER, NO_ANSWER_TITLE
+from causalclip.examination.answer import Origin
+from causalclip.examination.messages import NO_ANSWER
 from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import unjudged_files
@@ -119,7 +119,7 @@ def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, langua
     found = Batch(
         tmp_path,
         1,
-        (BatchRow(1, "<b>.png", "Likely generated", 0.9, sha256="ab" * 32, survives="Yes"),),
+        (BatchRow(1, "<b>.png", Origin.LIKELY_GENERATED, 0.9, sha256="ab" * 32, survives="Yes"),),
     )
     with speaking(language):
         page = found.download("html").read_text(encoding="utf-8")
@@ -152,29 +152,31 @@ def test_equal_bytes_under_two_names_are_two_rows_each_with_its_own(tab: BatchTa
 
 def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
     drawn = draw_table(
-        [BatchRow(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")]
+        [BatchRow(1, "<img src=x onerror=alert(1)>", Origin.INCONCLUSIVE, 0.51234, claims="'>&")]
     )
     assert "<img" not in drawn
     assert "data-value='0.51234'>0.51<" in drawn
-    long = draw_table([BatchRow(1, f"{'a' * 60}.png", "Inconclusive", 0.5)], edges=(0.3, 0.5, 0.7))
+    long = draw_table(
+        [BatchRow(1, f"{'a' * 60}.png", Origin.INCONCLUSIVE, 0.5)], edges=(0.3, 0.5, 0.7)
+    )
     assert re.search(r"title='a{60}\.png'><span>a{52}</span><span>a{8}\.png<", long)
     assert "left:50.0%" in long
     page = BatchRow(
         1,
         "page.png",
-        NO_ANSWER_TITLE,
+        Origin.NO_ANSWER,
         band=NO_ANSWER,
         kind="page",
         survives=NOTHING,
         sha256="ab" * 32,
     )
-    refused = BatchRow(2, "broken.png", "Not examined", problem="It is damaged.")
+    refused = BatchRow(2, "broken.png", Origin.NOT_EXAMINED, problem="It is damaged.")
     html = draw_table([page, refused], edges=(0.3, 0.7))
     assert re.findall(r"data-number='(\d+)'", html) == ["1"]
     assert "It is damaged." in html
     rows = [
-        BatchRow(n, "a.png", CLAIMED[said], marked=True)
-        for n, said in enumerate(("marked", "edited"))
+        BatchRow(n, "a.png", origin, marked=True)
+        for n, origin in enumerate((Origin.MARK_OF_GENERATOR, Origin.FILE_EDITED))
     ]
     drawn = draw_table(rows)
     for said, count in (("marked", 2), ("file says edited", 1)):

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from causalclip.detector import Detector
+from causalclip.examination.answer import Step
 from causalclip.examination.cautions import Caution
-from causalclip.examination.headline import Step, make_headline
+from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.stages import examine_file
 from causalclip.images.loading import load_image
@@ -156,7 +157,7 @@ def test_every_example_is_a_whole_picture_and_the_same_every_time(examples: list
 def test_there_is_one_of_each_answer(examples: list[Example]) -> None:
     answers = [one.expect for one in examples]
     assert len(set(answers)) == len(answers)
-    assert {"likely generated", "inconclusive", "likely not generated", "no answer"} < set(answers)
+    assert {"likely-generated", "inconclusive", "likely-not-generated", "no-answer"} < set(answers)
 
 
 def test_the_generated_ones_are_as_their_generators_wrote_them() -> None:

@@ -14,8 +14,9 @@ from PIL import Image
 
 from causalclip.calibration import Calibration
 from causalclip.examination import precision
+from causalclip.examination.answer import Origin
 from causalclip.examination.cautions import find_cautions, measure
-from causalclip.examination.headline import ANSWERS, make_headline
+from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.precision import EmpiricalPrecision, empirical_precision
 from causalclip.images.reencoding import encode
@@ -97,9 +98,18 @@ def test_whose_word_is_the_headline(case: str) -> None:
     provenance, title, source = CASES[case]
     found = make_headline(provenance, "inconclusive")
     assert (found.title, found.source) == (title, source)
-    assert found.title in ANSWERS
+    assert found.origin.answer.title == found.title
+    assert Origin(found.origin.value) is found.origin
     assert found.proved.endswith(".")
     assert found.claimed.endswith(".")
+
+
+@pytest.mark.parametrize("says", ["is", "in part", "may be", "is suspected"])
+def test_a_line_has_words_for_whatever_a_file_claims(says: Says) -> None:
+    claims = replace(file(), marks=(replace(MARK, says=says),))
+    origin = make_headline(claims, "inconclusive").origin
+    assert origin.answer.source == "file"
+    assert origin.answer.brief not in ("", Origin.NOT_EXAMINED.answer.brief)
 
 
 @pytest.mark.parametrize("band", BANDS)

@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from causalclip.batch import (
     CHECKING,
-    NOT_EXAMINED,
     UNCHECKED,
     BatchRow,
     RowUpdate,
@@ -26,7 +25,7 @@ from causalclip.batch import (
     report_stem,
     zip_reports,
 )
-from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.messages import NO_ANSWER, NOT_EXAMINED
 from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.templates import render

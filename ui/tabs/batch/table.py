@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from causalclip.batch import CHECKING, COLUMNS, NOT_EXAMINED
-from causalclip.examination.headline import ANSWERS, BRIEF, short_name, tone_of
+from causalclip.batch import CHECKING, COLUMNS
+from causalclip.examination.answer import Origin, short_name
 from causalclip.examination.messages import SIGN, bar_place, score_text
 from causalclip.languages import N_, _, bracketed, in_turn, number
 from causalclip.report.templates import render
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from causalclip.batch import BatchRow
 
 # What needs a look first stands first; what is signed as captured last.
-LAST = ("Likely not generated", "Signed as captured")
-ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
-FAILED, MARKED = N_("failed"), N_("marked")
+LAST = Origin.LIKELY_NOT_GENERATED, Origin.SIGNED_CAPTURED
+ORDER = (*(origin for origin in Origin if origin not in LAST), *LAST)
+MARKED = N_("marked")
 HEADS = (COLUMNS["name"], COLUMNS["answer"], COLUMNS["score"], N_("Copies"))
 TAIL = 12  # characters at the end of a long name that are always shown
 
@@ -56,22 +56,22 @@ def draw_table(
 def rank(row: BatchRow) -> tuple[int, float, int]:
     """Return a row's place, the smallest first: by answer, then by score, then as the files
     came."""
-    place = ORDER.index(row.answer) if row.answer in ORDER else len(ORDER)
-    return place, -(row.score or 0.0), row.number
+    return ORDER.index(row.origin), -(row.score or 0.0), row.number
 
 
 def counts(rows: Iterable[BatchRow]) -> str:
     """Return how many rows have which answer, in the table's order: "likely generated: 3,
     inconclusive: 12"."""
-    return in_turn(f"{_(name)}: {number(count)}" for _answer, name, count in _by_answer(rows))
+    return in_turn(f"{_(name)}: {number(count)}" for _origin, name, count in _by_answer(rows))
 
 
 def _chips(rows: Sequence[BatchRow]) -> list[dict[str, Any]]:
     """Return what rows can be chosen by, and how many there are of each."""
     chips = []
-    for answer, name, count in _by_answer(rows):
-        tone = "error" if name == FAILED else tone_of(answer)
-        sign = "\N{BALLOT X}" if name == FAILED else SIGN[tone_of(answer)]
+    for origin, name, count in _by_answer(rows):
+        failed = origin == Origin.NOT_EXAMINED
+        tone = "error" if failed else origin.answer.tone
+        sign = "\N{BALLOT X}" if failed else SIGN[origin.answer.tone]
         chips.append({"key": name, "n": number(count), "sign": sign, "tone": tone})
     marked_rows = {row.number for row in rows if row.marked}
     alike = ({row.number for row in rows if _brief(row) == chip["key"]} for chip in chips)
@@ -82,13 +82,13 @@ def _chips(rows: Sequence[BatchRow]) -> list[dict[str, Any]]:
     return chips
 
 
-def _by_answer(rows: Iterable[BatchRow]) -> list[tuple[str, str, int]]:
+def _by_answer(rows: Iterable[BatchRow]) -> list[tuple[Origin, str, int]]:
     """Return each answer that there is, its brief name, and how many rows have it; in the table's
     order."""
     numbers = Counter(_brief(row) for row in rows)
-    answers = {BRIEF.get(answer, FAILED): answer for answer in reversed(ORDER)}
+    origins = {origin.answer.brief: origin for origin in reversed(ORDER)}
     return [
-        (answer, name, numbers[name]) for name, answer in reversed(answers.items()) if numbers[name]
+        (origin, name, numbers[name]) for name, origin in reversed(origins.items()) if numbers[name]
     ]
 
 
@@ -104,10 +104,10 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "tail": TAIL if len(row.name) > 2 * TAIL else 0,
         "chips": [_brief(row), *([MARKED] if row.marked else [])],
         "marks": row.marks if row.marked else "",
-        "tone": tone_of(row.answer),
+        "tone": row.origin.answer.tone,
         "answer": bracketed(_(_brief(row)), short_name(row.whose) if row.whose else ""),
         "problem": row.problem,
-        "claimed": row.answer != NOT_EXAMINED,
+        "claimed": row.origin != Origin.NOT_EXAMINED,
         "score": row.score,
         "said": "" if row.score is None else score_text(row.score, *edges),
         "at": place,
@@ -118,4 +118,4 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
 
 def _brief(row: BatchRow) -> str:
     """Return a row's answer, as short as in a line of the command line."""
-    return BRIEF.get(row.answer, FAILED)
+    return row.origin.answer.brief

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from causalclip.examination.headline import tone_of
+from causalclip.examination.answer import Origin
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
 from causalclip.report.templates import render
@@ -49,7 +49,7 @@ class Example:
         path: of the picture.
         thumbnail: of a small JPEG of it.
         caption: its kind and what it shows, in English: "photograph: rocket".
-        expect: the answer, in English; "" where it depends on the machine.
+        expect: the id of the answer; "" where it depends on the machine.
     """
 
     path: Path
@@ -166,13 +166,15 @@ def _capitalise(words: str) -> str:
 
 def shelf(examples: Sequence[Example]) -> str:
     """Return the examples as buttons, each with its answer and its index, as HTML."""
-    buttons = [
-        {
-            "address": _data_url(example.thumbnail),
-            "title": example.title,
-            "tone": tone_of(example.expect),
-            "expect": _capitalise(_(example.expect)),
-        }
-        for example in examples
-    ]
+    buttons = []
+    for example in examples:
+        answer = Origin(example.expect or "pending").answer  # type: ignore[call-arg]
+        buttons.append(
+            {
+                "address": _data_url(example.thumbnail),
+                "title": example.title,
+                "tone": answer.tone,
+                "expect": _capitalise(_(answer.brief)) if example.expect else "",
+            }
+        )
     return render("shelf", template="detect.html", examples=buttons)

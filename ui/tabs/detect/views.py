@@ -34,7 +34,8 @@ from causalclip.report.templates import render
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection, ViewAttribution
-    from causalclip.examination.headline import Headline, Step
+    from causalclip.examination.answer import Step
+    from causalclip.examination.headline import Headline
     from causalclip.examination.result import Examination
     from causalclip.images.formats import Box
     from causalclip.maps.overlay import Drawing
