@@ -25,28 +25,28 @@ from causalclip.examination.alignment import (
     scale,
     sections,
 )
-from causalclip.examination.change_map import Blocks, ChangedBlocks, find_changes, hull, measure
 from causalclip.examination.comparison import Answer, Change, Comparison
-from causalclip.examination.epipolar import Epipolar, epipolar
+from causalclip.examination.difference import (
+    ChangedRegion,
+    DifferenceMap,
+    find_changes,
+    hull,
+    measure,
+)
 from causalclip.examination.keypoints import KeypointIndex, Placement, place, search_zoom
 from causalclip.images.formats import Box
 
-SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
 MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95  # that are told: more was not measured
 SURELY_SAME: tuple[Answer, float] = "same picture", MAX_CONFIDENCE
 # of the smaller picture, that points of one picture span: a camera that turned shares a corner
 # alone
 MIN_SPAN = 0.25
-# log2 of the points that agree, their share, the area they span (at most 1), the share of similar
-# blocks, 1
+# log2 of the points that agree, their share, the area they span (at most 1), the share of what has
+# texture that is similar, 1
 MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)
 SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
-# Points on one epipolar geometry, their share, and the area they span: pairs of different rooms of
-# training had 8 at most, of one room 34 at least; a logo or a caption that two pictures share spans
-# little.
-SCENE_POINTS, SCENE_SHARE, SCENE_SPREAD = 20, 0.4, 0.05
 # pixel by pixel
-EQUAL = Placement(np.eye(3), mirrored=False, inliers=0, share=1.0, spread=1.0, method="SIFT")
+EQUAL = Placement(np.eye(3), mirrored=False, inliers=0, share=1.0, spread=1.0)
 
 
 class Features(NamedTuple):
@@ -55,7 +55,7 @@ class Features(NamedTuple):
     points: float = 0.0  # log2 of one more than the points that agree
     share: float = 0.0  # of all matches, that agree
     span: float = 0.0  # of the smaller picture, that they span, at most 1
-    similar: float = 0.0  # of the textured blocks, that show the same
+    similar: float = 0.0  # of what has texture, that shows the same
     one: float = 1.0
 
 
@@ -64,7 +64,7 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
 
     Crops, sizes, mirroring, mild differences of tone and sharpness, and compression are
     compensated, and are not told as changes. Where one of them is a screenshot or a page, the
-    picture inside it is compared. The order does not change the answer.
+    picture inside it is compared.
     """
     # 1. The whole pictures
     start = time.perf_counter()
@@ -73,14 +73,14 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
     whole = _compare_parts(a, b, EQUAL if same_pixels else place(index_a(None), index_b(None)))
     comparison = whole
 
-    # 2. The pictures inside them, and else two points of view
+    # 2. The pictures inside them
     if whole.answer != "same picture":
         inner = (
             _compare_parts(a, b, place(index_a(box_a), index_b(box_b)), boxes=(box_a, box_b))
             for box_a, box_b in sections(a, b)
         )
         copies = (part for part in inner if part.answer == "same picture")
-        comparison = next(copies, None) or _by_geometry(a, b, whole)
+        comparison = next(copies, whole)
     return comparison.model_copy(update={"seconds": time.perf_counter() - start})
 
 
@@ -107,48 +107,34 @@ def _compare_parts(
         answer, confidence = classify(features(placement, None))
         return Comparison(answer=answer, confidence=confidence, sizes=sizes)
     aligned = lay_over(a, b, placement)
-    blocks = measure(aligned)
+    difference = measure(aligned)
     equal = placement is EQUAL
-    answer, confidence = SURELY_SAME if equal else classify(features(placement, blocks))
+    answer, confidence = SURELY_SAME if equal else classify(features(placement, difference))
     if answer == "no match":
         return Comparison(answer=answer, confidence=confidence, sizes=sizes)
 
     # 2. Where they differ
     regions_of_both = regions(boxes, sizes, mirrored=placement.mirrored)
     aligned = in_whole(aligned, regions_of_both)
-    parts = find_changes(blocks) if answer == "same picture" else []
-    change = np.any([part.mask for part in parts], 0) if parts else np.zeros_like(blocks.inside)
+    regions_changed = find_changes(difference) if answer == "same picture" else []
+    changed = sum(int(region.mask.sum()) for region in regions_changed)
     return Comparison(
         answer=answer,
         confidence=confidence,
         sizes=sizes,
-        changes=tuple(_change(part, blocks, aligned, placement.mirrored, sizes) for part in parts),
+        changes=tuple(
+            _change(region, aligned, mirrored=placement.mirrored, sizes=sizes)
+            for region in regions_changed
+        ),
         identical=equal,
         mirrored=placement.mirrored,
         scale=scale(placement.homography, b.shape),
         overlap=_overlaps(aligned, regions_of_both, sizes),
         points=placement.inliers,
-        similar=1.0 if equal else similar_share(blocks),
-        changed=float(change.sum() / max(1, blocks.inside.sum())),
+        similar=1.0 if equal else difference.similar_share,
+        changed=float(changed / max(1, aligned.inside.sum())),
         inside=boxes,
         aligned=aligned,
-    )
-
-
-def _by_geometry(a: np.ndarray, b: np.ndarray, whole: Comparison) -> Comparison:
-    """Return the comparison of two pictures of which neither lies over the other: they may show one
-    place from two points."""
-    if whole.aligned:
-        return whole
-    geometry = epipolar(a, b)
-    if not is_one_scene(geometry):
-        return whole
-    return whole.model_copy(
-        update={
-            "answer": "same scene, another moment",
-            "confidence": _confidence(1 - SCENE_POINTS / (2 * geometry.inliers)),
-            "points": geometry.inliers,
-        }
     )
 
 
@@ -165,16 +151,14 @@ def plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...
     return bool((depth > 0).all() and (turns > 0).all() and 0.1 < size < 10)
 
 
-def _change(
-    part: ChangedBlocks, blocks: Blocks, aligned: Alignment, mirrored: bool, sizes: Sizes
-) -> Change:
+def _change(region: ChangedRegion, aligned: Alignment, *, mirrored: bool, sizes: Sizes) -> Change:
     """Return a changed part by its boxes in both pictures."""
-    corners_a = hull(part.mask, aligned.to_a, blocks.side)
-    corners_b = hull(part.mask, aligned.to_b, blocks.side)
+    corners_a = hull(region.mask, aligned.to_a)
+    corners_b = hull(region.mask, aligned.to_b)
     if mirrored:
         corners_b = corners_b * [-1, 1] + [sizes[1][0], 0]
-    share = float(part.mask.sum() / blocks.inside.sum())
-    return Change(_box(corners_a, sizes[0]), _box(corners_b, sizes[1]), share, part.strength)
+    share = float(region.mask.sum() / aligned.inside.sum())
+    return Change(_box(corners_a, sizes[0]), _box(corners_b, sizes[1]), share, region.strength)
 
 
 def _box(corners: np.ndarray, size: tuple[int, int]) -> Box:
@@ -203,7 +187,7 @@ def _overlaps(aligned: Alignment, boxes: tuple[Box, Box], sizes: Sizes) -> tuple
     return first, second
 
 
-def features(placement: Placement | None, blocks: Blocks | None) -> Features:
+def features(placement: Placement | None, difference: DifferenceMap | None) -> Features:
     """Return what tells whether two pictures are copies."""
     if placement is None:
         return Features()
@@ -211,15 +195,8 @@ def features(placement: Placement | None, blocks: Blocks | None) -> Features:
         points=math.log2(1 + placement.inliers),
         share=placement.share,
         span=min(1.0, placement.spread),
-        similar=similar_share(blocks) if blocks else 0.0,
+        similar=difference.similar_share if difference else 0.0,
     )
-
-
-def similar_share(blocks: Blocks) -> float:
-    """Return the share of textured blocks that show the same in both."""
-    if not blocks.textured.any():
-        return 0.0
-    return float((blocks.similarity[blocks.textured] > SIMILAR).mean())
 
 
 def classify(values: Features) -> tuple[Answer, float]:
@@ -231,15 +208,6 @@ def classify(values: Features) -> tuple[Answer, float]:
     if same < 0.5:
         return "same scene, another moment", _confidence(match * (1 - same))
     return "same picture", _confidence(match * same)
-
-
-def is_one_scene(geometry: Epipolar) -> bool:
-    """Return whether the points of two pictures agree on one place seen from two points."""
-    return (
-        geometry.inliers >= SCENE_POINTS
-        and geometry.share >= SCENE_SHARE
-        and geometry.spread >= SCENE_SPREAD
-    )
 
 
 def _logistic(values: Features, weights: tuple[float, ...]) -> float:

@@ -6,8 +6,9 @@ from typing import Literal
 from pydantic import Field, InstanceOf, computed_field
 
 from causalclip.examination.alignment import Alignment, Sections, Sizes
+from causalclip.examination.difference import PEAK
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, ngettext, number, paragraph, percent
+from causalclip.languages import N_, _, decimal, ngettext, paragraph, percent
 from causalclip.schema import Schema
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]
@@ -34,7 +35,7 @@ class Change:
     Attributes:
         box_a, box_b: left, top, right, bottom in pixels of either picture as it was given.
         share: of what both show, in [0, 1].
-        strength: how far it differs beyond what compression explains, in standard deviations.
+        strength: its largest structural dissimilarity (1 minus SSIM), in [PEAK, 2].
     """
 
     box_a: Box
@@ -47,14 +48,16 @@ class Change:
         left, top, right, bottom = self.box_a
         return _(
             "{place}: {percent} of what both show, from ({left}, {top}) to ({right}, {bottom}) in "
-            "the first picture; {times} times the spread that compression explains",
+            "the first picture; structural similarity {similarity}, where nearly all unchanged "
+            "copies have over {unchanged}",
             place=place,
             percent=percent(self.share, digits=1),
             left=left,
             top=top,
             right=right,
             bottom=bottom,
-            times=number(round(self.strength)),
+            similarity=decimal(1 - self.strength, digits=2),
+            unchanged=decimal(1 - PEAK, digits=2),
         )
 
 
@@ -79,7 +82,7 @@ class Comparison(Schema):
     points: int = 0
     """Image points that agree."""
     similar: float = 0.0
-    """The share of textured blocks that show the same."""
+    """The share of what has texture that shows the same."""
     changed: float = 0.0
     """The share of the overlap that differs."""
     inside: Sections = (None, None)

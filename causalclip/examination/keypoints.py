@@ -1,14 +1,14 @@
 """Which points two pictures have in common, and how one lies over the other by them.
 
-SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT") first, ORB where it
-finds too little; MAGSAC++ (Barath et al., CVPR 2020, through OpenCV) for the homography; each on
-the picture and on its mirror image.
+SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT"), and MAGSAC++
+(Barath et al., CVPR 2020, through OpenCV) for the homography; each on the picture and on its mirror
+image.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,8 +25,6 @@ ENOUGH_MATCHES = 40  # matches that agree, with which nothing else is tried
 # nearly its own.
 CLEAR_SHARE = 1 / 3
 
-Method = Literal["SIFT", "ORB"]
-
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -38,7 +36,6 @@ class Placement:
         inliers: how many matches agree with it.
         share: of all matches, that agree.
         spread: the area of their hull, as a share of the smaller picture.
-        method: whose points they are.
     """
 
     homography: np.ndarray
@@ -46,7 +43,6 @@ class Placement:
     inliers: int
     share: float
     spread: float
-    method: Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +68,29 @@ class KeypointIndex:
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.grey, self.zoom = search_image(pixels)
-        self._keypoints: dict[tuple[Method, bool], Keypoints] = {}
+        self._keypoints: dict[bool, Keypoints] = {}
 
-    def points(self, method: Method, *, mirrored: bool = False) -> Keypoints:
+    def points(self, *, mirrored: bool = False) -> Keypoints:
         """Return the points of the picture, or of its mirror image."""
-        if (method, mirrored) not in self._keypoints:
+        if mirrored not in self._keypoints:
             grey = np.ascontiguousarray(self.grey[:, ::-1]) if mirrored else self.grey
-            self._keypoints[method, mirrored] = find_keypoints(grey, method)
-        return self._keypoints[method, mirrored]
+            self._keypoints[mirrored] = find_keypoints(grey)
+        return self._keypoints[mirrored]
 
 
 def place(a: KeypointIndex, b: KeypointIndex) -> Placement | None:
     """Return the best placement of one picture over another; None where nothing agrees."""
     best: Placement | None = None
-    methods: tuple[Method, ...] = ("SIFT", "ORB")
     area = min(a.grey.size, b.grey.size)
-    for method in methods:
-        points_a = a.points(method)
-        for mirrored in (False, True):
-            points_b = b.points(method, mirrored=mirrored)
-            placement = _fit(points_a, points_b, method, mirrored, area)
-            if placement and (best is None or placement.inliers > best.inliers):
-                best = placement
-            min_inliers: float = ENOUGH_MATCHES
-            if not mirrored:
-                fewer = min(len(points_a.places), len(points_b.places))
-                min_inliers = max(min_inliers, CLEAR_SHARE * fewer)
-            if best and best.inliers >= min_inliers:
-                return _at_own_sizes(best, a.zoom, b.zoom)
+    points_a = a.points()
+    for mirrored in (False, True):
+        points_b = b.points(mirrored=mirrored)
+        placement = _fit(points_a, points_b, mirrored, area)
+        if placement and (best is None or placement.inliers > best.inliers):
+            best = placement
+        fewer = min(len(points_a.places), len(points_b.places))
+        if best and best.inliers >= max(ENOUGH_MATCHES, CLEAR_SHARE * fewer):
+            break
     return _at_own_sizes(best, a.zoom, b.zoom) if best else None
 
 
@@ -111,11 +102,11 @@ def _at_own_sizes(placement: Placement, zoom_a: float, zoom_b: float) -> Placeme
     return replace(placement, homography=homography / homography[2, 2])
 
 
-def search_image(pixels: np.ndarray, *, smallest: int = MIN_SIDE) -> tuple[np.ndarray, float]:
+def search_image(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the luminance at search size, its contrast evened out, and the zoom that took it
     there."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    zoom = search_zoom(grey.shape, smallest=smallest)
+    zoom = search_zoom(grey.shape)
     if zoom != 1:
         # a banner gets that narrow
         size = max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom))
@@ -123,43 +114,28 @@ def search_image(pixels: np.ndarray, *, smallest: int = MIN_SIDE) -> tuple[np.nd
     return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
 
 
-def search_zoom(shape: tuple[int, ...], *, smallest: int = MIN_SIDE) -> float:
+def search_zoom(shape: tuple[int, ...]) -> float:
     """Return the zoom at which a picture of that shape (rows, columns) is searched."""
     long = max(shape[:2])
-    return min(SEARCHED_SIDE, max(smallest, long)) / long
+    return min(SEARCHED_SIDE, max(MIN_SIDE, long)) / long
 
 
-def find_keypoints(
-    grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST
-) -> Keypoints:
-    """Find the most distinct points of a picture.
-
-    Args:
-        grey: uint8 [H, W].
-        method: how they are found.
-        points: how many at most.
-        contrast: what a SIFT point must have at least.
-    """
-    none = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
+def find_keypoints(grey: np.ndarray) -> Keypoints:
+    """Find the most distinct points of a picture, uint8 [H, W], by SIFT (Lowe, IJCV 2004)."""
+    nothing = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
     if min(grey.shape) < MIN_SHORT_SIDE:  # SIFT's own octaves get down to nothing there
-        return none
-    finder: Any = (
-        cv2.SIFT.create(nfeatures=points, contrastThreshold=contrast)
-        if method == "SIFT"
-        else cv2.ORB.create(points)
-    )
-    points_of_picture, descriptors = finder.detectAndCompute(grey, None)
+        return nothing
+    sift = cv2.SIFT.create(nfeatures=POINTS, contrastThreshold=CONTRAST)
+    points, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]
     if descriptors is None:
-        return none
-    if method == "SIFT":  # Hellinger's kernel
-        descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))
-    return Keypoints(np.array([point.pt for point in points_of_picture], np.float32), descriptors)
+        return nothing
+    descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))
+    return Keypoints(np.array([point.pt for point in points], np.float32), descriptors)
 
 
-def _fit(a: Keypoints, b: Keypoints, method: Method, mirrored: bool, area: int) -> Placement | None:
+def _fit(a: Keypoints, b: Keypoints, mirrored: bool, area: int) -> Placement | None:
     """Fit a homography to the matches; None where too few agree. area: of the smaller picture."""
-    norm = cv2.NORM_L2 if method == "SIFT" else cv2.NORM_HAMMING
-    pairs = matches(a.descriptors, b.descriptors, norm)
+    pairs = matches(a.descriptors, b.descriptors)
     if len(pairs) < MIN_MATCHES:
         return None
     places_a = a.places[pairs[:, 0]]
@@ -178,16 +154,15 @@ def _fit(a: Keypoints, b: Keypoints, method: Method, mirrored: bool, area: int) 
         inliers=int(inliers.sum()),
         share=float(inliers.mean()),
         spread=max(hulls) / area,
-        method=method,
     )
 
 
-def matches(a: np.ndarray, b: np.ndarray, norm: int) -> np.ndarray:
+def matches(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return rows of (point of a, point of b), [M, 2]: nearest to each other, and clearly nearer
     than the second best."""
     if len(a) < 2 or len(b) < 2:
         return np.zeros((0, 2), int)
-    matcher = cv2.BFMatcher(norm)
+    matcher = cv2.BFMatcher(cv2.NORM_L2)
     to_b = _clear_matches(matcher, a, b)
     to_a = _clear_matches(matcher, b, a)
     mutual = [(i, j) for i, j in to_b.items() if to_a.get(j) == i]
