@@ -37,7 +37,7 @@ def compare(
 
 
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
-    from causalclip.examination.compare import compare as run  # OpenCV need not come for --help
+    from causalclip.compare.pictures import compare as run  # OpenCV need not come for --help
     from causalclip.images.loading import load_image
 
     images = []

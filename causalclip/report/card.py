@@ -61,7 +61,7 @@ def working(title: str) -> str:
 
 
 def comparison(answer: str, title: str, sentence: str) -> str:
-    """The answer of a comparison. answer: one of causalclip.examination.comparison.ANSWERS."""
+    """The answer of a comparison. answer: one of causalclip.compare.result.ANSWERS."""
     return render("compared", sign=COMPARED[answer], title=title, sentence=sentence)
 
 

@@ -17,7 +17,7 @@ from causalclip.languages import N_, _, current, ended, moment
 from causalclip.report.pictures import draw_boxes
 
 if TYPE_CHECKING:
-    from causalclip.examination.comparison import Comparison
+    from causalclip.compare.result import Comparison
     from causalclip.images.formats import Box
     from causalclip.images.loading import LoadedImage
 

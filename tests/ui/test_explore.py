@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from causalclip import load_image
 from causalclip.commands.app import app as command_line
+from causalclip.compare.pictures import compare
 from causalclip.detection import Detection
-from causalclip.examination.compare import compare
 from causalclip.maps.attribution import localised_logit
 from causalclip.maps.channels import (
     by_part,

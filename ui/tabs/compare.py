@@ -1,6 +1,6 @@
 """The Compare tab: are two pictures copies of one, and what was changed? No model code.
 
-What is computed is in causalclip.examination.compare.
+What is computed is in causalclip.compare.pictures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import new_folder
 
 if TYPE_CHECKING:
-    from causalclip.examination.comparison import Comparison
+    from causalclip.compare.result import Comparison
     from causalclip.images.loading import LoadedImage
 
 PURPOSE = N_("Are two pictures copies of one, and what was changed between them?")
@@ -195,7 +195,7 @@ def _original(payload: Payload, originals: Originals) -> Source | None:
 
 def compare_pixels(a: LoadedImage, b: LoadedImage) -> Comparison:
     """Return the comparison of two pictures."""
-    from causalclip.examination.compare import compare
+    from causalclip.compare.pictures import compare
 
     return compare(a.pixels, b.pixels)
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, InstanceOf, computed_field
 
-from causalclip.examination.alignment import Alignment, Sections, Sizes
-from causalclip.examination.difference import PEAK
+from causalclip.compare.align import Alignment, Sections, Sizes
+from causalclip.compare.difference import PEAK
 from causalclip.images.formats import Box
 from causalclip.languages import N_, _, decimal, ngettext, paragraph, percent
 from causalclip.schema import Schema

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from causalclip.examination.alignment import (
+from causalclip.compare.align import (
     Alignment,
     Sections,
     Sizes,
@@ -25,15 +25,15 @@ from causalclip.examination.alignment import (
     scale,
     sections,
 )
-from causalclip.examination.comparison import Answer, Change, Comparison
-from causalclip.examination.difference import (
+from causalclip.compare.difference import (
     ChangedRegion,
     DifferenceMap,
     find_changes,
     hull,
     measure,
 )
-from causalclip.examination.keypoints import KeypointIndex, Placement, place, search_zoom
+from causalclip.compare.keypoints import KeypointIndex, Placement, place, search_zoom
+from causalclip.compare.result import Answer, Change, Comparison
 from causalclip.images.formats import Box
 
 MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95  # that are told: more was not measured

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from causalclip.examination.keypoints import Placement
+from causalclip.compare.keypoints import Placement
 from causalclip.images.formats import Box
 from causalclip.images.subimages import find_pictures
 

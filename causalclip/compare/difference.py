@@ -13,7 +13,7 @@ from scipy.ndimage import label, minimum_filter, uniform_filter
 from skimage.exposure import match_histograms
 from skimage.metrics import structural_similarity
 
-from causalclip.examination.alignment import Alignment
+from causalclip.compare.align import Alignment
 
 SOFTENING = 1.5  # px of the grid: compression's noise goes, what somebody changed stays
 NEIGHBOURHOOD = 12  # px of the grid, over which dissimilarity is averaged

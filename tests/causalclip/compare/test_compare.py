@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from causalclip.commands.app import app
 from causalclip.commands.shared import DONE, REFUSED
-from causalclip.examination.compare import MAX_CONFIDENCE, compare
+from causalclip.compare.pictures import MAX_CONFIDENCE, compare
 from causalclip.images.reencoding import encode
 from causalclip.report.comparison import overlaid
 
