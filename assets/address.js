@@ -3,7 +3,7 @@
   // the open tab's answer. Who would lose an answer that they have not kept is asked first, by the browser.
   const FIRST = "check";
   // As in ui/app.py. On a phone those that do not fit stand in a menu, without their names: found by their words.
-  const ORDER = ["check", "batch", "compare", "pictures", "explore", "purify", "accuracy"];
+  const ORDER = ["check", "batch", "compare", "pictures", "mask", "purify", "accuracy"];
   const inMenu = (name) => {
     const all = [...document.querySelectorAll(".tab-container[aria-hidden] button")];
     const order = ORDER.filter((tab) => tab !== "purify" || all.length === ORDER.length);  // not everywhere
@@ -34,7 +34,7 @@
     check: "#status .cc-card:not(.cc-waiting):not(.cc-pending) h2",
     batch: "#batch-status .cc-said",
     compare: "#compare-answer .cc-card:not(.cc-waiting) h2",
-    explore: "#explore-a-answer .cc-card:not(.cc-waiting) h2",
+    mask: "#mask-answer .cc-card:not(.cc-waiting) h2",
     purify: "#purify-headline .cc-card h2",
   };
   const entitle = () => {

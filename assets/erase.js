@@ -1,5 +1,5 @@
 () => {
-  // Erase in Explore: cells under the brush are taken out of the sum, which is the score.
+  // Erase in Mask: cells under the brush are taken out of the sum, which is the score.
   const panel = (target) => target instanceof Element && target.closest(".cc-erase");
   const told = new WeakMap();
   const data = (erase) => {

@@ -1,8 +1,9 @@
 () => {
-  // The mask's heatmap in Explore: what the cell under the pointer says, and arrow keys that go from cell to cell.
+  // The Mask tab: the removal that a slider plays, and its heatmap, whose cells say what is under the pointer or where the
+  // arrow keys have gone.
   const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const FAR = 16;  // cells, with Shift
-  const PUSH_UNIT = 1e-4;  // ui/tabs/explore/mask.py
+  const PUSH_UNIT = 1e-4;  // ui/tabs/mask/heatmap.py
   const within = (target, name) => target instanceof Element && target.closest(name);
   const clamp = (value, most) => Math.min(most, Math.max(0, value));
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
@@ -51,5 +52,34 @@
     event.preventDefault();
     const far = event.shiftKey ? FAR : 1, { at, line } = grid.dataset;
     say(grid, at === undefined ? 0 : Number(at) + far * step[0], at === undefined ? 0 : Number(line) + step[1]);
+  });
+
+  // The removal: one frame of the tile at a time, by the slider or played from the start.
+  const PACE = 900;  // ms a frame
+  let playing;
+  const show = (removal, index) => {
+    const frames = removal.querySelectorAll("figure");
+    frames.forEach((frame, i) => { frame.hidden = i !== index; });
+    const slider = removal.querySelector("input[type=range]");
+    slider.value = index;
+    slider.setAttribute("aria-valuetext", frames[index].querySelector("[data-spoken]").dataset.spoken);
+  };
+  const stop = () => clearInterval(playing);
+  document.addEventListener("input", ({ target }) => {
+    const removal = within(target, ".cc-removal");
+    if (!removal) return;
+    stop();
+    show(removal, Number(target.value));
+  });
+  document.addEventListener("click", ({ target }) => {
+    const removal = within(target, ".cc-play") && target.closest(".cc-removal");
+    if (!removal) return;
+    stop();
+    let index = 0;
+    show(removal, index);
+    playing = setInterval(() => {
+      if (!removal.isConnected || index + 1 >= removal.querySelectorAll("figure").length) stop();
+      else show(removal, (index += 1));
+    }, PACE);
   });
 }

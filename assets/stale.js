@@ -8,8 +8,8 @@
     "picture": ["detect", "#answer, #layer", "#status"],
     "compare-a": ["compare", "#compare-result", "#compare-answer"],
     "compare-b": ["compare", "#compare-result", "#compare-answer"],
-    "explore-a": ["explore-a", "#explore-a-pane, #explore-a-answer, #explore-masks", "#explore-a-answer"],
-    "explore-b": ["explore-b", "#explore-b-pane, #explore-b-answer, #explore-masks", "#explore-b-answer"],
+    "mask-picture": ["mask", "#mask-screen, #mask-worth, #mask-research, #mask-answer", "#mask-answer"],
+    "mask-second": ["mask-second", "#mask-second-answer, #mask-heatmaps", "#mask-second-answer"],
     "purify-picture": ["purify", "#purify-status, #purify-results, #purify-history", "#purify-status"],
   };
   const SPOKEN = 2000;  // ms that it takes longer than usual: then it is also said aloud
@@ -68,7 +68,7 @@
     const at = now();
     if (target.closest("#examples button")) wish("picture", at);
     if (target.closest("#purify-examples button, #open-purify")) wish("purify-picture", at);
-    if (target.closest("#open-explore")) wish("explore-a", at);
+    if (target.closest("#mask-examples button, #open-mask")) wish("mask-picture", at);
     if (target.closest("#open-compare")) wish("compare-a", at);
     const field = target.closest(".cc-picture");
     const gone = (tries) => {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FIGURES = ROOT / "assets" / "figures"
 DPI = 110
-COLOURS = 64  # few make the files small: Explore carries them in its page
+COLOURS = 64  # few make the files small: Mask carries them in its page
 
 
 @dataclass(frozen=True, slots=True)

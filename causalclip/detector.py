@@ -113,18 +113,18 @@ class ViewScores:
             *(torch.cat([getattr(batch, field.name) for batch in batches]) for field in fields(cls))
         )
 
-    def alone(self, channel: int, embedding: Tensor) -> "ViewScores":
-        """Return what one channel of the embedding [V, D] says, without the others and the
-        bias."""
-        one_hot = torch.zeros(embedding.shape[1])
-        one_hot[channel] = 1
-        causal, channels = self.causal * one_hot, self.channels * one_hot
+    def alone(self, kept: Tensor, embedding: Tensor) -> "ViewScores":
+        """Return what some channels of the embedding [V, D] say, without the others and the bias.
+
+        kept: bool [D].
+        """
+        causal, channels = self.causal * kept, self.channels * kept
         return ViewScores(
             mask=self.mask,
             causal=causal,
-            non_causal=self.non_causal * one_hot,
+            non_causal=self.non_causal * kept,
             channels=channels,
-            suppressed=self.suppressed * one_hot,
+            suppressed=self.suppressed * kept,
             neutral=self.neutral,
             bias=0 * self.bias,
             offset=(channels - causal * embedding).sum(1),
@@ -307,7 +307,7 @@ class Detector(PushToHub):
         start = time.perf_counter()
         parts = self.config.parts
         quality = compression(pixels)
-        views, scores, embedding, attributions = self._attribute_views(pixels)
+        views, scores, embedding, [attributions] = self._attribute_views(pixels)
         image_type = self._image_type(views, embedding, blank=is_blank(pixels))
         verdict = self._verdict(scores, quality, image_type)
         return Detection(
@@ -427,17 +427,29 @@ class Detector(PushToHub):
         return verdicts
 
     @torch.inference_mode()
-    def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[ViewAttribution, ...]:
-        """Return the same views as `predict`'s, with one dimension of the embedding alone: where
-        its contribution comes from.
+    def explain_channels(
+        self, pixels: np.ndarray, kept: np.ndarray
+    ) -> list[tuple[ViewAttribution, ...]]:
+        """Return the same views as `predict`'s, with some channels of the embedding alone: where
+        their contribution comes from.
 
-        In each view, `causal` and `rest` add up to channels[channel]; every other channel and the
-        bias are 0.
+        In each view, `causal` and `rest` add up to the contributions of the channels that are
+        kept; every other channel and the bias are 0. All sets of channels share one pass of the
+        tower.
+
+        Args:
+            kept: bool [K, D], a row for each set of channels.
+
+        Returns:
+            K times the views.
 
         Raises:
-            IndexError: the embedding has no such dimension.
+            ValueError: the embedding has another number of dimensions.
         """
-        return self._attribute_views(pixels, channel=channel)[-1]
+        width = sum(part_widths(self.config.parts, self.tower))
+        if kept.ndim != 2 or kept.shape[1] != width:
+            raise ValueError(f"Sets of channels are [K, {width}], not {kept.shape}.")
+        return self._attribute_views(pixels, kept=torch.from_numpy(kept))[-1]
 
     def _plan(
         self, pixels: np.ndarray, *, windows: int | None = None, squares: int | None = None
@@ -462,23 +474,22 @@ class Detector(PushToHub):
         return torch.cat(embeddings)
 
     def _attribute_views(
-        self, pixels: np.ndarray, *, channel: int | None = None
-    ) -> tuple[list[View], ViewScores, Tensor, tuple[ViewAttribution, ...]]:
-        """Return views, what their heads say, their embeddings, and attributions: of the verdict,
-        or of one channel."""
+        self, pixels: np.ndarray, *, kept: Tensor | None = None
+    ) -> tuple[list[View], ViewScores, Tensor, list[tuple[ViewAttribution, ...]]]:
+        """Return views, what their heads say, their embeddings, and attributions: of the verdict
+        alone, or of each set of channels in `kept`, bool [K, D]."""
         views = self._plan(pixels)
         shots = render(pixels, views, size=self.tower.image_size)
         weight = self.view_weights(views)
         batches = [slice(first, first + BATCH) for first in range(0, len(views), BATCH)]
-        passes = [
-            self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in batches
-        ]
+        passes = [self._pass(shots[rows], views[rows], weight[rows], kept=kept) for rows in batches]
         scores, embeddings, attributions = zip(*passes, strict=True)
-        return views, ViewScores.join(scores), torch.cat(embeddings), tuple(chain(*attributions))
+        by_set = [tuple(chain(*of_set)) for of_set in zip(*attributions, strict=True)]
+        return views, ViewScores.join(scores), torch.cat(embeddings), by_set
 
     def _pass(
-        self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
-    ) -> tuple[ViewScores, Tensor, tuple[ViewAttribution, ...]]:
+        self, shots: Tensor, views: Sequence[View], weight: Tensor, *, kept: Tensor | None
+    ) -> tuple[ViewScores, Tensor, list[tuple[ViewAttribution, ...]]]:
         """Return the same of a few views, whose trace is let go of before the next: it takes 14 MB
         a view."""
         trace = self.tower(
@@ -488,8 +499,8 @@ class Detector(PushToHub):
         )
         embedding = embed(trace, self.config.parts, self.tower).cpu()
         scores = self._score_views(views, embedding, weight)
-        explanation = scores if channel is None else scores.alone(channel, embedding)
-        return scores, embedding, self._explain(trace, views, explanation)
+        explained = [scores] if kept is None else [scores.alone(k, embedding) for k in kept]
+        return scores, embedding, [self._explain(trace, views, each) for each in explained]
 
     def _image_type(self, views: list[View], embedding: Tensor, *, blank: bool) -> ImageType:
         if blank:

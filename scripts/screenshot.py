@@ -1,7 +1,7 @@
 """Takes the pictures of the app's screens in docs/, with the shipped models: python
 scripts/screenshot.py [NAME ...]
 
-Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify.
+Needs requirements-dev.txt and Chromium. Screens: app, batch, mask, purify.
 """
 
 import argparse
@@ -46,12 +46,11 @@ def batch(page: Page, files: list[Path]) -> None:
     page.locator("#batch-status").get_by_text("Finished").wait_for()
 
 
-def explore(page: Page, files: list[Path]) -> None:
-    """Two pictures side by side."""
-    page.get_by_role("tab", name="Explore").click()
-    for name, file in zip(("explore-a", "explore-b"), files, strict=False):
-        page.locator(f"#{name} input[type=file]").set_input_files(file)
-        page.locator(f"#{name}-map img").wait_for()
+def mask(page: Page, files: list[Path]) -> None:
+    """An example, with what is left without its strongest channels."""
+    page.get_by_role("tab", name="Mask").click()
+    page.locator("#mask-examples button").nth(1).click()
+    page.locator("#mask-removal input").wait_for()
 
 
 def purify(page: Page, files: list[Path]) -> None:
@@ -65,7 +64,7 @@ def purify(page: Page, files: list[Path]) -> None:
 SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
     "app": detect,
     "batch": batch,
-    "explore": explore,
+    "mask": mask,
     "purify": purify,
 }
 

@@ -24,7 +24,7 @@ from causalclip.report.templates import render
 from causalclip.settings import read_settings
 from purifier.models import Models, lacking, weights_are_shipped
 from ui import api
-from ui.detector import ChosenDetector, LazyDetector, link_heads
+from ui.detector import ChosenDetector, LazyDetector
 from ui.errors import explain
 from ui.fields import PRIVATE, Transfer
 from ui.languages import Page
@@ -40,7 +40,7 @@ from ui.tabs.compare import PURPOSE as COMPARES
 from ui.tabs.compare import build_compare_tab
 from ui.tabs.detect.examples import Example, expected, write_examples
 from ui.tabs.detect.tab import build_detect_tab
-from ui.tabs.explore.tab import build_explorer_tab
+from ui.tabs.mask.tab import build_mask_tab
 from ui.tabs.purify import examples as prepared
 from ui.tabs.purify.tab import build_tab as build_purify_tab
 from ui.tabs.purify.views import PURPOSE
@@ -55,8 +55,8 @@ LEADS = {  # by tab
     "detect": N_("Was this picture made by an image generator?"),
     "purify": PURPOSE,
     "compare": COMPARES,
-    "explore": N_(
-        "Which half of the evidence the verdict used: the mask of a picture, channel by channel."
+    "mask": N_(
+        "What the verdict reads in a picture, what it leaves out, and how little of it decides."
     ),
     "measured": N_(
         "What was measured, on pictures that the detector was not trained on, with what it misses."
@@ -156,14 +156,12 @@ def _lay_out(
             with gr.Tab(_("Your pictures"), id="pictures") as reference_tab:
                 build_reference_tab(reference_tab, chosen_detector)
             # 4. The tabs for whoever looks into the method, after a line (assets/style.css).
-            with gr.Tab(_("Explore"), id="explore"):
-                gr.HTML(_part("lead", words=_(LEADS["explore"])))
+            with gr.Tab(_("Mask"), id="mask"):
+                gr.HTML(_part("lead", words=_(LEADS["mask"])))
                 transfer = Transfer(
-                    detect_tab.explore, detect_tab.picture, detect_tab.source, tabs, "explore"
+                    detect_tab.mask, detect_tab.picture, detect_tab.source, tabs, "mask"
                 )
-                explore_tab = build_explorer_tab(
-                    chosen_detector, transfer, examples=[example.path for example in examples]
-                )
+                build_mask_tab(chosen_detector, transfer, examples=examples)
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify") as opens:
                     gr.HTML(_part("lead", words=_(LEADS["purify"])))
@@ -181,7 +179,6 @@ def _lay_out(
         with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
-        link_heads(detect_tab.head, explore_tab.head)
         page.unload(close_page)
         page.load(
             notice,

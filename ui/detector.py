@@ -19,7 +19,6 @@ from causalclip.examination.messages import JUDGED_BY
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.reference import BadProfile, Profile, read_profile
-from ui.fields import PRIVATE
 from ui.server.turns import MODEL, Priority, Turns, current_client, current_session
 
 if TYPE_CHECKING:
@@ -250,12 +249,10 @@ def queue_detector(
     return cast("Detector", _QueuedDetector(detector, verdict, enter))
 
 
-def add_head_choice(
-    detector: ChosenDetector, name: str, *, one_line: bool = False
-) -> gr.Radio | None:
+def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
     """Add the choice of the head to the current Blocks; None where there is nothing to choose.
 
-    name: of the tab. one_line: without what the heads are.
+    name: of the tab.
     """
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
@@ -264,13 +261,6 @@ def add_head_choice(
         choices,
         value=DEFAULT_HEAD,
         label=_("Judged by"),
-        info=None if one_line else _(ABOUT),
+        info=_(ABOUT),
         elem_id=f"{name}-head",
     )
-
-
-def link_heads(first: gr.Radio | None, second: gr.Radio | None) -> None:
-    """Keep both choices of the head the same: what is chosen in one tab holds in the other."""
-    for choice, other in ((first, second), (second, first)):
-        if choice and other:
-            choice.input(lambda head: head, choice, other, queue=False, **PRIVATE)

@@ -1,5 +1,5 @@
-"""What the mask explorer computes: channels and what each adds, masks and how two differ, deletion
-curves.
+"""What the Mask tab computes: channels and what each adds, masks and how two differ, what is left
+without the strongest channels.
 
 A channel is a dimension of the embedding; the embedding is made of parts, one a layer and kind of
 token. All views share it, so a channel's contribution is the sum over them; all contributions, plus
@@ -10,7 +10,8 @@ mean over its views. No drawing here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,15 +19,15 @@ import numpy as np
 from causalclip.calibration import sigmoid
 from causalclip.languages import N_, _
 from causalclip.maps.attribution import Which, picture_map, unlocalised_logit
-from causalclip.maps.overlay import SCALE
 from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
-    from causalclip.detection import Detection
+    from causalclip.detection import Detection, ViewAttribution
 
 PASSES = 0.5  # a channel is let through from this value of the mask on
 DRAWS = 20  # of channels removed at random
 POINTS = 60  # of a curve of removal, at most
+REMOVED = 10, 30, 100, 300, 1000  # channels that are taken away, step by step
 # log-odds per patch at the ends of one channel's map, for every picture and channel
 CHANNEL_SCALE = 0.0005
 PARTS = {"cls": N_("CLS token"), "patch": N_("patch mean"), "embedding": N_("CLIP embedding")}
@@ -90,8 +91,7 @@ def compare_masks(
     Raises:
         ValueError: they are of different detectors.
     """
-    if (first.model, first.revision, first.parts) != (second.model, second.revision, second.parts):
-        raise ValueError("The two pictures were judged by different detectors.")
+    _check_alike(first, second)
     masks = mean_mask(first), mean_mask(second)
     each = zip(*(by_part(first, mask).items() for mask in masks), strict=True)
     return MaskDifference.of(*masks), {
@@ -176,11 +176,30 @@ def suppressed_score(detection: Detection) -> float:
     return float(sigmoid(offset(detection) + float(suppressed(detection).sum())))
 
 
-def shows_suppressed(detection: Detection) -> bool:
-    """Return whether a map of the suppressed half has anything to show: somewhere a tenth of the
-    scale at least."""
-    strongest = max(float(np.abs(view.non_causal).max()) for view in detection.views)
-    return strongest >= 0.1 * SCALE
+def unmasked_score(detection: Detection) -> float:
+    """Return the probability with the mask open everywhere, and the weights as they are."""
+    pushes = contributions(detection) + suppressed(detection)
+    return float(sigmoid(offset(detection) + float(pushes.sum())))
+
+
+def score_under(detection: Detection, other: Detection) -> float | None:
+    """Return the probability of a picture under another picture's mask.
+
+    Each view takes the mean mask of the other's views of its type, or of all where it has none. It
+    is None where a private head corrects the verdict, which knows no mask.
+
+    Raises:
+        ValueError: they are of different detectors.
+    """
+    _check_alike(detection, other)
+    if detection.correction:
+        return None
+    logit = offset(detection)
+    for view in detection.views:
+        of_type = [v.mask for v in other.views if v.view_type == view.view_type]
+        mask = np.mean(of_type, 0) if of_type else mean_mask(other)
+        logit += float((mask * (view.channels + view.suppressed)).sum(dtype=np.float64))
+    return float(sigmoid(logit))
 
 
 def deletion_order(detection: Detection) -> np.ndarray:
@@ -223,6 +242,38 @@ def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
     return strongest, float(np.mean(others))
 
 
+def removal_counts(detection: Detection) -> list[int]:
+    """Return how many channels are removed step by step: none, then REMOVED, as far as so many
+    pass and push towards the side on which the score is, and in the end all of those."""
+    side = 1.0 if detection.logit > 0 else -1.0
+    pushing = (side * contributions(detection) > 0) & (mean_mask(detection) >= PASSES)
+    total = int(pushing.sum())
+    return [0, *(count for count in REMOVED if count < total), *([total] if total else [])]
+
+
+def kept_channels(detection: Detection, counts: Sequence[int]) -> np.ndarray:
+    """Return which channels are left without the first ones of the order, bool [K, D]: a row for
+    each of the K counts."""
+    order = deletion_order(detection)
+    kept = np.ones((len(counts), len(order)), bool)
+    for row, count in zip(kept, counts, strict=True):
+        row[order[:count]] = False
+    return kept
+
+
+def remaining(
+    detection: Detection, kept: np.ndarray, views: tuple[ViewAttribution, ...]
+) -> Detection:
+    """Return the detection with some channels alone, for a map of what is left.
+
+    Args:
+        kept: bool [D], the channels that are left.
+        views: with those channels alone (`Detector.explain_channels`).
+    """
+    logit = offset(detection) + float(contributions(detection)[kept].sum())
+    return replace(detection, views=views, logit=logit, probability=float(sigmoid(logit)))
+
+
 def arrays(detection: Detection) -> dict[str, np.ndarray]:
     """Return all that an npz holds: maps over the picture, every view as it is, channels, and a
     `readme` of them."""
@@ -257,3 +308,9 @@ def _probabilities(detection: Detection, pushes: np.ndarray) -> np.ndarray:
     all: [D + 1]."""
     logits = detection.logit - np.append(0, np.cumsum(pushes))
     return np.array([sigmoid(float(logit)) for logit in logits])
+
+
+def _check_alike(first: Detection, second: Detection) -> None:
+    """Raise ValueError where two detections are of different detectors."""
+    if (first.model, first.revision, first.parts) != (second.model, second.revision, second.parts):
+        raise ValueError("The two pictures were judged by different detectors.")

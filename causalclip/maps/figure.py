@@ -24,13 +24,9 @@ SIZE = (11.0, 4.2)  # inches
 TEAL = ("#f5f5f4", "#0f766e", "#042f2e")  # from 0 to 1
 
 
-def save_mask_figure(drawing: Drawing, masked: Detection, files: list[Path]) -> None:
-    """Write the figure to each of `files`, in the format that its ending names (PNG, SVG, PDF).
-
-    Args:
-        drawing: the picture and the detection whose maps are drawn.
-        masked: the detection whose mask is drawn.
-    """
+def save_mask_figure(drawing: Drawing, file: Path) -> None:
+    """Write the figure of a picture's mask and maps, in the format that the file's ending names
+    (PNG, SVG, PDF)."""
     # The object interface: pyplot keeps state that threads share.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -39,18 +35,16 @@ def save_mask_figure(drawing: Drawing, masked: Detection, files: list[Path]) -> 
         figure = Figure(figsize=SIZE, layout="constrained")
         FigureCanvasAgg(figure)
         left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(5, 4))[0]
-        _draw_mask(left, masked)
+        _draw_mask(left, drawing.detection)
         _draw_maps(right, drawing)
-        for file in files:
-            figure.savefig(
-                file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None
-            )
+        metadata = {"Date": None} if file.suffix == ".svg" else None
+        figure.savefig(file, dpi=150, metadata=metadata)
 
 
-def _draw_mask(figure: Any, masked: Detection) -> None:
+def _draw_mask(figure: Any, detection: Detection) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
-    parts = by_part(masked, mean_mask(masked))
+    parts = by_part(detection, mean_mask(detection))
     widest = max(map(len, parts.values()))
     rows = np.full((len(parts), widest), np.nan)
     for row, mask in zip(rows, parts.values(), strict=True):

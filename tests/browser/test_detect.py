@@ -280,7 +280,7 @@ def test_it_stays_within_the_window(open_page: Open, files: dict[str, Path]) -> 
 def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
     page = judged
     page.set_viewport_size({"width": 390, "height": 844})
-    for name in ("Check", "Batch", "Explore", "Accuracy"):
+    for name in ("Check", "Batch", "Mask", "Accuracy"):
         expect(
             page.get_by_role("tab", name=name).or_(page.locator(".overflow-menu > button")).first
         ).to_be_visible()

@@ -20,8 +20,10 @@ PARTS = {
     "Batch": ("#batch-files", "#batch-status"),
     "Compare": ("#compare-a", "#compare-answer"),
     "Purify": ("#purify-picture", "#purify-results"),
-    "Explore": ("#explore-a", "#explore-a-answer"),
+    "Mask": ("#mask-picture", "#mask-answer"),
 }
+# what an answer says before somebody has given a picture; Purify opens with one
+SAID = {"Purify": "purification brought both back", "Mask": "See what the verdict reads"}
 
 Window = Callable[..., BrowserContext]
 # What is pressed, on screen, and how large it is where a side has less than 44 px; a link in a
@@ -57,9 +59,7 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(
             else:
                 assert left["y"] + left["height"] <= right["y"], name
             lefts.add(round(left["x"]))
-            # it opens with one
-            said = "purification brought both back" if name == "Purify" else "No picture yet"
-            expect(page.locator(answer)).to_contain_text(said)
+            expect(page.locator(answer)).to_contain_text(SAID.get(name, "No picture yet"))
             expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(
                 1
             )
@@ -80,7 +80,7 @@ def test_a_finger_hits_what_it_means(
     page.locator("#report-html").wait_for()
     page.locator("#chips button").nth(1).click()
     small = page.evaluate(SMALL)
-    for name in ("Batch", "Compare", "Purify", "Explore"):
+    for name in ("Batch", "Compare", "Purify", "Mask"):
         open_tab(page, name)
         small += page.evaluate(SMALL)
     assert small == []
@@ -128,9 +128,9 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#purify-headline h2")).to_contain_text(re.compile("^(Purified|Taken)"))
     assert violations(page) == []
-    open_tab(page, "Explore")
-    page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
-    expect(page.locator("#explore-a-answer")).to_contain_text("Score")
+    open_tab(page, "Mask")
+    page.locator("#mask-picture input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.locator("#mask-answer")).to_contain_text("Score")
     assert violations(page) == []
     open_tab(page, "Your pictures")
     expect(page.locator("#reference-in-use")).to_contain_text("Standard thresholds")

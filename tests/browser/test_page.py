@@ -12,7 +12,7 @@ from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import Open, open_tab
 from tests.browser.test_detect import give, overflow, verdict
 from ui.tabs.accuracy import UNKNOWN
-from ui.tabs.explore.views import HOW_TO_READ
+from ui.tabs.mask.views import HOW_TO_READ
 
 
 def selected(page: Page, name: str) -> None:
@@ -156,7 +156,7 @@ def test_the_page_works_within_its_policy(
     page.locator("html[data-renames]").wait_for(state="attached")
     give(page, files["photo.jpg"])
     verdict(page)
-    for name in ("Batch", "Explore", "Purify", "Accuracy"):
+    for name in ("Batch", "Mask", "Purify", "Accuracy"):
         open_tab(page, name)
         page.wait_for_timeout(500)
     assert refused == []
@@ -342,11 +342,11 @@ def test_every_tab_fits_a_phone_with_its_results(
         expect(page.locator("#batch-status")).to_contain_text(finished)
         expect(page.locator("#batch-table thead")).to_contain_text(_("Copies"))
         assert overflow(page) <= 0
-        open_tab(page, _("Explore"))
-        page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
-        expect(page.locator("#explore-a-removal")).to_contain_text(_(HOW_TO_READ))
+        open_tab(page, _("Mask"))
+        page.locator("#mask-picture input[type=file]").set_input_files(files["photo.jpg"])
+        expect(page.locator("#mask-curve")).to_contain_text(_(HOW_TO_READ))
         assert overflow(page) <= 0
-        slider = page.locator("#explore-count input[type=range]")
+        slider = page.locator("#mask-removal input[type=range]")
         # or its fill is its rest
         assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"
         open_tab(page, _("Purify"))

@@ -1,6 +1,7 @@
-"""Batch, Explore, the report and Purify as a person meets them."""
+"""Batch, Mask, the report and Purify as a person meets them."""
 
 import json
+import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -118,7 +119,7 @@ def both(uploads: Path) -> Iterator[str]:
     page.close(verbose=False)
 
 
-def test_a_head_that_is_chosen_judges_in_both_tabs(
+def test_a_head_that_is_chosen_judges_and_the_mask_stays_the_causal_one(
     open_page: Open, both: str, files: dict[str, Path]
 ) -> None:
     page = open_page(both)
@@ -134,14 +135,9 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(
     expect(page.locator("#chips button").nth(1)).to_have_attribute("aria-expanded", "true")
     expect(head).to_be_visible()
     expect(head).to_be_focused()
-    page.locator("#open-explore").click()
-    answer = page.locator("#explore-a-answer")
-    expect(answer).to_contain_text("(linear head)")
-    expect(page.locator("#explore-head").get_by_label("linear head")).to_be_checked()
-    page.locator("#explore-head").get_by_label("causal head").check()
-    expect(answer).to_contain_text("(causal head)")
-    open_tab(page, "Check")
-    expect(page.locator("#facts")).to_contain_text("causal head")
+    page.locator("#open-mask").click()
+    # the mask is always that of the head which has one for each picture
+    expect(page.locator("#mask-answer")).to_contain_text("(causal head)")
 
 
 def test_a_part_stays_a_part_of_the_file_that_was_given(
@@ -180,13 +176,13 @@ def test_a_part_stays_a_part_of_the_file_that_was_given(
 
 def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page()
-    open_tab(page, "Explore")
-    page.locator("#explore-a input[type=file]").first.set_input_files(files["photo.jpg"])
-    page.locator("#explore-a-map img").wait_for()
-    page.locator("#explore-example").click()
-    page.locator("#explore-b-map img").wait_for()
-    expect(page.locator("#explore-masks .cc-mask")).to_have_count(3)
-    of_second = page.locator("#explore-masks figure").nth(1)
+    open_tab(page, "Mask")
+    page.locator("#mask-picture input[type=file]").first.set_input_files(files["photo.jpg"])
+    page.locator("#mask-tiles img").first.wait_for()
+    page.locator("#mask-research > button").click()
+    page.locator("#mask-example").click()
+    expect(page.locator("#mask-heatmaps .cc-mask")).to_have_count(3)
+    of_second = page.locator("#mask-heatmaps figure").nth(1)
     of_second.locator(".cc-mask").press("ArrowDown")
     expect(of_second.locator(".cc-mask-said")).to_contain_text("channel 0: mask 0.")
     of_second.locator(".cc-mask").press("Shift+ArrowRight")
@@ -249,32 +245,31 @@ def test_a_place_is_erased_in_the_browser_and_checked(
     open_page: Open, files: dict[str, Path]
 ) -> None:
     page = open_page()
-    open_tab(page, "Explore")
-    page.locator("#explore-a input[type=file]").first.set_input_files(files["photo.jpg"])
-    page.locator("#explore-a-map img").wait_for()
-    page.locator("#explore-a-to-erase").click()
-    grid = page.locator("#explore-a-erase .cc-erase-grid")
-    expect(grid).to_be_in_viewport(ratio=0.95)
-    page.locator("#explore-a-erase-check").click()
-    expect(page.locator("#explore-a-erase-result")).to_contain_text("Brush over a place first.")
+    open_tab(page, "Mask")
+    page.locator("#mask-picture input[type=file]").first.set_input_files(files["photo.jpg"])
+    page.locator("#mask-tiles img").first.wait_for()
+    page.locator("#mask-research > button").click()
+    page.locator("#mask-erase > button").click()
+    grid = page.locator("#mask-brush .cc-erase-grid")
+    grid.scroll_into_view_if_needed()
+    page.locator("#mask-erase-check").click()
+    expect(page.locator("#mask-erase-result")).to_contain_text("Brush over a place first.")
     box = grid.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
-    expect(page.locator("#explore-a-erase .cc-erase-said")).to_contain_text(
-        "Without this place: 0."
-    )
+    expect(page.locator("#mask-brush .cc-erase-said")).to_contain_text("Without this place: 0.")
     assert grid.locator(".cc-gone").count() > 3
-    page.locator("#explore-a-erase-check").click()
-    expect(page.locator("#explore-a-erase-result")).to_contain_text("Blanked and judged again: 0.")
-    page.locator("#explore-a-erase-again").click()
+    page.locator("#mask-erase-check").click()
+    expect(page.locator("#mask-erase-result")).to_contain_text("Blanked and judged again: 0.")
+    page.locator("#mask-erase-again").click()
     assert grid.locator(".cc-gone").count() == 0  # at once, in the browser
-    expect(page.locator("#explore-a-erase .cc-erase-said")).to_contain_text("Brush over a place of")
-    expect(page.locator("#explore-a-erase-result")).not_to_contain_text("Blanked")
-    page.locator("#explore-a-erase-check").click()
-    expect(page.locator("#explore-a-erase-result")).to_contain_text("Brush over a place first.")
+    expect(page.locator("#mask-brush .cc-erase-said")).to_contain_text("Brush over a place of")
+    expect(page.locator("#mask-erase-result")).not_to_contain_text("Blanked")
+    page.locator("#mask-erase-check").click()
+    expect(page.locator("#mask-erase-result")).to_contain_text("Brush over a place first.")
     page.set_viewport_size({"width": 390, "height": 844})  # a finger needs the phone's whole width
     page.wait_for_function("(grid) => grid.clientWidth > 300", arg=grid.element_handle())
 
@@ -372,23 +367,30 @@ def test_all_of_one_mask_is_in_one_look(open_page: Open, real_app: Served, tmp_p
     for language in ("en", "de"):
         page = person.new_page()
         page.set_viewport_size({"width": 1440, "height": 900})
-        page.goto(f"{real_app.address}?lang={language}#explore")
-        page.locator("#explore-a input[type=file]").first.set_input_files(tmp_path / "tall.png")
-        page.locator("#explore-a-map img").wait_for()
-        page.locator("#explore-masks .cc-mask").wait_for()
-        page.locator("#explore-head").wait_for()
-        in_sight(
-            page,
-            "#explore-a",
-            "#explore-a-answer",
-            "#explore-head",
-            "#explore-masks",
-            "#explore-a-removal",
-            "#explore-a-map",
-            "#explore-a-suppressed",
-            "#explore-mask-words",
-            "#explore-count",
-        )
+        page.goto(f"{real_app.address}?lang={language}#mask")
+        page.locator("#mask-picture input[type=file]").first.set_input_files(tmp_path / "tall.png")
+        page.locator("#mask-tiles img").first.wait_for()
+        page.locator("#mask-removal input").wait_for()
+        in_sight(page, "#mask-picture", "#mask-answer", "#mask-tiles", "#mask-removal")
+
+
+def test_the_removal_is_moved_and_played(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    open_tab(page, "Mask")
+    page.locator("#mask-picture input[type=file]").set_input_files(files["photo.jpg"])
+    removal = page.locator("#mask-removal")
+    slider = removal.locator("input[type=range]")
+    slider.fill("0")
+    expect(removal.locator("figure:not([hidden]) b").first).to_have_text("All that passed")
+    score = removal.locator("figure:not([hidden]) p > b").inner_text()
+    assert score == page.locator("#mask-tiles figure").nth(1).locator("p > b").inner_text()
+    slider.press("ArrowRight")
+    expect(removal.locator("figure:not([hidden]) b").first).to_contain_text("Without the strongest")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("Without the strongest.*0\\."))
+    last = slider.get_attribute("max")
+    removal.get_by_role("button", name="Play").click()
+    expect(slider).to_have_value("0")
+    expect(slider).to_have_value(last)
 
 
 def test_the_three_prepared_ones_in_one_look(

@@ -1,4 +1,4 @@
-"""Maps and the explorer: exact sums, right places, one scale for all pictures, and where a map
+"""Maps and masks: exact sums, right places, one scale for all pictures, and where a map
 cannot know."""
 
 import re
@@ -233,7 +233,7 @@ def test_a_drawing_is_small_whatever_the_picture_is() -> None:
     assert max(prepare(photo(70, 64), planned(70, 64)).picture.shape) == 512
 
 
-# The explorer -------------------------------------------------------------------------------------
+# Channels -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,9 @@ def test_a_channels_own_map_adds_up_to_its_contribution(
     detector: Detector, pixels: np.ndarray, explored: Any
 ) -> None:
     for channel in explorer.top_channels(explored, count=3):
-        views = detector.explain_channel(pixels, channel.index)
+        kept = np.zeros((1, len(explorer.contributions(explored))), bool)
+        kept[0, channel.index] = True
+        [views] = detector.explain_channels(pixels, kept)
         total = sum(float(v.causal.sum()) + v.rest for v in views)
         assert total == pytest.approx(channel.contribution, abs=1e-5)
         for alone, whole in zip(views, explored.views, strict=True):
@@ -280,8 +282,8 @@ def test_a_channels_own_map_adds_up_to_its_contribution(
             )
             assert np.count_nonzero(alone.channels) <= 1
             assert alone.bias == 0
-    with pytest.raises(IndexError):
-        detector.explain_channel(pixels, 100_000)
+    with pytest.raises(ValueError, match="Sets of channels"):
+        detector.explain_channels(pixels, np.ones((1, 100_000), bool))
 
 
 def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Detection) -> None:
@@ -312,14 +314,6 @@ def test_what_passes_and_what_is_held_back_make_the_whole_push(
         torch.nn.init.constant_(head.mask.mlp[2].bias, 50.0)
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     assert np.allclose(explorer.contributions(opened.predict(pixels)), both, atol=1e-5)
-
-
-def test_a_map_of_what_is_held_back_is_offered_where_it_shows_something(
-    explored: Detection,
-) -> None:
-    assert explorer.shows_suppressed(explored)
-    nothing = [replace(v, non_causal=0 * v.non_causal) for v in explored.views]
-    assert not explorer.shows_suppressed(replace(explored, views=tuple(nothing)))
 
 
 # Where a map cannot know --------------------------------------------------------------------------

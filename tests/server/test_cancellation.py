@@ -11,7 +11,7 @@ from ui.cancellation import Panel, cancel_runs, new_token
 
 def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
     answer("one")
-    first, elsewhere = new_token("detect"), new_token("explore")
+    first, elsewhere = new_token("detect"), new_token("mask")
     answer("two")
     other = new_token("detect")
     answer("one")

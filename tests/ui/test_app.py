@@ -140,7 +140,7 @@ def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> N
         "picture",
         "compare-a",
         "compare-b",
-        "explore-a",
+        "mask-picture",
         "batch-files",
         "reference-profile-upload",
     } <= set(shown)

@@ -24,6 +24,7 @@ MARKS = {  # one a series, in this order; all centred on 0, 0
     "d": "<path d='M0 -7 6.5 5 -6.5 5Z'/>",
     "e": "<path d='M-5 0H5M0 -5V5' stroke-width='3'/>",
 }
+BEYOND = {True: "<path d='M-4 -6 6 0 -4 6Z'/>", False: "<path d='M4 -6 -6 0 4 6Z'/>"}  # right, left
 DASHES = {"a": "", "b": "7 3", "c": "2 3", "d": "", "e": "1 3"}
 
 Interval = tuple[float, float]
@@ -306,12 +307,12 @@ def _whisker(mark: Mark, axis: Axis) -> str:
 
 
 def _mark(mark: Mark, axis: Axis) -> str:
-    """Return a mark at its place in a cell; at the ends it stays inside."""
+    """Return a mark at its place in a cell; at the ends it stays inside, and an arrow stands for
+    what lies beyond them."""
     at = min(98.0, max(2.0, 100 * axis.share(mark.value)))
-    shape = (
-        f"<g transform='translate(0 {HEIGHT / 2})' "
-        f"class='cc-{mark.series}'>{MARKS[mark.series]}</g>"
-    )
+    is_beyond = not axis.low <= mark.value <= axis.high
+    shape = BEYOND[mark.value > axis.high] if is_beyond else MARKS[mark.series]
+    shape = f"<g transform='translate(0 {HEIGHT / 2})' class='cc-{mark.series}'>{shape}</g>"
     return f"<svg x='{at:.2f}%' overflow='visible'>{shape}</svg>"
 
 

@@ -94,7 +94,7 @@ class DetectTab:
     report_html: gr.DownloadButton
     report_json: gr.DownloadButton
     compare: gr.Button
-    explore: gr.Button
+    mask: gr.Button
     purify: gr.Button
     source: gr.State
     whole: gr.State
@@ -291,7 +291,7 @@ def build_detect_tab(
                 beneath = gr.Column(elem_id="judge-part")
                 with gr.Row(elem_id="further"):
                     fields["compare"] = gr.Button(_("Compare with a copy"), elem_id="open-compare")
-                    fields["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
+                    fields["mask"] = gr.Button(_("See the mask"), elem_id="open-mask")
                     fields["purify"] = gr.Button(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )

@@ -1,5 +1,5 @@
-"""The Explore tab: its words on a picture and its mask, and two copies compared, alike in every
-interface."""
+"""The Mask tab: its tiles and words on a picture and its mask; and two copies compared, alike in
+every interface."""
 
 import base64
 import html
@@ -18,16 +18,24 @@ from skimage import data
 from typer.testing import CliRunner
 
 from causalclip import load_image
+from causalclip.calibration import sigmoid
 from causalclip.commands.app import app as command_line
 from causalclip.compare.pictures import compare
 from causalclip.detection import Detection
+from causalclip.examination.messages import score_text
 from causalclip.maps.attribution import localised_logit
 from causalclip.maps.channels import (
     by_part,
     compare_masks,
     contributions,
+    deletion_order,
+    kept_channels,
     mean_mask,
     offset,
+    remaining,
+    removal_counts,
+    score_under,
+    suppressed,
     suppressed_score,
 )
 from causalclip.maps.figure import save_mask_figure
@@ -36,9 +44,10 @@ from causalclip.report.masks import difference_sentence, passing_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detector import ChosenDetector, forget_choices
-from ui.tabs.explore import erase
-from ui.tabs.explore.mask import PUSH_UNIT, Averages, mask_heatmaps
-from ui.tabs.explore.views import answer, removal
+from ui.tabs.charts import BEYOND
+from ui.tabs.mask import erase, tiles
+from ui.tabs.mask.heatmap import PUSH_UNIT, mask_heatmaps
+from ui.tabs.mask.views import answer, channels
 
 
 def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:
@@ -96,16 +105,6 @@ def test_the_difference_is_drawn_and_said() -> None:
     assert not np.concatenate(layers(equal, "cc-mask-second")).any()
 
 
-def test_the_average_pictures_are_ticks_beside_each_row() -> None:
-    [detection] = detections((160, 120))
-    names = [name for name, _width in detection.parts]
-    averages = Averages(dict.fromkeys(names, 0.25), dict.fromkeys(names, 0.75))
-    figure = mask_heatmaps(detection, None, averages=averages)
-    assert figure.count("<line class='cc-tick-real' x1='25.0%'") == len(names)
-    assert figure.count("<line class='cc-tick-generated' x1='75.0%'") == len(names)
-    assert "cc-tick" not in mask_heatmaps(detection, None)
-
-
 def test_the_suppressed_half_is_what_one_minus_the_mask_says() -> None:
     """Both halves together are the head without a mask, which is linear."""
     detector = tiny_detector(hidden=8)
@@ -119,27 +118,94 @@ def test_the_suppressed_half_is_what_one_minus_the_mask_says() -> None:
     assert np.isclose(detection.logit + logit - offset(detection), whole.logit, atol=1e-4)
 
 
-def test_the_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_the_figure_is_written_in_the_format_that_is_named(tmp_path: Path, ending: str) -> None:
     [detection] = detections((160, 120))
-    files = [tmp_path / "mask.png", tmp_path / "mask.svg"]
-    save_mask_figure(prepare(photo(160, 120), detection), detection, files)
-    assert Image.open(files[0]).size[0] > 1000
-    assert files[1].read_text().lstrip().startswith("<?xml")
+    file = tmp_path / f"mask.{ending}"
+    save_mask_figure(prepare(photo(160, 120), detection), file)
+    if ending == "png":
+        assert Image.open(file).size[0] > 1000
+    else:
+        assert file.read_text().lstrip().startswith("<?xml")
 
 
-def test_the_answer_says_whose_mask_is_shown() -> None:
+def test_the_answer_says_that_a_linear_head_has_one_mask_for_all_pictures() -> None:
     [causal], [linear] = detections((160, 120)), detections((160, 120), hidden=0)
-    assert "the linear head, which judged" in answer(linear, causal)
-    assert "not here" in answer(linear, linear)
-    assert "cc-small" not in answer(causal, causal)
-    assert passing_sentence(causal) in answer(linear, causal)
+    assert "the same for all pictures" in answer(linear)
+    assert "the same for all pictures" not in answer(causal)
+    assert passing_sentence(causal) in answer(causal)
 
 
-def test_what_is_left_without_channels_is_said_once_beside_the_curve() -> None:
+def scores(html_text: str) -> list[str]:
+    return re.findall(r"</span> <b>(.*?)</b>", html_text)
+
+
+def test_each_tile_has_the_score_of_what_it_shows() -> None:
     [detection] = detections((160, 120))
-    phrase = "channels that push hardest"
-    assert phrase not in answer(detection, detection)
-    assert removal(detection, 5).count(phrase) == 1
+    drawing = prepare(photo(160, 120), detection)
+    thresholds = detection.low, detection.high
+    both = contributions(detection) + suppressed(detection)
+    unmasked = sigmoid(offset(detection) + float(both.sum()))
+    expected = [unmasked, detection.probability, suppressed_score(detection)]
+    assert scores(tiles.four_tiles(drawing)) == [score_text(s, *thresholds) for s in expected]
+
+
+def test_the_removal_begins_with_the_verdict_and_ends_without_what_pushes_to_its_side() -> None:
+    detector = tiny_detector()
+    pixels = photo(160, 120)
+    drawing = prepare(pixels, detector.predict(pixels))
+    detection = drawing.detection
+    frames = tiles.removal_tile(detector, pixels, drawing)
+    counts = removal_counts(detection)
+    assert frames.count("<figure") == len(counts)
+    order, pushes = deletion_order(detection), contributions(detection)
+    expected = [sigmoid(detection.logit - float(pushes[order[:c]].sum())) for c in counts]
+    thresholds = detection.low, detection.high
+    assert scores(frames) == [score_text(score, *thresholds) for score in expected]
+    side = 1.0 if detection.logit > 0 else -1.0
+    left = np.delete(pushes, order[: counts[-1]])
+    passes = np.delete(mean_mask(detection) >= 0.5, order[: counts[-1]])
+    assert not (side * left[passes] > 0).any()
+
+
+def test_what_is_left_without_channels_is_a_map_that_adds_up() -> None:
+    detector = tiny_detector()
+    pixels = photo(160, 120)
+    detection = detector.predict(pixels)
+    counts = [5, 20]
+    kept = kept_channels(detection, counts)
+    for row, views in zip(kept, detector.explain_channels(pixels, kept), strict=True):
+        total = sum(float(view.causal.sum()) + view.rest for view in views)
+        assert total == pytest.approx(float(contributions(detection)[row].sum()), abs=1e-4)
+        left = remaining(detection, row, views)
+        assert left.logit == pytest.approx(total + offset(detection), abs=1e-4)
+
+
+def test_a_score_under_another_picture_s_mask_is_the_head_s_with_that_mask() -> None:
+    first, second = detections((160, 120), (90, 100))
+    one = replace(first, views=first.views[:1])
+    other = replace(second, views=second.views[:1])
+    [view] = one.views
+    whole = view.channels + view.suppressed
+    expected = offset(one) + float((other.views[0].mask * whole).sum())
+    assert score_under(one, other) == pytest.approx(sigmoid(expected), abs=1e-6)
+    with pytest.raises(ValueError, match="different detectors"):
+        score_under(one, replace(other, revision="another"))
+
+
+def test_a_channel_that_leaves_the_scale_is_an_arrow() -> None:
+    [detection] = detections((160, 120))
+    beyond = replace(
+        detection,
+        views=tuple(replace(view, channels=100 * view.channels) for view in detection.views),
+    )
+    assert BEYOND[True] in channels(beyond) or BEYOND[False] in channels(beyond)
+    within = replace(
+        detection,
+        views=tuple(replace(view, channels=0.001 * view.channels) for view in detection.views),
+    )
+    assert BEYOND[True] not in channels(within)
+    assert BEYOND[False] not in channels(within)
 
 
 def test_a_page_chooses_its_head_for_itself() -> None:

@@ -1,5 +1,5 @@
-"""What Explore says and draws of a picture: its answer, its mask, the strongest channels, and their
-removal."""
+"""What the Mask tab says of a picture beside its tiles: its answer, its mask, the strongest
+channels, and their removal."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ from causalclip.maps.channels import (
     contributions,
     deletion_curve,
     offset,
-    suppressed_score,
     top_channels,
 )
 from causalclip.report.card import brief
-from causalclip.report.masks import passing_sentence, removal_sentence
+from causalclip.report.masks import passing_sentence
 from ui.tabs.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
 TICKS = 0, 1, 10, 100, 1000
 TOWARDS = N_("towards not generated"), N_("towards generated")
-OTHER_HEAD = N_(
-    "This is the causal head's mask, whose own score is {score}: the linear head, which judged, "
-    "has one mask for all pictures."
-)
 NO_CAUSAL = N_(
     "The causal head, which has a mask for each picture, is not here: this mask is the same for "
     "all pictures."
@@ -71,11 +66,8 @@ NOT_HARMLESS = N_(
 )
 
 
-def answer(detection: Detection, mask_detection: Detection) -> str:
-    """Return the answer with its score, and what the mask lets through, as HTML.
-
-    mask_detection: by the head whose mask is shown.
-    """
+def answer(detection: Detection) -> str:
+    """Return the answer with its score, and what the mask lets through, as HTML."""
     if detection.band == NO_ANSWER:
         sentence = (
             f"{_(WHY_NO_ANSWER[detection.image_type])} "
@@ -91,26 +83,9 @@ def answer(detection: Detection, mask_detection: Detection) -> str:
             high=high,
             low=low,
         )
-    whose = ""
-    if mask_detection.head != detection.head:
-        whose = _(OTHER_HEAD, score=score(mask_detection.probability))
-    elif mask_detection.head == "linear":
-        whose = _(NO_CAUSAL)
-    about_mask = f"<p class='cc-first'>{passing_sentence(mask_detection)}</p>"
-    about_head = f"<p class='cc-small'>{whose}</p>" if whose else ""
+    about_mask = f"<p class='cc-first'>{passing_sentence(detection)}</p>"
+    about_head = f"<p class='cc-small'>{_(NO_CAUSAL)}</p>" if detection.head == "linear" else ""
     return f"{brief(detection.band, sentence)}{about_mask}{about_head}"
-
-
-def scores_alone(detection: Detection) -> str:
-    """Return which score each half of the evidence gives without the other, as HTML."""
-    halves = (
-        (_("Passed, what the verdict used"), detection.probability),
-        (_("Suppressed, what it would say alone"), suppressed_score(detection)),
-    )
-    cells = "".join(
-        f"<div><span>{name}</span> <b>{score(value)}</b></div>" for name, value in halves
-    )
-    return f"<div class='cc-halves'>{cells}</div>"
 
 
 def legend(drawing: Drawing) -> str:
@@ -143,7 +118,8 @@ def channels(detection: Detection) -> str:
         unplaced=signed(unlocalised_logit(detection)),
     )
     caption = _(
-        "Log-odds from {low} to {high}; the line is 0. Orange pushes towards generated",
+        "Log-odds from {low} to {high}; the line is 0, an arrow goes on beyond. Orange pushes "
+        "towards generated",
         low=signed(-PUSH),
         high=signed(PUSH),
     )
@@ -151,13 +127,10 @@ def channels(detection: Detection) -> str:
     return f"{channel_table}<p class='cc-small'>{by_place}</p>"
 
 
-def removal(detection: Detection, count: int) -> str:
-    """Return what is left of the score without the first `count` channels, and the whole curve
-    beside random draws, as HTML."""
-    count = max(0, min(count, len(contributions(detection))))
-    sentence = f"<b>{removal_sentence(detection, count)}</b>" if count else ""
-    words = paragraph(sentence, _(HOW_TO_READ))
-    return f"<p>{words}</p>{_curve(detection, count)}"
+def removal(detection: Detection) -> str:
+    """Return what is left of the score while channels are removed, beside random draws, as
+    HTML."""
+    return f"<p>{_(HOW_TO_READ)}</p>{_curve(detection)}"
 
 
 def limits(measures: dict[ViewType, dict[str, Any]]) -> str:
@@ -182,9 +155,9 @@ def limits(measures: dict[ViewType, dict[str, Any]]) -> str:
     return f"<p>{words}</p>"
 
 
-def about(mask_detection: Detection, measures: dict[ViewType, dict[str, Any]]) -> str:
+def about(detection: Detection, measures: dict[ViewType, dict[str, Any]]) -> str:
     """Return what the mask is, as HTML. measures: Detector.masks."""
-    what = _(SHARED_MASK_MEANING) if mask_detection.head == "linear" else _(ABOUT, paper=LINK)
+    what = _(SHARED_MASK_MEANING) if detection.head == "linear" else _(ABOUT, paper=LINK)
     shares = any(m["adversary_accuracy"] > SHARES_THE_LABEL for m in measures.values())
     return f"<p>{what}{f' {_(MASK_MEANING)}' if shares else ''}</p>"
 
@@ -194,8 +167,8 @@ def choices(detection: Detection) -> list[tuple[str, str]]:
     return [(channel.name, str(channel.index)) for channel in top_channels(detection)]
 
 
-def _curve(detection: Detection, count: int) -> str:
-    """Return the score while channels are removed, as a plot with a line at `count`."""
+def _curve(detection: Detection) -> str:
+    """Return the score while channels are removed, as a plot."""
     curve = deletion_curve(detection)
     end, places = _log(int(curve.counts[-1])), [_log(int(c)) for c in curve.counts]
     ticks = [t for t in TICKS if _log(t) < end - 0.4]  # or its number would stand in "all"
@@ -211,7 +184,6 @@ def _curve(detection: Detection, count: int) -> str:
             list(zip(places, draws.mean(0), strict=True)),
             ranges,
         ),
-        Series(_("where the slider is"), [(_log(count), 0.0), (_log(count), 1.0)]),
     ]
     alt = _(
         "The score while channels are removed. From {before} with all channels to {after} with "

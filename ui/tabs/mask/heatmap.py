@@ -12,13 +12,13 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
+from causalclip.examination.messages import score_text
 from causalclip.languages import N_, _, decimal, number, percent
 from causalclip.maps.channels import (
     PASSES,
@@ -28,6 +28,7 @@ from causalclip.maps.channels import (
     mean_mask,
     part_name,
     passing,
+    score_under,
 )
 from causalclip.report.masks import difference_sentence
 
@@ -46,18 +47,9 @@ HINT = N_("Point at a cell, or use the arrow keys: a cell is one channel.")
 SAYS = N_("{part}, channel {channel}: mask {mask}, adds {push}")
 SAYS_BOTH = N_("{part}, channel {channel}: mask {first} in the first, {second} in the second")
 OPEN = N_("open")
-TICKS = N_("Ticks: the average {real} and {generated}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Averages:
-    """The mean share of channels that masks of real and of generated pictures let through.
-
-    Each maps a part's name to a share in [0, 1].
-    """
-
-    real: Mapping[str, float]
-    generated: Mapping[str, float]
+UNDER_OTHER = N_(
+    "Under the second picture's mask, the first would score {score}; its own gives {own}."
+)
 
 
 def channel_orders(detection: Detection, order: Order) -> dict[str, np.ndarray]:
@@ -81,7 +73,6 @@ def mask_heatmaps(
     second: Detection | None,
     *,
     order: Order = "index",
-    averages: Averages | None = None,
 ) -> str:
     """Return the heatmap of each picture's mask and, of two, of their difference, as HTML; ""
     without a picture.
@@ -94,21 +85,34 @@ def mask_heatmaps(
     orders = channel_orders(reference, order)
     if first is None or second is None:
         title = _(TITLE, n=number(len(mean_mask(reference))))
-        body = [_heatmap(title, reference, orders, averages)]
+        body = [_heatmap(title, reference, orders)]
     else:
         difference = difference_sentence(compare_masks(first, second)[0])
         body = [
-            _heatmap(_("First picture"), first, orders, averages),
-            _heatmap(_("Second picture"), second, orders, averages),
+            _under_other(first, second),
+            _heatmap(_("First picture"), first, orders),
+            _heatmap(_("Second picture"), second, orders),
             f"<p><b>{difference}</b></p>",
             _difference(first, second, orders),
         ]
     return f"<section class='cc-masks'>{''.join(body)}</section>"
 
 
-def _heatmap(
-    name: str, detection: Detection, orders: Mapping[str, np.ndarray], averages: Averages | None
-) -> str:
+def _under_other(first: Detection, second: Detection) -> str:
+    """Return the first picture's score under the second one's mask, as HTML; "" where there is
+    none."""
+    score = score_under(first, second)
+    if score is None:
+        return ""
+    sentence = _(
+        UNDER_OTHER,
+        score=score_text(score, first.low, first.high),
+        own=score_text(first.probability, first.low, first.high),
+    )
+    return f"<p class='cc-first'>{sentence}</p>"
+
+
+def _heatmap(name: str, detection: Detection, orders: Mapping[str, np.ndarray]) -> str:
     """Return one picture's mask, part by part, with its legend, as HTML."""
     masks = by_part(detection, mean_mask(detection))
     pushes = by_part(detection, contributions(detection))
@@ -122,14 +126,10 @@ def _heatmap(
             "channel": _base64(columns.astype("<u2")),
         }
         cells = _cells([("cc-mask-first", mask)], data)
-        rows.append(_row(part, cells, passing(masks[part]) / len(mask), averages))
+        rows.append(_row(part, cells, passing(masks[part]) / len(mask)))
     low, high = _("0: held back"), _("1: let through")
-    legend = f"<p class='cc-mask-scale'><span>{low}</span><i></i><span>{high}</span>"
-    if averages is not None:
-        real = f"<span class='cc-tick-real'>{_('photograph')}</span>"
-        generated_tick = f"<span class='cc-tick-generated'>{_('generated picture')}</span>"
-        legend += f"<small>{_(TICKS, real=real, generated=generated_tick)}</small>"
-    return _figure(name, rows, f"{legend}</p>", cell_text=_(SAYS))
+    legend = f"<p class='cc-mask-scale'><span>{low}</span><i></i><span>{high}</span></p>"
+    return _figure(name, rows, legend, cell_text=_(SAYS))
 
 
 def _difference(first: Detection, second: Detection, orders: Mapping[str, np.ndarray]) -> str:
@@ -149,7 +149,7 @@ def _difference(first: Detection, second: Detection, orders: Mapping[str, np.nda
             ("cc-mask-second", np.clip(b - a, 0, 1)),
         ]
         apart = float(((a >= PASSES) != (b >= PASSES)).mean())
-        rows.append(_row(part, _cells(layers, data), apart, None))
+        rows.append(_row(part, _cells(layers, data), apart))
     low, high = _("more open in the second"), _("more open in the first")
     legend = (
         f"<p class='cc-mask-scale cc-diverging'><span>{low}</span><i></i><span>{high}</span></p>"
@@ -175,19 +175,9 @@ def _figure(name: str, rows: list[str], legend: str, *, cell_text: str, open_: s
     return f"<figure class='cc-mask-figure'>{head}{grid}{caption}</figure>"
 
 
-def _row(part: str, cells: str, share: float, averages: Averages | None) -> str:
+def _row(part: str, cells: str, share: float) -> str:
     """Return a part's row as HTML: its name, its cells, and a share as a bar and in percent."""
-    ticks = ""
-    if averages is not None and part in averages.real:
-        # one above the other, as they often stand at the same place
-        halves = (
-            ("real", averages.real, "-15%", "50%"),
-            ("generated", averages.generated, "50%", "115%"),
-        )
-        for kind, of_part, top, bottom in halves:
-            at = f"{100 * of_part[part]:.1f}%"
-            ticks += f"<line class='cc-tick-{kind}' x1='{at}' x2='{at}' y1='{top}' y2='{bottom}'/>"
-    bar = f"<rect width='{100 * share:.1f}%' height='100%'/>{ticks}"
+    bar = f"<rect width='{100 * share:.1f}%' height='100%'/>"
     return (
         f"<div class='cc-mask-row'><span dir='auto'>{part_name(part)}</span>{cells}"
         f"<svg class='cc-mask-open' aria-hidden='true'>{bar}</svg>"
