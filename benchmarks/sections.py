@@ -183,8 +183,9 @@ def stability(read: Reports) -> Told:
         "the score crosses the middle": "{flipped by a mild delivery:%}",
     }
     words = (
-        "An answer that mild re-encoding puts on the threshold's other side is shown as "
-        "inconclusive. The second table is of the app's check, which takes fewer windows: of its "
+        "An answer that most of four mild copies change is shown as inconclusive. These tables are "
+        "by an earlier rule, by which one copy on the threshold's other side was enough. The "
+        "second table is of the app's check, which takes fewer windows: of its "
         f"answers {percent(app['fewer windows']['same band'])} are those of all windows."
     )
     tables = [

@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.common import Options, check_stability, test_records, write
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
-from causalclip.examination.stability import SQUARES, WINDOWS, Stability
+from causalclip.examination.stability import SQUARES, WINDOWS, ReencodedAnswer, Stability
 from causalclip.images.loading import load_image
 from causalclip.images.reencoding import REENCODINGS
 from training.detector.data import Record
@@ -31,6 +31,7 @@ COUNT, COMPARED = 150, 20
 CHECKED_ANSWERS = 170  # of copies.json
 LIKE_SETS = "alike", "fresh"  # where real and generated pictures show the same things
 LABEL_OF_ANSWER = {"likely generated": 1, "likely not generated": 0}
+OPPOSITES = set(LABEL_OF_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +99,26 @@ def fewer_windows(pairs: list[tuple[float, bool]]) -> dict[str, Any]:
     }
 
 
+def crosses(stability: Stability, copy: ReencodedAnswer) -> bool:
+    """Return whether a copy's score is on the other side of the dividing score, or in the opposite
+    band."""
+    own, other = stability.probability, copy.probability
+    sides = own >= stability.threshold, other >= stability.threshold
+    return sides[0] != sides[1] or {stability.band, copy.band} == OPPOSITES
+
+
+def crossing_copies(stability: Stability) -> list[str]:
+    """Return the names of the mild copies whose score crosses."""
+    return [row.name for row in stability.rows if row.mild and crosses(stability, row)]
+
+
 def summary(rows: list[Stability]) -> dict[str, Any]:
     before, after = Counter(s.band for s in rows), Counter(s.final_band for s in rows)
-    by_delivery = Counter(row.name for s in rows for row in s.rows if row.flips)
+    by_delivery = Counter(row.name for s in rows for row in s.rows if crosses(s, row))
+    flipped = float(np.mean([bool(crossing_copies(s)) for s in rows]))
     return {
         "pictures": len(rows),
-        "flipped by a mild delivery": round(float(np.mean([bool(s.flips) for s in rows])), 4),
+        "flipped by a mild delivery": round(flipped, 4),
         "bands before": {band: round(n / len(rows), 4) for band, n in before.items()},
         "bands after": {band: round(n / len(rows), 4) for band, n in after.items()},
         "flips": {name: round(n / len(rows), 4) for name, n in by_delivery.items()},
@@ -152,7 +167,7 @@ def check_answer(detector: Detector, path: Path) -> dict[str, Any]:
         return {"answer": verdict.band}
     stability = check_stability(detector, pixels, verdict)
     changes = sum(row.band != verdict.band for row in stability.rows if row.mild)
-    return {"answer": verdict.band, "changed": changes, "crossed": bool(stability.flips)}
+    return {"answer": verdict.band, "changed": changes, "crossed": bool(crossing_copies(stability))}
 
 
 def in_order(records: list[Record]) -> list[Record]:

@@ -32,6 +32,7 @@ from causalclip.text import clean
 if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.examination.result import Examination
+    from causalclip.examination.stability import Dot
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ class BatchRow:
         origin: of the headline from all evidence.
         score: the calibrated probability, None if not examined or not answered.
         band: a key, the pixels' own answer, after stability.
-        survives: Stability.words; the key CHECKING until that is known, and UNCHECKED for good if
-            the batch was stopped then.
+        survives: Stability.sentence; the key CHECKING until that is known, and UNCHECKED for good
+            if the batch was stopped then.
         cautions: keys, of causalclip.examination.cautions.
         kind: a key, the image type.
         claims: a sentence, empty for a file without metadata.
@@ -83,7 +84,8 @@ class BatchRow:
         halved: whether the picture was judged at half its size.
         measured_as: as of its detection, for how often such answers are wrong.
         marked: whether any mark is more than a hint.
-        copies: how many of the re-saved ones keep the answer, "7/8"; "" until that is known.
+        dots: the picture and its copies with their answers; none until they are judged.
+        steadiness: Stability.words; "" until that is known.
         whose: who signed, or whose mark the answer rests on; "" for nobody.
     """
 
@@ -104,7 +106,8 @@ class BatchRow:
     halved: bool = False
     measured_as: str | None = None
     marked: bool = False
-    copies: str = ""
+    dots: tuple[Dot, ...] = ()
+    steadiness: str = ""
     whose: str = ""
 
     @property
@@ -276,21 +279,19 @@ def _examine_row(
 def row_of(number: int, x: Examination) -> BatchRow:
     """Return the table's row for an examination, at VERDICT or DONE."""
     detection, has_answer = x.detection, x.band != NO_ANSWER
-    if x.stability:
-        survives, copies = x.stability.words, x.stability.fraction
-    else:
-        survives, copies = CHECKING if has_answer else NOTHING, ""
+    survives = CHECKING if has_answer else NOTHING
     return replace(
         claims_row(number, x),
         score=round(detection.probability, 4) if has_answer else None,
         band=x.band,
-        survives=survives,
+        survives=x.stability.sentence if x.stability else survives,
         cautions=", ".join(caution.kind for caution in x.cautions),
         kind=detection.image_type,
         size=f"{x.width} x {x.height}",
         halved=x.halved,
         measured_as=detection.measured_as,
-        copies=copies,
+        dots=x.dots if x.stability else (),
+        steadiness=x.stability.words if x.stability else "",
     )
 
 

@@ -78,7 +78,7 @@ def detect(
     lang: Lang = ENGLISH,
 ) -> None:
     """Examine pictures, a line each: the answer from all evidence, the score, the pixels' answer
-    where it is another, and how many of 8 re-saved copies keep it.
+    where it is another, and whether 8 re-saved copies keep it: steady, weak or turns.
 
     Without stability, the copies are not tested, which can turn an answer into inconclusive.
     """

@@ -21,6 +21,7 @@ from causalclip.examination.messages import (
     score_texts,
 )
 from causalclip.examination.result import HALVED
+from causalclip.examination.stability import STEADINESS
 from causalclip.languages import N_, _, decimal, ended, in_turn, paragraph
 from causalclip.text import shortened, spelt
 
@@ -34,7 +35,7 @@ SHORTEST = 12  # characters that are left of a name at least
 COLOURS: dict[Tone, str] = {"generated": "yellow", "not-generated": "magenta", "signed": "green"}
 NOT_READ, UNTESTED = N_("not read."), N_("copies untested")
 BRIEFS = [origin.answer.brief for origin in Origin if origin.answer.brief]
-BY_PIXELS, COPIES = N_("{band} pixels"), N_("copies {kept}/{all}")
+BY_PIXELS, COPIES = N_("{band} pixels"), N_("copies {word}")
 SCORE = N_(
     "Score {score}: at or above {high} likely generated, at or below {low} likely not generated."
 )
@@ -60,14 +61,15 @@ class Lines:
         # 2. The widths of the columns: what is left is the name's
         self._answer_width = max(len(_(brief)) for brief in BRIEFS)
         pixels = max(len(_(BY_PIXELS, band=_(band))) for band in TONE)
-        last = len(_(COPIES, kept=8, all=8) if tested else _(UNTESTED))
+        words = (_(COPIES, word=_(word)) for word in STEADINESS.values())
+        last = max(map(len, words)) if tested else len(_(UNTESTED))
         room = MAX_LINE - self._answer_width - SCORE_WIDTH - last - 4 * len(COLUMN_GAP)
         longest = max((len(self._relative(path)) for path in absolute), default=0)
         self._name_width = min(longest, max(SHORTEST, room - pixels))
         self._pixels_width = min(pixels, room - self._name_width)
 
     def line(self, path: Path, x: Examination) -> str:
-        """Return the answer, the score, the pixels' answer where it is another one, and how many
+        """Return the answer, the score, the pixels' answer where it is another one, and whether
         copies keep it."""
         has_answer = x.band != NO_ANSWER
         answer = _(x.headline.origin.answer.brief)
@@ -77,8 +79,7 @@ class Lines:
             by_pixels = shortened(_(BY_PIXELS, band=_(x.band)), self._pixels_width)
         copies = ""
         if x.stability:
-            rows = len(x.stability.rows)
-            copies = _(COPIES, kept=rows - x.stability.changed, all=rows)
+            copies = _(COPIES, word=x.stability.words)
         elif has_answer:
             copies = _(UNTESTED)
         columns = [
@@ -151,7 +152,7 @@ def explanation(x: Examination) -> str:
     # 3. Whether that survives, and how often it is right
     question = _("Survives re-encoding?")
     if x.stability:
-        sentences += [question, ended(x.stability.words), x.stability.sentence]
+        sentences += [question, x.stability.sentence]
     elif has_answer:
         sentences += [question, ended(_("Not checked")), _(UNCHECKED)]
     if by_pixels:

@@ -39,7 +39,7 @@ from causalclip.examination.precision import (
     empirical_precision,
     error_rates,
 )
-from causalclip.examination.stability import COPIES, Stability
+from causalclip.examination.stability import COPIES, Dot, Stability, draw_dots
 from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, day, ended, paragraph
 from causalclip.provenance.result import Provenance
@@ -129,8 +129,22 @@ class Examination:
         return (self.stability.judged if self.stability else 0), COPIES
 
     @property
+    def dots(self) -> tuple[Dot, ...]:
+        """The picture and its copies with their answers; none where copies are not judged."""
+        if self.copies_judged is None and self.stability is None:
+            return ()
+        return draw_dots(self.detection.band, self.stability)
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether the headline is the pixels' answer, which some copy does not keep."""
+        if self.stage != Stage.DONE or self.stability is None:
+            return False
+        return self.stability.answer == "weak" and self.headline.source == "pixels"
+
+    @property
     def band(self) -> Band:
-        """What the pixels say: the detection's band, or "inconclusive" where that does not survive
+        """What the pixels say: the detection's band, or "inconclusive" where that turns in
         re-encoding."""
         if self.stability and self.stage == Stage.DONE:
             return self.stability.final_band
@@ -255,6 +269,8 @@ class Examination:
             yield self.meant.sentence
         elif not standing:
             yield _("Its error rates are not measured.")
+        if self.is_weak and self.stability:
+            yield self.stability.sentence
         if not self._copies_are_checked:
             yield _(UNCHECKED)
         yield clue

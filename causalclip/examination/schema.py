@@ -26,7 +26,7 @@ from causalclip.provenance.source_types import SourceType
 from causalclip.reference import Standing
 from causalclip.schema import Schema
 
-SCHEMA = 5  # raised when a field of an examination changes its meaning or goes
+SCHEMA = 6  # raised when a field of an examination changes its meaning or goes
 NOT_CHECKED = N_("Not checked"), N_("Whether it survives was not checked.")
 
 

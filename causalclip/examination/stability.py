@@ -9,7 +9,8 @@ differently cancels out. All of them go through the tower together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +22,7 @@ from pydantic import computed_field
 from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.images.parts import middle
 from causalclip.images.reencoding import REENCODINGS
-from causalclip.languages import N_, _, any_of, decimal, paragraph
+from causalclip.languages import N_, _, any_of, in_turn, paragraph
 from causalclip.schema import Schema
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
@@ -47,16 +48,27 @@ CHANGES = {
     "shown at another size": N_("shown at another size"),
 }
 LABELS = {"crop 75 %": N_("cropped to 75%")}  # of a row; the others are their own names
-Answer = Literal["yes", "only just", "no"]
-ANSWERS: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
-SAME = N_(
-    "the same answer for all {mild} copies that count, another one for {m} of the {strong} that "
-    "were changed more"
-)
-OTHER = N_(
-    "another answer for {n} of the {mild} copies that count, and for {m} of the {strong} that were "
-    "changed more"
-)
+Steadiness = Literal["steady", "weak", "turns"]
+COUNTED = N_("{n} of {copies} copies came out {answer}")
+COUNTED_MILD = N_("{n} of the {copies} mildly changed copies came out {answer}")
+STEADINESS: dict[Steadiness, str] = {
+    "steady": N_("steady"),
+    "weak": N_("weak"),
+    "turns": N_("turns"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """The picture as it is, or one of its copies, as it is drawn in a row of them.
+
+    Attributes:
+        label: what was done to it, in the reader's language.
+        band: its answer; None until it is judged.
+    """
+
+    label: str
+    band: Band | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +81,6 @@ class ReencodedAnswer:
         logit: its log-odds.
         band: the answer.
         mild: whether an answer must survive it.
-        flips: whether the score is on the other side of Stability.threshold, or in the opposite
-            band.
     """
 
     name: str
@@ -78,7 +88,6 @@ class ReencodedAnswer:
     logit: float
     band: Band
     mild: bool
-    flips: bool
 
     @property
     def label(self) -> str:
@@ -113,77 +122,37 @@ class Stability(Schema):
 
     @computed_field
     @property
-    def flips(self) -> tuple[str, ...]:
-        """Names of the mild re-encodings that flip the answer."""
-        return tuple(row.name for row in self.rows if row.mild and row.flips)
-
-    @computed_field
-    @property
-    def changed(self) -> int:
-        """How many copies got another answer in words, whether that counts or not."""
-        return sum(row.band != self.band for row in self.rows)
-
-    @property
-    def lost_to(self) -> tuple[str, ...]:
-        """Names of the mild re-encodings that cost the answer; none where it survives.
-
-        It is lost where one of them puts the score across the threshold or into the opposite band,
-        and where most of them get another answer in words (benchmarks/copies.json says how often
-        such answers are right).
-        """
-        changes = tuple(row.name for row in self.rows if row.mild and row.band != self.band)
-        mild = sum(row.mild for row in self.rows)
-        return self.flips or (changes if 2 * len(changes) > mild else ())
-
-    @computed_field
-    @property
-    def final_band(self) -> Band:
-        """The answer that is shown: `band`, or "inconclusive" where that is lost."""
-        return "inconclusive" if self.lost_to else self.band
-
-    @computed_field
-    @property
-    def answer(self) -> Answer:
-        """Whether the answer survives re-encoding; "only just" where some copy has another one."""
-        if self.lost_to:
-            return "no"
-        return "only just" if self.changed else "yes"
+    def answer(self) -> Steadiness:
+        """Whether copies keep the answer: "turns" where most of the mild ones have another one,
+        "weak" where any copy has; benchmarks/copies.json says how often such answers are right."""
+        mild_rows = [row for row in self.rows if row.mild]
+        if 2 * sum(row.band != self.band for row in mild_rows) > len(mild_rows):
+            return "turns"
+        return "weak" if any(row.band != self.band for row in self.rows) else "steady"
 
     @computed_field
     @property
     def words(self) -> str:
-        """The answer in words, with the counts: of the copies that count, and of those that were
-        changed more."""
-        answer = _(ANSWERS[self.answer])
-        if not self.changed:
-            return answer
-        mild = [row.band != self.band for row in self.rows if row.mild]
-        strong = [row.band != self.band for row in self.rows if not row.mild]
-        counts = _(
-            OTHER if any(mild) else SAME,
-            n=sum(mild),
-            mild=len(mild),
-            m=sum(strong),
-            strong=len(strong),
-        )
-        return f"{answer}: {counts}"
+        """The answer in a word, in the reader's language."""
+        return _(STEADINESS[self.answer])
 
     @property
-    def fraction(self) -> str:
-        """How many copies keep the answer, such as "7/8"."""
-        return f"{len(self.rows) - self.changed}/{len(self.rows)}"
+    def lost_to(self) -> tuple[str, ...]:
+        """Names of the mild re-encodings that cost the answer; none unless it turns."""
+        if self.answer != "turns":
+            return ()
+        return tuple(row.name for row in self.rows if row.mild and row.band != self.band)
 
+    @computed_field
     @property
-    def agreeing_copies(self) -> str:
-        """How many copies, of all, have the same answer in words."""
-        return _(
-            "{same} of {copies} agree", same=len(self.rows) - self.changed, copies=len(self.rows)
-        )
+    def final_band(self) -> Band:
+        """The answer that is shown: `band`, or "inconclusive" where that turns."""
+        return "inconclusive" if self.answer == "turns" else self.band
 
     @computed_field
     @property
     def sentence(self) -> str:
-        """What this says about the verdict."""
+        """What the copies say about the verdict, in one sentence; which could not be made."""
         if not self.skipped:
             return self._sentence()
         skipped = _(
@@ -192,27 +161,37 @@ class Stability(Schema):
         return paragraph(self._sentence(), skipped)
 
     def _sentence(self) -> str:
-        """Return what the copies say about the verdict."""
-        if self.lost_to and self.band != "inconclusive":
-            return _(
-                "The answer changes when the picture is {changed}, as most sites do to pictures. "
-                "As it is, it would be {band}; an answer that does not survive that is "
-                "inconclusive.",
-                changed=_changes(self.lost_to),
-                band=_(self.band),
-            )
-        names = [row.name for row in self.rows if row.band != self.band]
-        if not names:
-            return _("Every copy has the same answer.")
-        other = _("The answer is another when the picture is {changed}.", changed=_changes(names))
+        if self.answer == "steady":
+            return _("Steady: all {n} copies have the same answer.", n=len(self.rows))
+        if self.answer == "weak":
+            return _("Weak: {counts}.", counts=self._counts(COUNTED, self.rows))
+        mild_rows = [row for row in self.rows if row.mild]
+        turns = _("Turns: {counts}.", counts=self._counts(COUNTED_MILD, mild_rows))
         if self.band == "inconclusive":
-            return other
-        counts = _(
-            "It counts all the same: under mild changes, the score stays on its side of "
-            "{threshold}, which divides generated from real pictures best.",
-            threshold=decimal(self.threshold, digits=2),
+            return turns
+        as_it_is = _(
+            "As it is, the picture would be {band}; an answer that does not survive what most "
+            "sites do to pictures is inconclusive.",
+            band=_(self.band),
         )
-        return paragraph(other, counts)
+        return paragraph(turns, as_it_is)
+
+    def _counts(self, form: str, rows: Sequence[ReencodedAnswer]) -> str:
+        """Return how many copies came out with which other answer."""
+        others = Counter(row.band for row in rows if row.band != self.band)
+        return in_turn(
+            _(form, n=n, copies=len(rows), answer=_(band)) for band, n in others.most_common()
+        )
+
+
+def draw_dots(band: Band, stability: Stability | None) -> tuple[Dot, ...]:
+    """Return the picture as it is, whose answer is `band`, and its copies, as far as they are
+    judged."""
+    answers = {row.name: row.band for row in stability.rows} if stability else {}
+    skipped = stability.skipped if stability else ()
+    names = [name for name in (*MILD, *STRONG) if name not in skipped]
+    copies = (Dot(_(LABELS.get(name, name)), answers.get(name)) for name in names)
+    return Dot(_("as it is"), band), *copies
 
 
 def copy_source(pixels: np.ndarray) -> np.ndarray:
@@ -261,7 +240,7 @@ def judge_copies(
             high=calibration.high,
             threshold=calibration.threshold,
             rows=tuple(
-                _answer(calibration, name, verdict.logit, logit)
+                _answer(calibration, name, logit)
                 for name, logit in zip(names, copy_logits, strict=False)
             ),
             part=is_centre,
@@ -270,13 +249,10 @@ def judge_copies(
         )
 
 
-def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -> ReencodedAnswer:
-    """Return a copy's answer, from the log-odds of the picture as it is and of the copy."""
-    own, probability = sigmoid(verdict), sigmoid(logit)
-    band = calibration.band(probability)
-    flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
-    opposite = {calibration.band(own), band} == {"likely generated", "likely not generated"}
-    return ReencodedAnswer(name, probability, logit, band, name in MILD, flips or opposite)
+def _answer(calibration: Calibration, name: str, logit: float) -> ReencodedAnswer:
+    """Return a copy's answer, from its log-odds."""
+    probability = sigmoid(logit)
+    return ReencodedAnswer(name, probability, logit, calibration.band(probability), name in MILD)
 
 
 def _changes(names: Iterable[str]) -> str:

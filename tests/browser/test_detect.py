@@ -114,7 +114,7 @@ def test_from_a_picture_to_verdict_and_map(judged: Page) -> None:
     assert "0.30" in text
     assert "0.70" in text
     assert text.index("0.") > len(page.locator("#status h2").inner_text())  # words before numbers
-    assert page.locator("#status .cc-copy").count() == 8
+    assert page.locator("#status .cc-dots li").count() == 9  # the picture and its copies
     expect(page.locator("#layer")).to_contain_text("It does not show where")
     expect(page.locator("#layer .cc-layer")).to_have_attribute(
         "aria-label", re.compile("The strongest place is")
@@ -308,7 +308,7 @@ def test_nothing_jumps_when_the_copies_are_judged(
     expect(page.locator("#status h2")).to_contain_text(re.compile("|".join(VERDICTS)))
     expect(page.locator("#report-html")).to_be_visible()
     expect(page.locator("#quote blockquote")).to_contain_text("copies are not checked")
-    expect(page.locator("#status")).to_contain_text("testing copies 0 of 8")
+    expect(page.locator("#status")).to_contain_text("Testing copies: 0 of 8")
     places = ("#status .cc-scale", "#chips", "#steps", "#layer")
     before = [page.locator(place).bounding_box() for place in places]
     detector.let.set()

@@ -156,7 +156,7 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     )
     assert (good.row.band, good.row.survives) == (
         good.examination.band,
-        good.examination.stability.words,
+        good.examination.stability.sentence,
     )
 
 

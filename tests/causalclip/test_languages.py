@@ -119,11 +119,12 @@ def test_numbers_are_written_one_way_in_every_language(language: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"), [("en", "Yes. No."), ("ja", "はい。いいえ。"), ("zh", "是。否。")]
+    ("language", "said"),
+    [("en", "File. Score."), ("ja", "ファイル。スコア。"), ("zh", "文件。分数。")],
 )
 def test_sentences_are_put_together_as_the_language_does(language: str, said: str) -> None:
     with speaking(language):
-        assert paragraph(ended(_("Yes")), "", ended(_("No"))) == said
+        assert paragraph(ended(_("File")), "", ended(_("Score"))) == said
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ SHEETS = [shipped_folder("assets") / f"{name}.css" for name in ("style", "review
 GRAPHICS = {
     ".cc-zone": "box-shadow",
     ".cc-point": "background",
-    ".cc-copy": "background",
     ".cc-mini": "box-shadow",
     ".cc-mini i": "background",
     ".cc-share-0": "fill",

@@ -72,7 +72,7 @@ SOURCES = {  # what is known of the file, and what the sentence must say of it
     ),
     "pixels": (Provenance(NOBODY), ()),
 }
-CHECKS = "not checked", "survives", "only just", "lost"
+CHECKS = "not checked", "steady", "weak", "turns"
 
 
 @pytest.fixture(autouse=True)
@@ -110,10 +110,10 @@ def found(examined: Examination, source: str, band: Any, check: str = "not check
 
 
 def checked(band: Any, check: str) -> Stability:
-    changed = {"survives": 0, "only just": 1, "lost": 3}[check]
+    changed = {"steady": 0, "weak": 1, "turns": 3}[check]
     other: Any = "inconclusive" if band != "inconclusive" else "likely generated"
     rows = (
-        ReencodedAnswer(name, 0.5, 0.0, other if i < changed else band, True, False)
+        ReencodedAnswer(name, 0.5, 0.0, other if i < changed else band, True)
         for i, name in enumerate(MILD)
     )
     return Stability(
@@ -134,7 +134,7 @@ def test_the_sentence_names_its_source_and_quotes_the_number_of_that_answer(
     assert ("Treat this as no answer." in said) == (source == "pixels" and band == NO_ANSWER)
     assert "neither for nor against" not in said
     by_pixels = source == "pixels" and band != NO_ANSWER
-    lost = by_pixels and check == "lost"
+    lost = by_pixels and check == "turns"
     quoted = {n for n in SHARES.values() if f"{n} of 100 pictures with this answer" in said}
     assert quoted == (
         {SHARES[band]} if by_pixels and (not lost or band == "inconclusive") else set()
@@ -147,6 +147,7 @@ def test_the_sentence_names_its_source_and_quotes_the_number_of_that_answer(
         assert "“Inconclusive”" in said
         assert "changes the answer" in said
     assert ("with a score of" in said) == by_pixels
+    assert ("Weak: 1 of 4 copies" in said) == (by_pixels and check == "weak")
     assert len(said.split()) <= 60
     assert said.endswith(f"SHA-256: {x.sha256}")
 

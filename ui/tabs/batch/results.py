@@ -171,7 +171,7 @@ def result(examination: Examination, *, causal: str) -> str:
     fill = partial(render, "result", template="batch.html", name=examination.name)
     if examination.problem:
         refusal = Markup(card.not_judged(examination, _(NOT_EXAMINED)))
-        return fill(card=refusal, causal="", legend="", panels=[])
+        return fill(answer=refusal, causal="", legend="", panels=[])
     provenance = card.provenance_panel(examination.provenance)
     panels = [_titled_panel(_("What the file says about itself"), provenance)]
     if examination.stability:
@@ -179,7 +179,7 @@ def result(examination: Examination, *, causal: str) -> str:
         panels.append(_titled_panel(_("Does the answer survive re-encoding?"), copies))
     has_map = examination.band != NO_ANSWER
     return fill(
-        card=Markup(card.verdict(examination, judged=examination.copies_judged)),
+        answer=Markup(card.verdict(examination, judged=examination.copies_judged)),
         causal=causal if has_map else "",
         legend=Markup(card.map_legend(examination.drawing)) if has_map else "",
         panels=map(Markup, panels),
@@ -195,7 +195,7 @@ def no_result(name: str = "") -> str:
     """Return that there is no result, as HTML."""
     sentence = Markup("<p>{}</p>").format(_(GONE))
     empty = {"causal": "", "legend": "", "panels": []}
-    return render("result", template="batch.html", name=name, card=sentence, **empty)
+    return render("result", template="batch.html", name=name, answer=sentence, **empty)
 
 
 def _stem(row: BatchRow) -> str:

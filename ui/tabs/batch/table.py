@@ -111,7 +111,9 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "score": row.score,
         "said": "" if row.score is None else score_text(row.score, *edges),
         "at": place,
-        "copies": row.copies,
+        "dots": row.dots,
+        "steadiness": row.steadiness,
+        "survives": row.survives,
         "testing": row.survives == CHECKING and row.score is not None,
     }
 
