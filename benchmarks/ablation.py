@@ -1,54 +1,55 @@
-"""The paper's experiment: what mask, adversary and each other term add, on the embedding and on
-layers.
+"""The paper's experiment: learned from Stable Diffusion alone, judged on every other generator.
 
-There are three protocols:
+Every head has the same pictures, the same number of steps and of settings to choose from, and
+starts at random weights; the ridge alone is solved in closed form. Rate and strength are chosen on
+held-out families of `train` against held-out collections of real pictures, before `test` is looked
+at. Each head is fitted with five seeds and with three numbers of steps, so that a table shows
+whether it has converged. Intervals are of owners: a bootstrap draws all pictures of an owner
+together.
 
-    P1          the paper's: trained on Stable Diffusion and the real pictures of `broad`, tested on
-                every other generator
-    one family  the same for each family of `broad` in turn
-    P2          the shipped model's: trained on all of `train`, tested on `test`, whose generators
-                are others
-
-Training sees the whole picture alone, under one augmentation drawn at random. What is learned step
-by step has several seeds: a table gives their mean and half their range, and a bootstrap interval
-of the first seed.
-
-The paper's 2 x 2 has a factorisation (the mask of each picture) and a masking (the adversary).
-Without the first, the adversary shapes one mask for all pictures, as without any mask nothing is
-held back.
+Pictures are the packed ones of `broad`, as they are. Training sees each square of a whole picture;
+the answer for a picture of `test` is the mean over its squares.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.common import TABLE, Options, test_records, write
+from benchmarks.common import Options, write
+from benchmarks.owners import over_owners, percentiles, rank_auc
 from benchmarks.views import SplitFeatures, split_features
 from causalclip.clip.backbones import DEFAULT
 from causalclip.method import CausalHead, HeadOutput, LossWeights
-from training.dataset.rules import read_originals
-from training.detector.data import Record
-from training.detector.evaluation import balanced_accuracy, class_interval
-from training.detector.features import compute_features
-from training.detector.fitting import Problem, TrainConfig
-from training.detector.recipe import CONFIGS, Recipe, balance, fit, problem
+from training.detector.data import Record, read_manifest
+from training.detector.evaluation import balanced_accuracy
+from training.detector.fitting import TrainConfig, fit_head
+from training.detector.recipe import CONFIGS, Recipe
 
-SEEDS = 3
-MIN_FAMILY = 100  # pictures of a family that is learned alone
-P1 = "P1: trained on Stable Diffusion and real pictures only"
-P2 = "P2: trained on all of train"
-SETS = "broad", "alike", "fresh", "sites"
-SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators, in `broad`
-PAPER = Recipe.read(CONFIGS / "paper.json").head
-NOTHING = LossWeights(smoothing=PAPER.weights.smoothing)
+SEEDS = 5
+STEPS = 50, 200, 800
+RATES = 1e-4, 1e-3
+DECAYS = 0.01, 3.0
+RIDGES = 0.1, 1.0, 10.0, 100.0
+BATCH = 64  # pictures a step
+SERIES = {"sd1", "sd2", "sdxl"}  # Stable Diffusion's families in `train`
+NOT_JUDGED = SERIES | {"sd3"}  # of `test`
+INPUTS = {"embedding": ("embedding",), "layers": Recipe.read(CONFIGS / "causal.json").parts}
+PAPER = replace(Recipe.read(CONFIGS / "paper.json").head, batch=BATCH)
+REFERENCE = "ridge"  # the linear head that has converged, which every other is compared with
+MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "accuracy": lambda labels, raw: balanced_accuracy(labels, raw, 0.0),
+    "ap": average_precision_score,
+    "auc": rank_auc,
+}
 
 
 class MlpHead(CausalHead):
@@ -68,201 +69,306 @@ class MlpHead(CausalHead):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to fit a head: a row of each table.
+    """One head: a row of each table.
 
     Attributes:
         name: of the row.
-        config: how the head is fitted.
-        seeds: how many heads are fitted; one where nothing is drawn by lot.
+        config: how it is fitted, but for what is chosen.
         mlp: whether it is MlpHead.
-        everywhere: whether it is also fitted on layers and on one family, not on the embedding
-            under P1 and P2 alone.
     """
 
     name: str
     config: TrainConfig
-    seeds: int = SEEDS
     mlp: bool = False
-    everywhere: bool = False
+
+    @property
+    def closed_form(self) -> bool:
+        return bool(self.config.ridge)
+
+    def settings(self) -> list[TrainConfig]:
+        """Return what is chosen from."""
+        if self.closed_form:
+            return [replace(self.config, ridge=strength) for strength in RIDGES]
+        return [replace(self.config, rate=r, decay=d) for r in RATES for d in DECAYS]
 
 
 def variants() -> list[Variant]:
-    """Return the controls, the paper's 2 x 2, each term alone with the mask, and all of them."""
+    """Return the controls, the paper's 2 x 2, and all terms."""
 
     def with_terms(*names: str, **changes: Any) -> TrainConfig:
-        weights = replace(NOTHING, **{name: getattr(PAPER.weights, name) for name in names})
+        weights = LossWeights(**{name: getattr(PAPER.weights, name) for name in names})
         return replace(PAPER, weights=weights, **changes)
 
-    ridge = replace(PAPER, epochs=0, average=0.0, masked=False)
     return [
-        Variant("ridge", ridge, seeds=1, everywhere=True),
-        Variant("MLP", with_terms(ridge=0.0, masked=False), mlp=True, everywhere=True),
-        Variant(
-            "neither: a linear probe",
-            with_terms(ridge=0.0, masked=False, rate=1e-3),
-            everywhere=True,
-        ),
-        Variant(
-            "adversary alone, one mask for all", with_terms("adversary", hidden=0), everywhere=True
-        ),
-        Variant("mask alone", with_terms(), everywhere=True),
-        Variant("mask and adversary", with_terms("adversary"), everywhere=True),
-        Variant("mask and sparsity", with_terms("sparsity")),
-        Variant("mask and nHSIC", with_terms("independence")),
-        Variant("mask and consistency", with_terms("consistency")),
-        Variant("the paper's head: all terms", PAPER, everywhere=True),
+        Variant(REFERENCE, with_terms(masked=False, steps=0, ridge=1.0)),
+        Variant("linear probe", with_terms(masked=False)),
+        Variant("MLP", with_terms(masked=False), mlp=True),
+        Variant("one mask for all, adversary", with_terms("adversary", hidden=0)),
+        Variant("mask of each picture", with_terms()),
+        Variant("mask and adversary", with_terms("adversary")),
+        Variant("the paper's head: all terms", PAPER),
     ]
 
 
-def build(variant: Variant, width: int, config: TrainConfig) -> CausalHead:
-    """Return a variant's head, not fitted yet, for embeddings of `width` dimensions."""
-    if variant.mlp:
-        return MlpHead(width, hidden=config.hidden)
-    return config.new_head(width)
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Pictures to learn from or to be judged: features half [V, D] of their squares, which picture
+    each square is of [V], and labels [N] and owners [N] of the pictures."""
 
+    features: Tensor
+    picture: np.ndarray
+    labels: np.ndarray
+    owners: np.ndarray
 
-@torch.inference_mode()
-def judge(head: CausalHead, views: SplitFeatures, parts: Sequence[str]) -> np.ndarray:
-    """Return the raw logits [N] of a split's pictures."""
-    raw = np.concatenate(
-        [head(part.float()).logit.numpy() for part in views.take(parts).split(512)]
-    )
-    return views.pool(raw, raw, share=0.0)
-
-
-def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[str, float]:
-    """Return AUC, average precision and balanced accuracy of the pictures of a mask, bool [N]."""
-    y, s = labels[inside], raw[inside]
-    return {
-        "auc": float(roc_auc_score(y, s)),
-        "ap": float(average_precision_score(y, s)),
-        "balanced_accuracy": balanced_accuracy(y, s, 0.0),
-    }
-
-
-def summary(name: str, test: Sequence[Record], raws: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Return a variant's row of a table, from the raw logits [N] of every seed."""
-    labels = np.array([r.label for r in test])
-    groups = {s: np.array([s == "all" or r.set == s for r in test]) for s in (*SETS, "all")}
-    groups = {s: inside for s, inside in groups.items() if len(set(labels[inside])) == 2}
-    results = [{s: measures(labels, raw, inside) for s, inside in groups.items()} for raw in raws]
-    report: dict[str, Any] = {"name": name, "seeds": len(raws)}
-    for s, inside in groups.items():
-        columns = {m: np.array([r[s][m] for r in results]) for m in results[0][s]}
-        report[s] = {
-            m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)}
-            for m, v in columns.items()
-        }
-        report[s]["auc_interval"] = class_interval(
-            roc_auc_score, labels[inside], raws[0][inside], rounds=100
+    @classmethod
+    def of(
+        cls, records: Sequence[Record], views: SplitFeatures, parts: tuple[str, ...]
+    ) -> "Lesson":
+        """Return the lesson of all records of `views`."""
+        return cls(
+            views.take(parts),
+            views.picture,
+            np.array([r.label for r in records]),
+            np.array([r.owner for r in records]),
         )
-    return report
+
+    def only(self, pictures: np.ndarray) -> "Lesson":
+        """Return the lesson of some pictures, bool [N]."""
+        number = np.cumsum(pictures) - 1
+        squares = pictures[self.picture]
+        return Lesson(
+            self.features[torch.from_numpy(squares)],
+            number[self.picture[squares]],
+            self.labels[pictures],
+            self.owners[pictures],
+        )
+
+    def weights(self) -> Tensor:
+        """Return weights [V] of the squares, mean 1: pictures of a class count alike, and so do
+        both classes."""
+        squares = np.bincount(self.picture)
+        classes = np.bincount(self.labels)
+        weight = 1 / (squares * classes[self.labels])[self.picture]
+        return torch.from_numpy(weight / weight.mean()).float()
+
+    def pool(self, logits: np.ndarray) -> np.ndarray:
+        """Return the mean logit of each picture, [V] -> [N]."""
+        return np.bincount(self.picture, logits) / np.bincount(self.picture)
 
 
-def restrict(data: Problem, rows: np.ndarray, *, broad: float) -> Problem:
-    """Return the problem of some records alone."""
-    records = tuple(data.records[i] for i in rows)
-    return Problem(
-        records=records,
-        features=data.features[:, rows],
-        labels=data.labels[rows],
-        weight=balance(records, broad=broad),
-        fold=data.fold[rows],
-        environments=data.environments[rows],
+def build(variant: Variant, width: int, config: TrainConfig) -> CausalHead:
+    """Return a variant's head at random weights, for embeddings of `width` dimensions."""
+    torch.manual_seed(config.seed)
+    head = MlpHead(width, hidden=config.hidden) if variant.mlp else config.new_head(width)
+    head.verdict.reset_parameters()
+    return head
+
+
+def fit_and_judge(
+    variant: Variant, config: TrainConfig, lesson: Lesson, judged: Lesson
+) -> tuple[np.ndarray, float]:
+    """Return the raw logits [N] of the pictures that are judged, and how much of the mask is
+    open."""
+    head = fit_head(
+        build(variant, lesson.features.shape[1], config),
+        lesson.features,
+        torch.from_numpy(lesson.labels[lesson.picture]).float(),
+        config=config,
+        sample_weight=lesson.weights(),
     )
+    with torch.inference_mode():
+        outputs = [head(rows.float()) for rows in judged.features.split(512)]
+    raw = judged.pool(torch.cat([out.logit for out in outputs]).numpy())
+    return raw, float(torch.cat([out.mask.mean(1) for out in outputs]).mean())
 
 
-def protocols(
-    train: Sequence[Record], test: Sequence[Record]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return by name the rows of `train` to learn from and the rows of `test` to judge, whose
-    generators were not learned from."""
-    # 1. What the pictures are
-    real = np.array([not r.label for r in train])
-    family = np.array([r.family for r in train])
-    broad = np.array([r.set == "broad" for r in train])
-    test_family = np.array([r.family if r.label else "" for r in test])
-    test_broad = np.array([r.set == "broad" for r in test])
+class Kept:
+    """Logits of heads that were fitted already: a run that was stopped goes on."""
 
-    # 2. The families that each protocol learns from
-    families = {P1: SERIES} | {
-        f"Trained on {name} and real pictures only": {name}
-        for name in np.unique(family[broad & ~real])
-        if ((family == name) & ~real).sum() >= MIN_FAMILY
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def fit_and_judge(
+        self, name: str, variant: Variant, config: TrainConfig, lesson: Lesson, judged: Lesson
+    ) -> tuple[np.ndarray, float]:
+        """Return `fit_and_judge`, from the file where it is there. name: of lesson and judged."""
+        key = repr((name, variant.name, config, len(lesson.labels), len(judged.labels)))
+        path = self._folder / f"{sha256(key.encode()).hexdigest()[:20]}.npz"
+        if not path.exists():
+            raw, density = fit_and_judge(variant, config, lesson, judged)
+            partial = path.with_suffix(".partial.npz")
+            np.savez(partial, raw=raw, density=density)
+            partial.rename(path)
+        file = np.load(path)
+        return file["raw"], float(file["density"])
+
+
+def choose(
+    variant: Variant, folds: Sequence[tuple[Lesson, Lesson]], kept: Kept, name: str
+) -> tuple[TrainConfig, float]:
+    """Return the settings of the highest mean AUC over folds, and that AUC. folds: what is learned
+    from, and what is judged."""
+    scored = []
+    for config in variant.settings():
+        if not variant.closed_form:
+            config = replace(config, steps=STEPS[-1])
+        aucs = [
+            rank_auc(
+                judged.labels,
+                kept.fit_and_judge(f"{name}, fold {i}", variant, config, lesson, judged)[0],
+            )
+            for i, (lesson, judged) in enumerate(folds)
+        ]
+        scored.append((float(np.mean(aucs)), config))
+    auc, config = max(scored, key=lambda pair: pair[0])
+    return config, auc
+
+
+def measures(labels: np.ndarray, raws: Sequence[np.ndarray]) -> dict[str, float]:
+    """Return the mean of each measure over the logits [N] of every seed."""
+    return {
+        name: float(np.mean([measure(labels, raw) for raw in raws]))
+        for name, measure in MEASURES.items()
     }
 
-    # 3. Their rows
-    splits = {P2: (np.arange(len(train)), np.arange(len(test)))}
-    for name, members in families.items():
-        lesson = broad & (real | np.isin(family, list(members)))
-        others = test_broad & ~np.isin(test_family, list(members))
-        splits[name] = np.flatnonzero(lesson), np.flatnonzero(others)
-    return splits
+
+def table(
+    lesson: Lesson, folds: Sequence[tuple[Lesson, Lesson]], judged: Lesson, kept: Kept, name: str
+) -> list[dict[str, Any]]:
+    """Return a row for each variant: what was chosen, the curve over steps, and measures with the
+    gain over the ridge."""
+    # 1. Every head, by seed and by number of steps
+    rows, logits = [], {}
+    for variant in tqdm(variants(), desc=name):
+        config, auc = choose(variant, folds, kept, name)
+        steps = (0,) if variant.closed_form else STEPS
+        seeds = 1 if variant.closed_form else SEEDS
+        fitted = {
+            count: [
+                kept.fit_and_judge(
+                    name, variant, replace(config, steps=count, seed=seed), lesson, judged
+                )
+                for seed in range(seeds)
+            ]
+            for count in steps
+        }
+        logits[variant.name] = [raw for raw, _ in fitted[steps[-1]]]
+        chosen = {"ridge": config.ridge} if variant.closed_form else asdict(config)
+        rows.append(
+            {
+                "name": variant.name,
+                "seeds": seeds,
+                "held_out_auc": auc,
+                "chosen": {k: chosen[k] for k in ("ridge", "rate", "decay") if chosen.get(k)},
+                "curve": [
+                    {"steps": count, **measures(judged.labels, [raw for raw, _ in results])}
+                    for count, results in fitted.items()
+                ],
+                "open": float(np.mean([density for _, density in fitted[steps[-1]]])),
+            }
+        )
+
+    # 2. Intervals by owner, of each head and of its gain over the ridge in the same draws
+    def of_heads(some: np.ndarray) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for head, raws in logits.items():
+            values = measures(judged.labels[some], [raw[some] for raw in raws])
+            found |= {f"{head}, {measure}": value for measure, value in values.items()}
+        return found
+
+    whole = of_heads(np.arange(len(judged.labels)))
+    drawn = over_owners(of_heads, judged.labels, judged.owners)
+    for row in rows:
+        for measure, function in MEASURES.items():
+            own, other = f"{row['name']}, {measure}", f"{REFERENCE}, {measure}"
+            of_seeds = [function(judged.labels, raw) for raw in logits[row["name"]]]
+            row[measure] = {
+                "mean": whole[own],
+                "interval": percentiles(drawn[own]),
+                "seeds": [float(min(of_seeds)), float(max(of_seeds))],
+                "gain": whole[own] - whole[other],
+                "gain_interval": percentiles(drawn[own] - drawn[other]),
+            }
+    return rows
+
+
+def read_pictures(forensics: Path) -> tuple[list[Record], list[Record]]:
+    """Return the packed whole pictures of `broad` with their owners: all of `train`, and of `test`
+    all but Stable Diffusion's."""
+    owner_of = owners(forensics / "manifest.csv")
+    records = [
+        replace(r, owner=owner_of[r.path])
+        for r in read_manifest(forensics / "manifest.csv")
+        if r.set == "broad" and r.view != "crop"
+    ]
+    train = [r for r in records if r.split == "train"]
+    test = [r for r in records if r.split == "test" and not (r.label and r.family in NOT_JUDGED)]
+    return train, test
+
+
+def owners(manifest: Path) -> dict[str, str]:
+    """Return whose repository each file of the manifest is from, by its path."""
+    with manifest.open(newline="", encoding="utf-8") as file:
+        return {row["path"]: row["repo"].split("/")[0] for row in csv.DictReader(file)}
+
+
+def folds_of(train: Sequence[Record], lesson: Lesson) -> list[tuple[Lesson, Lesson]]:
+    """Return two folds to choose by: Stable Diffusion and half of the real collections are learned
+    from, the other families and the other half are judged."""
+    collections = sorted({r.source for r in train if not r.label})
+    half = np.array([not r.label and collections.index(r.source) % 2 for r in train], bool)
+    generated = np.array([bool(r.label) for r in train])
+    learned = np.array([r.family in SERIES for r in train]) & generated
+    other = generated & ~learned
+    return [
+        (lesson.only(learned | own), lesson.only(other | rest))
+        for own, rest in ((half, ~half & ~generated), (~half & ~generated, half))
+    ]
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Measure every variant under every protocol; a run that was stopped goes on."""
+    """Measure every head on both inputs; a run that was stopped goes on."""
     # 1. The pictures and their features
     torch.set_num_threads(1)
-    recipe, originals, cache = Recipe.read(options.recipe), options.originals, options.cache
-    test = test_records(options)
-    train = [r for r in read_originals(TABLE, originals) if r.kind == "photo"]
-    inputs = {"embedding": ("embedding",), "layers": recipe.parts}
-    features = {
-        name: compute_features(
-            train, originals, backbone=DEFAULT, parts=parts, augmentations=("drawn",), cache=cache
-        )
-        for name, parts in inputs.items()
+    train, test = read_pictures(options.forensics)
+    views = [
+        split_features(records, options.forensics, backbone=DEFAULT, cache=options.cache)
+        for records in (train, test)
+    ]
+    learned = np.array([not r.label or r.family in SERIES for r in train])
+
+    # 2. A table for each input
+    kept = Kept(options.cache / "ablation")
+    report: dict[str, Any] = {
+        "data": "forensics, broad, as packed",
+        "learned": count(train, learned),
+        "judged": count(test, np.ones(len(test), bool)),
+        "owners_of_both": len({r.owner for r in train} & {r.owner for r in test}),
+        "steps": STEPS,
+        "batch": BATCH,
+        "rates": RATES,
+        "decays": DECAYS,
+        "tables": {},
     }
-    views = split_features(
-        test, options.forensics, backbone=DEFAULT, cache=cache, windows=recipe.windows
-    )
-    folder = cache / f"ablation-{recipe.revision}-{len(train)}-{len(test)}"
-    folder.mkdir(parents=True, exist_ok=True)
-
-    # 2. A table for each protocol and input; layers are learned under P1 and P2 alone
-    report: dict[str, Any] = {"data": "forensics, test split", "pictures": {}}
-    for on, parts in inputs.items():
-        data = problem(train, features[on], replace(recipe, parts=parts))
-        for number, (protocol, (lesson, test_rows)) in enumerate(protocols(train, test).items()):
-            whole = protocol in (P1, P2)
-            if on == "layers" and not whole:
-                continue
-            table = f"{protocol}; {on}"
-            share = restrict(data, lesson, broad=recipe.broad)
-            report["pictures"][table] = len(lesson)
-            report[table] = []
-
-            # 3. A row for each variant, the mean of its seeds
-            rows = [v for v in variants() if v.everywhere or (whole and on == "embedding")]
-            for variant in tqdm(rows, desc=table):
-                raws = [
-                    _logits(variant, seed, share, views, parts, folder / f"{on}-{number}")[
-                        test_rows
-                    ]
-                    for seed in range(variant.seeds)
-                ]
-                pictures = [test[i] for i in test_rows.tolist()]
-                report[table].append(summary(variant.name, pictures, raws))
-            write("ablation", report)
+    for name, parts in INPUTS.items():
+        lesson, judged = (
+            Lesson.of(records, own, parts)
+            for records, own in zip((train, test), views, strict=True)
+        )
+        report["tables"][name] = table(
+            lesson.only(learned), folds_of(train, lesson), judged, kept, name
+        )
+        write("ablation", report)
     return report
 
 
-def _logits(
-    variant: Variant,
-    seed: int,
-    data: Problem,
-    views: SplitFeatures,
-    parts: tuple[str, ...],
-    stem: Path,
-) -> np.ndarray:
-    """Return the raw logits [N] of all pictures of `views`, by a variant that is fitted with a
-    seed; read from the file that starts with `stem` where they are there already."""
-    config = replace(variant.config, seed=seed)
-    settings = sha256(repr((variant.name, config, parts)).encode()).hexdigest()[:16]
-    path = stem.with_name(f"{stem.name}-{settings}.npy")
-    if not path.exists():
-        head = fit(data, config, head=build(variant, data.features.shape[2], config))
-        np.save(path, judge(head, views, parts))
-    logits: np.ndarray = np.load(path)
-    return logits
+def count(records: Sequence[Record], rows: np.ndarray) -> dict[str, int]:
+    """Return how many pictures of either class, families and owners there are."""
+    own = [r for r, inside in zip(records, rows, strict=True) if inside]
+    return {
+        "generated": sum(r.label for r in own),
+        "real": sum(not r.label for r in own),
+        "families": len({r.family for r in own if r.label}),
+        "owners": len({r.owner for r in own}),
+    }

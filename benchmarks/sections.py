@@ -8,7 +8,6 @@ results of runs of which no JSON is kept.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from statistics import fmean
 from typing import Any
@@ -21,6 +20,10 @@ from causalclip.intervals import wilson
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
 BLOB = "bright in the middle, whatever is there"
+NAMED_INPUTS = {
+    "embedding": "the one embedding that the paper uses",
+    "layers": "the ten features of layers that ship",
+}
 NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are shown as one
 
 
@@ -396,63 +399,55 @@ def _interval(row: Report) -> str:
 
 @_section("What does each piece of the method add?", "ablation")
 def ablation(read: Reports) -> Told:
-    """Return what each piece of the method adds, by training protocol."""
-    # 1. The tables of each protocol; how far the seeds are apart
+    """Return what each piece of the method adds, learned from Stable Diffusion alone."""
+    # 1. A table for each input: what is gained over a ridge, and the curve over steps
     report = read("ablation")
-    tables, alone, spreads = [], {}, []
-    of_layers = ""
-    for name, table in report.items():
-        if not isinstance(table, list):
-            continue
-        rows = {row["name"]: row for row in table}
-        if "alike" in table[0]:
-            sets = ordered(s for s, cell in table[0].items() if isinstance(cell, dict))
-            spreads += [row[s]["auc"]["spread"] for row in table for s in sets]
-            own_sets = (s for s in sets if s in ("broad", "alike", "all"))
-            tables.append(
-                tabulate("AUC", rows, {f"`{s}`": f"{{{s}[auc][mean]:.3f}}" for s in own_sets}, name)
-            )
-        elif name.endswith("layers"):
-            columns = {
-                "accuracy at 0.5": "{broad[balanced_accuracy][mean]:.3f}",
-                "AP": "{broad[ap][mean]:.3f}",
-                "AUC": "{broad[auc][mean]:.3f}",
+    tables = []
+    for name, rows in report["tables"].items():
+        cells = {
+            row["name"]: {
+                **row,
+                **{m: _in_points(row[m]) for m in ("accuracy", "ap")},
+                "curve": " / ".join(f"{100 * at['accuracy']:.1f}" for at in row["curve"]),
+                "open": f"{row['open']:.2f}" if row["open"] < 1 else "",
             }
-            caption = "Learned from Stable Diffusion alone, all others of `broad` judged; layers"
-            tables.append(tabulate("head", rows, columns, caption))
-            with_mask, ridge = rows["mask and adversary"]["broad"], rows["ridge"]["broad"]
-            accuracy, ap = (
-                f"{100 * (with_mask[measure]['mean'] - ridge[measure]['mean']):+.1f}"
-                for measure in ("balanced_accuracy", "ap")
-            )
-            of_layers = (
-                "On layers, learned from Stable Diffusion alone, mask and adversary gain "
-                f"{accuracy} and {ap} over a ridge on all other generators; learned from "
-                "everything they do not. "
-            )
-        elif name.endswith("embedding") and " sd1 " not in name:  # a part of Stable Diffusion's
-            alone[re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", name)] = rows
+            for row in rows
+        }
+        columns = {
+            "accuracy at 0.5": "{accuracy[value]}",
+            "against the ridge": "{accuracy[gain]}",
+            "AP": "{ap[value]}",
+            "AP against the ridge": "{ap[gain]}",
+            f"accuracy after {' / '.join(map(str, report['steps']))} steps": "{curve}",
+            "mask open": "{open}",
+        }
+        tables.append(tabulate("head", cells, columns, f"On {NAMED_INPUTS[name]}"))
 
-    # 2. A table of the families, of the heads that all of them have
-    common = [
-        name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())
-    ]
-    cells = {
-        name: {family: rows[name]["broad"] for family, rows in alone.items()} for name in common
-    }
-    columns = {f: f"{{{f}[balanced_accuracy][mean]:.3f}}, {{{f}[ap][mean]:.3f}}" for f in alone}
-    caption = "One family learned, all others of `broad` judged; embedding"
-    tables.append(tabulate("accuracy at 0.5, AP", cells, columns, caption))
-
-    # 3. The words
+    # 2. The words
+    learned, judged = report["learned"], report["judged"]
     words = (
-        f"Squares alone; mean of three seeds, ± at most {max(spreads):.3f} (half their range). The "
-        "paper reports +6.83 points of accuracy and +4.06 of AP for generators that were not "
-        f"learned. {of_layers}On the one embedding a mask "
-        "gains as an MLP does where all is learned; where one family is learned, a linear probe "
-        "is often ahead. nHSIC, sparsity and consistency change little on top."
+        f"Learned from {learned['generated']} pictures of Stable Diffusion 1, 2 and XL and "
+        f"{learned['real']} real ones; judged on {judged['generated']} of {judged['families']} "
+        f"other families and {judged['real']} real ones, of {judged['owners']} owners, of whom "
+        f"{report['owners_of_both']} have other pictures among those learned from. Equal steps "
+        f"(batches of {report['batch']}), random starts, five seeds; rate and weight decay chosen "
+        "for each head, from four settings, on other families of `train`. The ridge is solved in "
+        "closed form. In points, with 95 % intervals by owner; the accuracy is the mean of both "
+        "classes'. A head whose accuracy still rises with the steps has not converged. The paper "
+        "reports +6.83 points of accuracy and +4.06 of AP."
     )
     return Told(words, tables)
+
+
+def _in_points(measure: dict[str, Any]) -> dict[str, str]:
+    """Return a measure and its gain in points, each with its interval."""
+    value, gain = 100 * measure["mean"], 100 * measure["gain"]
+    low, high = (100 * end for end in measure["interval"])
+    worst, best = (100 * end for end in measure["gain_interval"])
+    return {
+        "value": f"{value:.1f} ({low:.1f} to {high:.1f})",
+        "gain": f"{gain:+.1f} ({worst:+.1f} to {best:+.1f})" if best != worst else "",
+    }
 
 
 @_section("Does a threshold from your pictures keep its bound?", "calibration")
