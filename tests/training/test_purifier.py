@@ -2,6 +2,7 @@
 encoder, and the loop."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from tests.makers.detectors import tiny_detector, tiny_tower
 from tests.makers.models import tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
 from training.purifier.adapter import train_encoder, trainable_model
 from training.purifier.attack_detector import CLEAN, MIN_BUDGET, _measure, find_unseen, fit_to
-from training.purifier.denoiser import DenoiserConfig, RefiningConfig, fit, refine, refine_purifier
+from training.purifier.denoiser import (
+    DenoiserConfig,
+    RefiningConfig,
+    fit,
+    noisy_ends,
+    refine,
+    refine_purifier,
+)
 from training.purifier.loop import resume, save_checkpoint
 from training.purifier.pairs import (
     PairMaker,
@@ -108,6 +116,29 @@ def test_pairs_are_in_their_budget_and_hold_what_clip_saw(
     list(make_pairs(_maker(sources), folder, batches=4))  # goes on where it was
     assert pair_files(folder)[0].stat().st_mtime_ns == before
     assert torch.equal(_maker(sources).make(0)[0].clean, load_pairs(pair_files(folder)[0]).clean)
+
+
+@pytest.mark.parametrize("kind", ["bridge", "regression", "noise"])
+def test_every_recipe_learns_with_clips_guidance_and_without(
+    kind: Any, folder: Path, tmp_path: Path
+) -> None:
+    for guided in (0.0, 1.0):
+        pipeline, out = tiny_purifier(), tmp_path / str(guided)
+        before = [p.clone() for p in pipeline.unet.parameters()]
+        fit(pipeline, folder, out, replace(TRAIN, kind=kind, guided=guided), tower=tiny_tower())
+        assert all(("guidance" in row) == (guided > 0) for row in logged(out))
+        assert any(
+            not torch.equal(a, b) for a, b in zip(before, pipeline.unet.parameters(), strict=True)
+        )
+
+
+def test_the_unsupervised_recipe_sees_no_attack_when_it_is_guided(folder: Path) -> None:
+    pairs = load_pairs(pair_files(folder)[0])
+    config = replace(TRAIN, kind="noise", clean=0.0)
+    ends, clean_seen, noisy_seen = noisy_ends(pairs, random.Random(0), config, tower=tiny_tower())
+    assert torch.equal(ends.adversarial, ends.clean)
+    assert (ends.noise.flatten(1).std(1) > 0).all()
+    assert not torch.allclose(clean_seen[1], noisy_seen[1])
 
 
 def test_no_picture_of_a_test_split_is_learned_from(tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ def train(
             help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and DenoiserConfig."
         ),
     ] = None,
+    guided: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of the steps that CLIP guides, in place of the config's."
+        ),
+    ] = None,
     batches: Batches = 300,
     cache: Cache = CACHE,
     device: Device = "auto",
@@ -61,7 +67,10 @@ def train(
 
     with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         sources = training_sources(data, forensics)
-        train_purifier(sources, out, **_options(config, batches, cache, device))
+        options = _options(config, batches, cache, device)
+        if guided is not None:
+            options["settings"].setdefault("train", {})["guided"] = guided
+        train_purifier(sources, out, **options)
 
 
 @app.command("refit-detector")

@@ -60,8 +60,8 @@ class DenoiserConfig:
         network: one step from the adversarial picture to the clean one by squared error alone, and
         the removal of Gaussian noise without ever seeing an attack (DiffPure's recipe).
     steps: of the optimiser. batch: pictures a step. crop: px, where CLIP does not guide.
-    guided: the share of steps that CLIP guides (they cost ten times as much), after the first
-        `guide_from` of the run; guidance: its weight.
+    guided: the share of steps that CLIP guides, of any kind (they cost ten times as much), after
+        the first `guide_from` of the run; guidance: its weight.
     clean: the share of pictures that come in clean. noisy: the share with Gaussian noise, up to
     `noise` (1/255).
     decay: the last share of the run, over which the learning rate falls to 0. average: of the
@@ -186,13 +186,17 @@ def fit(
                 "There are no pairs to train on. `python -m training purifier train` makes them."
             )
         pairs = load_pairs(rng.choice(files)).to(tower.mean.device)
-        able = config.kind == "bridge" and step >= config.guide_from * config.steps
+        able = config.guided and step >= config.guide_from * config.steps
         if not able or rng.random() >= config.guided:
             loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
             return loss, {"loss": loss.item()}
-        ends, clean_seen, adversarial_seen = whole_ends(pairs, rng, config)
+        ends, clean_seen, start_seen = (
+            noisy_ends(pairs, rng, config, tower=tower)
+            if config.kind == "noise"
+            else whole_ends(pairs, rng, config)
+        )
         loss, estimate = bridge_loss(pipeline, ends)
-        pull = guidance(estimate.clamp(0, 1), clean_seen, adversarial_seen)
+        pull = guidance(estimate.clamp(0, 1), clean_seen, start_seen)
         return loss + config.guidance * pull, {"loss": loss.item(), "guidance": pull.item()}
 
     # 3. The steps
@@ -263,6 +267,27 @@ def whole_ends(
         clean_seen,
         (patches, embedding),
     )
+
+
+def noisy_ends(
+    pairs: Pairs, rng: random.Random, config: DenoiserConfig, *, tower: Tower
+) -> tuple[Ends, Features, Features]:
+    """Whole clean pictures under Gaussian noise, some of them without, at t = 1; and CLIP's
+    features of both ends. No attack is seen."""
+    # 1. The pictures, and noise of a strength of its own for each
+    generator = torch.Generator().manual_seed(rng.randrange(1 << 40))
+    count = min(config.batch, len(pairs.clean))
+    rows = torch.tensor(rng.sample(range(len(pairs.clean)), count))
+    clean = pairs.clean[rows].float() / LEVELS
+    strength = config.noise / LEVELS * torch.rand(count, 1, 1, 1, generator=generator)
+    strength = strength * (torch.rand(count, 1, 1, 1, generator=generator) >= config.clean)
+    noise = torch.randn(clean.shape, generator=generator).to(clean) * strength.to(clean)
+
+    # 2. What CLIP sees of them
+    with torch.no_grad():
+        noisy_seen = clip_features(tower, (clean + noise).clamp(0, 1), layers=config.layers)
+    clean_seen = pairs.clean_seen[0][rows], pairs.clean_seen[1][rows]
+    return Ends(clean, clean, clean.new_ones(count), noise), clean_seen, noisy_seen
 
 
 def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: DenoiserConfig) -> Tensor:
