@@ -23,6 +23,7 @@ from ui.cancellation import Superseded, new_token
 from ui.server.uploads import new_folder
 from ui.tabs.purify import answers, facts, views
 from ui.tabs.purify.examples import PREPARED, Prepared, load, run
+from ui.tabs.purify.storyboard import GAP, SIDE, TITLE
 from ui.tabs.purify.tab import PurifyTab, build_tab
 from ui.tabs.purify.views import PARTS
 from ui.tabs.purify.widgets import worth
@@ -384,3 +385,31 @@ def test_who_speaks_is_named_and_why() -> None:
     )
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol", asks=False)})
     assert "smol only captions, so the question was not asked." in views.result_card(made)
+
+
+def test_a_run_is_saved_as_one_picture_with_all_three_in_it(tab: PurifyTab, inside: Path) -> None:
+    last = followed(
+        tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+    )
+    board = np.array(Image.open(last[tab.save])).astype(int)
+    for place, name in enumerate(("clean", "adversarial", "purified")):
+        frame = np.array(Image.open(last[tab.pictures[name]]["value"]))
+        left = GAP + place * (SIDE + GAP)
+        top = 2 * GAP + TITLE
+        shown = board[top : top + frame.shape[0], left : left + frame.shape[1]]
+        assert np.array_equal(shown, frame)
+        below = board[top + frame.shape[0] :, left : left + SIDE]
+        assert (below < 100).any()  # words stand there
+
+
+def test_the_time_left_is_known_from_the_start_of_the_second_run(
+    tab: PurifyTab, inside: Path
+) -> None:
+    def first_words_of_the_attack() -> str:
+        updates = tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+        cards = [str(update.get(tab.status, "")) for update in updates]
+        return next(card for card in cards if "Step 2 of 6." in card)
+
+    views._paces.clear()
+    assert "The attack ends in about" not in first_words_of_the_attack()
+    assert "The attack ends in about" in first_words_of_the_attack()

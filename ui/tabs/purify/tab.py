@@ -40,6 +40,7 @@ from ui.jobs import Job, Waiting
 from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority, Turn
 from ui.tabs.purify import answers, examples, facts, views, widgets
 from ui.tabs.purify.endpoints import add_endpoints, reason
+from ui.tabs.purify.storyboard import draw_storyboard
 
 if TYPE_CHECKING:
     from purifier.request import Request
@@ -69,6 +70,7 @@ class PurifyTab:
         pictures: by frame of the storyboard.
         responses: what the model says of each of them.
         changes: what was added to a picture, by name.
+        save: the run as one picture.
         notes: how the result was made.
         offer: why nobody but the embedded model can answer.
         history: further questions about the pictures.
@@ -88,6 +90,7 @@ class PurifyTab:
     responses: dict[Which, gr.HTML]
     changes: dict[str, gr.Image]
     slider: gr.ImageSlider
+    save: gr.DownloadButton
     notes: gr.HTML
     offer: gr.HTML
     history: gr.HTML
@@ -112,7 +115,7 @@ class PurifyTab:
         """The fields of a result."""
         pictures = [*self.pictures.values(), *self.changes.values()]
         texts = [self.headline, self.question, *self.responses.values(), self.notes]
-        return [*texts, self.slider, self.last_run, *pictures]
+        return [*texts, self.slider, self.save, self.last_run, *pictures]
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """Return what the page shows at once of a new picture: nothing of the older one."""
@@ -259,6 +262,7 @@ class PurifyTab:
                 yield {self.status: card}
                 continue
             last = event
+            views.remember_pace(last)
             if not last.complete:
                 yield {self.status: views.progress_card(last)}
         assert last is not None
@@ -341,6 +345,7 @@ class PurifyTab:
             self.headline: views.result_card(scenario),
             self.question: answers.question(scenario.question),
             self.notes: facts.notes(scenario),
+            self.save: save_png(draw_storyboard(scenario), "causalclip-purified", source),
             self.slider: gr.update(
                 value=(files["adversarial"], files["purified"]), label=SIDES.format(**labels)
             ),
@@ -374,6 +379,7 @@ class PurifyTab:
             **dict.fromkeys(
                 [*self.pictures.values(), *self.changes.values(), self.slider, self.last_run]
             ),
+            self.save: None,
             self.follow_ups: (),
         }
 

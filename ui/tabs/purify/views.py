@@ -33,6 +33,8 @@ UNSURE = N_(
 )
 NAMES = {"caption": N_("the caption"), "answer": N_("the answer")}
 BOTH = N_("the caption and the answer")
+# (attacked model, attack) -> seconds of a step in the last run on this machine
+_paces: dict[tuple[str, str], float] = {}
 # What the attack changed, and what came back; the second of two where purification changed
 # something else.
 ATTACKED = N_("The attack changed {turned}")
@@ -108,12 +110,29 @@ def _step(run: Scenario) -> tuple[int, str, str]:
         return 1, _("Looking at the picture"), ""
     if run.step >= run.steps:
         return run.steps + 2, _("Asking about the attacked picture"), ""
-    return run.step + 2, _("Attacking the picture"), f"{_time_left(run)} " if run.step else ""
+    return run.step + 2, _("Attacking the picture"), _time_left(run)
+
+
+def remember_pace(run: Scenario) -> None:
+    """Keep how long a step of an attack takes on this machine, so that the next run knows how long
+    it will take from its start."""
+    if run.step and run.request.attack:
+        _paces[run.attacked, run.request.attack.name] = run.attack_seconds / run.step
 
 
 def _time_left(run: Scenario) -> str:
-    """Return how long the attack still takes."""
-    a_step = run.attack_seconds / max(1, run.step)
+    """Return how long the attack still takes; "" before the first step of the first such attack on
+    this machine."""
+    assert run.request.attack is not None
+    last = _paces.get((run.attacked, run.request.attack.name))
+    a_step = run.attack_seconds / run.step if run.step else last
+    if a_step is None:
+        return ""
+    return f"{_pace(run, a_step)} "
+
+
+def _pace(run: Scenario, a_step: float) -> str:
+    """Return how long a step takes, and the rest of the attack, in a sentence."""
     return _(
         "Each step takes {step} s. The attack ends in about {left} s.",
         step=decimal(a_step, digits=1),

@@ -209,7 +209,7 @@ def build_outputs() -> dict[str, Any]:
 
     Returns:
         By name: headline, question (that was asked), pictures, responses (to each), history (of
-        further questions), changes, slider, notes.
+        further questions), changes, slider, save, notes.
     """
     # 1. The storyboard: three pictures, with what the model says of each.
     pictures: dict[Which, gr.Image] = {}
@@ -241,7 +241,8 @@ def build_outputs() -> dict[str, Any]:
             elem_id="purify-slider",
             elem_classes="cc-output",
         )
+        save = gr.DownloadButton(_("Save as one picture"), size="sm", elem_id="purify-save")
         notes = gr.HTML(elem_id="purify-notes")
     images = {"pictures": pictures, "changes": changes, "slider": slider}
     texts = {"headline": headline, "responses": responses, "history": history, "notes": notes}
-    return {"question": question} | texts | images
+    return {"question": question, "save": save} | texts | images
