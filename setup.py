@@ -6,8 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-# of benchmarks the measured numbers
-DATA = {"assets": ("*",), "benchmarks": ("*.json",)}
+DATA = {"assets": ("*",)}
 
 
 def folders(name: str) -> dict[str, str]:

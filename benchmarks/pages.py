@@ -1,7 +1,8 @@
 """Writes what was measured into docs/measured.md, the README and both heads' cards: `python -m
 benchmarks pages`.
 
-No number there is typed by hand; a test holds the pages to the JSON files.
+README and cards show assets/measured.json, which is gathered first; docs/measured.md shows more, of
+the benchmarks' reports. No number there is typed by hand; a test holds the pages to the files.
 """
 
 import json
@@ -11,9 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import gathering
 from benchmarks.common import ROOT, read
-from benchmarks.sections import SECTIONS, answers, headline
-from benchmarks.tables import Section, Told, markdown, named, ordered, tabulate
+from benchmarks.sections import SECTIONS, answer_shares, ranking
+from benchmarks.tables import SETS, Section, Told, markdown, named, tabulate
+from causalclip.examination.answer import Origin
+from causalclip.measured import measured
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from purifier.attacks import ATTACKS
 from purifier.attacks.goals import OBJECTIVES
@@ -29,6 +33,9 @@ START, END = (
 
 
 def write_all() -> None:
+    """Gather the numbers that are shown, then write every page."""
+    gathering.write(gathering.gather(read))
+    measured.cache_clear()
     for page in PAGES:
         page.write_text(filled(page), encoding="utf-8")
 
@@ -39,7 +46,7 @@ def filled(page: Path) -> str:
     return f"{before}{START}\n\n{PAGES[page]()}\n\n{END}{rest.split(END)[1]}"
 
 
-def measured() -> str:
+def details() -> str:
     """Every section, in docs/measured.md, whose intro says of which detector the numbers are where
     one names none."""
     own = ", {model} {revision}".format(**read("detection"))
@@ -53,49 +60,69 @@ def measured() -> str:
 
 
 def card(head: str) -> str:
-    """The headline, and how often answers are wrong, in a head's card; of the default one by
-    `detection`."""
-
-    def report(name: str) -> Any:
-        return read("heads")[head] if name == "detection" and head != DEFAULT_HEAD else read(name)
-
-    return "\n\n".join([*map(markdown, headline(report).tables), answers(report).words])
+    """The headline, and how often answers are wrong, in a head's card."""
+    numbers = measured()
+    return "\n\n".join(
+        [*map(markdown, ranking(numbers, head).tables), answer_shares(numbers, head).words]
+    )
 
 
 def front() -> str:
     """The small table of the README: by set, how often an answer is right and how often wrong."""
-    test, maps, speed = read("detection"), read("splices"), read("latency")[0]["rows"]
-    bands = {
-        "real called likely generated": "{bands[likely generated][real]:%}",
-        "generated called likely generated": "{bands[likely generated][generated]:%}",
-        "generated called likely not generated": "{bands[likely not generated][generated]:%}",
-        "inconclusive: real, generated": "{bands[inconclusive][real]:%}, "
-        "{bands[inconclusive][generated]:%}",
+    # 1. The table
+    numbers = measured()
+    rows = {}
+    for name in SETS:
+        id = f"detection.{DEFAULT_HEAD}.{name}"
+        auc = numbers[f"{id}.auc"]
+        accusing, clearing, unsure = (
+            numbers.below(f"{id}.{answer.value}")
+            for answer in (
+                Origin.LIKELY_GENERATED,
+                Origin.LIKELY_NOT_GENERATED,
+                Origin.INCONCLUSIVE,
+            )
+        )
+        rows[named(name)] = {
+            "pictures": auc.n,
+            "auc": auc.value,
+            "interval": auc.interval,
+            "accused": accusing["real"].value,
+            "called": accusing["generated"].value,
+            "missed": clearing["generated"].value,
+            "real": unsure["real"].value,
+            "generated": unsure["generated"].value,
+        }
+    columns = {
+        "pictures": "{pictures:,}",
+        "AUC (95 %)": "{auc:.3f} ({interval:ci})",
+        "real called likely generated": "{accused:%}",
+        "generated called likely generated": "{called:%}",
+        "generated called likely not generated": "{missed:%}",
+        "inconclusive: real, generated": "{real:%}, {generated:%}",
     }
-    columns = {"pictures": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"} | bands
-    table = tabulate("test set", {named(s): test[s] for s in ordered(test["sets"])}, columns)
-    blob = maps["auc"]["bright in the middle, whatever is there"]["mean"]
+
+    # 2. The map, the time, the marks
+    own, blob = numbers["maps.pasted.causal.auc"], numbers["maps.pasted.middle.auc"]
     return (
-        f"{markdown(table)}\n"
+        f"{markdown(tabulate('test set', rows, columns))}\n"
         "\n"
-        f"A picture that is no photograph gets no answer. On {maps['splices']} pasted parts the "
-        f"map has an AUC of {maps['auc']['causal']['mean']:.2f}; a blob that is always in the "
-        f"middle has {blob:.2f}, so do not read the map as a locator. A detection with its map "
-        f"takes {speed['as it is']['warm']:.2f} s on two cores: {speed['as it is']['cpu']:.1f} "
-        f"processor seconds, {speed['AVX2']['cpu']:.1f} held to AVX2. "
+        f"A picture that is no photograph gets no answer. On {own.n} pasted parts the "
+        f"map has an AUC of {own.value:.2f}; a blob that is always in the "
+        f"middle has {blob.value:.2f}, so do not read the map as a locator. A detection with its "
+        f"map takes {numbers['latency.warm'].value:.2f} s on two cores: "
+        f"{numbers['latency.processor'].value:.1f} processor seconds, "
+        f"{numbers['latency.avx2.processor'].value:.1f} held to AVX2. "
         "[All numbers](docs/measured.md).\n"
         f"\n{_of_marks()}"
     )
 
 
 def _of_marks() -> str:
-    report = read("marks")
-    rows = [row for row in report["marks"] if row["part"] != "built on"]
-    count, headlines = (sum(row[name] for row in rows) for name in ("seen", "headlined"))
-    real = report["real pictures"]
+    found, real = measured()["marks.unseen.headlined"], measured()["marks.real.mistaken"]
     return (
-        f"Of {count} files with a mark whose owners the readers had never met, {headlines} get it "
-        f"as their headline. Of {real['searched']:,} real pictures, {len(real['marked'])} are "
+        f"Of {found.n} files with a mark whose owners the readers had never met, {found.count} get "
+        f"it as their headline. Of {real.n:,} real pictures, {real.count} are "
         "found to bear a visible or invisible mark, by mistake ([by mark](docs/measured.md))."
     )
 
@@ -151,7 +178,7 @@ def attacks() -> str:
 
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": front,
-    ROOT / "docs" / "measured.md": measured,
+    ROOT / "docs" / "measured.md": details,
     ROOT / "docs" / "using.md": attacks,
 } | {
     ROOT / "assets" / "models" / name / "README.md": partial(card, head)

@@ -12,10 +12,14 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
+from benchmarks import gathering
 from benchmarks.captions import table as captions_table
 from benchmarks.purification import defence_tables
-from benchmarks.tables import Report, Told, by_set, named, ordered, percent, tabulate
+from benchmarks.tables import SETS, Report, Told, by_set, named, ordered, percent, tabulate
+from causalclip.examination.answer import BY_BAND, Origin
 from causalclip.intervals import wilson
+from causalclip.measured import Measured
+from causalclip.paths import DEFAULT_HEAD
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
@@ -45,15 +49,24 @@ def _section(
 @_section("How well does it tell them apart?", "detection")
 def headline(read: Reports) -> Told:
     """Return how well the detector ranks the pictures of each test set."""
-    test = read("detection")
-    rows = {named(s): test[s] for s in ordered(test["sets"])}
+    return ranking(Measured(gathering.detection(read)), DEFAULT_HEAD)
+
+
+def ranking(numbers: Measured, head: str) -> Told:
+    """Return how well a head ranks the pictures of each test set."""
+    rows = {}
+    for name in SETS:
+        id = f"detection.{head}.{name}"
+        found: Report = {measure: numbers[f"{id}.{measure}"].value for measure in gathering.RANKING}
+        auc = numbers[f"{id}.auc"]
+        rows[named(name)] = found | {"n": auc.n, "auc": auc.value, "interval": auc.interval}
     columns = {
-        "pictures": "{pictures:,}",
-        "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})",
+        "pictures": "{n:,}",
+        "AUC (95 %)": "{auc:.3f} ({interval:ci})",
         "AP": "{ap:.3f}",
-        "balanced accuracy": "{balanced_accuracy:.3f}",
-        "TPR at 5 % FPR": "{tpr_at_5_fpr:.3f}",
-        "TPR at 1 % FPR": "{tpr_at_1_fpr:.3f}",
+        "balanced accuracy": "{balanced-accuracy:.3f}",
+        "TPR at 5 % FPR": "{tpr-at-5-fpr:.3f}",
+        "TPR at 1 % FPR": "{tpr-at-1-fpr:.3f}",
         "ECE": "{ece:.3f}",
     }
     words = (
@@ -67,27 +80,37 @@ def headline(read: Reports) -> Told:
 @_section("What does it answer, and how often wrongly?", "detection")
 def answers(read: Reports) -> Told:
     """Return how often real and generated pictures get each answer, and the errors among these."""
-    test = read("detection")
+    return answer_shares(Measured(gathering.detection(read)), DEFAULT_HEAD)
+
+
+def answer_shares(numbers: Measured, head: str) -> Told:
+    """Return how often real and generated pictures get each answer of a head."""
+    # 1. A row for each class of each set
     rows = {}
-    for name in ordered(test["sets"]):
-        generated = int(sum(r["generated"] for r in test[name]["reliability"]))
-        for kind, count in (("real", test[name]["pictures"] - generated), ("generated", generated)):
-            shares = {band: test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS}
-            rows[f"{kind}, `{name}`"] = {"count": count} | shares
+    for name in SETS:
+        for kind in gathering.CLASSES:
+            found = {
+                band: numbers[f"detection.{head}.{name}.{origin.value}.{kind}"]
+                for band, origin in BY_BAND.items()
+            }
+            row: Report = {band: share.value for band, share in found.items()}
+            rows[f"{kind}, `{name}`"] = row | {"count": found["inconclusive"].n}
+
+    # 2. The errors, in words
     sentences = []
-    for kind, wrong in (("real", "likely generated"), ("generated", "likely not generated")):
-        row = rows[f"{kind}, `all`"]
-        low, high = wilson(row[wrong] * row["count"], row["count"])
+    for kind, wrong in (
+        ("real", Origin.LIKELY_GENERATED),
+        ("generated", Origin.LIKELY_NOT_GENERATED),
+    ):
+        error = numbers[f"detection.{head}.all.{wrong.value}.{kind}"]
+        low, high = wilson(error.count, error.n or 0)
         sentences.append(
-            f"Of all {row['count']:,} {kind} pictures, {100 * row[wrong]:.1f} of 100 are called "
-            f"{wrong} ({round(row[wrong] * row['count'])}; 95 %: {100 * low:.1f} to "
+            f"Of all {error.n:,} {kind} pictures, {100 * error.value:.1f} of 100 are called "
+            f"{wrong.answer.brief} ({error.count}; 95 %: {100 * low:.1f} to "
             f"{100 * high:.1f} %)."
         )
-    of_generated = rows["generated, `all`"]
-    sentences.append(
-        f"{100 * of_generated['likely generated']:.1f} of 100 generated ones are called likely "
-        "generated."
-    )
+    found_share = numbers[f"detection.{head}.all.{Origin.LIKELY_GENERATED.value}.generated"].value
+    sentences.append(f"{100 * found_share:.1f} of 100 generated ones are called likely generated.")
     sentences.append("The stability check can turn these answers into inconclusive.")
     columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
     return Told(" ".join(sentences), [tabulate("pictures", rows, columns)])

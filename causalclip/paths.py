@@ -5,9 +5,7 @@ Without PyTorch: the name of a detector is checked before that comes.
 """
 
 import json
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 # The heads that one can choose, and their folders in assets/models: one mask for all pictures, or
 # one for each.
@@ -19,16 +17,8 @@ ASSETS = _ROOT / "assets" / "models"
 
 
 def shipped_folder(name: str) -> Path:
-    """Return a folder of files that the code reads: "assets" or "benchmarks"."""
+    """Return a folder of files that the code reads, such as "assets"."""
     return _ROOT / name
-
-
-@cache
-def measured(benchmark: str) -> dict[str, Any]:
-    """Return what a benchmark has measured, by its name; empty in a copy of the packages alone."""
-    path = shipped_folder("benchmarks") / f"{benchmark}.json"
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return report
 
 
 class WeightsMissing(FileNotFoundError):

@@ -14,14 +14,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.errors import HfHubHTTPError
 
 from causalclip.hub import push_folder
-from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, measured
+from causalclip.measured import measured
+from causalclip.paths import ASSETS, HEADS
 
+SETS = "alike", "broad", "edits", "fresh", "sites", "all"  # of test pictures
 TABLES = Path(__file__).resolve().parent.parent / "training" / "tables"
 
 
@@ -61,9 +63,8 @@ def card(shipment: Shipment, owner: str) -> ModelCard | None:
 
 def results(head: str, data_set: str) -> list[EvalResult]:
     """Return a head's AUC and average precision on each test set, for the card's model-index."""
-    report: dict[str, Any] = (
-        measured("detection") if head == DEFAULT_HEAD else measured("heads")[head]
-    )
+    numbers = measured()
+    sets = [name for name in SETS if f"detection.{head}.{name}.auc" in numbers]
     return [
         EvalResult(
             task_type="image-classification",
@@ -72,9 +73,9 @@ def results(head: str, data_set: str) -> list[EvalResult]:
             dataset_config=name,
             dataset_split="test",
             metric_type=metric,
-            metric_value=round(report[name][key], 3),
+            metric_value=round(numbers[f"detection.{head}.{name}.{key}"].value, 3),
         )
-        for name in report["sets"]
+        for name in sets
         for metric, key in (("roc_auc", "auc"), ("average_precision", "ap"))
     ]
 

@@ -16,7 +16,6 @@ from scripts.install import CARD_ONLY, INDEX, locked_packages
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = re.compile(
     r"app\.py|README\.md|LICENSE|pyproject\.toml|assets/.+|(causalclip|purifier|ui)/.+\.py"
-    r"|benchmarks/.+\.json"
 )
 LINK = re.compile(r"\]\(([^)\s#]+)")
 # What Spaces installs together with requirements.txt

@@ -132,7 +132,6 @@ def test_every_file_of_the_assets_is_there_and_nothing_of_single_pictures(wheel:
     names = listed.stdout.split("\n")[:-1]
     missing = [name for name in names if not (wheel / "causalclip" / name).is_file()]
     assert missing == []
-    assert (wheel / "causalclip" / "benchmarks" / "detection.json").is_file()
     assert {path.name for path in wheel.iterdir()} == {"causalclip", "purifier", "ui"}
     assert sum(path.stat().st_size for path in wheel.rglob("*") if path.is_file()) < 125e6
 

@@ -1,28 +1,23 @@
 """What an answer has meant in the benchmark: how many of the test pictures with it were generated,
 and how often it was wrong.
 
-The numbers are of one revision of the detector alone, from the benchmark's file.
+The numbers are of one revision of the detector alone.
 """
-
-import json
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 from pydantic import computed_field
 
 from causalclip.calibration import Band
+from causalclip.examination.answer import BY_BAND
 from causalclip.intervals import wilson
 from causalclip.languages import _, number
-from causalclip.paths import shipped_folder
+from causalclip.measured import measured
+from causalclip.paths import HEADS
 from causalclip.schema import Schema
 
-# the detector's own benchmark, then that of both heads; a copy of the packages alone has neither
-REPORTS = tuple(shipped_folder("benchmarks") / name for name in ("detection.json", "heads.json"))
 # sets where real and generated pictures show the same things
 LIKE_CONTENT = "alike", "fresh", "sites"
 MIN_PICTURES = 100  # pictures of a set that an answer is judged by
-BANDS = "likely generated", "inconclusive", "likely not generated"
+BANDS: tuple[Band, ...] = ("likely generated", "inconclusive", "likely not generated")
 
 
 class EmpiricalPrecision(Schema):
@@ -131,79 +126,78 @@ def empirical_precision(band: Band, revision: str | None) -> EmpiricalPrecision 
         band: the answer.
         revision: of the detector, as it was measured (Detection.measured_as).
     """
-    report = _report(revision)
-    if band not in BANDS or report is None:
+    head = _measured_head(revision)
+    if band not in BANDS or head is None:
         return None
-    generated, real = _with_answer(report["all"], band)
+    generated, real = _with_answer(f"detection.{head}.all", band)
     if not generated + real:
         return None
-    classes = _classes(report["all"])
+    classes = _classes(f"detection.{head}.all")
     return EmpiricalPrecision(
         pictures=generated + real,
         generated=generated,
         base=classes["generated"] / sum(classes.values()),
-        hardest=_hardest(report, band),
+        hardest=_hardest(head, band),
     )
 
 
 def error_rates(revision: str | None) -> ErrorRates | None:
     """Return how often a revision of the detector is right and wrong; None where that has not been
     measured."""
-    report = _report(revision)
-    if report is None:
+    head = _measured_head(revision)
+    if head is None:
         return None
-    bands = report["all"]["bands"]
-    accusing, undecided, clearing = (bands[band] for band in BANDS)
+    accusing, undecided, clearing = (_shares(f"detection.{head}.all", band) for band in BANDS)
     return ErrorRates(
         recognised=accusing["generated"],
         accused=accusing["real"],
         missed=clearing["generated"],
         undecided=(undecided["generated"], undecided["real"]),
-        **_classes(report["all"]),
+        **_classes(f"detection.{head}.all"),
     )
 
 
-def _hardest(report: dict[str, Any], band: Band) -> float | None:
+def _measured_head(revision: str | None) -> str | None:
+    """Return the head whose measured revision this is."""
+    numbers = measured()
+    for head in HEADS:
+        id = f"detection.{head}.all.auc"
+        if revision and id in numbers and numbers[id].revision == revision:
+            return head
+    return None
+
+
+def _hardest(head: str, band: Band) -> float | None:
     """Return the share of generated pictures with an answer, in the set of like content where the
     answer is worth least; None where it leaves the question open, and without such sets."""
     worst = {"likely generated": min, "likely not generated": max}.get(band)
-    sets = [report[name] for name in LIKE_CONTENT if name in report]
-    counts = [_with_answer(row, band) for row in sets if row["pictures"] >= MIN_PICTURES]
+    sets = [f"detection.{head}.{name}" for name in LIKE_CONTENT]
+    large = [id for id in sets if f"{id}.auc" in measured() and _pictures(id) >= MIN_PICTURES]
+    counts = [_with_answer(id, band) for id in large]
     shares = [generated / (generated + real) for generated, real in counts if generated + real]
     return worst(shares) if worst and shares else None
 
 
-def _classes(row: dict[str, Any]) -> dict[str, int]:
+def _shares(id: str, band: Band) -> dict[str, float]:
+    """Return which share of each class of a set got an answer."""
+    return {
+        name: one.value for name, one in measured().below(f"{id}.{BY_BAND[band].value}").items()
+    }
+
+
+def _pictures(id: str) -> int:
+    """Return how many pictures a set has."""
+    return measured()[f"{id}.auc"].n or 0
+
+
+def _classes(id: str) -> dict[str, int]:
     """Return how many pictures of a set are generated, and how many real."""
-    generated = sum(part["generated"] for part in row["reliability"])
-    return {"generated": generated, "real": row["pictures"] - generated}
+    answer = f"{id}.{BY_BAND[BANDS[0]].value}"
+    return {name: measured()[f"{answer}.{name}"].n or 0 for name in ("generated", "real")}
 
 
-def _with_answer(row: dict[str, Any], band: Band) -> tuple[int, int]:
+def _with_answer(id: str, band: Band) -> tuple[int, int]:
     """Return how many generated and how many real pictures of a set got an answer."""
-    shares = row["bands"].get(band, {})
-    classes = _classes(row)
-    generated, real = (
-        round(shares.get(name, 0.0) * classes[name]) for name in ("generated", "real")
-    )
+    answer = f"{id}.{BY_BAND[band].value}"
+    generated, real = (measured()[f"{answer}.{name}"].count for name in ("generated", "real"))
     return generated, real
-
-
-def _report(revision: str | None) -> dict[str, Any] | None:
-    """Return what the benchmark measured of a revision, a row a set; None without it."""
-    return _read(REPORTS).get(revision) if revision else None
-
-
-@lru_cache(maxsize=1)
-def _read(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return what was measured of each revision; the first of two reports of one counts."""
-    reports: dict[str, dict[str, Any]] = {}
-    for file in files:
-        if not file.is_file():
-            continue
-        content = json.loads(file.read_text(encoding="utf-8"))
-        rows = [content] if "revision" in content else content.values()
-        for row in rows:
-            if isinstance(row, dict):
-                reports.setdefault(row["revision"], row)
-    return reports

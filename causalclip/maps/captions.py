@@ -10,7 +10,7 @@ import numpy as np
 from causalclip.languages import ENGLISH, N_, _, decimal, number, percent, speaking
 from causalclip.maps.attribution import MIN_PUSH, strongest_places, unlocalised_share
 from causalclip.maps.low_information import unknown_share
-from causalclip.paths import measured
+from causalclip.measured import measured
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection
@@ -39,7 +39,6 @@ PLACES = (  # of PARTS x PARTS, row by row
     N_("bottom right"),
 )
 MAP_MEANING = N_("Where the score comes from. It does not show where a picture was edited.")
-BLOB = "bright in the middle, whatever is there"
 
 
 def explains(detection: Detection) -> str:
@@ -98,20 +97,17 @@ def caption(drawing: Drawing) -> str:
 
 
 def control() -> str:
-    """Return how well such maps find what was generated, beside a control that knows nothing;
-    empty without the benchmark."""
-    splices, edits = measured("splices"), measured("edits")
-    if not (splices and edits):
-        return ""
-    real = edits["auc"]["a region"]
+    """Return how well such maps find what was generated, beside a control that knows nothing."""
+    pasted, edited = (measured()[f"maps.{pictures}.causal.auc"] for pictures in ("pasted", "edits"))
+    blobs = [measured()[f"maps.{pictures}.middle.auc"].value for pictures in ("pasted", "edits")]
     return _(
         "This is no outline of what was generated or edited. Asked to find a generated part in "
         "{splices} photographs, such maps have an AUC of {made}, and a blob in the centre {blob}; "
         "on {edits} real edits, {edited} and {edited_blob}.",
-        splices=number(splices["splices"]),
-        made=decimal(splices["auc"]["causal"]["mean"], digits=2),
-        blob=decimal(splices["auc"][BLOB]["mean"], digits=2),
-        edits=number(real["causal"]["n"]),
-        edited=decimal(real["causal"]["mean"], digits=2),
-        edited_blob=decimal(real[BLOB]["mean"], digits=2),
+        splices=number(pasted.n or 0),
+        made=decimal(pasted.value, digits=2),
+        blob=decimal(blobs[0], digits=2),
+        edits=number(edited.n or 0),
+        edited=decimal(edited.value, digits=2),
+        edited_blob=decimal(blobs[1], digits=2),
     )

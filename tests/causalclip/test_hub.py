@@ -12,6 +12,7 @@ from diffusers import DiffusionPipeline
 from causalclip.clip.backbones import load_tower
 from causalclip.detector import Detector
 from causalclip.hub import is_repository, push_folder
+from causalclip.measured import measured
 from causalclip.paths import ASSETS, WeightsMissing, detector_folder
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.lora import LoraEncoder
@@ -133,9 +134,9 @@ def test_publish_says_what_it_would_send_and_then_sends_it(
     card = huggingface_hub.ModelCard(sent["README.md"].decode())
     assert card.data.pipeline_tag == "image-classification"
     assert card.data.datasets == ["me/causalclip-pictures"]
-    linear = json.loads((ROOT / "benchmarks" / "heads.json").read_text())["linear"]
-    measured = {(r.dataset_name, r.metric_type): r.metric_value for r in card.data.eval_results}
-    assert measured["test, sites", "roc_auc"] == round(linear["sites"]["auc"], 3)
+    results = {(r.dataset_name, r.metric_type): r.metric_value for r in card.data.eval_results}
+    auc = measured()["detection.linear.sites.auc"]
+    assert results["test, sites", "roc_auc"] == round(auc.value, 3)
     assert "pictures.csv.gz" in hub.models["me/causalclip-pictures"]
 
 

@@ -276,7 +276,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MARKS = {"_", "N_", "ngettext"}
 FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
     *(f"ui/{name}.py" for name in ("api", "languages", "openapi", "serving")),
-    "ui/tabs/accuracy.py",  # the keys of what was measured
     *(f"causalclip/marks/{name}.py" for name in ("hints", "names", "rules", "texts")),
 }
 IN_ENGLISH = {"server"}

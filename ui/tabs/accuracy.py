@@ -1,24 +1,23 @@
 """What Accuracy says: a reader's questions, each with a sentence and a chart or a small table.
 
-Every number is of a benchmark's file. All of them, in English, are in docs/measured.md.
+Every number is of assets/measured.json. More of them, in English, are in docs/measured.md.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from html import escape
-from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
+from causalclip.examination.answer import Origin
 from causalclip.intervals import wilson
 from causalclip.languages import N_, _, current, day, decimal, in_turn, number, percent, speaking
-from causalclip.paths import detector_folder, shipped_folder
+from causalclip.measured import Measured, Measurement, measured
+from causalclip.paths import DEFAULT_HEAD, head_folder
 from ui.fields import PRIVATE
 from ui.tabs.charts import (
     Axis,
@@ -34,25 +33,21 @@ from ui.tabs.charts import (
     table,
 )
 
-log = logging.getLogger(__name__)
-
-Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
-# of a question: its title, the benchmark that has to be there, and the function that answers it
-Question = tuple[str, str, Callable[[Reports], str]]
-BENCHMARKS = shipped_folder("benchmarks")
-NOT_MEASURED = N_("Not measured yet for this model.")
-OTHER_VERSION = N_("This was measured by another version. Run the benchmark again.")
+# of a question: its title, and the function that answers it as HTML
+Question = tuple[str, Callable[[Measured], str]]
+TEST = f"detection.{DEFAULT_HEAD}"  # what was measured of the default head, by test set
 UNKNOWN = (
     N_("Generators newer than the test: on these, such detectors get worse."),
     N_("Pictures by people who set out to fool it."),
     N_("Whether a picture is true."),
 )
-BANDS = {
-    "likely not generated": N_("likely not generated"),
-    "inconclusive": N_("inconclusive"),
-    "likely generated": N_("likely generated"),
-    "no answer": N_("no answer"),
-}
+BANDS = (
+    Origin.LIKELY_NOT_GENERATED,
+    Origin.INCONCLUSIVE,
+    Origin.LIKELY_GENERATED,
+    Origin.NO_ANSWER,
+)
+CALLED = Origin.LIKELY_GENERATED.value
 SETS = {
     "broad": N_("many generators"),
     "alike": N_("content alike"),
@@ -62,21 +57,19 @@ SETS = {
     "all": N_("all"),
 }
 CHANGES = {
-    "as it is": N_("as it is"),
-    "JPEG 50": "JPEG 50",
-    "0.5x": N_("half the size"),
-    "crop 75 %": N_("cropped to 75%"),
-    "a social network's copy": N_("a social network's copy"),
+    "as-it-is": N_("as it is"),
+    "jpeg-50": "JPEG 50",
+    "half-size": N_("half the size"),
+    "crop": N_("cropped to 75%"),
+    "social-copy": N_("a social network's copy"),
 }
-ATTACK_COLUMNS = {
+ATTACKS = {
     "clean": N_("no attack"),
-    "PGD 8/255": "PGD, 8/255",
-    "APGD 8/255": "APGD, 8/255",
-    "full-gradient APGD 4/255": N_("attacker knows the purifier"),
+    "pgd-8": "PGD, 8/255",
+    "apgd-8": "APGD, 8/255",
+    "adaptive-apgd-4": N_("attacker knows the purifier"),
 }
-BLOB = "bright in the middle, whatever is there"
-PURIFIED = "ours, 1 step, adapted encoder"
-NETWORK = {"ours without the network": N_("no network"), "the network alone": N_("network alone")}
+NETWORK = {"without-network": N_("no network"), "network-alone": N_("network alone")}
 FEW = 10  # pictures of a generator that say something
 SCORE_RANGES = 5  # of scores
 
@@ -98,86 +91,86 @@ def share_of(share: float, pictures: int) -> str:
     return _("{share} of {pictures}", share=whole_percent(share), pictures=number(pictures))
 
 
-def score_chart(load_report: Reports) -> str:
+def share_bar(found: Measurement) -> str:
+    """Return a measured share as a bar with its 95 % interval, as HTML."""
+    pictures = found.n or 0
+    return bar(found.value, found.interval or wilson(found.value * pictures, pictures))
+
+
+def score_chart(numbers: Measured) -> str:
     """Return the headline, and a chart of where real and generated pictures fall, as HTML.
 
     It also says when the numbers were measured, and with which detector.
     """
-    test = load_report("detection")
+    whole = numbers[f"{TEST}.all.auc"]
     # 1. In words.
-    called_shares = {name: test[name]["bands"]["likely generated"] for name in test["sets"]}
+    called = {name: numbers.below(f"{TEST}.{name}.{CALLED}") for name in SETS}
     words = _(
         "{pictures} test pictures, of generators and sites that it has not learned from. Of 100 "
         "generated ones, {called} are called likely generated: {sites} where sites were drawn by "
         "lot, {broad} where generators are many, {alike} where content is alike. Of 100 real ones: "
         "{accused}.",
-        pictures=number(test["all"]["pictures"]),
-        called=of_100(called_shares["all"]["generated"]),
-        sites=of_100(called_shares["sites"]["generated"]),
-        broad=of_100(called_shares["broad"]["generated"]),
-        alike=of_100(called_shares["alike"]["generated"]),
-        accused=of_100(called_shares["all"]["real"]),
+        pictures=number(whole.n or 0),
+        called=of_100(called["all"]["generated"].value),
+        sites=of_100(called["sites"]["generated"].value),
+        broad=of_100(called["broad"]["generated"].value),
+        alike=of_100(called["alike"]["generated"].value),
+        accused=of_100(called["all"]["real"].value),
     )
     # 2. As a chart.
-    rows = test["all"]["reliability"]
+    columns = list(numbers.below(f"{TEST}.all.scores").values())
     counts = {
-        _("real"): [row["pictures"] - row["generated"] for row in rows],
-        _("generated"): [row["generated"] for row in rows],
+        _("real"): [(column.n or 0) - column.count for column in columns],
+        _("generated"): [column.count for column in columns],
     }
     chart = fall(
         _("Scores of real and of generated test pictures"),
         counts,
         Axis(_("score")),
-        _bands(test),
-        [_(band) for band in list(BANDS.values())[:3]],
+        _thresholds(whole),
+        [_(band.answer.brief) for band in BANDS[:3]],
     )
     # 3. When, and with which detector.
     stamp = _(
         "Measured with detector {revision} on {date}.",
-        revision=escape(test["revision"]),
-        date=day(datetime.fromisoformat(test["date"])),
+        revision=escape(whole.revision or ""),
+        date=day(datetime.fromisoformat(whole.date or "")),
     )
     return _p(words) + chart + f"<p class='cc-small'>{stamp}</p>"
 
 
-def _bands(test: Any) -> tuple[float, ...]:
+def _thresholds(whole: Measurement) -> tuple[float, ...]:
     """Return the thresholds (low, high) of the detector that was measured; none where another
     revision of it is here."""
-    config = json.loads(
-        (detector_folder(test["model"]) / "config.json").read_text(encoding="utf-8")
-    )
-    if config["revision"] != test["revision"]:
+    folder = head_folder(DEFAULT_HEAD)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config["revision"] != whole.revision:
         return ()
     return config["calibration"]["low"], config["calibration"]["high"]
 
 
-def answers(load_report: Reports) -> str:
+def answers(numbers: Measured) -> str:
     """Return which answers real and generated pictures get, set by set, as HTML."""
-    test = load_report("detection")
     rows = []
-    for name in _in_page_order(test["sets"])[:-1]:
-        generated = sum(row["generated"] for row in test[name]["reliability"])
-        pictures = {"real": test[name]["pictures"] - generated, "generated": generated}
-        for kind, title in (("real", _("real")), ("generated", _("generated"))):
-            shares = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
-            called_words = share_of(shares[2], pictures[kind])
-            rows.append([in_turn([_name(SETS, name), title]), stack(shares), called_words])
-    bands = stack_legend([_(band) for band in BANDS.values()])
+    for name, title in list(SETS.items())[:-1]:
+        for kind, kind_title in (("real", _("real")), ("generated", _("generated"))):
+            shares = [numbers[f"{TEST}.{name}.{band.value}.{kind}"] for band in BANDS]
+            called = numbers[f"{TEST}.{name}.{CALLED}.{kind}"]
+            chart = stack([share.value for share in shares])
+            words = share_of(called.value, called.n or 0)
+            rows.append([in_turn([_(title), kind_title]), chart, words])
+    legend = stack_legend([_(band.answer.brief) for band in BANDS])
     head = [_("pictures"), _("answers"), _("likely generated")]
-    return _p(_("Before the check of copies.")) + table(bands, head, rows)
+    return _p(_("Before the check of copies.")) + table(legend, head, rows)
 
 
-def pairs(load_report: Reports) -> str:
+def pairs(numbers: Measured) -> str:
     """Return the AUC of each set, as HTML."""
-    test = load_report("detection")
     rows = []
-    for name in _in_page_order(test["sets"]):
-        scores = test[name]
-        chart = marks(
-            [Mark(scores["auc"], "a", _ends(scores["auc_interval"]))], Axis("", 0.4, 1), line=0.5
-        )
-        higher = decimal(100 * scores["auc"], digits=0)
-        rows.append([_name(SETS, name), chart, higher, number(scores["pictures"])])
+    for name, title in SETS.items():
+        auc = numbers[f"{TEST}.{name}.auc"]
+        chart = marks([Mark(auc.value, "a", auc.ends)], Axis("", 0.4, 1), line=0.5)
+        rows.append([_(title), chart, decimal(100 * auc.value, digits=0), number(auc.n or 0)])
     words = _(
         "Of 100 pairs of a real and a generated picture, the generated one scores higher in so "
         "many; a coin gets 50."
@@ -186,17 +179,17 @@ def pairs(load_report: Reports) -> str:
     return _p(words) + table("", head, rows)
 
 
-def score_ranges(load_report: Reports) -> str:
+def score_ranges(numbers: Measured) -> str:
     """Return what a score has meant, as HTML: the share of generated pictures by range of scores.
 
     The pictures are those of the first chart.
     """
-    ranges = load_report("detection")["all"]["reliability"]
+    ranges = list(numbers.below(f"{TEST}.all.scores").values())
     each = -(-len(ranges) // SCORE_RANGES)
     rows = []
     for first in range(0, len(ranges), each):
         stretch = ranges[first : first + each]
-        pictures, generated = (sum(r[key] for r in stretch) for key in ("pictures", "generated"))
+        pictures, generated = _sums(stretch)
         if not pictures:
             continue
         ends = first / len(ranges), (first + len(stretch)) / len(ranges)
@@ -204,7 +197,7 @@ def score_ranges(load_report: Reports) -> str:
         share = generated / pictures
         chart = bar(share, wilson(generated, pictures))
         rows.append([_("{low} to {high}", low=low, high=high), chart, share_of(share, pictures)])
-    pictures, generated = (sum(r[key] for r in ranges) for key in ("pictures", "generated"))
+    pictures, generated = _sums(ranges)
     words = _(
         "Of test pictures with such a score, so many were generated; of all {pictures}, {base}.",
         pictures=number(pictures),
@@ -213,18 +206,17 @@ def score_ranges(load_report: Reports) -> str:
     return _p(words) + table("", [_("score"), "", _("generated")], rows)
 
 
-def generators(load_report: Reports) -> str:
-    """Return how many pictures of each generator are called generated, as HTML; generators without
-    a name are left out."""
-    groups = load_report("detection")["groups"]["generators"]
+def _sums(ranges: list[Measurement]) -> tuple[int, int]:
+    """Return how many pictures have such scores, and how many of them are generated."""
+    return sum(one.n or 0 for one in ranges), sum(one.count for one in ranges)
+
+
+def generators(numbers: Measured) -> str:
+    """Return how many pictures of each generator are called generated, as HTML."""
     rows = [
-        [
-            escape(name),
-            bar(r["called"], wilson(r["called"] * r["pictures"], r["pictures"])),
-            share_of(r["called"], r["pictures"]),
-        ]
-        for name, r in groups.items()
-        if r["pictures"] >= FEW and "not stated" not in name and "several" not in name
+        [escape(found.label), share_bar(found), share_of(found.value, found.n or 0)]
+        for found in numbers.below("generators").values()
+        if (found.n or 0) >= FEW
     ]
     words = _(
         "So many of a generator's pictures are called likely generated; the rest are missed. Not "
@@ -234,29 +226,26 @@ def generators(load_report: Reports) -> str:
     return _p(words) + table("", [_("generator"), "", _("likely generated")], rows)
 
 
-def after_changes(load_report: Reports) -> str:
+def after_changes(numbers: Measured) -> str:
     """Return the AUC after what happens to pictures on their way, as HTML."""
-    report = load_report("robustness")
-    aucs = {name: report["auc"][name]["all"] for name in CHANGES if name in report["auc"]}
+    aucs = {title: numbers[f"robustness.{change}.auc"] for change, title in CHANGES.items()}
     rows = [
-        [_name(CHANGES, n), marks([Mark(auc)], Axis("", 0.5, 1)), _two(auc)]
-        for n, auc in aucs.items()
+        [_(title), marks([Mark(auc.value)], Axis("", 0.5, 1)), _two(auc.value)]
+        for title, auc in aucs.items()
     ]
     words = _(
         "{pictures} test pictures, changed as messengers and sites change them: the AUC (1 is "
         "perfect, 0.5 a coin).",
-        pictures=number(report["drawn"]["travel"]["pictures"]),
+        pictures=number(numbers["robustness.as-it-is.auc"].n or 0),
     )
     return _p(words) + table("", [_("change"), "", "AUC"], rows)
 
 
-def maps(load_report: Reports) -> str:
+def maps(numbers: Measured) -> str:
     """Return whether the map finds what was changed in a picture, as HTML."""
-    splices = load_report("splices")
-    real = load_report("edits")["auc"]["a region"]
     rows = []
-    for name, title in (("causal", _("the map")), (BLOB, _("a blob in the middle"))):
-        aucs = splices["auc"][name]["mean"], real[name]["mean"]
+    for name, title in (("causal", _("the map")), ("middle", _("a blob in the middle"))):
+        aucs = [numbers[f"maps.{parts}.{name}.auc"].value for parts in ("pasted", "edits")]
         chart = marks(
             [Mark(auc, series) for auc, series in zip(aucs, "ab", strict=True)],
             Axis("", 0.4, 1),
@@ -266,27 +255,26 @@ def maps(load_report: Reports) -> str:
     words = _(
         "No: a blob in the middle finds {pasted} pasted parts and {real} real edits better than "
         "the map (AUC).",
-        pasted=number(splices["splices"]),
-        real=number(real["causal"]["n"]),
+        pasted=number(numbers["maps.pasted.causal.auc"].n or 0),
+        real=number(numbers["maps.edits.causal.auc"].n or 0),
     )
     return _p(words) + table(
         "", ["", "", key("a", _("pasted parts")), key("b", _("real edits"))], rows
     )
 
 
-def purification(load_report: Reports) -> str:
+def purification(numbers: Measured) -> str:
     """Return how many answers stay the same under attack with the purifier, and how many of them
     are correct, as HTML."""
-    cells = {(c["row"], c["column"]): c for c in load_report("purification")["cells"]}
     rows = []
-    for column, title in ATTACK_COLUMNS.items():
-        without, with_purifier = cells.get(("no defence", column)), cells.get((PURIFIED, column))
-        if without and with_purifier:
-            chart = bar(with_purifier["agreement"], _ends(with_purifier["agreement_interval"]))
-            parts = [cells.get((row, column)) for row in NETWORK]
-            shares = [_share_cell(cell) for cell in (with_purifier, *parts, without)]
-            questions = _("{n} questions", n=number(with_purifier["n"]))
-            rows.append([f"{_(title)}<small>{questions}</small>", chart, *shares])
+    for attack, title in ATTACKS.items():
+        kept = numbers[f"purification.full.{attack}.agreement"]
+        shares = [
+            _share_cell(numbers, f"purification.{defence}.{attack}")
+            for defence in ("full", *NETWORK, "none")
+        ]
+        questions = _("{n} questions", n=number(kept.n or 0))
+        rows.append([f"{_(title)}<small>{questions}</small>", share_bar(kept), *shares])
     words = _(
         "How often the answer about an attacked picture stays the same; below it, how often it is "
         "correct. The model is small, and often wrong without an attack, too."
@@ -295,44 +283,35 @@ def purification(load_report: Reports) -> str:
     return _p(words) + table("", head, rows)
 
 
-def _share_cell(cell: Any) -> str:
-    """Return the share of answers that stay, over that of correct ones; "" without a cell."""
-    if not cell:
+def _share_cell(numbers: Measured, id: str) -> str:
+    """Return the share of answers that stay, over that of correct ones; "" where not measured."""
+    if f"{id}.agreement" not in numbers:
         return ""
-    return f"{whole_percent(cell['agreement'])}<small>{whole_percent(cell['accuracy'])}</small>"
+    kept, correct = (numbers[f"{id}.{name}"].value for name in ("agreement", "accuracy"))
+    return f"{whole_percent(kept)}<small>{whole_percent(correct)}</small>"
 
 
-def generator_marks(load_report: Reports) -> str:
+def generator_marks(numbers: Measured) -> str:
     """Return how many generators are named by their marks, rightly and by mistake, as HTML."""
-    report = load_report("marks")
-    real = report["real pictures"]
-    # The readers changed after the files that were looked at once: what was found then counts.
-    once = report["first look"]
-    held_out = [row for row in report["marks"] if row["part"] == "first"]
-    marked_count = once["seen"] + sum(row["seen"] for row in held_out)
-    named_count = once["named"] + sum(row["found"] for row in held_out)
     rows = []
-    for title, some, of in (
-        (_("marked files of unseen owners: generator named"), named_count, marked_count),
-        (_("real pictures: a mark by mistake"), len(real["marked"]), real["searched"]),
+    for title, found in (
+        (_("marked files of unseen owners: generator named"), numbers["marks.unseen.named"]),
+        (_("real pictures: a mark by mistake"), numbers["marks.real.mistaken"]),
     ):
-        shares = _("{some} of {all}", some=number(some), all=number(of))
-        rows.append([title, bar(some / of, wilson(some, of)), shares])
+        shares = _("{some} of {all}", some=number(found.count), all=number(found.n or 0))
+        rows.append([title, share_bar(found), shares])
     return table("", ["", "", ""], rows)
 
 
-def price(load_report: Reports) -> str:
+def price(numbers: Measured) -> str:
     """Return what independence of the two halves costs, as HTML: a point of the curve for each
     weight of the losses."""
-    # 1. The mean of the runs of each weight, from independent to dependent.
-    report = load_report("curve")
-    groups: dict[tuple[float, float], list[dict[str, float]]] = {}
-    for row in report["rows"]:
-        groups.setdefault((row["independence"], row["adversary"]), []).append(row)
-    mean: dict[str, list[float]] = {name: [] for name in ("nhsic", "auc", "linear", "mlp", "knn")}
-    for runs in sorted(groups.values(), key=lambda g: sum(r["nhsic"] for r in g) / len(g)):
-        for name, values in mean.items():
-            values.append(sum(row[name] for row in runs) / len(runs))
+    # 1. The points, from independent to dependent.
+    mean = {
+        name: [point.value for point in numbers.below(f"independence.{name}").values()]
+        for name in ("nhsic", "auc", "linear", "mlp", "knn")
+    }
+    ridge = numbers["independence.ridge.auc"]
     # 2. A line for each measure.
     titles = {
         "auc": _("the verdict, by what passes"),
@@ -352,38 +331,37 @@ def price(load_report: Reports) -> str:
         least=_two(mean["nhsic"][0]),
         before=_two(mean["auc"][-1]),
         after=_two(mean["auc"][0]),
-        n=number(report["judged"]["pictures"]),
-        low=_two(report["ridge_interval"][0]),
-        high=_two(report["ridge_interval"][1]),
+        n=number(ridge.n or 0),
+        low=_two(ridge.ends[0]),
+        high=_two(ridge.ends[1]),
     )
     x, y = Axis("nHSIC"), Axis("AUC", 0.5, 1, (0.5, 0.6, 0.7, 0.8, 0.9, 1))
     return _p(words) + plot(words, series, x, y)
 
 
 QUESTIONS: tuple[Question, ...] = (
-    (N_("Which scores do real and generated pictures get?"), "detection", score_chart),
-    (N_("What does it answer to real and to generated pictures?"), "detection", answers),
-    (N_("How often does the generated one of two score higher?"), "detection", pairs),
-    (N_("How many pictures with such a score were generated?"), "detection", score_ranges),
-    (N_("How many pictures of each generator does it find?"), "detection", generators),
-    (N_("Does it still work after a picture was sent on?"), "robustness", after_changes),
-    (N_("Does the map find what was changed?"), "splices", maps),
-    (N_("How many answers survive an attack, and are they correct?"), "purification", purification),
-    (N_("How often does it name the generator by a mark?"), "marks", generator_marks),
-    (N_("What does independence cost?"), "curve", price),
+    (N_("Which scores do real and generated pictures get?"), score_chart),
+    (N_("What does it answer to real and to generated pictures?"), answers),
+    (N_("How often does the generated one of two score higher?"), pairs),
+    (N_("How many pictures with such a score were generated?"), score_ranges),
+    (N_("How many pictures of each generator does it find?"), generators),
+    (N_("Does it still work after a picture was sent on?"), after_changes),
+    (N_("Does the map find what was changed?"), maps),
+    (N_("How many answers survive an attack, and are they correct?"), purification),
+    (N_("How often does it name the generator by a mark?"), generator_marks),
+    (N_("What does independence cost?"), price),
 )
 
 
-def page(folder: Path | None = None) -> str:
+def page(numbers: Measured | None = None) -> str:
     """Return all questions with their answers, as HTML.
 
-    folder: of the benchmarks' files; None for the app's.
+    numbers: those to show; None for the shipped ones.
     """
-
-    def load_report(name: str) -> Any:
-        return json.loads(((folder or BENCHMARKS) / f"{name}.json").read_text(encoding="utf-8"))
-
-    first, *others = (_section(title, make, load_report) for title, _name, make in QUESTIONS)
+    first, *others = (
+        f"<section><h2>{_(title)}</h2>{answer(numbers or measured())}</section>"
+        for title, answer in QUESTIONS
+    )
     unknown = "".join(f"<li>{_(sentence)}</li>" for sentence in UNKNOWN)
     unknown = (
         f"<section><h2>{_('What is not known')}</h2><ul class='cc-notes'>{unknown}</ul></section>"
@@ -392,38 +370,9 @@ def page(folder: Path | None = None) -> str:
     return f"<div class='cc-measured'>{top}<div class='cc-questions'>{''.join(others)}</div></div>"
 
 
-def _section(title: str, make: Callable[[Reports], str], load_report: Reports) -> str:
-    """Return one question with its answer, as HTML; a file that is not there, or has another form,
-    costs no other question."""
-    try:
-        body = make(load_report)
-    except FileNotFoundError:
-        body = _p(_(NOT_MEASURED))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        log.warning("The answer to %r could not be drawn: %s", title, type(error).__name__)
-        body = _p(_(OTHER_VERSION))
-    return f"<section><h2>{_(title)}</h2>{body}</section>"
-
-
-def _in_page_order(sets: list[str]) -> list[str]:
-    """Return the sets that the page names, in its order."""
-    return [name for name in SETS if name in sets]
-
-
-def _name(names: dict[str, str], name: str) -> str:
-    """Return the words for a name in a report; the name itself where there are none."""
-    return escape(_(names[name]) if name in names else name)
-
-
 def _two(value: float) -> str:
     """Return a number with two decimals."""
     return decimal(value, digits=2)
-
-
-def _ends(interval: list[float]) -> tuple[float, float]:
-    """Return the ends of an interval in a report."""
-    low, high = interval
-    return low, high
 
 
 def _p(words: str) -> str:

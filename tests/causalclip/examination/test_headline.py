@@ -21,11 +21,13 @@ from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.precision import EmpiricalPrecision, empirical_precision
 from causalclip.images.reencoding import encode
 from causalclip.marks.mark import Mark, Says
+from causalclip.measured import Measured
 from causalclip.paths import ASSETS
 from causalclip.provenance.claims import find_claims
 from causalclip.provenance.credentials import Credentials, State
 from causalclip.provenance.result import Provenance
 from causalclip.provenance.source_types import SourceType, source_type
+from tests.makers.numbers import measured_set
 from tests.makers.pictures import cartoon, chart, page
 
 HERE, EARLIER = "Content Credentials", "Content Credentials of an earlier version or a part"
@@ -194,32 +196,37 @@ def test_a_label_says_no_more_than_its_number(says: Says, word: str) -> None:
     assert make_headline(label, "likely generated").agreement == "The pixels agree."
 
 
+WRONG = {"real": 0.0, "generated": 1.0}
 SHARES = {
     "likely generated": {"real": 0.01, "generated": 0.4},
     "inconclusive": {"real": 0.4, "generated": 0.5},
     "likely not generated": {"real": 0.59, "generated": 0.1},
 }
-# 100 and 200
-ALL = {"pictures": 300, "reliability": [{"generated": 60}, {"generated": 40}], "bands": SHARES}
+ALL = {"real": 200, "generated": 100, "shares": SHARES}
 
 
 @pytest.fixture
-def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Writes a benchmark of the test's own."""
+def benchmark_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes the test's own numbers those that were measured, by head and set."""
 
-    def write(**report: Any) -> None:
-        (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
+    def measure(**heads: dict[str, dict[str, Any]]) -> None:
+        numbers = Measured(
+            one
+            for revision, (head, sets) in enumerate(heads.items(), 1)
+            for name, report in sets.items()
+            for one in measured_set(f"detection.{head}.{name}", **report, revision=str(revision))
+        )
+        monkeypatch.setattr(precision, "measured", lambda: numbers)
 
-    files = tmp_path / "test.json", tmp_path / "heads.json"
-    monkeypatch.setattr(precision, "REPORTS", files)
-    return write
+    return measure
 
 
 def test_an_answer_is_worth_what_it_is_where_content_is_alike(
     benchmark_of: Callable[..., None],
 ) -> None:
     hard = SHARES | {"likely not generated": {"real": 0.5, "generated": 0.5}}
-    benchmark_of(alike=ALL | {"bands": hard}, fresh=ALL | {"pictures": 99})
+    few = {"real": 59, "generated": 40, "shares": SHARES | {"likely not generated": WRONG}}
+    benchmark_of(causal={"all": ALL, "alike": ALL | {"shares": hard}, "fresh": few})
     cleared = empirical_precision("likely not generated", "1")
     # of 300 pictures: 50 generated and 100 real ones have it
     assert cleared.hardest == pytest.approx(50 / 150)
@@ -228,15 +235,9 @@ def test_an_answer_is_worth_what_it_is_where_content_is_alike(
     assert unsure.hardest is None
 
 
-def test_both_heads_have_their_own_numbers(
-    benchmark_of: Callable[..., None], tmp_path: Path
-) -> None:
-    other = {
-        "date": "today",
-        "causal": {"revision": "2", "all": ALL | {"bands": SHARES | {"inconclusive": {}}}},
-    }
-    (tmp_path / "heads.json").write_text(json.dumps(other))
-    benchmark_of()
+def test_both_heads_have_their_own_numbers(benchmark_of: Callable[..., None]) -> None:
+    never = SHARES | {"inconclusive": {"real": 0.0, "generated": 0.0}}
+    benchmark_of(causal={"all": ALL}, linear={"all": ALL | {"shares": never}})
     assert empirical_precision("likely generated", "2") == empirical_precision(
         "likely generated", "1"
     )
@@ -247,7 +248,7 @@ def test_both_heads_have_their_own_numbers(
 def test_an_answer_means_what_the_test_pictures_with_it_were(
     benchmark_of: Callable[..., None],
 ) -> None:
-    benchmark_of()
+    benchmark_of(causal={"all": ALL})
     found = empirical_precision("likely generated", "1")
     assert found == EmpiricalPrecision(pictures=42, generated=40, base=1 / 3)
     assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(

@@ -1,9 +1,7 @@
 """The sentence to paste is true for whatever the headline rests on: every source, with every
 answer, checked or not."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +13,14 @@ from causalclip.examination.stability import MILD, ReencodedAnswer, Stability
 from causalclip.examination.stages import examine_file
 from causalclip.marks.mark import UNNAMED, Field, Mark
 from causalclip.marks.texts import find_text_marks
+from causalclip.measured import Measured
 from causalclip.provenance.credentials import Credentials
 from causalclip.provenance.result import JpegTables, Provenance
 from causalclip.provenance.source_types import source_type
 from causalclip.reference import Profile
 from causalclip.report.card import chips, verdict
 from tests.makers.detectors import tiny_detector
+from tests.makers.numbers import measured_set
 from tests.makers.pictures import encode, photo
 
 BANDS = {"likely not generated": 0.1, "inconclusive": 0.5, "likely generated": 0.9, NO_ANSWER: 0.5}
@@ -76,16 +76,23 @@ CHECKS = "not checked", "steady", "weak", "turns"
 
 
 @pytest.fixture(autouse=True)
-def benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     """A benchmark of 3,000 pictures: 1,000 with each answer, of which SHARES were generated."""
     generated = 10 * sum(SHARES.values())
     shares = {
         band: {"generated": 10 * n / generated, "real": (1000 - 10 * n) / (3000 - generated)}
         for band, n in SHARES.items()
     }
-    row = {"pictures": 3000, "reliability": [{"generated": generated}], "bands": shares}
-    (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": row}))
-    monkeypatch.setattr(precision, "REPORTS", (tmp_path / "test.json",))
+    numbers = Measured(
+        measured_set(
+            "detection.causal.all",
+            real=3000 - generated,
+            generated=generated,
+            shares=shares,
+            revision="1",
+        )
+    )
+    monkeypatch.setattr(precision, "measured", lambda: numbers)
 
 
 @pytest.fixture(scope="module")

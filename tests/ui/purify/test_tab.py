@@ -1,7 +1,6 @@
 """The Purify tab: its callbacks, its words, what is on the page and when; and its prepared
 examples."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.paths import shipped_folder
+from causalclip.measured import measured
 from purifier.models import ModelInfo, Models
 from purifier.request import Request
 from purifier.scenario import Response, Scenario, make_attack
@@ -163,14 +162,11 @@ def test_one_step_and_four_are_compared_with_how_many_questions_each_rests_on() 
     with gr.Blocks():
         steps = build_tab(tiny_models()).settings["steps"]
     one, four = re.findall(r"(\d\d)% of (\d+)", steps.info)
-    cells = json.loads((shipped_folder("benchmarks") / "purification.json").read_text())["cells"]
-    expected = [
-        (f"{100 * cell['agreement']:.0f}", str(cell["n"]))
-        for row in ("ours, 1 step", "ours, 4 steps")
-        for cell in cells
-        if (cell["row"], cell["column"]) == (row, "PGD 8/255")
+    kept = [
+        measured()[f"purification.{defence}.pgd-8.agreement"]
+        for defence in ("one-step", "four-steps")
     ]
-    assert [one, four] == expected
+    assert [one, four] == [(f"{100 * share.value:.0f}", str(share.n)) for share in kept]
 
 
 def test_each_part_can_be_switched_off(inside: Path) -> None:

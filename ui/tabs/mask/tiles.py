@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from causalclip.maps.channels import (
     without_strongest,
 )
 from causalclip.maps.overlay import Drawing, draw_map, shrink
-from causalclip.paths import measured
+from causalclip.measured import Measurement, measured
 from causalclip.report.pictures import data_url
 from causalclip.report.templates import render
 from ui.tabs.charts import signed
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SIDE = 512  # px of a tile's long side: 300 on the page, sharp on a screen with more
 FIRST_SHOWN = 100  # channels that are removed at first
-MASKS = {  # by their names in benchmarks/masks.json
+MASKS = {  # by their ids among the measured numbers
     "own": N_("the picture's own mask"),
     "other": N_("another picture's mask"),
     "mean": N_("the mean of all masks"),
@@ -140,20 +140,13 @@ def removal_tile(detector: Detector, pixels: np.ndarray, drawing: Drawing) -> st
 
 
 def worth() -> str:
-    """Return what a picture's own mask is worth, as measured, in sentences; "" where it was not
-    measured."""
-    report = measured("masks")
-    if not report:
-        return _(NOT_OPENNESS)
-    of_all = report["worth"]["all"]
-    values = {mask: decimal(of_all[mask]["value"], digits=3) for mask in MASKS}
-    sure: list[str] = []
-    unsure: list[str] = []
-    for mask in ("other", "mean", "none"):
-        gains = of_all[f"own - {mask}"]["interval"][0] > 0
-        (sure if gains else unsure).append(_(MASKS[mask]))
+    """Return what a picture's own mask is worth, as measured, in sentences."""
+    aucs, gains = measured().below("masks.auc"), measured().below("masks.gain")
+    values = {mask: decimal(auc.value, digits=3) for mask, auc in aucs.items()}
+    sure = [_(MASKS[mask]) for mask, gain in gains.items() if gain.ends[0] > 0]
+    unsure = [_(MASKS[mask]) for mask, gain in gains.items() if gain.ends[0] <= 0]
     return paragraph(
-        _(WORTH, n=number(of_all["pictures"]), **values),
+        _(WORTH, n=number(aucs["own"].n or 0), **values),
         _(GAIN, masks=in_turn(sure)) if sure else "",
         _(NO_GAIN, masks=in_turn(unsure)) if unsure else "",
         _(NOT_OPENNESS),
@@ -161,23 +154,19 @@ def worth() -> str:
 
 
 def worth_table() -> str:
-    """Return the AUC under each mask with the gain of the own one, as an HTML table; "" where it
-    was not measured."""
-    report = measured("masks")
-    if not report:
-        return ""
-    of_all = report["worth"]["all"]
+    """Return the AUC under each mask with the gain of the own one, as an HTML table."""
+    aucs, gains = measured().below("masks.auc"), measured().below("masks.gain")
     rows = []
     for mask, name in MASKS.items():
-        gain = "" if mask == "own" else _gain(of_all[f"own - {mask}"])
-        rows.append((_(name), decimal(of_all[mask]["value"], digits=3), gain))
+        gain = "" if mask == "own" else _gain(gains[mask])
+        rows.append((_(name), decimal(aucs[mask].value, digits=3), gain))
     return _render("worth", rows=rows)
 
 
-def _gain(difference: dict[str, Any]) -> str:
+def _gain(difference: Measurement) -> str:
     """Return a difference with its interval: +0.016 (+0.003 to +0.031)."""
-    low, high = (signed(edge, 3) for edge in difference["interval"])
-    gain = signed(difference["value"], 3)
+    low, high = (signed(edge, 3) for edge in difference.ends)
+    gain = signed(difference.value, 3)
     return _("{gain} ({low} to {high})", gain=gain, low=low, high=high)
 
 

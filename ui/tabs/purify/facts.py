@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext, number, paragraph
-from causalclip.paths import shipped_folder
+from causalclip.measured import measured
 from purifier.vlm.interface import EMBEDDED
 
 if TYPE_CHECKING:
@@ -49,14 +48,14 @@ def _likeness_words() -> str:
     """Return how captions are compared by meaning, and how well that works."""
     from purifier.likeness import ALIKE
 
-    shares = json.loads((shipped_folder("benchmarks") / "meaning.json").read_text(encoding="utf-8"))
+    alike = measured().below("captions.alike")
     return _(
         "Captions are compared by meaning, coarsely: the cosine of their mean word vectors, "
         "{alike} or more counts as the same. Two people's captions of one photograph reach that in "
         "{same} of 100 cases, captions of two photographs in {other} of 1,000.",
         alike=decimal(ALIKE, digits=2),
-        same=number(round(100 * shares["same"])),
-        other=number(round(1000 * shares["other"])),
+        same=number(round(100 * alike["same-photograph"].value)),
+        other=number(round(1000 * alike["two-photographs"].value)),
     )
 
 

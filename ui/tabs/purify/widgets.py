@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from causalclip.languages import ENGLISH, N_, _, current, number, paragraph, percent
-from causalclip.paths import shipped_folder
+from causalclip.measured import measured
 from purifier.choices import ATTACK_CHOICES, OBJECTIVE_TITLES
 from purifier.models import Models
 from purifier.vlm.interface import EMBEDDED, OTHER
@@ -28,10 +26,7 @@ CHANGES = {
     "attack-change": N_("What the attack added, x10"),
     "purifier-change": N_("What purifying changed, x10"),
 }
-COMPARED = "unsupervised"  # the denoiser that stands in the network's place for comparison
-# the column of benchmarks/purification.json that says what each part is worth
-MEASURED = "PGD 8/255"
-WHOLE = "ours, 1 step, adapted encoder"  # the row of the purifier as it is shipped
+ATTACK = "pgd-8"  # the attack under which it was measured what each part is worth
 WITH_ALL = N_(
     "With all parts, {kept} of {n} attacked answers are kept and {right} are correct; without "
     "an attack, {unattacked} are."
@@ -160,48 +155,46 @@ def build_settings() -> dict[str, Any]:
 
 
 def worth(part: str = "") -> str:
-    """Return how many attacked answers are kept, and how many are correct; "" where not measured.
+    """Return how many attacked answers are kept, and how many are correct.
 
     part: one that is left out; of the network also what it is worth alone, and another in its
         place; "" for all parts together.
     """
     if not part:
-        clean = _cells().get(("no defence", "clean"))
-        return _shares(WITH_ALL, WHOLE, unattacked=percent(clean["accuracy"])) if clean else ""
-    name = "LoRA encoder" if part == "lora_encoder" else part.replace("_", " ")
-    sentences = [_shares(WITHOUT, f"ours without the {name}")]
+        clean = measured()["purification.none.clean.accuracy"]
+        return _shares(WITH_ALL, "full", unattacked=percent(clean.value))
+    sentences = [_shares(WITHOUT, f"without-{part.replace('_', '-')}")]
     if part == "network":
-        sentences.append(_shares(ALONE, "the network alone"))
-        sentences.append(_shares(REPLACED, f"ours with the {COMPARED} denoiser"))
+        sentences.append(_shares(ALONE, "network-alone"))
+        sentences.append(_shares(REPLACED, "other-network"))
     return paragraph(*sentences)
 
 
-def _shares(sentence: str, row: str, **values: str) -> str:
-    """Return a sentence with the shares of a row of the benchmark; "" without such a row."""
-    cell = _cells().get((row, MEASURED))
-    if cell is None:
-        return ""
-    agreement, right = percent(cell["agreement"]), percent(cell["accuracy"])
-    return _(sentence, kept=agreement, right=right, n=number(cell["n"]), **values)
+def _shares(sentence: str, defence: str, **values: str) -> str:
+    """Return a sentence with the shares of answers that a defence keeps and that are correct."""
+    kept, right = (
+        measured()[f"purification.{defence}.{ATTACK}.{measure}"]
+        for measure in ("agreement", "accuracy")
+    )
+    return _(
+        sentence,
+        kept=percent(kept.value),
+        right=percent(right.value),
+        n=number(kept.n or 0),
+        **values,
+    )
 
 
 def _kept_by_steps() -> str:
     """Return how many attacked answers are kept by one step and by four; each was measured on
     questions of its own number."""
-    return paragraph(_shares(ONE_STEP, "ours, 1 step"), _shares(FOUR_STEPS, "ours, 4 steps"))
+    return paragraph(_shares(ONE_STEP, "one-step"), _shares(FOUR_STEPS, "four-steps"))
 
 
 def _no_prompt() -> str:
     """Return why there is no setting for a learned prompt."""
     after, before = percent(PROMPT["after"]), percent(PROMPT["before"])
     return _(NO_PROMPT, after=after, before=before, n=number(int(PROMPT["questions"])))
-
-
-@cache
-def _cells() -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the cells of benchmarks/purification.json, by row and column."""
-    text = (shipped_folder("benchmarks") / "purification.json").read_text(encoding="utf-8")
-    return {(cell["row"], cell["column"]): cell for cell in json.loads(text)["cells"]}
 
 
 def build_outputs() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,7 @@ import gradio as gr
 
 from causalclip.images.formats import ENDINGS, names, sizes
 from causalclip.languages import N_, _, in_turn, number, paragraph, percent
-from causalclip.paths import shipped_folder
+from causalclip.measured import measured
 from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference import BOUNDS, COMMAND, photographs_needed
 from causalclip.report.templates import render
@@ -401,23 +400,15 @@ def _intro() -> str:
 
 
 def _measured_bound() -> str:
-    """Return how often such a bound held, with which detector; "" where that was not measured."""
-    file = shipped_folder("benchmarks") / "calibration.json"
-    try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-        success_rates = {
-            draw["split"]: draw["within_promise"]
-            for draw in report["draws"]
-            if draw["at_most"] == BOUNDS[0]
-        }
-        alike = number(round(100 * success_rates["pictures of every owner"]))
-        others = number(round(100 * success_rates["owners"]))
-    except (FileNotFoundError, LookupError, ValueError):
-        return ""
+    """Return how often such a bound held, with which detector."""
+    alike, others = (
+        measured()[f"calibration.{owners}.at-most-{100 * BOUNDS[0]:g}"]
+        for owners in ("same-owners", "other-owners")
+    )
     return _(
         TESTED,
-        revision=report["revision"],
+        revision=alike.revision,
         percent=percent(BOUNDS[0], digits=None),
-        alike=alike,
-        others=others,
+        alike=number(round(100 * alike.value)),
+        others=number(round(100 * others.value)),
     )
