@@ -135,7 +135,7 @@ class BatchRow:
 
     @property
     def careful(self) -> str:
-        """What to be careful about, a short sentence each."""
+        """The cautions, a short sentence each."""
         short = [SHORT[kind] for kind in filter(None, self.cautions.split(", "))]
         return paragraph(*map(_, [*short, *([HALVED] if self.halved else [])]))
 

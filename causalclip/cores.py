@@ -1,4 +1,5 @@
-"""How many processor cores this process may use: in a container its quota, not the host's cores."""
+"""The number of processor cores that this process may use: in a container its quota, not the host's
+cores."""
 
 import math
 import os

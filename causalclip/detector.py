@@ -50,7 +50,7 @@ BATCH = 4
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """What is stored beside the heads.
+    """Settings stored beside the heads.
 
     Attributes:
         backbone: the tower's name (causalclip.clip.backbones).
@@ -82,7 +82,7 @@ class DetectorConfig:
 
 @dataclass(frozen=True, slots=True)
 class ViewScores:
-    """What the heads say of V views, in calibrated log-odds.
+    """Scores of V views by the heads, in calibrated log-odds.
 
     The logit is sum(channels) + bias, and also causal . embedding + offset.
 

@@ -208,7 +208,7 @@ def _unbiased_ratio(k: Tensor, l: Tensor, *, eps: float = 1e-12) -> Tensor:  # n
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """What two parts of the same pictures share.
+    """The dependence of two parts of the same pictures.
 
     Attributes:
         nhsic: unbiased and normalised (unbiased_normalised_hsic); 0 is independent.

@@ -149,7 +149,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """How a correction does on pictures that it was not learned from.
+    """The result of a correction on pictures that it was not learned from.
 
     Attributes:
         scores: corrected log-odds [N], each picture left out once; the lift is in them.

@@ -107,7 +107,7 @@ def too_few(n: int, at_most: float) -> str:
 
 
 class Standing(Schema):
-    """Where a score stands among those of the reader's own pictures."""
+    """The place of a score among those of the reader's own pictures."""
 
     photographs: int
     """In the reference set."""
@@ -155,7 +155,7 @@ class Standing(Schema):
     @computed_field
     @property
     def rule(self) -> str:
-        """Which threshold is in use, and what it bounds."""
+        """The threshold in use, and what it bounds."""
         if self.learned and self.at_most is None:
             return _(ABOVE_ALL) if self.raised else _(STRICT_ENOUGH)
         if self.at_most is None:
@@ -173,7 +173,7 @@ class Standing(Schema):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is kept of a reference set.
+    """Data kept of a reference set.
 
     Attributes:
         model, revision, runtime: what judged it.

@@ -72,7 +72,7 @@ OTHER_SUBJECTS = N_(
 
 @dataclass(frozen=True, slots=True)
 class ReferencePicture:
-    """What is kept of one picture.
+    """Data kept of one picture.
 
     Attributes:
         name: of its file.
@@ -182,7 +182,7 @@ def _lesson_of(data: bytes, detector: Detector) -> Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What both kinds of pictures taught.
+    """Results learned from both kinds of pictures.
 
     private: None where it does not help. real, generated: the pictures that taught it, each
     with the score that it gets without itself. warnings: sentences on how the two kinds differ in

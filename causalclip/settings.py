@@ -86,7 +86,7 @@ def _field(
 
 
 class Settings(BaseSettings):
-    """What the host has set; `read_settings` returns it."""
+    """The host's settings; `read_settings` returns them."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 

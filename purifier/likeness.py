@@ -1,4 +1,4 @@
-"""Whether two captions mean about the same."""
+"""Likeness in meaning of two captions."""
 
 from typing import TYPE_CHECKING
 

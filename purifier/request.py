@@ -1,4 +1,4 @@
-"""What is to be done with a picture: one request, which attack, purifier and model all read."""
+"""Instructions for a picture: one request, which attack, purifier and model all read."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Stage = Literal["network", "guided_step", "quantisation", "lora_encoder"]
 
 
 class Request(BaseModel):
-    """What the page, the command line and programs ask for.
+    """A request of the page, the command line or a program.
 
     Attributes:
         question: "" asks for captions alone.

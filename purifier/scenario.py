@@ -31,7 +31,7 @@ MOST_STEPS_OTHER = 10  # through another model, which takes seconds a step on a 
 
 
 class Response(BaseModel):
-    """What a model says of one picture.
+    """A model's words about one picture.
 
     Attributes:
         caption: one sentence.

@@ -26,7 +26,7 @@ Upload = dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What each endpoint does with an upload.
+    """The work of each endpoint on an upload.
 
     Attributes:
         detector: returns the loaded detector; may raise WeightsMissing.

@@ -171,7 +171,7 @@ def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Ima
 
 
 class Source(NamedTuple):
-    """What a field of the page holds: a picture's file, or a part that was cut out of one.
+    """The content of a field of the page: a picture's file, or a part that was cut out of one.
 
     Attributes:
         file: that the page shows: of a part, the part alone.

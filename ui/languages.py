@@ -141,7 +141,7 @@ class Page(gr.Blocks):
 
     @property
     def config(self) -> Any:
-        """What the browser is told of the page."""
+        """The page's configuration for the browser."""
         return self._config
 
     @config.setter

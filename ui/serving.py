@@ -1,4 +1,4 @@
-"""How the page is served: style, scripts, and the options of Gradio that keep its promises."""
+"""The page's serving: style, scripts, and the options of Gradio that keep its promises."""
 
 from __future__ import annotations
 

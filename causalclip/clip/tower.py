@@ -63,7 +63,7 @@ class PatchAttributions:
 
 @dataclass(slots=True)
 class Trace:
-    """What a tower's forward pass keeps of its residual stream, layer by layer.
+    """The residual stream of a tower's forward pass, layer by layer.
 
     B views, N patches, width D, and the L layers that were run; all tensors are float32. With
     attributions, cls[l + 1] is cls[l] + rests[l] + the total of attributions[l], projected by

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, options, the detector, files by folder, errors as a
+"""Parts of all commands: exit codes, options, the detector, files by folder, errors as a
 sentence."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Where two aligned copies differ, by structural similarity (Wang et al., IEEE TIP 2004), after the
-tones of one are laid on the other's.
+"""Parts in which two aligned copies differ, by structural similarity (Wang et al., IEEE TIP 2004),
+after the tones of one are laid on the other's.
 
 A region's peak lies above what copies of training photographs reach that nobody changed
 (docs/tried.md).
@@ -27,7 +27,7 @@ MAX_SAME = 0.1  # dissimilarity, below which both copies show the same there
 
 @dataclass(frozen=True, slots=True)
 class DifferenceMap:
-    """How two copies on one grid differ.
+    """Differences of two copies on one grid.
 
     Attributes:
         dissimilarity: float32 [h, w], 1 minus the mean structural similarity around a pixel, in

@@ -1,4 +1,4 @@
-"""Which points two pictures have in common, and how one lies over the other by them.
+"""Points that two pictures have in common, and how one lies over the other by them.
 
 SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT"), and MAGSAC++
 (Barath et al., CVPR 2020, through OpenCV) for the homography; each on the picture and on its mirror
@@ -28,7 +28,7 @@ CLEAR_SHARE = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How `b` lies over `a`.
+    """The place of `b` over `a`.
 
     Attributes:
         homography: [3, 3], from pixels of b (mirrored first, if `mirrored`) to pixels of a.

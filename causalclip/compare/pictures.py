@@ -50,7 +50,7 @@ EQUAL = Placement(np.eye(3), mirrored=False, inliers=0, share=1.0, spread=1.0)
 
 
 class Features(NamedTuple):
-    """What the two curves of `classify` are over."""
+    """Inputs of the two curves of `classify`."""
 
     points: float = 0.0  # log2 of one more than the points that agree
     share: float = 0.0  # of all matches, that agree

@@ -1,4 +1,4 @@
-"""What two pictures are to each other, and where they differ: the result, and its sentences."""
+"""The result of a comparison of two pictures, and its sentences."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -94,7 +94,7 @@ class Comparison(Schema):
     @computed_field
     @property
     def sentence(self) -> str:
-        """What the answer means."""
+        """The meaning of the answer."""
         if self.answer == "no match":
             return _(
                 "Too few points of the two pictures agree. They show different things, or one was "
@@ -138,7 +138,7 @@ class Comparison(Schema):
 
     @property
     def confidence_sentence(self) -> str:
-        """How sure the answer is; "" where every pixel is the same."""
+        """The confidence in words; "" where every pixel is the same."""
         if self.identical:
             return ""
         return _("Confidence: {percent}.", percent=percent(self.confidence))

@@ -1,4 +1,4 @@
-"""What an answer has meant in the benchmark: how many of the test pictures with it were generated,
+"""The record of an answer in the benchmark: how many of the test pictures with it were generated,
 and how often it was wrong.
 
 The numbers are of one revision of the detector alone.
@@ -21,7 +21,7 @@ BANDS: tuple[Band, ...] = ("likely generated", "inconclusive", "likely not gener
 
 
 class EmpiricalPrecision(Schema):
-    """What an answer has meant in the benchmark."""
+    """The record of an answer in the benchmark."""
 
     pictures: int
     """Of the test, with this answer."""
@@ -72,7 +72,7 @@ class EmpiricalPrecision(Schema):
 
 
 class ErrorRates(Schema):
-    """How often the detector is right and wrong, as shares of its test pictures, in [0, 1]."""
+    """Rates at which the detector is right and wrong, as shares of its test pictures, in [0, 1]."""
 
     recognised: float
     """Of the generated ones, those that are called likely generated."""
@@ -107,7 +107,7 @@ class ErrorRates(Schema):
 
     @property
     def unsure(self) -> str:
-        """How often there is no answer, in words."""
+        """The rate of pictures without an answer, in words."""
         generated, real = (round(100 * share) for share in self.undecided)
         return _(
             "It says “inconclusive” for {generated} of 100 generated and {real} of 100 real ones.",

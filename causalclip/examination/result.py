@@ -57,7 +57,7 @@ UNCHECKED = N_("Re-encoded copies are not checked.")
 
 
 class Stage(IntEnum):
-    """How far an examination has come; each stage holds what the ones before it found."""
+    """The progress of an examination; each stage holds what the ones before it found."""
 
     CLAIMS = 1  # what the file says
     VERDICT = 2  # marks and weak spots, the pixels' answer, the map
@@ -113,7 +113,7 @@ class Examination:
 
     @property
     def detection(self) -> Detection:
-        """What the detector found; there is one from VERDICT on."""
+        """The detector's result; there is one from VERDICT on."""
         return self.drawing.detection
 
     @cached_property
@@ -185,7 +185,7 @@ class Examination:
 
     @property
     def judged_by(self) -> str:
-        """Which head judged, for a person."""
+        """The head that judged, for a person."""
         return _(JUDGED_BY[self.detection.head])
 
     @property
@@ -207,7 +207,7 @@ class Examination:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What a person can do now."""
+        """Next steps for a person."""
         return next_steps(
             self.headline, self.band, self.provenance, self.cautions, self.detection.image_type
         )
@@ -311,7 +311,7 @@ class Examination:
 
     @property
     def error_rates(self) -> ErrorRates | None:
-        """How often the detector is wrong; None where that was not measured."""
+        """The detector's error rates; None where that was not measured."""
         return error_rates(self.detection.measured_as)
 
     @property

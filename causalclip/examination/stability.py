@@ -117,7 +117,7 @@ class Stability(Schema):
 
     @property
     def judged(self) -> int:
-        """How many copies are judged so far; those that cannot be made count as judged."""
+        """The number of copies judged so far; those that cannot be made count as judged."""
         return len(self.rows) + len(self.skipped)
 
     @computed_field

@@ -27,7 +27,7 @@ _BARE_CMYK = N_(
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How colours become sRGB.
+    """A conversion of colours to sRGB.
 
     base: Pillow's mode that they are brought to first. transform: from there; None where Pillow
     does it. notes: sentences on it.

@@ -1,5 +1,5 @@
-"""What JPEG, PNG and WebP files say before anything is decoded: size, colour profile, orientation;
-and where the parts of JPEG, PNG and GIF files lie.
+"""Headers of JPEG, PNG and WebP files, read before anything is decoded: size, colour profile,
+orientation; and where the parts of JPEG, PNG and GIF files lie.
 
 JPEG and PNG files are also rewritten with only the parts that a decoder needs. Metadata can be
 hostile (millions of empty parts, text that unpacks to gigabytes, tags that all point at the same

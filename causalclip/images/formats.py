@@ -1,4 +1,5 @@
-"""Which files are accepted as pictures, by content and size, and the errors for the rest."""
+"""Rules for files that are accepted as pictures, by content and size, and the errors for the
+rest."""
 
 import re
 from typing import Literal, get_args

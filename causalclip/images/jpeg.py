@@ -1,4 +1,4 @@
-"""What JPEG leaves in pixels: a grid of blocks, less detail, and the steps of earlier compressions.
+"""Traces of JPEG in pixels: a grid of blocks, less detail, and the steps of earlier compressions.
 
 JPEG (ITU-T T.81) cuts a picture into blocks of 8 x 8 px and rounds each block's DCT coefficients to
 multiples of the steps in a table. All functions here read the middle of a picture, so that a large

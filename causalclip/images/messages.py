@@ -1,4 +1,4 @@
-"""What goes between the app and a sandbox: JSON, and pixels and bytes as they are.
+"""Messages between the app and a sandbox: JSON, and pixels and bytes as they are.
 
 Whoever has taken a sandbox over can send whatever JSON they like, and get nothing made of it but
 numbers, texts, arrays, and this project's own data classes and errors.

@@ -293,7 +293,8 @@ def _square(side: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Texture:
-    """What tells a photograph from a chart or a gradient, summed once for all boxes of a picture.
+    """Features that tell a photograph from a chart or a gradient, summed once for all boxes of a
+    picture.
 
     codes: uint16 [h, w], colours of 4 bits a channel. grey: uint8 [h, w]. total, squares: of grey
     levels above and left, [h + 1, w + 1].

@@ -1,4 +1,4 @@
-"""What is said beside a map: how much it explains, which places are strongest, what a mask
+"""Sentences beside a map: how much it explains, which places are strongest, what a mask
 is."""
 
 from __future__ import annotations

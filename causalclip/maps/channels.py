@@ -35,7 +35,7 @@ PARTS = {"cls": N_("CLS token"), "patch": N_("patch mean"), "embedding": N_("CLI
 
 @dataclass(frozen=True, slots=True)
 class MaskDifference:
-    """How the masks of two pictures differ, over the whole embedding or one part of it.
+    """The difference of two pictures' masks, over the whole embedding or one part of it.
 
     channels: how many there are. first, second: how many either mask lets through; only_first,
     only_second: how many one lets through and the other holds back. mean: of the absolute

@@ -1,4 +1,4 @@
-"""What a map of a verdict cannot know: places without the fine detail that generators and cameras
+"""Blind spots of a verdict's map: places without the fine detail that generators and cameras
 leave traces in.
 
 Where a place has none (flat), or has lost it to the ends of the scale (blown

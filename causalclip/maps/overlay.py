@@ -50,7 +50,7 @@ Boxes = tuple[tuple[float, float, float, float], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """What drawing a map needs, small enough to keep for a session.
+    """Inputs for drawing a map, small enough to keep for a session.
 
     Attributes:
         picture: uint8 RGB [h, w, 3], at drawing size.

@@ -1,4 +1,4 @@
-"""Whether a template of a mark stands at a place of a picture: correlation of grey values without a
+"""A search for a mark's template at a place of a picture: correlation of grey values without a
 smooth background, and of gradient sizes."""
 
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What a file's name and its picture's size hint at; neither proves anything."""
+"""Hints in a file's name and its picture's size; neither proves anything."""
 
 from collections.abc import Iterator
 

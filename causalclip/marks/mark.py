@@ -54,7 +54,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a generator or an editor left in a file or on its pixels.
+    """A trace that a generator or an editor left in a file or on its pixels.
 
     generator: whose mark it is. certainty: what is "signed" nobody else can write; credentials that
     are "not validated", what is "declared" in a file and what is "stamped" on a picture say so

@@ -1,4 +1,4 @@
-"""What Samsung's trailer behind a picture says of Galaxy AI."""
+"""Galaxy AI's entries in Samsung's trailer behind a picture."""
 
 import struct
 

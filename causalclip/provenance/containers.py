@@ -49,7 +49,7 @@ _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What a container holds beside the picture.
+    """Blocks that a container holds beside the picture.
 
     Attributes:
         exif: the tags of its EXIF.

@@ -81,7 +81,8 @@ SENTENCES: dict[State, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What C2PA's reader read. All texts are the file's own claims, cleaned, not escaped.
+    """Content Credentials as C2PA's reader gives them. All texts are the file's own claims,
+    cleaned, not escaped.
 
     Attributes:
         state: "invalid" if what was signed is not what is there, or the signature is not valid,
@@ -123,12 +124,12 @@ class Credentials:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What failed, in the validator's own words."""
+        """Failed checks, in the validator's own words."""
         return tuple(bracketed(problem.code, problem.explanation) for problem in self.problems)
 
     @property
     def checked_against(self) -> str:
-        """Which list the signer was looked up in, and whether that list is old."""
+        """The list that the signer was looked up in, and whether it is old."""
         return trust_lists().sentence() if self.trust_list else ""
 
 

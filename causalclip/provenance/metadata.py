@@ -1,4 +1,4 @@
-"""What EXIF, XMP and IPTC say: camera, software, dates, credit, place, and how the picture came
+"""Fields of EXIF, XMP and IPTC: camera, software, dates, credit, place, and how the picture came
 about."""
 
 import json
@@ -66,7 +66,7 @@ _CHARSETS = {b"ASCII\0\0\0": "latin-1", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0"
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the blocks say.
+    """Fields of the metadata blocks.
 
     fields: for people, cleaned, not escaped. texts: the same in full. place: latitude and longitude
     in degrees.

@@ -1,4 +1,4 @@
-"""What a file says about where it comes from, and what a person is told of it.
+"""A file's own claims about its origin, and their sentences for a person.
 
 All of it is a claim that can be forged or stripped.
 """
@@ -63,7 +63,7 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class JpegTables:
-    """How a JPEG was saved last.
+    """Settings with which a JPEG was saved last.
 
     Attributes:
         quality: 1 to 100, of the nearest standard luminance table.
@@ -180,7 +180,7 @@ class Provenance:
 
     @property
     def caveat(self) -> str:
-        """What the marks and the file's own words are worth."""
+        """The worth of marks and of the file's own words."""
         on_pixels = any(mark.on_pixels for mark in self.claimed_marks)
         return _(MARK_CAVEAT if on_pixels else CAVEAT)
 

@@ -1,4 +1,4 @@
-"""How a picture came about, by IPTC's vocabulary of digital source types."""
+"""IPTC's vocabulary of digital source types: how a picture came about."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What C2PA's validator found wrong with Content Credentials, in plain words.
+"""Faults that C2PA's validator finds in Content Credentials, in plain words.
 
 Its codes are those of C2PA's specification. "Changed after signing" is said only for codes that
 mean it, and not where the validator could not compare at all.

@@ -25,7 +25,7 @@ __all__ = ["ATTACKS", "Attack", "Objective", "State", "attack_steps", "linf", "r
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """Which attack, how far and how long.
+    """An attack by name, its budget and its steps.
 
     Attributes:
         name: one of ATTACKS.

@@ -1,4 +1,4 @@
-"""What every attack is made of: its settings, its state, the loop along a gradient, and the
+"""Parts of every attack: its settings, its state, the loop along a gradient, and the
 registry."""
 
 from abc import ABC, abstractmethod
@@ -34,7 +34,7 @@ class Plan:
 
 @dataclass(slots=True)
 class State:
-    """Where an attack is.
+    """The present state of an attack.
 
     Attributes:
         step: how many are done.

@@ -57,7 +57,7 @@ class GoalError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What an attack is for.
+    """The aim of an attack.
 
     Attributes:
         objective: to be raised.

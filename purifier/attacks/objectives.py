@@ -1,5 +1,5 @@
-"""What attacks raise: another answer, another caption, moved CLIP features, the detector's other
-verdict.
+"""Quantities that attacks raise: another answer, another caption, moved CLIP features, the
+detector's other verdict.
 
 Each objective is a callable, float [N, 3, H, W] in [0, 1] -> [N]; `flat` says that its gradient
 vanishes at the clean picture. `goals` makes them by name, as the page and the commands ask for

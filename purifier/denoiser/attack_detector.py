@@ -1,4 +1,4 @@
-"""How sure the purifier is that a picture was attacked.
+"""A detector of attacked pictures, and its confidence.
 
 A perturbation has statistics of its own: how large it is against the picture's own fine detail, how
 it hangs together from pixel to pixel and from channel to channel, whether it is everywhere (as

@@ -70,7 +70,7 @@ ALWAYS = 4.0  # 1/255, of the noise that is added where the attack detector is n
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Which parts of the purifier are on, so that a visitor can see what each of them does.
+    """Switches for the purifier's parts, so that a visitor can see what each of them does.
 
     Attributes:
         network: the diffusion network takes out what it finds. The attack detector looks at that
@@ -91,7 +91,7 @@ ALL_STAGES = Stages()
 
 @dataclass
 class PurifierOutput(BaseOutput):
-    """What the pipeline returns. images: float [N, 3, H, W] in [0, 1], on 8-bit levels."""
+    """The pipeline's output. images: float [N, 3, H, W] in [0, 1], on 8-bit levels."""
 
     images: Tensor
 

@@ -1,4 +1,4 @@
-"""What the vision-language model sees of a picture: frozen CLIP features, live and
+"""The vision-language model's input: frozen CLIP features, live and
 differentiable."""
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""What the hub's models share: pictures for the processor and back to pixels, and the likelihood of
-what is said."""
+"""Shared parts of the hub's models: pictures for the processor and back to pixels, and the
+likelihood of what is said."""
 
 import math
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""What every vision-language model offers here: captions, and answers that know how sure they
+"""The interface of vision-language models: captions, and answers that know how sure they
 are."""
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class AnswerTrie:
 
 @dataclass(frozen=True, slots=True)
 class VLMConfig:
-    """How the model is built and read.
+    """The model's configuration.
 
     language: the configuration of a transformers causal language model. tower: CLIP's image tower,
     by name; layers: of the tower, whose patch tokens are seen; embedding_tokens: how many tokens

@@ -1,4 +1,4 @@
-"""What is logged, and whether the app is well. Nothing here is about a picture or a person.
+"""Logs and the app's health. Nothing here is about a picture or a person.
 
 Of an error its kind and its place are logged, never its message, which may hold a name.
 """

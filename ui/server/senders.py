@@ -1,4 +1,4 @@
-"""Who sends a request: under which name the app was asked, from which page, and which visitor.
+"""The sender of a request: under which name the app was asked, from which page, and which visitor.
 
 A page of somebody else's, open in a visitor's browser, can have its own name resolve to this
 machine (DNS rebinding): its requests then carry that name. So names that are not ours are refused;

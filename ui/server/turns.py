@@ -1,4 +1,4 @@
-"""Whose turn it is: of those that wait, the most urgent, and of equals whoever has asked for least.
+"""The order of those that wait: the most urgent, and of equals whoever has asked for least.
 
 Gradio's own queue knows neither urgency nor visitors, so the page's events run side by side and
 wait here. Work at the model is cut into looks of a second or so, with a turn for each.
@@ -39,7 +39,7 @@ class Priority(IntEnum):
 
 
 class Client(NamedTuple):
-    """Who asks: an address, and the session of a page there."""
+    """An asker: an address, and the session of a page there."""
 
     address: str = ""
     session: str = ""

@@ -1,4 +1,5 @@
-"""What Accuracy says: a reader's questions, each with a sentence and a chart or a small table.
+"""Content of the Accuracy tab: a reader's questions, each with a sentence and a chart or a small
+table.
 
 Every number is of assets/measured.json. More of them, in English, are in docs/measured.md.
 """

@@ -59,7 +59,7 @@ class Example:
 
     @property
     def name(self) -> str:
-        """What the picture shows, in English."""
+        """The picture's subject, in English."""
         return self.caption.partition(": ")[2]
 
     @property

@@ -67,7 +67,7 @@ Payload = dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class MaskedPicture:
-    """What is kept of a judged picture, from which it is drawn anew.
+    """Data kept of a judged picture, from which it is drawn anew.
 
     Attributes:
         path: of the picture's file, of which the page may show a copy.

@@ -1,4 +1,4 @@
-"""What the Mask tab says of a picture beside its tiles: its answer, its mask, the strongest
+"""Texts of the Mask tab beside its tiles: its answer, its mask, the strongest
 channels, and their removal."""
 
 from __future__ import annotations

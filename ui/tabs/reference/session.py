@@ -1,4 +1,4 @@
-"""What a session of the tab holds: its reference set, picture by picture, and the profile that its
+"""State of a session of the tab: its reference set, picture by picture, and the profile that its
 page is held to."""
 
 from __future__ import annotations
