@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.cells import cell_len, set_cell_size
 
 from causalclip.examination.answer import Origin
 from causalclip.examination.cautions import SHORT
@@ -23,15 +24,15 @@ from causalclip.examination.messages import (
 from causalclip.examination.result import HALVED
 from causalclip.examination.stability import STEADINESS
 from causalclip.languages import N_, _, decimal, ended, in_turn, paragraph
-from causalclip.text import shortened, spelt
+from causalclip.text import ELLIPSIS, spelt
 
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination
 
-MAX_LINE = 100  # characters of a line
+MAX_LINE = 100  # cells of a line: a Chinese character takes two
 COLUMN_GAP = "  "
 SCORE_WIDTH = 6  # a score next to a threshold has more digits
-SHORTEST = 12  # characters that are left of a name at least
+SHORTEST = 12  # cells that are left of a name at least
 COLOURS: dict[Tone, str] = {"generated": "yellow", "not-generated": "magenta", "signed": "green"}
 NOT_READ, UNTESTED = N_("not read."), N_("copies untested")
 BRIEFS = [origin.answer.brief for origin in Origin if origin.answer.brief]
@@ -43,7 +44,7 @@ UNCHECKED = N_("Where mild re-encoding changes the answer, it is inconclusive.")
 
 
 class Lines:
-    """Lines of at most MAX_LINE characters, in columns, coloured for a terminal.
+    """Lines of at most MAX_LINE cells, in columns, coloured for a terminal.
 
     A long name loses its middle.
 
@@ -59,12 +60,12 @@ class Lines:
         self._folder = os.path.commonpath(folders) if folders else ""
 
         # 2. The widths of the columns: what is left is the name's
-        self._answer_width = max(len(_(brief)) for brief in BRIEFS)
-        pixels = max(len(_(BY_PIXELS, band=_(band))) for band in TONE)
+        self._answer_width = max(cell_len(_(brief)) for brief in BRIEFS)
+        pixels = max(cell_len(_(BY_PIXELS, band=_(band))) for band in TONE)
         words = (_(COPIES, word=_(word)) for word in STEADINESS.values())
-        last = max(map(len, words)) if tested else len(_(UNTESTED))
+        last = max(map(cell_len, words)) if tested else cell_len(_(UNTESTED))
         room = MAX_LINE - self._answer_width - SCORE_WIDTH - last - 4 * len(COLUMN_GAP)
-        longest = max((len(self._relative(path)) for path in absolute), default=0)
+        longest = max((cell_len(self._relative(path)) for path in absolute), default=0)
         self._name_width = min(longest, max(SHORTEST, room - pixels))
         self._pixels_width = min(pixels, room - self._name_width)
 
@@ -76,16 +77,16 @@ class Lines:
         score = _short_score(x) if has_answer else ""
         by_pixels = ""
         if has_answer and x.headline.origin.answer.brief != x.band:
-            by_pixels = shortened(_(BY_PIXELS, band=_(x.band)), self._pixels_width)
+            by_pixels = _(BY_PIXELS, band=_(x.band))
         copies = ""
         if x.stability:
             copies = _(COPIES, word=x.stability.words)
         elif has_answer:
             copies = _(UNTESTED)
         columns = [
-            " " * (self._answer_width - len(answer)),
+            " " * (self._answer_width - cell_len(answer)),
             f"{score:{SCORE_WIDTH}}",
-            f"{by_pixels:{self._pixels_width}}",
+            _fitted(by_pixels, self._pixels_width),
             copies,
         ]
         return self._name(path) + _coloured_answer(x) + COLUMN_GAP.join(columns).rstrip()
@@ -104,8 +105,16 @@ class Lines:
         return spelt(os.path.relpath(path, self._folder))
 
     def _name(self, path: Path) -> str:
-        name = shortened(self._relative(path), self._name_width)
-        return f"{name:{self._name_width}}{COLUMN_GAP}"
+        return _fitted(self._relative(path), self._name_width) + COLUMN_GAP
+
+
+def _fitted(text: str, width: int) -> str:
+    """Return a text that fills so many cells of a terminal; a longer one loses its middle, as its
+    end may be all that is its own."""
+    if cell_len(text) > width:
+        end = set_cell_size(text[::-1], (width - 1) // 2)[::-1]
+        text = set_cell_size(text, width - 1 - cell_len(end)) + ELLIPSIS + end
+    return set_cell_size(text, width)
 
 
 def _coloured_answer(x: Examination) -> str:
