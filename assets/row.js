@@ -12,6 +12,12 @@ element.addEventListener("click", ({ target }) => {
   for (const [name, way] of Object.entries(ways)) if (target.closest(name)) beside(way)?.click();
 });
 element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));
+// J and K go on and back, wherever the focus is, but for a field that is written into.
+document.addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey, target }) => {
+  const way = { j: ways[".cc-next"], k: ways[".cc-previous"] }[key];
+  if (!way || ctrlKey || metaKey || altKey || !element.querySelector("section")?.checkVisibility()) return;
+  if (!target.closest?.("input, textarea, select")) beside(way)?.click();
+});
 const show = () => {
   for (const [name, way] of Object.entries(ways)) {
     const button = element.querySelector(name), none = !beside(way);

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 SHIPPED = HEADS[DEFAULT_HEAD]
 LEADS = {  # by tab
-    "detect": N_("Was this picture made by an image generator?"),
+    "detect": N_("Was this picture generated? See why."),
     "purify": PURPOSE,
     "compare": COMPARES,
     "mask": N_(
@@ -144,6 +144,7 @@ def _lay_out(
                 detect_tab = build_detect_tab(
                     chosen_detector, examples, purifies=models is not None
                 )
+                _add_cards(tabs, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(chosen_detector)
             with gr.Tab(_("Compare"), id="compare"):
@@ -192,6 +193,19 @@ def _lay_out(
             page.load(purify.speakers, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
     page.queue(default_concurrency_limit=4, api_open=False)
     return page
+
+
+def _add_cards(tabs: gr.Tabs, *, purifies: bool) -> None:
+    """Add what can be done here, below the empty field; assets/style.css hides it beside a
+    picture."""
+    with gr.Row(elem_id="front-cards"):
+        check = gr.Button(_("Check a picture"))
+        mask = gr.Button(_("See the mask"))
+        fool = gr.Button(_("Fool a model"), visible=purifies)
+    choose = "() => document.querySelector('#picture input[type=file]')?.click()"
+    check.click(None, js=choose, queue=False, **PRIVATE)
+    for button, tab in ((mask, "mask"), (fool, "purify")):
+        button.click(partial(gr.Tabs, selected=tab), None, tabs, queue=False, **PRIVATE)
 
 
 def routes(detector: Callable[[], Detector]) -> list[Route]:

@@ -129,11 +129,11 @@ class Origin(Enum):
     FILE_NOT_VALIDATED = (
         "file-not-validated",
         Answer(
-            N_("Credentials that are not validated say it was generated"),
+            N_("Says it was generated; signature not confirmed"),
             N_("generated, not validated"),
             "generated",
             "file",
-            named=N_("Credentials, not validated, say it was made with {name}"),
+            named=N_("Says {name} made it; signature not confirmed"),
         ),
     )
     FILE_PART_GENERATED = (

@@ -199,7 +199,7 @@ def open_page(
         # looks.
         # the page's own script is there
         page.locator("html[data-renames]").wait_for(state="attached")
-        expect(page.locator("#status h2")).to_contain_text("No picture yet")
+        expect(page.locator("#status h2")).to_contain_text("Try one of these")
         return page
 
     yield start

@@ -197,7 +197,7 @@ def test_a_broken_file_is_explained_and_nothing_old_stays(
     give(page, files["photo.jpg"])
     verdict(page)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.locator("#status h2")).to_contain_text("Try one of these")
     expect(page.locator("#layer .cc-map-layer")).to_be_hidden()
     give(page, files["broken.jpg"])
     expect(page.locator("#status h2")).to_contain_text("This file could not be read")

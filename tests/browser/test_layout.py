@@ -23,7 +23,11 @@ PARTS = {
     "Mask": ("#mask-picture", "#mask-answer"),
 }
 # what an answer says before somebody has given a picture; Purify opens with one
-SAID = {"Purify": "purification brought both back", "Mask": "See what the verdict reads"}
+SAID = {
+    "Check": "Try one of these",
+    "Purify": "purification brought both back",
+    "Mask": "See what the verdict reads",
+}
 
 Window = Callable[..., BrowserContext]
 # What is pressed, on screen, and how large it is where a side has less than 44 px; a link in a

@@ -116,7 +116,7 @@ def test_who_would_lose_an_answer_is_asked_first(open_page: Open, files: dict[st
         asked.clear()
         page.reload()
         page.locator("html[data-renames]").wait_for(state="attached")
-        expect(page.locator("#status h2")).to_contain_text("No picture yet")
+        expect(page.locator("#status h2")).to_contain_text("Try one of these")
         assert asked == expected
 
 
@@ -311,7 +311,7 @@ def test_another_picture_takes_the_place_of_the_one_that_parts_were_cut_from(
     expect(page.locator("#part-said")).to_contain_text("of a picture of 600 x 400 pixels")
     before = page.locator(".cc-crop img").get_attribute("src") or ""
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.locator("#status h2")).to_contain_text("Try one of these")
     expect(page.locator(".cc-crop")).to_have_count(0)
     page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator(".cc-crop img")).not_to_have_attribute("src", before)
@@ -330,7 +330,7 @@ def test_every_tab_fits_a_phone_with_its_results(
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(whole_app)
     with speaking(language):
-        expect(page.locator("#status h2")).to_contain_text(_("No picture yet"))
+        expect(page.locator("#status h2")).to_contain_text(_("Try one of these"))
         _answers(page, files)
         open_tab(page, _("Batch"))
         page.locator("#batch-files input[type=file]").set_input_files(
@@ -415,4 +415,4 @@ def test_the_switch_is_remembered_by_the_browser_alone(new_context: Window, tiny
     assert {cookie["name"] for cookie in context.cookies()} <= {"visitor"}
     page.locator("#languages select").select_option("en")
     page.wait_for_url("**lang=en**")
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.locator("#status h2")).to_contain_text("Try one of these")

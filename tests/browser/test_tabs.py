@@ -293,7 +293,7 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     give(page, claiming)
     said = verdict(page)
     page.locator("#report-html").wait_for()
-    assert said == "Credentials, not validated, say it was made with Test Newsroom"
+    assert said == "Says Test Newsroom made it; signature not confirmed"
     provenance = page.locator("#provenance")
     page.locator("#chips button[data-panel=file]").click()
     expect(provenance).to_contain_text(

@@ -120,17 +120,17 @@ def test_a_removed_picture_stays_removed(
     replace(page, three[0])
     assert detector.begun.wait(HANGS)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.locator("#status h2")).to_contain_text("Try one of these")
     page.evaluate(WATCH)
     detector.let.set()
     assert detector.ended.wait(HANGS)
     page.wait_for_timeout(1000)  # in which the answer would come
-    assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    assert all("Try one of these" in seen for seen in page.evaluate("window.seen"))
+    expect(page.locator("#status h2")).to_contain_text("Try one of these")
 
 
 @pytest.mark.parametrize(
-    ("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")]
+    ("button", "title"), [("Stop", "Stopped"), ("Remove Image", "Try one of these")]
 )
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     open_page: Open,

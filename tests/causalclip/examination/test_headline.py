@@ -54,7 +54,7 @@ def file(
 
 
 SAID = "The file says it was generated"
-NOT_VALIDATED = "Credentials that are not validated say it was generated"
+NOT_VALIDATED = "Says it was generated; signature not confirmed"
 
 
 def signed(*types: SourceType) -> Provenance:

@@ -304,7 +304,7 @@ def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: 
     assert "has expired" in p.credentials.reasons
     found = make_headline(p, "likely not generated")
     assert (found.title, found.source) == (
-        "Credentials that are not validated say it was generated",
+        "Says it was generated; signature not confirmed",
         "file",
     )
     assert found.proved.startswith("Nothing: its Content Credentials could not be validated.")

@@ -49,10 +49,8 @@ MIXED = N_("Finished: {done} examined, {refused} could not be.")
 STOPPED = N_("Stopped. What was done is kept: {how_far} “{go_on}” examines the rest.")
 ANSWERED = N_("{done} of {total} have an answer.")
 ANSWERED_LEFT = N_("{done} of {total} have an answer, {about} left.")
-CHECKED = N_("All have an answer. Checked whether it survives: {done} of {total}.")
-CHECKED_LEFT = N_(
-    "All have an answer. Checked whether it survives: {done} of {total}, {about} left."
-)
+CHECKED = N_("All {total} answered. Testing copies: {done} of {total}.")
+CHECKED_LEFT = N_("All {total} answered. Testing copies: {done} of {total}, {about} left.")
 TO_RESULT = "() => document.querySelector('#batch-opened h2')?.focus()"
 BACK = (
     "() => { document.querySelector('#batch-table [data-opened] .cc-open')?.focus(); return ''; }"

@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from causalclip.examination.answer import Origin
+from causalclip.examination.messages import NO_ANSWER, SIGN
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.report.templates import render
+from causalclip.report.templates import EMPTY, render
 
 SIZE = 512
 QUALITY = 85  # of the JPEG of a generated picture, as sites store it
@@ -174,6 +175,7 @@ def shelf(examples: Sequence[Example]) -> str:
                 "address": _data_url(example.thumbnail),
                 "title": example.title,
                 "tone": answer.tone,
+                "sign": EMPTY if answer.brief == NO_ANSWER else SIGN[answer.tone],
                 "expect": _capitalise(_(answer.brief)) if example.expect else "",
             }
         )

@@ -232,11 +232,16 @@ class DetectTab:
             self.stability: card.stability_waiting()
         }
         downloads = dict.fromkeys((self.report_html, self.report_json))
-        return texts | {self.status: status or card.waiting()} | downloads
+        return texts | {self.status: status or _invitation()} | downloads
 
     def emptied(self, status: str | None = None) -> Updates:
         """Return the page without a result, and with nothing of an older picture."""
         return self.cleared(status) | {self.source: None}
+
+
+def _invitation() -> str:
+    """Return the card before there is a picture, above the examples."""
+    return card.waiting(title=_("Try one of these"))
 
 
 def _current_source(payload: Payload, source: Source | None) -> Source | None:
@@ -280,9 +285,8 @@ def build_detect_tab(
             )
             gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
         with gr.Column(scale=6, min_width=300, elem_id="answer"):
-            fields["status"] = gr.HTML(card.waiting(), elem_id="status")
+            fields["status"] = gr.HTML(_invitation(), elem_id="status")
             fields["inside"] = gr.HTML(js_on_load=PICK, elem_id="inside")
-            example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at
             # once may stay hidden.
             with gr.Column(elem_id="results"):
@@ -295,6 +299,7 @@ def build_detect_tab(
                     fields["purify"] = gr.Button(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )
+            example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
     fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
     tab = DetectTab(detector=detector, **fields)
 
