@@ -1,6 +1,6 @@
 () => {
   // Nothing that was said of another picture stands beside the one that was chosen last, however slow the line is. Every
-  // answer carries the number of its turn (ui/cancellation.py), and numbers grow with time: what belongs to a turn from
+  // answer carries the number of its request (ui/panel.py), and numbers grow with time: what belongs to a turn from
   // before a picture was chosen or removed is hidden, whenever it comes in. Until the server has heard of a picture, the
   // page says itself that it is on its way, or that it is too large to go, or that none was pasted.
   // By field: the part of the page whose turns it takes, what is hidden, and where it is answered.

@@ -203,7 +203,7 @@
   };
 
   // How long somebody has waited for an answer by now: counted on in each part of the page, though what stands there is
-  // written again while they wait, and anew for each of their wishes (ui/cancellation.py).
+  // written again while they wait, and anew for each of their wishes (ui/panel.py).
   const LONG = 5;  // seconds from which that is said
   const since = new Map();
   const turnOf = (part) => {

@@ -74,9 +74,9 @@ class Models:
         self.device: Any = None  # where embedded models are put; None for where they are loaded
         self._other_failed = False
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
-        self._purify, self._once, self._stepwise = (
-            on_lent_card(task) for task in (self._purify_here, self._work_here, self._steps_here)
-        )
+        self._purify = on_lent_card(self._purify_here)
+        self._once = on_lent_card(self._work_here)
+        self._stepwise = on_lent_card(self._steps_here)
 
     @property
     def vlm(self) -> "EmbeddedVLM":
@@ -114,6 +114,12 @@ class Models:
     def purify(self, pixels: "Tensor", request: "Request") -> "Tensor":
         """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where
         the host lends one."""
+        *_parts, purified = self.purify_in_parts(pixels, request)
+        assert purified is not None
+        return purified
+
+    def purify_in_parts(self, pixels: "Tensor", request: "Request") -> "Iterator[Tensor | None]":
+        """Yield None between the tiles of a large picture, and at last what `purify` returns."""
         return self._purify(pixels, request)
 
     def info(self, key: str = EMBEDDED) -> ModelInfo:
@@ -170,20 +176,20 @@ class Models:
         """The same for what yields."""
         return self._stepwise(work, *arguments)
 
-    def _purify_here(self, pixels: "Tensor", request: "Request") -> "Tensor":
+    def _purify_here(self, pixels: "Tensor", request: "Request") -> "Iterator[Tensor | None]":
         import torch  # seconds of imports, when a model is first used
 
+        from purifier.attacks.budget import to_levels
         from purifier.denoiser.pipeline import Stages
 
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         pipeline: Any = self.purifier  # diffusers' own methods are not typed
-        pictures: Tensor = pipeline.to(device)(
-            pixels.to(device),
-            request.steps,
-            always=request.always,
-            stages=Stages(**dict.fromkeys(request.without, False)),
-        ).images
-        return pictures.cpu()
+        # Between two parts the thread is as it was: torch.no_grad() knows generators.
+        purify = torch.no_grad()(pipeline.to(device).purify_in_parts)
+        stages = Stages(**dict.fromkeys(request.without, False))
+        pixels = pixels.to(device)
+        purified = yield from purify(pixels, request.steps, always=request.always, stages=stages)
+        yield to_levels(purified).cpu()
 
     def _work_here(self, work: Callable[..., Any], *arguments: Any) -> Any:
         self._move_other()

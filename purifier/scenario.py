@@ -115,7 +115,8 @@ class Scenario(BaseModel):
 
 
 def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenario]:
-    """Yield the scenario after every step of the attack, and after each picture was asked about.
+    """Yield the scenario after every step of the attack, after each picture was asked about, and
+    as it is between the parts of a large picture's purification.
 
     Args:
         pixels: uint8 [H, W, 3].
@@ -152,7 +153,11 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
 
     # 4. Purify
     start = time.perf_counter()
-    purified = models.purify(adversarial, request)
+    purified = None
+    for purified in models.purify_in_parts(adversarial, request):
+        if purified is None:
+            yield scenario
+    assert purified is not None
     scenario = scenario.model_copy(update={"seconds": time.perf_counter() - start})
 
     # 5. Ask about the purified picture

@@ -162,7 +162,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def answer() -> Iterator[Any]:
     """Says whose event is being answered."""
-    from ui.server.turns import Client, asking
+    from ui.server.senders import Client, asking
 
     def start(session: str | None, address: str = "") -> None:
         asking.set(Client(address, session) if session else Client())

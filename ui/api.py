@@ -6,10 +6,12 @@ host.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -19,15 +21,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.examination.result import Examination, NotJudged, Stage
-from causalclip.examination.stages import examine_file
 from causalclip.images.formats import ImageError, ImageTooLarge, UnsupportedImage
 from causalclip.languages import _, preferences
-from ui.detector import NO_HEAD, queue_detector, with_head
+from ui.detector import NO_HEAD, with_head
 from ui.errors import explain
+from ui.jobs import Job, examine_in_turns, run_in
 from ui.openapi import LONGEST, Form, describe
+from ui.places import FILES, PATIENCE, Priority
 from ui.server.gate import EXAMINE, FORM, OPENAPI
-from ui.server.senders import Refused, client_of
-from ui.server.turns import FULL, PICTURES, YOURS, Client, Priority, asking
+from ui.server.senders import FULL, YOURS, Client, Refused, asking, client_of
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -98,27 +100,39 @@ class Examine:
             if form.head and form.head not in getattr(self._detector, "heads", ()):
                 raise Refused(400, NO_HEAD)
             report = wants_report(request.headers.get("accept", ""))
-            return await run_in_threadpool(self._answer, form, report)
+            job = Job(partial(self._work, form=form))
+            leaving = asyncio.create_task(_cancel_when_left(request, job))
+            try:
+                return await run_in_threadpool(_answer, job, form, report)
+            finally:
+                leaving.cancel()
 
-    def _answer(self, form: Form, report: bool) -> Response:
-        """Examine the picture of a form, and answer with the report or JSON."""
-        try:
-            examination = self._examine(form)
-            return _report(examination, form) if report else _plain(examination, form)
-        except NotJudged as error:  # what the file says is told all the same
-            from causalclip.examination.schema import UnjudgedSchema
-
-            content = {"error": str(error), "examination": UnjudgedSchema.dump(error.examination)}
-            return JSONResponse(content, _status(error.reason), headers=UNCACHED)
-        except Exception as error:
-            raise Refused(_status(error), explain(error)[1]) from None
-
-    def _examine(self, form: Form) -> Examination:
-        """Examine the picture of a form as far as the form asks for."""
+    def _work(self, job: Job[Examination], form: Form) -> Iterator[Examination]:
+        """Yield the examination of a form's picture, as far as the form asks for."""
         until = Stage.DONE if form.stability == "yes" else Stage.VERDICT
-        with PICTURES.enter(Priority.VERDICT):
-            detector = queue_detector(with_head(self._detector, form.head))
-            return examine_file(form.picture, detector, until=until, name=form.name)
+        load = partial(with_head, self._detector, form.head)
+        return examine_in_turns(job, form.picture, load, until=until, name=form.name)
+
+
+async def _cancel_when_left(request: Request, job: Job[Any]) -> None:
+    """Cancel a job once whoever has asked for it has left."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(PATIENCE)
+    job.cancel()
+
+
+def _answer(job: Job[Examination], form: Form, report: bool) -> Response:
+    """Examine the picture of a form, and answer with the report or JSON."""
+    try:
+        examination = job.result()
+        return _report(examination, form) if report else _plain(examination, form)
+    except NotJudged as error:  # what the file says is told all the same
+        from causalclip.examination.schema import UnjudgedSchema
+
+        content = {"error": str(error), "examination": UnjudgedSchema.dump(error.examination)}
+        return JSONResponse(content, _status(error.reason), headers=UNCACHED)
+    except Exception as error:
+        raise Refused(_status(error), explain(error)[1]) from None
 
 
 def wants_report(accept: str) -> bool:
@@ -139,7 +153,11 @@ def _report(examination: Examination, form: Form) -> Response:
     """Answer with the report as HTML."""
     from causalclip.report.document import as_html, draw_maps
 
-    page = as_html(examination, maps=draw_maps(examination), found_at=form.found_at)
+    page = run_in(
+        FILES,
+        Priority.MAP,
+        lambda: as_html(examination, maps=draw_maps(examination), found_at=form.found_at),
+    )
     return Response(page, media_type="text/html", headers=UNCACHED)
 
 

@@ -3,14 +3,10 @@ that a page has chosen."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from PIL import Image
@@ -19,15 +15,11 @@ from causalclip.examination.messages import JUDGED_BY
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.reference import BadProfile, Profile, read_profile
-from ui.server.turns import MODEL, Priority, Turns, current_client, current_session
+from ui.server.senders import current_client, current_session
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from causalclip.detector import Detector
 
-Enter = Callable[[Turns, Priority], AbstractContextManager[Any]]
-TOGETHER = 3  # copies of a picture that are judged before the model is given back
 # pages, and of one address, with a profile of their own; a large one takes some MB
 MOST_CHOSEN, AN_ADDRESS = 32, 4
 REMEMBERED = 10_000  # pages with a head of their own; anybody may invent them
@@ -184,69 +176,6 @@ def forget_choices(session: str) -> None:
     """Forget the head and the profile of a page that was closed."""
     _chosen.pop(session, None)
     _heads.pop(session, None)
-
-
-class DeferredDetector:
-    """A detector that is loaded when it is first used, so that what a file says need not wait."""
-
-    def __init__(self, load: Callable[[], Detector]) -> None:
-        self._load = load
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._load(), name)
-
-
-class _QueuedDetector:
-    """A detector whose every look at a picture, or at a few copies of one, waits for the model."""
-
-    def __init__(self, detector: Detector, verdict: Priority, enter: Enter) -> None:
-        self._detector = detector
-        self._verdict = verdict
-        self._enter = enter
-
-    def predict(self, pixels: np.ndarray) -> Any:
-        detection = self._alone(self._verdict, lambda: self._detector.predict(pixels))
-        return replace(detection, picture=None)  # sessions keep detections, not pixels
-
-    def score(self, pixels: np.ndarray) -> Any:
-        return self._alone(self._verdict, lambda: self._detector.score(pixels))
-
-    def represent(self, pixels: np.ndarray) -> Any:
-        return self._alone(self._verdict, lambda: self._detector.represent(pixels))
-
-    def score_batch(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
-        verdicts: list[Any] = []
-        pictures_left = iter(pictures)
-        while copies := list(itertools.islice(pictures_left, TOGETHER)):
-            verdicts += self._alone(
-                Priority.STABILITY, partial(self._detector.score_batch, copies, **options)
-            )
-        return verdicts
-
-    def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
-        """Return what a look at the model gives, once it is its turn."""
-        with self._enter(MODEL, priority):
-            return look()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._detector, name)
-
-
-def queue_detector(
-    detector: Detector,
-    *,
-    verdict: Priority = Priority.VERDICT,
-    enter: Enter = Turns.enter,
-) -> Detector:
-    """Return the detector, which gives the model back between its looks: re-encoded copies wait
-    behind anybody's verdict.
-
-    Args:
-        verdict: how urgent a whole verdict is.
-        enter: enter(MODEL, priority) waits for the model; a job's own ends the work by what it
-            raises.
-    """
-    return cast("Detector", _QueuedDetector(detector, verdict, enter))
 
 
 def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:

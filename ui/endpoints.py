@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examination.stages import examine_file, read_claims
+from causalclip.examination.stages import read_claims
 from causalclip.images.loading import read_file
 from causalclip.languages import _
-from ui.detector import queue_detector, with_head
+from ui.detector import with_head
 from ui.errors import UNREADABLE, errors_as_sentences
 from ui.fields import add_endpoint, upload_path
-from ui.server.turns import FILES, PICTURES, Priority
+from ui.jobs import Job, examine_in_turns, run_in
+from ui.places import FILES, Priority
 from ui.server.uploads import new_folder
 
 if TYPE_CHECKING:
@@ -61,8 +64,9 @@ class Endpoints:
         """
         from causalclip.examination.schema import ProvenanceSchema
 
-        with errors_as_sentences(), FILES.enter(Priority.VERDICT):
-            return ProvenanceSchema.dump(read_claims(_read(picture)))
+        with errors_as_sentences():
+            claims = run_in(FILES, Priority.VERDICT, lambda: read_claims(read_file(_path(picture))))
+        return ProvenanceSchema.dump(claims)
 
     def report(self, picture: Upload, head: str = "") -> str:
         """Examines one picture file and returns the report with its maps, as one self-contained
@@ -76,12 +80,15 @@ class Endpoints:
         examination = self._examine(picture, head)
         stem = f"causalclip-report-{examination.sha256[:12]}"
         folder = new_folder(upload_path(picture) or "")
-        return str(save_reports(examination, folder, stem)[0])
+        save = partial(save_reports, examination, folder, stem)
+        return str(run_in(FILES, Priority.MAP, save)[0])
 
     def _examine(self, picture: Upload, head: str) -> Examination:
         """Return all that is known of a picture."""
-        with errors_as_sentences(), PICTURES.enter(Priority.VERDICT):
-            return examine_file(_read(picture), queue_detector(with_head(self.detector, head)))
+        with errors_as_sentences():
+            load = partial(with_head, self.detector, head)
+            work = partial(examine_in_turns, source=Path(_path(picture)), load=load)
+            return Job(work).result()
 
 
 def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
@@ -95,9 +102,9 @@ def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
     add_endpoint(endpoints.provenance, picture, answer)
 
 
-def _read(picture: Upload) -> bytes:
-    """Return the file of an upload; raise gr.Error where there is none."""
+def _path(picture: Upload) -> str:
+    """Return the path of an upload; raise gr.Error where there is none."""
     path = upload_path(picture)
     if path is None:
         raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
-    return read_file(path)
+    return path

@@ -34,8 +34,8 @@ GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
 LIFETIME = MAX_KEPT  # seconds that a session's drawing is kept at most
 PROMISE = N_("Kept on this server, deleted within an hour.")
-# Whatever works with a picture waits in ui.server.turns, which is fair; Gradio's queue lets all of
-# them in.
+# Whatever works with a picture waits in a job (ui/jobs.py), which is fair; Gradio's queue lets all
+# of them in.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}
 # Of an HTML part: a click on one of its buttons, with the button's number.
 PICK = """element.addEventListener("click", (event) => {

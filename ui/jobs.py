@@ -1,32 +1,50 @@
-"""Jobs: work that a page waits for, done in a thread of its own while the page reads its events.
+"""Jobs: whatever waits for a place or for the model, for the page and for programs alike.
 
-A job asks for each place and for the model when it needs one, and gives it back as soon as it can.
-Where nobody reads any more, or the answer is no longer wanted, it ends where it waits or at its
-next step.
+A job works in a thread of its own while somebody reads its events. It asks for each place when it
+needs one and gives it back as soon as it can; the model is held for one look. Where nobody reads
+any more, or the answer is no longer wanted, it ends where it waits or at its next step.
 """
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import gradio as gr
+
+from causalclip.examination.result import Stage
 from causalclip.examination.stages import examine
 from causalclip.images.formats import Box
-from ui.cancellation import CancellationToken, Superseded
-from ui.detector import DeferredDetector, queue_detector
-from ui.server.turns import DECODED, FILES, PATIENCE, PICTURES, Priority, Turn, Turns
+from ui.places import DECODED, FILES, MODEL, PATIENCE, PICTURES, Place, Priority
+from ui.server.senders import current_client
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from causalclip.detector import Detector
     from causalclip.examination.result import Examination
 
+S = TypeVar("S")
 T = TypeVar("T")
+COPIES_OF_A_LOOK = 3  # copies of a picture that are judged before the model is given back
+LEFT = "Nobody waits for this answer any more."
+_running: set[Job[Any]] = set()
+_lock = threading.Lock()
+
+
+class Cancelled(BaseException):
+    """Nobody waits for the answer any more.
+
+    As with asyncio.CancelledError, nothing that handles errors may take it for one.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +62,35 @@ class _Ended:
 
 
 class Job(Generic[T]):
-    """One piece of work for one request of a page.
+    """One piece of work for whoever is being answered.
 
     Args:
-        token: of the request; the work ends once it is no longer the newest.
         work: work(job) yields events; it asks the job for what it needs.
+        is_wanted: returns whether the answer is still wanted; asked between steps.
     """
 
-    def __init__(self, token: CancellationToken, work: Callable[[Job[T]], Iterator[T]]) -> None:
-        self._token = token
+    def __init__(
+        self, work: Callable[[Job[T]], Iterator[T]], is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.client = current_client()
         self._work = work
+        self._is_wanted = is_wanted
         # One event at a time: each may hold a drawing, and the page may be slow.
         self._events: queue.Queue[Any] = queue.Queue(maxsize=1)
-        self._is_left = threading.Event()
-        self._held = 0  # turns that the work has now
+        self._is_cancelled = threading.Event()
+        self._held = 0  # places that the work has now
+
+    # Whoever waits for it ------------------------------------------------------------------------
 
     def read(self) -> Iterator[T | Waiting]:
         """Start the work, and yield its events.
 
         Raises:
-            Superseded: the answer is no longer wanted; the work may still be in its last step.
+            Cancelled: the answer is no longer wanted; the work may still be in its last step.
             Exception: whatever the work raises.
         """
+        with _lock:
+            _running.add(self)
         # The thread knows, as this one does, who asks and in which language.
         threading.Thread(target=copy_context().run, args=(self._run,), daemon=True).start()
         try:
@@ -77,77 +102,186 @@ class Job(Generic[T]):
             finally:
                 del event  # it would hold the error, and the pixels in its traceback
         finally:
-            self._is_left.set()
+            self.cancel()
 
     def show(self, waiting: Callable[[int], T]) -> Iterator[T]:
         """Yield the events as `read` does, with waiting(before) for each Waiting."""
         for event in self.read():
             yield waiting(event.before) if isinstance(event, Waiting) else event
 
-    def check(self) -> None:
-        """Raise Superseded where nobody waits for the answer any more."""
-        if self._is_left.is_set():
-            raise Superseded
-        self._token.check()
-
-    @contextmanager
-    def enter(self, turns: Turns, priority: Priority) -> Iterator[Turn]:
-        """Hold a turn in a `with`, once it is in; tell the page meanwhile how many are before it.
+    def result(self) -> T:
+        """Do the work and return its last event.
 
         Raises:
-            Superseded: nobody waits for the answer any more.
+            gr.Error: nobody waits for it any more.
+            Exception: whatever the work raises.
+        """
+        try:
+            for event in self.read():
+                last = event
+        except Cancelled:
+            raise gr.Error(LEFT, print_exception=False) from None
+        assert not isinstance(last, Waiting)  # the work has yielded something
+        return last
+
+    def cancel(self) -> None:
+        """End the work where it waits or at its next step."""
+        self._is_cancelled.set()
+        with _lock:
+            _running.discard(self)
+
+    def _next_event(self) -> Any:
+        """Return the next event; raise Cancelled once the answer is no longer wanted."""
+        while True:
+            try:
+                return self._events.get(timeout=PATIENCE)
+            except queue.Empty:
+                self.check()
+
+    # The work ------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise Cancelled where nobody waits for the answer any more."""
+        if self._is_cancelled.is_set() or not self._is_wanted():
+            raise Cancelled
+
+    @contextmanager
+    def enter(self, place: Place, priority: Priority) -> Iterator[None]:
+        """Hold a place in a `with`, once the job is in; tell the reader meanwhile how many are
+        before it.
+
+        Raises:
+            Cancelled: nobody waits for the answer any more.
             gr.Error: too many wait.
         """
         self.check()
-        with turns.ask(priority, may_refuse=not self._held) as turn:
-            for before in turn.waits():
+        with place.ask(priority, may_refuse=not self._held) as stay:
+            for before in stay.waits():
                 self.check()
                 if self._events.empty():
                     self._tell(Waiting(before))
             self.check()
             self._held += 1
             try:
-                yield turn
+                yield
             finally:
                 self._held -= 1
 
-    def _next_event(self) -> Any:
-        """Return the next event; raise Superseded once the answer is no longer wanted."""
+    def step(self, place: Place, priority: Priority, items: Iterator[S]) -> Iterator[S]:
+        """Yield the items; a place is held while each is made, and given back between two."""
+        end = object()
         while True:
-            try:
-                return self._events.get(timeout=PATIENCE)
-            except queue.Empty:
-                self._token.check()
+            with self.enter(place, priority):
+                item = next(items, end)
+            if item is end:
+                return
+            yield cast("S", item)
+
+    def look_by_look(
+        self, load: Callable[[], Detector], verdict: Priority = Priority.VERDICT
+    ) -> Detector:
+        """Return a detector whose every look at a picture, or at a few copies of one, waits for
+        the model.
+
+        Args:
+            load: returns the loaded detector; asked once a look is needed.
+            verdict: how urgent a whole verdict is.
+        """
+        return cast("Detector", _LookByLook(self, load, verdict))
 
     def _run(self) -> None:
-        """Do the work, and tell the page each event and how it has ended."""
+        """Do the work, and tell the reader each event and how it has ended."""
         try:
             for event in self._work(self):
                 self._tell(event)
             ended = _Ended(None)
-        except BaseException as error:  # Superseded, too
+        except BaseException as error:  # Cancelled, too
             ended = _Ended(error)
         try:
             self._tell(ended)
-        except Superseded:
+        except Cancelled:
             return
         finally:
             del ended  # the error's traceback has this frame: they would hold each other
 
     def _tell(self, event: Any) -> None:
-        """Hand an event to the page once it has taken the last one; raise Superseded where it
-        reads no more."""
-        while not self._is_left.is_set():
+        """Hand an event to the reader once it has taken the last one; raise Cancelled where nobody
+        reads any more."""
+        while not self._is_cancelled.is_set():
             try:
                 self._events.put(event, timeout=PATIENCE)
             except queue.Full:
                 continue
             return
-        raise Superseded
+        raise Cancelled
+
+
+class _LookByLook:
+    """A detector whose every look waits for the model."""
+
+    def __init__(self, job: Job[Any], load: Callable[[], Detector], verdict: Priority) -> None:
+        self._job = job
+        self._load = load
+        self._verdict = verdict
+
+    def predict(self, pixels: np.ndarray) -> Any:
+        detection = self._look(self._verdict, lambda: self._load().predict(pixels))
+        return replace(detection, picture=None)  # sessions keep detections, not pixels
+
+    def score(self, pixels: np.ndarray) -> Any:
+        return self._look(self._verdict, lambda: self._load().score(pixels))
+
+    def represent(self, pixels: np.ndarray) -> Any:
+        return self._look(self._verdict, lambda: self._load().represent(pixels))
+
+    def score_batch(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
+        verdicts: list[Any] = []
+        pictures_left = iter(pictures)
+        while copies := list(itertools.islice(pictures_left, COPIES_OF_A_LOOK)):
+            judge = partial(self._load().score_batch, copies, **options)
+            verdicts += self._look(Priority.STABILITY, judge)
+        return verdicts
+
+    def _look(self, priority: Priority, look: Callable[[], Any]) -> Any:
+        """Return what a look gives, once the model is free for it."""
+        with self._job.enter(MODEL, priority):
+            return look()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._load(), name)
+
+
+def run_job(function: Callable[[Job[T]], T]) -> T:
+    """Return function(job), done in a job; raises as `Job.result` does."""
+    return Job[T](lambda job: iter([function(job)])).result()
+
+
+def run_in(place: Place, priority: Priority, function: Callable[[], T]) -> T:
+    """Return function(), done in a job that holds a place meanwhile."""
+
+    def work(job: Job[T]) -> T:
+        with job.enter(place, priority):
+            return function()
+
+    return run_job(work)
+
+
+def cancel_jobs(session: str) -> None:
+    """End all jobs of a session: its page was closed, or its program has left."""
+    with _lock:
+        theirs = [job for job in _running if job.client.session == session]
+    for job in theirs:
+        job.cancel()
 
 
 def examine_in_turns(
-    job: Job[Examination], source: Path, load: Callable[[], Detector], *, part: Box | None
+    job: Job[Any],
+    source: bytes | Path,
+    load: Callable[[], Detector],
+    *,
+    part: Box | None = None,
+    until: Stage = Stage.DONE,
+    name: str = "",
 ) -> Iterator[Examination]:
     """Yield the examination after each stage, each stage in its turn.
 
@@ -156,10 +290,9 @@ def examine_in_turns(
 
     Args:
         load: returns the loaded detector; asked once the model is needed.
-        part: as of `examine`.
+        part, until, name: as of `examine`.
     """
-    detector = queue_detector(cast("Detector", DeferredDetector(load)), enter=job.enter)
-    stages = examine(source, detector, part=part)
+    stages = examine(source, job.look_by_look(load), part=part, until=until, name=name)
     # 1. What the file says.
     with job.enter(FILES, Priority.VERDICT):
         claims = next(stages)

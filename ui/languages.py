@@ -28,8 +28,7 @@ from causalclip.languages import (
 )
 from causalclip.paths import shipped_folder
 from ui.errors import explain
-from ui.server.senders import header
-from ui.server.turns import Client, asking
+from ui.server.senders import Client, asking, header
 
 SCRIPT = shipped_folder("assets") / "languages.js"
 PARAMETER = "lang"  # of an address

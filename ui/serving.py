@@ -15,9 +15,10 @@ from causalclip.images.formats import MAX_BYTES
 from causalclip.images.sandbox import missing_protections
 from causalclip.paths import shipped_folder
 from causalclip.settings import read_settings
-from ui.cancellation import cancel_runs
 from ui.detector import forget_choices
+from ui.jobs import cancel_jobs
 from ui.languages import Languages
+from ui.panel import forget_requests
 from ui.server import uploads
 from ui.server.gate import Gate, Refused, refuse
 from ui.server.offline import stay_offline
@@ -76,7 +77,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
             "exception_handlers": {Refused: refuse},
             "middleware": [
                 Middleware(Languages),
-                Middleware(Gate, page=page, check_api=check_sender),
+                Middleware(Gate, page=page, check_api=check_sender, on_leave=cancel_jobs),
             ],
         },
         state_session_capacity=SESSIONS,
@@ -104,7 +105,8 @@ def describe_once(page: gr.Blocks) -> None:
 def close_page(request: gr.Request) -> None:
     """Forget what a page has that is being closed: its runs, its choices and its files."""
     session = request.session_hash or ""
-    cancel_runs(session)
+    forget_requests(session)
+    cancel_jobs(session)
     forget_choices(session)
     uploads.close(session)
 

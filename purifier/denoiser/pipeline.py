@@ -48,7 +48,7 @@ from purifier.denoiser.filters import (
     resize,
 )
 from purifier.denoiser.guidance import guided_step
-from purifier.denoiser.tiles import apply_tiled
+from purifier.denoiser.tiles import Parts, apply_tiled, finish
 
 DEFAULT = ASSETS / "purifier"
 # diffusers loads it with custom_pipeline=FOLDER and trust_remote_code=True
@@ -195,6 +195,21 @@ class PurifierPipeline(DiffusionPipeline):
         Raises:
             ValueError, WeightsMissing: as `__call__`.
         """
+        return finish(
+            self.purify_in_parts(pixels, steps, noise, generator, always=always, stages=stages)
+        )
+
+    def purify_in_parts(
+        self,
+        pixels: Tensor,
+        steps: int = STEPS,
+        noise: float = 0.0,
+        generator: torch.Generator | None = None,
+        *,
+        always: bool = False,
+        stages: Stages = ALL_STAGES,
+    ) -> Parts[Tensor]:
+        """Purify pictures as `purify` does; yield between the tiles of large ones."""
         _check(pixels, steps, noise)
 
         # 1. Add noise
@@ -205,11 +220,16 @@ class PurifierPipeline(DiffusionPipeline):
             pixels = pixels + noise / LEVELS * normal.to(pixels.device)
 
         # 2. Look for a perturbation
-        views, perturbation = self.look(pixels)
+        views, perturbation = yield from self._look(pixels)
         if self.config["attack_detector"] is None:
-            return self._walk_at_full_size(pixels, perturbation, steps, stages).clamp(0, 1)
+            denoised = yield from self._walk_at_full_size(pixels, perturbation, steps, stages)
+            return denoised.clamp(0, 1)
         if always:
-            return self._purify_at_random(pixels, views, perturbation, steps, generator, stages)
+            return (
+                yield from self._purify_at_random(
+                    pixels, views, perturbation, steps, generator, stages
+                )
+            )
 
         # 3. Leave clean pictures as they are
         odds = self._odds(pixels, views, perturbation)
@@ -217,7 +237,7 @@ class PurifierPipeline(DiffusionPipeline):
             return pixels.clamp(0, 1)
 
         # 4. Denoise, guide and quantise
-        denoised = self._walk_at_full_size(pixels, perturbation, steps, stages)
+        denoised = yield from self._walk_at_full_size(pixels, perturbation, steps, stages)
         return mix(pixels, self.restore(denoised, stages), odds)
 
     def _odds(self, pixels: Tensor, views: Tensor, perturbation: Tensor) -> Tensor:
@@ -233,7 +253,7 @@ class PurifierPipeline(DiffusionPipeline):
         steps: int,
         generator: torch.Generator | None,
         stages: Stages,
-    ) -> Tensor:
+    ) -> Parts[Tensor]:
         """Purify without the detector's answer: denoise, then quantise in a way that is drawn
         anew."""
         if not stages.network:
@@ -241,7 +261,7 @@ class PurifierPipeline(DiffusionPipeline):
         elif steps == 1:
             denoised = views - perturbation
         else:
-            denoised = self._walk(views, steps)
+            denoised = yield from self._walk(views, steps)
         size = pixels.shape[-2], pixels.shape[-1]
         return quantise_by_chance(denoised.clamp(0, 1), size, generator=generator)
 
@@ -253,43 +273,54 @@ class PurifierPipeline(DiffusionPipeline):
     def denoise(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """Return pictures [N, 3, H, W] in [0, 1] after the network's walk alone, float, neither
         rounded nor clamped."""
-        return self._walk_at_full_size(pixels, self.look(pixels)[1], steps)
+        return finish(self._walk_at_full_size(pixels, self.look(pixels)[1], steps))
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pictures that the network looks at, large ones resized to `coarse`, and the
         perturbation that one step would take out of them."""
+        return finish(self._look(pixels))
+
+    def _look(self, pixels: Tensor) -> Parts[tuple[Tensor, Tensor]]:
+        """Return what `look` does; yield between tiles."""
         side = min(pixels.shape[-2:])
         views = pixels
         if side >= 1.5 * self.config["coarse"]:
             views = resize(pixels, self.config["coarse"] / side)
-        return views, views - self._walk(views, 1)
+        denoised = yield from self._walk(views, 1)
+        return views, views - denoised
 
     def _walk_at_full_size(
         self, pixels: Tensor, perturbation: Tensor, steps: int, stages: Stages = ALL_STAGES
-    ) -> Tensor:
+    ) -> Parts[Tensor]:
         """Return the pictures after the walk, as they are where the network is off; `perturbation`
         is what `look` found in them."""
         if not stages.network:
             return pixels
         if perturbation.shape == pixels.shape:
-            return pixels - perturbation if steps == 1 else self._walk(pixels, steps)
+            if steps == 1:
+                return pixels - perturbation
+            return (yield from self._walk(pixels, steps))
         size = pixels.shape[-2:]
         coarse = F.interpolate(perturbation, size, mode="bicubic", align_corners=False)
-        return self._walk(pixels - coarse, steps)
+        return (yield from self._walk(pixels - coarse, steps))
 
-    def _walk(self, pixels: Tensor, steps: int) -> Tensor:
+    def _walk(self, pixels: Tensor, steps: int) -> Parts[Tensor]:
         """Walk from t = 1 to t = 0 in Euler steps."""
         # a scheduler of its own: threads share `self`
         scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(self.scheduler.config)
         scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
         x = pixels
         for t in scheduler.timesteps:
-            velocity = self.velocity(x, t / scheduler.config["num_train_timesteps"])
+            velocity = yield from self._velocity(x, t / scheduler.config["num_train_timesteps"])
             x = scheduler.step(velocity, t, x).prev_sample
         return x
 
     def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
         """Return v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
+        return finish(self._velocity(pixels, t))
+
+    def _velocity(self, pixels: Tensor, t: Tensor) -> Parts[Tensor]:
+        """Return what `velocity` does; yield between tiles."""
 
         def network(part: Tensor) -> Tensor:
             picture, *reference = part.split(3, 1)
@@ -307,7 +338,7 @@ class PurifierPipeline(DiffusionPipeline):
         tiles = {name: self.config[name] for name in ("tile", "overlap")}
         if self.unet.config["in_channels"] == 9 * self.config["fold"] ** 2:
             pixels = torch.cat([pixels, low_quality_reference(pixels)], 1)
-        return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
+        return (yield from apply_tiled(network, pixels, multiple=self.multiple, **tiles))
 
     def restore(
         self, denoised: Tensor, stages: Stages = ALL_STAGES, *, lora_encoder: Tower | None = None

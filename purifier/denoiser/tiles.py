@@ -1,29 +1,44 @@
 """A network on pictures larger than it takes at once: tile by tile, blended."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from purifier.pausing import pause
-
+T = TypeVar("T")
+# Work in parts: it yields between two of them, where others may go first, and returns its result.
+Parts = Generator[None, None, T]
 # [N, C, h, w] -> [N, D, h, w], h and w multiples of `multiple`
 Network = Callable[[Tensor], Tensor]
 
 
+def finish(parts: Parts[T]) -> T:
+    """Do all parts of some work at once; return its result."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 def apply_tiled(
     network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int
-) -> Tensor:
+) -> Parts[Tensor]:
     """Return network(pixels), tile by tile where a side is above `tile`; differentiable.
 
     Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by
-    weights that fall linearly to 0 across the overlap; it pauses before each. What does not fill a
-    multiple of `multiple` px is padded by reflection.
+    weights that fall linearly to 0 across the overlap. What does not fill a multiple of `multiple`
+    px is padded by reflection.
 
     Args:
         pixels: [N, C, H, W]. tile, multiple: px; tile is a multiple of `multiple`.
+
+    Yields:
+        None before each tile of several, on a processor: a graphics card is quick.
     """
     height, width = pixels.shape[-2:]
     h, tops = plan_tiles(height, tile=tile, overlap=overlap, multiple=multiple)
@@ -38,9 +53,8 @@ def apply_tiled(
             ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
             ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
             place = (..., slice(top, top + h), slice(left, left + w))
-            # a graphics card, which may be lent to another process, is quick
             if pixels.device.type == "cpu":
-                pause()
+                yield
             output = network(pixels[place]) * ramp
             if total is None:
                 total = pixels.new_zeros(*output.shape[:2], *pixels.shape[-2:])

@@ -141,17 +141,17 @@ def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     title: str,
 ) -> None:
     (_, models, address), (begun, let, ended) = whole_page, (threading.Event() for _ in range(3))
-    purify = models.purify
+    purify = models.purify_in_parts
 
     def slow(*given: Any, **options: Any) -> Any:
         begun.set()
         try:
             let.wait(300)
-            return purify(*given, **options)
+            yield from purify(*given, **options)
         finally:
             ended.set()
 
-    monkeypatch.setattr(models, "purify", slow)
+    monkeypatch.setattr(models, "purify_in_parts", slow)
     page = open_page(address)
     open_tab(page, "Purify")
     replace(page, three[0], "#purify-picture")

@@ -123,11 +123,11 @@ def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_ther
 
     def lend(task: Any) -> Any:
         def ask(*args: Any) -> Any:
-            asked.append(args[0].__name__ if callable(args[0]) else "purify")
+            asked.append(args[0].__name__)
             return sent(task(*sent(args)))
 
         def ask_stepwise(*args: Any) -> Any:
-            asked.append(args[0].__name__)
+            asked.append(args[0].__name__ if callable(args[0]) else "purify")
             return (sent(step) for step in task(*sent(args)))
 
         return ask_stepwise if inspect.isgeneratorfunction(task) else ask

@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,17 @@ import pytest
 from tests.makers.detectors import BlockedDetector, tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
-from ui.cancellation import Superseded, new_token
-from ui.jobs import Job, Waiting, examine_in_turns
-from ui.server.turns import EACH, MODEL, Priority, Turns, current_client
+from ui.jobs import Cancelled, Job, Waiting, cancel_jobs, examine_in_turns, run_in, run_job
+from ui.places import MAX_WAITING_OF_ONE, MODEL, Place, Priority
+from ui.server.senders import current_client
+
+
+@contextmanager
+def held(place: Place, priority: Priority) -> Iterator[None]:
+    """A place that somebody else has."""
+    with place.ask(priority) as stay:
+        list(stay.waits())
+        yield
 
 
 def counted(numbers: int) -> Any:
@@ -26,8 +35,8 @@ def counted(numbers: int) -> Any:
 
 def test_a_page_reads_events_in_their_order_and_as_who_has_asked(answer: Any) -> None:
     answer("page", "192.0.2.1")
-    assert list(Job(new_token("detect"), counted(20)).read()) == list(range(20))
-    clients = Job(new_token("detect"), lambda job: iter([current_client()])).read()
+    assert list(Job(counted(20)).read()) == list(range(20))
+    clients = Job(lambda job: iter([current_client()])).read()
     assert list(clients) == [current_client()]
 
 
@@ -41,7 +50,7 @@ def test_an_error_of_the_work_is_raised_to_its_reader_and_keeps_no_pixels(answer
         yield 1
         raise ValueError("broken")
 
-    read = Job(new_token("detect"), work).read()
+    read = Job(work).read()
     assert next(read) == 1
     gc.disable()
     try:
@@ -56,6 +65,7 @@ def test_an_error_of_the_work_is_raised_to_its_reader_and_keeps_no_pixels(answer
 def test_work_that_was_replaced_makes_no_further_look(answer: Any) -> None:
     answer("page")
     looks, go_on, over = list[int](), threading.Event(), threading.Event()
+    is_replaced = threading.Event()
 
     def work(job: Job[int]) -> Iterator[int]:
         try:
@@ -67,11 +77,11 @@ def test_work_that_was_replaced_makes_no_further_look(answer: Any) -> None:
         finally:
             over.set()
 
-    read = Job(new_token("detect"), work).read()
+    read = Job(work, lambda: not is_replaced.is_set()).read()
     assert next(read) == 0
-    new_token("detect")
+    is_replaced.set()
     go_on.set()
-    with pytest.raises(Superseded):
+    with pytest.raises(Cancelled):
         list(read)
     assert over.wait(HANGS)
     assert len(looks) <= 2
@@ -88,19 +98,74 @@ def test_work_whose_reader_left_ends_where_it_waits(answer: Any) -> None:
         finally:
             over.set()
 
-    with MODEL.enter(Priority.VERDICT):
-        read = Job(new_token("detect"), work).read()
+    with held(MODEL, Priority.VERDICT):
+        read = Job(work).read()
         assert next(read) == Waiting(0)  # what is before is of the same page
         read.close()  # type: ignore[attr-defined]
         assert over.wait(HANGS)
-    with MODEL.enter(Priority.VERDICT):  # nobody has been left inside
+    with held(MODEL, Priority.VERDICT):  # nobody has been left inside
         pass
+
+
+def test_the_jobs_of_a_session_that_has_left_end(answer: Any) -> None:
+    """Others' go on."""
+    go_on, steps = threading.Event(), list[str]()
+
+    def work(job: Job[int]) -> Iterator[int]:
+        while not go_on.wait(0.01):
+            job.check()
+        steps.append(job.client.session)
+        yield 1
+
+    answer("leaves")
+    left = Job(work).read()
+    ends = threading.Timer(0.2, cancel_jobs, ["leaves"])
+    ends.start()
+    with pytest.raises(Cancelled):
+        next(left)
+    answer("stays")
+    stays = Job(work).read()
+    threading.Timer(0.2, go_on.set).start()
+    assert next(stays) == 1
+    assert steps == ["stays"]
+
+
+def test_a_function_in_a_job_holds_its_place_and_gives_it_back(answer: Any) -> None:
+    answer("page", "192.0.2.1")
+    assert run_in(MODEL, Priority.VERDICT, lambda: len(MODEL._inside)) == 1
+    with pytest.raises(ZeroDivisionError):
+        run_in(MODEL, Priority.VERDICT, lambda: 1 // 0)
+    assert run_job(lambda job: len(MODEL._inside)) == 0
+
+
+def test_between_two_steps_others_go_first(answer: Any) -> None:
+    """A verdict waits for one step of long work at most."""
+    answer("page", "192.0.2.1")
+    went, first, go_on = list[str](), threading.Event(), threading.Event()
+
+    def steps() -> Iterator[int]:
+        for number in range(3):
+            went.append(f"step {number}")
+            first.set()
+            go_on.wait(HANGS)
+            yield number
+
+    read = Job(lambda job: job.step(MODEL, Priority.ATTACK, steps())).read()
+    reader = threading.Thread(target=list, args=(read,))
+    reader.start()
+    assert first.wait(HANGS)
+    with MODEL.ask(Priority.VERDICT) as verdict:
+        go_on.set()
+        list(verdict.waits())
+        went.append("verdict")
+    reader.join(HANGS)
+    assert went == ["step 0", "verdict", "step 1", "step 2"]
 
 
 def test_only_work_that_holds_nothing_yet_is_refused(answer: Any) -> None:
     """What is half done goes on, however many wait."""
     answer("page", "192.0.2.1")
-    outer, inner = Turns(), Turns()
+    outer, inner = Place(), Place()
 
     def nested(job: Job[str]) -> Iterator[str]:
         with job.enter(outer, Priority.VERDICT), job.enter(inner, Priority.VERDICT):
@@ -110,14 +175,14 @@ def test_only_work_that_holds_nothing_yet_is_refused(answer: Any) -> None:
         with job.enter(inner, Priority.VERDICT):
             yield "in"
 
-    with inner.enter(Priority.VERDICT):
-        waiting = [inner.ask(Priority.VERDICT) for _ in range(EACH)]
+    with held(inner, Priority.VERDICT):
+        waiting = [inner.ask(Priority.VERDICT) for _ in range(MAX_WAITING_OF_ONE)]
         with pytest.raises(gr.Error, match="your own requests"):
-            next(Job(new_token("alone"), alone).read())
-        half_done = Job(new_token("nested"), nested).read()
+            next(Job(alone).read())
+        half_done = Job(nested).read()
         assert isinstance(next(half_done), Waiting)
-    for turn in waiting:
-        with turn:
+    for stay in waiting:
+        with stay:
             pass
     assert [event for event in half_done if not isinstance(event, Waiting)] == ["in"]
 
@@ -145,10 +210,10 @@ def test_the_model_is_free_while_a_picture_is_decoded(
     def work(job: Job[Any]) -> Iterator[Any]:
         yield from examine_in_turns(job, path, lambda: detector, part=None)
 
-    read = Job(new_token("detect"), work).read()
+    read = Job(work).read()
     found = [next(read)]
     assert decodes.wait(HANGS)
-    with MODEL.enter(Priority.CALIBRATION):
+    with held(MODEL, Priority.CALIBRATION):
         pass
     go_on.set()
     found += [event for event in read if not isinstance(event, Waiting)]
@@ -162,16 +227,17 @@ def test_a_blocked_look_does_not_keep_a_newer_request_waiting(answer: Any, tmp_p
     path = tmp_path / "a.png"
     path.write_bytes(encode(photo(200, 160), "PNG"))
     detector = BlockedDetector()
+    is_replaced = threading.Event()
 
     def work(job: Job[Any]) -> Iterator[Any]:
         yield from examine_in_turns(job, path, lambda: detector, part=None)  # type: ignore[arg-type, return-value]
 
-    read = Job(new_token("detect"), work).read()
+    read = Job(work, lambda: not is_replaced.is_set()).read()
     next(read)
     try:
         assert detector.begun.wait(HANGS)
-        new_token("detect")
-        with pytest.raises(Superseded):
+        is_replaced.set()
+        with pytest.raises(Cancelled):
             list(read)
         assert not detector.ended.is_set()
     finally:

@@ -27,6 +27,7 @@ from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 from ui.api import routes
 from ui.detector import LazyDetector
+from ui.jobs import cancel_jobs
 from ui.server.gate import FORM, Gate
 from ui.server.token import check_sender
 
@@ -230,7 +231,7 @@ def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "image/jpeg", strategies.sampled_from([*whole, *damaged]) | strategies.binary()
     )
     detector = tiny_detector()
-    guards = [Middleware(Gate, page=gr.Blocks(), check_api=check_sender)]
+    guards = [Middleware(Gate, page=gr.Blocks(), check_api=check_sender, on_leave=cancel_jobs)]
     app = Starlette(routes=routes(lambda: detector), middleware=guards)
     return schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers={"Host": HOST})
 

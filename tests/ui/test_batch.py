@@ -22,7 +22,7 @@ from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo, starred
-from ui.cancellation import new_token
+from ui.panel import new_request
 from ui.server.uploads import new_folder
 from ui.tabs.batch.results import Batch
 from ui.tabs.batch.tab import BatchTab, build_batch_tab
@@ -67,7 +67,7 @@ def click(row: int) -> Any:
 
 
 def run(tab: BatchTab, payload: Any, before: Batch | None = None) -> list[dict[Any, Any]]:
-    return list(tab.run(new_token("batch"), payload, before))
+    return list(tab.run(new_request("batch"), payload, before))
 
 
 def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
@@ -190,7 +190,7 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
 
 
 def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None:
-    running = tab.run(new_token("batch"), upload(a_png=encode(photo(), "PNG")))
+    running = tab.run(new_request("batch"), upload(a_png=encode(photo(), "PNG")))
     batch = next(u[tab.batch] for u in running if u.get(tab.table))
     opened = tab.open(batch, click(1))
     assert "Testing copies: 0 of 8" in opened
@@ -203,13 +203,13 @@ def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None
 @pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/a.png", 7])
 def test_nothing_but_uploads_is_read(tab: BatchTab, path: object) -> None:
     with pytest.raises(gr.Error):
-        next(tab.run(new_token("batch"), [{"path": path}]))
+        next(tab.run(new_request("batch"), [{"path": path}]))
     assert len(run(tab, None)) == len(run(tab, [])) == 1
 
 
 def test_a_row_whose_pixels_were_refused_opens_what_its_file_says(tab: BatchTab) -> None:
     files = upload(small_png=unjudged_files()["too small"])
-    last = list(tab.run(new_token("batch"), files))[-1]
+    last = list(tab.run(new_request("batch"), files))[-1]
     [[_name, answer]] = rows(last[tab.table])
     assert "file says generated (Ideogram)" in text(answer)
     assert "shorter side" in text(answer)
@@ -231,7 +231,7 @@ def test_the_table_shows_the_crop_of_a_visible_mark_and_the_words_of_a_written_o
         b_jpg=encode(starred(), "JPEG"),
         c_jpg=encode(photo(), "JPEG"),
     )
-    last = list(tab.run(new_token("batch"), files))[-1]
+    last = list(tab.run(new_request("batch"), files))[-1]
     answers = {text(name): answer for name, answer, *_rest in rows(last[tab.table])}
     assert ["cc-crop" in answers[f"{name}.jpg"] for name in "abc"] == [False, True, False]
     assert "Ideogram (metadata): “Ideogram AI”" in unescape(answers["a.jpg"])

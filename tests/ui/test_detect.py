@@ -27,8 +27,8 @@ from scripts import examples as script
 from tests.makers.detectors import refusing_detector, tiny_detector
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
-from ui.cancellation import new_token
 from ui.detector import ChosenDetector
+from ui.panel import new_request
 from ui.server.uploads import new_folder
 from ui.tabs.detect.crop import CropRun, _by_sides
 from ui.tabs.detect.examples import EXPECTED, PICTURES, STUDIO, Example, write_examples
@@ -95,7 +95,7 @@ def shown(data: bytes, detector: Detector) -> str:
     with gr.Blocks():
         tab = build_detect_tab(ChosenDetector(lambda: detector), [])
     cards = {}
-    for updates in tab.run(new_token("detect"), payload(path)):
+    for updates in tab.run(new_request("detect"), payload(path)):
         cards |= {name: updates.get(getattr(tab, name), cards.get(name)) for name in SHOWN}
     return "".join(cards.values())
 

@@ -22,8 +22,8 @@ from causalclip.reference_set import Lesson, ReferencePicture, UnreadFile, learn
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
-from ui.cancellation import new_token
 from ui.detector import ChosenDetector
+from ui.panel import new_request
 from ui.server.uploads import store
 from ui.tabs.reference import session
 from ui.tabs.reference.session import (
@@ -67,7 +67,7 @@ def run(
     *,
     generated: bool = False,
 ) -> Any:
-    return list(tab.run(new_token("reference"), payload, reference_set, "5", generated=generated))
+    return list(tab.run(new_request("reference"), payload, reference_set, "5", generated=generated))
 
 
 def judged(score: float, n: int = 0) -> ReferencePicture:

@@ -61,6 +61,7 @@ ROUTES = tuple(  # methods, path, and bytes of a body
 )
 # Where another site's page must not even ask: each takes work, or gives an answer to somebody.
 CALLS = "/gradio_api/call/"
+ANSWERS = CALLS, "/gradio_api/queue/data"  # streams of answers
 OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", CALLS
 _EVENT = re.compile(rb'"event_id" *: *"(\w{1,100})"')  # in Gradio's answer to a program's call
 CLOSED = "There is nothing here."
@@ -104,13 +105,21 @@ class Gate:
         page: whose functions are called.
         check_api: raises Refused for a request that may not ask /api/v1; it gets the scope, and the
             Origin of an extension or "".
+        on_leave: on_leave(session) ends what a session has asked for, as nobody reads its answers
+            any more.
     """
 
     def __init__(
-        self, app: ASGIApp, *, page: gr.Blocks, check_api: Callable[[Scope, str], None]
+        self,
+        app: ASGIApp,
+        *,
+        page: gr.Blocks,
+        check_api: Callable[[Scope, str], None],
+        on_leave: Callable[[str], None],
     ) -> None:
         self.app = app
         self.check_api = check_api
+        self.on_leave = on_leave
         self.calls = Calls(page)
         self.sessions = Sessions()
         self.hosts = allowed_hosts()
@@ -131,7 +140,7 @@ class Gate:
         except ClientDisconnect:
             return  # nobody is there to be told
 
-    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _let_in(self, scope: Scope, receive: Receive, send: _Answer) -> None:
         """Pass a request on to the app as far as its sender may ask; raise Refused."""
         # 1. Who asks, and for what.
         self._check_sender(scope)
@@ -151,6 +160,9 @@ class Gate:
         for session in filter(None, (names.get("session"), names.get("event"), *session_names)):
             self._check_session(scope, session)
         # 3. Of a call, only what its function takes goes on.
+        listener = names.get("event") or (session_names[-1:] or [""])[0]
+        if listener and scope["path"].startswith(ANSWERS):
+            receive = self._notice_leaving(receive, send, listener)
         if most == CALL:
             body = await Request(scope, receive).body()
             # Not in the event loop, where all others would wait for it.
@@ -158,6 +170,8 @@ class Gate:
             if call.session_hash:
                 self._check_session(scope, call.session_hash)
                 await run_in_threadpool(use, call.session_hash, call.files())
+            if names.get("name"):  # each call of a program is a session of its own, by its number
+                call.session_hash = None
             scope, receive = _with_body(scope, receive, call)
         if scope["path"] == "/" and scope["method"] == "HEAD":  # Gradio asks so whether it runs
             await Response(media_type="text/html")(scope, receive, send)
@@ -178,6 +192,18 @@ class Gate:
         only_looks = scope["method"] in LOOKING and not origin
         if not is_ours and (not only_looks or scope["path"].startswith(OF_A_PAGE)):
             raise Refused(403, FOREIGN)
+
+    def _notice_leaving(self, receive: Receive, answer: _Answer, session: str) -> Receive:
+        """Return a `receive` that tells of a session whose stream of answers was left before its
+        end."""
+
+        async def receive_and_notice() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect" and not answer.ended:
+                self.on_leave(session)
+            return message
+
+        return receive_and_notice
 
     def _check_session(self, scope: Scope, session: str) -> None:
         """Raise Refused for a session that another visitor has named before."""
@@ -264,7 +290,7 @@ class _Answer:
         self._send = send
         self._sessions = sessions
         self._headers = headers
-        self.started = False
+        self.started = self.ended = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -284,6 +310,7 @@ class _Answer:
             if number:
                 self._sessions.holds(self._scope, number[1].decode())
         await self._send(message)
+        self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 def _refusal(refusal: Refused, scope: Scope) -> Response:

@@ -11,20 +11,45 @@ import hashlib
 import hmac
 import re
 import secrets
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
+from causalclip.languages import N_
 from causalclip.settings import read_settings
 
 OWN_NAMES = ("localhost", "*.localhost", "*.hf.space")
 EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # no page's origin
 COOKIE = "visitor"
 MOST_SESSIONS = 10_000  # whose holders are remembered; the oldest is forgotten first
+YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
+FULL = N_("The queue is full. Please ask again in a minute.")
 _KEY = secrets.token_bytes(32)
 _SIGNED = re.compile(rf"(?:^|[;, ]){COOKIE}=([\w-]{{22}})\.([0-9a-f]{{64}})(?=[;, ]|$)")
+
+
+class Client(NamedTuple):
+    """Who asks: an address, and the session of a page or a program there."""
+
+    address: str = ""
+    session: str = ""
+
+
+asking: ContextVar[Client] = ContextVar("asking", default=Client())  # noqa: B039 - it is a tuple
+
+
+def current_client() -> Client:
+    """Return who has asked for what is being answered."""
+    return asking.get()
+
+
+def current_session() -> str:
+    """Return the session whose call is being answered, "" where there is none."""
+    return asking.get().session
 
 
 class Refused(Exception):

@@ -34,8 +34,7 @@ from starlette.routing import Route
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import _
 from causalclip.settings import read_settings
-from ui.server.senders import Refused, client_of
-from ui.server.turns import FULL, YOURS, current_client
+from ui.server.senders import FULL, YOURS, Refused, client_of, current_client
 
 UPLOAD = "/gradio_api/upload"
 SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or what was derived

@@ -17,7 +17,6 @@ from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.templates import render
-from ui.cancellation import CancellationToken, Panel
 from ui.errors import UNREADABLE, errors_as_sentences, explain
 from ui.fields import (
     LIFETIME,
@@ -31,8 +30,9 @@ from ui.fields import (
     shown_copy,
     upload_path,
 )
-from ui.jobs import Job
-from ui.server.turns import PICTURES, Priority
+from ui.jobs import Job, run_in
+from ui.panel import Panel, PanelRequest
+from ui.places import PICTURES, Priority
 from ui.server.uploads import new_folder
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class CompareTab:
         return updates | self.begin(event, payload, second)
 
     def run(
-        self, token: CancellationToken, first: Payload, second: Payload, originals: Originals
+        self, request: PanelRequest, first: Payload, second: Payload, originals: Originals
     ) -> Iterator[Updates]:
         """Compare the two pictures once both are there, and yield what is said of them."""
         yield self.begin(gr.EventData(None, None), first, second)
@@ -120,9 +120,9 @@ class CompareTab:
             # what is no picture leaves its field
             return updates | ({unread: None} if isinstance(error, ImageError) and unread else {})
 
-        job = Job(token, partial(self._compare, sources=sources, pictures=pictures))
+        job = Job(partial(self._compare, sources=sources, pictures=pictures), request.is_newest)
         updates = job.show(lambda before: {self.answer: card.queued(before)})
-        yield from token.guard(updates, failure)
+        yield from request.guard(updates, failure)
 
     def _compare(
         self,
@@ -219,9 +219,13 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     paths = upload_path(first), upload_path(second)
     if not paths[0] or not paths[1]:
         raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
-    with errors_as_sentences(), PICTURES.enter(Priority.BATCH):
-        a, b = load_image(paths[0]), load_image(paths[1])
+
+    def work() -> dict[str, Any]:
+        a, b = (load_image(path) for path in paths if path)
         return compare_pixels(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
+
+    with errors_as_sentences():
+        return run_in(PICTURES, Priority.BATCH, work)
 
 
 def build_compare_tab(transfer: Transfer | None = None) -> CompareTab:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -14,13 +14,15 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from causalclip import load_image
+from purifier import attacks
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
 from tests.conftest import HANGS
 from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
 from ui import app
-from ui.server.turns import MODEL, PURIFY_QUEUE, Priority
+from ui.languages import Page
+from ui.places import MODEL, PURIFICATIONS, Priority
 from ui.tabs.purify import endpoints
 from ui.tabs.purify.tab import build_tab
 
@@ -29,7 +31,7 @@ QUESTION = "Is there a dog?"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with gr.Blocks(analytics_enabled=False) as page:
+    with Page(analytics_enabled=False) as page:
         build_tab(tiny_models())
     yield Client(app.launch(page), verbose=False)
     page.close(verbose=False)
@@ -75,12 +77,12 @@ def test_a_call_that_waits_holds_no_pixels(
     """A picture of some kB has 137 MB of them, and twenty calls of one address can wait."""
     read: list[str] = []
     monkeypatch.setattr(endpoints, "load_image", lambda path: read.append(path) or load_image(path))
-    with PURIFY_QUEUE.enter(Priority.ATTACK), PURIFY_QUEUE.enter(Priority.ATTACK):
+    with PURIFICATIONS.ask(Priority.ATTACK), PURIFICATIONS.ask(Priority.ATTACK):
         asked = client.submit(picture, api_name=f"/{name}")
         until = time.monotonic() + HANGS
-        while not PURIFY_QUEUE._waiting and time.monotonic() < until:
+        while not PURIFICATIONS._waiting and time.monotonic() < until:
             time.sleep(0.02)
-        assert PURIFY_QUEUE._waiting
+        assert PURIFICATIONS._waiting
         assert not read
     asked.result(HANGS)
     assert read
@@ -92,7 +94,7 @@ def test_a_verdict_goes_in_between_two_tiles_of_a_purification(
     """A strip has dozens of tiles, half a second each: nobody waits for all of them."""
     (tmp_path / "strip.png").write_bytes(encode(photo(2400, 64), "PNG"))
     reached, wanted, seen, tiles = threading.Event(), threading.Event(), list[int](), list[int]()
-    network = PurifierPipeline.velocity
+    network = PurifierPipeline._velocity
 
     def velocity(pipeline: Any, pixels: Any, t: Any) -> Any:
         def count(*_: Any) -> None:
@@ -102,11 +104,11 @@ def test_a_verdict_goes_in_between_two_tiles_of_a_purification(
 
         hook = pipeline.unet.register_forward_pre_hook(count)
         try:
-            return network(pipeline, pixels, t)
+            return (yield from network(pipeline, pixels, t))
         finally:
             hook.remove()
 
-    monkeypatch.setattr(PurifierPipeline, "velocity", velocity)
+    monkeypatch.setattr(PurifierPipeline, "_velocity", velocity)
     asked = client.submit(handle_file(str(tmp_path / "strip.png")), 3, True, api_name="/purify")
     assert reached.wait(HANGS)
     verdict = MODEL.ask(Priority.VERDICT)
@@ -120,6 +122,38 @@ def test_a_verdict_goes_in_between_two_tiles_of_a_purification(
     assert seen == [1]
     assert len(tiles) > 12
     assert Image.open(purified).size == (2400, 64)
+
+
+def test_an_attack_ends_within_two_steps_once_its_program_has_left(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it hold a place any more."""
+    made: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+    steps = attacks.attack_steps
+
+    def slow(*given: Any) -> Iterator[Any]:
+        for state in steps(*given):
+            made.append(state.step)
+            begun.set()
+            go_on.wait(HANGS)
+            time.sleep(0.3)
+            yield state
+
+    monkeypatch.setattr(attacks, "attack_steps", slow)
+    with httpx.Client(base_url=client.src, timeout=HANGS) as program:
+        files = {"files": ("a.png", encode(photo(96, 72), "PNG"))}
+        [path] = program.post("gradio_api/upload", files=files).json()
+        values = [{"path": path}, "pgd", 8, 100, "caption", "", "", 0]
+        asked = program.post("gradio_api/call/attack", json={"data": values}).json()
+        with program.stream("GET", f"gradio_api/call/attack/{asked['event_id']}"):
+            assert begun.wait(HANGS)
+    go_on.set()
+    until = time.monotonic() + HANGS
+    while PURIFICATIONS._inside and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not PURIFICATIONS._inside
+    assert len(made) <= 3
 
 
 def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:

@@ -18,7 +18,8 @@ from purifier.scenario import Response, Scenario, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
-from ui.cancellation import Superseded, new_token
+from ui.jobs import Cancelled
+from ui.panel import new_request
 from ui.server.uploads import new_folder
 from ui.tabs.purify import answers, facts, views
 from ui.tabs.purify.examples import PREPARED, Prepared, load, run
@@ -69,7 +70,7 @@ def followed(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
 
 def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) -> None:
     last = followed(
-        tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+        tab.run_again(new_request("purify"), payload(inside), *settings(), with_attack=True)
     )
     assert "The attack" in last[tab.headline]
     assert last[tab.status] == ""
@@ -90,12 +91,12 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     tab: PurifyTab, inside: Path
 ) -> None:
     given = payload(inside)
-    first = next(tab.run_given(new_token("purify"), given, *settings()))
+    first = next(tab.run_given(new_request("purify"), given, *settings()))
     assert set(first) == set(tab.outputs)
     assert not any(value for part, value in first.items() if part is not tab.status)
     assert set(tab.begin(gr.EventData(None, None), given)) == set(tab.outputs)
     assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
-    *updates, last = tab.run_again(new_token("purify"), given, *settings(), with_attack=True)
+    *updates, last = tab.run_again(new_request("purify"), given, *settings(), with_attack=True)
     assert all(set(update) == {tab.status} for update in updates)
     said = "".join(update[tab.status] for update in updates)
     # 3 of the attack, and 3 more
@@ -122,7 +123,7 @@ def test_what_cannot_be_done_is_a_sentence_and_nothing_is_lost(
     tab: PurifyTab, inside: Path, options: dict[str, Any], sentence: str
 ) -> None:
     *_, last = tab.run_again(
-        new_token("purify"), payload(inside), *settings(**options), with_attack=True
+        new_request("purify"), payload(inside), *settings(**options), with_attack=True
     )
     assert set(last) == {tab.status}
     assert sentence in last[tab.status]
@@ -130,7 +131,7 @@ def test_what_cannot_be_done_is_a_sentence_and_nothing_is_lost(
 
 def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, inside: Path) -> None:
     *_, last = tab.run_given(
-        new_token("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings()
+        new_request("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings()
     )
     assert "cut short or damaged" in last[tab.status]
     assert last[tab.picture] is None
@@ -146,13 +147,13 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(
     )
     with gr.Blocks():
         untouched = build_tab(page_models)
-    last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings()))
+    last = followed(untouched.run_given(new_request("purify"), payload(inside), *settings()))
     assert "comes back unchanged" in last[untouched.headline]
     assert "Purify even if no attack is found" in last[untouched.headline]
     assert "cc-kept" in last[untouched.headline]
     assert last[untouched.pictures["clean"]] is None
     last = followed(
-        untouched.run_given(new_token("purify"), payload(inside), *settings(always=True))
+        untouched.run_given(new_request("purify"), payload(inside), *settings(always=True))
     )
     assert "Purified" in last[untouched.headline]
     assert "whether an attack was found or not" in last[untouched.notes]
@@ -173,20 +174,22 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
     """Which the page says; of a part that is on, the purifier gets to know nothing. Beside the
     answers that each keeps stands how many are correct."""
     models, given = tiny_models(), []
-    purify = models.purify
-    models.purify = lambda *args, **options: (
+    purify = models.purify_in_parts
+    models.purify_in_parts = lambda *args, **options: (
         given.append(args[1].without) or purify(*args, **options)
     )  # type: ignore[method-assign]
     with gr.Blocks():
         tab = build_tab(models)
     for i, part in enumerate(PARTS):
         on = tuple(n != i for n in range(len(PARTS)))
-        last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=on)))
+        last = followed(tab.run_given(new_request("purify"), payload(inside), *settings(on=on)))
         assert given[-1] == (part,)
         assert f"Switched off: {PARTS[part]}." in last[tab.headline]
         shares = re.findall(r"\d\d% kept, \d\d% correct\.", worth(part))
         assert len(shares) == (3 if part == "network" else 1)
-    last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))
+    last = followed(
+        tab.run_given(new_request("purify"), payload(inside), *settings(on=(True,) * 4))
+    )
     assert "Switched off" not in last[tab.headline]
     assert re.search(r"\d\d% of \d+ attacked answers are kept and \d\d% are correct", worth())
 
@@ -196,7 +199,9 @@ def test_with_all_parts_off_nothing_is_called_purified(inside: Path, *, attacked
     with gr.Blocks():
         tab = build_tab(tiny_models())
     off = settings(on=(False,) * 4)
-    last = followed(tab.run_again(new_token("purify"), payload(inside), *off, with_attack=attacked))
+    last = followed(
+        tab.run_again(new_request("purify"), payload(inside), *off, with_attack=attacked)
+    )
     headline = last[tab.headline]
     assert "<h2>Nothing was purified</h2>" in headline
     assert "Switched off: " + ", ".join(PARTS.values()) in headline
@@ -208,11 +213,11 @@ def test_with_all_parts_off_nothing_is_called_purified(inside: Path, *, attacked
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
-    token = new_token("purify")
+    token = new_request("purify")
     running = tab.run_again(token, payload(inside), *settings(), with_attack=True)
     next(running)
-    new_token("purify")
-    with pytest.raises(Superseded):
+    new_request("purify")
+    with pytest.raises(Cancelled):
         list(running)
 
 
@@ -220,7 +225,7 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(
     tab: PurifyTab, inside: Path
 ) -> None:
     last = followed(
-        tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+        tab.run_again(new_request("purify"), payload(inside), *settings(), with_attack=True)
     )
     _status, said, asked = tab.ask(last[tab.last_run], (), "How many <b>dogs</b>?")
     assert set(asked[0].responses) == {"clean", "adversarial", "purified"}
@@ -241,7 +246,7 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(
 
 def test_a_page_keeps_no_pixels_in_memory(tab: PurifyTab, inside: Path) -> None:
     """Of 12 megapixels they are 36 MB a picture, and an address has 64 pages."""
-    run, files = followed(tab.run_again(new_token("purify"), payload(inside), *settings()))[
+    run, files = followed(tab.run_again(new_request("purify"), payload(inside), *settings()))[
         tab.last_run
     ]
     assert not run.pictures
@@ -385,7 +390,7 @@ def test_who_speaks_is_named_and_why() -> None:
 
 def test_a_run_is_saved_as_one_picture_with_all_three_in_it(tab: PurifyTab, inside: Path) -> None:
     last = followed(
-        tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+        tab.run_again(new_request("purify"), payload(inside), *settings(), with_attack=True)
     )
     board = np.array(Image.open(last[tab.save])).astype(int)
     for place, name in enumerate(("clean", "adversarial", "purified")):
@@ -402,7 +407,9 @@ def test_the_time_left_is_known_from_the_start_of_the_second_run(
     tab: PurifyTab, inside: Path
 ) -> None:
     def first_words_of_the_attack() -> str:
-        updates = tab.run_again(new_token("purify"), payload(inside), *settings(), with_attack=True)
+        updates = tab.run_again(
+            new_request("purify"), payload(inside), *settings(), with_attack=True
+        )
         cards = [str(update.get(tab.status, "")) for update in updates]
         return next(card for card in cards if "Step 2 of 6." in card)
 

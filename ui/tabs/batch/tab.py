@@ -21,13 +21,12 @@ from causalclip.images.formats import ENDINGS, UnsupportedImage, names, sizes
 from causalclip.images.zips import MAX_PICTURES, Member
 from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
-from ui.cancellation import CancellationToken, Panel
-from ui.detector import queue_detector
 from ui.errors import explain
 from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missing, files_input
 from ui.jobs import Job, Waiting
+from ui.panel import Panel, PanelRequest
+from ui.places import PICTURES, Priority
 from ui.scripts import script, sending_script, sending_words
-from ui.server.turns import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES, new_folder
 from ui.tabs.batch.results import DOWNLOADS, Batch, Download, no_result
 from ui.tabs.batch.table import draw_table
@@ -97,7 +96,7 @@ class BatchTab:
         return self._blank(status) | {self.batch: gr.skip()}
 
     def run(
-        self, token: CancellationToken, payload: Any, before: Batch | None = None
+        self, request: PanelRequest, payload: Any, before: Batch | None = None
     ) -> Iterator[Updates]:
         """Examine all uploads and yield the table as it fills.
 
@@ -123,7 +122,7 @@ class BatchTab:
                 detector=detector,
                 final_rows=batch.final_rows,
             )
-            for update in Job(token, work).read():
+            for update in Job(work, request.is_newest).read():
                 if isinstance(update, Waiting):
                     sentence = f"{clock.words(batch)} {_before_you(update.before)}"
                     yield {self.status: _status_html(sentence, bar=batch.steps)}
@@ -138,7 +137,7 @@ class BatchTab:
                     yield {self.status: status} | self._table(batch)
         # 3. What concerns the batch as a whole, such as missing weights; or the end.
         except Exception as error:
-            token.check()  # of a page that was closed, the files are gone: that is no error
+            request.check()  # of a page that was closed, the files are gone: that is no error
             yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
             yield self.finish(batch, with_summary=False)
             return
@@ -170,7 +169,7 @@ class BatchTab:
         """Return what the page shows at once when somebody stops the run."""
         return {self.status: _status_html(_("Stopping.")), self.stop: gr.update(visible=False)}
 
-    def stop_run(self, token: CancellationToken, batch: Batch | None) -> Iterator[Updates]:
+    def stop_run(self, request: PanelRequest, batch: Batch | None) -> Iterator[Updates]:
         """Yield the page as it stays after a run that somebody stopped."""
         updates = self.finish(batch)
         batch = batch or Batch(Path())
@@ -420,14 +419,8 @@ def _examine_rows(
 ) -> Iterator[RowUpdate]:
     """Yield the updates of the rows, each behind the verdicts of the other tabs, and with few other
     pictures in memory; arguments as of `examine_all`."""
-    queued = queue_detector(detector, verdict=Priority.BATCH, enter=job.enter)
-    updates = examine_all(files, queued, final_rows)
-    while True:
-        with job.enter(PICTURES, Priority.BATCH):
-            update = next(updates, None)
-        if update is None:
-            return
-        yield update
+    queued = job.look_by_look(lambda: detector, Priority.BATCH)
+    yield from job.step(PICTURES, Priority.BATCH, examine_all(files, queued, final_rows))
 
 
 def _status_html(sentence: str, *, bar: tuple[int, int] | None = None) -> str:

@@ -23,11 +23,11 @@ from causalclip.languages import N_, _, ended
 from causalclip.report import card
 from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
-from ui.cancellation import CancellationToken, Panel
 from ui.errors import explain
 from ui.fields import GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
-from ui.jobs import Job, Waiting
-from ui.server.turns import PICTURES, Priority
+from ui.jobs import Job, Waiting, run_in
+from ui.panel import Panel, PanelRequest
+from ui.places import PICTURES, Priority
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MAX_FRAMES = 6  # found pictures that get a frame
@@ -92,12 +92,7 @@ class CropSection:
             return self.blank()
         if source.box is None:
             sides = WHOLE_PICTURE
-        with PICTURES.enter(Priority.BATCH):
-            image = load_image(path)
-            frames = [picture.box for picture in find_pictures(image.pixels)[:MAX_FRAMES]]
-            preview_image = draw_boxes(image.pixels, frames)
-        boxes = tuple(in_file(box, halved=image.halved) for box in frames)
-        size = in_file((0, 0, image.width, image.height), halved=image.halved)[2:]
+        size, boxes, preview_image = run_in(PICTURES, Priority.BATCH, partial(_look_inside, path))
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
         words = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
         updates = {
@@ -226,11 +221,11 @@ def _wire_inside(panel: Panel, section: CropSection, tab: Any, judge: dict[str, 
         updates: Updates = tab.emptied(card.looking(describe_file(path)))
         return updates | {tab.picture: path, section.nth: BACK}
 
-    def run(token: CancellationToken, whole: Whole | None, number: int) -> Iterator[Updates]:
+    def run(request: PanelRequest, whole: Whole | None, number: int) -> Iterator[Updates]:
         if number == BACK:
-            yield from tab.run(token, {"path": _path_of(whole)})
+            yield from tab.run(request, {"path": _path_of(whole)})
         else:
-            yield from CropRun(tab, _nth(number)).run(token, whole)
+            yield from CropRun(tab, _nth(number)).run(request, whole)
 
     inputs = [section.whole, section.nth]
     outputs = [*judge["outputs"], section.nth]
@@ -275,19 +270,17 @@ class CropRun:
         updates: Updates = self.tab.cleared(card.looking(_("the part")))
         return updates
 
-    def run(
-        self, token: CancellationToken, whole: Whole | None, *choice: float
-    ) -> Iterator[Updates]:
+    def run(self, request: PanelRequest, whole: Whole | None, *choice: float) -> Iterator[Updates]:
         """Cut the part out, which takes the picture's place on the page, and examine it."""
         yield self.begin(gr.EventData(None, None), whole, *choice)
-        updates = self._judge(token, *self._box(whole, choice))
-        yield from token.guard(
+        updates = self._judge(request, *self._box(whole, choice))
+        yield from request.guard(
             updates, lambda error: self.tab.cleared(card.failure(*explain(error)))
         )
 
-    def _judge(self, token: CancellationToken, path: str, box: Box) -> Iterator[Updates]:
+    def _judge(self, request: PanelRequest, path: str, box: Box) -> Iterator[Updates]:
         """Yield how long the part waits, then what is ready of its examination."""
-        job = Job(token, partial(self._cut, path=path, box=box))
+        job = Job(partial(self._cut, path=path, box=box), request.is_newest)
         source = None
         for event in job.read():
             if isinstance(event, Waiting):
@@ -296,7 +289,7 @@ class CropRun:
                 source = event
         assert source is not None
         yield {self.tab.picture: source.file, self.tab.source: source}
-        yield from self.tab.judge(token, source)
+        yield from self.tab.judge(request, source)
 
     def _cut(self, job: Job[Source], path: str, box: Box) -> Iterator[Source]:
         """Yield the part, once it has a file of its own."""
@@ -326,6 +319,16 @@ class CropRun:
         if (box[2] - box[0]) * (box[3] - box[1]) > MAX_BYTES:
             raise gr.Error(str(too_many_bytes()), title=_(TOO_LARGE), print_exception=False)
         return path, box
+
+
+def _look_inside(path: str) -> tuple[tuple[int, ...], tuple[Box, ...], Image.Image]:
+    """Return a picture's size, the boxes of the pictures inside it, both in pixels of the file, and
+    a drawing of them."""
+    image = load_image(path)
+    frames = [picture.box for picture in find_pictures(image.pixels)[:MAX_FRAMES]]
+    boxes = tuple(in_file(box, halved=image.halved) for box in frames)
+    size = in_file((0, 0, image.width, image.height), halved=image.halved)[2:]
+    return size, boxes, draw_boxes(image.pixels, frames)
 
 
 def _write_part(path: str, box: Box) -> Source:

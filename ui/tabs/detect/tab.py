@@ -21,7 +21,6 @@ from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
-from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, add_head_choice
 from ui.endpoints import add_endpoints
 from ui.errors import explain
@@ -39,8 +38,9 @@ from ui.fields import (
     selected_item,
     upload_path,
 )
-from ui.jobs import Job, Waiting, examine_in_turns
-from ui.server.turns import FILES, Priority
+from ui.jobs import Job, Waiting, examine_in_turns, run_in
+from ui.panel import Panel, PanelRequest
+from ui.places import FILES, Priority
 from ui.server.uploads import is_own, new_folder
 from ui.tabs.detect import views
 from ui.tabs.detect.crop import add_crop
@@ -127,26 +127,26 @@ class DetectTab:
         )
 
     def run_by(
-        self, token: CancellationToken, payload: Payload, source: Source | None
+        self, request: PanelRequest, payload: Payload, source: Source | None
     ) -> Iterator[Updates]:
         """Examine again what the field holds, as `judge` does."""
         current = _current_source(payload, source)
         if current:
-            yield from self.judge(token, current)
+            yield from self.judge(request, current)
         else:
             yield self.emptied()
 
-    def run(self, token: CancellationToken, payload: Payload) -> Iterator[Updates]:
+    def run(self, request: PanelRequest, payload: Payload) -> Iterator[Updates]:
         """Examine a picture that has come into the field, as `judge` does."""
         yield self.begin(gr.EventData(None, None), payload)
         source = _current_source(payload, None)
         if source:
-            yield from self.judge(token, source)
+            yield from self.judge(request, source)
 
-    def judge(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
+    def judge(self, request: PanelRequest, source: Source) -> Iterator[Updates]:
         """Yield what is ready of an examination: claims, verdict and map, copies, report."""
         yield self.cleared(card.looking(describe_file(source.file)))
-        yield from token.guard(self._stages(token, source), self._failed)
+        yield from request.guard(self._stages(request, source), self._failed)
 
     def _failed(self, error: Exception) -> Updates:
         """Return the error's sentence for the page, and what the file says; what is no picture
@@ -160,13 +160,13 @@ class DetectTab:
             return self.emptied(words) | {self.picture: None}
         return self.cleared(words)
 
-    def _stages(self, token: CancellationToken, source: Source) -> Iterator[Updates]:
+    def _stages(self, request: PanelRequest, source: Source) -> Iterator[Updates]:
         """Yield what is new on the page after each stage of an examination."""
         headline, has_verdict = None, False
         work = partial(
             examine_in_turns, source=Path(source.whole), load=self.detector, part=source.box
         )
-        for examination in Job(token, work).read():
+        for examination in Job(work, request.is_newest).read():
             if isinstance(examination, Waiting):
                 if not has_verdict:  # which stays while its copies wait
                     yield {self.status: card.queued(examination.before, headline=headline)}
@@ -402,8 +402,8 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> A
     ]
     if len(files) < 2 or read_label(files[1]) == label:
         return gr.skip(), gr.skip(), gr.skip()
-    with FILES.enter(Priority.MAP):
-        paths = write_label(files[0], files[1], label, new_folder(str(files[0])))
+    write = partial(write_label, files[0], files[1], label, new_folder(str(files[0])))
+    paths = run_in(FILES, Priority.MAP, write)
     return *(str(path) for path in paths), _label_words(label)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 import numpy as np
@@ -25,7 +25,6 @@ from causalclip.maps.figure import save_mask_figure
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.paths import shipped_folder
 from causalclip.report import card
-from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector
 from ui.errors import explain
 from ui.fields import (
@@ -44,8 +43,9 @@ from ui.fields import (
     shown_copy,
     upload_path,
 )
-from ui.jobs import Job
-from ui.server.turns import DECODED, MODEL, PICTURES, Priority
+from ui.jobs import Job, run_job
+from ui.panel import Panel, PanelRequest
+from ui.places import DECODED, MODEL, PICTURES, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.detect.examples import Example, shelf
 from ui.tabs.mask import erase, tiles, views
@@ -61,6 +61,7 @@ NO_CHANNEL = "none"
 PICTURE_HEIGHT = 160  # px of the field
 SECOND_HEIGHT = 112
 
+T = TypeVar("T")
 Updates = dict[Any, Any]
 Payload = dict[str, Any] | None
 
@@ -136,21 +137,21 @@ class MaskTab:
         updates = {self.picture: upload_path(payload), transfer.tabs: transfer.selection}
         return updates | self.begin(event, payload)
 
-    def run(self, token: CancellationToken, payload: Payload) -> Iterator[Updates]:
+    def run(self, request: PanelRequest, payload: Payload) -> Iterator[Updates]:
         """Judge a picture and yield what is said of it."""
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
         yield self.cleared(card.looking(describe_file(path)))
-        job = Job(token, partial(self._stages, path=path))
+        job = Job(partial(self._stages, path=path), request.is_newest)
         updates = job.show(lambda before: {self.answer: card.queued(before)})
 
         def failed(error: Exception) -> Updates:
             updates = self.cleared(card.failure(*explain(error)))
             return updates | ({self.picture: None} if isinstance(error, ImageError) else {})
 
-        yield from token.guard(updates, failed)
+        yield from request.guard(updates, failed)
 
     def _stages(self, job: Job[Updates], path: str) -> Iterator[Updates]:
         """Yield the answer with three tiles, then what is left without channels, then the files."""
@@ -211,7 +212,7 @@ class MaskTab:
         looking = card.looking(describe_file(path)) if path else ""
         return {self.second_answer: looking, self.second: None}
 
-    def run_second(self, token: CancellationToken, payload: Payload) -> Iterator[Updates]:
+    def run_second(self, request: PanelRequest, payload: Payload) -> Iterator[Updates]:
         """Judge the picture to compare with, and yield what is said of it."""
         yield self.begin_second(gr.EventData(None, None), payload)
         path = upload_path(payload)
@@ -229,8 +230,9 @@ class MaskTab:
             updates = {self.second_answer: card.failure(*explain(error)), self.second: None}
             return updates | ({self.second_picture: None} if isinstance(error, ImageError) else {})
 
-        updates = Job(token, work).show(lambda before: {self.second_answer: card.queued(before)})
-        yield from token.guard(updates, failed)
+        job = Job(work, request.is_newest)
+        updates = job.show(lambda before: {self.second_answer: card.queued(before)})
+        yield from request.guard(updates, failed)
 
     def draw_masks(
         self, order: Order, first: MaskedPicture | None, second: Detection | None
@@ -253,10 +255,9 @@ class MaskTab:
         path = upload_path({"path": picture.path})
         if not numbers or path is None:
             return f"<p>{_(erase.NOTHING)}</p>"
-        with DECODED.enter(Priority.VERDICT):
-            pixels = erase.blank_cells(load_image(path).pixels, numbers, grid.shape)
-            with MODEL.enter(Priority.VERDICT):
-                judged_score = self.detector.with_mask().score(pixels).probability
+        detector = self.detector.with_mask()
+        blank = partial(erase.blank_cells, cell_numbers=numbers, shape=grid.shape)
+        judged_score = _look(path, lambda pixels: detector.score(blank(pixels)).probability)
         predicted_score = sigmoid(detection.logit - float(grid.ravel()[numbers].sum()))
         return erase.both_scores(predicted_score, judged_score, detection)
 
@@ -268,13 +269,24 @@ class MaskTab:
         detection = picture.detection
         kept = np.zeros((1, sum(width for _name, width in detection.parts)), bool)
         kept[0, int(channel)] = True
-        with DECODED.enter(Priority.VERDICT):
-            pixels = load_image(path).pixels
-            with MODEL.enter(Priority.VERDICT):
-                [alone] = self.detector.with_mask().explain_channels(pixels, kept)
+        detector = self.detector.with_mask()
+        [alone] = _look(path, lambda pixels: detector.explain_channels(pixels, kept))
         drawing = replace(picture.drawing, detection=replace(detection, views=alone))
         drawn = draw_map(drawing, scale=CHANNEL_SCALE, fade=False)
         return save_png(drawn, "channel", path)
+
+
+def _look(path: str, look: Callable[[np.ndarray], T]) -> T:
+    """Return look(pixels) of a picture's file, with the model."""
+
+    def work(job: Job[T]) -> T:
+        with job.enter(DECODED, Priority.VERDICT):
+            with job.enter(PICTURES, Priority.VERDICT):
+                pixels = load_image(path).pixels
+            with job.enter(MODEL, Priority.VERDICT):
+                return look(pixels)
+
+    return run_job(work)
 
 
 def build_mask_tab(

@@ -15,11 +15,11 @@ from causalclip.images.loading import load_image
 from causalclip.languages import _
 from purifier.choices import ATTACK_CHOICES, OBJECTIVE_TITLES
 from purifier.models import Models
-from purifier.pausing import pausing
 from purifier.vlm.interface import EmptyQuestion
 from ui.errors import UNREADABLE, errors_as_sentences, explain
 from ui.fields import add_endpoint, save_png, upload_path
-from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority
+from ui.jobs import Job, run_job
+from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,17 +64,24 @@ class PurifyApi:
 
         Returns the purified picture as PNG, and its size and the seconds that it took.
         """
-        # who waits holds no pixels yet
-        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
+
+        def work(job: Job[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
             from purifier.request import Request
 
-            pixels = _pixels(picture)
-            request = Request(steps=_steps(steps), always=bool(always))
-            with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
+            # Who waits holds no pixels yet.
+            with job.enter(PURIFICATIONS, Priority.ATTACK):
+                pixels = _pixels(job, picture)
+                request = Request(steps=_steps(steps), always=bool(always))
                 start = time.perf_counter()
-                result = self.models.purify(pixels, request)
-            facts = {"seconds": round(time.perf_counter() - start, 3), "steps": request.steps}
+                parts = self.models.purify_in_parts(pixels, request)
+                *_parts, result = job.step(MODEL, Priority.ATTACK, parts)
+                assert result is not None
+                seconds = time.perf_counter() - start
+            facts = {"seconds": round(seconds, 3), "steps": request.steps}
             return _file(result, "purified", picture), facts
+
+        with _sentences(self.models):
+            return run_job(work)
 
     def attack(
         self,
@@ -95,15 +102,20 @@ class PurifyApi:
         steps are made, fewer of a picture of more than a million pixels. Returns the attacked
         picture as PNG; success, before, after, linf, steps done.
         """
-        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
-            pixels = _pixels(picture)
-            adversarial, facts = self._attack(
-                pixels, attack, eps, steps, objective, question, target, seed
-            )
+
+        def work(job: Job[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
+            with job.enter(PURIFICATIONS, Priority.ATTACK):
+                pixels = _pixels(job, picture)
+                adversarial, facts = self._attack(
+                    job, pixels, attack, eps, steps, objective, question, target, seed
+                )
             return _file(adversarial, "attacked", picture), facts
 
+        with _sentences(self.models):
+            return run_job(work)
+
     def _attack(
-        self, pixels: Tensor, attack: str, eps: float, steps: float, *aim: Any
+        self, job: Job[Any], pixels: Tensor, attack: str, eps: float, steps: float, *aim: Any
     ) -> tuple[Tensor, dict[str, Any]]:
         """Attack pixels as `attack` says. aim: objective, question, target and seed."""
         from purifier.attacks import attack_steps, linf
@@ -118,11 +130,12 @@ class PurifyApi:
         request = Request(
             attack=limited_attack, objective=objective, question=question or "", target=target
         )
-        with MODEL.enter(Priority.ATTACK) as place:
+        with job.enter(MODEL, Priority.ATTACK):
             goal = make_goal(self.models, pixels, request)
-            for state in attack_steps(limited_attack, pixels, goal.objective):
-                place.give_way()
-                adversarial = state.rounded()
+        states = attack_steps(limited_attack, pixels, goal.objective)
+        for state in job.step(MODEL, Priority.ATTACK, states):
+            adversarial = state.rounded()
+        with job.enter(MODEL, Priority.ATTACK):
             after = goal.say(adversarial)
         facts: dict[str, Any] = {
             "success": goal.reached(after),
@@ -142,19 +155,24 @@ class PurifyApi:
         Returns its caption, and where there is a question its answer, confidence, and whether it is
         sure.
         """
-        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
-            pixels = _pixels(picture)
-            speaker = self.models.speaker(lora_encoder=bool(lora_encoder))
-            with MODEL.enter(Priority.ATTACK):
-                facts: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
-                if question and question.strip():
-                    answer = speaker.answer(pixels, question)[0]
-                    facts |= {
-                        "answer": answer.text,
-                        "confidence": round(answer.confidence, 4),
-                        "sure": answer.sure,
-                    }
+
+        def work(job: Job[dict[str, Any]]) -> dict[str, Any]:
+            with job.enter(PURIFICATIONS, Priority.ATTACK):
+                pixels = _pixels(job, picture)
+                speaker = self.models.speaker(lora_encoder=bool(lora_encoder))
+                with job.enter(MODEL, Priority.ATTACK):
+                    facts: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
+                    if question and question.strip():
+                        answer = speaker.answer(pixels, question)[0]
+                        facts |= {
+                            "answer": answer.text,
+                            "confidence": round(answer.confidence, 4),
+                            "sure": answer.sure,
+                        }
             return facts
+
+        with _sentences(self.models):
+            return run_job(work)
 
 
 def reason(error: Exception) -> tuple[str, str]:
@@ -185,14 +203,14 @@ def _steps(steps: float | None) -> int:
     return int(steps)
 
 
-def _pixels(picture: dict[str, Any] | None) -> Tensor:
+def _pixels(job: Job[Any], picture: dict[str, Any] | None) -> Tensor:
     """Return the pixels of an upload; raise gr.Error without one."""
     from purifier.pixels import to_tensor
 
     path = upload_path(picture)
     if path is None:
         raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
-    with PICTURES.enter(Priority.ATTACK):
+    with job.enter(PICTURES, Priority.ATTACK):
         return to_tensor(load_image(path).pixels)
 
 

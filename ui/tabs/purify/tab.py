@@ -20,10 +20,8 @@ from causalclip.images.loading import load_image
 from causalclip.languages import _
 from causalclip.report.card import failure, queued
 from purifier.models import Models
-from purifier.pausing import pausing
 from purifier.pixels import check_size
 from purifier.vlm.interface import EMBEDDED, OTHER
-from ui.cancellation import CancellationToken, Panel
 from ui.fields import (
     LIFETIME,
     PICK,
@@ -36,8 +34,9 @@ from ui.fields import (
     selected_item,
     upload_path,
 )
-from ui.jobs import Job, Waiting
-from ui.server.turns import MODEL, PICTURES, PURIFY_QUEUE, Priority, Turn
+from ui.jobs import Job, Waiting, run_job
+from ui.panel import Panel, PanelRequest
+from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
 from ui.tabs.purify import answers, examples, facts, views, widgets
 from ui.tabs.purify.endpoints import add_endpoints, reason
 from ui.tabs.purify.storyboard import draw_storyboard
@@ -160,18 +159,18 @@ class PurifyTab:
         return updates | self.cleared(views.progress_card())
 
     def run_given(
-        self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
+        self, request: PanelRequest, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
         """Purify a new picture as it was given."""
         yield self.cleared(views.progress_card(total=2))
-        yield from self._run(token, payload, self._by_name(settings), with_attack=False)
+        yield from self._run(request, payload, self._by_name(settings), with_attack=False)
 
-    def run_example(self, token: CancellationToken, number: int) -> Iterator[Updates]:
+    def run_example(self, request: PanelRequest, number: int) -> Iterator[Updates]:
         """Show an example as a whole: it was attacked and purified beforehand."""
         yield self.cleared(views.progress_card())
         self.models.wait()
         scenario = examples.load(examples.PREPARED[number])
-        token.check()
+        request.check()
         yield self._result_updates(scenario)
 
     def ask(
@@ -199,16 +198,18 @@ class PurifyTab:
         try:
             from purifier.scenario import ask_again
 
-            with PURIFY_QUEUE.enter(Priority.ATTACK):
-                with PICTURES.enter(Priority.ATTACK):
-                    paths = {name: upload_path({"path": file}) for name, file in files.items()}
-                    pictures = {
-                        name: load_image(path).pixels for name, path in paths.items() if path
-                    }
-                with MODEL.enter(Priority.ATTACK):
-                    responses = ask_again(
-                        self.models, scenario.model_copy(update={"pictures": pictures}), question
-                    )
+            def work(job: Job[Any]) -> Any:
+                with job.enter(PURIFICATIONS, Priority.ATTACK):
+                    with job.enter(PICTURES, Priority.ATTACK):
+                        paths = {name: upload_path({"path": file}) for name, file in files.items()}
+                        pictures = {
+                            name: load_image(path).pixels for name, path in paths.items() if path
+                        }
+                    with_pictures = scenario.model_copy(update={"pictures": pictures})
+                    with job.enter(MODEL, Priority.ATTACK):
+                        return ask_again(self.models, with_pictures, question)
+
+            responses = run_job(work)
             follow_ups = (*follow_ups, answers.FollowUp(question.strip(), responses))
         except Exception as error:
             return gr.skip(), answers.history(follow_ups, failure(*reason(error))), follow_ups
@@ -216,7 +217,7 @@ class PurifyTab:
 
     def run_again(
         self,
-        token: CancellationToken,
+        request: PanelRequest,
         payload: dict[str, Any] | None,
         *settings: Any,
         with_attack: bool = False,
@@ -225,7 +226,7 @@ class PurifyTab:
         values = self._by_name(settings)
         total = int(values["attack_steps"]) + 3 if with_attack else 2
         yield {self.status: views.progress_card(total=total)}
-        yield from self._run(token, payload, values, with_attack=with_attack)
+        yield from self._run(request, payload, values, with_attack=with_attack)
 
     def _by_name(self, settings: Sequence[Any]) -> Settings:
         """Return the settings by name, from the order in which the page sends them."""
@@ -233,7 +234,7 @@ class PurifyTab:
 
     def _run(
         self,
-        token: CancellationToken,
+        request: PanelRequest,
         payload: dict[str, Any] | None,
         settings: Settings,
         *,
@@ -244,18 +245,18 @@ class PurifyTab:
         if path is None:
             yield self.cleared()
             return
-        yield from token.guard(
-            self._read(token, path, settings, with_attack=with_attack), self._failed
+        yield from request.guard(
+            self._read(request, path, settings, with_attack=with_attack), self._failed
         )
 
     def _read(
-        self, token: CancellationToken, path: str, settings: Settings, *, with_attack: bool
+        self, request: PanelRequest, path: str, settings: Settings, *, with_attack: bool
     ) -> Iterator[Updates]:
         """Yield how far a run is after each of its steps, then its result."""
-        yield from self._wait_for_models(token, settings["vlm"])
+        yield from self._wait_for_models(request, settings["vlm"])
         last: Scenario | None = None
         work = partial(self._work, path=path, settings=settings, with_attack=with_attack)
-        for event in Job(token, work).read():
+        for event in Job(work, request.is_newest).read():
             if isinstance(event, Waiting):
                 before = event.before
                 card = views.progress_card(last, before=before) if last else queued(before)
@@ -275,21 +276,12 @@ class PurifyTab:
         model."""
         from purifier.scenario import run
 
-        with job.enter(PURIFY_QUEUE, Priority.ATTACK):
+        with job.enter(PURIFICATIONS, Priority.ATTACK):
             with job.enter(PICTURES, Priority.ATTACK):
                 pixels = load_image(path).pixels
                 check_size(pixels)
             stages = run(_request(settings, with_attack=with_attack), pixels, self.models)
-            while True:
-                # anybody's verdict goes first
-                with (
-                    job.enter(MODEL, Priority.ATTACK) as turn,
-                    pausing(partial(_give_way, job, turn)),
-                ):
-                    scenario = next(stages, None)
-                if scenario is None:
-                    return
-                yield scenario
+            yield from job.step(MODEL, Priority.ATTACK, stages)
 
     def _failed(self, error: Exception) -> Updates:
         """Return the error's sentence for the page; what is no picture leaves its field."""
@@ -298,13 +290,13 @@ class PurifyTab:
             return self.cleared() | updates | {self.picture: None}
         return updates
 
-    def _wait_for_models(self, token: CancellationToken, vlm: str) -> Iterator[Updates]:
+    def _wait_for_models(self, request: PanelRequest, vlm: str) -> Iterator[Updates]:
         """Wait for the models; for the other one only if it is the one that answers."""
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
             yield {self.status: views.loading_card(self.models.other)}
             self.models.info(OTHER)
-            token.check()
+            request.check()
 
     def _result_updates(self, scenario: Scenario, source: str = "") -> Updates:
         """Return all fields of a result at once, so that nothing of an older one stands beside it.
@@ -398,12 +390,6 @@ class PurifyTab:
             self.vlm: gr.update(visible=False, value=EMBEDDED),
             self.offer: gr.update(visible=True, value=words),
         }
-
-
-def _give_way(job: Job[Scenario], place: Turn) -> None:
-    """End a run that nobody waits for any more, and let others in; called between two tiles."""
-    job.check()
-    place.give_way()
 
 
 def _request(settings: Settings, *, with_attack: bool) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,9 @@ from causalclip.report.reference import ReferenceReport
 from ui.detector import ChosenDetector
 from ui.errors import explain
 from ui.fields import upload_paths
+from ui.jobs import run_in
+from ui.places import FILES, Priority
 from ui.server import uploads
-from ui.server.turns import FILES, Priority
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -178,8 +180,7 @@ class ProfileChoice:
                 data = file.read(LARGEST + 1)
             if len(data) > LARGEST:
                 return _status(_(TOO_LARGE)), None
-            with FILES.enter(Priority.BATCH):
-                return self.use(parse_profile(data)), None
+            return self.use(run_in(FILES, Priority.BATCH, partial(parse_profile, data))), None
         except BadProfile as error:
             return _status(str(error)), None
         finally:

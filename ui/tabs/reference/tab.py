@@ -17,14 +17,14 @@ from causalclip.measured import measured
 from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference import BOUNDS, COMMAND, photographs_needed
 from causalclip.report.templates import render
-from ui.cancellation import CancellationToken, Panel
-from ui.detector import ChosenDetector, queue_detector
+from ui.detector import ChosenDetector
 from ui.errors import explain
 from ui.fields import LIFETIME, PRIVATE, files_input, upload_paths
-from ui.jobs import Job, Waiting
+from ui.jobs import Job, Waiting, run_in
+from ui.panel import Panel, PanelRequest
+from ui.places import FILES, PICTURES, Priority
 from ui.scripts import script, sending_script, sending_words
 from ui.server import uploads
-from ui.server.turns import FILES, PICTURES, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.reference.session import MOST, ProfileChoice, ReferenceSet
 
@@ -104,7 +104,7 @@ class ReferenceTab:
 
     def run(
         self,
-        token: CancellationToken,
+        request: PanelRequest,
         payload: Any,
         reference_set: ReferenceSet | None,
         at_most: str,
@@ -122,21 +122,21 @@ class ReferenceTab:
             if not reference_set.first_upload and paths:
                 reference_set = replace(reference_set, first_upload=paths[0])
             work = partial(_examine_set, paths=paths[:room], detector=detector, lessons=lessons)
-            for picture in Job(token, work).read():
+            for picture in Job(work, request.is_newest).read():
                 if isinstance(picture, Waiting):
                     continue
                 reference_set = reference_set.with_picture(picture, generated=generated, high=high)
                 yield {self.status: _status(reference_set), self.reference_set: reference_set}
             failure = None
         except Exception as error:
-            token.check()  # of a page that was closed, the files are gone: that is no error
+            request.check()  # of a page that was closed, the files are gone: that is no error
             failure = {self.status: _status(reference_set, explain(error)[1], halt=True)}
         finally:
             uploads.delete(paths)
         yield failure or self.portion_done(reference_set, at_most)
 
     def stop(
-        self, token: CancellationToken, reference_set: ReferenceSet | None, at_most: str
+        self, request: PanelRequest, reference_set: ReferenceSet | None, at_most: str
     ) -> Iterator[Updates]:
         """Yield what has been found until the reader stopped the run."""
         yield self.portion_done(reference_set or ReferenceSet(), at_most)
@@ -178,8 +178,8 @@ class ReferenceTab:
         if reference_set is None or not reference_set.real:
             return None
         path = new_folder(reference_set.first_upload) / "summary.html"
-        with FILES.enter(Priority.BATCH):
-            page = reference_set.report(self.detector.own(), share(at_most)).page()
+        report = partial(reference_set.report, self.detector.own(), share(at_most))
+        page = run_in(FILES, Priority.BATCH, lambda: report().page())
         path.write_text(page, encoding="utf-8", errors="replace")
         return str(path)
 
@@ -188,8 +188,8 @@ class ReferenceTab:
         if reference_set is None or not reference_set.real:
             return None
         path = new_folder(reference_set.first_upload) / "profile.json"
-        with FILES.enter(Priority.BATCH):
-            reference_set.profile(self.detector.own(), share(at_most)).write(path)
+        make_profile = partial(reference_set.profile, self.detector.own(), share(at_most))
+        run_in(FILES, Priority.BATCH, make_profile).write(path)
         return str(path)
 
 
@@ -353,15 +353,10 @@ def _examine_set(
     """
     from causalclip.reference_set import examine_set, read_members
 
-    queued = queue_detector(detector, verdict=Priority.BATCH, enter=job.enter)
+    queued = job.look_by_look(lambda: detector, Priority.BATCH)
     members = read_members((Path(path).name, path) for path in paths)
     rows = examine_set(members, queued, lessons=lessons)
-    while True:
-        with job.enter(PICTURES, Priority.CALIBRATION):
-            row = next(rows, None)
-        if row is None:
-            return
-        yield row
+    yield from job.step(PICTURES, Priority.CALIBRATION, rows)
 
 
 def _status(reference_set: ReferenceSet, sentence: str = "", *, halt: bool = False) -> str:

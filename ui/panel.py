@@ -1,14 +1,13 @@
-"""Cancellation: a panel shows the answer to the newest request, and drops what an older run yields.
+"""Panels of the page: each shows the answer to its newest request.
 
 Every event of a panel (upload, example, clear, stop, again) takes two steps. The first does not
-queue: it makes a new token and blanks the panel. The second is the run, which may wait for long; it
-knows its token by the number that the first step left on the page. Each answer carries that number
-into the page, which hides what is about another picture than the newest (assets/stale.js).
+queue: it notes a new request and blanks the panel. The second is the run, which may wait for long;
+it knows its request by the number that the first step left on the page. Each answer carries that
+number into the page, which hides what is about another picture than the newest (assets/stale.js).
 
 Gradio's own does less. `trigger_mode="always_last"` begins the newest run when the older one has
 ended. `cancels` closes a run at its next update: of a step of 5 s that was cancelled after 1 s, the
-other 4 s went on, and an attack's steps hold the model for minutes. So a run asks its token between
-its steps whether its answer is still wanted.
+other 4 s went on. So a run's job asks between its steps whether its request is the newest.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.server.turns import current_session
+from ui.jobs import Cancelled
+from ui.server.senders import current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in.
 # The page keeps each panel's newest: an answer that comes late would put an older one into the
@@ -38,10 +38,10 @@ _STEP: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
 }
-_MOST = 10_000  # panels whose newest token is kept; anybody may invent sessions
+_MOST = 10_000  # panels whose newest request is kept; anybody may invent sessions
 _SENT_WITHIN = 2.0  # seconds that an update is waited for until it is on its way to the page
 _REPEATED_WITHIN = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
-_newest: dict[tuple[str, str], CancellationToken] = {}  # by session and panel
+_newest: dict[tuple[str, str], PanelRequest] = {}  # by session and panel
 _lock = threading.Lock()
 
 FILE_FIELDS = gr.Image, gr.ImageSlider, gr.DownloadButton, gr.File
@@ -51,14 +51,7 @@ Begin = Callable[..., Updates]
 Run = Callable[..., Iterator[Updates]]
 
 
-class Superseded(BaseException):
-    """A newer request exists in this panel.
-
-    As with asyncio.CancelledError, nothing that handles errors may take it for one.
-    """
-
-
-class CancellationToken:
+class PanelRequest:
     """One request of a person in one panel.
 
     Attributes:
@@ -74,15 +67,14 @@ class CancellationToken:
         self._sent.set()
         self._ended = 0.0
 
-    @property
-    def newest(self) -> bool:
-        """Whether no newer request exists in the panel."""
+    def is_newest(self) -> bool:
+        """Return whether no newer request exists in the panel."""
         return _newest.get(self.key) is self
 
     def check(self) -> None:
-        """Raise Superseded if there is a newer request, or the page was closed."""
-        if not self.newest:
-            raise Superseded
+        """Raise Cancelled if there is a newer request, or the page was closed."""
+        if not self.is_newest():
+            raise Cancelled
 
     def guard(
         self, updates: Iterator[Updates], on_error: Callable[[Exception], Updates]
@@ -109,7 +101,7 @@ class CancellationToken:
         iterator = iter(updates)
         try:
             for update in iterator:
-                if not self.newest:
+                if not self.is_newest():
                     break
                 self._sent.clear()
                 try:
@@ -117,12 +109,12 @@ class CancellationToken:
                 finally:
                     self._sent.set()  # Gradio comes back for more once it has sent this
                     self._ended = time.monotonic()
-        except Superseded:
+        except Cancelled:
             pass
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()  # leaves the queue at once
-        if not (self.newest and self._ended):
+        if not (self.is_newest() and self._ended):
             yield gr.skip()
 
     def settle(self) -> None:
@@ -135,8 +127,8 @@ class Panel:
     """A panel of the page that shows one answer at a time; to be made inside its Blocks.
 
     Attributes:
-        number: the hidden field that carries a token's number from the first step to the run.
-        answered: tells the page which token's answer it shows.
+        number: the hidden field that carries a request's number from the first step to the run.
+        answered: tells the page which request's answer it shows.
     """
 
     def __init__(self, name: str) -> None:
@@ -160,7 +152,7 @@ class Panel:
         Args:
             begin: begin(event, *begin_inputs) -> what the page shows at once; everything old is to
                 be blanked.
-            run: run(token, *inputs) yields the answer. Its first update has to blank the same
+            run: run(request, *inputs) yields the answer. Its first update has to blank the same
                 again: something of an older run may have reached the page after the first step's
                 answer.
             queue: the event options of the run, such as concurrency_id.
@@ -168,19 +160,19 @@ class Panel:
 
         # 1. What both steps do.
         def first(event: gr.EventData, number: str, *begin_inputs: Any) -> Any:
-            token = new_token(self.name, number, run)
-            if not token.newest:  # it came late, or was overtaken while it waited
+            request = new_request(self.name, number, run)
+            if not request.is_newest():  # it came late, or was overtaken while it waited
                 return gr.skip()
             updates = begin(event, *begin_inputs)
-            return updates | {self.number: repr(token.number)} | self._mark(token)
+            return updates | {self.number: repr(request.number)} | self._mark(request)
 
         def then(number: str, *inputs: Any) -> Iterator[Any]:
             # Of a first step that came late, too, the page calls the run, with the newest number.
-            token = _start(self.name, number, run)
-            if token is None:
+            request = _start(self.name, number, run)
+            if request is None:
                 yield gr.skip()
             else:
-                yield from token.shows(run(token, *inputs), self._mark(token))
+                yield from request.shows(run(request, *inputs), self._mark(request))
 
         # 2. When they do it.
         answer_fields = [self.answered, *outputs]
@@ -199,7 +191,7 @@ class Panel:
         self.on(
             triggers,
             lambda event: end(),
-            lambda token: iter([end()]),
+            lambda request: iter([end()]),
             begin_inputs=[],
             inputs=[],
             outputs=outputs,
@@ -216,27 +208,27 @@ class Panel:
     ) -> None:
         """Wire an event that draws what is there anew: work(*inputs) -> values of the outputs.
 
-        It is dropped where the panel has made another token since the event left the page, or makes
-        one meanwhile; not where it never has.
+        It is dropped where the panel has made another request since the event left the page, or
+        makes one meanwhile; not where it never has.
 
         Args:
-            options: of gr.on, with queue=False or the options of a queue; a `js` gets the token's
+            options: of gr.on, with queue=False or the options of a queue; a `js` gets the request's
                 number first.
         """
 
         def work_if_newest(number: str, *field_values: Any) -> Any:
-            token = _current(self.name, number)
-            if number and token is None:
+            request = _current(self.name, number)
+            if number and request is None:
                 return gr.skip()
             values = work(*field_values)
-            return gr.skip() if token and not token.newest else values
+            return gr.skip() if request and not request.is_newest() else values
 
         script = options.pop("js", _NEWEST % self.name)
         gr.on(triggers, work_if_newest, [self.number, *inputs], outputs, js=script, **options)
 
-    def _mark(self, token: CancellationToken) -> Updates:
-        """Return what tells the page that an answer is this token's."""
-        return {self.answered: f"<i data-turn='{token.number!r}'></i>"}
+    def _mark(self, request: PanelRequest) -> Updates:
+        """Return what tells the page that an answer is this request's."""
+        return {self.answered: f"<i data-turn='{request.number!r}'></i>"}
 
 
 def _apart(updates: Updates) -> Updates:
@@ -254,11 +246,11 @@ def _apart(updates: Updates) -> Updates:
     }
 
 
-def new_token(panel: str, number: str = "", run: Run | None = None) -> CancellationToken:
-    """Make a token for the current event and return it, the newest of its session in a panel.
+def new_request(panel: str, number: str = "", run: Run | None = None) -> PanelRequest:
+    """Make a request for the current event and return it, the newest of its session in a panel.
 
     Args:
-        number: of the request, as the page counts; "" for the next one. A token with an older
+        number: of the request, as the page counts; "" for the next one. A request with an older
             number than the newest one's comes back superseded.
         run: what the request asks for.
     """
@@ -266,39 +258,39 @@ def new_token(panel: str, number: str = "", run: Run | None = None) -> Cancellat
     with _lock:
         older = _newest.get(key)
         following = max(1000 * time.time(), older.number if older else 0.0)
-        token = CancellationToken(key, _read(number, following), run)
-        if older and token.number < older.number:
-            return token
+        request = PanelRequest(key, _read(number, following), run)
+        if older and request.number < older.number:
+            return request
         _newest.pop(key, None)
-        _newest[key] = token
+        _newest[key] = request
         if len(_newest) > _MOST:
             del _newest[next(iter(_newest))]
     if older:
         older.settle()
-    return token
+    return request
 
 
-def cancel_runs(session: str) -> None:
-    """End all runs of a session: they show nothing more."""
+def forget_requests(session: str) -> None:
+    """Forget what a page that was closed has asked for: its runs show nothing more."""
     with _lock:
         for key in [key for key in _newest if key[0] == session]:
             del _newest[key]
 
 
-def _start(panel: str, number: str, run: Run) -> CancellationToken | None:
-    """Return a panel's newest token, once, if it has this number and asks for this run."""
-    token = _current(panel, number)
+def _start(panel: str, number: str, run: Run) -> PanelRequest | None:
+    """Return a panel's newest request, once, if it has this number and asks for this run."""
+    request = _current(panel, number)
     with _lock:
-        if token is None or token.run is not run:
+        if request is None or request.run is not run:
             return None
-        token.run = None
-        return token
+        request.run = None
+        return request
 
 
-def _current(panel: str, number: str) -> CancellationToken | None:
-    """Return a panel's newest token, if it has this number."""
-    token = _newest.get((current_session(), panel))
-    return token if token and _read(number, -1.0) == token.number else None
+def _current(panel: str, number: str) -> PanelRequest | None:
+    """Return a panel's newest request, if it has this number."""
+    request = _newest.get((current_session(), panel))
+    return request if request and _read(number, -1.0) == request.number else None
 
 
 def _read(number: str, otherwise: float) -> float:

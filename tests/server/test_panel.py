@@ -6,30 +6,30 @@ from typing import Any
 
 import gradio as gr
 
-from ui.cancellation import Panel, cancel_runs, new_token
+from ui.panel import Panel, forget_requests, new_request
 
 
 def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
     answer("one")
-    first, elsewhere = new_token("detect"), new_token("mask")
+    first, elsewhere = new_request("detect"), new_request("mask")
     answer("two")
-    other = new_token("detect")
+    other = new_request("detect")
     answer("one")
-    assert first.newest
-    second = new_token("detect")
-    assert not first.newest
-    assert all(token.newest for token in (second, elsewhere, other))
-    cancel_runs("one")
-    assert (second.newest, elsewhere.newest, other.newest) == (False, False, True)
+    assert first.is_newest()
+    second = new_request("detect")
+    assert not first.is_newest()
+    assert all(request.is_newest() for request in (second, elsewhere, other))
+    forget_requests("one")
+    assert (second.is_newest(), elsewhere.is_newest(), other.is_newest()) == (False, False, True)
 
 
 def test_a_request_that_was_overtaken_takes_no_turn(answer: Any) -> None:
     answer("late")
-    newer, older = new_token("detect", "200.5"), new_token("detect", "100.5")
-    assert newer.newest
-    assert not older.newest
-    assert new_token("detect", "no number").newest
-    assert new_token("detect", "inf").newest
+    newer, older = new_request("detect", "200.5"), new_request("detect", "100.5")
+    assert newer.is_newest()
+    assert not older.is_newest()
+    assert new_request("detect", "no number").is_newest()
+    assert new_request("detect", "inf").is_newest()
 
 
 def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> None:
@@ -43,13 +43,13 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
         finally:
             ended.append(True)
 
-    token = new_token("detect")
-    shown = token.shows(updates())
+    request = new_request("detect")
+    shown = request.shows(updates())
     assert next(shown) == {"a": 1}
     threading.Timer(
         0.2, lambda: next(shown, None)
     ).start()  # Gradio comes back once it has sent that
-    new_token("detect")
+    new_request("detect")
     assert list(shown) in ([], [gr.skip()])
     assert ended == [True]
 
@@ -60,7 +60,7 @@ def test_a_file_is_sent_apart_from_what_later_updates_change(answer: Any) -> Non
     with gr.Blocks():
         picture, report, words = gr.Image(), gr.DownloadButton(), gr.HTML()
     updates = [{picture: "a.png", report: None, words: "x"}, {picture: gr.update(visible=False)}]
-    shown = list(new_token("detect").shows(iter(updates)))
+    shown = list(new_request("detect").shows(iter(updates)))
     file, nothing = gr.update(value="a.png"), gr.update(value=None)
     assert shown[0] == {picture: file, report: nothing, words: "x"}
     assert shown[1] == updates[1]
@@ -75,7 +75,7 @@ def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer
         part.on(
             [field.submit],
             lambda event: {field: "looking"},
-            lambda token: iter([{field: "the answer"}]),
+            lambda request: iter([{field: "the answer"}]),
             begin_inputs=[],
             inputs=[],
             outputs=[field],
