@@ -139,7 +139,7 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const place = link.getAttribute("href");
     event.preventDefault();
-    if (place === "#part") document.querySelector("#part .label-wrap:not(.open)")?.click();
+    if (["#part", "#inquiries"].includes(place)) document.querySelector(`${place} .label-wrap:not(.open)`)?.click();
     if (location.hash === place) history.replaceState(null, "", location.pathname + location.search);
     location.hash = place;  // scrolls there, and Tab goes on from there
   });

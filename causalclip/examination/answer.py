@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from causalclip.examination.messages import NO_ANSWER, NO_ANSWER_TITLE, NOT_EXAMINED, Tone
+from causalclip.examination.owners import ASK
 from causalclip.languages import N_, _
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.result import Provenance
 
 Source = Literal["signature", "file", "mark", "pixels"]
-StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify"]
+StepKind = Literal["signer", "sender", "original", "larger", "crop", "owner", "copies", "magnify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ ASK_FOR_ORIGINAL = Step(
     "original",
     N_("Ask for the original file: a forwarded copy has lost traces, and what the file said."),
 )
+ASK_OWNERS = Step("owner", ASK)
 MAGNIFY = Step(
     "magnify",
     N_("Magnify the picture and look for visible marks of generators, and at hands and text."),
@@ -210,6 +212,7 @@ class Origin(Enum):
                         "Ask who sent it how the picture was made, and for the file as it was made."
                     ),
                 ),
+                ASK_OWNERS,
                 Step(
                     "copies",
                     N_(
@@ -228,7 +231,7 @@ class Origin(Enum):
             N_("inconclusive"),
             "inconclusive",
             "pixels",
-            steps=(ASK_FOR_ORIGINAL, LOOK_FOR_COPIES, MAGNIFY),
+            steps=(ASK_FOR_ORIGINAL, ASK_OWNERS, LOOK_FOR_COPIES, MAGNIFY),
         ),
     )
     LIKELY_NOT_GENERATED = (
@@ -263,7 +266,7 @@ class Origin(Enum):
             NO_ANSWER,
             "inconclusive",
             "pixels",
-            steps=(ASK_FOR_ORIGINAL, LOOK_FOR_COPIES, MAGNIFY),
+            steps=(ASK_FOR_ORIGINAL, ASK_OWNERS, LOOK_FOR_COPIES, MAGNIFY),
         ),
     )
     NOT_EXAMINED = (

@@ -29,6 +29,7 @@ from causalclip.examination.messages import (
     WHAT_TO_DO,
     Tone,
 )
+from causalclip.examination.owners import ASK, OWNERS, owners_of, services
 from causalclip.languages import N_, _, bracketed, paragraph
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ TRACES: dict[str, str] = {
     N_("likely not generated"): N_("They carry few traces like those of image generators."),
     NO_ANSWER: NO_TRACES,
 }
+MAX_STEPS = 4
 FORGED = N_("That can be forged, also to discredit a true picture.")
 NOT_JUDGED = N_("Its pixels were not judged.")
 OVERTURNED = N_(
@@ -267,11 +269,11 @@ def next_steps(
     cautions: tuple[Caution, ...],
     image_type: ImageType = "photograph",
 ) -> tuple[Step, ...]:
-    """Return what a person can do now: at most three steps, the most telling first."""
+    """Return what a person can do now: at most MAX_STEPS, the most telling first."""
     kinds = {caution.kind for caution in cautions}
     by_evidence = _steps_by_evidence(headline, provenance)
     by_picture = _steps_by_picture(headline.origin, kinds, image_type)
-    return tuple(islice(chain(by_evidence, by_picture), 3))
+    return tuple(islice(chain(by_evidence, by_picture), MAX_STEPS))
 
 
 def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
@@ -302,6 +304,8 @@ def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[S
         )
     if headline.source in ("file", "mark"):
         yield Step("sender", _ask_sender(headline))
+        if owners := owners_of(headline.name):
+            yield Step("owner", _(ASK, services=services(owners)))
 
 
 def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType) -> Iterator[Step]:
@@ -318,7 +322,8 @@ def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType)
         )
     if image_type == "blank":
         return
-    yield from (Step(step.kind, _(step.sentence)) for step in origin.answer.steps)
+    for step in origin.answer.steps:
+        yield Step(step.kind, _(step.sentence, services=services(OWNERS.values())))
 
 
 def _ask_sender(headline: Headline) -> str:

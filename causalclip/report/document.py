@@ -16,7 +16,7 @@ import platform
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -41,6 +41,7 @@ from causalclip.languages import (
     paragraph,
 )
 from causalclip.report.card import enlarge_mark
+from causalclip.report.inquiries import Inquiries
 from causalclip.report.pictures import data_url, draw_thumbnail
 from causalclip.report.templates import render, render_page
 from causalclip.text import clean
@@ -61,7 +62,9 @@ LIBRARIES = (
     "ImageHash",
 )
 MAX_REPORT = 250_000
+# around what the label changes
 START, END = "<!--label-->", "<!--/label-->"
+QUOTE_START, QUOTE_END = "<!--quote-->", "<!--/quote-->"
 MAX_NOTE = 2000  # characters of a note
 LIMITS = (
     N_("A new generator may leave other traces; copying, shrinking and recompressing remove them."),
@@ -95,6 +98,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         thumbnail=draw_thumbnail(x.drawing.picture),
         mark=enlarge_mark(x),
         label=label_html(Label(), x.examined),
+        quoted=quote_html(x.quote),
     )
 
 
@@ -157,12 +161,18 @@ def _installed_version(package: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The label of a report. name, note: as typed; empty for none. zone: an IANA time zone; empty,
-    or not known, for this machine's own."""
+    """What whoever writes a report adds to it.
+
+    Attributes:
+        name, note: as typed; empty for none.
+        zone: an IANA time zone; empty, or not known, for this machine's own.
+        inquiries: what they found out elsewhere.
+    """
 
     name: str = ""
     note: str = ""
     zone: str = ""
+    inquiries: Inquiries = field(default_factory=Inquiries)
 
     def cleaned(self) -> Label:
         """Return a text without control characters, and not longer than a report can show."""
@@ -170,6 +180,7 @@ class Label:
             clean(self.name, limit=120),
             clean(self.note, limit=MAX_NOTE),
             clean(self.zone, limit=60),
+            self.inquiries.cleaned(),
         )
 
 
@@ -190,28 +201,50 @@ def label_html(label: Label, examined: str) -> Markup:
     return Markup(f"{START}<dl>{lines}</dl>{END}")
 
 
+def quote_html(quote: str) -> Markup:
+    """The sentence to paste, between marks by which `write_label` finds it again."""
+    return Markup("{}{}{}").format(Markup(QUOTE_START), quote, Markup(QUOTE_END))
+
+
 def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Path, Path]:
     """Copy a report's two files into a folder, with another label; return the copies' paths."""
     label = label.cleaned()
     report = json.loads(plain.read_text(encoding="utf-8"))
-    markup = label_html(label, report["examined"])
-    text = re.sub(
-        f"{START}.*?{END}",
-        lambda _found: markup,
-        html.read_text(encoding="utf-8"),
-        count=1,
-        flags=re.DOTALL,
-    )
+    report["report"]["label"] = asdict(label)
+    report["quote"] = add_inquiries(report["quote"], label.inquiries)
+    text = html.read_text(encoding="utf-8")
+    text = _replace(START, END, label_html(label, report["examined"]), text)
+    text = _replace(QUOTE_START, QUOTE_END, quote_html(report["quote"]), text)
     copies = folder / html.name, folder / plain.name
     copies[0].write_text(text, encoding="utf-8")
-    report["report"]["label"] = asdict(label)
     copies[1].write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return copies
 
 
+def _replace(start: str, end: str, markup: Markup, text: str) -> str:
+    """Return a text with other words between two marks."""
+    between = re.compile(f"{start}.*?{end}", re.DOTALL)
+    return between.sub(lambda _found: markup, text, count=1)
+
+
+def add_inquiries(quote: str, inquiries: Inquiries) -> str:
+    """Return a sentence to paste with what was found out elsewhere as its last line, in place of
+    such a line."""
+    own = quote.split("\n")[:2]  # the answer, and the file that it is about
+    return "\n".join([*own, inquiries.sentence] if inquiries.sentence else own)
+
+
 def read_label(plain: Path) -> Label:
     """The label of a report, by its JSON."""
-    return Label(**json.loads(plain.read_text(encoding="utf-8"))["report"]["label"])
+    from pydantic import TypeAdapter  # slow to import
+
+    label = json.loads(plain.read_text(encoding="utf-8"))["report"]["label"]
+    return TypeAdapter(Label).validate_python(label)
+
+
+def read_quote(plain: Path) -> str:
+    """The sentence to paste of a report, by its JSON."""
+    return str(json.loads(plain.read_text(encoding="utf-8"))["quote"])
 
 
 def overview(

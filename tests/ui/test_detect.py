@@ -18,6 +18,7 @@ from causalclip.examination.answer import Step
 from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.owners import OWNERS, services
 from causalclip.examination.stages import examine_file
 from causalclip.images.loading import load_image
 from causalclip.maps.overlay import prepare
@@ -37,9 +38,10 @@ from ui.tabs.detect.views import PLACES, SITES, inside_boxes, layer, steps_panel
 
 
 def test_links_to_searches_carry_nothing() -> None:
-    panel = steps_panel([Step("copies", "Look.")])
+    google = OWNERS["google"]
+    panel = steps_panel([Step("copies", "Look."), Step("owner", services((google,)))])
     links = re.findall(r"<a href='(.+?)' target='_blank' rel='noopener noreferrer'>", panel)
-    assert links == list(SITES.values())
+    assert links == [*SITES.values(), *(address for _name, address in google.addresses)]
     assert not any("?" in link for link in links)
 
 
@@ -122,18 +124,28 @@ def test_what_gets_no_answer_for_its_kind_is_headlined_by_its_file() -> None:
     assert "Its pixels were not judged." in said
 
 
+ENTERED = (
+    *("found", "2026-12-02", "not asked", ""),
+    *("https://example.org/a", "2021-05-03", "Eve <i>"),
+)
+
+
 def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:
     answer("label")
     html, plain = save_reports(
         examine_file(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x"
     )
-    drawn, said, words = relabel(payload(html), payload(plain), "Ada <b>", "", "Europe/Paris")
+    drawn, said, words, quote = relabel(
+        payload(html), payload(plain), "Ada <b>", "", *ENTERED, "Europe/Paris"
+    )
     assert "Ada &lt;b&gt;" in Path(drawn).read_text(encoding="utf-8")
     assert (
         json.loads(Path(said).read_text(encoding="utf-8"))["report"]["label"]["name"] == "Ada <b>"
     )
     assert "The report holds “Ada &lt;b&gt;”" in words
-    again = relabel(payload(drawn), payload(said), "Ada <b>", "", "Europe/Paris")
+    assert "OpenAI found its mark (2 December 2026), Google was not asked" in quote
+    assert "earliest copy known: https://example.org/a, 3 May 2021, shown by Eve &lt;i&gt;" in quote
+    again = relabel(payload(drawn), payload(said), "Ada <b>", "", *ENTERED, "Europe/Paris")
     assert all(update == gr.skip() for update in (*again, *relabel(None, None, "Ada", "", "")))
 
 

@@ -53,7 +53,11 @@ TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     ((gr.State,), Nothing, "nothing"),
     ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
     ((gr.File,), Uploads | None, NOT_UPLOADED),
-    ((gr.Textbox, gr.HTML), Text | None, f"takes a text of at most {LONGEST} characters"),
+    (
+        (gr.Textbox, gr.HTML, gr.DateTime),
+        Text | None,
+        f"takes a text of at most {LONGEST} characters",
+    ),
     ((gr.Number, gr.Slider), Number | None, "takes a number"),
     ((gr.Checkbox,), bool | None, "takes true or false"),
     ((gr.Dropdown, gr.Radio), Choice, "takes a choice"),

@@ -12,12 +12,13 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from causalclip.calibration import Calibration
+from causalclip.calibration import Band, Calibration
 from causalclip.examination import precision
 from causalclip.examination.answer import Origin
 from causalclip.examination.cautions import find_cautions, measure
-from causalclip.examination.headline import make_headline
+from causalclip.examination.headline import MAX_STEPS, make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.owners import OWNERS
 from causalclip.examination.precision import EmpiricalPrecision, empirical_precision
 from causalclip.images.reencoding import encode
 from causalclip.marks.mark import Mark, Says
@@ -318,3 +319,32 @@ def test_long_strips_have_statistics(shape: tuple[int, int]) -> None:
 def test_a_strip_is_looked_at_like_any_picture(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     assert "inside" not in kinds(noise)
+
+
+def marked(generator: str, kind: Any = "metadata") -> Provenance:
+    return replace(file(), marks=(Mark(generator, "a", kind=kind),))
+
+
+@pytest.mark.parametrize(
+    ("provenance", "band", "asked"),
+    [
+        (file(), "inconclusive", ("OpenAI", "Google")),
+        (file(), "likely generated", ("OpenAI", "Google")),
+        (file(), "likely not generated", ()),
+        (marked("Gemini", "visible mark"), "likely not generated", ("Google",)),
+        (marked("OpenAI"), "likely generated", ("OpenAI",)),
+        (marked("DALL-E 2", "visible mark"), "likely generated", ()),
+        (marked("ComfyUI"), "likely generated", ()),
+        (file(state="trusted", types=(claim(HERE, GENERATED),)), "likely generated", ()),
+    ],
+)
+def test_owners_of_invisible_marks_are_asked_where_no_signature_answers(
+    provenance: Provenance, band: Band, asked: tuple[str, ...]
+) -> None:
+    headline = make_headline(provenance, band)
+    steps = next_steps(headline, band, provenance, ())
+    told = [step.sentence for step in steps if step.kind == "owner"]
+    services = tuple(o.name for o in OWNERS.values() if any(o.service in text for text in told))
+    assert services == asked
+    assert all("leaves this computer" in sentence for sentence in told)
+    assert len(steps) <= MAX_STEPS

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 from causalclip.calibration import Calibration
@@ -31,9 +32,11 @@ from causalclip.report.document import (
     as_json,
     draw_maps,
     read_label,
+    read_quote,
     save_reports,
     write_label,
 )
+from causalclip.report.inquiries import EarliestCopy, Inquiries, Reply, reply
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import exif_block, jpeg_exif, jpeg_with, png_texts
 from tests.makers.pictures import encode, photo, segment, starred
@@ -230,6 +233,44 @@ def test_what_is_typed_is_in_both_files(saved: tuple[Path, Path], tmp_path: Path
     assert {k: v for k, v in now.items() if k != "report"} == {
         k: v for k, v in then.items() if k != "report"
     }
+
+
+FOUND_OUT = Inquiries(
+    (Reply("openai", "not found", "2026-12-02"), Reply("google")),
+    EarliestCopy("https://example.org/<b>", "2021-05-03", "Eve"),
+)
+SAID = (
+    "Found out elsewhere, by the word of whoever wrote this: OpenAI found no mark of its own "
+    "(2 December 2026), Google was not asked, earliest copy known: https://example.org/<b>, 3 May "
+    "2021, shown by Eve."
+)
+
+
+def test_what_was_found_out_elsewhere_is_the_readers_own_word_everywhere(
+    saved: tuple[Path, Path], tmp_path: Path
+) -> None:
+    html, plain = write_label(*saved, Label(inquiries=FOUND_OUT), tmp_path)
+    before, report = (json.loads(path.read_text()) for path in (saved[1], plain))
+    assert read_label(plain).inquiries == FOUND_OUT
+    assert report["quote"] == read_quote(plain) == f"{before['quote']}\n{SAID}"
+    assert report["headline"] == before["headline"]  # nobody's word changes the answer
+    assert escape(SAID) in html.read_text()
+    assert "OpenAI found no mark" in html.read_text().partition("<!--/label-->")[0]
+    (tmp_path / "again").mkdir()
+    again, said = write_label(html, plain, Label(), tmp_path / "again")
+    assert read_quote(said) == before["quote"]
+    assert "OpenAI found no mark" not in again.read_text()
+
+
+@pytest.mark.parametrize("day", ["", "yesterday", "2026-02-30", "2026-12"])
+def test_what_is_no_day_is_left_out(day: str) -> None:
+    entered = Inquiries((reply("google", "found", day),), EarliestCopy(day=day)).cleaned()
+    assert entered.findings == "OpenAI was not asked, Google found its mark"
+
+
+def test_an_answer_that_there_is_none_of_is_not_asked() -> None:
+    assert reply("google", "certainly", "2026-12-02") == Reply("google")
+    assert Inquiries((Reply("somebody", "found"),)).cleaned() == Inquiries()
 
 
 def test_a_mark_that_is_typed_ends_nothing(saved: tuple[Path, Path], tmp_path: Path) -> None:

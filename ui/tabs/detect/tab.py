@@ -5,6 +5,7 @@ The model comes in as a callable, the words from ui.tabs.detect.views.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +17,20 @@ import gradio as gr
 from PIL import Image
 
 from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.owners import OWNERS
 from causalclip.examination.result import Examination, NotJudged, Stage
 from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.report import card
-from causalclip.report.document import Label, read_label, save_reports, write_label
+from causalclip.report.document import Label, read_label, read_quote, save_reports, write_label
+from causalclip.report.inquiries import (
+    MAX_ADDRESS,
+    MAX_NAME,
+    Answer,
+    EarliestCopy,
+    Inquiries,
+    reply,
+)
 from ui.detector import ChosenDetector, add_head_choice
 from ui.endpoints import add_endpoints
 from ui.errors import explain
@@ -50,7 +60,16 @@ LABEL = N_(
     "Both go into the report that you download, and nowhere else. The time is shown in your own "
     "time zone, too."
 )
-ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
+HOW_TO_ENTER = N_(
+    "Ask and search by the links above, and enter here what you were told. It goes into the report "
+    "and into the sentence, as your own word. From here nothing is sent to anybody."
+)
+REPLIES: dict[Answer, str] = {
+    "not asked": N_("Not asked"),
+    "found": N_("Found it"),
+    "not found": N_("Found none"),
+}
+ZONE = "(...values) => [...values.slice(0, -1), Intl.DateTimeFormat().resolvedOptions().timeZone]"
 # names of the tab's fields that are HTML
 TEXT_FIELDS = (
     "status",
@@ -290,8 +309,15 @@ def build_detect_tab(
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at
             # once may stay hidden.
             with gr.Column(elem_id="results"):
-                fields |= _evidence_section(detector) | _report_section(panel, fields["picture"])
+                fields |= _evidence_section(detector)
+                typed = _report_section()
+                fields |= {
+                    "report_html": typed.html,
+                    "report_json": typed.plain,
+                    "quote": typed.quote,
+                }
                 fields["steps"] = gr.HTML(elem_id="steps")
+                inquiries = _inquiry_section()
                 beneath = gr.Column(elem_id="judge-part")
                 with gr.Row(elem_id="further"):
                     fields["compare"] = gr.Button(_("Compare with a copy"), elem_id="open-compare")
@@ -300,6 +326,7 @@ def build_detect_tab(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )
             example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
+    _wire_label(panel, typed, inquiries, fields["picture"], example_shelf)
     fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
     tab = DetectTab(detector=detector, **fields)
 
@@ -350,7 +377,18 @@ def _evidence_section(detector: ChosenDetector) -> dict[str, Any]:
     return fields
 
 
-def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The report's buttons, its sentence, what it holds in words, and the fields of its label."""
+
+    html: gr.DownloadButton
+    plain: gr.DownloadButton
+    quote: gr.HTML
+    promise: gr.HTML
+    label: list[Any]
+
+
+def _report_section() -> Typed:
     """Build the report's buttons, the sentence to paste, and the fields for a name and a note.
 
     Both go into the report's files and are kept nowhere else.
@@ -373,7 +411,57 @@ def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
             )
         promise = gr.HTML(_label_words(Label()), elem_id="report-promise")
         zone = gr.Textbox(visible=False)
-    # 3. Both go into the files as they are typed, and the note goes with its picture.
+    return Typed(html, plain, quote, promise, [name, note, zone])
+
+
+def _inquiry_section() -> list[Any]:
+    """Build the fields for what a reader found out elsewhere, in the order of `_read_inquiries`."""
+    fields: list[Any] = []
+    with gr.Accordion(_("What you found out elsewhere"), open=False, elem_id="inquiries"):
+        gr.HTML(f"<p class='cc-small'>{_(HOW_TO_ENTER)}</p>")
+        for key, owner in OWNERS.items():
+            with gr.Row():
+                fields += _reply_fields(key, owner.name)
+        with gr.Row():
+            fields += [
+                gr.Textbox(
+                    label=_("Address of the earliest copy that you found"),
+                    max_length=MAX_ADDRESS,
+                    elem_id="earliest-address",
+                ),
+                _day_field(_("Since when it is there"), "earliest-day"),
+                gr.Textbox(
+                    label=_("Who showed it there"), max_length=MAX_NAME, elem_id="earliest-who"
+                ),
+            ]
+    return fields
+
+
+def _reply_fields(key: str, owner: str) -> list[Any]:
+    """Build the fields for what an owner of an invisible mark answered, and when."""
+    choices = [(_(title), answer) for answer, title in REPLIES.items()]
+    return [
+        gr.Radio(
+            choices,
+            value="not asked",
+            label=_("What {owner} said of its mark", owner=owner),
+            elem_id=f"reply-{key}",
+        ),
+        _day_field(_("Asked on"), f"reply-{key}-day"),
+    ]
+
+
+def _day_field(label: str, elem_id: str) -> gr.DateTime:
+    """Build a field for a day, without its time."""
+    return gr.DateTime(include_time=False, type="string", label=label, elem_id=elem_id)
+
+
+def _wire_label(
+    panel: Panel, typed: Typed, inquiries: list[Any], picture: gr.Image, shelf: gr.HTML
+) -> None:
+    """Have all that is typed go into the report as it is typed, and what is of a picture go with
+    it."""
+    name, note, zone = typed.label
     at_once: dict[str, Any] = {
         "js": ZONE,
         "preprocess": False,
@@ -381,30 +469,58 @@ def _report_section(panel: Panel, picture: gr.Image) -> dict[str, Any]:
         "queue": False,
         **PRIVATE,
     }
-    changes = [name.change, note.change, html.change]
-    inputs = [html, plain, name, note, zone]
-    panel.beside(changes, relabel, inputs, [html, plain, promise], **at_once)
-    gr.on([picture.upload, picture.clear], None, None, note, js="() => ''", queue=False, **PRIVATE)
-    return {"report_html": html, "report_json": plain, "quote": quote}
+    changes = [field.change for field in (name, note, *inquiries, typed.html)]
+    inputs = [typed.html, typed.plain, name, note, *inquiries, zone]
+    outputs = [typed.html, typed.plain, typed.promise, typed.quote]
+    panel.beside(changes, relabel, inputs, outputs, **at_once)
+    of_picture = [note, *inquiries]
+    emptied = json.dumps([getattr(field, "value", None) or "" for field in of_picture])
+    gr.on(
+        [picture.upload, picture.clear, shelf.click],
+        None,
+        None,
+        of_picture,
+        js=f"() => {emptied}",
+        queue=False,
+        **PRIVATE,
+    )
 
 
-def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:
-    """Write the report again with the name and the note that are typed now.
+def relabel(html: Payload, plain: Payload, name: str, note: str, *others: str) -> Any:
+    """Write the report again with what is typed now.
 
-    Nothing changes where the report has them already, is not there, or was not made by the app.
+    Nothing changes where the report has it already, is not there, or was not made by the app.
+
+    Args:
+        others: the values of `_inquiry_section`, and the time zone.
 
     Returns:
-        The paths of the report as HTML and as JSON, and what is in it by now, as HTML.
+        The paths of the report as HTML and as JSON, what is in it by now, as HTML, and the sentence
+        to paste, as HTML.
     """
-    label = Label(name or "", note or "", zone or "").cleaned()
+    *entered, zone = others
+    label = Label(name or "", note or "", zone or "", _read_inquiries(entered)).cleaned()
     files = [
         Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)
     ]
     if len(files) < 2 or read_label(files[1]) == label:
-        return gr.skip(), gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
     write = partial(write_label, files[0], files[1], label, new_folder(str(files[0])))
     paths = run_in(FILES, Priority.MAP, write)
-    return *(str(path) for path in paths), _label_words(label)
+    quote = views.sentence(read_quote(paths[1]))
+    return *(str(path) for path in paths), _label_words(label), quote
+
+
+def _read_inquiries(values: Sequence[str | None]) -> Inquiries:
+    """Return what the fields of `_inquiry_section` say; nothing where there are none."""
+    if not values:
+        return Inquiries()
+    *replies, address, since, who = [value or "" for value in values]
+    answers = zip(OWNERS, replies[::2], replies[1::2], strict=True)
+    return Inquiries(
+        tuple(reply(owner, answer, asked) for owner, answer, asked in answers),
+        EarliestCopy(address, since, who),
+    )
 
 
 def _label_words(label: Label) -> str:

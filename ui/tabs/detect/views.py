@@ -17,6 +17,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from causalclip.examination.messages import JUDGED_BY, NO_ANSWER
+from causalclip.examination.owners import OWNERS
 from causalclip.images.parts import in_file
 from causalclip.languages import _, any_of, decimal, ngettext, number, paragraph, percent
 from causalclip.maps.attribution import (
@@ -47,6 +48,7 @@ SITES = {
     "Bing Visual Search": "https://www.bing.com/visualsearch",
     "Yandex Images": "https://yandex.com/images/",
     "Baidu Images": "https://image.baidu.com/",
+    "Google Fact Check Explorer": "https://toolbox.google.com/factcheck/explorer",
 }
 MOST_INSIDE = 3  # pictures inside one that are offered
 THUMBNAIL = 160  # px
@@ -250,7 +252,7 @@ def _balance(detection: Detection) -> str:
 
 def steps_panel(steps: Sequence[Step]) -> str:
     """Return what a person can do now, as HTML."""
-    return _render("steps", steps=steps, sites=SITES)
+    return _render("steps", steps=steps, sites=SITES, owners=OWNERS.values())
 
 
 def sentence(quote: str) -> str:
