@@ -20,7 +20,6 @@ import torch
 from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
 from causalclip.clip.tower import Tower
 from causalclip.clip.vit import MetaViT, is_plain
-from causalclip.clip.weight_only import WeightOnlyTower
 from causalclip.clip.weights import dequantize, is_int8, read_shards
 from causalclip.hub import hub_folder
 from causalclip.paths import ASSETS, WeightsMissing
@@ -51,7 +50,6 @@ def load_tower(
     *,
     dtype: torch.dtype | None = None,
     runtime: Runtime | None = None,
-    weight_only: bool = False,
 ) -> Tower:
     """Load an image tower, frozen and in evaluation mode.
 
@@ -63,8 +61,6 @@ def load_tower(
         dtype: of its matrix products; None picks the processor's fast one.
         runtime: int8 keeps matrices int8 that are stored so; the tower then judges alone
             (causalclip.clip.openvino).
-        weight_only: matrices that are stored as int8 stay so in memory, and are float while they
-            are multiplied with (causalclip.clip.weight_only).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -76,7 +72,7 @@ def load_tower(
     if name.startswith(HUB):
         folder = hub_folder(name.removeprefix(HUB))
     if (folder / "config.json").is_file():
-        tower = _from_folder(folder, dtype, runtime, weight_only=weight_only)
+        tower = _from_folder(folder, dtype, runtime)
     elif name.startswith((LOCAL, HUB)) or "/" not in name:
         raise WeightsMissing(
             f"There is no CLIP tower {name!r}: it needs a folder with config.json and "
@@ -98,7 +94,7 @@ def shared_tower(name: str = DEFAULT) -> Tower:
 @cache
 def _shared(name: str) -> Tower:
     with torch.inference_mode(False):  # whoever asks first, others need gradients through it
-        return load_tower(name, weight_only=True)
+        return load_tower(name)
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:
@@ -114,9 +110,7 @@ def empty_visual(config: dict[str, Any]) -> VisionTransformer:
         ).visual
 
 
-def _from_folder(
-    folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, weight_only: bool
-) -> Tower:
+def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None) -> Tower:
     config = json.loads((folder / "config.json").read_text())
     weights = read_shards(folder)
     normal = {"mean": config["mean"], "std": config["std"]}
@@ -127,8 +121,6 @@ def _from_folder(
         )
 
         return CompiledTower(visual, weights, **normal)
-    if weight_only and is_int8(weights) and is_plain(config):
-        return WeightOnlyTower(visual, weights, **normal, dtype=dtype)
     visual.load_state_dict(dequantize(weights), assign=True)
     return Tower(visual, **normal, dtype=dtype)
 

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from causalclip.clip.backbones import DEFAULT, shared_tower
 from causalclip.clip.tower import Tower
-from causalclip.clip.weight_only import WeightOnlyLinear
 from causalclip.clip.weights import save_weights
 from causalclip.hub import PushToHub, folder_of
 from causalclip.paths import ASSETS, WeightsMissing
@@ -56,11 +55,8 @@ class LoraEncoder(PushToHub):
         Raises:
             ValueError: it was trained for another tower.
         """
-        own, update_names, shapes = (
-            dict(original.named_parameters()),
-            self._shapes(),
-            _shapes_of(original),
-        )
+        update_names = self._shapes()
+        shapes = {name: parameter.shape for name, parameter in original.named_parameters()}
         if update_names != {
             name: shape
             for name, shape in shapes.items()
@@ -70,9 +66,11 @@ class LoraEncoder(PushToHub):
                 "This LoRA encoder is for another tower than the model's. Train it again: python "
                 "-m training purifier train-encoder."
             )
-        common = {name: p for name, p in own.items() if name not in update_names} | dict(
-            original.named_buffers()
-        )
+        common = dict(original.named_buffers()) | {
+            name: parameter
+            for name, parameter in original.named_parameters()
+            if name not in update_names
+        }
         tower = copy.deepcopy(original, {id(tensor): tensor for tensor in common.values()})
         with torch.no_grad():
             for name, parameter in tower.named_parameters():
@@ -81,9 +79,6 @@ class LoraEncoder(PushToHub):
                     parameter.copy_(parameter.float() + up @ down)
                 elif name in self.tensors:
                     parameter.copy_(self.tensors[name])
-        for name, layer in _stored_layers(tower).items():
-            if name in update_names:
-                layer.update(*self._update(name))
         return tower
 
     def _update(self, name: str) -> tuple[Tensor, Tensor]:
@@ -134,19 +129,6 @@ class LoraEncoder(PushToHub):
             )
         facts = json.loads((folder / "config.json").read_text())["facts"]
         return cls(load_file(folder / "model.safetensors"), facts)
-
-
-def _stored_layers(tower: Tower) -> dict[str, WeightOnlyLinear]:
-    """The layers whose matrices are no parameters, by the names that these would have."""
-    return {
-        f"{name}.weight": m for name, m in tower.named_modules() if isinstance(m, WeightOnlyLinear)
-    }
-
-
-def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
-    """Return the shapes of all parameters by name, and of those matrices."""
-    matrices = {name: layer.matrix.shape for name, layer in _stored_layers(tower).items()}
-    return {name: p.shape for name, p in tower.named_parameters()} | matrices
 
 
 def shared_encoder(name: str = DEFAULT) -> Tower:
