@@ -1,6 +1,7 @@
-"""The attacks that the server has to hold, numbered as in SECURITY.md (8, 17: test_sandbox.py).
+"""The attacks that the server has to hold, numbered as in SECURITY.md.
 
-Each says what the attacker wants, and what they get.
+Each says what the attacker wants, and what they get. 8 and 17 are in
+tests/causalclip/images/test_sandbox.py, 14 is in tests/browser/test_hostile.py.
 """
 
 import contextlib
