@@ -96,11 +96,13 @@ def _parse(text: str) -> dict[str, Any] | None:
 
 
 def _producer_name(producer: str) -> str:
-    """Return the company's name for a code, or the name that some write instead of a code;
-    UNKNOWN_SERVICE for any other."""
+    """Return the company's name for a code, or the name that some write instead of a code, as
+    the generator is named elsewhere; UNKNOWN_SERVICE for any other."""
     if producer[4:22] in COMPANIES:
         return COMPANIES[producer[4:22]]
     name = producer.strip()
+    if generator := generator_of(name):
+        return generator
     if not name or any(character.isdigit() for character in name):
         return UNKNOWN_SERVICE
     return name[:60]

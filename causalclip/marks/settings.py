@@ -13,8 +13,11 @@ _STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
 _SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
 _JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _FLAGS = re.compile(r"\s--(?:ar|v|niji|stylize|chaos|sref) ?\d")
+_INVOCATION = re.compile(r'"type": ?"invocation"')
 _GRAPH = re.compile(r"\bclass_type\b\W{1,4}\w"), re.compile(r"\binputs\b\W{1,4}[{\w]")
-INVOKE_AI_KEYS = ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream")
+INVOKE_AI_KEYS = ("invokeai_metadata", "invokeai_graph", "invokeai_workflow", "sd-metadata")
+# of the command line that its first versions wrote
+_DREAM_FLAGS = re.compile(r"\s-[sSWHC] ?\d")
 WEB_UI = N_("Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)")
 SETTINGS_KEYS = ("parameters", "comment", "usercomment", "description", "prompt")
 # Names of settings of an image generator in a JSON object, in lower case, without spaces and
@@ -52,7 +55,9 @@ def program_by_settings(key: str, value: str) -> str | None:
     """
     if "sui_image_params" in value[:400]:
         return "SwarmUI"
-    if key in INVOKE_AI_KEYS:
+    if key in INVOKE_AI_KEYS or _is_invoke_workflow(value):
+        return "InvokeAI"
+    if key == "dream" and len(_DREAM_FLAGS.findall(value)) >= 2:
         return "InvokeAI"
     if key == "fooocus_scheme":
         return "Fooocus"
@@ -83,6 +88,13 @@ def _has_settings(value: str) -> bool:
     places are looked at."""
     starts = (match.end() for match in islice(_STEPS.finditer(value), 20))
     return any(_SETTINGS.search(value[start : start + 300].split("\n", 1)[0]) for start in starts)
+
+
+def _is_invoke_workflow(value: str) -> bool:
+    """Return whether a text holds InvokeAI's graph, of nodes that are invocations and of edges."""
+    if "{" not in value[:40]:
+        return False
+    return '"edges"' in value and '"nodes"' in value and bool(_INVOCATION.search(value))
 
 
 def _is_workflow(value: str) -> bool:

@@ -29,9 +29,11 @@ _EXIF = {
     315: N_("Artist"),
     33432: N_("Copyright"),
     270: N_("Description"),
+    40092: N_("Comment"),
 }
 # some programs write both where they do not belong, into the first directory
 XMP_TAG, USER_COMMENT = 700, 37510
+XP_COMMENT = 40092  # of Windows, in UTF-16 without a character code
 _EXIF_MORE = {36867: N_("Taken"), 36868: N_("Digitised"), 42036: N_("Lens"), 37510: N_("Comment")}
 _XMP = {
     "CreatorTool": N_("Software"),
@@ -61,7 +63,9 @@ _IPTC = {
     116: N_("Copyright"),
     120: N_("Description"),
 }
-_CHARSETS = {b"ASCII\0\0\0": "latin-1", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp"}
+_UNICODE, _JIS = b"UNICODE\0", b"JIS\0\0\0\0\0"
+_CHARACTER_CODES = (b"ASCII\0\0\0", _UNICODE, _JIS, bytes(8))
+_MIN_MISLABELLED = 16  # bytes; so many of UTF-16 are hardly ever valid UTF-8 by accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +116,63 @@ def _exif(blocks: Blocks) -> Iterator[Field]:
         for tag, name in names.items():
             value = blocks.tag(tag, inside=inside)
             if isinstance(value, str | bytes):
-                yield Field(
-                    "EXIF",
-                    name,
-                    _text(value.encode("latin-1") if isinstance(value, str) else value),
-                )
+                raw = value.encode("latin-1") if isinstance(value, str) else value
+                yield Field("EXIF", name, _text(raw, is_wide=tag == XP_COMMENT))
 
 
-def _text(value: bytes) -> str:
-    charset = _CHARSETS.get(value[:8])
-    if charset is None:
-        return decode(value.split(b"\0", 1)[0])
-    body = value[8:]
-    if charset != "utf-16":
-        return body.decode(charset, "replace")
-    # Without a byte order mark, the zero bytes of Latin letters tell it: they come first in a
-    # big-endian pair.
-    order = "utf-16-be" if body[0::2].count(0) > body[1::2].count(0) else "utf-16-le"
-    return body.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode(order, "replace")
+def _text(value: bytes, *, is_wide: bool = False) -> str:
+    """Return the text of a tag, also where its character code is missing or wrong.
+
+    Programs write UTF-8 or either order of UTF-16 behind any of the codes, and behind none.
+
+    Args:
+        value: of the tag.
+        is_wide: whether UTF-16 belongs there without a code.
+    """
+    # 1. The character code
+    code, body = value[:8], value
+    if code in _CHARACTER_CODES:
+        body = value[8:]
+    if code == _JIS:
+        return body.decode("iso2022_jp", "replace").strip("\0")
+
+    # 2. What is written behind it
+    body = body.rstrip(b"\0")
+    body += b"\0" * (len(body) % 2)  # the half of a last character, which looks like padding
+    is_expected = (is_wide or code == _UNICODE) and not _is_mislabelled(body)
+    order = _byte_order(body, least=1 if is_expected else max(2, len(body) // 8))
+    if order is None and is_expected:
+        order = "utf-16-le"
+    text = body.decode(order, "replace") if order else decode(body.split(b"\0", 1)[0])
+    return text.removeprefix("\ufeff").rstrip("\0")
+
+
+def _byte_order(body: bytes, *, least: int) -> str | None:
+    """Return the codec of UTF-16 by its mark, or else by the zero bytes of Latin letters; None for
+    other text.
+
+    Args:
+        body: with a zero as the first of each pair where it is big-endian.
+        least: so many zeros tell; fewer may only end a text.
+    """
+    marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+    if body[:2] in marks:
+        return marks[body[:2]]
+    first, second = body[0::2].count(0), body[1::2].count(0)
+    if abs(first - second) < least:
+        return None
+    return "utf-16-be" if first > second else "utf-16-le"
+
+
+def _is_mislabelled(body: bytes) -> bool:
+    """Return whether a text that should be UTF-16 is UTF-8."""
+    if len(body) < _MIN_MISLABELLED:
+        return False
+    try:
+        text = body.rstrip(b"\0").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def _place(blocks: Blocks) -> tuple[float, float] | None:

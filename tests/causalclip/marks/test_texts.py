@@ -46,6 +46,25 @@ def test_label_is_read_however_it_is_wrapped(text: str) -> None:
     assert read_label(text) == ("Doubao", "is")
 
 
+@pytest.mark.parametrize(
+    ("producer", "name"),
+    [
+        ("001191440300708461136T10000", "Tencent Yuanbao"),
+        ("腾讯元宝", "Tencent Yuanbao"),
+        ("Tencent Yuanbao", "Tencent Yuanbao"),
+        ("腾讯混元", "Tencent Hunyuan"),
+        ("hunyuan-image-3.0", "Tencent Hunyuan"),
+    ],
+)
+def test_tencents_services_are_known_by_code_and_by_name(producer: str, name: str) -> None:
+    assert read_label(json.dumps({"Label": "1", "ContentProducer": producer})) == (name, "is")
+
+
+@pytest.mark.parametrize("caption", ["AIGC: 腾讯混元 was shown", '{"Label": "腾讯混元"}'])
+def test_a_word_about_hunyuan_is_no_label(caption: str) -> None:
+    assert read_label(caption) is None
+
+
 @pytest.mark.parametrize(("code", "said"), [("1", "is"), ("2", "may be"), ("3", "is suspected")])
 def test_its_three_values_are_told_apart(code: str, said: str) -> None:
     found = read_label(json.dumps({"Label": code}))

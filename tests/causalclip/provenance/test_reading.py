@@ -112,6 +112,7 @@ A1111 = (
     "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: "
     "512x512, Model: sd15"
 )
+INVOKE = json.dumps({"nodes": [{"type": "invocation", "data": {"type": "noise"}}], "edges": []})
 COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
 
 
@@ -123,6 +124,10 @@ COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
         ("workflow", json.dumps({"nodes": [], "links": []}), "ComfyUI"),
         ("invokeai_metadata", "{}", "InvokeAI"),
         ("sd-metadata", "{}", "InvokeAI"),
+        ("invokeai_graph", "{}", "InvokeAI"),
+        ("invokeai_workflow", INVOKE, "InvokeAI"),
+        ("workflow", INVOKE, "InvokeAI"),
+        ("Dream", '"a cat" -s 50 -S 1234 -W 512 -H 512 -C 7.5 -A k_lms', "InvokeAI"),
         ("Software", "NovelAI", "NovelAI"),
         (
             "Description",
@@ -139,6 +144,88 @@ def test_marks_of_generators_in_png_texts(key: str, value: str, generator: str) 
     p = read_provenance(png_texts((key, value), kind=kind), "PNG")
     assert [m.generator.split(" (")[0] for m in p.marks] == [generator]
     assert "mark of an image generator" in p.summary
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Dream", "I had one, of a cat"),
+        ("Workflow", "Two nodes and edges, retouched by hand after an invocation"),
+        ("Description", '{"type": "invocation", "song": "of the muses"}'),
+    ],
+)
+def test_what_only_sounds_like_invokeai_is_no_mark(key: str, value: str) -> None:
+    assert read_provenance(png_texts((key, value)), "PNG").marks == ()
+
+
+COMMENT, DESCRIPTION, XP_COMMENT = "UserComment", "ImageDescription", "XPComment"
+LITTLE, BIG = "utf-16-le", "utf-16-be"
+ENCODINGS = [
+    pytest.param(COMMENT, b"UNICODE\0", LITTLE, id="Unicode, little endian"),
+    pytest.param(COMMENT, b"UNICODE\0", BIG, id="Unicode, big endian"),
+    pytest.param(COMMENT, b"UNICODE\0\xfe\xff", BIG, id="Unicode, with a mark"),
+    pytest.param(COMMENT, b"UNICODE\0", "utf-8", id="Unicode, in fact UTF-8"),
+    pytest.param(COMMENT, b"ASCII\0\0\0", "utf-8", id="ASCII, in fact UTF-8"),
+    pytest.param(COMMENT, b"ASCII\0\0\0", LITTLE, id="ASCII, in fact UTF-16"),
+    pytest.param(COMMENT, bytes(8), "utf-8", id="undefined, UTF-8"),
+    pytest.param(COMMENT, bytes(8), BIG, id="undefined, UTF-16"),
+    pytest.param(COMMENT, b"", "utf-8", id="no code, UTF-8"),
+    pytest.param(COMMENT, b"", LITTLE, id="no code, little endian"),
+    pytest.param(COMMENT, b"", BIG, id="no code, big endian"),
+    pytest.param(DESCRIPTION, b"UNICODE\0", BIG, id="description, Unicode"),
+    pytest.param(DESCRIPTION, b"", LITTLE, id="description, UTF-16"),
+    pytest.param(XP_COMMENT, b"", LITTLE, id="XPComment"),
+    pytest.param(XP_COMMENT, b"", "utf-8", id="XPComment, in fact UTF-8"),
+]
+
+
+def commented(place: str, raw: bytes) -> Provenance:
+    """What is read of a JPEG with a text in that tag."""
+    if place == COMMENT:
+        return read_provenance(jpeg_exif(exif_block({}, inner={37510: raw})), "JPEG")
+    tag = {DESCRIPTION: 270, XP_COMMENT: 40092}[place]
+    return read_provenance(jpeg_exif(exif_block({tag: raw})), "JPEG")
+
+
+@pytest.mark.parametrize(("place", "code", "encoding"), ENCODINGS)
+@pytest.mark.parametrize("prompt", ["a cat", "一只猫在窗边看雨，café"])
+def test_settings_are_read_whatever_their_encoding(
+    place: str, code: bytes, encoding: str, prompt: str
+) -> None:
+    settings = A1111.replace("a cat", prompt)
+    found = commented(place, code + settings.encode(encoding))
+    assert [mark.generator.split(" (")[0] for mark in found.marks] == ["Stable Diffusion web UI"]
+    assert [field.value for field in found.fields] == [" ".join(settings.split())]
+
+
+@pytest.mark.parametrize(("place", "code", "encoding"), ENCODINGS)
+def test_a_caption_about_a_generator_is_no_mark_in_any_encoding(
+    place: str, code: bytes, encoding: str
+) -> None:
+    caption = "Zoë at a show of Midjourney and Stable Diffusion. Steps: up to the café, Seed: none"
+    found = commented(place, code + caption.encode(encoding))
+    assert [field.value for field in found.fields] == [caption]
+    assert found.marks == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"Canon" + bytes(20), "Canon"),
+        (b"OLYMPUS DIGITAL CAMERA\0junk", "OLYMPUS DIGITAL CAMERA"),
+        (b"ASCII\0\0\0" + bytes(40), None),
+        (bytes(64), None),
+        (b"UNICODE\0" + "雨中的猫".encode(LITTLE), "雨中的猫"),
+        (b"UNICODE\0\xfe\xff" + "雨中的一只猫".encode(BIG), "雨中的一只猫"),
+        (b"UNICODE\0" + "雨中的猫和狗在花园里玩耍 A1".encode(BIG), "雨中的猫和狗在花园里玩耍 A1"),
+        (
+            b"UNICODE\0" + "窓の外を見ている猫と雨の降る庭".encode(LITTLE),
+            "窓の外を見ている猫と雨の降る庭",
+        ),
+    ],
+)
+def test_what_cameras_and_other_scripts_write_stays_as_it_is(raw: bytes, text: str | None) -> None:
+    assert [field.value for field in commented(COMMENT, raw).fields] == ([text] if text else [])
 
 
 def test_a_gifs_comment_and_xmp_are_read() -> None:
