@@ -422,13 +422,14 @@ def _inquiry_section() -> list[Any]:
         for key, owner in OWNERS.items():
             with gr.Row():
                 fields += _reply_fields(key, owner.name)
+        address = gr.Textbox(
+            label=_("Address of the earliest copy that you found"),
+            max_length=MAX_ADDRESS,
+            elem_id="earliest-address",
+        )
         with gr.Row():
             fields += [
-                gr.Textbox(
-                    label=_("Address of the earliest copy that you found"),
-                    max_length=MAX_ADDRESS,
-                    elem_id="earliest-address",
-                ),
+                address,
                 _day_field(_("Since when it is there"), "earliest-day"),
                 gr.Textbox(
                     label=_("Who showed it there"), max_length=MAX_NAME, elem_id="earliest-who"
