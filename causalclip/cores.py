@@ -29,11 +29,11 @@ def usable_cores(cgroups: Path = CGROUPS, own_group: Path = OWN_GROUP) -> int:
     affinity = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    quotas = [math.ceil(quota) for quota in cpu_quotas(cgroups, own_group)]
+    quotas = [math.ceil(quota) for quota in _cpu_quotas(cgroups, own_group)]
     return max(1, min([affinity, *quotas]))
 
 
-def cpu_quotas(cgroups: Path, own_group: Path) -> list[float]:
+def _cpu_quotas(cgroups: Path, own_group: Path) -> list[float]:
     """Return the quotas, in cores, of this process's control group and of those above it; none
     elsewhere than Linux.
 

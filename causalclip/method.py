@@ -142,7 +142,7 @@ def median_bandwidth(distances: Tensor) -> Tensor:
     return torch.where(median > 0, median, torch.ones_like(median))
 
 
-def gaussian_kernel(x: Tensor) -> Tensor:
+def _gaussian_kernel(x: Tensor) -> Tensor:
     """Return the Gram matrix of (N, D), (N, N): k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), sigma^2 by
     the median heuristic."""
     distances = squared_distances(x.float())
@@ -162,7 +162,7 @@ def normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-8) -> Tensor:
     tr(K H L H) / (N - 1)^2 (Gretton et al., 2005), whose divisor cancels. Independent data do not
     give 0: it is a loss, and `unbiased_normalised_hsic` the measure.
     """
-    k, l = centre(gaussian_kernel(x)), centre(gaussian_kernel(y))  # noqa: E741
+    k, l = centre(_gaussian_kernel(x)), centre(_gaussian_kernel(y))  # noqa: E741
     return (k * l).sum() / (k.square().sum() * l.square().sum() + eps).sqrt()
 
 
@@ -192,7 +192,7 @@ def unbiased_normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-12) -> Ten
         ValueError: N is below 4.
     """
     _check_samples(len(x))
-    return _unbiased_ratio(gaussian_kernel(x).double(), gaussian_kernel(y).double(), eps=eps)
+    return _unbiased_ratio(_gaussian_kernel(x).double(), _gaussian_kernel(y).double(), eps=eps)
 
 
 def _check_samples(count: int) -> None:
@@ -230,7 +230,7 @@ class Dependence:
         """Return the dependence of (N, Dx) and (N, Dy); raises ValueError where N is below 4."""
         _check_samples(len(x))
         generator = torch.Generator().manual_seed(seed)
-        k, l = gaussian_kernel(x).double(), gaussian_kernel(y).double()  # noqa: E741
+        k, l = _gaussian_kernel(x).double(), _gaussian_kernel(y).double()  # noqa: E741
         orders = [torch.randperm(len(y), generator=generator) for _ in range(permutations)]
         floor = torch.stack([_unbiased_ratio(k, l[order][:, order]) for order in orders])
         return cls(

@@ -251,7 +251,7 @@ def learn(
         for picture, logit in zip(pictures, trial.scores, strict=True)
     ]
     warnings = [*_trivial_differences(pictures[:real], pictures[real:])]
-    if subject_gap(detector.subject(x), labels) >= SUBJECT_GAP:
+    if _subject_gap(detector.subject(x), labels) >= SUBJECT_GAP:
         warnings.append(_(OTHER_SUBJECTS))
     return Learned(
         private, trial, corrected_pictures[:real], corrected_pictures[real:], tuple(warnings)
@@ -273,7 +273,7 @@ def _trivial_differences(
         yield _(OTHER_FORMATS)
 
 
-def subject_gap(subjects: np.ndarray, labels: np.ndarray) -> float:
+def _subject_gap(subjects: np.ndarray, labels: np.ndarray) -> float:
     """Return how much more alike pictures of one kind are than pictures of both.
 
     Args:

@@ -74,9 +74,9 @@ class Models:
         self.device: Any = None  # where embedded models are put; None for where they are loaded
         self._other_failed = False
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
-        self._purify = on_lent_card(self._purify_here)
-        self._once = on_lent_card(self._work_here)
-        self._stepwise = on_lent_card(self._steps_here)
+        self._purify = _on_lent_card(self._purify_here)
+        self._once = _on_lent_card(self._work_here)
+        self._stepwise = _on_lent_card(self._steps_here)
 
     @property
     def vlm(self) -> "EmbeddedVLM":
@@ -219,7 +219,7 @@ class Models:
         return self.vlm.with_tower(shared_encoder(self.vlm.config.tower))
 
 
-def on_lent_card(task: Any) -> Any:
+def _on_lent_card(task: Any) -> Any:
     """The task on a graphics card that the host lends for as long as it takes (ZeroGPU of Hugging
     Face Spaces); the task itself where the package `spaces` is not installed. What crosses to the
     card's process is pickled."""

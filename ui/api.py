@@ -96,10 +96,10 @@ class Examine:
         address = client_of(request.scope)
         asking.set(Client(address))
         with self._place(address):
-            form = await read_form(request)
+            form = await _read_form(request)
             if form.head and form.head not in getattr(self._detector, "heads", ()):
                 raise Refused(400, NO_HEAD)
-            report = wants_report(request.headers.get("accept", ""))
+            report = _wants_report(request.headers.get("accept", ""))
             job = Job(partial(self._work, form=form))
             leaving = asyncio.create_task(_cancel_when_left(request, job))
             try:
@@ -135,7 +135,7 @@ def _answer(job: Job[Examination], form: Form, report: bool) -> Response:
         raise Refused(_status(error), explain(error)[1]) from None
 
 
-def wants_report(accept: str) -> bool:
+def _wants_report(accept: str) -> bool:
     """Return whether a header Accept prefers HTML to JSON, by its weights and then by its order."""
     media_types = ("text/html", "application/json")
     return next((name for name in preferences(accept) if name in media_types), "") == "text/html"
@@ -176,7 +176,7 @@ class _Parser(MultiPartParser):
     spool_max_size = FORM
 
 
-async def read_form(request: Request) -> Form:
+async def _read_form(request: Request) -> Form:
     """Read the form of a request, in memory; raise Refused."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":

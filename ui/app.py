@@ -225,7 +225,7 @@ def main(run: RunFolder) -> None:
             detector=detector, other=settings.vlm, prompt=settings.prompt, wait=detector.problem
         )
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
-    make_sweeper(run).start()
+    _make_sweeper(run).start()
     address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
     print(f"CausalCLIP is ready: open {address}", flush=True)
     if not host_token():
@@ -242,7 +242,7 @@ def _load(models: Models) -> None:
         models.warm_up()
 
 
-def make_sweeper(run: RunFolder) -> threading.Thread:
+def _make_sweeper(run: RunFolder) -> threading.Thread:
     """Return a thread, to be started, that deletes uploads and what is derived from them within an
     hour."""
     limit, period = lifetime()

@@ -63,8 +63,8 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
     refuse_exposure(options.get("server_name"))
     check_sandbox()
     stay_offline()
-    open_many()
-    describe_once(page)
+    _open_many()
+    _describe_once(page)
     _app, address, _shared = page.launch(
         prevent_thread_lock=True,
         quiet=True,
@@ -92,7 +92,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
     return str(address)
 
 
-def describe_once(page: gr.Blocks) -> None:
+def _describe_once(page: gr.Blocks) -> None:
     """Have each part of the page described once, and not again for every session.
 
     Gradio 6.31 does that where all requests are answered, when a session asks for the first time:
@@ -138,7 +138,7 @@ def check_sandbox() -> None:
         print(UNPROTECTED.format(missing=missing), flush=True)
 
 
-def open_many() -> None:
+def _open_many() -> None:
     """Let this process have as many connections as the system allows it.
 
     1,024 is usual, and where none is left, nobody gets in and asyncio logs that without end.

@@ -104,7 +104,7 @@ def _ours(folder: Path) -> bool:
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
-def check_settings() -> None:
+def _check_settings() -> None:
     """End the program with a sentence where a variable of the environment makes no sense."""
     try:
         read_settings()
@@ -120,7 +120,7 @@ def main() -> None:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.parse_args()
-    check_settings()
+    _check_settings()
     limit_threads()  # before PyTorch is imported
     limit_arenas()
     run = claim()  # before Gradio is imported: parts of it read only then where to write

@@ -81,7 +81,7 @@ def load_tower(
     else:
         tower = _from_open_clip(name, dtype)
     if size:
-        resize_positions(tower, int(size))
+        _resize_positions(tower, int(size))
     return tower.eval().requires_grad_(False)
 
 
@@ -173,7 +173,7 @@ def _walkable(visual: Any, name: str) -> VisionTransformer:
     return visual
 
 
-def resize_positions(tower: Tower, size: int) -> None:
+def _resize_positions(tower: Tower, size: int) -> None:
     """Let the tower take views of `size` px: bicubic interpolation of its position embeddings, in
     place."""
     side, old = size // tower.visual.patch_size[0], tower.visual.positional_embedding.data

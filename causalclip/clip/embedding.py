@@ -25,7 +25,7 @@ EMBEDDING = "embedding"
 EPS = 1e-6
 
 
-def normalise(x: Tensor) -> tuple[Tensor, Tensor]:
+def _normalise(x: Tensor) -> tuple[Tensor, Tensor]:
     """Apply LayerNorm over the last axis without weight and bias; return [..., D] and the deviation
     [..., 1]."""
     deviation = (x.var(-1, unbiased=False, keepdim=True) + EPS).sqrt()
@@ -33,7 +33,7 @@ def normalise(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Return the first of `normalise` alone, in one pass over x."""
+    """Return the first of `_normalise` alone, in one pass over x."""
     return F.layer_norm(x, x.shape[-1:], eps=EPS)
 
 
@@ -104,7 +104,7 @@ def contributions(
             patches = patches + (normalised(trace.patches[layer]) @ d[:, :, None])[..., 0] / N
         elif kind == "cls":
             centred = d - d.mean(1, keepdim=True)
-            pull[layer] = pull[layer] + centred / normalise(trace.cls[layer])[1]
+            pull[layer] = pull[layer] + centred / _normalise(trace.cls[layer])[1]
         else:
             norm = tower.visual.ln_post
             behind = d @ tower.visual.proj.T  # (B, width), behind the norm's weight and bias
@@ -140,7 +140,7 @@ def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
         if kind == "patch":
             columns.append(normalised(trace.patches[layer]).mean(1))
         elif kind == "cls":
-            columns.append(centred / normalise(trace.cls[layer])[1])
+            columns.append(centred / _normalise(trace.cls[layer])[1])
         else:
             scaled = centred / _deviation(tower, trace.cls[layer]) * tower.visual.ln_post.weight
             columns.append(scaled @ tower.visual.proj)

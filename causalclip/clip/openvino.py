@@ -126,7 +126,7 @@ class CompiledTower(Tower):
         for key in ((until, patches, True), (until, patches, attributions)):
             if key in self.graphs:
                 return self.graphs[key]
-        self.graphs[key] = compile_graph(
+        self.graphs[key] = _compile_graph(
             self.visual, self.stored, until=until, patches=patches, attributions=attributions
         )
         if attributions:
@@ -142,7 +142,7 @@ class CompiledTower(Tower):
         return PatchAttributions(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
 
 
-def compile_graph(
+def _compile_graph(
     visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, attributions: bool
 ) -> Any:
     """Compile a tower's layers 1 to `until` for the processor, on as many threads as PyTorch has.
@@ -184,7 +184,7 @@ class _Graph:
 
     def walk(self, until: int, *, patches: bool) -> Model:
         """Return the model of the layers up to `until`, with the inputs and outputs of
-        `compile_graph`."""
+        `_compile_graph`."""
         side = self.visual.image_size[0]
         pixels = ops.parameter([-1, 3, side, side], np.float32, name="pixels")
         x = self.embed(pixels)

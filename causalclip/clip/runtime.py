@@ -26,11 +26,11 @@ def choose_runtime() -> Runtime:
     if chosen := read_settings().runtime:
         return chosen
     half = fast_dtype() == torch.bfloat16
-    if _unlimited() and has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
+    if _unlimited() and _has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
         return "int8"
     if half:
         return "bfloat16"
-    return "int8" if _unlimited() and has_avx2() else "float32"
+    return "int8" if _unlimited() and _has_avx2() else "float32"
 
 
 def fast_dtype() -> torch.dtype:
@@ -43,13 +43,13 @@ def fast_dtype() -> torch.dtype:
     return torch.bfloat16 if (_unlimited() or "AMX" in _limit()) and has else torch.float32
 
 
-def has_vnni() -> bool:
+def _has_vnni() -> bool:
     """Return whether the processor multiplies int8 four at a time."""
     flags = torch.cpu.get_capabilities()
     return any(flags.get(name, False) for name in VNNI)
 
 
-def has_avx2() -> bool:
+def _has_avx2() -> bool:
     """Return whether the processor has AVX2."""
     return bool(torch.cpu.get_capabilities().get("avx2", False))
 

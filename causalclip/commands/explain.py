@@ -53,11 +53,11 @@ def explain(
             except ImageError as error:
                 typer.echo(f"{spelt(str(path))}: {error}", err=True)
                 raise typer.Exit(REFUSED) from None
-        typer.echo(json.dumps(as_dict(detections)) if as_json else as_text(detections))
+        typer.echo(json.dumps(_as_dict(detections)) if as_json else _as_text(detections))
     raise typer.Exit(DONE)
 
 
-def as_dict(detections: dict[str, Detection]) -> dict[str, Any]:
+def _as_dict(detections: dict[str, Detection]) -> dict[str, Any]:
     """Return what is told of one or two pictures, by their names, as plain JSON types."""
     pictures = [
         {
@@ -83,7 +83,7 @@ def as_dict(detections: dict[str, Detection]) -> dict[str, Any]:
     }
 
 
-def as_text(detections: dict[str, Detection]) -> str:
+def _as_text(detections: dict[str, Detection]) -> str:
     """The same for a person."""
     lines = [f"{name}: {mask_sentence(detection)}" for name, detection in detections.items()]
     one = next(iter(detections.values()))

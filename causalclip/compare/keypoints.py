@@ -67,14 +67,14 @@ class KeypointIndex:
     """
 
     def __init__(self, pixels: np.ndarray) -> None:
-        self.grey, self.zoom = search_image(pixels)
+        self.grey, self.zoom = _search_image(pixels)
         self._keypoints: dict[bool, Keypoints] = {}
 
     def points(self, *, mirrored: bool = False) -> Keypoints:
         """Return the points of the picture, or of its mirror image."""
         if mirrored not in self._keypoints:
             grey = np.ascontiguousarray(self.grey[:, ::-1]) if mirrored else self.grey
-            self._keypoints[mirrored] = find_keypoints(grey)
+            self._keypoints[mirrored] = _find_keypoints(grey)
         return self._keypoints[mirrored]
 
 
@@ -102,7 +102,7 @@ def _at_own_sizes(placement: Placement, zoom_a: float, zoom_b: float) -> Placeme
     return replace(placement, homography=homography / homography[2, 2])
 
 
-def search_image(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+def _search_image(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the luminance at search size, its contrast evened out, and the zoom that took it
     there."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -120,7 +120,7 @@ def search_zoom(shape: tuple[int, ...]) -> float:
     return min(SEARCHED_SIDE, max(MIN_SIDE, long)) / long
 
 
-def find_keypoints(grey: np.ndarray) -> Keypoints:
+def _find_keypoints(grey: np.ndarray) -> Keypoints:
     """Find the most distinct points of a picture, uint8 [H, W], by SIFT (Lowe, IJCV 2004)."""
     nothing = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
     if min(grey.shape) < MIN_SHORT_SIDE:  # SIFT's own octaves get down to nothing there

@@ -103,7 +103,7 @@ def _compare_parts(
     # 1. What they are to each other
     sizes = ((a.shape[1], a.shape[0]), (b.shape[1], b.shape[0]))
     a, b = cut(a, boxes[0]), cut(b, boxes[1])
-    if placement is None or not plausible(placement, b.shape, a.shape):
+    if placement is None or not _plausible(placement, b.shape, a.shape):
         answer, confidence = classify(features(placement, None))
         return Comparison(answer=answer, confidence=confidence, sizes=sizes)
     aligned = lay_over(a, b, placement)
@@ -138,7 +138,7 @@ def _compare_parts(
     )
 
 
-def plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+def _plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
     """Return whether a picture of a shape can lie so over another: not folded, or turned inside
     out, or, at the sizes at which both are searched, smaller than a tenth."""
     h, w = shape[:2]

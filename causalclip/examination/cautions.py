@@ -99,7 +99,7 @@ def _recognise(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Ca
     height, width = pixels.shape[:2]
     if min(height, width) < SMALL_SIDE:
         yield _caution("small", width=number(width), height=number(height))
-    quality = worst_quality(provenance)
+    quality = _worst_quality(provenance)
     if quality <= LOW_QUALITY:
         yield _caution("recompressed", quality=quality)
     statistics = measure(pixels)
@@ -119,7 +119,7 @@ def _caution(kind: Kind, **values: object) -> Caution:
     return Caution(kind, _(SENTENCES[kind], **values))
 
 
-def worst_quality(provenance: Provenance | None) -> int:
+def _worst_quality(provenance: Provenance | None) -> int:
     """Return the lowest JPEG quality that the picture is known to have been saved with; 100 where
     none is known."""
     if provenance is None:

@@ -87,8 +87,8 @@ def examine(
         place = Field("CausalCLIP", "part", image.part.words)
         fields = (place, *provenance.fields)
         provenance = replace(provenance, of_whole=True, fields=fields)
-    provenance, cautions = look_closer(image, provenance)
-    provenance = with_hints(provenance, image, name)
+    provenance, cautions = _look_closer(image, provenance)
+    provenance = _with_hints(provenance, image, name)
     detection = replace(detector.predict(image.pixels), picture=None)
 
     # 3. What is drawn and re-encoded later; the pixels themselves, up to 150 MB, are let go
@@ -153,7 +153,7 @@ def read_claims(data: bytes) -> Provenance:
     return read_provenance(data, sniff(data))
 
 
-def look_closer(
+def _look_closer(
     image: LoadedImage, provenance: Provenance
 ) -> tuple[Provenance, tuple[Caution, ...]]:
     """Return the provenance with what the pixels say of an earlier compression and of generators'
@@ -176,7 +176,7 @@ def with_pixel_marks(
     return replace(provenance, marks=(*provenance.marks, *in_pixels, *visible))
 
 
-def with_hints(provenance: Provenance, image: LoadedImage, name: str) -> Provenance:
+def _with_hints(provenance: Provenance, image: LoadedImage, name: str) -> Provenance:
     """Add what the file's own name and the picture's size hint at; nothing where no name is
     known."""
     hints = find_hints(clean(name, limit=120), image.width, image.height) if name else ()

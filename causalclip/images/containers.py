@@ -77,18 +77,18 @@ def read_container(data: bytes, name: Format) -> Container | None:
     """
     match name:
         case "JPEG":
-            return read_jpeg(data)
+            return _read_jpeg(data)
         case "PNG":
-            return read_png(data)
+            return _read_png(data)
         case "WebP":
-            return read_webp(data)
+            return _read_webp(data)
     return None
 
 
 # JPEG ---------------------------------------------------------------------------------------------
 
 
-def read_jpeg(data: bytes) -> Container:
+def _read_jpeg(data: bytes) -> Container:
     """Read the header of a JPEG, and the file without metadata and without what follows the first
     picture."""
     parts = [b"\xff\xd8"]
@@ -163,7 +163,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 # PNG ----------------------------------------------------------------------------------------------
 
 
-def read_png(data: bytes) -> Container:
+def _read_png(data: bytes) -> Container:
     """Read the header of a PNG, and the file with only the chunks that hold the picture, their
     checksums verified."""
     parts: list[bytes] = [data[:8]]
@@ -226,7 +226,7 @@ def _inflate(packed: bytes) -> bytes:
 # WebP ---------------------------------------------------------------------------------------------
 
 
-def read_webp(data: bytes) -> Container:
+def _read_webp(data: bytes) -> Container:
     """Read the header of a WebP: its decoder allocates the canvas on opening, so the size must be
     known before."""
     kind, body = data[12:16], data[20:30]

@@ -17,7 +17,7 @@ REENCODINGS: dict[str, Transform] = {
     "0.75x": lambda picture: rescale(picture, 0.75),
     "0.5x": lambda picture: rescale(picture, 0.5),
     "blur 1 px": lambda picture: picture.filter(ImageFilter.GaussianBlur(1)),
-    "crop 75 %": lambda picture: centre_crop(picture, 0.75),
+    "crop 75 %": lambda picture: _centre_crop(picture, 0.75),
     # on a screen, without loss
     "shown at another size": lambda picture: rescale(picture, 0.8, Image.Resampling.BILINEAR),
 }
@@ -38,7 +38,7 @@ def rescale(
     return picture.resize(size, kernel)
 
 
-def centre_crop(picture: Image.Image, share: float) -> Image.Image:
+def _centre_crop(picture: Image.Image, share: float) -> Image.Image:
     """Cut out the central share of each side."""
     width, height = round(picture.width * share), round(picture.height * share)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2

@@ -29,7 +29,7 @@ def correlate(
         outline: a place where gradient sizes correlate less has the score 0.
     """
     height, width = template.shape
-    basis = polynomials(height, width)
+    basis = _polynomials(height, width)
     windows = _windows(region, height, width)
     greys = _unit(windows - (windows @ basis) @ basis.T)
     flat = template.reshape(1, -1)
@@ -65,7 +65,7 @@ def look_closely(
 
 
 @lru_cache(maxsize=64)
-def polynomials(height: int, width: int) -> np.ndarray:
+def _polynomials(height: int, width: int) -> np.ndarray:
     """Return an orthonormal basis [height * width, 6] of 1, x, y, x², xy, y²."""
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(POLYNOMIALS, -1)

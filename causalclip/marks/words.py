@@ -72,7 +72,7 @@ def find_words(pixels: np.ndarray) -> tuple[Words, float, Box] | None:
 
         # 3. Look closely where the grey values alone correlate best
         for words in WORDS:
-            template = words_at(words)
+            template = _words_at(words)
             score, x, y = _best_place(copy, flat, template)
             if score >= words.sure:
                 left = width - (copy.shape[1] - x) / zoom
@@ -101,7 +101,7 @@ def _best_place(
 
 
 @lru_cache(maxsize=len(WORDS))
-def words_at(words: Words) -> np.ndarray:
+def _words_at(words: Words) -> np.ndarray:
     """Return their template as it is in the copy that is searched, float32 [H, W] of 0 to 1."""
     template = template_at(words.template, 1.0)
     width = round(WORDS_WIDTH * words.width)

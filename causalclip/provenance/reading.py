@@ -61,7 +61,7 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     # 1. How a JPEG was saved
     provenance = Provenance(
         without_claims("unreadable"),
-        jpeg=read_tables(data) if name == "JPEG" else None,
+        jpeg=_read_tables(data) if name == "JPEG" else None,
     )
     yield provenance
 
@@ -86,7 +86,7 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     yield replace(provenance, credentials=credentials, marks=(*claims, *marks))
 
 
-def read_tables(data: bytes) -> JpegTables | None:
+def _read_tables(data: bytes) -> JpegTables | None:
     """Return how a JPEG file was saved last; None if it has no tables that can be read."""
     head = open_head(data)
     if head is None or 0 not in head.quantization:

@@ -200,7 +200,7 @@ class Provenance:
         why."""
         mark = self.claimed_marks[0]
         is_broken = mark.kind == "credentials" and self.credentials.state == "invalid"
-        return paragraph(mark_sentence(mark), self.credentials.reasons if is_broken else "")
+        return paragraph(_mark_sentence(mark), self.credentials.reasons if is_broken else "")
 
     def _weightiest_claim(self) -> str | None:
         """Return a sentence on how the picture was made; None where the file says nothing of
@@ -228,7 +228,7 @@ class Provenance:
                 made=_((generated + partly)[0].words),
             )
         if marks:
-            return mark_sentence(marks[0])
+            return _mark_sentence(marks[0])
 
         # 3. Another origin
         origins = sorted((claim for claim in claims if claim.names_origin), key=_rank)
@@ -263,7 +263,7 @@ class Provenance:
         return None
 
 
-def mark_sentence(mark: Mark) -> str:
+def _mark_sentence(mark: Mark) -> str:
     """Return what a mark that is more than a hint says, and whose it is where that is known."""
     if mark.certainty == "not validated":
         name = "not validated" if mark.says == "is" else "part not validated"

@@ -97,8 +97,8 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         maps=maps,
         thumbnail=draw_thumbnail(x.drawing.picture),
         mark=enlarge_mark(x),
-        label=label_html(Label(), x.examined),
-        quoted=quote_html(x.quote),
+        label=_label_html(Label(), x.examined),
+        quoted=_quote_html(x.quote),
     )
 
 
@@ -184,7 +184,7 @@ class Label:
         )
 
 
-def local_time(examined: str, zone: str = "") -> str:
+def _local_time(examined: str, zone: str = "") -> str:
     """A time, ISO 8601 with its offset, in another zone, with that zone's distance from UTC."""
     try:
         there = datetime.fromisoformat(examined).astimezone(ZoneInfo(zone) if zone else None)
@@ -194,14 +194,14 @@ def local_time(examined: str, zone: str = "") -> str:
     return f"{moment(there)} (UTC{offset[:3]}:{offset[3:5]})"
 
 
-def label_html(label: Label, examined: str) -> Markup:
+def _label_html(label: Label, examined: str) -> Markup:
     """The lines of a report that the label changes, between marks by which `write_label` finds them
     again."""
-    lines = render("label", label=label, time=local_time(examined, label.zone))
+    lines = render("label", label=label, time=_local_time(examined, label.zone))
     return Markup(f"{START}<dl>{lines}</dl>{END}")
 
 
-def quote_html(quote: str) -> Markup:
+def _quote_html(quote: str) -> Markup:
     """The sentence to paste, between marks by which `write_label` finds it again."""
     return Markup("{}{}{}").format(Markup(QUOTE_START), quote, Markup(QUOTE_END))
 
@@ -211,10 +211,10 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
     label = label.cleaned()
     report = json.loads(plain.read_text(encoding="utf-8"))
     report["report"]["label"] = asdict(label)
-    report["quote"] = add_inquiries(report["quote"], label.inquiries)
+    report["quote"] = _add_inquiries(report["quote"], label.inquiries)
     text = html.read_text(encoding="utf-8")
-    text = _replace(START, END, label_html(label, report["examined"]), text)
-    text = _replace(QUOTE_START, QUOTE_END, quote_html(report["quote"]), text)
+    text = _replace(START, END, _label_html(label, report["examined"]), text)
+    text = _replace(QUOTE_START, QUOTE_END, _quote_html(report["quote"]), text)
     copies = folder / html.name, folder / plain.name
     copies[0].write_text(text, encoding="utf-8")
     copies[1].write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -227,7 +227,7 @@ def _replace(start: str, end: str, markup: Markup, text: str) -> str:
     return between.sub(lambda _found: markup, text, count=1)
 
 
-def add_inquiries(quote: str, inquiries: Inquiries) -> str:
+def _add_inquiries(quote: str, inquiries: Inquiries) -> str:
     """Return a sentence to paste with what was found out elsewhere as its last line, in place of
     such a line."""
     own = quote.split("\n")[:2]  # the answer, and the file that it is about

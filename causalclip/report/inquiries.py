@@ -43,13 +43,13 @@ class Reply:
         """Return it with an answer and a day that there can be."""
         if self.answer not in get_args(Answer) or self.answer == "not asked":
             return Reply(self.owner)
-        return Reply(self.owner, self.answer, clean_day(self.day))
+        return Reply(self.owner, self.answer, _clean_day(self.day))
 
     @property
     def words(self) -> str:
         """The answer and its day, in the reader's language."""
         said = _(ANSWERS[self.answer], owner=OWNERS[self.owner].name)
-        return bracketed(said, in_words(self.day))
+        return bracketed(said, _in_words(self.day))
 
 
 NOT_ASKED = tuple(map(Reply, OWNERS))
@@ -73,7 +73,7 @@ class EarliestCopy:
         """Return it without control characters, and with a day that there can be."""
         return EarliestCopy(
             clean(self.address, limit=MAX_ADDRESS),
-            clean_day(self.day),
+            _clean_day(self.day),
             clean(self.shown_by, limit=MAX_NAME),
         )
 
@@ -81,7 +81,7 @@ class EarliestCopy:
     def words(self) -> str:
         """What is known of it, in the reader's language; empty where nothing is."""
         who = _("shown by {who}", who=self.shown_by) if self.shown_by else ""
-        details = [part for part in (self.address, in_words(self.day), who) if part]
+        details = [part for part in (self.address, _in_words(self.day), who) if part]
         return _("earliest copy known: {details}", details=in_turn(details)) if details else ""
 
 
@@ -116,7 +116,7 @@ class Inquiries:
             yield self.earliest.words
 
 
-def clean_day(text: str) -> str:
+def _clean_day(text: str) -> str:
     """Return a day as ISO 8601 writes it; empty for what is none."""
     try:
         return date.fromisoformat(text.strip()[:10]).isoformat()
@@ -124,7 +124,7 @@ def clean_day(text: str) -> str:
         return ""
 
 
-def in_words(iso: str) -> str:
+def _in_words(iso: str) -> str:
     """Return a day in the reader's language; empty for none."""
     return day(datetime.combine(date.fromisoformat(iso), time())) if iso else ""
 

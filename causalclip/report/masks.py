@@ -18,7 +18,7 @@ def mask_sentence(detection: Detection) -> str:
     """Return what the mask lets through, and what the strongest of those channels carry: the
     reviewer's first sentence."""
     count = min(MAX_REMOVED, passing(mean_mask(detection)) // 3)
-    removed = removal_sentence(detection, count) if count else ""
+    removed = _removal_sentence(detection, count) if count else ""
     return paragraph(passing_sentence(detection), removed)
 
 
@@ -32,7 +32,7 @@ def passing_sentence(detection: Detection) -> str:
     )
 
 
-def removal_sentence(detection: Detection, count: int) -> str:
+def _removal_sentence(detection: Detection, count: int) -> str:
     """Return what is left of the score without the first `count` channels, beside as many that are
     drawn."""
     remaining, others = without_strongest(detection, count)

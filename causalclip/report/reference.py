@@ -81,7 +81,7 @@ class ReferenceReport:
             "Called likely generated at the detector's own threshold ({threshold}), before the "
             "check of stability: {accused}."
         )
-        rate = rate_words(sum(score >= self.shipped for score in counted), len(counted))
+        rate = _rate_words(sum(score >= self.shipped for score in counted), len(counted))
         if len(counted) == len(scores):
             return [_(high, threshold=shipped, accused=rate)]
         accused = number(sum(score >= self.shipped for score in scores))
@@ -124,7 +124,7 @@ class ReferenceReport:
         )
         thresholds = {by_detector: self.shipped, by_profile: self.profile.high(self.shipped)}
         return [
-            _(sentence, rate=rate_words(sum(score >= high for score in scores), len(scores)))
+            _(sentence, rate=_rate_words(sum(score >= high for score in scores), len(scores)))
             for sentence, high in thresholds.items()
         ]
 
@@ -151,7 +151,7 @@ class ReferenceReport:
         )
 
 
-def rate_words(successes: int, count: int) -> str:
+def _rate_words(successes: int, count: int) -> str:
     """Return how many of `count`, with the exact 95 % interval of that share (Clopper and
     Pearson)."""
     low, high = (percent(edge, digits=1) for edge in clopper_pearson(successes, count))

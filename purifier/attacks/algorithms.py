@@ -35,7 +35,7 @@ class APGD(GradientAttack):
     def __init__(self, clean: Tensor, plan: Plan) -> None:
         super().__init__(clean, plan)
         self.size = torch.full((len(clean), 1, 1, 1), 2 * plan.budget.eps, device=clean.device)
-        self.due = set(apgd_checkpoints(plan.steps))
+        self.due = set(_apgd_checkpoints(plan.steps))
         self.before: Tensor | None = None
         self.last = torch.full((len(clean),), -torch.inf, device=clean.device)
         self.rises, self.best = torch.zeros(len(clean)), torch.full((len(clean),), -torch.inf)
@@ -249,7 +249,7 @@ class Patch(GradientAttack):
         return mask.to(self.clean.device)
 
 
-def apgd_checkpoints(steps: int) -> list[int]:
+def _apgd_checkpoints(steps: int) -> list[int]:
     """The steps at which APGD looks at its step size: p0 = 0, p1 = 0.22, then gaps that shrink by
     0.03 to 0.06."""
     shares, gap = [0.0, 0.22], 0.22

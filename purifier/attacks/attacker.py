@@ -147,7 +147,7 @@ class GradientAttack(Attacker):
     def run(self, objective: Objective) -> Iterator[State]:
         adversarial = self.start(objective)
         for number in range(1, self.steps + 1):
-            loss, gradient = loss_and_gradient(objective, adversarial)
+            loss, gradient = _loss_and_gradient(objective, adversarial)
             self.offer(adversarial, loss)
             adversarial = self.step(adversarial, gradient, loss, number)
             if number == self.steps:
@@ -156,7 +156,7 @@ class GradientAttack(Attacker):
             yield self.state(number, self.steps)
 
 
-def loss_and_gradient(objective: Objective, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def _loss_and_gradient(objective: Objective, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the objective [N] and its gradient [N, 3, H, W]; the model's own weights get none."""
     with torch.enable_grad():
         x = pixels.detach().requires_grad_(True)

@@ -337,7 +337,7 @@ class PurifierPipeline(DiffusionPipeline):
 
         tiles = {name: self.config[name] for name in ("tile", "overlap")}
         if self.unet.config["in_channels"] == 9 * self.config["fold"] ** 2:
-            pixels = torch.cat([pixels, low_quality_reference(pixels)], 1)
+            pixels = torch.cat([pixels, _low_quality_reference(pixels)], 1)
         return (yield from apply_tiled(network, pixels, multiple=self.multiple, **tiles))
 
     def restore(
@@ -449,12 +449,12 @@ def towards_reference(denoised: Tensor, encoder: Tower | None = None) -> tuple[T
     from purifier.vlm.lora import shared_encoder
 
     fine = coarser(denoised.clamp(0, 1), SIDE).clamp(0, 1)
-    reference = low_quality_reference(fine)
+    reference = _low_quality_reference(fine)
     encoder = encoder or shared_encoder()
     return guided_step(fine, reference, tower=shared_tower(TOWER), encoder=encoder), reference
 
 
-def low_quality_reference(pixels: Tensor) -> Tensor:
+def _low_quality_reference(pixels: Tensor) -> Tensor:
     """Quantise pictures as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below
     SIDE: little of an attack is left in them."""
     side = round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)

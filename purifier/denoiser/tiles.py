@@ -41,9 +41,9 @@ def apply_tiled(
         None before each tile of several, on a processor: a graphics card is quick.
     """
     height, width = pixels.shape[-2:]
-    h, tops = plan_tiles(height, tile=tile, overlap=overlap, multiple=multiple)
-    w, lefts = plan_tiles(width, tile=tile, overlap=overlap, multiple=multiple)
-    pixels = pad_to(pixels, max(height, h), max(width, w))
+    h, tops = _plan_tiles(height, tile=tile, overlap=overlap, multiple=multiple)
+    w, lefts = _plan_tiles(width, tile=tile, overlap=overlap, multiple=multiple)
+    pixels = _pad_to(pixels, max(height, h), max(width, w))
     if len(tops) == len(lefts) == 1:
         return network(pixels)[..., :height, :width]
     total: Tensor | None = None
@@ -64,7 +64,7 @@ def apply_tiled(
     return (total / weight)[..., :height, :width]
 
 
-def plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[int, list[int]]:
+def _plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[int, list[int]]:
     """The size of the tiles along a side of `side` px, and where each starts."""
     if side <= tile:
         return math.ceil(side / multiple) * multiple, [0]
@@ -73,7 +73,7 @@ def plan_tiles(side: int, *, tile: int, overlap: int, multiple: int) -> tuple[in
     return size, [round(i * (side - size) / (count - 1)) for i in range(count)]
 
 
-def pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
+def _pad_to(pixels: Tensor, height: int, width: int) -> Tensor:
     """Pad pictures at the bottom and the right by reflection; by repeating the edge where the
     picture is too small for it."""
     down, right = height - pixels.shape[-2], width - pixels.shape[-1]

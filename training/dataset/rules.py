@@ -49,7 +49,7 @@ def find_faults(
         if len(splits := sorted({p.split for p in rows} & {*USED})) > 1:
             faults.append(f"{owner} is in two splits: {', '.join(splits)}.")
     train, test = ([p for p in pictures if p.split == split and p.phash] for split in USED)
-    for i, k in near_copies(train, test):
+    for i, k in _near_copies(train, test):
         faults.append(
             f"{train[i].repo}: {train[i].path} is a near-copy of {test[k].repo}: {test[k].path}, a "
             "test's."
@@ -88,7 +88,7 @@ def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
     )
 
 
-def near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tuple[int, int]]:
+def _near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tuple[int, int]]:
     """Return which of `first` are near-copies of which of `second`: pairs of indices, in order. All
     have hashes."""
     hashes = (
@@ -97,7 +97,7 @@ def near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tup
     return [(int(i), int(k)) for i, k in near_pairs(*hashes, bits=NEAR_BITS)]
 
 
-def kind_of(pictures: Sequence[Picture]) -> str:
+def _kind_of(pictures: Sequence[Picture]) -> str:
     """Return what an owner's pictures are: a Site's kind."""
     if any(p.pair for p in pictures):
         return "edits"
@@ -119,7 +119,7 @@ def describe(pictures: Iterable[Picture], known: Iterable[Site] = ()) -> list[Si
         sites.append(
             Site(
                 owner=owner,
-                kind=kind_of(rows),
+                kind=_kind_of(rows),
                 classes=", ".join(
                     f"{labels[name]} {name}" for name in ("real", "fake") if labels[name]
                 ),

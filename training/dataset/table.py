@@ -140,7 +140,7 @@ class Picture:
             "site": self.site != self.owner,
             "generator": real and bool(self.generator),
             "real_by": self.real_by not in (REAL_BY if real else ("",)),
-            "path": not is_safe(self.path),
+            "path": not _is_safe(self.path),
             "width": self.width < 1,
             "height": self.height < 1,
             "pasted": self.pasted not in (("",) if real else ("", "yes", "no")),
@@ -172,7 +172,7 @@ COLUMNS = tuple(f.name for f in fields(Picture))
 SITE_COLUMNS = tuple(f.name for f in fields(Site))
 
 
-def is_safe(path: str) -> bool:
+def _is_safe(path: str) -> bool:
     """Return whether a path names a file inside its repository: relative, no `..`, no control
     characters."""
     parts = path.split("/")
@@ -223,10 +223,10 @@ def read_table(path: str | Path = PICTURES) -> list[Picture]:
     Raises:
         BadTable: it is no such table, a column is missing or not known, or a row has a fault.
     """
-    return [as_picture(row, line) for line, row in enumerate(_read(Path(path), COLUMNS), 2)]
+    return [_as_picture(row, line) for line, row in enumerate(_read(Path(path), COLUMNS), 2)]
 
 
-def as_picture(row: Mapping[str, Any], line: int) -> Picture:
+def _as_picture(row: Mapping[str, Any], line: int) -> Picture:
     """A row of text as a picture; raises BadTable with its line and its faults."""
     values = {name: row[name] for name in COLUMNS}
     try:

@@ -193,7 +193,7 @@ def lossy(picture: Image.Image, low: int, high: int, rng: np.random.Generator) -
     return encode(picture, "JPEG", quality, subsampling=int(rng.choice([0, 2, 2])))
 
 
-def random_encoding(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _random_encoding(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Encode and decode a picture: mostly JPEG 50 to 95 with either chroma subsampling, sometimes
     WebP."""
     if rng.random() < 0.25:
@@ -207,7 +207,7 @@ def random_augmentation(
     """Take a picture through a random chain of changes; each happens with its own chance times
     `strength`."""
     if rng.random() < 0.4 * strength:
-        picture = random_encoding(picture, rng)
+        picture = _random_encoding(picture, rng)
     if rng.random() < 0.4 * strength:
         kernel = KERNELS[rng.integers(len(KERNELS))]
         factor = float(np.exp(rng.uniform(np.log(0.5), np.log(1.3))))
@@ -225,5 +225,5 @@ def random_augmentation(
         noise = rng.normal(0, rng.uniform(1, 5), (picture.height, picture.width, 1))
         picture = Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
     if rng.random() < 0.6 * strength:
-        picture = random_encoding(picture, rng)
+        picture = _random_encoding(picture, rng)
     return picture

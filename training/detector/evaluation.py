@@ -134,7 +134,7 @@ def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float
     }
 
 
-def class_interval(
+def _class_interval(
     measure: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,
     scores: np.ndarray,
@@ -151,7 +151,7 @@ def class_interval(
     return bootstrap(statistic, scores[labels == 0], scores[labels == 1], rounds=rounds)
 
 
-def by_group(
+def _by_group(
     labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str], *, threshold: float
 ) -> dict[str, Report]:
     """Return of each source: how many, the mean probability, and the share that is judged rightly
@@ -235,7 +235,7 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
         inside = scores.of(name)
         labels, probability = scores.labels[inside], scores.probability[inside]
         report[name] = summarise(labels, probability, threshold=threshold) | {
-            "auc_interval": class_interval(roc_auc_score, labels, probability, rounds=500),
+            "auc_interval": _class_interval(roc_auc_score, labels, probability, rounds=500),
             "bands": _band_shares(labels, np.array(scores.bands)[inside]),
             "reliability": reliability(labels, probability),
         }
@@ -245,7 +245,7 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
             scores.labels[like_content], scores.probability[like_content], thresholds=bands
         )
     groups = [r.source for r in scores.records]
-    report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
+    report["sources"] = _by_group(scores.labels, scores.probability, groups, threshold=threshold)
     return report
 
 

@@ -157,7 +157,7 @@ class AugmentedViews(Dataset[tuple[Tensor, np.ndarray]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, np.ndarray]:
         record, number = self._pictures[index]
-        return augmented_views(
+        return _augmented_views(
             record,
             self._root,
             number,
@@ -167,7 +167,7 @@ class AugmentedViews(Dataset[tuple[Tensor, np.ndarray]]):
         )
 
 
-def augmented_views(
+def _augmented_views(
     record: Record, root: str | Path, number: int, *, size: int, windows: int, squares: int
 ) -> tuple[Tensor, np.ndarray]:
     """One square of an augmentation, or its windows, [V, 3, size, size], and its compression
@@ -355,7 +355,7 @@ def neutral_patches(
         for i in np.linspace(0, len(rows) - 1, min(count // 2, len(rows))).astype(int):
             record = records[rows[i]]
             number = augmentation_number(record, "drawn") if windows else 0
-            shots, _ = augmented_views(
+            shots, _ = _augmented_views(
                 record,
                 root,
                 number,

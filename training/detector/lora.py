@@ -268,7 +268,7 @@ def fit(
                 checkpoints.append({"step": step, "loss": float(loss.detach()), **auc})
                 if auc["like"] > best:
                     best = auc["like"]
-                    save_tower(tower, backbone, out / "tower")
+                    _save_tower(tower, backbone, out / "tower")
                 head.train()
             if due or time.monotonic() - saved_at > KEPT:
                 saved_at = time.monotonic()
@@ -362,7 +362,7 @@ def judge(
     }
 
 
-def save_tower(tower: Tower, backbone: str, folder: Path) -> None:
+def _save_tower(tower: Tower, backbone: str, folder: Path) -> None:
     """Write the tower with its update added to the matrices, as `load_tower("local-dir:FOLDER")`
     reads it."""
     layers = [module for module in tower.modules() if isinstance(module, LoraLayer)]

@@ -53,13 +53,13 @@ def mask_report(
         "dependence": asdict(dependence) | {"split": "train"},
         "adversary_accuracy": float((guess == (labels > 0.5)).float().mean()),
         "open": {
-            name: open_shares(out.mask[(labels > 0.5) == bool(label)], parts)
+            name: _open_shares(out.mask[(labels > 0.5) == bool(label)], parts)
             for label, name in enumerate(("real", "generated"))
         },
     }
 
 
-def open_shares(masks: Tensor, parts: Mapping[str, int]) -> dict[str, float]:
+def _open_shares(masks: Tensor, parts: Mapping[str, int]) -> dict[str, float]:
     """The mean share of channels that masks [N, D] let through, by part of the embedding."""
     shares = [(one >= PASSES).float().mean() for one in masks.split(list(parts.values()), 1)]
     return {part: round(float(share), 3) for part, share in zip(parts, shares, strict=True)}
@@ -109,7 +109,7 @@ def validation_report(
     return report
 
 
-def count_table(records: Sequence[Record]) -> str:
+def _count_table(records: Sequence[Record]) -> str:
     """Return how many pictures of each set and class, and of how many sources, as a Markdown
     table."""
     pictures = {(r.set, r.label, r.source, r.picture) for r in records}
@@ -203,7 +203,7 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         config=config,
         parts=len(config.parts),
         views=views,
-        counts=count_table(records),
+        counts=_count_table(records),
         start=start,
         sets=sets,
         ece=report["validation"]["ece"],

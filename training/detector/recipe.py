@@ -276,7 +276,7 @@ def check_tower(backbone: str, recipe: Recipe) -> None:
             )
 
 
-def too_few_windows(windows: Problem, *, folds: set[int]) -> bool:
+def _too_few_windows(windows: Problem, *, folds: set[int]) -> bool:
     """Return whether some fold leaves fewer than MIN_WINDOWED pictures of a class that have
     windows, too few to learn a head of windows from; say so in a sentence.
 
@@ -358,7 +358,7 @@ def train_detector(
     if recipe.windows:
         window_set = compute_windows(records, root, windows=recipe.windows, **how)
         of_windows = data.of_windows(window_set.values, window_set.picture)
-        if too_few_windows(of_windows, folds=set(data.fold.tolist())):
+        if _too_few_windows(of_windows, folds=set(data.fold.tolist())):
             recipe = replace(recipe, windows=0, share=0.0)
         else:
             problems["window"] = of_windows

@@ -30,28 +30,28 @@ def random_retouch(picture: Image.Image, rng: np.random.Generator) -> Image.Imag
     return Image.fromarray(pixels)
 
 
-def smooth_skin(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _smooth_skin(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Flatten everything between the edges, as beauty filters do."""
     radius = max(5, min(pixels.shape[:2]) // 40) | 1
     smooth = cv2.bilateralFilter(pixels, radius, float(rng.uniform(20, 60)), radius)
     return _blend(smooth, pixels, float(rng.uniform(0.5, 0.9)))
 
 
-def map_tones(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _map_tones(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Make contrast equal from place to place (CLAHE), as the HDR modes of phones do."""
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
     lab[..., 0] = cv2.createCLAHE(float(rng.uniform(1.5, 4)), (8, 8)).apply(lab[..., 0])
     return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
-def enhance_detail(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _enhance_detail(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Raise local contrast at all scales, as "clarity" does."""
     return cv2.detailEnhance(
         pixels, sigma_s=float(rng.uniform(5, 15)), sigma_r=float(rng.uniform(0.08, 0.2))
     )
 
 
-def remove_noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _remove_noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Remove noise by non-local means, as night modes do."""
     strength = float(rng.uniform(3, 9))
     return cv2.fastNlMeansDenoisingColored(pixels, None, strength, strength, 5, 11)
@@ -84,7 +84,7 @@ def sharpen(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     )
 
 
-def blur_background(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _blur_background(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Blur all but an ellipse, as portrait modes do."""
     height, width = pixels.shape[:2]
     mask = np.zeros((height, width), np.float32)
@@ -111,11 +111,11 @@ def _to_pixels(x: np.ndarray) -> Pixels:
 
 
 RETOUCHES: dict[str, Retouch] = {
-    "smooth skin": smooth_skin,
-    "mapped tones": map_tones,
-    "enhanced detail": enhance_detail,
-    "less noise": remove_noise,
+    "smooth skin": _smooth_skin,
+    "mapped tones": _map_tones,
+    "enhanced detail": _enhance_detail,
+    "less noise": _remove_noise,
     "colour grading": grade,
     "sharpened": sharpen,
-    "blurred background": blur_background,
+    "blurred background": _blur_background,
 }

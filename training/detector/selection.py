@@ -53,7 +53,7 @@ def fit_selection(
             "A selection needs a mask with hidden=0: one that is the same for every picture."
         )
     head.tau.fill_(1.0)
-    score = selection_scores(
+    score = _selection_scores(
         head,
         copies,
         labels,
@@ -70,7 +70,7 @@ def fit_selection(
     return head.eval()
 
 
-def selection_scores(
+def _selection_scores(
     head: CausalHead,
     copies: Tensor,
     labels: Tensor,

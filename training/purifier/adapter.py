@@ -187,7 +187,7 @@ def train_encoder(
         )
     maker = make_missing(sources, pairs_config, pairs, tower=model.tower, batches=batches)
     begin = LoraEncoder.from_pretrained(start) if start else None
-    encoder = fit_encoder(
+    encoder = _fit_encoder(
         model, denoiser, maker, pairs, question_pool(data), cache / out.name, config, start=begin
     )
     encoder.save_pretrained(out)
@@ -195,7 +195,7 @@ def train_encoder(
     return encoder.facts
 
 
-def fit_encoder(
+def _fit_encoder(
     model: EmbeddedVLM,
     purifier: PurifierPipeline,
     maker: PairMaker,
@@ -263,7 +263,7 @@ def fit_encoder(
 
 
 @torch.no_grad()
-def most_moved(
+def _most_moved(
     model: EmbeddedVLM, clean: Tensor, adversarial: Tensor, pool: Asked
 ) -> list[list[str]]:
     """Return of the questions on each picture the one to which an attack moves the first word most,
@@ -300,7 +300,7 @@ def _batch(
     if rng.random() < config.attacked:
         pairs = load_pairs(rng.choice(files)).to(maker.device)
         targets, adversarial = distance.of(*pairs.clean_seen), distance.of(*pairs.adversarial_seen)
-        questions = most_moved(distance.model, targets[0], adversarial[0], pairs.asked)
+        questions = _most_moved(distance.model, targets[0], adversarial[0], pairs.asked)
         return (
             targets,
             pairs.adversarial[rng.randrange(len(pairs.adversarial))].float() / 255,

@@ -188,12 +188,12 @@ def fit(
         pairs = load_pairs(rng.choice(files)).to(tower.mean.device)
         able = config.guided and step >= config.guide_from * config.steps
         if not able or rng.random() >= config.guided:
-            loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
+            loss, _ = bridge_loss(pipeline, _cropped_ends(pairs, rng, config))
             return loss, {"loss": loss.item()}
         ends, clean_seen, start_seen = (
             noisy_ends(pairs, rng, config, tower=tower)
             if config.kind == "noise"
-            else whole_ends(pairs, rng, config)
+            else _whole_ends(pairs, rng, config)
         )
         loss, estimate = bridge_loss(pipeline, ends)
         pull = guidance(estimate.clamp(0, 1), clean_seen, start_seen)
@@ -216,7 +216,7 @@ def fit(
     unet.eval().requires_grad_(False)
 
 
-def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> Ends:
+def _cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> Ends:
     """Cut random crops, turned and mirrored, of random states of the attack, the perturbation
     scaled by 0.5 to 1.25."""
     generator = torch.Generator().manual_seed(rng.randrange(1 << 40))
@@ -244,7 +244,7 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> En
     return Ends(clean, (clean + scale * (adversarial - clean)).clamp(0, 1), t, noise)
 
 
-def whole_ends(
+def _whole_ends(
     pairs: Pairs, rng: random.Random, config: DenoiserConfig
 ) -> tuple[Ends, Features, Features]:
     """Whole attacked pictures, some of them clean, at t = 1; and CLIP's features of both ends."""

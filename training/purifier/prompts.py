@@ -54,7 +54,7 @@ class PrefixShares:
     tried: int
 
 
-def search_text_prefix(
+def _search_text_prefix(
     model: HubVLM,
     clean: Tensor,
     adversarial: Tensor,
@@ -95,7 +95,7 @@ def search_text_prefix(
     return replace(best, before=before, tried=attempts)
 
 
-def measure_text_prefix(
+def _measure_text_prefix(
     model: HubVLM, clean: Tensor, adversarial: Tensor, questions: Sequence[str], text: str
 ) -> PrefixShares:
     """Return what one prefix does, on other pictures than those of the search."""
@@ -256,7 +256,7 @@ def _search(
 ) -> dict[str, Any]:
     """Search on the first pictures and measure on the held-out ones."""
     split = len(clean) - min(config.held, len(clean) // 2)
-    prefix = search_text_prefix(
+    prefix = _search_text_prefix(
         model,
         clean[:split],
         adversarial[:split],
@@ -264,7 +264,7 @@ def _search(
         phrases=config.phrases,
         seed=config.seed,
     )
-    shares = measure_text_prefix(
+    shares = _measure_text_prefix(
         model, clean[split:], adversarial[split:], questions[split:], prefix.text
     )
     facts = {"text": prefix.text, "tried": prefix.tried, "held pictures": len(questions) - split}

@@ -132,7 +132,7 @@ def class_frequency(pictures: Iterable[Picture]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def mirror_text(text: str) -> str:
+def _mirror_text(text: str) -> str:
     """Exchange the words left and right, for a mirrored picture."""
     return " ".join(SIDES.get(word, word) for word in text.split())
 
@@ -155,7 +155,7 @@ def train_texts(
     ]
     texts += [Text(q.question, q.answer, "human") for q in picture.questions if q.split in splits]
     if plan.flip:
-        texts = [Text(mirror_text(t.prompt), mirror_text(t.answer), t.kind) for t in texts]
+        texts = [Text(_mirror_text(t.prompt), _mirror_text(t.answer), t.kind) for t in texts]
     if picture.boxes and picture.split in splits:
         texts += _view_questions(picture.boxes, plan, frequency, rng)
     return [t for t in texts if t.answer]

@@ -70,7 +70,7 @@ def fit_vlm(
     device = model.connector.row.device
     folder.mkdir(parents=True, exist_ok=True)
     frequency = class_frequency(pictures)
-    lesson = [p for p in pictures if has_texts(p, config.splits, blind=config.blind)]
+    lesson = [p for p in pictures if _has_texts(p, config.splits, blind=config.blind)]
     steps = math.ceil(len(lesson) / config.batch)
     average = EMAModel(model.parameters(), decay=config.average)
     worker = model.twin(dtype=fast_dtype() if device.type == "cpu" else None)
@@ -111,7 +111,7 @@ def fit_vlm(
     model.eval()
 
 
-def has_texts(picture: Picture, splits: Sequence[str], *, blind: bool = False) -> bool:
+def _has_texts(picture: Picture, splits: Sequence[str], *, blind: bool = False) -> bool:
     """Return whether there is something to learn from the picture in these splits; for a blind
     model, a question."""
     own = bool(picture.boxes or (picture.captions and not blind)) and picture.split in splits

@@ -66,7 +66,7 @@ def _row(
     return ids, segments, positions, labels
 
 
-def packed_attention(
+def _packed_attention(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -82,4 +82,4 @@ def packed_attention(
     return (weights @ value).transpose(1, 2), None
 
 
-AttentionInterface.register(PACKED, packed_attention)
+AttentionInterface.register(PACKED, _packed_attention)

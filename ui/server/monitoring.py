@@ -34,7 +34,7 @@ def routes(ready: Callable[[], bool]) -> list[Route]:
     return [Route("/healthz", healthz)]
 
 
-def describe_error(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Return an error's kind, and the lines that it came through."""
     return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
@@ -78,7 +78,7 @@ def _record(
         args = ()
     record = logging.LogRecord(name, level, place, line, message, args, exc_info, *others, **more)
     if error:
-        record.exc_text = describe_error(error)  # in place of a formatter's
+        record.exc_text = _describe_error(error)  # in place of a formatter's
     return record
 
 
@@ -87,4 +87,4 @@ def _log_uncaught(
 ) -> None:
     """Log an error that nothing has caught, without its message; sys.excepthook."""
     if not issubclass(kind, KeyboardInterrupt):
-        log.error("Uncaught: %s", describe_error(error) if error else kind.__name__)
+        log.error("Uncaught: %s", _describe_error(error) if error else kind.__name__)

@@ -75,30 +75,30 @@ FEW = 10  # pictures of a generator that say something
 SCORE_RANGES = 5  # of scores
 
 
-def whole_percent(share: float) -> str:
+def _whole_percent(share: float) -> str:
     """Return a share in whole percent; one that is not 0 or 1 is not shown as if it were."""
     if 0 < share < 0.005:
         return _("under {least}", least=percent(0.01))
     return _("over {most}", most=percent(0.99)) if 0.995 < share < 1 else percent(share)
 
 
-def of_100(share: float) -> str:
+def _of_100(share: float) -> str:
     """Return a share as a number of pictures of 100."""
     return _("fewer than 1") if 0 < share < 0.005 else number(round(100 * share))
 
 
-def share_of(share: float, pictures: int) -> str:
+def _share_of(share: float, pictures: int) -> str:
     """Return a share and of how many pictures it is."""
-    return _("{share} of {pictures}", share=whole_percent(share), pictures=number(pictures))
+    return _("{share} of {pictures}", share=_whole_percent(share), pictures=number(pictures))
 
 
-def share_bar(found: Measurement) -> str:
+def _share_bar(found: Measurement) -> str:
     """Return a measured share as a bar with its 95 % interval, as HTML."""
     pictures = found.n or 0
     return bar(found.value, found.interval or wilson(found.value * pictures, pictures))
 
 
-def score_chart(numbers: Measured) -> str:
+def _score_chart(numbers: Measured) -> str:
     """Return the headline, and a chart of where real and generated pictures fall, as HTML.
 
     It also says when the numbers were measured, and with which detector.
@@ -112,11 +112,11 @@ def score_chart(numbers: Measured) -> str:
         "lot, {broad} where generators are many, {alike} where content is alike. Of 100 real ones: "
         "{accused}.",
         pictures=number(whole.n or 0),
-        called=of_100(called["all"]["generated"].value),
-        sites=of_100(called["sites"]["generated"].value),
-        broad=of_100(called["broad"]["generated"].value),
-        alike=of_100(called["alike"]["generated"].value),
-        accused=of_100(called["all"]["real"].value),
+        called=_of_100(called["all"]["generated"].value),
+        sites=_of_100(called["sites"]["generated"].value),
+        broad=_of_100(called["broad"]["generated"].value),
+        alike=_of_100(called["alike"]["generated"].value),
+        accused=_of_100(called["all"]["real"].value),
     )
     # 2. As a chart.
     columns = list(numbers.below(f"{TEST}.all.scores").values())
@@ -158,7 +158,7 @@ def answers(numbers: Measured) -> str:
             shares = [numbers[f"{TEST}.{name}.{band.value}.{kind}"] for band in BANDS]
             called = numbers[f"{TEST}.{name}.{CALLED}.{kind}"]
             chart = stack([share.value for share in shares])
-            words = share_of(called.value, called.n or 0)
+            words = _share_of(called.value, called.n or 0)
             rows.append([in_turn([_(title), kind_title]), chart, words])
     legend = stack_legend([_(band.answer.brief) for band in BANDS])
     head = [_("pictures"), _("answers"), _("likely generated")]
@@ -180,7 +180,7 @@ def pairs(numbers: Measured) -> str:
     return _p(words) + table("", head, rows)
 
 
-def score_ranges(numbers: Measured) -> str:
+def _score_ranges(numbers: Measured) -> str:
     """Return what a score has meant, as HTML: the share of generated pictures by range of scores.
 
     The pictures are those of the first chart.
@@ -197,12 +197,12 @@ def score_ranges(numbers: Measured) -> str:
         low, high = (decimal(end, digits=1) for end in ends)
         share = generated / pictures
         chart = bar(share, wilson(generated, pictures))
-        rows.append([_("{low} to {high}", low=low, high=high), chart, share_of(share, pictures)])
+        rows.append([_("{low} to {high}", low=low, high=high), chart, _share_of(share, pictures)])
     pictures, generated = _sums(ranges)
     words = _(
         "Of test pictures with such a score, so many were generated; of all {pictures}, {base}.",
         pictures=number(pictures),
-        base=whole_percent(generated / pictures),
+        base=_whole_percent(generated / pictures),
     )
     return _p(words) + table("", [_("score"), "", _("generated")], rows)
 
@@ -215,7 +215,7 @@ def _sums(ranges: list[Measurement]) -> tuple[int, int]:
 def generators(numbers: Measured) -> str:
     """Return how many pictures of each generator are called generated, as HTML."""
     rows = [
-        [escape(found.label), share_bar(found), share_of(found.value, found.n or 0)]
+        [escape(found.label), _share_bar(found), _share_of(found.value, found.n or 0)]
         for found in numbers.below("generators").values()
         if (found.n or 0) >= FEW
     ]
@@ -227,7 +227,7 @@ def generators(numbers: Measured) -> str:
     return _p(words) + table("", [_("generator"), "", _("likely generated")], rows)
 
 
-def after_changes(numbers: Measured) -> str:
+def _after_changes(numbers: Measured) -> str:
     """Return the AUC after what happens to pictures on their way, as HTML."""
     aucs = {title: numbers[f"robustness.{change}.auc"] for change, title in CHANGES.items()}
     rows = [
@@ -275,7 +275,7 @@ def purification(numbers: Measured) -> str:
             for defence in ("full", *NETWORK, "none")
         ]
         questions = _("{n} questions", n=number(kept.n or 0))
-        rows.append([f"{_(title)}<small>{questions}</small>", share_bar(kept), *shares])
+        rows.append([f"{_(title)}<small>{questions}</small>", _share_bar(kept), *shares])
     words = _(
         "How often the answer about an attacked picture stays the same; below it, how often it is "
         "correct. The model is small, and often wrong without an attack, too."
@@ -289,10 +289,10 @@ def _share_cell(numbers: Measured, id: str) -> str:
     if f"{id}.agreement" not in numbers:
         return ""
     kept, correct = (numbers[f"{id}.{name}"].value for name in ("agreement", "accuracy"))
-    return f"{whole_percent(kept)}<small>{whole_percent(correct)}</small>"
+    return f"{_whole_percent(kept)}<small>{_whole_percent(correct)}</small>"
 
 
-def generator_marks(numbers: Measured) -> str:
+def _generator_marks(numbers: Measured) -> str:
     """Return how many generators are named by their marks, rightly and by mistake, as HTML."""
     rows = []
     for title, found in (
@@ -300,7 +300,7 @@ def generator_marks(numbers: Measured) -> str:
         (_("real pictures: a mark by mistake"), numbers["marks.real.mistaken"]),
     ):
         shares = _("{some} of {all}", some=number(found.count), all=number(found.n or 0))
-        rows.append([title, share_bar(found), shares])
+        rows.append([title, _share_bar(found), shares])
     return table("", ["", "", ""], rows)
 
 
@@ -341,15 +341,15 @@ def price(numbers: Measured) -> str:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    (N_("Which scores do real and generated pictures get?"), score_chart),
+    (N_("Which scores do real and generated pictures get?"), _score_chart),
     (N_("What does it answer to real and to generated pictures?"), answers),
     (N_("How often does the generated one of two score higher?"), pairs),
-    (N_("How many pictures with such a score were generated?"), score_ranges),
+    (N_("How many pictures with such a score were generated?"), _score_ranges),
     (N_("How many pictures of each generator does it find?"), generators),
-    (N_("Does it still work after a picture was sent on?"), after_changes),
+    (N_("Does it still work after a picture was sent on?"), _after_changes),
     (N_("Does the map find what was changed?"), maps),
     (N_("How many answers survive an attack, and are they correct?"), purification),
-    (N_("How often does it name the generator by a mark?"), generator_marks),
+    (N_("How often does it name the generator by a mark?"), _generator_marks),
     (N_("What does independence cost?"), price),
 )
 

@@ -139,7 +139,7 @@ class CompareTab:
                 pictures[field] = source.load()
             a, b = pictures.values()
             files = [source.whole for source in sources.values()]
-            updates = self._result(compare_pixels(a, b), a, b, files)
+            updates = self._result(_compare_pixels(a, b), a, b, files)
             copies = {
                 field: copy
                 for field, source in sources.items()
@@ -193,7 +193,7 @@ def _original(payload: Payload, originals: Originals) -> Source | None:
     return source if source and source.has_files() else None
 
 
-def compare_pixels(a: LoadedImage, b: LoadedImage) -> Comparison:
+def _compare_pixels(a: LoadedImage, b: LoadedImage) -> Comparison:
     """Return the comparison of two pictures."""
     from causalclip.compare.pictures import compare
 
@@ -222,7 +222,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
 
     def work() -> dict[str, Any]:
         a, b = (load_image(path) for path in paths if path)
-        return compare_pixels(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
+        return _compare_pixels(a, b).model_dump(mode="json") | {"notes": notes(a, b)}
 
     with errors_as_sentences():
         return run_in(PICTURES, Priority.BATCH, work)

@@ -249,7 +249,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
                 f"<button type='button' class='cc-do'>{_('Choose a folder')}</button> <span "
                 "class='cc-done'></span>"
             )
-            gr.HTML(choose, js_on_load=files_script(), elem_id="batch-folder")
+            gr.HTML(choose, js_on_load=_files_script(), elem_id="batch-folder")
             start = gr.Button(_("Go on"), interactive=False, elem_id="batch-start")
             stop = gr.Button(_("Stop, and keep what is done"), visible=False, elem_id="batch-stop")
         with gr.Column(scale=7, min_width=300):
@@ -322,7 +322,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     return tab
 
 
-def files_script() -> str:
+def _files_script() -> str:
     """Return the script that sends files to the field, with the limits of this server, in the
     reader's language."""
     words = {

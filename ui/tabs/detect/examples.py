@@ -90,7 +90,7 @@ def write_examples(
     with Image.open(PICTURES / "studio-cat.png") as picture:
         picture.convert("RGB").save(studio, quality=QUALITY)
     rendering = folder / "rendering.png"
-    Image.fromarray(spheres()).save(rendering)
+    Image.fromarray(_spheres()).save(rendering)
     examples = [
         _example(_copy_from_wheel("rocket.jpg", folder), PHOTOGRAPH, ROCKET),
         _example(studio, GENERATED, STUDIO),
@@ -101,7 +101,7 @@ def write_examples(
     return [replace(example, expect=answers.get(example.name, "")) for example in examples]
 
 
-def spheres(*, size: int = SIZE) -> np.ndarray:
+def _spheres(*, size: int = SIZE) -> np.ndarray:
     """Return a drawing of three shaded balls on a table: uint8 [size, size, 3]."""
     y, x = np.mgrid[1.0 : -1.0 : size * 1j, -1.0 : 1.0 : size * 1j]
     wood = 0.5 + 0.06 * np.sin(40 * (y + 0.05 * np.sin(9 * x)))

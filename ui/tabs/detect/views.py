@@ -67,7 +67,7 @@ def layer(drawing: Drawing) -> str:
     values = {
         "map": _map_address(drawing) if has_map else "",
         "colours": _map_address(drawing, texture=False) if has_map else "",
-        "alt": map_words(detection) if has_map else "",
+        "alt": _map_words(detection) if has_map else "",
         "parts": json.dumps(_parts(detection), ensure_ascii=False) if has_map else "",
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
@@ -168,7 +168,7 @@ def regions(detection: Detection, *, count: int = 5) -> str:
     return _render("regions", balance=_balance(detection), rows=signed_rows, caveat=control())
 
 
-def map_words(detection: Detection) -> str:
+def _map_words(detection: Detection) -> str:
     """Return the causal map in one sentence, for whoever cannot see it."""
     parts = lay(detection, "causal", columns=PARTS, rows=PARTS)
     strongest = int(np.abs(parts).argmax())

@@ -52,7 +52,7 @@ UNDER_OTHER = N_(
 )
 
 
-def channel_orders(detection: Detection, order: Order) -> dict[str, np.ndarray]:
+def _channel_orders(detection: Detection, order: Order) -> dict[str, np.ndarray]:
     """Return the channels of each part in the order of their columns: int [D_part] each.
 
     order: "index" as they are, "mask" the most open first, "push" from generated to not generated.
@@ -82,7 +82,7 @@ def mask_heatmaps(
     reference = first or second
     if reference is None:
         return ""
-    orders = channel_orders(reference, order)
+    orders = _channel_orders(reference, order)
     if first is None or second is None:
         title = _(TITLE, n=number(len(mean_mask(reference))))
         body = [_heatmap(title, reference, orders)]

@@ -200,7 +200,7 @@ def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
         with gr.Column(scale=4, min_width=300):
             gr.HTML(
                 f"<p>{escape(_(START, least=number(MIN_PICTURES_PER_CLASS)))}</p>{chooser()}",
-                js_on_load=chooser_script(),
+                js_on_load=_chooser_script(),
                 elem_id="reference-chooser",
             )
             stop = gr.Button(_("Stop, and keep what is done"), elem_id="reference-stop")
@@ -320,7 +320,7 @@ def chooser() -> str:
     return render("chooser", template="reference.html", kinds=CLASSES, needs=_needs())
 
 
-def chooser_script() -> str:
+def _chooser_script() -> str:
     """Return the chooser's script, with this server's limits, in the reader's language."""
     words = {
         "none": _("There is no picture in it."),
