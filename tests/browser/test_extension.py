@@ -22,6 +22,7 @@ from tests.conftest import CHROMIUM, ROOT
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo, starred
 from ui.api import Examine, Form
+from ui.jobs import Job
 from ui.server.token import token
 
 
@@ -221,16 +222,16 @@ def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unas
 def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
     extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free, first = Event(), Examine._examine
+    free, first = Event(), Examine._work
     folder, site, _ = sites
     slow = (folder / "small.jpg").read_bytes()
 
-    def examine(it: Examine, sent: Form) -> Examination:
-        if sent.stability == "yes" and sent.picture == slow:
+    def work(it: Examine, job: Job[Examination], form: Form) -> Iterator[Examination]:
+        if form.stability == "yes" and form.picture == slow:
             free.wait(300)
-        return first(it, sent)
+        yield from first(it, job, form)
 
-    monkeypatch.setattr(Examine, "_examine", examine)
+    monkeypatch.setattr(Examine, "_work", work)
     page = extended.open(f"{site}/{write(folder, 'two', '<img src=small.jpg><img src=large.jpg>')}")
     extended.click("check-picture", page, f"{site}/small.jpg")
     said = extended.panel.locator("#said")

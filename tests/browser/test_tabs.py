@@ -33,7 +33,7 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
     row = table.locator("tbody tr", has_text="photo.jpg")
     expect(table.locator("tbody")).to_contain_text("cut short or damaged")
-    answer = row.locator(".cc-answer").inner_text().split(maxsplit=1)[1]
+    answer = row.locator(".cc-answer").first.inner_text().split(maxsplit=1)[1]
     assert table.locator("tbody tr").first.bounding_box()["height"] < 60  # type: ignore[index]
     reason = table.locator(".cc-problem")
     assert reason.evaluate("(said) => said.closest('.cc-wide').scrollWidth") <= reason.evaluate(

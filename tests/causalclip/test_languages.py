@@ -302,6 +302,8 @@ SCRIPT = re.compile(r"=>|const |=\"|='")
 KEYS = {  # of files, and what is written into one in English, whoever reads it
     ", whose file has the SHA-256 ",
     "Cut out by CausalCLIP.",
+    "CausalCLIP: an attack on a vision-language model, and its purification",
+    "Nobody waits for this answer any more.",  # to nobody, as it says
     "A packet with a document type is not read.",  # of an error that is caught
     "A packet of so many nodes is not read.",
     " on the shorter side",  # of the sentence that programs read

@@ -30,8 +30,6 @@ GRAPHICS = {
     ".cc-b": "fill",
     ".cc-c": "fill",
     ".cc-mask-open rect": "fill",
-    ".cc-tick-real": "stroke",
-    ".cc-tick-generated": "stroke",
 }
 TONES = ("--cc-generated", "--cc-inconclusive", "--cc-not-generated")  # what --cc-tone may be
 Colours = dict[str, str]
