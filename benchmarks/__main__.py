@@ -34,6 +34,7 @@ BENCHMARKS = {
 }
 ALONE = {
     "marks": "marks found on --files; with --pictures 1 also on real pictures, by mistake",
+    "forwarded": "what is said of real photographs that messengers saved, out of git in --files",
     "signatures": "what C2PA's own reader and what this program say, of C2PA's test images",
     "pages": "writes docs/measured.md and the measured parts of other pages",
 }

@@ -48,7 +48,7 @@ class Options:
         originals: of `python -m training data collect`.
         cache: for features and rows.
         files: the marked files of training/tables/marks.csv, as SHA256.EXT; of `signatures` a
-            git directory.
+            git directory, of `forwarded` a folder of them.
         vlm: the vision-language model that is attacked and asked.
         prompt: a file with a defence prompt for it.
         device: auto, cpu or cuda, of what can use a graphics card.

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import ablation, masks, robustness, series, signatures
+from benchmarks import ablation, forwarded, masks, robustness, series, signatures
 from benchmarks.changes import TRAVELS
-from benchmarks.common import Options
+from benchmarks.common import TABLE, Options
 from benchmarks.detection import family_of
 from benchmarks.marks import read_found, summarize_false
 from benchmarks.owners import over_owners, percentiles, rank_auc
@@ -25,6 +25,7 @@ from benchmarks.views import SplitFeatures, probabilities
 from causalclip.paths import ASSETS, HEADS
 from tests.conftest import ROOT
 from tests.makers.detectors import tiny_detector
+from training.dataset.table import read_table
 from training.detector.data import Record
 from training.detector.evaluation import Scores
 from training.detector.fitting import Problem
@@ -177,6 +178,44 @@ def test_what_is_said_of_signed_files_is_held_to_the_readers_word(tmp_path: Path
     assert [(row["image"], row["reader"], row["ours"]) for row in report["rows"]] == [
         ("unsigned", "none", "none")
     ]
+
+
+def test_forwarded_photographs_are_read_out_of_git_and_counted_by_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "files" / "somebody+site"
+    names = "IMG-20190504-WA0001.jpg", "photo_2020-01-02 (2).jpg", "FB_IMG_1590000000000.jpg"
+    (folder / "pictures").mkdir(parents=True)
+    for shade, name in enumerate(names):
+        Image.new("RGB", (300, 200), (90, 60 * shade, 90)).save(folder / "pictures" / name)
+    for command in (["init", "-q"], ["add", "."], [*WHO, "commit", "-qm", "pictures"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    commit = (folder / ".git" / "refs" / "heads").rglob("*")
+    [head] = [path.read_text().strip() for path in commit if path.is_file()]
+    rows = [f"somebody/site,{head},pictures/{name},\n" for name in names]
+    table = tmp_path / "forwarded.csv"
+    table.write_text(
+        "repo,commit,path,dropped\n" + "".join(rows) + f"other/site,{head},FB_IMG_159.jpg,drawn\n"
+    )
+    monkeypatch.setattr(forwarded, "TABLE", table)
+    report = forwarded.measure(Options(files=tmp_path / "files", cache=tmp_path / "cache"))
+    assert report["seen"] == {"pictures": 4, "owners": 2}
+    assert report["dropped"] == {"drawn": 1}
+    assert {app: row["pictures"] for app, row in report["apps"].items()} == {
+        "WhatsApp": 1,
+        "Telegram": 1,
+        "Facebook": 1,
+    }
+    # nothing but one colour is no photograph
+    assert report["all"]["answers"]["no answer"] == 3
+    # a second run takes the kept answers: it needs no file
+    again = forwarded.measure(Options(files=tmp_path / "none", cache=tmp_path / "cache"))
+    assert again == report
+
+
+def test_no_forwarded_photograph_is_of_an_owner_that_the_detector_knows() -> None:
+    known = {picture.owner for picture in read_table(TABLE)}
+    assert known.isdisjoint(reference.owner for reference in forwarded.read_table())
 
 
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:
