@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -170,12 +170,13 @@ class Job(Generic[T]):
     def step(self, place: Place, priority: Priority, items: Iterator[S]) -> Iterator[S]:
         """Yield the items; a place is held while each is made, and given back between two."""
         end = object()
-        while True:
-            with self.enter(place, priority):
-                item = next(items, end)
-            if item is end:
-                return
-            yield cast("S", item)
+        with _closing(items):
+            while True:
+                with self.enter(place, priority):
+                    item = next(items, end)
+                if item is end:
+                    return
+                yield cast("S", item)
 
     def look_by_look(
         self, load: Callable[[], Detector], verdict: Priority = Priority.VERDICT
@@ -192,8 +193,9 @@ class Job(Generic[T]):
     def _run(self) -> None:
         """Do the work, and tell the reader each event and how it has ended."""
         try:
-            for event in self._work(self):
-                self._tell(event)
+            with _closing(self._work(self)) as events:
+                for event in events:
+                    self._tell(event)
             ended = _Ended(None)
         except BaseException as error:  # Cancelled, too
             ended = _Ended(error)
@@ -214,6 +216,16 @@ class Job(Generic[T]):
                 continue
             return
         raise Cancelled
+
+
+@contextmanager
+def _closing(items: Iterator[S]) -> Iterator[Iterator[S]]:
+    """Let a generator end at the end of a `with`, whoever else may still hold it."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, Generator):
+            items.close()
 
 
 class _LookByLook:
