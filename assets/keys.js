@@ -32,9 +32,16 @@
   };
   // A name needs a role: that of what shows no picture yet.
   const blanks = () => document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((blank) => blank.setAttribute("role", "img"));
+  // The calendar of a field for a day is called as the field is.
+  const calendars = () => {
+    for (const button of document.querySelectorAll("button.calendar:not([aria-label])")) {
+      const label = button.closest(".block")?.querySelector("[data-testid=block-info], label, .label-content");
+      if (label?.textContent.trim()) button.setAttribute("aria-label", label.textContent.trim());
+    }
+  };
   // A link that holds a button is one stop, not two.
   const stops = () => document.querySelectorAll(".download-link button:not([tabindex='-1'])").forEach((button) => (button.tabIndex = -1));
-  const tell = () => (rove(), folds(), signs(), blanks(), stops());
+  const tell = () => (rove(), folds(), signs(), blanks(), calendars(), stops());
   new MutationObserver(tell).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "aria-selected"] });
   tell();
 }
