@@ -153,7 +153,13 @@ def test_no_name_is_looked_up() -> None:
     for name in ("example.org", b"example.org", "localhost.example.org"):
         with pytest.raises(OfflineError):
             socket.getaddrinfo(name, 80)
+    for look_up in (socket.gethostbyname, socket.gethostbyname_ex, socket.gethostbyaddr):
+        with pytest.raises(OfflineError):
+            look_up("example.org")
+    with pytest.raises(OfflineError):
+        socket.getnameinfo(("192.0.2.7", 80), 0)
     assert socket.getaddrinfo("localhost", 80)
+    assert socket.gethostbyname("localhost")
     with online(), pytest.raises(OSError, match=r"(?i)^(?!this app)"):
         socket.getaddrinfo("no-such-name.invalid", 80)
 

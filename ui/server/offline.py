@@ -50,8 +50,10 @@ def online() -> Iterator[None]:
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     """Raise OfflineError where an audit event is a socket's that would reach another machine."""
-    if event == "socket.getaddrinfo":
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         host = arguments[0]
+    elif event == "socket.getnameinfo":
+        host = arguments[0][0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         if not isinstance(arguments[1], tuple):
             return  # a socket of this machine, named by a path
