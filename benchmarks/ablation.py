@@ -182,7 +182,7 @@ def fit_and_judge(
     return raw, float(torch.cat([out.mask.mean(1) for out in outputs]).mean())
 
 
-class Kept:
+class HeadCache:
     """Logits of heads that were fitted already: a run that was stopped goes on."""
 
     def __init__(self, folder: Path) -> None:
@@ -205,7 +205,7 @@ class Kept:
 
 
 def choose(
-    variant: Variant, folds: Sequence[tuple[Lesson, Lesson]], kept: Kept, name: str
+    variant: Variant, folds: Sequence[tuple[Lesson, Lesson]], cache: HeadCache, name: str
 ) -> tuple[TrainConfig, float]:
     """Return the settings of the highest mean AUC over folds, and that AUC. folds: what is learned
     from, and what is judged."""
@@ -216,7 +216,7 @@ def choose(
         aucs = [
             rank_auc(
                 judged.labels,
-                kept.fit_and_judge(f"{name}, fold {i}", variant, config, lesson, judged)[0],
+                cache.fit_and_judge(f"{name}, fold {i}", variant, config, lesson, judged)[0],
             )
             for i, (lesson, judged) in enumerate(folds)
         ]
@@ -234,19 +234,23 @@ def measures(labels: np.ndarray, raws: Sequence[np.ndarray]) -> dict[str, float]
 
 
 def table(
-    lesson: Lesson, folds: Sequence[tuple[Lesson, Lesson]], judged: Lesson, kept: Kept, name: str
+    lesson: Lesson,
+    folds: Sequence[tuple[Lesson, Lesson]],
+    judged: Lesson,
+    cache: HeadCache,
+    name: str,
 ) -> list[dict[str, Any]]:
     """Return a row for each variant: what was chosen, the curve over steps, and measures with the
     gain over the ridge."""
     # 1. Every head, by seed and by number of steps
     rows, logits = [], {}
     for variant in tqdm(variants(), desc=name):
-        config, auc = choose(variant, folds, kept, name)
+        config, auc = choose(variant, folds, cache, name)
         steps = (0,) if variant.closed_form else STEPS
         seeds = 1 if variant.closed_form else SEEDS
         fitted = {
             count: [
-                kept.fit_and_judge(
+                cache.fit_and_judge(
                     name, variant, replace(config, steps=count, seed=seed), lesson, judged
                 )
                 for seed in range(seeds)
@@ -339,7 +343,7 @@ def measure(options: Options) -> dict[str, Any]:
     learned = np.array([not r.label or r.family in SERIES for r in train])
 
     # 2. A table for each input
-    kept = Kept(options.cache / "ablation")
+    cache = HeadCache(options.cache / "ablation")
     report: dict[str, Any] = {
         "data": "forensics, broad, as packed",
         "learned": count(train, learned),
@@ -357,7 +361,7 @@ def measure(options: Options) -> dict[str, Any]:
             for records, own in zip((train, test), views, strict=True)
         )
         report["tables"][name] = table(
-            lesson.only(learned), folds_of(train, lesson), judged, kept, name
+            lesson.only(learned), folds_of(train, lesson), judged, cache, name
         )
         write("ablation", report)
     return report

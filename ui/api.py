@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 UNCACHED = {"Cache-Control": "no-store"}
-EACH, ALL = 4, 16  # pictures in memory, of one address and of all
+MAX_PICTURES_OF_ONE, MAX_PICTURES = 4, 16  # pictures in memory, of one address and of all
 NO_FORM = "Send a form: multipart/form-data, with the picture's file in the field picture."
 BROKEN = "The form cannot be read. Send one file in the field picture, as multipart/form-data."
 NO_ADDRESS = (
@@ -81,9 +81,9 @@ class Examine:
     @contextmanager
     def _place(self, address: str) -> Iterator[None]:
         """Hold a place for one picture in a `with`; raise Refused where there is none."""
-        if self._in_work[address] >= EACH:
+        if self._in_work[address] >= MAX_PICTURES_OF_ONE:
             raise Refused(429, _(YOURS))
-        if self._in_work.total() >= ALL:
+        if self._in_work.total() >= MAX_PICTURES:
             raise Refused(503, _(FULL))
         self._in_work[address] += 1
         try:

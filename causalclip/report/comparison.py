@@ -49,7 +49,7 @@ def content(comparison: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str,
     return {
         "report": _("CausalCLIP comparison of two pictures"),
         "language": current(),
-        "schema": 1,
+        "schema": 2,
         "pictures": files,
         "comparison": comparison.model_dump(mode="json"),
         "notes": notes(a, b),

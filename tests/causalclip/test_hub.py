@@ -160,6 +160,6 @@ def test_folders_and_shipped_names_are_no_repositories(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     assert is_repository("owner/name")
-    for name in ("runs/mine", "detector-causal", "/tmp/x", "../x", "a/b/c", Path("owner/name")):
+    for name in ("runs/mine", "detector-causal", "/models/x", "../x", "a/b/c", Path("owner/name")):
         assert not is_repository(name)
     assert detector_folder("detector-causal").is_dir()

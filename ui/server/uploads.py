@@ -41,8 +41,11 @@ SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or w
 FILES = 50  # of a request
 A_REQUEST = 200 * 2**20  # bytes
 LONGEST_TEXT = 4096  # bytes of a field that is no file
-LEAST = 64 * 2**10  # bytes that a folder counts for at least, so that there are not too many
-EACH, ALL = 2 * A_REQUEST, 2**30  # bytes of forms that are still coming, of an address and of all
+# bytes that a folder counts for at least, so that there are not too many
+MIN_FOLDER_BYTES = 64 * 2**10
+# bytes of forms that are still coming, of an address and of all
+MAX_COMING_OF_ONE = 2 * A_REQUEST
+MAX_COMING = 2**30
 COUNTED = 5.0  # seconds for which it is known how much there is
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
 NOT_UPLOADED = (
@@ -262,7 +265,7 @@ def _owner_hash(owner: str) -> str:
 
 def _make_room(size: int) -> None:
     """Delete folders until there is room for so many bytes: the oldest of whoever has most."""
-    size = max(size, LEAST)
+    size = max(size, MIN_FOLDER_BYTES)
     with _lock:
         # 1. As a rule there is room; the disk is asked only now and then.
         _usage["bytes"] += size
@@ -299,7 +302,10 @@ def _size(folder: Path) -> int:
     """Return the bytes that a folder counts for; 0 where it has just gone."""
     try:
         with os.scandir(folder) as entries:
-            return max(LEAST, sum(entry.stat(follow_symlinks=False).st_size for entry in entries))
+            return max(
+                MIN_FOLDER_BYTES,
+                sum(entry.stat(follow_symlinks=False).st_size for entry in entries),
+            )
     except OSError:
         return 0
 
@@ -352,9 +358,9 @@ class _IncomingForm:
         async for piece in self.request.stream():
             self.bytes += len(piece)
             _coming[self.client] += len(piece)
-            if _coming[self.client] > EACH:
+            if _coming[self.client] > MAX_COMING_OF_ONE:
                 raise Refused(429, _(YOURS))
-            if _coming.total() > ALL:
+            if _coming.total() > MAX_COMING:
                 raise Refused(503, _(FULL))
             yield piece
 

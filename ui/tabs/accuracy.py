@@ -71,7 +71,7 @@ ATTACKS = {
     "adaptive-apgd-4": N_("attacker knows the purifier"),
 }
 NETWORK = {"without-network": N_("no network"), "network-alone": N_("network alone")}
-FEW = 10  # pictures of a generator that say something
+MIN_PICTURES = 10  # pictures of a generator that say something
 SCORE_RANGES = 5  # of scores
 
 
@@ -217,12 +217,12 @@ def generators(numbers: Measured) -> str:
     rows = [
         [escape(found.label), _share_bar(found), _share_of(found.value, found.n or 0)]
         for found in numbers.below("generators").values()
-        if (found.n or 0) >= FEW
+        if (found.n or 0) >= MIN_PICTURES
     ]
     words = _(
         "So many of a generator's pictures are called likely generated; the rest are missed. Not "
         "shown: generators with fewer than {few} pictures.",
-        few=FEW,
+        few=MIN_PICTURES,
     )
     return _p(words) + table("", [_("generator"), "", _("likely generated")], rows)
 

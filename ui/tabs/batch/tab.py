@@ -43,7 +43,7 @@ NOTHING = N_(
     "Add pictures, a folder or a zip. Each gets a row and an answer here, and after that it is "
     "checked which answers survive re-encoding. A file that cannot be read costs its own row only."
 )
-WHOLE = N_("Finished: {done} examined.")
+FINISHED = N_("Finished: {done} examined.")
 MIXED = N_("Finished: {done} examined, {refused} could not be.")
 STOPPED = N_("Stopped. What was done is kept: {how_far} “{go_on}” examines the rest.")
 ANSWERED = N_("{done} of {total} have an answer.")
@@ -158,7 +158,7 @@ class BatchTab:
         batch = batch.with_checks_ended()
         failures = sum(bool(row.problem) for row in batch.rows)
         words = _(
-            MIXED if failures else WHOLE,
+            MIXED if failures else FINISHED,
             done=number(len(batch.rows) - failures),
             refused=number(failures),
         )
