@@ -53,7 +53,11 @@ class Response(BaseModel):
         """Return whether the caption says what the clean picture's does: by meaning, where
         compared."""
         alike = self.alike is not None and self.alike >= ALIKE
-        return alike or _plain(self.caption) == _plain(clean.caption)
+        return alike or self.same_words(clean)
+
+    def same_words(self, clean: "Response") -> bool:
+        """Return whether the caption is the clean picture's; case and full stops aside."""
+        return _plain(self.caption) == _plain(clean.caption)
 
     def same_answer(self, clean: "Response") -> bool:
         """Return whether the answer is the clean picture's, and as sure; case and full stops

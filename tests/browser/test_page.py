@@ -12,6 +12,7 @@ from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import Open, open_tab
 from tests.browser.test_detect import give, overflow, verdict
 from ui.tabs.accuracy import UNKNOWN
+from ui.tabs.mask.views import HOW_TO_READ
 
 
 def selected(page: Page, name: str) -> None:
@@ -28,7 +29,8 @@ def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(
 ) -> None:
     page = open_page(whole_app)
     page.get_by_role("tab", name="Check").focus()
-    expect(page.locator(".cc-lead").filter(visible=True)).to_contain_text("generated")
+    head = page.locator(".cc-lead").filter(visible=True)
+    expect(head).to_contain_text("Was this picture generated?")
     page.keyboard.press("ArrowRight")
     selected(page, "Batch")
     page.keyboard.press("ArrowRight")
@@ -346,6 +348,9 @@ def test_every_tab_fits_a_phone_with_its_results(
         assert overflow(page) <= 0
         # or its fill is its rest
         assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"
+        page.get_by_role("button", name=_("For researchers")).click()
+        expect(page.locator("#mask-curve")).to_contain_text(_(HOW_TO_READ))
+        assert overflow(page) <= 0
         open_tab(page, _("Purify"))
         page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
         expect(page.locator("#purify-adversarial")).to_contain_text(_("As given"))

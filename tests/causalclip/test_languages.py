@@ -302,6 +302,7 @@ SCRIPT = re.compile(r"=>|const |=\"|='")
 KEYS = {  # of files, and what is written into one in English, whoever reads it
     ", whose file has the SHA-256 ",
     "Cut out by CausalCLIP.",
+    "Token for the browser extension: ",  # in the terminal of whoever starts the app
     "CausalCLIP: an attack on a vision-language model, and its purification",
     "Nobody waits for this answer any more.",  # to nobody, as it says
     "A packet with a document type is not read.",  # of an error that is caught
@@ -334,7 +335,6 @@ def unmarked(source: str) -> Iterator[str]:
             helps
             or isinstance(node, ast.Assert)
             or called in MARKS | RAISED
-            or called == "print"
             or called.startswith("log.")
         ):
             passed |= {id(inner) for inner in ast.walk(node)}

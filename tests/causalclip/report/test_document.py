@@ -97,6 +97,7 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
     for sentence in (
         *e["next_steps"],
         *e["quote"].splitlines(),
+        e["stability"]["words"].capitalize(),
         e["stability"]["sentence"],
         e["headline"]["claimed"],
     ):
@@ -129,7 +130,7 @@ def test_a_visible_mark_is_shown_enlarged_and_written_ones_are_quoted(plain: Rep
 
 def test_a_report_is_read_in_two_minutes(plain: Reports) -> None:
     _, drawn, said = plain
-    assert len(Page(drawn.partition("</style>")[2]).text.split()) <= 620
+    assert len(Page(drawn.partition("</style>")[2]).text.split()) <= 600
     first, last = said["quote"].splitlines()
     assert len(first.split()) <= 45
     assert said["sha256"] in last
@@ -343,7 +344,9 @@ def test_a_change_by_the_copies_is_explained(x: Examination) -> None:
         probability=0.9, band="likely generated", low=0.3, high=0.7, threshold=0.5, rows=rows
     )
     card = verdict(replace(scored(x, 0.9), stage=Stage.DONE, stability=stability))
-    assert text(card).index("Inconclusive") < text(card).index("Turns:")
+    assert text(card).index("Inconclusive") < text(card).index("0.75x) changes the answer")
+    dots = re.search(r"<ul class='cc-dots'>(.+?)</ul>", card).group(1)
+    assert dots.count("likely not generated") == len(MILD)
     assert stability.answer == "turns"
 
 

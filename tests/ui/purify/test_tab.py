@@ -355,6 +355,9 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "(caption differs)" in answers.as_html(made, "adversarial")
     assert "(caption as before)" in answers.as_html(made, "purified")
     assert "(caption" not in answers.as_html(made, "clean")
+    close = made.responses["purified"].model_copy(update={"caption": "a kitten", "alike": 0.8})
+    nearly = made.model_copy(update={"responses": made.responses | {"purified": close}})
+    assert "(caption close to before)" in answers.as_html(nearly, "purified")
     assert "<b>" not in "".join(answers.as_html(made, which) for which in made.responses)
     answered = answers.as_html(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
     assert "50% model's confidence" in answered

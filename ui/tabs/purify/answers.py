@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from causalclip.languages import N_, _, bracketed, percent
 
@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from purifier.scenario import Response, Scenario, Which
 
 SHORT = 14  # characters of an answer that is set in 28 px
-AGREE = {
-    "caption": {True: N_("caption as before"), False: N_("caption differs")},
-    "answer": {True: N_("answer as before"), False: N_("answer differs")},
+Agreement = Literal["same", "close", "differs"]
+AGREE: dict[str, dict[Agreement, str]] = {
+    "caption": {
+        "same": N_("caption as before"),
+        "close": N_("caption close to before"),
+        "differs": N_("caption differs"),
+    },
+    "answer": {"same": N_("answer as before"), "differs": N_("answer differs")},
+}
+SIGNS: dict[Agreement, tuple[str, str]] = {  # and the class of each
+    "same": ("\N{CHECK MARK}", "cc-agrees"),
+    "close": ("\N{ALMOST EQUAL TO}", "cc-close"),
+    "differs": ("\N{BALLOT X}", "cc-differs"),
 }
 
 
@@ -38,12 +48,12 @@ def as_html(run: Scenario, which: Which) -> str:
     if now is None:
         return ""
     clean = run.responses.get("clean") if which != "clean" else None
-    caption = _with_sign(now.caption, "caption", now.same_caption(clean) if clean else None)
+    caption = _with_sign(now.caption, "caption", _compare_captions(now, clean))
     text = f"<p class='cc-told cc-long'>{caption}</p>"
     if now.answer:
         sure = "" if now.confidence is None else f" <small>{_confidence(now.confidence)}</small>"
         long = " cc-long" if len(spoken(now)) > SHORT else ""
-        answer = _with_sign(spoken(now), "answer", _as_before(now, clean))
+        answer = _with_sign(spoken(now), "answer", _compare_answers(now, clean))
         text = f"<p class='cc-told{long}'>{answer}{sure}</p><p>{caption}</p>"
     return f"<div class='cc-model-answer' id='purify-{which}-said'>{text}</div>"
 
@@ -82,21 +92,35 @@ def spoken(response: Response) -> str:
     return _("I am not sure (perhaps: {answer})", answer=response.answer)
 
 
-def _as_before(now: Response, clean: Response | None) -> bool | None:
-    """Return whether an answer is the clean picture's; None where that cannot be said."""
-    return now.same_answer(clean) if clean and clean.sure else None
+def _compare_captions(now: Response, clean: Response | None) -> Agreement | None:
+    """Return how a caption agrees with the clean picture's; None without one.
+
+    "close" is another text that `likeness` takes for the same: one word in it may be another.
+    """
+    if clean is None:
+        return None
+    if now.same_words(clean):
+        return "same"
+    return "close" if now.same_caption(clean) else "differs"
 
 
-def _with_sign(text: str, what: str, same: bool | None) -> str:
-    """Return the model's words, in English, after a sign whether they are as before.
+def _compare_answers(now: Response, clean: Response | None) -> Agreement | None:
+    """Return how an answer agrees with the clean picture's; None where that cannot be said."""
+    if clean is None or not clean.sure:
+        return None
+    return "same" if now.same_answer(clean) else "differs"
 
-    same: None where that cannot be said; then there is no sign.
+
+def _with_sign(text: str, what: str, agreement: Agreement | None) -> str:
+    """Return the model's words, in English, after a sign how they agree with those before.
+
+    agreement: None where that cannot be said; then there is no sign.
     """
     words = f"<bdi lang='en'>{escape(text)}</bdi>"
-    if same is None:
+    if agreement is None:
         return words
-    icon, tone = ("\N{CHECK MARK}", "cc-agrees") if same else ("\N{BALLOT X}", "cc-differs")
-    aloud = f"<span class='cc-hidden'>{bracketed('', _(AGREE[what][same]))}</span>"
+    icon, tone = SIGNS[agreement]
+    aloud = f"<span class='cc-hidden'>{bracketed('', _(AGREE[what][agreement]))}</span>"
     return f"<span class='{tone}' aria-hidden='true'>{icon}</span> {words}{aloud}"
 
 
@@ -125,7 +149,8 @@ def _answers(follow_up: FollowUp) -> str:
     clean = follow_up.responses.get("clean")
     answers = ""
     for which, name in _names(follow_up).items():
-        same = _as_before(follow_up.responses[which], clean if which != "clean" else None)
-        answer = _with_sign(spoken(follow_up.responses[which]), "answer", same)
+        now = follow_up.responses[which]
+        agreement = _compare_answers(now, clean if which != "clean" else None)
+        answer = _with_sign(spoken(now), "answer", agreement)
         answers += f"<dd><span class='cc-hidden'>{name}: </span>{answer}</dd>"
     return answers

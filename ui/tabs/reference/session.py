@@ -38,8 +38,8 @@ TOO_LARGE = N_(
     "CAUSALCLIP_PROFILE."
 )
 USED = N_(
-    "The answers on this page are held to a profile, until the page is closed or out of reach for "
-    "a minute. Photographs in it: {n}. Made on: {day}. An answer that is held to it says so."
+    "The answers on this page are held to a profile, until the page is closed or loses its "
+    "connection. Photographs in it: {n}. Made on: {day}. An answer that is held to it says so."
 )
 BY_THE_HOST = N_(
     "All answers are held to a profile that this app's host has chosen. Photographs in it: {n}. "
