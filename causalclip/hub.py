@@ -4,6 +4,7 @@ A model is `owner/name` there, and a folder here: `hub_folder` fetches one, `pus
 """
 
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,7 +95,7 @@ def push_folder(
     return str(commit.commit_url)
 
 
-class PushToHub:
+class PushToHub(ABC):
     """Gives a model with `save_pretrained` a `push_to_hub`.
 
     pipeline_tag: the hub's name for what it does.
@@ -102,9 +103,9 @@ class PushToHub:
 
     pipeline_tag = ""
 
+    @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model to a folder."""
-        raise NotImplementedError
 
     def push_to_hub(self, name: str, *, private: bool = False) -> str:
         """Send the model to `owner/name` of the hub, with a short card, and return the commit's
