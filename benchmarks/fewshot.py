@@ -70,8 +70,8 @@ def represent(
         file = folder / f"{hashlib.sha256(record.path.encode()).hexdigest()}.npy"
         if not file.exists():
             pixels = load_image(options.originals / record.path).pixels
-            verdict, features = detector.represent(re_encode(pixels))
-            np.save(file, np.append(features, verdict.logit).astype(np.float32))
+            logit, features = detector.represent(re_encode(pixels))
+            np.save(file, np.append(features, logit).astype(np.float32))
         rows.append(np.load(file))
     table = np.array(rows)
     return table[:, :-1], table[:, -1], np.array([r.label for r in records])

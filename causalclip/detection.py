@@ -1,7 +1,7 @@
 """The verdict on one picture, with what every patch and channel adds to it."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -10,12 +10,29 @@ from causalclip.reference import Profile, Standing
 
 if TYPE_CHECKING:  # they bring PyTorch, which takes seconds
     from PIL.Image import Image
+    from torch import Tensor
 
     from causalclip.clip.runtime import Runtime
     from causalclip.clip.views import ViewType
     from causalclip.image_type import ImageType
 
 Head = Literal["causal", "linear"]
+
+
+class Correction(Protocol):
+    """A change of the score for one source of pictures, as a reference set's profile makes it."""
+
+    def correct(self, view_type: "ViewType", embedding: "Tensor") -> "Tensor":
+        """Return what it adds to the calibrated log-odds of a picture that has these views alone.
+
+        Args:
+            view_type: of the views.
+            embedding: [V, D], standardised by the head of these views.
+
+        Returns:
+            [V, D + 1], what one unit of each channel adds, and a constant: they say for every patch
+            what it adds.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +84,11 @@ class Detection:
         model, revision: which model judged.
         runtime: in which numbers (causalclip.clip.runtime).
         seconds: the time it took.
-        profile: of the reference set that it is held to, if it is.
+        correction: that changed the score, if one did.
         image_type: what is no photograph gets no answer.
         head: "causal" where the mask is the picture's own, "linear" where all pictures have the
             same.
-        correction: log-odds that the profile's private head added.
+        corrected: log-odds that the correction added.
         picture: uint8 RGB [H, W, 3], the pixels that were judged; None where they were let go.
     """
 
@@ -90,10 +107,10 @@ class Detection:
     revision: str
     runtime: "Runtime"
     seconds: float
-    profile: Profile | None = None
+    correction: Correction | None = None
     image_type: "ImageType" = "photograph"
     head: Head = "linear"
-    correction: float = 0.0
+    corrected: float = 0.0
     picture: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -125,12 +142,17 @@ class Detection:
         return draw_map(drawing, numbered=True, bar=True, beside=caption(drawing))
 
     @property
+    def profile(self) -> Profile | None:
+        """Of the reference set that the picture is held to; None without one."""
+        return self.correction if isinstance(self.correction, Profile) else None
+
+    @property
     def standing(self) -> Standing | None:
         """Where the score stands in the reference set; None without one, and where there is no
         answer."""
         if self.profile is None or self.band == "no answer":
             return None
-        shipped = sigmoid(self.logit - self.correction)
+        shipped = sigmoid(self.logit - self.corrected)
         return self.profile.standing(self.probability, high=self.high, shipped=shipped)
 
     @property

@@ -1,12 +1,11 @@
 """Detector.from_pretrained(...).predict(picture) -> Detection, which page, command line and API
 show."""
 
-import copy
 import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -25,17 +24,14 @@ from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
 from causalclip.clip.weights import save_weights
-from causalclip.detection import Detection, Head, Verdict, ViewAttribution
+from causalclip.detection import Correction, Detection, Head, Verdict, ViewAttribution
 from causalclip.device import choose_device
 from causalclip.hub import PushToHub
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.images.loading import as_pixels
-from causalclip.languages import _
 from causalclip.method import CausalHead
 from causalclip.paths import ASSETS, DEFAULT_HEAD, HEADS, detector_folder
-from causalclip.private_head import PrivateHead
-from causalclip.reference import COMMAND, NO_PROFILE, BadProfile, Profile
 from causalclip.settings import read_settings
 
 DEFAULT = HEADS[DEFAULT_HEAD]
@@ -93,7 +89,7 @@ class ViewScores:
         channels, suppressed: [V, D], what each channel adds here, and would add with 1 - mask.
         neutral: [V, D], the patches' total on the average picture.
         bias, offset: [V].
-        correction: [V], what a private head added, which is in the others already.
+        corrected: [V], what a correction added, which is in the others already.
     """
 
     mask: Tensor
@@ -104,7 +100,7 @@ class ViewScores:
     neutral: Tensor
     bias: Tensor
     offset: Tensor
-    correction: Tensor
+    corrected: Tensor
 
     @classmethod
     def join(cls, batches: Sequence["ViewScores"]) -> "ViewScores":
@@ -128,7 +124,7 @@ class ViewScores:
             neutral=self.neutral,
             bias=0 * self.bias,
             offset=(channels - causal * embedding).sum(1),
-            correction=0 * self.bias,
+            corrected=0 * self.bias,
         )
 
 
@@ -140,6 +136,7 @@ class Detector(PushToHub):
         heads: one for every kind of view that the config gives a share.
         masks: what training measured of each head's mask
             (training.detector.model_card.mask_report), if it is known.
+        correction: changes the score for one source of pictures.
     """
 
     pipeline_tag = "image-classification"
@@ -152,14 +149,14 @@ class Detector(PushToHub):
         *,
         name: str = DEFAULT,
         masks: dict[ViewType, dict[str, Any]] | None = None,
+        correction: Correction | None = None,
     ) -> None:
         self.tower = tower
         self.heads = heads
         self.config = config
         self.name = name
         self.masks = masks or {}
-        self.profile: Profile | None = None
-        self.private: PrivateHead | None = None
+        self.correction = correction
         # without it, every image is taken for a photograph
         self.image_types: ImageTypeClassifier | None = None
         for head in heads.values():
@@ -230,28 +227,6 @@ class Detector(PushToHub):
         masks = json.loads(report_file.read_text())["masks"] if report_file.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
         detector.image_types = _load_image_types(folder, config, width)
-        return detector
-
-    def with_profile(self, profile: Profile) -> "Detector":
-        """Return the same detector, held to a reference set: its threshold for "likely generated"
-        is the stricter one of both.
-
-        Raises:
-            BadProfile: another model judged the reference set.
-        """
-        profile.check(self.name, self.config.revision)
-        if profile.private is not None:
-            for view_type, head in self.heads.items():
-                try:
-                    profile.private.direction(view_type, len(head.shift))
-                except ValueError as error:
-                    raise BadProfile(_(NO_PROFILE, command=COMMAND)) from error
-        calibration = self.config.calibration
-        strict = replace(calibration, high=profile.high(calibration.high))
-        detector = copy.copy(self)
-        detector.config = replace(self.config, calibration=strict)
-        detector.profile = profile
-        detector.private = profile.private
         return detector
 
     @property
@@ -326,31 +301,28 @@ class Detector(PushToHub):
             revision=self.config.revision,
             runtime=self.runtime,
             seconds=time.perf_counter() - start,
-            profile=self.profile,
+            correction=self.correction,
             image_type=verdict.image_type,
             head=self.config.head,
-            correction=float(scores.correction.sum()),
+            corrected=float(scores.corrected.sum()),
             picture=pixels,
         )
 
     @torch.inference_mode()
-    def represent(self, pixels: np.ndarray) -> tuple[Verdict, np.ndarray]:
-        """Return the verdict without a profile, and what a private head learns from.
+    def represent(self, pixels: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the logit without the correction, and what one learns from.
 
         Returns:
-            The verdict, and float32 [K * D]: for each kind of view, in the order of the config's
+            The logit, and float32 [K * D]: for each kind of view, in the order of the config's
             shares, the standardised embedding as the verdict weighs its views, divided by the root
             of their share.
         """
-        # 1. The verdict
-        shipped = copy.copy(self)
-        shipped.private = None
+        # 1. The logit
         views = self._plan(pixels)
         weight = self.view_weights(views)
         embedding = self._embed(list(render(pixels, views, size=self.tower.image_size)))
-        scores = shipped._score_views(views, embedding, weight)
-        image_type = self._image_type(views, embedding, blank=is_blank(pixels))
-        verdict = shipped._verdict(scores, compression(pixels), image_type)
+        scores = self._score_views(views, embedding, weight)
+        logit = self._logit(scores, compression(pixels)) - float(scores.corrected.sum())
 
         # 2. The features, one view type after another
         features = []
@@ -359,7 +331,7 @@ class Detector(PushToHub):
             rows = [i for i, view in enumerate(views) if view.view_type == view_type]
             standardised = (embedding[rows] - head.shift) / head.scale
             features.append((weight[rows, None] * standardised).sum(0) / share**0.5)
-        return verdict, torch.cat(features).numpy()
+        return logit, torch.cat(features).numpy()
 
     def subject(self, features: np.ndarray) -> np.ndarray:
         """Return what pictures show, out of what `represent` returns of them.
@@ -455,10 +427,9 @@ class Detector(PushToHub):
         self, pixels: np.ndarray, *, windows: int | None = None, squares: int | None = None
     ) -> list[View]:
         height, width = pixels.shape[:2]
-        most = self.config.windows
-        windows = most if windows is None else min(windows, most)
-        most = self.config.squares
-        squares = most if squares is None else min(squares, most)
+        limits = self.config
+        windows = limits.windows if windows is None else min(windows, limits.windows)
+        squares = limits.squares if squares is None else min(squares, limits.squares)
         size = self.tower.image_size
         return plan_views(width, height, size=size, windows=windows, squares=squares)
 
@@ -510,11 +481,16 @@ class Detector(PushToHub):
         whole = [i for i, view in enumerate(views) if view.view_type == "whole"]
         return self.image_types.classify(embedding[whole])
 
+    def _logit(self, scores: ViewScores, quality: np.ndarray) -> float:
+        evidence = float(scores.channels.sum() + scores.bias.sum())
+        return self.config.calibration.shift(quality) + evidence
+
     def _verdict(self, scores: ViewScores, quality: np.ndarray, image_type: ImageType) -> Verdict:
-        calibration = self.config.calibration
-        logit = calibration.shift(quality) + float(scores.channels.sum() + scores.bias.sum())
+        logit = self._logit(scores, quality)
         probability = sigmoid(logit)
-        band = calibration.band(probability) if image_type == "photograph" else "no answer"
+        band = (
+            self.config.calibration.band(probability) if image_type == "photograph" else "no answer"
+        )
         return Verdict(probability, logit, band, image_type)
 
     def view_weights(self, views: list[View]) -> Tensor:
@@ -539,9 +515,9 @@ class Detector(PushToHub):
         """
         calibrated = weight * self.config.calibration.scale
         mask, causal, non_causal, channels, suppressed, neutral = torch.zeros(6, *embedding.shape)
-        bias, offset, correction = torch.zeros(3, len(views))
+        bias, offset, corrected = torch.zeros(3, len(views))
         scores = ViewScores(
-            mask, causal, non_causal, channels, suppressed, neutral, bias, offset, correction
+            mask, causal, non_causal, channels, suppressed, neutral, bias, offset, corrected
         )
         for view_type, head in self.heads.items():
             rows = [i for i, view in enumerate(views) if view.view_type == view_type]
@@ -557,29 +533,12 @@ class Detector(PushToHub):
             scores.neutral[rows] = head.patch_shift
             scores.bias[rows] = head.verdict.bias * calibrated[rows]
             scores.offset[rows] = head.offset(out.mask) * calibrated[rows]
-            if self.private is not None:  # its log-odds are calibrated already
-                self._correct(scores, rows, embedding[rows], weight[rows], view_type)
+            if self.correction is not None:  # its log-odds are calibrated already
+                distance = embedding[rows] - head.shift
+                added = self.correction.correct(view_type, distance / head.scale)
+                added = added * weight[rows, None]
+                _add_correction(scores, rows, head, distance, added)
         return scores
-
-    def _correct(
-        self,
-        scores: ViewScores,
-        rows: list[int],
-        embedding: Tensor,
-        part: Tensor,
-        view_type: ViewType,
-    ) -> None:
-        """Add what the private head says of these views, in place. part: of each in the whole."""
-        assert self.private is not None
-        head = self.heads[view_type]
-        correction = torch.from_numpy(self.private.direction(view_type, len(head.shift)))
-        direction = part[:, None] * correction / head.scale
-        pushes = direction * (embedding - head.shift)
-        scores.causal[rows] += direction
-        scores.channels[rows] += pushes
-        scores.bias[rows] += part * self.private.offset
-        scores.offset[rows] += part * self.private.offset - direction @ head.shift
-        scores.correction[rows] = pushes.sum(1) + part * self.private.offset
 
     def _explain(
         self, trace: Trace, views: Sequence[View], scores: ViewScores
@@ -611,6 +570,25 @@ class Detector(PushToHub):
             )
             for i, view in enumerate(views)
         )
+
+
+def _add_correction(
+    scores: ViewScores, rows: list[int], head: CausalHead, distance: Tensor, added: Tensor
+) -> None:
+    """Add a correction to the scores of views of one type, in place.
+
+    Args:
+        rows: of the n views.
+        distance: [n, D], of their embeddings from the average picture's.
+        added: [n, D + 1] (causalclip.detection.Correction), as the verdict weighs the views.
+    """
+    direction = added[:, :-1] / head.scale
+    pushes = direction * distance
+    scores.causal[rows] += direction
+    scores.channels[rows] += pushes
+    scores.bias[rows] += added[:, -1]
+    scores.offset[rows] += added[:, -1] - direction @ head.shift
+    scores.corrected[rows] = pushes.sum(1) + added[:, -1]
 
 
 def _load_image_types(

@@ -40,19 +40,12 @@ docs/tried.md.
 
 from __future__ import annotations
 
-import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
-from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from annotated_types import Ge, Interval
 from PIL import Image
-
-if TYPE_CHECKING:  # it brings PyTorch
-    from causalclip.clip.views import ViewType
 
 MIN_PICTURES_PER_CLASS = 10  # pictures of each class, below which a correction can harm
 AMPLITUDE = 4.0  # A above: log-odds that a picture of either class is drawn to
@@ -61,39 +54,6 @@ SURE = 0.9  # share of the bootstrap's draws in which it must be better, at leas
 DRAWS = 1000  # of the bootstrap
 SEED = 0
 SIDE, QUALITY = 1024, 90  # px of the longer side at most, and JPEG, of what is learned from
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateHead:
-    """A correction as a profile keeps it: numbers alone.
-
-    Attributes:
-        directions: for each kind of view, u in log-odds by one unit of each standardised channel:
-            float16 [D], little-endian, base64.
-        offset: c, in log-odds.
-        real, generated: how many pictures of each class it was learned from.
-        shipped, corrected, sure: see Trial.
-    """
-
-    directions: Mapping[str, str]
-    offset: Annotated[float, Interval(gt=-inf, lt=inf)]
-    real: Annotated[int, Ge(0)]
-    generated: Annotated[int, Ge(0)]
-    shipped: Annotated[float, Interval(ge=0, le=1)]
-    corrected: Annotated[float, Interval(ge=0, le=1)]
-    sure: Annotated[float, Interval(ge=0, le=1)]
-
-    def direction(self, kind: str, width: int) -> np.ndarray:
-        """Return the direction of one type of view, float32 [width].
-
-        Raises:
-            ValueError: there is none of that kind and width.
-        """
-        data = base64.b64decode(self.directions.get(kind, ""), validate=True)
-        direction = np.frombuffer(data, "<f2").astype(np.float32)
-        if len(direction) != width or not np.isfinite(direction).all():
-            raise ValueError("The private head is of another detector.")
-        return direction
 
 
 def re_encode(pixels: np.ndarray) -> np.ndarray:
@@ -106,41 +66,8 @@ def re_encode(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(file).convert("RGB"))
 
 
-def make_private_head(
-    x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, *, shares: Mapping[ViewType, float]
-) -> tuple[PrivateHead | None, Trial]:
-    """Learn a correction and try it; return it with its trial, or None in its place where it does
-    not help.
-
-    Args:
-        x: float [N, P], of Detector.represent.
-        shipped: log-odds [N].
-        labels: [N], 1 generated, 0 real.
-        shares: of each of the K kinds of view in the verdict, in the order of x.
-    """
-    trial = try_correction(x, shipped, labels)
-    if not trial.helps:
-        return None, trial
-    correction = fit(x, shipped, labels)
-    each = zip(shares.items(), np.split(correction.direction, len(shares)), strict=True)
-    directions: dict[str, str] = {
-        kind: base64.b64encode((part / share**0.5).astype("<f2").tobytes()).decode()
-        for (kind, share), part in each
-    }
-    head = PrivateHead(
-        directions=directions,
-        offset=correction.offset + trial.lift,
-        real=int((labels == 0).sum()),
-        generated=int((labels == 1).sum()),
-        shipped=trial.shipped,
-        corrected=trial.corrected,
-        sure=trial.sure,
-    )
-    return head, trial
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Correction:
+class LearnedCorrection:
     """A correction in log-odds, f(x) = direction . x + offset, with direction float64 [P]."""
 
     direction: np.ndarray
@@ -172,7 +99,7 @@ class Trial:
         return self.sure >= SURE
 
 
-def fit(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Correction:
+def fit(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> LearnedCorrection:
     """Learn a correction.
 
     Args:
@@ -181,7 +108,7 @@ def fit(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> Correction:
         labels: [N], 1 generated, 0 real; both occur.
     """
     *dual, offset = _inverse(x, labels) @ np.append(_residual(shipped, labels), 0.0)
-    return Correction(x.T @ np.array(dual) / x.shape[1], float(offset))
+    return LearnedCorrection(x.T @ np.array(dual) / x.shape[1], float(offset))
 
 
 def leave_one_out(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -12,22 +12,31 @@ split-conformal rank keeps it in about half of them.
 
 from __future__ import annotations
 
+import base64
+import copy
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from math import ceil, inf, log, nextafter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from annotated_types import Ge, Interval, Len, Predicate
 from pydantic import TypeAdapter, computed_field
 
 from causalclip.languages import N_, _, decimal, figure, ngettext, number, paragraph, percent
-from causalclip.private_head import PrivateHead
 from causalclip.schema import Schema
 from causalclip.text import clean
+
+if TYPE_CHECKING:  # they bring PyTorch
+    from torch import Tensor
+
+    from causalclip.clip.views import ViewType
+    from causalclip.detector import Detector
+    from causalclip.private_head import LearnedCorrection, Trial
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
@@ -172,6 +181,68 @@ class Standing(Schema):
 
 
 @dataclass(frozen=True, slots=True)
+class PrivateHead:
+    """A correction as a profile keeps it: numbers alone.
+
+    Attributes:
+        directions: for each kind of view, u in log-odds by one unit of each standardised channel:
+            float16 [D], little-endian, base64.
+        offset: c, in log-odds.
+        real, generated: how many pictures of each class it was learned from.
+        shipped, corrected, sure: see Trial.
+    """
+
+    directions: Mapping[str, str]
+    offset: Annotated[float, Interval(gt=-inf, lt=inf)]
+    real: Annotated[int, Ge(0)]
+    generated: Annotated[int, Ge(0)]
+    shipped: Annotated[float, Interval(ge=0, le=1)]
+    corrected: Annotated[float, Interval(ge=0, le=1)]
+    sure: Annotated[float, Interval(ge=0, le=1)]
+
+    def direction(self, kind: str, width: int) -> np.ndarray:
+        """Return the direction of one type of view, float32 [width].
+
+        Raises:
+            ValueError: there is none of that kind and width.
+        """
+        data = base64.b64decode(self.directions.get(kind, ""), validate=True)
+        direction = np.frombuffer(data, "<f2").astype(np.float32)
+        if len(direction) != width or not np.isfinite(direction).all():
+            raise ValueError("The private head is of another detector.")
+        return direction
+
+
+def make_private_head(
+    correction: LearnedCorrection,
+    trial: Trial,
+    labels: np.ndarray,
+    *,
+    shares: Mapping[ViewType, float],
+) -> PrivateHead:
+    """Return a correction as a profile keeps it.
+
+    Args:
+        correction: helps, as its trial says.
+        labels: [N], 1 generated, 0 real, of what it was learned from.
+        shares: of each of the K kinds of view in the verdict, in the order of its direction.
+    """
+    each = zip(shares.items(), np.split(correction.direction, len(shares)), strict=True)
+    return PrivateHead(
+        directions={
+            kind: base64.b64encode((part / share**0.5).astype("<f2").tobytes()).decode()
+            for (kind, share), part in each
+        },
+        offset=correction.offset + trial.lift,
+        real=int((labels == 0).sum()),
+        generated=int((labels == 1).sum()),
+        shipped=trial.shipped,
+        corrected=trial.corrected,
+        sure=trial.sure,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Data kept of a reference set.
 
@@ -202,11 +273,6 @@ class Profile:
     generated: Annotated[tuple[Share, ...], Len(0, MAX_SCORES)] = ()
     private: PrivateHead | None = None
 
-    def threshold(self, at_most: float) -> float | None:
-        """Return the score from which a picture is called generated; None where the photographs are
-        too few."""
-        return threshold(self.counted, at_most)
-
     def check(self, model: str, revision: str) -> None:
         """Raise BadProfile where another model judged the set."""
         if (self.model, self.revision) != (model, revision):
@@ -222,16 +288,26 @@ class Profile:
                 )
             )
 
+    def correct(self, view_type: ViewType, embedding: Tensor) -> Tensor:
+        """Return what the private head adds (causalclip.detection.Correction); without one, 0."""
+        import torch  # takes seconds, which reading a profile need not wait for
+
+        count, width = embedding.shape
+        added = torch.zeros(count, width + 1)
+        if self.private is not None:
+            added[:, :-1] = torch.from_numpy(self.private.direction(view_type, width))
+            added[:, -1] = self.private.offset
+        return added
+
     def high(self, shipped: float) -> float:
         """Return the threshold in use: the stricter one of the set's and the detector's."""
-        own = self._own_threshold()
-        return shipped if own is None else max(shipped, own)
+        return max(shipped, self._own_threshold() or 0.0)
 
     def _own_threshold(self) -> float | None:
         """Return the set's threshold; of a private head with too few photographs, just above
         them."""
         if self.at_most is not None:
-            return self.threshold(self.at_most)
+            return threshold(self.counted, self.at_most)
         return nextafter(max(self.scores), 2.0) if self.private else None
 
     def standing(self, score: float, *, high: float, shipped: float | None = None) -> Standing:
@@ -258,10 +334,8 @@ class Profile:
         own."""
         return self._own_threshold() == high
 
-    def unlike(
-        self, *, camera: str, format: str, side: int, kinds: Iterable[str]
-    ) -> tuple[str, ...]:
-        """Return sentences on how a picture differs from the set, so that the bound may not hold
+    def unlike(self, *, camera: str, format: str, side: int, kinds: Iterable[str]) -> Iterator[str]:
+        """Yield sentences on how a picture differs from the set, so that the bound may not hold
         for it.
 
         Args:
@@ -270,12 +344,6 @@ class Profile:
             side: the longer one, in pixels.
             kinds: of its cautions.
         """
-        return tuple(self._differences(camera, format, side, kinds))
-
-    def _differences(
-        self, camera: str, format: str, side: int, kinds: Iterable[str]
-    ) -> Iterator[str]:
-        """Yield the sentences of `unlike`."""
         if camera and camera not in self.cameras:
             name = clean(camera, limit=MAX_CAMERA)
             yield _("None of your pictures is by this camera ({camera}).", camera=name)
@@ -306,6 +374,29 @@ class Profile:
         """Return the text of the profile's file."""
         content = {"profile": "CausalCLIP archive", "schema": SCHEMA, **asdict(self)}
         return json.dumps(content, indent=1) + "\n"
+
+
+def hold(detector: Detector, profile: Profile | None) -> Detector:
+    """Return the same detector, held to a reference set if there is one: its threshold for "likely
+    generated" is the stricter one of both.
+
+    Raises:
+        BadProfile: another model judged the reference set.
+    """
+    if profile is None:
+        return detector
+    profile.check(detector.name, detector.config.revision)
+    try:
+        for view_type, head in detector.heads.items():
+            profile.correct(view_type, head.shift[None])
+    except ValueError as error:
+        raise BadProfile(_(NO_PROFILE, command=COMMAND)) from error
+    calibration = detector.config.calibration
+    strict = replace(calibration, high=profile.high(calibration.high))
+    held = copy.copy(detector)
+    held.config = replace(detector.config, calibration=strict)
+    held.correction = profile
+    return held
 
 
 def read_profile(path: str | Path) -> Profile:

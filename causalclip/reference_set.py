@@ -24,15 +24,8 @@ from causalclip.images.hashes import group_near
 from causalclip.images.loading import load_image, read_file
 from causalclip.images.zips import Member
 from causalclip.languages import N_, _, decimal, number, percent
-from causalclip.private_head import (
-    SURE,
-    PrivateHead,
-    Trial,
-    enough,
-    make_private_head,
-    re_encode,
-)
-from causalclip.reference import Profile, too_few
+from causalclip.private_head import SURE, Trial, enough, fit, re_encode, try_correction
+from causalclip.reference import PrivateHead, Profile, make_private_head, too_few
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -176,8 +169,8 @@ def _picture_of(name: str, examination: Examination) -> ReferencePicture:
 
 
 def _lesson_of(data: bytes, detector: Detector) -> Lesson:
-    verdict, features = detector.represent(re_encode(load_image(data).pixels))
-    return Lesson(features.astype(np.float16), verdict.logit)
+    logit, features = detector.represent(re_encode(load_image(data).pixels))
+    return Lesson(features.astype(np.float16), logit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +224,8 @@ def learn(
 ) -> Learned | None:
     """Learn a private head from the pictures with a lesson; None where they are too few."""
     # 1. The pictures that teach, real ones first
-    pictures: list[ReferencePicture] = []
-    lessons: list[Lesson] = []
-    for picture in (*photographs, *generated):
-        if picture.lesson is not None:
-            pictures.append(picture)
-            lessons.append(picture.lesson)
+    pictures = [picture for picture in (*photographs, *generated) if picture.lesson]
+    lessons = [picture.lesson for picture in pictures if picture.lesson]
     real = sum(picture.lesson is not None for picture in photographs)
     labels = np.array([0] * real + [1] * (len(pictures) - real))
     if not enough(labels):
@@ -245,7 +234,12 @@ def learn(
     # 2. The head, and every picture's score without itself
     x = np.array([lesson.features for lesson in lessons], np.float32)
     shipped = np.array([lesson.logit for lesson in lessons])
-    private, trial = make_private_head(x, shipped, labels, shares=detector.config.share)
+    trial = try_correction(x, shipped, labels)
+    private = (
+        make_private_head(fit(x, shipped, labels), trial, labels, shares=detector.config.share)
+        if trial.helps
+        else None
+    )
     corrected_pictures = [
         replace(picture, score=sigmoid(float(logit)))
         for picture, logit in zip(pictures, trial.scores, strict=True)

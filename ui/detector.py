@@ -14,7 +14,7 @@ from PIL import Image
 from causalclip.examination.messages import JUDGED_BY
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
-from causalclip.reference import BadProfile, Profile, read_profile
+from causalclip.reference import BadProfile, Profile, hold, read_profile
 from ui.server.senders import current_client, current_session
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class LazyDetector:
         with self._lock:
             if self._detector is None:
                 profile = read_profile(self.profile) if self.profile else None
-                detector = Detector.from_pretrained(self.name)
-                self._detector = detector.with_profile(profile) if profile else detector
+                self._detector = hold(Detector.from_pretrained(self.name), profile)
             if head in ("", DEFAULT_HEAD):
                 return self._detector
             if head not in self._others:
@@ -128,8 +127,7 @@ class ChosenDetector:
 
     def __call__(self, head: str = "") -> Detector:
         detector = with_head(self.own, head or _heads.get(current_session(), ""))
-        profile = self.profile
-        return detector.with_profile(profile) if profile else detector
+        return hold(detector, self.profile)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -160,7 +158,7 @@ class ChosenDetector:
         Raises:
             BadProfile: it was made for another detector, or too many pages have one.
         """
-        self.own().with_profile(profile)
+        hold(self.own(), profile)
         address, session = current_client()
         theirs = sum(other == address for other, _profile in _chosen.values())
         if session not in _chosen and (len(_chosen) >= MOST_CHOSEN or theirs >= AN_ADDRESS):

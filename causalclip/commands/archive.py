@@ -35,7 +35,7 @@ from causalclip.commands.shared import (
 from causalclip.images.formats import MAX_BYTES, ImageError, too_many_bytes
 from causalclip.languages import ENGLISH, N_, _, ngettext, number, speaking
 from causalclip.paths import WeightsMissing, revision_of
-from causalclip.reference import BadProfile, Profile
+from causalclip.reference import BadProfile, Profile, hold
 
 if TYPE_CHECKING:
     from pyarrow import Schema, Table
@@ -201,8 +201,7 @@ class Examiner:
         # There are as many processes as cores.
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-        detector = Detector.from_pretrained(model)
-        self.detector = detector.with_profile(profile) if profile else detector
+        self.detector = hold(Detector.from_pretrained(model), profile)
         self.filesystem = filesystem
 
     def __call__(self, batch: Mapping[str, Any]) -> Table:

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from causalclip.languages import LANGUAGES
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, detector_folder, head_folder
-from causalclip.reference import BadProfile, Profile, read_profile
+from causalclip.reference import BadProfile, Profile, hold, read_profile
 from causalclip.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ def load_detector(
 
     with exit_with_sentence(WeightsMissing, SettingsError, NoDevice, BadProfile):
         detector = Detector.from_pretrained(model, device=device)
-        own = named_profile(profile)
-        return detector.with_profile(own) if own else detector
+        return hold(detector, named_profile(profile))
 
 
 def named_profile(path: Path | None) -> Profile | None:

@@ -285,12 +285,13 @@ class Examination:
         without one."""
         if self.detection.profile is None:
             return ()
-        return self.detection.profile.unlike(
+        differences = self.detection.profile.unlike(
             camera=self.provenance.camera,
             format=self.format,
             side=max(self.detection.width, self.detection.height),
             kinds=[caution.kind for caution in self.cautions],
         )
+        return tuple(differences)
 
     @property
     def archive(self) -> Standing | None:

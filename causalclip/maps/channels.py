@@ -192,7 +192,7 @@ def score_under(detection: Detection, other: Detection) -> float | None:
         ValueError: they are of different detectors.
     """
     _check_alike(detection, other)
-    if detection.correction:
+    if detection.corrected:
         return None
     logit = offset(detection)
     for view in detection.views:

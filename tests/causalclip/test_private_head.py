@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
@@ -24,7 +26,7 @@ from causalclip.private_head import (
     re_encode,
     try_correction,
 )
-from causalclip.reference import BadProfile, Profile, parse_profile
+from causalclip.reference import BadProfile, Profile, hold, parse_profile
 from causalclip.reference_set import Learned, Lesson, ReferencePicture, learn, make_profile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import coarse_noise, photo
@@ -191,21 +193,33 @@ def test_the_score_the_map_and_the_channels_stay_one_sum() -> None:
     detector, pixels = tiny_detector(hidden=8), photo(300, 240)
     profile, _learned = taught(detector)
     assert profile.private is not None
-    verdict, x = detector.represent(pixels)
+    logit, x = detector.represent(pixels)
     shipped = detector.predict(pixels)
-    assert np.isclose(verdict.logit, shipped.logit, atol=1e-4)
+    assert np.isclose(logit, shipped.logit, atol=1e-4)
     directions = [
         profile.private.direction(kind, len(detector.heads[kind].shift)) * share**0.5
         for kind, share in detector.config.share.items()
     ]
-    expected = verdict.logit + x @ np.concatenate(directions) + profile.private.offset
-    found = detector.with_profile(profile).predict(pixels)
+    expected = logit + x @ np.concatenate(directions) + profile.private.offset
+    found = hold(detector, profile).predict(pixels)
     assert np.isclose(found.logit, expected, atol=1e-3)
-    assert np.isclose(found.logit - found.correction, shipped.logit, atol=1e-4)
+    assert np.isclose(found.logit - found.corrected, shipped.logit, atol=1e-4)
     by_place = sum(view.causal.sum() + view.rest for view in found.views) + found.rest
     by_channel = sum(view.channels.sum() + view.bias for view in found.views) + found.rest
     assert np.allclose([by_place, by_channel], found.logit, atol=1e-3)
-    assert np.isclose(detector.with_profile(profile).represent(pixels)[0].logit, verdict.logit)
+    assert np.isclose(hold(detector, profile).represent(pixels)[0], logit, atol=1e-4)
+
+
+def test_any_correction_is_in_score_and_map() -> None:
+    detector, pixels = tiny_detector(hidden=8), photo(300, 240)
+    shipped = detector.predict(pixels)
+    detector.correction = SimpleNamespace(
+        correct=lambda _type, x: torch.ones(len(x), x.shape[1] + 1)
+    )
+    found = detector.predict(pixels)
+    assert abs(found.corrected) > 0.1
+    by_place = sum(view.causal.sum() + view.rest for view in found.views) + found.rest
+    assert np.allclose([by_place, found.logit], shipped.logit + found.corrected, atol=1e-3)
 
 
 def test_a_profile_keeps_it_as_numbers_and_is_never_more_lenient() -> None:
@@ -213,7 +227,7 @@ def test_a_profile_keeps_it_as_numbers_and_is_never_more_lenient() -> None:
     profile, learned = taught(detector)
     assert parse_profile(profile.as_json().encode()) == profile
     highest = max(one.score for one in learned.real)
-    held = detector.with_profile(profile)
+    held = hold(detector, profile)
     assert held.config.calibration.high > highest
     assert held.config.calibration.high >= detector.config.calibration.high
     found = held.predict(photo(300, 240))
@@ -231,7 +245,7 @@ def test_a_private_head_that_is_none_is_refused(change: dict[str, Any]) -> None:
     raw = json.loads(taught(detector)[0].as_json())
     raw["private"] |= change
     with pytest.raises(BadProfile):
-        detector.with_profile(parse_profile(json.dumps(raw).encode()))
+        hold(detector, parse_profile(json.dumps(raw).encode()))
 
 
 def test_what_does_not_help_is_not_used_and_that_is_said() -> None:

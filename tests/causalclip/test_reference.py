@@ -15,6 +15,7 @@ from causalclip.commands.app import app
 from causalclip.images.loading import load_image
 from causalclip.reference import (
     BadProfile,
+    hold,
     parse_profile,
     photographs_needed,
     rank,
@@ -235,14 +236,12 @@ def test_what_is_no_profile_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_profile_only_raises_the_threshold() -> None:
     detector = tiny_detector()  # its own is 0.7
-    stricter = detector.with_profile(tiny_profile()).predict(photo(200, 160))
-    own = tiny_profile().threshold(0.05)
+    stricter = hold(detector, tiny_profile()).predict(photo(200, 160))
+    own = threshold(tiny_profile().counted, 0.05)
     assert own is not None
     assert stricter.high == own > 0.7
     assert "at most 5 of 100" in stricter.standing.rule
-    looser = detector.with_profile(tiny_profile(tuple(np.linspace(0.3, 0, 200)))).predict(
-        photo(200, 160)
-    )
+    looser = hold(detector, tiny_profile(tuple(np.linspace(0.3, 0, 200)))).predict(photo(200, 160))
     assert looser.high == 0.7
     assert "stays" in looser.standing.rule
     plain = detector.predict(photo(200, 160))
@@ -252,4 +251,4 @@ def test_a_profile_only_raises_the_threshold() -> None:
 
 def test_a_profile_of_another_model_is_refused() -> None:
     with pytest.raises(BadProfile, match="revision older"):
-        tiny_detector().with_profile(dataclasses.replace(tiny_profile(), revision="older"))
+        hold(tiny_detector(), dataclasses.replace(tiny_profile(), revision="older"))

@@ -176,7 +176,7 @@ def test_an_answer_held_to_a_reference_set_says_what_of_that_scored_as_high(
     profile = Profile(
         "tiny", "1", "torch", "", scores=(0.2, 0.95), counted=(0.2, 0.95), at_most=None
     )
-    held = replace(x.drawing, detection=replace(x.detection, profile=profile))
+    held = replace(x.drawing, detection=replace(x.detection, correction=profile))
     said = replace(x, drawn=held).quote
     assert "Of 2 photographs of yours, 1 scored this high." in said
     assert "not measured" not in said

@@ -20,6 +20,7 @@ from causalclip.examination.result import Stage
 from causalclip.images.formats import ENDINGS, UnsupportedImage, names, sizes
 from causalclip.images.zips import MAX_PICTURES, Member
 from causalclip.languages import N_, _, ended, ngettext, number
+from causalclip.reference import Profile
 from causalclip.report import card
 from ui.errors import explain
 from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missing, files_input
@@ -404,7 +405,8 @@ def _for_run(before: Batch | None, total: int, paths: list[str]) -> Batch:
 
 def _under_profile(batch: Batch, detector: Detector, paths: list[str]) -> Batch:
     """Return the batch without what was found while another profile was in use."""
-    profile_date = detector.profile.made if detector.profile else ""
+    profile = detector.correction
+    profile_date = profile.made if isinstance(profile, Profile) else ""
     if batch.profile_date != profile_date:
         batch = Batch(new_folder(*paths), batch.total, profile_date=profile_date)
     calibration = detector.config.calibration

@@ -13,7 +13,6 @@ from causalclip.languages import N_, _, day, number
 from causalclip.reference import BadProfile, Profile, parse_profile
 from causalclip.reference_set import (
     LESSONS,
-    Learned,
     ReferencePicture,
     UnreadFile,
     learn,
@@ -106,16 +105,7 @@ class ReferenceSet:
         Args:
             at_most: the share of photographs like these that may be called likely generated.
         """
-        return self._profile(detector, at_most, self._learn(detector))
-
-    def _profile(self, detector: Detector, at_most: float, learned: Learned | None) -> Profile:
-        return make_profile(
-            self.real, detector, at_most=at_most, generated=self.generated, learned=learned
-        )
-
-    def _learn(self, detector: Detector) -> Learned | None:
-        """Learn a private head from both kinds; None where they are too few."""
-        return learn(self.real, self.generated, detector)
+        return self.report(detector, at_most).profile
 
     def report(self, detector: Detector, at_most: float) -> ReferenceReport:
         """Return what the set says, with its profile; it needs at least one photograph.
@@ -123,9 +113,11 @@ class ReferenceSet:
         Args:
             at_most: as for `profile`.
         """
-        learned = self._learn(detector)
+        learned = learn(self.real, self.generated, detector)
         return ReferenceReport(
-            profile=self._profile(detector, at_most, learned),
+            profile=make_profile(
+                self.real, detector, at_most=at_most, generated=self.generated, learned=learned
+            ),
             photographs=self.real,
             unread=self.unread,
             shipped=detector.config.calibration.high,
@@ -150,12 +142,12 @@ class ProfileChoice:
     def status(self) -> str:
         """Return which profile is in use, as HTML."""
         try:
-            host = self.detector.own().profile
+            host = self.detector.own().correction
         except Exception as error:
             return _status(explain(error)[1])
         if profile := self.detector.profile:
             return _status(_about(USED, profile), own=True)
-        return _status(_about(BY_THE_HOST, host) if host else _(NONE))
+        return _status(_about(BY_THE_HOST, host) if isinstance(host, Profile) else _(NONE))
 
     def use(self, profile: Profile) -> str:
         """Hold the page to a profile; return which one is in use then, as HTML."""
