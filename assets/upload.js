@@ -132,6 +132,7 @@
     if (picture) magnify(picture.src, button.dataset, document.querySelector("#layer .cc-box"));
   });
 
+  const ANSWERS = "#status, #batch-status, #compare-answer, #reference-status, #mask-answer, #purify-results, #measured";
   // Links within the page. As they are, they would load it anew where its address names a language, and the answer would be
   // gone: Gradio's <base> leaves that out. What is folded there is unfolded first.
   document.addEventListener("click", (event) => {
@@ -139,6 +140,12 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const place = link.getAttribute("href");
     event.preventDefault();
+    if (link.matches(".cc-skip")) {  // to the answer of the tab that is open
+      const answer = [...document.querySelectorAll(ANSWERS)].find((one) => one.checkVisibility());
+      const title = answer?.querySelector("h2[tabindex]") ?? answer;
+      if (title) Object.assign(title, { tabIndex: -1 }).focus();
+      return;
+    }
     if (["#part", "#inquiries"].includes(place)) document.querySelector(`${place} .label-wrap:not(.open)`)?.click();
     if (location.hash === place) history.replaceState(null, "", location.pathname + location.search);
     location.hash = place;  // scrolls there, and Tab goes on from there

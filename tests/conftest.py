@@ -126,12 +126,15 @@ def tiny_app(tiny_page: tuple[Any, str]) -> str:
 def whole_page(uploads: Path) -> Iterator[tuple[Any, Any, str]]:
     """With the Purify tab, too; every model small and random: the page, its models, and its
     address."""
+    from causalclip.examination.stages import examine_file
     from tests.makers.detectors import tiny_detector
     from tests.makers.models import tiny_models
+    from tests.makers.pictures import encode, photo
     from ui import app
 
     detector, models = tiny_detector(), tiny_models()
-    page = app.build(lambda: detector, models=models)
+    example = examine_file(encode(photo(400, 300), "PNG"), detector)
+    page = app.build(lambda: detector, models=models, shown=lambda: example)
     yield page, models, app.launch(page)
     page.close(verbose=False)
 

@@ -38,8 +38,9 @@ from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
 from ui.tabs.compare import PURPOSE as COMPARES
 from ui.tabs.compare import build_compare_tab
-from ui.tabs.detect.examples import Example, expected, write_examples
+from ui.tabs.detect.examples import SHOWCASE, Example, expected, write_examples
 from ui.tabs.detect.tab import build_detect_tab
+from ui.tabs.detect.views import showcase
 from ui.tabs.mask.tab import build_mask_tab
 from ui.tabs.purify import examples as prepared
 from ui.tabs.purify.tab import build_tab as build_purify_tab
@@ -48,6 +49,7 @@ from ui.tabs.reference.tab import build_reference_tab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
+    from causalclip.examination.result import Examination
     from ui.start import RunFolder
 
 SHIPPED = HEADS[DEFAULT_HEAD]
@@ -74,6 +76,7 @@ def build(
     problem: Callable[[], Exception | None] = lambda: None,
     examples_folder: Path | None = None,
     models: Models | None = None,
+    shown: Callable[[], Examination | None] = lambda: None,
 ) -> gr.Blocks:
     """Build the whole page.
 
@@ -83,6 +86,8 @@ def build(
         examples_folder: where the examples are written; by default a folder that goes with this
             process.
         models: of the Purify tab; without them there is no such tab.
+        shown: returns the examination of the example that the page opens with; asked when a page is
+            opened.
     """
     folder = examples_folder
     if folder is None:
@@ -90,13 +95,14 @@ def build(
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     examples = write_examples(folder, expected() if read_settings().model == SHIPPED else {})
     pictures = prepared.write(folder) if models is not None else None
-    again = partial(_lay_out, detector, problem, examples, models, pictures)
+    again = partial(_lay_out, detector, problem, shown, examples, models, pictures)
     return again(again=again)
 
 
 def _lay_out(
     detector: Callable[[], Detector],
     problem: Callable[[], Exception | None],
+    shown: Callable[[], Examination | None],
     examples: Sequence[Example],
     models: Models | None,
     pictures: Any,
@@ -189,6 +195,7 @@ def _lay_out(
             show_progress="hidden",
             api_visibility="private",
         )
+        page.load(lambda: showcase(shown()), None, detect_tab.showcase, queue=False, **PRIVATE)
         if models is not None:
             page.load(purify.speakers, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
     page.queue(default_concurrency_limit=4, api_open=False)
@@ -224,13 +231,19 @@ def main(run: RunFolder) -> None:
         models = Models(
             detector=detector, other=settings.vlm, prompt=settings.prompt, wait=detector.problem
         )
-    page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
+    page = build(
+        detector,
+        problem=detector.problem,
+        examples_folder=run.examples,
+        models=models,
+        shown=detector.first,
+    )
     _make_sweeper(run).start()
     address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
     print(f"CausalCLIP is ready: open {address}", flush=True)
     if not host_token():
         print(f"Token for the browser extension: {token()}", flush=True)
-    threading.Thread(target=detector.warm_up, daemon=True).start()
+    threading.Thread(target=detector.warm_up, args=(run.examples / SHOWCASE,), daemon=True).start()
     if models is not None:
         threading.Thread(target=_load, args=(models,), daemon=True).start()
     page.block_thread()

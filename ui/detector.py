@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
-from PIL import Image
 
 from causalclip.examination.messages import JUDGED_BY
 from causalclip.languages import N_, _
@@ -19,6 +18,7 @@ from ui.server.senders import current_client, current_session
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
+    from causalclip.examination.result import Examination
 
 # pages, and of one address, with a profile of their own; a large one takes some MB
 MOST_CHOSEN, AN_ADDRESS = 32, 4
@@ -55,6 +55,7 @@ class LazyDetector:
         self._others: dict[str, Detector] = {}
         self._tried = threading.Event()
         self._problem: Exception | None = None
+        self._first: Examination | None = None
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -79,15 +80,14 @@ class LazyDetector:
                 )
             return self._others[head]
 
-    def warm_up(self) -> None:
-        """Load the detector and examine a picture once: the first examination of a process is
-        slow."""
+    def warm_up(self, picture: Path) -> None:
+        """Load the detector and examine the file of a picture: the first examination of a process
+        is slow, and the page opens with its result."""
+        from causalclip.examination.result import Stage
         from causalclip.examination.stages import examine_file
 
         try:
-            file = BytesIO()
-            Image.new("RGB", (400, 300)).save(file, "PNG")
-            examine_file(file.getvalue(), self())
+            self._first = examine_file(picture, self(), until=Stage.VERDICT)
             self._problem = None
         except Exception as error:  # shown on the page; the app goes on without the model
             self._problem = error
@@ -97,6 +97,11 @@ class LazyDetector:
     def loaded(self) -> bool:
         """Return whether the detector is there to be used; does not wait."""
         return self._tried.is_set() and self._problem is None
+
+    def first(self) -> Examination | None:
+        """Return the examination of `warm_up`, None where that failed; waits until it has tried."""
+        self._tried.wait()
+        return self._first
 
     def problem(self) -> Exception | None:
         """Return why the detector cannot be used; waits until `warm_up` has tried."""

@@ -27,14 +27,9 @@ MARK_ZOOM = 3
 COMPARED = {"same picture": "=", "same scene, another moment": "≈", "no match": "≠"}
 
 
-def waiting(words: str = "", *, title: str = "") -> str:
-    """Render the card before there is a picture.
-
-    Args:
-        words: HTML; what will appear here.
-        title: another one than that there is no picture.
-    """
-    return render("waiting", words=Markup(words), title=title or _("No picture yet"))
+def waiting(title: str, words: str = "") -> str:
+    """Render the card before there is a picture. words: HTML; what will appear here."""
+    return render("waiting", words=Markup(words), title=title)
 
 
 def brief(band: Band, sentence: str) -> str:

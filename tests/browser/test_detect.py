@@ -17,7 +17,7 @@ from tests.causalclip.marks.test_pixels import photograph, starred
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
 # words that are seen at most, with all folds closed: without a picture, and of a judged one
-BEFORE, AFTER = 60, 250
+BEFORE, AFTER = 90, 250
 COUNT = """() => {
   const unseen = ".cc-hidden, .visually-hidden, .sr-only, script, style, option:not(:checked)";
   const seen = (node) => {

@@ -16,7 +16,7 @@ from tests.browser.test_detect import give, verdict
 from ui.fields import PROMISE
 
 PARTS = {
-    "Check": ("#picture", "#status"),
+    "Check": ("#picture", "#showcase"),
     "Batch": ("#batch-files", "#batch-status"),
     "Compare": ("#compare-a", "#compare-answer"),
     "Purify": ("#purify-picture", "#purify-results"),
@@ -24,7 +24,9 @@ PARTS = {
 }
 # what an answer says before somebody has given a picture; Purify opens with one
 SAID = {
-    "Check": "Try one of these",
+    "Check": "An example",
+    "Batch": "Many pictures at once",
+    "Compare": "What was changed",
     "Purify": "purification brought both back",
     "Mask": "See what the verdict reads",
 }
@@ -63,7 +65,7 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(
             else:
                 assert left["y"] + left["height"] <= right["y"], name
             lefts.add(round(left["x"]))
-            expect(page.locator(answer)).to_contain_text(SAID.get(name, "No picture yet"))
+            expect(page.locator(answer)).to_contain_text(SAID[name])
             expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(
                 1
             )

@@ -46,6 +46,32 @@ def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(
     selected(page, "Accuracy")
 
 
+def test_the_page_opens_with_an_examples_result_until_there_is_a_picture(
+    open_page: Open, whole_app: str, files: dict[str, Path]
+) -> None:
+    page = open_page(whole_app)
+    example = page.locator("#showcase")
+    expect(example.locator("h2")).to_be_visible()
+    expect(example.locator(".cc-scale")).to_be_visible()
+    assert example.locator("img").evaluate("one => one.naturalWidth") > 100
+    give(page, files["photo.jpg"])
+    verdict(page)
+    expect(example).to_be_hidden()
+    expect(page.locator("#examples button").first).to_be_visible()
+
+
+def test_the_first_stop_leads_to_the_result_of_the_open_tab(
+    open_page: Open, whole_app: str
+) -> None:
+    page = open_page(whole_app)
+    open_tab(page, "Compare")
+    link = page.get_by_role("link", name="Skip to the result")
+    link.focus()
+    expect(link).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#compare-answer h2")).to_be_focused()
+
+
 def test_the_open_tab_stands_in_the_address_and_back_goes_to_the_one_before(
     open_page: Open, tiny_app: str
 ) -> None:

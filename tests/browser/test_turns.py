@@ -130,7 +130,7 @@ def test_a_removed_picture_stays_removed(
 
 
 @pytest.mark.parametrize(
-    ("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")]
+    ("button", "title"), [("Stop", "Stopped"), ("Remove Image", "Fool a model")]
 )
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     open_page: Open,

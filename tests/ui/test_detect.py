@@ -19,6 +19,7 @@ from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import make_headline
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.examination.owners import OWNERS, services
+from causalclip.examination.result import Stage
 from causalclip.examination.stages import examine_file
 from causalclip.images.loading import load_image
 from causalclip.maps.overlay import prepare
@@ -28,13 +29,13 @@ from scripts import examples as script
 from tests.makers.detectors import refusing_detector, tiny_detector
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
-from ui.detector import ChosenDetector
+from ui.detector import ChosenDetector, LazyDetector
 from ui.panel import new_request
 from ui.server.uploads import new_folder
 from ui.tabs.detect.crop import CropRun, _by_sides
-from ui.tabs.detect.examples import EXPECTED, PICTURES, STUDIO, Example, write_examples
+from ui.tabs.detect.examples import EXPECTED, PICTURES, SHOWCASE, STUDIO, Example, write_examples
 from ui.tabs.detect.tab import build_detect_tab, relabel
-from ui.tabs.detect.views import PLACES, SITES, inside_boxes, layer, steps_panel
+from ui.tabs.detect.views import PLACES, SITES, inside_boxes, layer, showcase, steps_panel
 
 
 def test_links_to_searches_carry_nothing() -> None:
@@ -164,6 +165,31 @@ def test_every_example_is_a_whole_picture_and_the_same_every_time(examples: list
     before = {p: p.read_bytes() for p in folder.iterdir()}
     write_examples(folder)
     assert {p: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_the_picture_that_warms_the_model_up_is_what_the_page_opens_with(
+    examples: list[Example], model: str
+) -> None:
+    """Its result is the running model's, whichever that is; a model without an answer shows
+    none."""
+    detector, folder = LazyDetector(model), examples[0].path.parent
+    detector.warm_up(folder / SHOWCASE)
+    first = detector.first()
+    assert first is not None
+    fresh = examine_file(folder / SHOWCASE, detector(), until=Stage.VERDICT)
+    assert first.detection.logit == pytest.approx(fresh.detection.logit)
+    html = showcase(first)
+    assert fresh.headline.answer in html
+    assert f"{fresh.detection.probability:.2f}" in html
+    assert showcase(examine_file(folder / SHOWCASE, refusing_detector())) == ""
+
+
+def test_a_page_whose_model_cannot_be_loaded_opens_without_an_example(
+    examples: list[Example],
+) -> None:
+    detector = LazyDetector("missing")
+    detector.warm_up(examples[0].path)
+    assert showcase(detector.first()) == ""
 
 
 def test_there_is_one_of_each_answer(examples: list[Example]) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from causalclip.images.loading import LoadedImage
 
 PURPOSE = N_("Are two pictures copies of one, and what was changed between them?")
+TITLE = N_("What was changed between two copies?")
 ABOUT = N_(
     "You found an earlier copy by a reverse image search? Add both pictures. They are laid over "
     "each other, and what was changed is framed. Crops, sizes, mirroring, tones and compression "
@@ -83,8 +84,8 @@ class CompareTab:
         pictures = sum(bool(upload_path(payload)) for payload in (first, second))
         if pictures == 2:
             return self.cleared(card.working(_("The two are being laid over each other")))
-        title = _("Add the other picture") if pictures else ""
-        return self.cleared(card.waiting(_(ABOUT), title=title))
+        title = _("Add the other picture") if pictures else _(TITLE)
+        return self.cleared(card.waiting(title, _(ABOUT)))
 
     def carry(
         self,
@@ -174,7 +175,7 @@ class CompareTab:
     def cleared(self, answer: str = "") -> Updates:
         """Return the page without a result. answer: instead of what the tab is for."""
         return {
-            self.answer: answer or card.waiting(_(ABOUT)),
+            self.answer: answer or card.waiting(_(TITLE), _(ABOUT)),
             self.slider: gr.update(value=None, visible=False),
             self.details: "",
             self.report: None,
@@ -247,7 +248,7 @@ def build_compare_tab(transfer: Transfer | None = None) -> CompareTab:
             ]
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="compare-promise")
         with gr.Column(scale=8, min_width=300, elem_id="compare-result"):
-            answer = gr.HTML(card.waiting(_(ABOUT)), elem_id="compare-answer")
+            answer = gr.HTML(card.waiting(_(TITLE), _(ABOUT)), elem_id="compare-answer")
             slider = gr.ImageSlider(
                 label=_(SLIDER),
                 show_label=False,  # on a phone it would lie over the pictures; it is said below

@@ -40,6 +40,7 @@ INTRO = N_(
     "what is examined already is not examined again. Unlike in the other tabs, the names of the "
     "files go to this server, too, so that the rows can be told apart; they are not logged."
 )
+TITLE = N_("Many pictures at once")
 NOTHING = N_(
     "Add pictures, a folder or a zip. Each gets a row and an answer here, and after that it is "
     "checked which answers survive re-encoding. A file that cannot be read costs its own row only."
@@ -197,7 +198,7 @@ class BatchTab:
     def cleared(self) -> Updates:
         """Return the page without a result, and without anything that could be examined."""
         buttons = {self.start: gr.update(interactive=False), self.stop: gr.update(visible=False)}
-        return self._blank(card.waiting(_(NOTHING))) | buttons
+        return self._blank(card.waiting(_(TITLE), _(NOTHING))) | buttons
 
     def _blank(self, status: str) -> Updates:
         """Return the page without a result, with this status."""
@@ -254,7 +255,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
             start = gr.Button(_("Go on"), interactive=False, elem_id="batch-start")
             stop = gr.Button(_("Stop, and keep what is done"), visible=False, elem_id="batch-stop")
         with gr.Column(scale=7, min_width=300):
-            status = gr.HTML(card.waiting(_(NOTHING)), elem_id="batch-status")
+            status = gr.HTML(card.waiting(_(TITLE), _(NOTHING)), elem_id="batch-status")
             # Buttons that have a file written of what is done by now, and the hidden ones that then
             # download it.
             with gr.Row(elem_id="batch-downloads"):

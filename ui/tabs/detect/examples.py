@@ -29,6 +29,7 @@ SIZE = 512
 QUALITY = 85  # of the JPEG of a generated picture, as sites store it
 EXPECTED = shipped_folder("assets") / "examples.json"
 PICTURES = shipped_folder("assets") / "pictures"  # by image generators, see README.md there
+SHOWCASE = "studio-cat.jpg"  # of the examples' files, the one that the page opens with
 THUMB = 192  # px, the long side of a thumbnail
 PHOTOGRAPH, GENERATED, DRAWN = N_("photograph"), N_("generated"), N_("made by code")
 ROCKET, COFFEE, STUDIO = N_("rocket"), N_("coffee"), N_("cat in a studio")
@@ -86,7 +87,7 @@ def write_examples(
     answers = expected() if answers is None else answers
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    studio = folder / "studio-cat.jpg"
+    studio = folder / SHOWCASE
     with Image.open(PICTURES / "studio-cat.png") as picture:
         picture.convert("RGB").save(studio, quality=QUALITY)
     rendering = folder / "rendering.png"

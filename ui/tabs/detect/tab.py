@@ -100,6 +100,7 @@ class DetectTab:
 
     detector: ChosenDetector
     picture: gr.Image
+    showcase: gr.HTML
     status: gr.HTML
     inside: gr.HTML
     chips: gr.HTML
@@ -260,7 +261,7 @@ class DetectTab:
 
 def _invitation() -> str:
     """Return the card before there is a picture, above the examples."""
-    return card.waiting(title=_("Try one of these"))
+    return card.waiting(_("Try one of these"))
 
 
 def _current_source(payload: Payload, source: Source | None) -> Source | None:
@@ -304,6 +305,8 @@ def build_detect_tab(
             )
             gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
         with gr.Column(scale=6, min_width=300, elem_id="answer"):
+            # As long as there is no picture (assets/evidence.css).
+            fields["showcase"] = gr.HTML(views.showcase_waiting(), elem_id="showcase")
             fields["status"] = gr.HTML(_invitation(), elem_id="status")
             fields["inside"] = gr.HTML(js_on_load=PICK, elem_id="inside")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at

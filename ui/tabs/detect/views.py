@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,7 @@ MOST_INSIDE = 3  # pictures inside one that are offered
 THUMBNAIL = 160  # px
 # of the map that lies over the picture: px on its long side, and bytes at most
 MAP_SIDE, MAX_MAP = 1024, 160_000
+SHOWCASE_SIDE = 480  # px
 _render = partial(render, template="detect.html")
 
 
@@ -72,6 +73,25 @@ def layer(drawing: Drawing) -> str:
     }
     boxes = [[round(100 * side, 2) for side in box] for box in drawing.boxes]
     return _render("layer", drawing=drawing, boxes=boxes, **values)
+
+
+def showcase(examination: Examination | None) -> str:
+    """Return the example that the page opens with: its map, headline and scale, as HTML; nothing
+    where it got no answer."""
+    if examination is None or examination.band == NO_ANSWER:
+        return ""
+    return _render("showcase", x=examination, map=_showcase_map(examination.drawing))
+
+
+def showcase_waiting() -> str:
+    """Return the place of the example while it is judged, as HTML."""
+    return _render("showcase", x=None, map="")
+
+
+@lru_cache(maxsize=1)
+def _showcase_map(drawing: Drawing) -> str:
+    """Return the data address of the example's map, drawn once for all visitors."""
+    return data_url(draw_map(drawing), side=SHOWCASE_SIDE)
 
 
 def _map_address(drawing: Drawing, *, texture: bool = True) -> str:

@@ -353,7 +353,7 @@ def _no_channel() -> list[tuple[str, str]]:
 
 def _waiting_card() -> str:
     """Return the card before there is a picture."""
-    return card.waiting(_(WAITING), title=_(TITLE))
+    return card.waiting(_(TITLE), _(WAITING))
 
 
 def _build_masks(fields: dict[str, Any], *, has_examples: bool) -> tuple[gr.Radio, gr.Button]:

@@ -187,7 +187,7 @@ class PurifyTab:
         follow_ups = follow_ups or ()
         # 1. What there is to ask about, and who could answer.
         if last_run is None:
-            missing = failure(_("No picture yet"), _("Add a picture first, then ask."))
+            missing = failure(_("The question was not asked"), _("Add a picture first, then ask."))
             return missing, gr.skip(), gr.skip()
         scenario, files = last_run
         if not scenario.model.asks:

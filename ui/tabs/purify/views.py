@@ -65,7 +65,7 @@ def waiting_card() -> str:
         "Choose one of the three examples, or add a picture and type a question. Then attack the "
         "picture, and see what purification does."
     )
-    return _card(_("No picture yet"), f"<p>{begin}</p>", is_spoken=False, empty=True)
+    return _card(_("Fool a model, and undo it"), f"<p>{begin}</p>", is_spoken=False, empty=True)
 
 
 def loading_card(name: str) -> str:
