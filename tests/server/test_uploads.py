@@ -126,8 +126,8 @@ def test_forms_that_are_still_coming_have_their_room(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the disk they are before they are whole."""
-    monkeypatch.setattr(uploads, "EACH", 1000)
-    monkeypatch.setattr(uploads, "ALL", 1500)
+    monkeypatch.setattr(uploads, "MAX_COMING_OF_ONE", 1000)
+    monkeypatch.setattr(uploads, "MAX_COMING", 1500)
 
     async def told(address: str) -> int:
         try:
