@@ -98,7 +98,8 @@ def _test_set(of: Callable[..., Measurement], id: str, row: Any) -> Iterator[Mea
     pictures = row["pictures"]
     yield of(f"{id}.auc", row["auc"], "AUC", n=pictures, interval=row["auc_interval"])
     for measure, (key, units) in RANKING.items():
-        yield of(f"{id}.{measure}", row[key], units, n=pictures)
+        interval = row.get(f"{key}_interval")
+        yield of(f"{id}.{measure}", row[key], units, n=pictures, interval=interval)
 
     generated = int(sum(part["generated"] for part in row["reliability"]))
     counts = {"real": pictures - generated, "generated": generated}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
+from causalclip.measured import Measurement
+
 Report = dict[str, Any]
 SETS = {
     "broad": "many generators",
@@ -42,6 +44,14 @@ class Section:
     title: str
     told: Told
     about: str
+
+
+def bounded(number: Measurement) -> str:
+    """Write a number with three digits, and its 95 % interval where it has one."""
+    if number.interval is None:
+        return f"{number.value:.3f}"
+    low, high = number.interval
+    return f"{number.value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def percent(share: float) -> str:

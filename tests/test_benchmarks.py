@@ -347,8 +347,10 @@ def test_a_mask_that_helps_is_worth_something_and_one_that_does_not_is_not() -> 
     found = masks.compare_masks(logits, labels, owners)
     assert found["own - mean"] == {"value": 0.0, "interval": [0.0, 0.0]}
     assert found["own - none"]["interval"][0] > 0
-    low, high = found["own - other"]["interval"]
-    assert low < found["own - other"]["value"] < high
+    for name in ("own - other", "own at 1 %"):
+        low, high = found[name]["interval"]
+        assert low < found[name]["value"] < high
+    assert found["own at 1 %"]["value"] > found["none at 1 %"]["value"]
 
 
 @pytest.mark.parametrize("name", HEADS.values())

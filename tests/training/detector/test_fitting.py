@@ -211,6 +211,8 @@ def test_rates_by_hand() -> None:
     p = np.array([0.1, 0.2, 0.3, 0.8, 0.15, 0.6, 0.7, 0.9])
     assert true_positive_rate(labels, p, false_positive_rate=0.0) == pytest.approx(1 / 4)
     assert true_positive_rate(labels, p, false_positive_rate=0.25) == pytest.approx(3 / 4)
+    # a generated picture whose score is a real one's is found with it, never without
+    assert true_positive_rate(labels, np.round(p), false_positive_rate=0.0) == 0
     report = summarise(labels, p, threshold=0.65)
     assert report["real_accuracy"] == pytest.approx(3 / 4)
     assert report["generated_accuracy"] == pytest.approx(2 / 4)
