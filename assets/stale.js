@@ -69,7 +69,7 @@
     if (target.closest("#examples button")) wish("picture", at);
     if (target.closest("#purify-examples button, #open-purify")) wish("purify-picture", at);
     if (target.closest("#mask-examples button, #open-mask")) wish("mask-picture", at);
-    if (target.closest("#open-compare")) wish("compare-a", at);
+    if (target.closest("#open-compare, #compare-example button")) wish("compare-a", at);
     const field = target.closest(".cc-picture");
     const gone = (tries) => {
       if (!field.querySelector("img")) wish(field.id, at, { says: "" });

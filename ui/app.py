@@ -38,7 +38,7 @@ from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
 from ui.tabs.compare import PURPOSE as COMPARES
 from ui.tabs.compare import build_compare_tab
-from ui.tabs.detect.examples import SHOWCASE, Example, expected, write_examples
+from ui.tabs.detect.examples import SHOWCASE, Example, expected, write_examples, write_pair
 from ui.tabs.detect.tab import build_detect_tab
 from ui.tabs.detect.views import showcase
 from ui.tabs.mask.tab import build_mask_tab
@@ -94,8 +94,9 @@ def build(
         folder = Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     examples = write_examples(folder, expected() if read_settings().model == SHIPPED else {})
+    pair = write_pair(folder)
     pictures = prepared.write(folder) if models is not None else None
-    again = partial(_lay_out, detector, problem, shown, examples, models, pictures)
+    again = partial(_lay_out, detector, problem, shown, examples, pair, models, pictures)
     return again(again=again)
 
 
@@ -104,6 +105,7 @@ def _lay_out(
     problem: Callable[[], Exception | None],
     shown: Callable[[], Examination | None],
     examples: Sequence[Example],
+    pair: tuple[Path, Path],
     models: Models | None,
     pictures: Any,
     *,
@@ -112,6 +114,7 @@ def _lay_out(
     """Lay out the page in the current language.
 
     Args:
+        pair: a picture and an edited copy of it, for Compare.
         pictures: the files of the Purify tab's examples.
         again: as in Page.
     """
@@ -155,11 +158,10 @@ def _lay_out(
                 build_batch_tab(chosen_detector)
             with gr.Tab(_("Compare"), id="compare"):
                 gr.HTML(_part("lead", words=_(LEADS["compare"])))
-                build_compare_tab(
-                    Transfer(
-                        detect_tab.compare, detect_tab.picture, detect_tab.source, tabs, "compare"
-                    )
+                transfer = Transfer(
+                    detect_tab.compare, detect_tab.picture, detect_tab.source, tabs, "compare"
                 )
+                build_compare_tab(chosen_detector, transfer, example=pair)
             with gr.Tab(_("Your pictures"), id="pictures") as reference_tab:
                 build_reference_tab(reference_tab, chosen_detector)
             # 4. The tabs for whoever looks into the method, after a line (assets/style.css).

@@ -6,6 +6,7 @@ A region's peak lies above what copies of training photographs reach that nobody
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -21,8 +22,13 @@ BORDER = 10  # px of the grid, at the edge of what both show, that are not judge
 PEAK, EDGE = 0.21, 0.13  # dissimilarity that a change reaches somewhere, and everywhere
 MIN_CHANGED_SHARE = 0.001  # of what both show
 MAX_CHANGES = 24  # that are told one by one, the largest first
+BLURS = 2, 4, 8, 16  # px of the grid: deviations of a Gaussian that may have softened a part
+MAX_BLURRED = 0.04  # median dissimilarity of a part and the other copy's, softened
 MIN_TEXTURE = 8.0  # in 1/255: the deviation of luminance, from which on there is structure
 MAX_SAME = 0.1  # dissimilarity, below which both copies show the same there
+
+
+Softer = Literal["", "first", "second"]  # which copy shows the same, but softer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,10 @@ def measure(aligned: Alignment) -> DifferenceMap:
 
 
 def find_changes(difference: DifferenceMap) -> list[ChangedRegion]:
-    """Return the changed parts, strongest first: over EDGE everywhere, and over PEAK somewhere."""
+    """Return the changed parts, strongest first: over EDGE everywhere, and over PEAK somewhere.
+
+    Parts whose frames touch are one.
+    """
     regions, count = label(difference.dissimilarity > EDGE)
     min_pixels = max(1.0, MIN_CHANGED_SHARE * difference.inside.sum())
     changes = []
@@ -90,7 +99,51 @@ def find_changes(difference: DifferenceMap) -> list[ChangedRegion]:
         strength = float(difference.dissimilarity[mask].max())
         if strength > PEAK and mask.sum() >= min_pixels:
             changes.append(ChangedRegion(mask, strength))
-    return sorted(changes, key=lambda change: -change.strength)[:MAX_CHANGES]
+    return sorted(_merge(changes), key=lambda change: -change.strength)[:MAX_CHANGES]
+
+
+def _merge(changes: list[ChangedRegion]) -> list[ChangedRegion]:
+    """Merge regions whose frames touch, until none do."""
+    while len(changes) > 1:
+        frames = np.zeros(changes[0].mask.shape, bool)
+        for change in changes:
+            frames[_window(change.mask, BORDER // 2)] = True
+        labels, count = label(frames)
+        if count == len(changes):
+            break
+        groups = [[c for c in changes if labels[c.mask][0] == i] for i in range(1, count + 1)]
+        changes = [
+            ChangedRegion(
+                np.logical_or.reduce([change.mask for change in group]),
+                max(change.strength for change in group),
+            )
+            for group in groups
+        ]
+    return changes
+
+
+def find_softer(mask: np.ndarray, aligned: Alignment) -> Softer:
+    """Return which copy shows in a region what the other one does, blurred; "" for neither.
+
+    mask: bool [h, w], the region on the grid.
+    """
+    window = _window(mask, BLURS[-1])
+    a, b, inside = aligned.a[window], aligned.b[window], aligned.inside[window]
+    pairs: tuple[tuple[Softer, np.ndarray, np.ndarray], ...] = ("second", a, b), ("first", b, a)
+    for softer, sharp, soft in pairs:
+        for blur in BLURS:
+            blurred = cv2.GaussianBlur(sharp, (0, 0), blur)
+            remaining = _dissimilarity(blurred, soft, inside)[mask[window]]
+            if np.median(remaining) < MAX_BLURRED:
+                return softer
+    return ""
+
+
+def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a region on the grid, with a margin around."""
+    rows, columns = np.nonzero(mask)
+    top, left = max(0, rows.min() - margin), max(0, columns.min() - margin)
+    return slice(top, rows.max() + margin + 1), slice(left, columns.max() + margin + 1)
 
 
 def _dissimilarity(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> np.ndarray:

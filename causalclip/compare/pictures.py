@@ -29,11 +29,12 @@ from causalclip.compare.difference import (
     ChangedRegion,
     DifferenceMap,
     find_changes,
+    find_softer,
     hull,
     measure,
 )
 from causalclip.compare.keypoints import KeypointIndex, Placement, place, search_zoom
-from causalclip.compare.result import Answer, Change, Comparison
+from causalclip.compare.result import Answer, Change, Comparison, place_of
 from causalclip.images.formats import Box
 
 MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95  # that are told: more was not measured
@@ -157,8 +158,15 @@ def _change(region: ChangedRegion, aligned: Alignment, *, mirrored: bool, sizes:
     corners_b = hull(region.mask, aligned.to_b)
     if mirrored:
         corners_b = corners_b * [-1, 1] + [sizes[1][0], 0]
-    share = float(region.mask.sum() / aligned.inside.sum())
-    return Change(_box(corners_a, sizes[0]), _box(corners_b, sizes[1]), share, region.strength)
+    box_a, box_b = _box(corners_a, sizes[0]), _box(corners_b, sizes[1])
+    return Change(
+        box_a=box_a,
+        box_b=box_b,
+        place=place_of(box_a, sizes[0]),
+        softer=find_softer(region.mask, aligned),
+        share=float(region.mask.sum() / aligned.inside.sum()),
+        strength=region.strength,
+    )
 
 
 def _box(corners: np.ndarray, size: tuple[int, int]) -> Box:

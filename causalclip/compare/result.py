@@ -6,9 +6,11 @@ from typing import Literal
 from pydantic import Field, InstanceOf, computed_field
 
 from causalclip.compare.align import Alignment, Sections, Sizes
-from causalclip.compare.difference import PEAK
+from causalclip.compare.difference import Softer
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, decimal, ngettext, paragraph, percent
+from causalclip.languages import N_, _, bracketed, in_turn, ngettext, paragraph, percent
+from causalclip.maps.attribution import PARTS
+from causalclip.maps.captions import PLACES
 from causalclip.schema import Schema
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]
@@ -27,6 +29,12 @@ INSIDE = (
     ),
 )
 
+SOFTER: dict[Softer, str] = {
+    "": "",
+    "first": N_("softer in the first picture"),
+    "second": N_("softer in the second picture"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -34,31 +42,46 @@ class Change:
 
     Attributes:
         box_a, box_b: left, top, right, bottom in pixels of either picture as it was given.
+        place: where it lies in the first picture, in English, one of maps.captions.PLACES.
+        softer: which picture shows the same there, but softer: somebody may have blurred it.
         share: of what both show, in [0, 1].
-        strength: its largest structural dissimilarity (1 minus SSIM), in [PEAK, 2].
+        strength: its largest structural dissimilarity (1 minus SSIM), in [0, 2].
     """
 
     box_a: Box
     box_b: Box
+    place: str
+    softer: Softer
     share: float
     strength: float
 
-    def describe(self, place: int) -> str:
-        """Return the change in one line; `place` is the number beside its box."""
+    @property
+    def words(self) -> str:
+        """Where it lies, and what is known of it: "top left (softer in the second picture)"."""
+        return bracketed(_(self.place), _(SOFTER[self.softer]))
+
+    def describe(self, number: int) -> str:
+        """Return the change in one line; `number` stands beside its frame."""
         left, top, right, bottom = self.box_a
         return _(
-            "{place}: {percent} of what both show, from ({left}, {top}) to ({right}, {bottom}) in "
-            "the first picture; structural similarity {similarity}, where nearly all unchanged "
-            "copies have over {unchanged}",
-            place=place,
+            "{number}: {words}, {percent} of what both show, from ({left}, {top}) to ({right}, "
+            "{bottom}) in the first picture",
+            number=number,
+            words=self.words,
             percent=percent(self.share, digits=1),
             left=left,
             top=top,
             right=right,
             bottom=bottom,
-            similarity=decimal(1 - self.strength, digits=2),
-            unchanged=decimal(1 - PEAK, digits=2),
         )
+
+
+def place_of(box: Box, size: tuple[int, int]) -> str:
+    """Return the name, in English, of the ninth of a picture that the middle of a box lies in."""
+    left, top, right, bottom = box
+    column = min(PARTS - 1, PARTS * (left + right) // (2 * size[0]))
+    row = min(PARTS - 1, PARTS * (top + bottom) // (2 * size[1]))
+    return PLACES[PARTS * row + column]
 
 
 class Comparison(Schema):
@@ -133,7 +156,7 @@ class Comparison(Schema):
         if self.answer != "same picture":
             return answer
         n = len(self.changes)
-        count = ngettext("one part differs", "{n} parts differ", n) if n else _("nothing differs")
+        count = ngettext("one change", "{n} changes", n) if n else _("nothing differs")
         return _("{answer}, {count}", answer=answer, count=count)
 
     @property
@@ -141,7 +164,7 @@ class Comparison(Schema):
         """The confidence in words; "" where every pixel is the same."""
         if self.identical:
             return ""
-        return _("Confidence: {percent}.", percent=percent(self.confidence))
+        return _("How sure this answer is: {percent}.", percent=percent(self.confidence))
 
     @property
     def _changes(self) -> str:
@@ -150,13 +173,11 @@ class Comparison(Schema):
                 "No part differs by more than compression explains. Small or faint changes can be "
                 "missed."
             )
-        return ngettext(
-            "One part differs, {percent} of what both show. That says what was changed between the "
-            "two, not which of them came first.",
-            "{n} parts differ, {percent} of what both show. That says what was changed between the "
-            "two, not which of them came first.",
-            len(self.changes),
-            percent=percent(self.changed, digits=1),
+        places = in_turn(dict.fromkeys(change.words for change in self.changes))
+        count = len(self.changes)
+        return paragraph(
+            ngettext("One change: {places}.", "{n} changes: {places}.", count, places=places),
+            _("That says what was changed between the two, not which of them came first."),
         )
 
     @property

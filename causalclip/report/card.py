@@ -6,6 +6,7 @@ assets/card.html, its colours are in assets/style.css and assets/evidence.css.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -145,9 +146,24 @@ def map_legend(drawing: Drawing) -> str:
     return render("map_legend", drawing=drawing)
 
 
-def chips(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
-    """Render the kinds of evidence with what each says in a word; judged: as in `verdict`."""
-    return render("chips", x=x, file=_file_chip(x.headline, x.provenance), judged=judged)
+def chips(x: Examination, *, judged: tuple[int, int] | None = None, opens: bool = True) -> str:
+    """Render the kinds of evidence with what each says in a word.
+
+    Args:
+        judged: as in `verdict`.
+        opens: whether each is a button that opens its panel.
+    """
+    file = _file_chip(x.headline, x.provenance)
+    return render("chips", x=x, file=file, judged=judged, opens=opens)
+
+
+def pair(titles: Sequence[str], examinations: Sequence[Examination | None]) -> str:
+    """Render what each of two pictures is; None for one that is still examined."""
+    pictures = [
+        (title, x, Markup(chips(x, judged=x.copies_judged, opens=False)) if x else "")
+        for title, x in zip(titles, examinations, strict=True)
+    ]
+    return render("pair", pictures=pictures)
 
 
 def _file_chip(headline: Headline, p: Provenance) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from causalclip.languages import N_, _, current, ended, moment
+from causalclip.languages import N_, _, current, day, ended, moment, paragraph
 from causalclip.report.pictures import draw_boxes
 
 if TYPE_CHECKING:
@@ -56,6 +56,17 @@ def content(comparison: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str,
         "limits": [_(limit) for limit in LIMITS],
         "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
     }
+
+
+def quote(comparison: Comparison, a: LoadedImage, b: LoadedImage) -> str:
+    """Return a few sentences that can stand without the page, and in a second line which files they
+    are about."""
+    answer = _(
+        "CausalCLIP compared two pictures, {day}: “{answer}”.",
+        day=day(datetime.now(UTC)),
+        answer=comparison.headline,
+    )
+    return f"{paragraph(answer, comparison.sentence)}\nSHA-256: {a.sha256}, {b.sha256}"
 
 
 def notes(a: LoadedImage, b: LoadedImage) -> list[str]:

@@ -211,17 +211,37 @@ def test_two_copies_are_compared_as_soon_as_both_are_there(
     expect(answer).to_contain_text("Add the other picture")
     expect(page.locator("#compare-a img").first).to_be_visible()
     page.locator("#compare-b input[type=file]").set_input_files(copies[1])
-    expect(answer).to_contain_text("Same picture, one part differs")
+    expect(answer).to_contain_text("Same picture, one change")
     page.locator("#compare-slider img").first.wait_for()
     page.wait_for_function(DRAWN)
     in_sight(page, "#compare-answer h2", "#compare-slider")
-    expect(page.locator("#compare-details")).to_contain_text("One part differs")
-    assert "One part differs" in download(page, "#compare-report")
+    expect(page.locator("#compare-details")).to_contain_text("One change: top left.")
+    assert "One change: top left." in download(page, "#compare-report")
+    expect(page.locator("#compare-verdicts .cc-answer")).to_have_count(2)
+    page.locator("#compare-quote summary").click()
+    expect(page.locator("#compare-quote blockquote")).to_contain_text(
+        f"SHA-256: {sha256(copies[0].read_bytes()).hexdigest()}, "
+    )
     assert serious(page) == []
     page.locator("#compare-b").get_by_role("button", name="Remove Image").click()
     expect(answer).to_contain_text("Add the other picture")
     expect(page.locator("#compare-slider")).to_be_hidden()
     expect(page.locator("#compare-report")).to_be_hidden()
+
+
+def test_an_example_pair_is_compared_and_each_is_judged(open_page: Open) -> None:
+    page = open_page(width=390)
+    open_tab(page, "Compare")
+    page.locator("#compare-example button").click()
+    expect(page.locator("#compare-answer h2")).to_contain_text("Same picture, 2 changes")
+    expect(page.locator("#compare-details p").first).to_contain_text("softer in the second picture")
+    pair = page.locator("#compare-verdicts section")
+    expect(pair.nth(0).locator(".cc-answer")).to_contain_text("Google LLC signed")
+    expect(pair.nth(0)).to_contain_text("File signed")
+    expect(pair.nth(1)).to_contain_text("File says nothing")
+    expect(pair.nth(1)).not_to_contain_text("being checked")
+    assert overflow(page) <= 0
+    assert serious(page) == []
 
 
 def test_what_cannot_be_compared_leaves_its_field(

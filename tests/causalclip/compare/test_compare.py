@@ -93,6 +93,30 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return inside / (sum(areas) - inside)
 
 
+def test_what_one_hand_blurred_is_one_change_that_says_which_copy_is_softer(
+    picture: np.ndarray,
+) -> None:
+    blurred = picture.copy()
+    blurred[180:330, 20:220] = cv2.GaussianBlur(picture, (0, 0), 10)[180:330, 20:220]
+    copy = jpeg(blurred, 85)
+    for found, which in ((compare(picture, copy), "second"), (compare(copy, picture), "first")):
+        [change] = found.changes
+        assert (change.place, change.softer) == ("middle left", which)
+        assert f"One change: middle left (softer in the {which} picture)." in found.sentence
+
+
+def test_frames_of_changes_do_not_touch(picture: np.ndarray, changed: np.ndarray) -> None:
+    """Two patches a hair apart are one change, a third far away is another."""
+    edited = changed.copy()
+    _left, top, right, bottom = BOX
+    edited[top:bottom, right + 16 : right + 60] = 90
+    edited[400:480, 400:480] = 90
+    found = compare(picture, edited)
+    assert found.headline == "Same picture, 2 changes"
+    assert {change.softer for change in found.changes} == {""}
+    assert {change.place for change in found.changes} == {"top centre", "bottom right"}
+
+
 @pytest.mark.parametrize("side", [2, 300])
 def test_a_file_and_itself_are_the_same_picture_whatever_it_shows(side: int) -> None:
     """Few points, or none, are found in what is small or empty."""
@@ -183,7 +207,7 @@ def run(*arguments: object) -> Result:
 def test_the_report_stands_alone(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert run(*pair, "--out-dir", tmp_path / "out").exit_code == DONE
     page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
-    assert "Same picture, one part differs" in page
+    assert "Same picture, one change" in page
     assert "default-src 'none'" in page
     assert page.count("data:image/jpeg;base64,") == 2
     assert "http" not in page.replace("http-equiv", "")

@@ -17,7 +17,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from causalclip.examination.answer import Origin
 from causalclip.examination.messages import NO_ANSWER, SIGN
@@ -100,6 +100,26 @@ def write_examples(
         _example(rendering, DRAWN, RENDERING),
     ]
     return [replace(example, expect=answers.get(example.name, "")) for example in examples]
+
+
+def write_pair(folder: Path) -> tuple[Path, Path]:
+    """Write a signed picture and an edited copy of it into `folder`; return both paths.
+
+    In the copy, which is smaller, cropped and without the signature, ice covers a banana at the
+    right, and another at the left is blurred.
+    """
+    original = Path(shutil.copy(PICTURES / "prawns-on-ice.jpg", folder))
+    edited = folder / "prawns-on-ice-edited.jpg"
+    with Image.open(original) as picture:
+        copy = picture.convert("RGB")
+    ice = copy.crop((620, 830, 820, 1010))
+    soft_edge = Image.new("L", ice.size)
+    soft_edge.paste(255, (20, 20, ice.width - 20, ice.height - 20))
+    copy.paste(ice, (812, 595), soft_edge.filter(ImageFilter.GaussianBlur(10)))
+    banana = 20, 615, 175, 805
+    copy.paste(copy.crop(banana).filter(ImageFilter.GaussianBlur(9)), banana)
+    copy.crop((14, 40, 1004, 1000)).resize((742, 720)).save(edited, quality=QUALITY)
+    return original, edited
 
 
 def _spheres(*, size: int = SIZE) -> np.ndarray:
