@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -32,7 +33,7 @@ from ui.scripts import script, sending_cards
 from ui.server import monitoring
 from ui.server.offline import online
 from ui.server.token import host_token, token
-from ui.server.uploads import repeat, sweep
+from ui.server.uploads import sweep
 from ui.serving import close_page, launch
 from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from causalclip.examination.result import Examination
     from ui.start import RunFolder
 
+log = logging.getLogger(__name__)
 SHIPPED = HEADS[DEFAULT_HEAD]
 LEADS = {  # by tab
     "detect": N_("Was this picture generated? See why."),
@@ -261,8 +263,16 @@ def _make_sweeper(run: RunFolder) -> threading.Thread:
     """Return a thread, to be started, that deletes uploads and what is derived from them within an
     hour."""
     limit, period = lifetime()
-    chore = partial(sweep, run.folder, older_than=limit, spare=run.examples)
-    return threading.Thread(target=repeat, args=(period, chore), name="sweeper", daemon=True)
+
+    def keep_sweeping() -> None:
+        while True:
+            time.sleep(period)
+            try:
+                sweep(run.folder, older_than=limit, spare=run.examples)
+            except Exception as error:  # the next round must come; a message may hold a name
+                log.error("Sweeping failed: %s", type(error).__name__)
+
+    return threading.Thread(target=keep_sweeping, name="sweeper", daemon=True)
 
 
 def lifetime() -> tuple[float, float]:

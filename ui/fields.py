@@ -27,7 +27,8 @@ from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.settings import MAX_KEPT
 from ui.errors import UNREADABLE
-from ui.server.uploads import NOT_UPLOADED, file_in, is_upload, new_folder
+from ui.server.uploads import file_in, is_upload, new_folder
+from ui.server.values import NOT_UPLOADED
 
 T = TypeVar("T")
 GONE = N_("The picture is no longer kept. Add it again.")

@@ -1,20 +1,16 @@
 """Where files of visitors lie, who loses them for room, and when they go."""
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 
 from ui.server import uploads
-from ui.server.senders import Refused
-from ui.server.uploads import file_in, is_own, is_upload, new_folder, store, sweep
+from ui.server.uploads import add, file_in, is_own, is_upload, new_folder, sweep
 
 
 @pytest.fixture
@@ -25,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def kept(owner: str, size: int = 10, name: str = "x.jpg") -> Path:
-    return Path(store(BytesIO(bytes(size)), name, owner, size))
+    return Path(add(BytesIO(bytes(size)), name, owner, size))
 
 
 def test_equal_files_lie_apart_and_names_lead_nowhere(folder: Path) -> None:
@@ -102,50 +98,6 @@ def test_what_the_app_made_is_told_from_uploads(folder: Path) -> None:
     made.write_text("x")
     assert is_own(str(made))
     assert not is_own(str(kept("a")))
-
-
-FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\n'
-
-
-def form(address: str, more: asyncio.Event | None = None) -> Request:
-    """A form of 500 bytes and an end; with `more`, that end is still to come."""
-
-    async def receive() -> dict[str, Any]:
-        if pieces:
-            return {"type": "http.request", "body": pieces.pop(), "more_body": True}
-        if more:
-            await more.wait()
-        return {"type": "http.request", "body": b"\r\n--b--\r\n", "more_body": False}
-
-    pieces = [FORM + bytes(500)]
-    kind = (b"content-type", b"multipart/form-data; boundary=b")
-    return Request({"type": "http", "client": (address, 1), "headers": [kind]}, receive)
-
-
-def test_forms_that_are_still_coming_have_their_room(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On the disk they are before they are whole."""
-    monkeypatch.setattr(uploads, "MAX_COMING_OF_ONE", 1000)
-    monkeypatch.setattr(uploads, "MAX_COMING", 1500)
-
-    async def told(address: str) -> int:
-        try:
-            return (await uploads.upload(form(address))).status_code
-        except Refused as refused:
-            return refused.status
-
-    async def crowd() -> None:
-        more = asyncio.Event()
-        slow = [asyncio.create_task(uploads.upload(form(name, more))) for name in "ab"]
-        await asyncio.sleep(0.2)
-        assert [await told(name) for name in "ac"] == [429, 503]
-        more.set()
-        await asyncio.gather(*slow)
-        assert [await told(name) for name in "ac"] == [200, 200]
-
-    with ThreadPoolExecutor(1) as pool:  # a browser's test may have left a loop in this thread
-        pool.submit(asyncio.run, crowd()).result()
 
 
 def test_a_page_takes_its_files_with_it_and_no_others(folder: Path) -> None:

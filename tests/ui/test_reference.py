@@ -24,7 +24,7 @@ from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
 from ui.detector import ChosenDetector
 from ui.panel import new_request
-from ui.server.uploads import store
+from ui.server.uploads import add
 from ui.tabs.reference import session
 from ui.tabs.reference.session import (
     LARGEST,
@@ -56,7 +56,7 @@ def noise(seed: int) -> bytes:
 def upload(**files: bytes) -> list[dict[str, str]]:
     """As the server keeps them: each in a folder of its own, of whoever asks."""
     named = {name.replace("_", "."): data for name, data in files.items()}
-    paths = [store(BytesIO(data), name, "", len(data)) for name, data in named.items()]
+    paths = [add(BytesIO(data), name, "", len(data)) for name, data in named.items()]
     return [{"path": path} for path in paths]
 
 

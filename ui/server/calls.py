@@ -9,8 +9,7 @@ import gradio as gr
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ui.server.senders import Refused
-from ui.server.uploads import NOT_UPLOADED
-from ui.server.values import STRICT, TYPES, Name
+from ui.server.values import NOT_UPLOADED, STRICT, TYPES, Name
 
 NOT_JSON = (
     "This is no call: send JSON with the values in a list, data. A session's name has 1 to 100 "

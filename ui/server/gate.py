@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _
+from ui.server.bodies import Bodies
 from ui.server.calls import Call, Calls
 from ui.server.senders import (
     Refused,
@@ -122,6 +124,7 @@ class Gate:
         self.on_leave = on_leave
         self.calls = Calls(page)
         self.sessions = Sessions()
+        self.bodies = Bodies()
         self.hosts = allowed_hosts()
         self.headers = HEADERS | (ON_SPACES if is_on_space() else NO_FRAMES)
         self.unread = UNREAD - (READ_ON_SPACES if is_on_space() else set())
@@ -144,11 +147,11 @@ class Gate:
         """Pass a request on to the app as far as its sender may ask; raise Refused."""
         # 1. Who asks, and for what.
         self._check_sender(scope)
-        most, names = _route(scope)
-        receive = _limit_body(receive, most, scope["path"])
+        max_bytes, names = _route(scope)
+        sender = client_of(scope)
         scope = {
             **scope,
-            "client": (client_of(scope), 0),
+            "client": (sender, 0),
             "headers": [pair for pair in scope["headers"] if pair[0] not in self.unread],
         }
         # By itself Gradio tells everybody to send pictures to the host that the first one asked by.
@@ -163,20 +166,26 @@ class Gate:
         listener = names.get("event") or (session_names[-1:] or [""])[0]
         if listener and scope["path"].startswith(ANSWERS):
             receive = self._notice_leaving(receive, send, listener)
-        if most == CALL:
-            body = await Request(scope, receive).body()
-            # Not in the event loop, where all others would wait for it.
-            call = await run_in_threadpool(self.calls.read, body, names.get("name") or "")
-            if call.session_hash:
-                self._check_session(scope, call.session_hash)
-                await run_in_threadpool(use, call.session_hash, call.files())
-            if names.get("name"):  # each call of a program is a session of its own, by its number
-                call.session_hash = None
-            scope, receive = _with_body(scope, receive, call)
-        if scope["path"] == "/" and scope["method"] == "HEAD":  # Gradio asks so whether it runs
-            await Response(media_type="text/html")(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+        too_long = partial(_too_long, scope["path"])
+        with self.bodies.limit(receive, sender, max_bytes, too_long) as receive:
+            if max_bytes == CALL:
+                scope, receive = await self._read_call(scope, receive, names.get("name") or "")
+            if scope["path"] == "/" and scope["method"] == "HEAD":  # Gradio asks whether it runs
+                await Response(media_type="text/html")(scope, receive, send)
+                return
+            await self.app(scope, receive, send)
+
+    async def _read_call(self, scope: Scope, receive: Receive, name: str) -> tuple[Scope, Receive]:
+        """Return the request with what its function takes as its body; raise Refused."""
+        body = await Request(scope, receive).body()
+        # Not in the event loop, where all others would wait for it.
+        call = await run_in_threadpool(self.calls.read, body, name)
+        if call.session_hash:
+            self._check_session(scope, call.session_hash)
+            await run_in_threadpool(use, call.session_hash, call.files())
+        if name:  # each call of a program is a session of its own, by its number
+            call.session_hash = None
+        return _with_body(scope, receive, call)
 
     def _check_sender(self, scope: Scope) -> None:
         """Raise Refused for a name that is not ours, and for what another site's page may not
@@ -245,21 +254,6 @@ def _too_long(path: str) -> Refused:
     if path == UPLOAD:
         return Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
     return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)
-
-
-def _limit_body(receive: Receive, most: int, path: str) -> Receive:
-    """Return a `receive` that raises Refused once more than `most` bytes of a body were read."""
-    size = 0
-
-    async def receive_some() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > most:
-            raise _too_long(path)
-        return message
-
-    return receive_some
 
 
 def _with_body(scope: Scope, receive: Receive, call: Call) -> tuple[Scope, Receive]:

@@ -18,10 +18,9 @@ import shutil
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
@@ -32,9 +31,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
-from causalclip.languages import _
 from causalclip.settings import read_settings
-from ui.server.senders import FULL, YOURS, Refused, client_of, current_client
+from ui.server.senders import Refused, client_of, current_client
 
 UPLOAD = "/gradio_api/upload"
 SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or what was derived
@@ -43,19 +41,9 @@ A_REQUEST = 200 * 2**20  # bytes
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 # bytes that a folder counts for at least, so that there are not too many
 MIN_FOLDER_BYTES = 64 * 2**10
-# bytes of forms that are still coming, of an address and of all
-MAX_COMING_OF_ONE = 2 * A_REQUEST
-MAX_COMING = 2**30
 COUNTED = 5.0  # seconds for which it is known how much there is
-NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
-NOT_UPLOADED = (
-    "Send the picture as an uploaded file, not as a path or an address: "
-    "gradio_client.handle_file('picture.jpg') does that. Over HTTP, post the file to "
-    '/gradio_api/upload first and send {"path": ...} with what that answers.'
-)
 NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
-_OWN_ADDRESS = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 # Folders of ours by their names: whose they are, when the upload came, and 128 random bits.
 _KEPT = re.compile(rf"(?P<kind>{SENT}|{MADE})-[0-9a-f]{{16}}-(?P<time>\d{{1,19}})-[0-9a-f]{{32}}")
 # A file in one of them, or a copy that Gradio has made of an example, in a folder by its content.
@@ -65,7 +53,6 @@ _SERVED = re.compile(
 _SECRET = secrets.token_bytes(32)
 _lock = threading.Lock()
 _usage = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
-_coming = Counter[str]()  # by address
 _used: defaultdict[str, set[str]] = defaultdict(set)  # session -> folders that its page has used
 log = logging.getLogger(__name__)
 # Of a form that cannot be read its sender is told.
@@ -92,20 +79,6 @@ def _match(path: str) -> re.Match[str] | None:
     """Return the parts of a served file's path, None for another path."""
     root = os.path.abspath(uploads()) + os.sep
     return _SERVED.fullmatch(path, len(root)) if path.startswith(root) else None
-
-
-def upload_in(value: Any) -> str:
-    """Return the path of an upload from a call's value: its path, or its address in this app.
-
-    Raises:
-        Refused: the value is no upload.
-    """
-    own = _OWN_ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    path = unquote(own[1]) if own else value
-    if not isinstance(path, str) or not is_upload(path):
-        is_address = isinstance(path, str) and "://" in path
-        raise Refused(422, NOT_FETCHED if is_address else NOT_UPLOADED)
-    return path
 
 
 def is_own(path: str) -> bool:
@@ -219,6 +192,11 @@ def _born(name: str) -> float:
     return int(name.split("-")[2]) / 1e9
 
 
+def _owner_of(name: str) -> str:
+    """Return whose a folder is, as its name says."""
+    return name.split("-")[1]
+
+
 def _age(path: str, now: float) -> float:
     """Return the seconds since the last change of a file's content or name; 0 where it is gone.
 
@@ -230,16 +208,6 @@ def _age(path: str, now: float) -> float:
     except OSError:
         return 0.0
     return abs(now - max(stat.st_mtime, stat.st_ctime))
-
-
-def repeat(period: float, chore: Callable[[], None]) -> None:
-    """Do a chore every so many seconds, for as long as the process lives."""
-    while True:
-        time.sleep(period)
-        try:
-            chore()
-        except Exception as error:  # the next round must come; a message may hold a file's name
-            log.error("Sweeping failed: %s", type(error).__name__)
 
 
 # Room ---------------------------------------------------------------------------------------------
@@ -273,29 +241,21 @@ def _make_room(size: int) -> None:
         allowed = read_settings().room * 2**20
         if recent and _usage["bytes"] <= allowed:
             return
-        # 2. What each owner has, the oldest first.
-        sizes = {folder: _size(folder) for folder in uploads().glob("*-*-*-*")}
-        _usage.update(bytes=size + sum(sizes.values()), since=time.monotonic())
-        room = allowed - int(_usage["bytes"])
-        if room >= 0:
-            return
-        bytes_of = Counter[str]()
-        folders_of = defaultdict[str, list[Path]](list)
-        for folder in sorted(sizes, key=lambda folder: folder.name.split("-")[2], reverse=True):
-            owner = folder.name.split("-")[1]
-            bytes_of[owner] += sizes[folder]
-            folders_of[owner].append(folder)
+        # 2. What each owner has.
+        folders = [path for path in uploads().glob("*-*-*-*") if _KEPT.fullmatch(path.name)]
+        folders.sort(key=lambda folder: _born(folder.name))
+        sizes = {folder: _size(folder) for folder in folders}
+        held = Counter[str]()
+        for folder in folders:
+            held[_owner_of(folder.name)] += sizes[folder]
         # 3. One by one, as whoever has most may be another one then.
-        while room < 0 and bytes_of:
-            [(owner, _most)] = bytes_of.most_common(1)
-            if not folders_of[owner]:
-                del bytes_of[owner]
-                continue
-            folder = folders_of[owner].pop()
-            bytes_of[owner] -= sizes[folder]
-            room += sizes[folder]
-            _usage["bytes"] -= sizes[folder]
-            shutil.rmtree(folder, ignore_errors=True)
+        while +held and held.total() + size > allowed:
+            [(owner, _most)] = held.most_common(1)
+            oldest = next(folder for folder in folders if _owner_of(folder.name) == owner)
+            folders.remove(oldest)
+            held[owner] -= sizes[oldest]
+            shutil.rmtree(oldest, ignore_errors=True)
+        _usage.update(bytes=held.total() + size, since=time.monotonic())
 
 
 def _size(folder: Path) -> int:
@@ -321,66 +281,36 @@ class _Parser(MultiPartParser):
 
 
 async def upload(request: Request) -> Response:
-    """Store the files of the field `files`, and answer with their paths; raise Refused."""
-    client = client_of(request.scope)
+    """Keep the files of the field `files`, and answer with their paths; raise Refused."""
     limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
-    incoming = _IncomingForm(request, client)
     try:
-        form = await _Parser(request.headers, incoming.pieces(), **limits).parse()
+        form = await _Parser(request.headers, request.stream(), **limits).parse()
         try:
-            paths = await run_in_threadpool(_store_all, form.getlist("files"), client)
+            owner = client_of(request.scope)
+            paths = await run_in_threadpool(_add_all, form.getlist("files"), owner)
         finally:
             await form.close()
-        return JSONResponse(paths)
     except (MultiPartException, KeyError, ValueError) as error:  # without a boundary, say
         sentence = error.message if isinstance(error, MultiPartException) else NO_FORM
         raise Refused(400, sentence) from None
-    finally:
-        _coming[client] -= incoming.bytes
-        if not _coming[client]:
-            del _coming[client]
+    return JSONResponse(paths)
 
 
-class _IncomingForm:
-    """A form that comes, as long as there is room for it: it lies on the disk already.
-
-    Attributes:
-        bytes: that have come so far.
-    """
-
-    def __init__(self, request: Request, client: str) -> None:
-        self.request = request
-        self.client = client
-        self.bytes = 0
-
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces of the body as they come; raise Refused where they are too many."""
-        async for piece in self.request.stream():
-            self.bytes += len(piece)
-            _coming[self.client] += len(piece)
-            if _coming[self.client] > MAX_COMING_OF_ONE:
-                raise Refused(429, _(YOURS))
-            if _coming.total() > MAX_COMING:
-                raise Refused(503, _(FULL))
-            yield piece
-
-
-def _store_all(files: list[Any], owner: str) -> list[str]:
-    """Store the files of a form, and return their paths; raise Refused."""
+def _add_all(files: list[Any], owner: str) -> list[str]:
+    """Keep the files of a form, and return their paths; raise Refused."""
     if not all(isinstance(file, UploadFile) for file in files):
         raise Refused(400, NO_FILE)
     if any((file.size or 0) > MAX_BYTES for file in files):
         raise Refused(413, str(too_many_bytes()))
-    return [store(file.file, file.filename or "", owner, file.size or 0) for file in files]
+    return [add(file.file, file.filename or "", owner, file.size or 0) for file in files]
 
 
-def store(file: BinaryIO, name: str, owner: str, size: int) -> str:
+def add(file: BinaryIO, name: str, owner: str, size: int) -> str:
     """Copy an upload into a new folder, under that name or a similar one; return its path."""
     folder = _make(SENT, owner, size=size)
     safe_name = re.sub(r"[^\w .()\-]", "", Path(name).name).strip(". ")[-100:]
-    safe_name = (
-        safe_name.encode()[-240:].decode(errors="ignore").strip()
-    )  # a file system takes 255 bytes
+    # A file system takes 255 bytes.
+    safe_name = safe_name.encode()[-240:].decode(errors="ignore").strip()
     path = file_in(folder, safe_name or "picture")
     with path.open("wb") as copy:
         shutil.copyfileobj(file, copy)

@@ -7,24 +7,44 @@ field has a type by its component, and a value that is not of that type is refus
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, NotRequired
+from urllib.parse import unquote
 
 import gradio as gr
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from causalclip.images.zips import MAX_PICTURES
-from ui.server.uploads import NOT_UPLOADED, upload_in
+from ui.server.senders import Refused
+from ui.server.uploads import is_upload
 
 LONGEST = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
+NOT_UPLOADED = (
+    "Send the picture as an uploaded file, not as a path or an address: "
+    "gradio_client.handle_file('picture.jpg') does that. Over HTTP, post the file to "
+    '/gradio_api/upload first and send {"path": ...} with what that answers.'
+)
+_OWN_ADDRESS = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
+
+
+def _upload_in(value: Any) -> str:
+    """Return the path of an upload: a path, or an address in this app; raise Refused for others."""
+    own = _OWN_ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    path = unquote(own[1]) if own else value
+    if not isinstance(path, str) or not is_upload(path):
+        is_address = isinstance(path, str) and "://" in path
+        raise Refused(422, NOT_FETCHED if is_address else NOT_UPLOADED)
+    return path
 
 
 @with_config(STRICT)
 class File(TypedDict):
     """An upload in Gradio's form."""
 
-    path: Annotated[str, BeforeValidator(upload_in)]
+    path: Annotated[str, BeforeValidator(_upload_in)]
     orig_name: NotRequired[Annotated[str, Field(max_length=255)] | None]
     size: NotRequired[int | None]
     mime_type: NotRequired[Annotated[str, Field(max_length=255)] | None]
