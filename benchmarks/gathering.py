@@ -169,6 +169,21 @@ def marks(read: Reports) -> Iterator[Measurement]:
     yield _of(real)("marks.real.mistaken", len(real["marked"]) / searched, "share", n=searched)
 
 
+def forwarded(read: Reports) -> Iterator[Measurement]:
+    """Yield how often pictures that apps saved are called generated, by class and app."""
+    report = read("forwarded")
+    sides = {"real": report["apps"] | {"all": report["all"]}, "generated": report["generated"]}
+    for kind, apps in sides.items():
+        for app, row in apps.items():
+            yield _of(report)(
+                f"forwarded.{kind}.{app.lower()}.called",
+                row["answers"]["likely generated"] / row["pictures"],
+                "share",
+                n=row["pictures"],
+                interval=row["interval"],
+            )
+
+
 def independence(read: Reports) -> Iterator[Measurement]:
     """Yield a point of the curve for each weight of the losses: the mean of its runs, from
     independent to dependent."""
@@ -237,6 +252,7 @@ PARTS: tuple[Callable[[Reports], Iterator[Measurement]], ...] = (
     maps,
     purification,
     marks,
+    forwarded,
     independence,
     masks,
     captions,

@@ -115,7 +115,22 @@ def front() -> str:
         f"{numbers['latency.processor'].value:.1f} processor seconds, "
         f"{numbers['latency.avx2.processor'].value:.1f} held to AVX2. "
         "[All numbers](docs/measured.md).\n"
-        f"\n{_of_marks()}"
+        f"\n{_of_marks()}\n"
+        f"\n{_of_forwarded()}"
+    )
+
+
+def _of_forwarded() -> str:
+    """Return how often pictures that apps saved are called generated."""
+    numbers = measured()
+    real, whatsapp = (
+        numbers["forwarded.real.all.called"],
+        numbers["forwarded.generated.whatsapp.called"],
+    )
+    return (
+        f"Of {real.n} real photographs as WhatsApp, Telegram and Facebook saved them, {real.count} "
+        f"are called likely generated; of {whatsapp.n} generated ones saved here as WhatsApp does, "
+        f"{whatsapp.count} ([by app](docs/measured.md))."
     )
 
 

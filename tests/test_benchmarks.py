@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -198,7 +199,13 @@ def test_forwarded_photographs_are_read_out_of_git_and_counted_by_app(
         "repo,commit,path,dropped\n" + "".join(rows) + f"other/site,{head},FB_IMG_159.jpg,drawn\n"
     )
     monkeypatch.setattr(forwarded, "TABLE", table)
-    report = forwarded.measure(Options(files=tmp_path / "files", cache=tmp_path / "cache"))
+    generated = tmp_path / "generated"
+    generated.mkdir()
+    Image.effect_noise((640, 480), 60).convert("RGB").save(generated / "0.png")
+    records = [record("0.png", label) for label in (0, 1)]
+    monkeypatch.setattr(forwarded, "read_originals", lambda *_, **__: records)
+    options = Options(files=tmp_path / "files", originals=generated, cache=tmp_path / "cache")
+    report = forwarded.measure(options)
     assert report["seen"] == {"pictures": 4, "owners": 2}
     assert report["dropped"] == {"drawn": 1}
     assert {app: row["pictures"] for app, row in report["apps"].items()} == {
@@ -208,9 +215,46 @@ def test_forwarded_photographs_are_read_out_of_git_and_counted_by_app(
     }
     # nothing but one colour is no photograph
     assert report["all"]["answers"]["no answer"] == 3
+    assert [row["pictures"] for row in report["generated"].values()] == [1, 1, 1]
+    assert report["ranking"] == dict.fromkeys(forwarded.APPS)  # of too few owners
     # a second run takes the kept answers: it needs no file
-    again = forwarded.measure(Options(files=tmp_path / "none", cache=tmp_path / "cache"))
-    assert again == report
+    assert forwarded.measure(replace(options, files=tmp_path / "none")) == report
+
+
+def saved(size: tuple[int, int], quality: int, *, progressive: bool = False) -> forwarded.Saved:
+    file = BytesIO()
+    options = {"subsampling": 2 if progressive else 0, "progressive": progressive}
+    Image.effect_noise(size, 60).convert("RGB").save(file, "JPEG", quality=quality, **options)
+    return forwarded.Saved.read(file.getvalue())
+
+
+@pytest.mark.parametrize("size", [(300, 200), (1200, 900)])
+def test_a_picture_is_saved_as_another_was_but_never_enlarged(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    like = saved((600, 800), 61, progressive=True)
+    Image.effect_noise(size, 60).convert("RGB").save(tmp_path / "picture.png")
+    file = forwarded.save_as(tmp_path / "picture.png", like)
+    found = forwarded.Saved.read(file)
+    assert found == replace(like, width=found.width, height=found.height)
+    assert found.long_side == min(max(size), 800)
+    with pytest.raises(TypeError, match="PNG"):
+        forwarded.Saved.read((tmp_path / "picture.png").read_bytes())
+
+
+def test_a_control_finds_what_files_give_away_and_nothing_else() -> None:
+    small, large = saved((300, 200), 70), saved((600, 400), 70)
+    rows = [
+        forwarded.Judged(
+            str(i), f"o{i % 20}", i % 2, "", 0.4 + 0.2 * (i % 2), (small, large)[i % 2]
+        )
+        for i in range(80)
+    ]
+    found = forwarded.rank(rows)
+    assert found is not None
+    assert (found["auc"], found["tpr_at_1_fpr"]) == (1.0, 1.0)
+    assert found["controls"]["size"] == found["controls"]["coding and size"] == 1.0
+    assert found["controls"]["coding"] == found["controls"]["shape"] == 0.5
 
 
 def test_no_forwarded_photograph_is_of_an_owner_that_the_detector_knows() -> None:
