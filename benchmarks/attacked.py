@@ -242,7 +242,6 @@ def summarise(clean: list[dict[str, Any]], attacked: list[dict[str, Any]]) -> di
 def _by_attack(
     attacked: list[dict[str, Any]], noticed: np.ndarray, highest: float
 ) -> Iterator[dict[str, Any]]:
-    """A row an attack and way of saving."""
     for name in ATTACKS:
         for saved in ("PNG", f"JPEG {QUALITY}"):
             at = [

@@ -84,7 +84,6 @@ class Endpoints:
         return str(run_in(FILES, Priority.MAP, save)[0])
 
     def _examine(self, picture: Upload, head: str) -> Examination:
-        """Return all that is known of a picture."""
         with errors_as_sentences():
             load = partial(with_head, self.detector, head)
             work = partial(examine_in_turns, source=Path(_path(picture)), load=load)

@@ -182,7 +182,6 @@ def evaluate_defences(
 
 
 def _load_model(config: EvaluationConfig, models: Models) -> Any:
-    """Return the model that is attacked and asked."""
     if config.vlm == EMBEDDED:
         return models.vlm
     return load_vlm(config.vlm, prefix=read_prompt(config.prompt) if config.prompt else "")

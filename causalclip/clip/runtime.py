@@ -50,7 +50,6 @@ def _has_vnni() -> bool:
 
 
 def _has_avx2() -> bool:
-    """Return whether the processor has AVX2."""
     return bool(torch.cpu.get_capabilities().get("avx2", False))
 
 

@@ -118,7 +118,6 @@ def _fitted(text: str, width: int) -> str:
 
 
 def _coloured_answer(x: Examination) -> str:
-    """Return the answer in brief, in its colour."""
     brief = _(x.headline.origin.answer.brief)
     return typer.style(brief, fg=COLOURS.get(x.headline.tone), bold=True)
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Source = Literal["signature", "file", "mark", "pixels"]
 StepKind = Literal["signer", "sender", "original", "larger", "crop", "owner", "copies", "magnify"]
 
+SAYS_GENERATED = N_("says generated")
+SAYS_PERHAPS = N_("says perhaps generated")
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -37,8 +40,6 @@ class Step:
     sentence: str
 
 
-SAYS_GENERATED = N_("says generated")
-SAYS_PERHAPS = N_("says perhaps generated")
 LOOK_FOR_COPIES = Step(
     "copies", N_("Look for earlier copies: who showed it first, and what did they say of it?")
 )

@@ -2,7 +2,7 @@
 matter.
 
 A kind is named only where simple statistics of the pixels recognise it; how often they do, and how
-often they are wrong, is in benchmarks/cautions.json. What is not named may be there all the same.
+often they are wrong, is in docs/measured.md. What is not named may be there all the same.
 """
 
 from collections.abc import Iterable, Iterator

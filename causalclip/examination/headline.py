@@ -145,7 +145,6 @@ def _name(p: Provenance, proved: Origin | None) -> str:
 
 
 def _proof(p: Provenance, proved: Origin | None) -> str:
-    """Return what a signature proves."""
     # 1. No signature of a known signer
     if p.proof:
         return p.summary
@@ -213,7 +212,6 @@ def _claim(p: Provenance, claimed: Origin | None) -> str:
 
 
 def _pixels(band: Band | None, stability: Stability | None) -> str:
-    """Return what the pixels say."""
     if band is None:
         return _("They are being looked at.")
     if stability and stability.final_band != stability.band:
@@ -327,7 +325,6 @@ def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType)
 
 
 def _ask_sender(headline: Headline) -> str:
-    """Return what to ask whoever sent the picture."""
     if headline.name:
         return _("Ask who sent it whether they made it with {name}.", name=headline.short_name)
     return _("Ask who sent it whether they made it with a generator, as the file says.")

@@ -14,6 +14,7 @@ ASK = N_(
     "Ask whoever can read invisible marks: {services}. The picture then leaves this computer. That "
     "no mark is found proves nothing."
 )
+NEVER_MARKED = ("DALL-E 2",)  # older than these marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,6 @@ OWNERS = {
         (("Gemini", "https://gemini.google.com/"), ("Google Lens", "https://lens.google.com/")),
     ),
 }
-NEVER_MARKED = ("DALL-E 2",)  # older than these marks
 
 
 def owners_of(generator: str) -> tuple[Owner, ...]:

@@ -158,7 +158,6 @@ def error_rates(revision: str | None) -> ErrorRates | None:
 
 
 def _measured_head(revision: str | None) -> str | None:
-    """Return the head whose measured revision this is."""
     numbers = measured()
     for head in HEADS:
         id = f"detection.{head}.all.auc"
@@ -186,7 +185,6 @@ def _shares(id: str, band: Band) -> dict[str, float]:
 
 
 def _pictures(id: str) -> int:
-    """Return how many pictures a set has."""
     return measured()[f"{id}.auc"].n or 0
 
 

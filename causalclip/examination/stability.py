@@ -124,7 +124,7 @@ class Stability(Schema):
     @property
     def answer(self) -> Steadiness:
         """Whether copies keep the answer: "turns" where most of the mild ones have another one,
-        "weak" where any copy has; benchmarks/copies.json says how often such answers are right."""
+        "weak" where any copy has; docs/measured.md says how often such answers are right."""
         mild_rows = [row for row in self.rows if row.mild]
         if 2 * sum(row.band != self.band for row in mild_rows) > len(mild_rows):
             return "turns"

@@ -133,7 +133,11 @@ def examine_file(
     name: str = "",
     part: tuple[float, float, float, float] | None = None,
 ) -> Examination:
-    """Examine a picture's file, or the file at a path, all at once; raises as `examine` does."""
+    """Examine a picture's file, or the file at a path, all at once; raises as `examine` does.
+
+    >>> x = examine_file("picture.jpg", Detector.from_pretrained())  # doctest: +SKIP
+    >>> x.headline.title, x.band, x.detection.probability  # doctest: +SKIP
+    """
     path = Path(source) if isinstance(source, str) else source
     if isinstance(path, Path) and not name:
         name = path.name

@@ -108,7 +108,6 @@ def _flatten(strip: Image.Image, conversion: Conversion) -> tuple[Image.Image, b
 
 
 def _conversion(profile: bytes, *, mode: str) -> Conversion:
-    """Return the conversion for pixels of `mode` that carry `profile`."""
     natural = _BASE_OF_MODE.get(mode, "RGB")
     if profile:
         with_profile = _read_profile(profile, natural=natural)

@@ -31,7 +31,7 @@ GRID = 1.15
 # An earlier compression is told by these (vertical, horizontal) frequencies of a block.
 MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
 QUALITIES = range(20, 96)
-# Mean agreement from which an earlier compression is reported; see benchmarks/cautions.json.
+# Mean agreement from which an earlier compression is reported; see docs/measured.md.
 MIN_AGREEMENT = 0.35
 MIN_COUNT = 400  # coefficients beyond half a step: fewer say too little
 

@@ -71,6 +71,8 @@ class LoadedImage:
 def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = None) -> LoadedImage:
     """Load the picture at a path, or whose file's bytes are given.
 
+    >>> load_image("picture.jpg").pixels  # doctest: +SKIP
+
     At most MAX_BYTES bytes and MAX_PIXELS pixels, at least MIN_SIDE pixels on the shorter side. A
     JPEG of up to formats.MAX_REDUCED pixels that is not progressive is loaded at half its size,
     with a note.

@@ -244,7 +244,6 @@ def _start_server() -> socket.socket:
 
 
 def _idle_or_new() -> _Worker:
-    """Return a worker that waits for a call, or a new one."""
     with suppress(IndexError):
         return _idle.pop()
     process = _spawn("serve_forever", stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -10,8 +10,8 @@ sum. Two units:
              the picture's size
 
 On pictures of known parts the map of a verdict does not beat a blob in the centre
-(benchmarks/splices.json, edits.json). So it is called what it is, where the score comes from, and
-not a finding of what was generated.
+(maps.pasted.causal.auc and maps.edits.causal.auc in assets/measured.json). So it is called what it
+is, where the score comes from, and not a finding of what was generated.
 
 Drawing is in causalclip.maps.overlay; where a map cannot know, in causalclip.maps.low_information.
 """

@@ -115,7 +115,6 @@ def _mean(values: np.ndarray, across: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def _neighbourhood_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean of each cell and its neighbours."""
     from scipy.ndimage import uniform_filter
 
     return np.asarray(uniform_filter(values, 3, mode="nearest"))

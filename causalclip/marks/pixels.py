@@ -64,7 +64,6 @@ def _mark(generator: str, corner: str, box: Box, *, edited: bool = False) -> Mar
 
 
 def _shift_box(mark: Mark, x: int, y: int) -> Mark:
-    """Return a mark with its box moved by so many pixels."""
     assert mark.box
     x0, y0, x1, y1 = mark.box
     return replace(mark, box=(x0 + x, y0 + y, x1 + x, y1 + y))

@@ -130,7 +130,6 @@ def _read(data: bytes, name: Format, budget: Budget) -> Blocks:
 
 
 def _read_jpeg(data: bytes, budget: Budget) -> Blocks:
-    """Read the blocks of a JPEG file."""
     exif = xmp = b""
     texts: list[Field] = []
     for marker, start, end in jpeg_segments(data):
@@ -166,7 +165,6 @@ def open_head(data: bytes) -> JpegImageFile | None:
 
 
 def _read_png(data: bytes, budget: Budget) -> Blocks:
-    """Read the blocks of a PNG file."""
     exif = xmp = b""
     texts: list[Field] = []
     for kind, start, end in png_chunks(data):
@@ -222,7 +220,6 @@ def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
 
 
 def _read_webp(data: bytes, budget: Budget) -> Blocks:
-    """Read the blocks of a WebP file."""
     exif = xmp = b""
     texts: tuple[Field, ...] = ()
     start = 12
@@ -242,7 +239,6 @@ def _read_webp(data: bytes, budget: Budget) -> Blocks:
 
 
 def _read_gif(data: bytes, budget: Budget) -> Blocks:
-    """Read the blocks of a GIF file."""
     xmp, texts = b"", list[Field]()
     for label, start, end in gif_extensions(data):
         chain = data[start:end]
@@ -258,7 +254,6 @@ def _read_gif(data: bytes, budget: Budget) -> Blocks:
 
 
 def _join_blocks(chain: bytes) -> bytes:
-    """Return the bytes of a chain of GIF's sub-blocks."""
     parts, start = [], 0
     while size := chain[start]:
         parts.append(chain[start + 1 : start + 1 + size])
@@ -267,7 +262,6 @@ def _join_blocks(chain: bytes) -> bytes:
 
 
 def _read_tiff(data: bytes, budget: Budget) -> Blocks:
-    """Read the blocks of a TIFF file."""
     blocks = Blocks(_exif(data, budget, most=MAX_TOTAL))
     values = (blocks.tag(tag) for tag in (700, 33723))  # XMP and IPTC
     xmp, iptc = (budget.whole(value) if isinstance(value, bytes) else b"" for value in values)

@@ -171,7 +171,6 @@ def _codes(report: dict[str, Any], kind: str) -> list[str]:
 
 
 def _failures(results: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Return (code, explanation) of each failure."""
     failures = (results or {}).get("failure") or []
     pairs = ((str(f.get("code", "")), str(f.get("explanation") or "")) for f in failures)
     return [(code, words) for code, words in pairs if code != "signingCredential.untrusted"]

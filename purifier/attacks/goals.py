@@ -101,7 +101,6 @@ def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str =
 
 @_objective("answer")
 def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
-    """Return the goal to change the answer to the question."""
     # 1. The question, and what the model says of it now
     question, target = request.question, request.target
     if not question:
@@ -143,7 +142,6 @@ def _answer_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: s
 
 @_objective("caption")
 def _caption_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
-    """Return the goal to change the caption."""
     vlm, target = models.vlm_of(vlm_key), request.target
 
     def say(pixels: Tensor) -> str:
@@ -177,7 +175,6 @@ def _features_goal(models: "Models", clean: Tensor, request: "Request", vlm_key:
 
 @_objective("detector")
 def _detector_goal(models: "Models", clean: Tensor, request: "Request", vlm_key: str) -> Goal:
-    """Return the goal to turn the detector's verdict."""
     detector, target = models.detector, request.target
     if target not in {None, GENERATED, NOT_GENERATED}:
         raise GoalError(

@@ -151,6 +151,9 @@ class PurifierPipeline(DiffusionPipeline):
     ) -> PurifierOutput:
         """Purify pictures.
 
+        >>> pipeline = PurifierPipeline.from_pretrained()  # doctest: +SKIP
+        >>> purified = pipeline(torch.rand(1, 3, 240, 320)).images  # doctest: +SKIP
+
         Args:
             pixels: float [N, 3, H, W] in [0, 1], any size.
             num_inference_steps: 1 to 5. Without noise and `always`, the same picture gives the same

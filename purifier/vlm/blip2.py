@@ -85,7 +85,6 @@ class Blip2VLM(HubVLM):
 
     @property
     def _end(self) -> int:
-        """The token that ends what it says."""
         end = self.model.generation_config.eos_token_id
         end = self.model.config.text_config.eos_token_id if end is None else end
         return int(end[0] if isinstance(end, list) else end)

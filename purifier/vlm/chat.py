@@ -60,7 +60,6 @@ class ChatVLM(HubVLM):
         return self._on_device(inputs)
 
     def _ends(self) -> set[int]:
-        """The tokens that end what it says."""
         ends = self.model.generation_config.eos_token_id
         return set(ends if isinstance(ends, list) else [ends])
 

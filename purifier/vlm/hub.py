@@ -29,6 +29,9 @@ __all__ = ["EMBEDDED", "HubVLM", "NotThisKind", "load_vlm", "read_prompt"]
 def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
     """Load a vision-language model, frozen and in evaluation mode, on the processor.
 
+    >>> model = load_vlm()  # doctest: +SKIP
+    >>> model.answer(pixels, "what is in the picture")[0].text  # doctest: +SKIP
+
     Args:
         name: "embedded", a model of the hub, or a folder that `save_pretrained` wrote.
         prefix: a text put before every prompt of a hub model (a defence prompt).

@@ -111,11 +111,9 @@ class HubVLM(ABC):
         """Return log p(text | picture [1, 3, H, W], prompt), [1]."""
 
     def _with_prefix(self, text: str) -> str:
-        """A prompt with the prefix before it."""
         return f"{self.prefix} {text}".strip()
 
     def _on_device(self, inputs: Any) -> Any:
-        """A processor's inputs where the model is, in its type."""
         return inputs.to(self.model.device, self.model.dtype)
 
     def _with_gradient(self, inputs: Any, pixels: Tensor) -> Any:

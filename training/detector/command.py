@@ -34,7 +34,6 @@ lora = typer.Typer(
 
 
 def _files(*paths: Path | None) -> Iterator[Path]:
-    """Yield the paths that were given."""
     yield from (path for path in paths if path)
 
 

@@ -279,7 +279,6 @@ def fit(
 
 
 def _progress(run: LoraRun, step: int, minutes: float) -> float:
-    """Return the progress of the run, from 0 to 1."""
     return step / run.steps if run.steps else minutes / run.minutes
 
 

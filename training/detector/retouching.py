@@ -106,7 +106,6 @@ def _blend(a: Pixels, b: Pixels, share: float) -> Pixels:
 
 
 def _to_pixels(x: np.ndarray) -> Pixels:
-    """Return values in [0, 1], clipped, as uint8."""
     return np.asarray((np.clip(x, 0, 1) * 255).round(), np.uint8)
 
 

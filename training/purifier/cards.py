@@ -211,7 +211,6 @@ def write_vlm_card(
 
 
 def _caption_table(rows: dict[str, Any]) -> str:
-    """Captions by collection, as Markdown."""
     lines = ["| captions | pictures | CIDEr | 95 % | BLEU-4 |\n|---|---|---|---|---|\n"]
     for name, row in rows.items():
         low, high = row["cider_interval"]

@@ -250,7 +250,6 @@ def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
 
 
 def _too_long(path: str) -> Refused:
-    """Return the refusal of a body that is too long for a path."""
     if path == UPLOAD:
         return Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
     return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)

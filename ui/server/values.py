@@ -51,7 +51,6 @@ class File(TypedDict):
 
 
 def _as_list(value: Any) -> Any:
-    """Return a file that comes alone as a list of one."""
     return [value] if isinstance(value, dict) else value
 
 

@@ -372,12 +372,10 @@ def page(numbers: Measured | None = None) -> str:
 
 
 def _two(value: float) -> str:
-    """Return a number with two decimals."""
     return decimal(value, digits=2)
 
 
 def _p(words: str) -> str:
-    """Return a paragraph as HTML."""
     return f"<p>{words}</p>"
 
 

@@ -251,7 +251,6 @@ def _draw_example(paths: tuple[Path, Path]) -> str:
 
 
 def _compare_pixels(a: LoadedImage, b: LoadedImage) -> Comparison:
-    """Return the comparison of two pictures."""
     from causalclip.compare.pictures import compare
 
     return compare(a.pixels, b.pixels)

@@ -187,7 +187,6 @@ def result(examination: Examination, *, causal: str) -> str:
 
 
 def _titled_panel(title: str, panel: str) -> str:
-    """Return a panel with its title, as HTML."""
     return render("titled", template="batch.html", title=title, panel=Markup(panel))
 
 

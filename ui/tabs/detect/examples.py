@@ -177,7 +177,6 @@ def _example(path: Path, kind: str, what: str) -> Example:
 
 
 def _data_url(thumbnail: Path) -> str:
-    """Return a JPEG as a data address."""
     data = base64.b64encode(thumbnail.read_bytes()).decode()
     return f"data:image/jpeg;base64,{data}"
 

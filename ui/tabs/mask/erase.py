@@ -121,7 +121,6 @@ def both_scores(predicted_score: float, judged_score: float, detection: Detectio
 
 
 def _band(score: float, detection: Detection) -> str:
-    """Return the name of the band that a score falls into."""
     if score >= detection.high:
         return _(BANDS["high"])
     return _(BANDS["low" if score <= detection.low else "middle"])

@@ -205,5 +205,4 @@ def _alpha(values: np.ndarray) -> str:
 
 
 def _base64(values: np.ndarray) -> str:
-    """Return the bytes of an array in base64."""
     return base64.b64encode(values.tobytes()).decode()

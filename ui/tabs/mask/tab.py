@@ -352,7 +352,6 @@ def _no_channel() -> list[tuple[str, str]]:
 
 
 def _waiting_card() -> str:
-    """Return the card before there is a picture."""
     return card.waiting(_(TITLE), _(WAITING))
 
 

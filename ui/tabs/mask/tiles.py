@@ -203,7 +203,6 @@ def _tile(detection: Detection, title: str, picture: Image.Image, score: float, 
 
 
 def _band(score: float, low: float, high: float) -> Band:
-    """Return the band that a score falls into."""
     if score >= high:
         return "likely generated"
     return "likely not generated" if score <= low else "inconclusive"

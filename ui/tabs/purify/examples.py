@@ -131,7 +131,6 @@ def _clean(example: Prepared) -> np.ndarray:
 
 
 def _request(example: Prepared) -> Request:
-    """Return the request that attacks and purifies an example."""
     from purifier.request import Request
     from purifier.scenario import make_attack
 

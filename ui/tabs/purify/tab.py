@@ -111,7 +111,6 @@ class PurifyTab:
 
     @property
     def _result(self) -> list[Any]:
-        """The fields of a result."""
         pictures = [*self.pictures.values(), *self.changes.values()]
         texts = [self.headline, self.question, *self.responses.values(), self.notes]
         return [*texts, self.slider, self.save, self.last_run, *pictures]
@@ -393,7 +392,6 @@ class PurifyTab:
 
 
 def _request(settings: Settings, *, with_attack: bool) -> Request:
-    """Return the request that the page's settings make."""
     from purifier.request import Request
     from purifier.scenario import make_attack
 
