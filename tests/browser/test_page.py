@@ -115,6 +115,46 @@ def test_the_title_says_the_answer_and_another_picture_takes_its_place(
     expect(page).to_have_title("This file could not be read - CausalCLIP")
 
 
+def test_what_was_found_out_of_one_picture_is_never_said_of_the_next(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    page = open_page()
+    note, address, who = (
+        page.locator(f"#{name} :is(textarea, input)")
+        for name in ("report-note", "earliest-address", "earliest-who")
+    )
+    found = page.locator("#reply-google input[value='found']")
+    quote = page.locator("#quote")
+    give(page, files["photo.jpg"])
+    verdict(page)
+    page.locator("#report-html").wait_for()
+    page.locator("#report-label .label-wrap").click()
+    note.fill("A note on the first picture.")
+    page.locator("#inquiries .label-wrap").click()
+    found.check()
+    page.locator("#reply-google-day input.time").fill("2026-12-01")
+    page.locator("#reply-google-day input.time").press("Enter")
+    address.fill("https://example.org/first")
+    who.fill("Somebody")
+    expect(quote).to_contain_text("earliest copy known")
+
+    for next_picture in (
+        lambda: give(page, files["phone.heic"]),
+        lambda: page.locator("#examples button").first.click(),
+    ):
+        note.fill("A note on one picture.")
+        address.fill("https://example.org/one")
+        found.check()
+        next_picture()
+        verdict(page)
+        page.locator("#report-html").wait_for()
+        for field in (note, address, who, page.locator("#reply-google-day input.time")):
+            expect(field).to_have_value("")
+        expect(page.locator("#reply-google input[value='not asked']")).to_be_checked()
+        expect(quote).not_to_be_empty()
+        expect(quote).not_to_contain_text("earliest copy known")
+
+
 def test_who_would_lose_an_answer_is_asked_first(open_page: Open, files: dict[str, Path]) -> None:
     """Not where it was kept, nor where it can be had again."""
     page, asked = open_page(), list[str]()
