@@ -152,6 +152,12 @@ class Models:
         self.wait()
         self.info(OTHER)
 
+    def prepare(self) -> None:
+        """Load the embedded models and the purifier, which takes a first run 13 s of a processor's
+        time."""
+        for model in ("vlm", "purifier", "lora_vlm"):
+            self._get(model)
+
     @property
     def other_problem(self) -> str:
         """Why the other model does not answer, in a sentence; "" where it does, or was not tried

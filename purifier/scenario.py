@@ -7,7 +7,7 @@ for scenario in run(request, pixels, models):
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -74,7 +74,10 @@ class Scenario(BaseModel):
             left out of a dump.
         responses: what `model` says of each picture.
         step, steps: of the attack, done and planned. attack_seconds: so far. change: the
-            largest change of a value by the attack, in 1/255.
+            largest change of a value by the attack, in 1/255. While it goes on, "adversarial" is
+            the picture so far.
+        likelihood: what the model still gives its first answer, in [0, 1], during an attack that
+            leads away from it; else None.
         seconds: of the purification.
     """
 
@@ -88,6 +91,7 @@ class Scenario(BaseModel):
     steps: int = 0
     attack_seconds: float = 0.0
     change: float = 0.0
+    likelihood: float | None = None
     seconds: float = 0.0
 
     @property
@@ -145,11 +149,18 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
         for state in _attack(scenario, clean, attack, models):
             adversarial = state.rounded()
             seconds = time.perf_counter() - start
-            progress = {"step": state.step, "steps": state.steps, "attack_seconds": seconds}
+            progress: dict[str, Any] = {
+                "step": state.step,
+                "steps": state.steps,
+                "attack_seconds": seconds,
+                "pictures": scenario.pictures | {"adversarial": to_array(adversarial)},
+            }
+            if scenario.objective == "answer" and request.target is None:
+                progress["likelihood"] = float(torch.exp(-state.loss[0]))
             scenario = scenario.model_copy(update=progress)
             yield scenario
         change = float((adversarial - clean).abs().max() * 255)
-        scenario = scenario.model_copy(update={"change": change})
+        scenario = scenario.model_copy(update={"change": change, "likelihood": None})
 
     # 3. Ask about the picture as it arrives
     scenario = _ask_about(scenario, "adversarial", adversarial, models)

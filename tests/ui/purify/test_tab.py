@@ -110,6 +110,18 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     assert set(tab.stopped()) == {tab.status}
 
 
+def test_an_attack_shows_the_first_answer_at_once_and_then_the_noise_and_what_it_does(
+    tab: PurifyTab, inside: Path
+) -> None:
+    updates = tab.run_again(new_request("purify"), payload(inside), *settings(), with_attack=True)
+    cards = [update[tab.status] for update in updates if update[tab.status]]
+    first = next(i for i, card in enumerate(cards) if "The picture as given" in card)
+    assert "Step 2 of 6" in cards[first]  # before the attack's first step
+    noises = [re.findall("src='(data:[^']+)'", card) for card in cards if "Still believed" in card]
+    assert len({noise for (noise,) in noises}) == 3  # a step, another noise
+    assert "<img" not in cards[-1]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

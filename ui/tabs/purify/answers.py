@@ -126,10 +126,10 @@ def _with_sign(text: str, what: str, agreement: Agreement | None) -> str:
 
 def _confidence(share: float) -> str:
     """Return how sure the model is, in words."""
-    return _("{share} model's confidence", share=_percent(share))
+    return _("{share} model's confidence", share=as_percent(share))
 
 
-def _percent(share: float) -> str:
+def as_percent(share: float) -> str:
     """Return a share in words; never as a certainty, which no model has."""
     if round(100 * share) == 0:
         return _("under {least}", least=percent(0.01))

@@ -5,6 +5,7 @@ The models are loaded when they are first used; the words are in views.py.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -171,6 +172,8 @@ class PurifyTab:
         scenario = examples.load(examples.PREPARED[number])
         request.check()
         yield self._result_updates(scenario)
+        # who looks at an example may give a picture of their own next
+        threading.Thread(target=self.models.prepare, daemon=True).start()
 
     def ask(
         self,

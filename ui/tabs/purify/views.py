@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext, number, paragraph
 from causalclip.report.card import elapsed
+from causalclip.report.pictures import draw_thumbnail
 from purifier.vlm.interface import OTHER
+from ui.tabs.purify import answers
 from ui.tabs.purify.facts import speaker
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ UNSURE = N_(
 )
 NAMES = {"caption": N_("the caption"), "answer": N_("the answer")}
 BOTH = N_("the caption and the answer")
+NOISE_SIDE = 320  # px of what an attack adds, while it goes on
 # (attacked model, attack) -> seconds of a step in the last run on this machine
 _paces: dict[tuple[str, str], float] = {}
 # What the attack changed, and what came back; the second of two where purification changed
@@ -95,7 +98,32 @@ def progress_card(run: Scenario | None = None, *, total: int = 0, before: int = 
         if total
         else ""
     )
-    return _card(title, f"<p>{waits}{at}{time_left}{elapsed()}</p>{bar}", busy=True)
+    return _card(title, f"<p>{waits}{at}{time_left}{elapsed()}</p>{bar}{_so_far(run)}", busy=True)
+
+
+def _so_far(run: Scenario | None) -> str:
+    """Return what the model says of the clean picture, and during an attack what is added to it and
+    how much the model still believes that, as HTML."""
+    from purifier.scenario import difference
+
+    clean = run.responses.get("clean") if run else None
+    if run is None or clean is None:
+        return ""
+    text = answers.spoken(clean) if clean.answer else clean.caption
+    words = f"<bdi lang='en'>{escape(text)}</bdi>"
+    said = _("The picture as given: {answer}", answer=words)
+    if run.likelihood is not None:
+        said = _(
+            "The picture as given: {answer}. Still believed: {share}",
+            answer=words,
+            share=answers.as_percent(run.likelihood),
+        )
+    noise = ""
+    if run.step and "adversarial" not in run.responses:
+        change = difference(run.pictures["adversarial"], run.pictures["clean"])
+        alt = escape(_("What the attack adds so far, amplified"))
+        noise = f"<img alt='{alt}' src='{draw_thumbnail(change, side=NOISE_SIDE)}'>"
+    return f"<div class='cc-so-far'>{noise}<p class='cc-told cc-long'>{said}</p></div>"
 
 
 def _step(run: Scenario) -> tuple[int, str, str]:
