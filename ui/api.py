@@ -7,35 +7,34 @@ host.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.examination.result import Examination, NotJudged, Stage
 from causalclip.images.formats import ImageError, ImageTooLarge, UnsupportedImage
-from causalclip.languages import _, preferences
+from causalclip.languages import preferences
 from ui.detector import NO_HEAD, with_head
 from ui.errors import explain
 from ui.jobs import Job, examine_in_turns, run_in
 from ui.openapi import LONGEST, Form, describe
-from ui.places import FILES, PATIENCE, Priority
-from ui.server.gate import EXAMINE, FORM, OPENAPI
-from ui.server.senders import FULL, YOURS, Client, Refused, asking, client_of
+from ui.places import FILES, Priority, QueueFull
+from ui.server.gate import EXAMINE, OPENAPI
+from ui.server.senders import Client, Refused, asking, client_of
+from ui.server.uploads import FormParser
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 UNCACHED = {"Cache-Control": "no-store"}
-MAX_PICTURES_OF_ONE, MAX_PICTURES = 4, 16  # pictures in memory, of one address and of all
 NO_FORM = "Send a form: multipart/form-data, with the picture's file in the field picture."
 BROKEN = "The form cannot be read. Send one file in the field picture, as multipart/form-data."
 NO_ADDRESS = (
@@ -76,27 +75,11 @@ class Examine:
 
     def __init__(self, detector: Callable[..., Detector]) -> None:
         self._detector = detector
-        self._in_work: Counter[str] = Counter()  # by address
-
-    @contextmanager
-    def _place(self, address: str) -> Iterator[None]:
-        """Hold a place for one picture in a `with`; raise Refused where there is none."""
-        if self._in_work[address] >= MAX_PICTURES_OF_ONE:
-            raise Refused(429, _(YOURS))
-        if self._in_work.total() >= MAX_PICTURES:
-            raise Refused(503, _(FULL))
-        self._in_work[address] += 1
-        try:
-            yield
-        finally:
-            self._in_work -= Counter({address: 1})
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request, one of few at a time."""
-        address = client_of(request.scope)
-        asking.set(Client(address))
-        with self._place(address):
-            form = await _read_form(request)
+        """Answer a request."""
+        asking.set(Client(client_of(request.scope)))
+        async with _read_form(request) as form:
             if form.head and form.head not in getattr(self._detector, "heads", ()):
                 raise Refused(400, NO_HEAD)
             report = _wants_report(request.headers.get("accept", ""))
@@ -111,13 +94,13 @@ class Examine:
         """Yield the examination of a form's picture, as far as the form asks for."""
         until = Stage.DONE if form.stability == "yes" else Stage.VERDICT
         load = partial(with_head, self._detector, form.head)
-        return examine_in_turns(job, form.picture, load, until=until, name=form.name)
+        return examine_in_turns(job, form.picture.file.read, load, until=until, name=form.name)
 
 
 async def _cancel_when_left(request: Request, job: Job[Any]) -> None:
     """Cancel a job once whoever has asked for it has left."""
-    while not await request.is_disconnected():
-        await asyncio.sleep(PATIENCE)
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
     job.cancel()
 
 
@@ -163,6 +146,8 @@ def _report(examination: Examination, form: Form) -> Response:
 
 def _status(error: Exception) -> int:
     """Return the status of HTTP for a picture that cannot be examined."""
+    if isinstance(error, QueueFull):
+        return error.status
     if isinstance(error, ImageTooLarge):
         return 413
     if isinstance(error, UnsupportedImage):
@@ -170,30 +155,28 @@ def _status(error: Exception) -> int:
     return 422 if isinstance(error, ImageError) else 503
 
 
-class _Parser(MultiPartParser):
-    """Starlette's parser, which writes no picture to disk."""
-
-    spool_max_size = FORM
-
-
-async def _read_form(request: Request) -> Form:
-    """Read the form of a request, in memory; raise Refused."""
+@asynccontextmanager
+async def _read_form(request: Request) -> AsyncIterator[Form]:
+    """Keep the form of a request in a `with`, its picture in a file without a name; raise
+    Refused."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         raise Refused(415, NO_FORM)
     limits = {"max_files": 1, "max_fields": 4, "max_part_size": 4 * LONGEST}
     try:
-        form = await _Parser(request.headers, request.stream(), **limits).parse()
+        form = await FormParser(request.headers, request.stream(), **limits).parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
         raise Refused(400, BROKEN) from None
     try:
-        fields = {
-            name: value if isinstance(value, str) else await value.read()
-            for name, value in form.items()
-        }
+        yield _validated(dict(form))
+    finally:
+        await form.close()
+
+
+def _validated(fields: dict[str, Any]) -> Form:
+    """Return the fields of a form, checked; raise Refused."""
+    try:
         return Form.model_validate(fields, strict=True)
     except ValidationError as error:
         field = error.errors()[0]["loc"][0]
         raise Refused(400, WRONG.get(str(field), BROKEN)) from None
-    finally:
-        await form.close()

@@ -152,7 +152,7 @@ class Job(Generic[T]):
 
         Raises:
             Cancelled: nobody waits for the answer any more.
-            gr.Error: too many wait.
+            QueueFull: too many wait.
         """
         self.check()
         with place.ask(priority, may_refuse=not self._held) as stay:
@@ -288,7 +288,7 @@ def cancel_jobs(session: str) -> None:
 
 def examine_in_turns(
     job: Job[Any],
-    source: bytes | Path,
+    source: Path | Callable[[], bytes],
     load: Callable[[], Detector],
     *,
     part: Box | None = None,
@@ -301,12 +301,14 @@ def examine_in_turns(
     for one look. A verdict goes in before the copies of other pictures.
 
     Args:
+        source: the path of a picture's file, or what reads it, once it is its turn.
         load: returns the loaded detector; asked once the model is needed.
         part, until, name: as of `examine`.
     """
-    stages = examine(source, job.look_by_look(load), part=part, until=until, name=name)
     # 1. What the file says.
     with job.enter(FILES, Priority.VERDICT):
+        file = source if isinstance(source, Path) else source()
+        stages = examine(file, job.look_by_look(load), part=part, until=until, name=name)
         claims = next(stages)
     yield claims
     # 2. The verdict, with all pixels in memory.

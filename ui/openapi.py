@@ -4,8 +4,9 @@ from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic.json_schema import models_json_schema
+from starlette.datastructures import UploadFile
 
 from causalclip.images.formats import ACCEPTED, MAX_BYTES
 from causalclip.text import clean
@@ -13,6 +14,7 @@ from causalclip.text import clean
 VERSION = "1.2"
 REFERENCE = "#/components/schemas/{model}"
 LONGEST = 2000  # characters of an address
+FILE = {"type": "string", "format": "binary", "description": ACCEPTED}
 Address = Annotated[str, Field(max_length=LONGEST)]
 ERRORS = {
     400: "The form cannot be read.",
@@ -30,9 +32,11 @@ ERRORS = {
 class Form(BaseModel):
     """The form of a request: a picture's file, and what is known of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True
+    )
 
-    picture: bytes = Field(description=ACCEPTED)
+    picture: Annotated[UploadFile, WithJsonSchema(FILE)]
     found_at: Address = ""
     """The address of the page that it was found on."""
     picture_at: Address = ""

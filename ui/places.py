@@ -35,6 +35,14 @@ class Priority(IntEnum):
     CALIBRATION = 5
 
 
+class QueueFull(gr.Error):
+    """Too many wait already. status: of HTTP."""
+
+    def __init__(self, sentence: str, *, status: int) -> None:
+        super().__init__(sentence, print_exception=False)
+        self.status = status
+
+
 class Place:
     """Lets `width` jobs in at once.
 
@@ -59,7 +67,7 @@ class Place:
             may_refuse: whether it is refused where too many wait: not what is half done.
 
         Raises:
-            gr.Error: too many wait, of this address or of all.
+            QueueFull: too many wait, of this address or of all.
         """
         stay = Stay(self, priority, current_client())
         with _changed:
@@ -73,13 +81,13 @@ class Place:
         return stay
 
     def _check(self, stay: Stay) -> None:
-        """Raise gr.Error where too many wait already, of the stay's address or of all."""
+        """Raise QueueFull where too many wait already, of the stay's address or of all."""
         address = stay.client.address
         theirs = [other for other in self._waiting if other.client.address == address]
         if address and len(theirs) >= MAX_WAITING_OF_ONE:
-            raise gr.Error(_(YOURS), print_exception=False)
+            raise QueueFull(_(YOURS), status=429)
         if len(self._waiting) >= MAX_WAITING:
-            raise gr.Error(_(FULL), print_exception=False)
+            raise QueueFull(_(FULL), status=503)
 
     def _order(self) -> list[Stay]:
         """Return those that wait, the next first."""

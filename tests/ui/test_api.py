@@ -1,5 +1,7 @@
 """Programs: /api/v1, good and bad calls of it."""
 
+import socket
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from causalclip.detector import Detector
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from tests.makers.detectors import saved_heads, tiny_detector
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 from ui.api import routes
 from ui.detector import LazyDetector
 from ui.jobs import cancel_jobs
@@ -92,6 +96,32 @@ def test_an_answer_is_as_it_is_described(ask: Any, tiny_app: str) -> None:
         assert not conforms(200, found | {"band": "generated"})
     assert conforms(415, ask(b"not a picture at all").json())
     assert conforms(422, ask(unjudged_files()["too small"]).json())
+
+
+def test_a_program_that_leaves_ends_its_examination_at_the_next_step(
+    ask: Any, tiny_app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    look_at_copies = Detector.score_batch
+
+    def slow_look(detector: Detector, *pictures: Any, **options: Any) -> Any:
+        looks.append(time.monotonic())
+        time.sleep(0.4)
+        return look_at_copies(detector, *pictures, **options)
+
+    monkeypatch.setattr(Detector, "score_batch", slow_look)
+    assert ask().status_code == 200
+    looks_of_all = len(looks)
+    assert looks_of_all >= 3
+    looks.clear()
+    request = httpx.Request("POST", f"{tiny_app}api/v1/examine", files={"picture": ("a.jpg", JPEG)})
+    head = b"".join(b"%b: %b\r\n" % pair for pair in request.headers.raw)
+    with socket.create_connection((request.url.host, request.url.port)) as program:
+        program.sendall(b"POST %b HTTP/1.1\r\n%b\r\n" % (request.url.raw_path, head))
+        program.sendall(request.read())
+        assert until(lambda: looks)
+    time.sleep(0.4 * looks_of_all)
+    assert len(looks) <= 2
 
 
 def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:

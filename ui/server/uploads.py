@@ -273,7 +273,7 @@ def _size(folder: Path) -> int:
 # The route ----------------------------------------------------------------------------------------
 
 
-class _Parser(MultiPartParser):
+class FormParser(MultiPartParser):
     """Starlette's parser, which keeps nothing in memory; its files have no name, and go when
     closed."""
 
@@ -284,7 +284,7 @@ async def upload(request: Request) -> Response:
     """Keep the files of the field `files`, and answer with their paths; raise Refused."""
     limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
     try:
-        form = await _Parser(request.headers, request.stream(), **limits).parse()
+        form = await FormParser(request.headers, request.stream(), **limits).parse()
         try:
             owner = client_of(request.scope)
             paths = await run_in_threadpool(_add_all, form.getlist("files"), owner)
