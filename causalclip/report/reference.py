@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from causalclip.reference_set import Learned, ReferencePicture, UnreadFile
 
 BARS, WIDTH, HEIGHT = 20, 600, 160
+COLOURS = "#735796", "#b57538"  # of real and of generated pictures, as on the maps
 MAX_SHOWN = 200  # photographs that are shown
 LEFT_OUT = N_("Left out, as pictures of their kind get no answer: {n}.")
 TOO_FEW_TO_LEARN = N_(
@@ -44,7 +45,8 @@ class ReferenceReport:
         at_most: the bound that was asked for.
         unanswered: how many pictures got no answer, and are not in the profile.
         generated: pictures known to be generated.
-        learned: from both; None where they were too few.
+        learned: from both; None where they were too few, or nobody asked for it.
+        corrects: whether a correction was asked for, not a threshold.
     """
 
     profile: Profile
@@ -55,23 +57,28 @@ class ReferenceReport:
     unanswered: int = 0
     generated: Sequence[ReferencePicture] = ()
     learned: Learned | None = None
+    corrects: bool = False
 
     def sentences(self) -> list[str]:
-        """Return what the photographs say of the detector."""
+        """Return what the photographs say of the detector, and at last what comes of them."""
         profile = self.profile
         lines = [_("Photographs that were judged: {n}.", n=number(len(profile.scores)))]
         if self.unanswered:
             lines.append(_(LEFT_OUT, n=number(self.unanswered)))
-        lines += [*self._false_alarms(), self._bound()]
+        lines += self._false_alarms()
         cameras = [name for name in profile.cameras if name]
         if len(cameras) == 1 and not profile.cameras.get(""):
             alone = N_("All are by one camera ({camera}): they speak for that one alone.")
             lines.append(_(alone, camera=cameras[0]))
+        if profile.generated:
+            lines += self._missed()
+        if not self.corrects or profile.at_most is not None:
+            lines.append(self._bound())
         if self.learned is not None:
             lines += self.learned.sentences()
-        elif self.generated:
+        elif self.generated or self.corrects:
             lines.append(_(TOO_FEW_TO_LEARN, least=number(MIN_PICTURES_PER_CLASS)))
-        return lines + (self._missed() if profile.generated else [])
+        return lines
 
     def _false_alarms(self) -> list[str]:
         """Return how many photographs reach the detector's own threshold."""
@@ -140,11 +147,13 @@ class ReferenceReport:
             (picture for picture in self.photographs if picture.score >= self.shipped),
             key=lambda picture: -picture.score,
         )
-        scores = [picture.score for picture in self.photographs]
+        real = [picture.score for picture in self.photographs]
+        generated = [picture.score for picture in self.generated]
+        high = self.profile.high(self.shipped)
         return _render(
             "section",
             sentences=self.sentences(),
-            histogram=Markup(histogram(scores, self.shipped, self.profile.high(self.shipped))),
+            histogram=Markup(histogram(real, generated, self.shipped, high)),
             accused=accused[:MAX_SHOWN],
             count=len(accused),
             unread=self.unread,
@@ -162,25 +171,31 @@ def _rate_words(successes: int, count: int) -> str:
     )
 
 
-def histogram(scores: Sequence[float], shipped: float, high: float) -> str:
-    """Draw how many photographs have which score, with both thresholds, as SVG."""
-    counts, edges = np.histogram(scores, bins=BARS, range=(0, 1))
-    most = max(1, int(counts.max()))
+def histogram(
+    real: Sequence[float], generated: Sequence[float], shipped: float, high: float
+) -> str:
+    """Draw how many pictures of each kind have which score, with both thresholds, as SVG."""
+    counts = [np.histogram(scores, bins=BARS, range=(0, 1))[0] for scores in (real, generated)]
+    most = max(1, *(int(count.max()) for count in counts))
     step = WIDTH / BARS
+    width = (step - 2) / 2 if generated else step - 2
     bars = [
         {
-            "x": f"{i * step + 1:.1f}",
+            "x": f"{i * step + 1 + kind * width:.1f}",
             "y": f"{HEIGHT * (1 - n / most):.1f}",
-            "width": f"{step - 2:.1f}",
+            "width": f"{width:.1f}",
             "height": f"{HEIGHT * n / most:.1f}",
-            "title": f"{edges[i]:.2f}\N{EN DASH}{edges[i + 1]:.2f}: {n}",
+            "colour": COLOURS[kind],
+            "title": f"{i / BARS:.2f}\N{EN DASH}{(i + 1) / BARS:.2f}: {n}",
         }
-        for i, n in enumerate(counts)
+        for kind, count in enumerate(counts)
+        for i, n in enumerate(count)
     ]
     alt = _(
-        "Histogram of the scores. Photographs: {n}; in the highest bar: {most}. Thresholds: "
-        "{shipped} and {high}.",
-        n=number(len(scores)),
+        "Histogram of the scores. Real pictures: {real}; generated ones: {generated}; in the "
+        "highest bar: {most}. Thresholds: {shipped} and {high}.",
+        real=number(len(real)),
+        generated=number(len(generated)),
         most=number(most),
         shipped=decimal(shipped, digits=2),
         high=decimal(high, digits=2),

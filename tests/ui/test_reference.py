@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from causalclip.images.loading import load_image
-from causalclip.languages import _, number
 from causalclip.paths import WeightsMissing
-from causalclip.private_head import MIN_PICTURES_PER_CLASS
 from causalclip.reference import BadProfile
 from causalclip.reference_set import Lesson, ReferencePicture, UnreadFile, learn
+from causalclip.report.reference import BARS, COLOURS
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
@@ -28,12 +27,12 @@ from ui.server.uploads import add
 from ui.tabs.reference import session
 from ui.tabs.reference.session import (
     LARGEST,
-    MOST,
-    MOST_THUMBNAILS,
+    MAX_PICTURES,
+    MAX_THUMBNAILS,
     ProfileChoice,
     ReferenceSet,
 )
-from ui.tabs.reference.tab import START, ReferenceTab, build_reference_tab, chooser
+from ui.tabs.reference.tab import ReferenceTab, build_reference_tab, chooser
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +84,29 @@ def whole(count: int) -> ReferenceSet:
     )
 
 
+def test_the_last_sentence_fits_what_was_asked_for(tab: ReferenceTab) -> None:
+    few = whole(12)
+    threshold = few.report(tab.detector.own(), 0.05).sentences()
+    correction = few.report(tab.detector.own(), 0.05, corrects=True).sentences()
+    assert "59 are needed" in threshold[-1]
+    assert "10 real and 10 generated" in correction[-1]
+    assert not any("59" in sentence for sentence in correction)
+
+
+def test_the_chart_shows_both_kinds(tab: ReferenceTab) -> None:
+    both = replace(whole(12), generated=tuple(judged(0.95, 100 + i) for i in range(4)))
+    section = both.report(tab.detector.own(), 0.05, corrects=True).section()
+    assert "Real pictures: 12; generated ones: 4" in section
+    assert all(section.count(f"fill='{colour}'") == BARS for colour in COLOURS)
+    alone = whole(12).report(tab.detector.own(), 0.05).section()
+    assert alone.count("<rect") == 2 * BARS
+
+
 def test_ten_of_each_kind_are_asked_for_before_any_larger_number() -> None:
     places = chooser().split("</fieldset>")
     numbers = [re.findall(r"\b\d+\b", re.sub("<[^>]*>", "", place)) for place in places[:2]]
     assert numbers[0][:3] == ["10", "5", "59"]
     assert numbers[1] == ["10"]
-    assert re.findall(r"\d+", _(START, least=number(MIN_PICTURES_PER_CLASS))) == ["10", "10"]
 
 
 def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ReferenceTab) -> None:
@@ -115,16 +131,19 @@ def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ReferenceTab) -> N
 
 def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone(tab: ReferenceTab) -> None:
     reference_set = ReferenceSet()
-    for n in range(MOST_THUMBNAILS + 20):
+    for n in range(MAX_THUMBNAILS + 20):
         reference_set = reference_set.with_picture(judged(0.9, n), generated=False, high=0.7)
     reference_set = reference_set.with_picture(judged(0.2, 5000), generated=False, high=0.7)
     reference_set = reference_set.with_picture(judged(0.9, 5001), generated=True, high=0.7)
     reference_set = reference_set.with_picture(UnreadFile("x", "No."), generated=False, high=0.7)
-    assert sum(bool(one.thumbnail) for one in reference_set.real) == MOST_THUMBNAILS
+    assert sum(bool(one.thumbnail) for one in reference_set.real) == MAX_THUMBNAILS
     assert not reference_set.generated[0].thumbnail
-    assert reference_set.judged == MOST_THUMBNAILS + 23
+    assert reference_set.judged == MAX_THUMBNAILS + 23
     payload = upload(a_jpg=noise(1), b_jpg=noise(2))
-    assert run(tab, payload, ReferenceSet(judged=MOST - 1))[-1][tab.reference_set].judged == MOST
+    assert (
+        run(tab, payload, ReferenceSet(judged=MAX_PICTURES - 1))[-1][tab.reference_set].judged
+        == MAX_PICTURES
+    )
     assert not any(Path(one["path"]).exists() for one in payload)
 
 
@@ -173,10 +192,11 @@ def test_a_report_learns_once_and_has_the_profile_that_is_written(
             replace(judged(0.8, 100 + i), lesson=Lesson(x, 1.0)) for i, x in enumerate(generated)
         ),
     )
-    profile = reference_set.profile(detector, 0.05)
+    profile = reference_set.profile(detector, 0.05, corrects=True)
     runs = []
     monkeypatch.setattr(session, "learn", lambda *of: runs.append(1) or learn(*of))
-    report = reference_set.report(detector, 0.05)
+    assert reference_set.report(detector, 0.05).learned is None  # a threshold was asked for
+    report = reference_set.report(detector, 0.05, corrects=True)
     assert runs == [1]
     assert report.learned is not None
     assert report.profile.private == report.learned.private == profile.private

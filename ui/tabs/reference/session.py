@@ -29,8 +29,8 @@ from ui.server import uploads
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-MOST = 1000  # pictures of a page; for more of them there is the command
-MOST_THUMBNAILS = 100  # small copies that are kept
+MAX_PICTURES = 1000  # pictures of a page; for more of them there is the command
+MAX_THUMBNAILS = 100  # small copies that are kept
 LARGEST = 2**20  # bytes of a profile's file; one of 10,000 photographs takes half of it
 TOO_LARGE = N_(
     "This profile has more than 1 MB. Whoever runs the app can set it for all, as "
@@ -91,7 +91,7 @@ class ReferenceSet:
         if generated:
             return replace(larger, generated=(*pictures, replace(picture, thumbnail="")))
         thumbnails = sum(bool(other.thumbnail) for other in pictures)
-        if picture.score < high or thumbnails >= MOST_THUMBNAILS:
+        if picture.score < high or thumbnails >= MAX_THUMBNAILS:
             picture = replace(picture, thumbnail="")
         return replace(larger, real=(*pictures, picture))
 
@@ -99,21 +99,24 @@ class ReferenceSet:
         """Return the set at a portion's end, so that the next portion may come."""
         return replace(self, portions=self.portions + 1)
 
-    def profile(self, detector: Detector, at_most: float) -> Profile:
+    def profile(self, detector: Detector, at_most: float, *, corrects: bool = False) -> Profile:
         """Return the profile of the set, which needs at least one photograph.
 
         Args:
             at_most: the share of photographs like these that may be called likely generated.
+            corrects: whether a correction is learned from both kinds.
         """
-        return self.report(detector, at_most).profile
+        return self.report(detector, at_most, corrects=corrects).profile
 
-    def report(self, detector: Detector, at_most: float) -> ReferenceReport:
+    def report(
+        self, detector: Detector, at_most: float, *, corrects: bool = False
+    ) -> ReferenceReport:
         """Return what the set says, with its profile; it needs at least one photograph.
 
         Args:
-            at_most: as for `profile`.
+            at_most, corrects: as for `profile`.
         """
-        learned = learn(self.real, self.generated, detector)
+        learned = learn(self.real, self.generated, detector) if corrects else None
         return ReferenceReport(
             profile=make_profile(
                 self.real, detector, at_most=at_most, generated=self.generated, learned=learned
@@ -125,6 +128,7 @@ class ReferenceSet:
             unanswered=len(self.unanswered),
             generated=self.generated,
             learned=learned,
+            corrects=corrects,
         )
 
     def lessons_left(self, *, generated: bool) -> int:
