@@ -209,7 +209,7 @@ class PrivateHead:
         data = base64.b64decode(self.directions.get(kind, ""), validate=True)
         direction = np.frombuffer(data, "<f2").astype(np.float32)
         if len(direction) != width or not np.isfinite(direction).all():
-            raise ValueError("The private head is of another detector.")
+            raise ValueError("another detector's head")
         return direction
 
 
