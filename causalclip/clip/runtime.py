@@ -6,14 +6,14 @@ The fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names
     int8       OpenVINO, with VNNI or AVX2: the weights stay as they are on the disk
     float32    PyTorch, everywhere else
 
-Training, attacks and purification are PyTorch's, whichever it is.
+Training, attacks and purification always run in PyTorch.
 """
 
 import torch
 
 from causalclip.settings import ALL_INSTRUCTIONS, Runtime, read_settings
 
-VNNI = "avx512_vnni", "avx_vnni"
+VNNI = ("avx512_vnni", "avx_vnni")
 
 
 def choose_runtime() -> Runtime:
@@ -25,12 +25,12 @@ def choose_runtime() -> Runtime:
     """
     if chosen := read_settings().runtime:
         return chosen
-    half = fast_dtype() == torch.bfloat16
-    if _unlimited() and _has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
+    bfloat16_is_fast = fast_dtype() == torch.bfloat16
+    if _unlimited() and _has(*VNNI) and not (bfloat16_is_fast and _has("amx_tile")):
         return "int8"
-    if half:
+    if bfloat16_is_fast:
         return "bfloat16"
-    return "int8" if _unlimited() and _has_avx2() else "float32"
+    return "int8" if _unlimited() and _has("avx2") else "float32"
 
 
 def fast_dtype() -> torch.dtype:
@@ -39,23 +39,19 @@ def fast_dtype() -> torch.dtype:
     That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (two to three times),
     if oneDNN may use them.
     """
-    has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if (_unlimited() or "AMX" in _limit()) and has else torch.float32
+    allowed = _unlimited() or "AMX" in _limit()
+    return torch.bfloat16 if allowed and _has("amx_tile", "avx512_bf16") else torch.float32
 
 
-def _has_vnni() -> bool:
-    """Return whether the processor multiplies int8 four at a time."""
+def _has(*instructions: str) -> bool:
+    """Return whether the processor has one of these sets of instructions."""
     flags = torch.cpu.get_capabilities()
-    return any(flags.get(name, False) for name in VNNI)
-
-
-def _has_avx2() -> bool:
-    return bool(torch.cpu.get_capabilities().get("avx2", False))
+    return any(flags.get(name, False) for name in instructions)
 
 
 def _unlimited() -> bool:
-    """Return whether oneDNN may use all of the processor. OpenVINO, half of which does not know the
-    limit, must not run then: it gives empty answers."""
+    """Return whether oneDNN may use all of the processor. Under a limit OpenVINO must not run: not
+    all of its kernels know it, and it gives empty answers."""
     return _limit() in ALL_INSTRUCTIONS
 
 

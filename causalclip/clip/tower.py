@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # importing it takes hundreds of MB, which a compiled tower h
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(q k^T / sqrt(d)) v, of [B, H, T, d].
 
-    On a processor the fused one takes twice as long backwards.
+    On a CPU, the backward pass of fused attention takes twice as long.
     """
     if not (q.requires_grad and torch.is_grad_enabled() and q.device.type == "cpu"):
         return F.scaled_dot_product_attention(q, k, v)

@@ -48,7 +48,7 @@ class Block(nn.Module):
 
 
 class MetaViT(nn.Module):
-    """A stand-in for open_clip's VisionTransformer: its parameters by name and shape, on the meta
+    """The skeleton of open_clip's VisionTransformer: its parameters by name and shape, on the meta
     device, so that `load_state_dict(..., assign=True)` can give it weights.
 
     Importing open_clip brings torchvision, and that brings TorchDynamo, Triton and SymPy: 240 MB of

@@ -84,7 +84,7 @@ class Int8Matrix:
     scale: Tensor
 
     def float(self) -> Tensor:
-        """Return the weight as `dequantize` gives it."""
+        """Return the weight as `dequantize` gives it, under the name that a tensor has for it."""
         return self.matrix.float().mul_(self.scale)
 
 
@@ -108,8 +108,8 @@ def project_as_stored(tower: Any, stored: Mapping[str, Tensor]) -> None:
 
 def is_int8(stored: Mapping[str, Tensor]) -> bool:
     """Return whether every heavy matrix is stored as int8."""
-    heavy = [name for name in stored if name.endswith(HEAVY)]
-    return not heavy and any(name.endswith(INT8) for name in stored)
+    is_float = any(name.endswith(HEAVY) for name in stored)
+    return not is_float and any(name.endswith(INT8) for name in stored)
 
 
 def load_weights(folder: str | Path) -> dict[str, Tensor]:

@@ -42,8 +42,7 @@ SURELY_SAME: tuple[Answer, float] = "same picture", MAX_CONFIDENCE
 # of the smaller picture, that points of one picture span: a camera that turned shares a corner
 # alone
 MIN_SPAN = 0.25
-# log2 of the points that agree, their share, the area they span (at most 1), the share of what has
-# texture that is similar, 1
+# weights of Features
 MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)
 SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
 # pixel by pixel
@@ -57,7 +56,7 @@ class Features(NamedTuple):
     share: float = 0.0  # of all matches, that agree
     span: float = 0.0  # of the smaller picture, that they span, at most 1
     similar: float = 0.0  # of what has texture, that shows the same
-    one: float = 1.0
+    bias: float = 1.0
 
 
 def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
@@ -140,8 +139,8 @@ def _compare_parts(
 
 
 def _plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
-    """Return whether a picture of a shape can lie so over another: not folded, or turned inside
-    out, or, at the sizes at which both are searched, smaller than a tenth."""
+    """Return whether a picture of a shape can lie so over another: neither folded nor turned inside
+    out, and, at the sizes at which both are searched, between a tenth and ten times as large."""
     h, w = shape[:2]
     corners = np.array([[[0, 0], [w, 0], [w, h], [0, h]]], np.float64)
     places = cv2.perspectiveTransform(corners, placement.homography)[0]

@@ -25,7 +25,7 @@ from causalclip.examination.answer import (
 from causalclip.examination.messages import (
     JUDGE_PART,
     NO_ANSWER,
-    NO_TRACES,
+    TRACES,
     WHAT_TO_DO,
     Tone,
 )
@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from causalclip.image_type import ImageType
     from causalclip.provenance.result import Provenance
 
-TRACES: dict[str, str] = {
-    N_("likely generated"): N_(
-        "They carry traces like those of pictures made by image generators."
-    ),
-    N_("inconclusive"): N_("Their traces point neither way clearly enough."),
-    N_("likely not generated"): N_("They carry few traces like those of image generators."),
-    NO_ANSWER: NO_TRACES,
-}
 MAX_STEPS = 4
 FORGED = N_("That can be forged, also to discredit a true picture.")
 NOT_JUDGED = N_("Its pixels were not judged.")

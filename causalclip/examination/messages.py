@@ -58,6 +58,15 @@ IMAGE_TYPES: dict[ImageType, str] = {
     "page": N_("page"),
     "blank": N_("blank"),
 }
+# the same, of the pixels among other evidence
+TRACES: dict[str, str] = {
+    N_("likely generated"): N_(
+        "They carry traces like those of pictures made by image generators."
+    ),
+    N_("inconclusive"): N_("Their traces point neither way clearly enough."),
+    N_("likely not generated"): N_("They carry few traces like those of image generators."),
+    NO_ANSWER: N_("They are not those of a photograph, so they are not judged."),
+}
 WHY_NO_ANSWER: dict[ImageType, str] = {
     "drawing": N_(
         "It looks like a drawing, a painting or a rendering. The detector knows photographs, and "
@@ -89,7 +98,6 @@ WHAT_TO_DO: dict[ImageType, str] = {
 }
 # of a page in which a photograph was found
 JUDGE_PART = N_("Judge the photograph in it alone; or find the picture that it shows.")
-NO_TRACES = N_("They are not those of a photograph, so they are not judged.")
 
 # What is not known yet, and what a file proves ----------------------------------------------------
 

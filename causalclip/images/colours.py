@@ -78,7 +78,10 @@ def to_srgb(
         flat, strip_opaque = _flatten(strip, conversion)
         pixels[top : top + rows] = np.asarray(flat)
         opaque &= strip_opaque
-    return pixels, (*notes, *conversion.notes, *(() if opaque else (_(_TRANSPARENT),)))
+    notes += conversion.notes
+    if not opaque:
+        notes += (_(_TRANSPARENT),)
+    return pixels, notes
 
 
 def _to_8_bits(image: Image.Image, *, white: int) -> Image.Image:
@@ -132,10 +135,11 @@ def _read_profile(profile: bytes, *, natural: str) -> Conversion | None:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         base = _MODE_OF_SPACE[source.profile.xcolor_space.strip()]
-        if base not in (natural, "RGB" if natural == "L" else natural):
+        allowed = {natural, "RGB"} if natural == "L" else {natural}
+        if base not in allowed:
             return None
         transform = _transform(source, base)
-        name = _clean(ImageCms.getProfileDescription(source))
+        name = _printable_name(ImageCms.getProfileDescription(source))
     except (ImageCms.PyCMSError, OSError, KeyError, ValueError, TypeError):
         return None
     if base in ("RGB", "L") and _is_identity(transform, base):
@@ -174,7 +178,7 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
     return bool(np.abs(after - before).max() <= SAME)
 
 
-def _clean(name: str) -> str:
+def _printable_name(name: str) -> str:
     """Return a name out of the file, fit to be shown: no control characters, no markup, at most 60
     characters."""
     plain = "".join(c for c in name if c.isalnum() or c in " .,-_()+/:")

@@ -21,7 +21,7 @@ SIZES = (
     f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least "
     f"{MIN_SIDE} on the shorter side"
 )
-ACCEPTED = f"{NAMES}; {SIZES}."  # what every door for programs says
+ACCEPTED = f"{NAMES}; {SIZES}."  # what every API says
 EXPORT = N_("Save or export it as JPEG or PNG and try again.")
 TOO_LARGE = N_("This picture is too large")
 TOO_SMALL = N_("This picture is too small")

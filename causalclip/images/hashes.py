@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-ROWS = 512  # of the matrix of distances that are made at a time
+ROWS = 512  # of the matrix of distances, computed at once
 
 
 def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarray:

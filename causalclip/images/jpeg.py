@@ -1,8 +1,8 @@
 """Traces of JPEG in pixels: a grid of blocks, less detail, and the steps of earlier compressions.
 
 JPEG (ITU-T T.81) cuts a picture into blocks of 8 x 8 px and rounds each block's DCT coefficients to
-multiples of the steps in a table. All functions here read the middle of a picture, so that a large
-one costs no more than a small one.
+multiples of the steps in a table. What measures a picture reads its middle, so that a large one
+costs no more than a small one.
 """
 
 import cv2
@@ -115,7 +115,7 @@ def earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
 
     Coefficients that were once rounded to multiples of a step stay near these through a later,
     finer compression (double quantisation: Lukas and Fridrich, 2003). Scaling, turning, or a crop
-    off the grid erase that, so that None means nothing.
+    off the grid erase that, so None does not show that there was none.
 
     Args:
         pixels: uint8 RGB [H, W, 3], not turned or scaled since decoding.
@@ -126,19 +126,21 @@ def earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
     """
     coefficients = _coefficients(pixels)
     last_steps = standard_table(last) if last else np.ones((BLOCK, BLOCK), int)
-    combs: dict[tuple[tuple[int, int], int], tuple[float, int]] = {}  # many tables share a step
+    agreements: dict[
+        tuple[tuple[int, int], int], tuple[float, int]
+    ] = {}  # many tables share a step
 
     def agreement(quality: int) -> float:
-        """The mean of `_comb` over all modes; -1 where too few coefficients tell."""
+        """The mean of `_agreement_with_step` over all modes; -1 where too few coefficients tell."""
         steps, total, count = standard_table(quality), 0.0, 0
         for mode in MODES:
             step = int(steps[mode])
             if step <= max(1.5 * last_steps[mode], 3):
                 continue  # the last compression was coarser: what was there before is gone
-            if (mode, step) not in combs:
-                combs[mode, step] = _comb(coefficients[mode], step)
-            total += combs[mode, step][0]
-            count += combs[mode, step][1]
+            if (mode, step) not in agreements:
+                agreements[mode, step] = _agreement_with_step(coefficients[mode], step)
+            total += agreements[mode, step][0]
+            count += agreements[mode, step][1]
         return total / count if count >= MIN_COUNT else -1.0
 
     by_quality = {quality: agreement(quality) for quality in QUALITIES}
@@ -152,13 +154,13 @@ def _coefficients(pixels: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
     cut = middle(pixels).astype(np.float32) @ LUMA - 128
     rows, columns = cut.shape[0] // BLOCK, cut.shape[1] // BLOCK
     blocks = cut[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
-    from scipy.fft import dctn  # a tenth of a second of imports that a wrong name need not wait for
+    from scipy.fft import dctn  # a tenth of a second of imports, for whoever gets this far
 
     spectrum = dctn(blocks, axes=(1, 3), norm="ortho")
     return {(u, v): spectrum[:, u, :, v].ravel() for u, v in MODES}
 
 
-def _comb(values: np.ndarray, step: int) -> tuple[float, int]:
+def _agreement_with_step(values: np.ndarray, step: int) -> tuple[float, int]:
     """The sum of cos(2 pi c / step) over coefficients beyond half a step, and how many there are.
 
     A coefficient on a multiple of the step adds 1, one halfway between two of them -1.

@@ -16,7 +16,7 @@ def c_library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def check(answer: int) -> int:
+def raise_if_refused(answer: int) -> int:
     """Return what a call answered.
 
     Raises:
@@ -33,7 +33,7 @@ def control_process(*arguments: Any) -> None:
     Raises:
         OSError: the kernel refuses it.
     """
-    check(c_library().prctl(*arguments))
+    raise_if_refused(c_library().prctl(*arguments))
 
 
 def give_up_new_privileges() -> None:

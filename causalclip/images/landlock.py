@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 
-from causalclip.images.kernel import c_library, check, give_up_new_privileges
+from causalclip.images.kernel import c_library, give_up_new_privileges, raise_if_refused
 
 # system calls; the numbers are the same on x86, ARM, RISC-V and POWER
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
@@ -50,13 +50,13 @@ def restrict() -> None:
         files = (1 << max(count for since, count in _FILES.items() if abi >= since)) - 1
         tcp, scopes = (rights if abi >= since else 0 for rights, since in (_TCP, _SCOPES))
         attributes = struct.pack("QQQ", files, tcp, scopes)
-        ruleset = check(
+        ruleset = raise_if_refused(
             libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
         )
         give_up_new_privileges()
-        check(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+        raise_if_refused(libc.syscall(_RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)
 
     # 2. The limit of open files; root's capabilities go first, as they would raise it again.
-    check(libc.capset(*_NO_CAPABILITIES))
+    raise_if_refused(libc.capset(*_NO_CAPABILITIES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))

@@ -28,17 +28,17 @@ def finish(parts: Parts[T]) -> T:
 def apply_tiled(
     network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int
 ) -> Parts[Tensor]:
-    """Return network(pixels), tile by tile where a side is above `tile`; differentiable.
+    """Generator that returns network(pixels), made of tiles where a side is above `tile`.
 
     Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by
     weights that fall linearly to 0 across the overlap. What does not fill a multiple of `multiple`
-    px is padded by reflection.
+    px is padded by reflection. The result is differentiable.
 
     Args:
         pixels: [N, C, H, W]. tile, multiple: px; tile is a multiple of `multiple`.
 
     Yields:
-        None before each tile of several, on a processor: a graphics card is quick.
+        None before each of several tiles, on a CPU only.
     """
     height, width = pixels.shape[-2:]
     h, tops = _plan_tiles(height, tile=tile, overlap=overlap, multiple=multiple)

@@ -80,8 +80,6 @@ def processor(monkeypatch: pytest.MonkeyPatch):
 
     def has(*flags: str) -> None:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(flags, True))
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: "amx_tile" in flags)
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: "avx512_bf16" in flags)
 
     return has
 
