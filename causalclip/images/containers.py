@@ -1,5 +1,5 @@
 """Headers of JPEG, PNG and WebP files, read before anything is decoded: size, colour profile,
-orientation; and where the parts of JPEG, PNG and GIF files lie.
+orientation; and every block of JPEG, PNG, WebP and GIF files (walk).
 
 JPEG and PNG files are also rewritten with only the parts that a decoder needs. Metadata can be
 hostile (millions of empty parts, text that unpacks to gigabytes, tags that all point at the same
@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from causalclip.images.formats import (
     BrokenImage,
@@ -34,15 +34,54 @@ PAGES = N_("The file holds several pictures; only the first was looked at.")
 
 # Markers of a JPEG: not fill, stuffing or restarts, which have no length
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
-_EOI, _SOS, _APP1, _APP2, _COM = 0xD9, 0xDA, 0xE1, 0xE2, 0xFE
-_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_EOI, SCAN, _APP1, _APP2, _COM = b"\xd9", b"\xda", b"\xe1", b"\xe2", b"\xfe"
+_SOF = {bytes([marker]) for marker in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}}
+_PROGRESSIVE = {b"\xc2", b"\xc6", b"\xca", b"\xce"}
 # APP0 and APP14 stay: they say how the colours are coded
-_DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}
+_DROPPED = {bytes([marker]) for marker in range(0xE1, 0xEE)} | {b"\xef", _COM}
 # Chunks of a PNG that hold the picture
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 # Blocks of a GIF
 _EXTENSION, _IMAGE = 0x21, 0x2C
+_GIF_XMP, _GIF_XMP_TRAILER = b"\x0bXMP DataXMP", b"\x01\xff\xfe\xfd"
+
+BlockType = Literal["exif", "xmp", "icc", "text", "other"]
+# marker, beginning and type of a JPEG's segments
+_JPEG_TYPES: tuple[tuple[bytes, bytes, BlockType], ...] = (
+    (_APP1, b"Exif\0\0", "exif"),
+    (_APP1, b"http://ns.adobe.com/xap/1.0/\0", "xmp"),
+    (_APP2, b"ICC_PROFILE\0", "icc"),
+    (_COM, b"", "text"),
+)
+_CHUNK_TYPES: dict[bytes, BlockType] = {
+    b"eXIf": "exif",
+    b"iCCP": "icc",
+    b"tEXt": "text",
+    b"zTXt": "text",
+    b"iTXt": "text",
+    b"EXIF": "exif",
+    b"XMP ": "xmp",
+    b"CRFT": "text",
+}
+
+
+class Block(NamedTuple):
+    """A block of a file: a JPEG's segment, a PNG's or WebP's chunk, a GIF's extension.
+
+    Attributes:
+        type: the same for all containers.
+        tag: the container's own: a marker, a chunk's name, an extension's label.
+        start, end: in the file.
+        body: what it holds, without the mark of its type; a PNG's may be packed.
+        whole: whether its checksum, if it has one, is right.
+    """
+
+    type: BlockType
+    tag: bytes
+    start: int
+    end: int
+    body: bytes
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +124,14 @@ def read_container(data: bytes, name: Format) -> Container | None:
     return None
 
 
+def walk(data: bytes, name: Format) -> Iterator[Block]:
+    """Yield the blocks of a JPEG, PNG, WebP or GIF file in their order.
+
+    Raises an ImageError for a file that is damaged, or of more blocks than any real picture.
+    """
+    return _WALKERS[name](data)
+
+
 # JPEG ---------------------------------------------------------------------------------------------
 
 
@@ -100,11 +147,10 @@ def _read_jpeg(data: bytes) -> Container:
     body_start = body_end = len(data)
 
     # 1. Segment by segment
-    for marker, start, end in jpeg_segments(data):
-        body = data[start + 4 : end]
+    for block_type, marker, start, end, body, _whole in walk(data, "JPEG"):
         if marker == _EOI:
             body_end = end
-        elif marker == _SOS:
+        elif marker == SCAN:
             scans += 1
             # channels of this scan: those that lack come later
             whole_buffer |= scans > 1 or body[:1] < bytes([channels])
@@ -114,10 +160,10 @@ def _read_jpeg(data: bytes) -> Container:
         elif marker in _SOF and len(body) >= 6:
             bits, height, width = struct.unpack_from(">BHH", body)
             size, channels, whole_buffer = (width, height), body[5], marker in _PROGRESSIVE
-        elif marker == _APP1 and body.startswith(b"Exif\0\0"):
-            exif = exif or body[6:]
-        elif marker == _APP2 and body.startswith(b"ICC_PROFILE\0"):
-            icc.append((body[12:13], body[14:]))
+        elif block_type == "exif":
+            exif = exif or body
+        elif block_type == "icc":
+            icc.append((body[:1], body[2:]))
         elif marker == _APP2 and body.startswith(b"MPF\0"):
             notes = [_(PAGES)]
         if not scans and marker not in _DROPPED:
@@ -144,17 +190,22 @@ def _read_jpeg(data: bytes) -> Container:
     )
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of every segment up to the end of the first picture."""
+def _walk_jpeg(data: bytes) -> Iterator[Block]:
+    """Yield every segment up to the end of the first picture."""
     end = 2
     for _part in range(MAX_PARTS):
         match = _MARKER.search(data, end)
         if match is None:
             return  # cut short: the decoder says so
-        marker, end = match[1][0], match.end()
+        marker, end = match[1], match.end()
         if marker != _EOI:
             end += max(2, int.from_bytes(data[end : end + 2], "big"))
-        yield marker, match.start(), end
+        body = data[match.start() + 4 : end]
+        beginning, block_type = next(
+            (row[1:] for row in _JPEG_TYPES if row[0] == marker and body.startswith(row[1])),
+            (b"", "other"),
+        )
+        yield Block(block_type, marker, match.start(), end, body[len(beginning) :])
         if marker == _EOI:
             return
     raise _too_many_parts("JPEG")
@@ -168,16 +219,16 @@ def _read_png(data: bytes) -> Container:
     checksums verified."""
     parts: list[bytes] = [data[:8]]
     chunks: dict[bytes, bytes] = {}
-    for kind, start, end in png_chunks(data):
+    for _type, kind, start, end, body, whole in walk(data, "PNG"):
         if kind in _PNG_KEPT:
-            if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            if not whole:
                 raise damaged("PNG")
             parts.append(data[start:end])
         elif kind[:1].isupper():
             raise UnsupportedImage(
                 with_export_hint(N_("This PNG is of a variant that cannot be read."))
             )
-        chunks.setdefault(kind, data[start + 8 : end - 4])
+        chunks.setdefault(kind, body)
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13 or b"IEND" not in chunks:
         raise damaged("PNG")
@@ -199,15 +250,23 @@ def _read_png(data: bytes) -> Container:
     )
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (kind, start, end) of every chunk up to IEND, length and checksum included."""
+def _walk_png(data: bytes) -> Iterator[Block]:
+    """Yield every chunk up to IEND; start and end take in its length and checksum."""
     start = 8
     for _part in range(MAX_PARTS):
         length, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
         end = start + 12 + length
         if end > len(data):
             raise damaged("PNG")
-        yield kind, start, end
+        checksum = int.from_bytes(data[end - 4 : end], "big")
+        yield Block(
+            _CHUNK_TYPES.get(kind, "other"),
+            kind,
+            start,
+            end,
+            body=data[start + 8 : end - 4],
+            whole=zlib.crc32(data[start + 4 : end - 4]) == checksum,
+        )
         if kind == b"IEND":
             return
         start = end
@@ -242,11 +301,24 @@ def _read_webp(data: bytes) -> Container:
     return Container(data, width, height)
 
 
+def _walk_webp(data: bytes) -> Iterator[Block]:
+    """Yield the chunks up to one that is cut short."""
+    start = 12
+    for _part in range(MAX_PARTS):
+        kind = data[start : start + 4]
+        end = start + 8 + int.from_bytes(data[start + 4 : start + 8], "little")
+        if len(kind) < 4 or end > len(data):
+            return
+        body = data[start + 8 : end].removeprefix(b"Exif\0\0")
+        yield Block(_CHUNK_TYPES.get(kind, "other"), kind, start, end, body)
+        start = end + end % 2
+
+
 # GIF ----------------------------------------------------------------------------------------------
 
 
-def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (label, start, end) of every extension's chain of sub-blocks, up to the trailer."""
+def _walk_gif(data: bytes) -> Iterator[Block]:
+    """Yield every extension's chain of sub-blocks, up to the trailer."""
     start = 13 + _colour_table(data[10:11])
     budget = MAX_SUB_BLOCKS
     while start < len(data):
@@ -265,7 +337,23 @@ def gif_extensions(data: bytes) -> Iterator[tuple[int, int, int]]:
                 raise damaged("GIF")
         start += 1
         if kind == _EXTENSION and start <= len(data):
-            yield label[0], chain, start
+            yield _gif_block(label, data, chain, start)
+
+
+def _gif_block(label: bytes, data: bytes, start: int, end: int) -> Block:
+    """Return an extension, its comment joined from its sub-blocks."""
+    chain = data[start:end]
+    if label == b"\xff" and chain.startswith(_GIF_XMP):
+        # XMP itself is no chain: a trailer leads whoever takes it for one to its end
+        packet = chain.removeprefix(_GIF_XMP).partition(_GIF_XMP_TRAILER)[0]
+        return Block("xmp", label, start, end, packet)
+    if label != b"\xfe":
+        return Block("other", label, start, end, chain)
+    parts, at = [], 0
+    while size := chain[at]:
+        parts.append(chain[at + 1 : at + 1 + size])
+        at += 1 + size
+    return Block("text", label, start, end, b"".join(parts))
 
 
 def _colour_table(flags: bytes) -> int:
@@ -313,3 +401,6 @@ def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
 def _too_many_parts(name: Format) -> BrokenImage:
     sentence = N_("The {format} file is made of more than {parts} parts, as no real picture is.")
     return BrokenImage(with_export_hint(sentence, format=name, parts=number(MAX_PARTS)))
+
+
+_WALKERS = {"JPEG": _walk_jpeg, "PNG": _walk_png, "WebP": _walk_webp, "GIF": _walk_gif}

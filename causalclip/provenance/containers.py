@@ -9,7 +9,6 @@ WebP on opening it. For a sandbox.
 """
 
 import io
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +19,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngStream, iTXt
 
-from causalclip.images.containers import gif_extensions, jpeg_segments, png_chunks
+from causalclip.images.containers import SCAN, walk
 from causalclip.images.formats import Format, ImageError, damaged
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
@@ -37,13 +36,15 @@ COSTLY = N_(
 )
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 
-_XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
-_KEPT = {0xC0, 0xC1, 0xC2, 0xDB, _SOS, _APP13}  # frame headers, tables, and what IPTC is kept in
+# of a JPEG: frame headers, tables, the first scan's header, and what IPTC is kept in
+_KEPT = {b"\xc0", b"\xc1", b"\xc2", b"\xdb", SCAN, b"\xed"}
+_TEXT_NAMES = {
+    "JPEG": ("JPEG comment", "comment"),
+    "WebP": ("WebP chunk", "CRFT"),
+    "GIF": ("GIF comment", "comment"),
+}
 _XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
 _PROFILE = b"Raw profile type"
-_GIF_COMMENT, _GIF_APPLICATION = 0xFE, 0xFF
-_GIF_XMP, _GIF_XMP_TRAILER = b"\x0bXMP DataXMP", b"\x01\xff\xfe\xfd"
 _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 
@@ -115,36 +116,34 @@ def _read(data: bytes, name: Format, budget: Budget) -> Blocks:
     Raises an ImageError where the container is broken.
     """
     match name:
-        case "JPEG":
-            return _read_jpeg(data, budget)
+        case "JPEG" | "WebP" | "GIF":
+            return _read_walked(data, name, budget)
         case "PNG":
             return _read_png(data, budget)
-        case "WebP":
-            return _read_webp(data, budget)
-        case "GIF":
-            return _read_gif(data, budget)
         case "TIFF":
             return _read_tiff(data, budget)
         case "HEIC" | "AVIF":
             return _read_iso(data, name, budget)
 
 
-def _read_jpeg(data: bytes, budget: Budget) -> Blocks:
-    exif = xmp = b""
+def _read_walked(data: bytes, name: Format, budget: Budget) -> Blocks:
+    """Read the blocks of a JPEG, WebP or GIF file."""
+    exif = xmp = iptc = b""
     texts: list[Field] = []
-    for marker, start, end in jpeg_segments(data):
-        body = data[start + 4 : end]
-        if marker == _SOS:
+    for block in walk(data, name):
+        if name == "JPEG" and block.tag == SCAN:
             break
-        if marker == _APP1 and body.startswith(b"Exif\0\0"):
-            exif = exif or budget.whole(body[6:])
-        elif marker == _APP1 and body.startswith(_XMP_MARK):
-            xmp = xmp or budget.whole(body[len(_XMP_MARK) :])
-        elif marker == _COM and len(texts) < MAX_TEXTS:
-            texts.append(Field("JPEG comment", "comment", decode(budget.cut(body))))
-    head = open_head(data)
-    photoshop = head.info.get("photoshop", {}) if head else {}
-    return Blocks(_exif(exif, budget), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
+        if block.type == "exif":
+            exif = exif or budget.whole(block.body)
+        elif block.type == "xmp":
+            xmp = xmp or budget.whole(block.body)
+        elif block.type == "text" and len(texts) < MAX_TEXTS:
+            texts.append(Field(*_TEXT_NAMES[name], decode(budget.cut(block.body))))
+        elif block.type == "text":
+            budget.exceeded = True
+    if name == "JPEG" and (head := open_head(data)):
+        iptc = budget.whole(head.info.get("photoshop", {}).get(0x0404, b""))
+    return Blocks(_exif(exif, budget), xmp, iptc, tuple(texts))
 
 
 def open_head(data: bytes) -> JpegImageFile | None:
@@ -155,9 +154,9 @@ def open_head(data: bytes) -> JpegImageFile | None:
     """
     parts = [b"\xff\xd8"]
     try:
-        for marker, start, end in jpeg_segments(data):
-            parts += [data[start:end]] if marker in _KEPT else []
-            if marker == _SOS:
+        for block in walk(data, "JPEG"):
+            parts += [data[block.start : block.end]] if block.tag in _KEPT else []
+            if block.tag == SCAN:
                 break
         return JpegImageFile(io.BytesIO(b"".join(parts)))
     except Exception:  # it raises anything on bad input
@@ -167,11 +166,10 @@ def open_head(data: bytes) -> JpegImageFile | None:
 def _read_png(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
     texts: list[Field] = []
-    for kind, start, end in png_chunks(data):
-        if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") or not _is_whole(data[start + 4 : end]):
+    for block_type, kind, _start, _end, body, whole in walk(data, "PNG"):
+        if block_type not in ("exif", "text") or not whole:
             continue
-        body = data[start + 8 : end - 4]
-        if kind == b"eXIf":
+        if block_type == "exif":
             exif = exif or budget.whole(body)
         elif body.startswith(_XMP_KEY.encode() + b"\0"):
             xmp = xmp or budget.whole(_unpack(kind, body, budget)[1])
@@ -197,11 +195,6 @@ def _profile(key: str, value: bytes) -> tuple[str, bytes]:
         return "", b""
 
 
-def _is_whole(chunk: bytes) -> bool:
-    """Return whether a PNG chunk, from its kind to its checksum, is whole."""
-    return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
-
-
 def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
     """Return key and value of a PNG text, as UTF-8 or Latin-1; both empty where it cannot be
     unpacked within the budget."""
@@ -217,48 +210,6 @@ def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
         return key, value.encode("utf-8" if isinstance(value, iTXt) else "latin-1")
     budget.exceeded = True
     return "", b""
-
-
-def _read_webp(data: bytes, budget: Budget) -> Blocks:
-    exif = xmp = b""
-    texts: tuple[Field, ...] = ()
-    start = 12
-    for _part in range(1000):
-        kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        if len(kind) < 4 or start + 8 + size > len(data):
-            break
-        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ", b"CRFT") else b""
-        if kind == b"EXIF":
-            exif = exif or budget.whole(body.removeprefix(b"Exif\0\0"))
-        elif kind == b"XMP ":
-            xmp = xmp or budget.whole(body)
-        elif kind == b"CRFT" and not texts:
-            texts = (Field("WebP chunk", "CRFT", decode(budget.cut(body))),)
-        start += 8 + size + size % 2
-    return Blocks(_exif(exif, budget), xmp, texts=texts)
-
-
-def _read_gif(data: bytes, budget: Budget) -> Blocks:
-    xmp, texts = b"", list[Field]()
-    for label, start, end in gif_extensions(data):
-        chain = data[start:end]
-        if label == _GIF_COMMENT and len(texts) < MAX_TEXTS:
-            texts.append(Field("GIF comment", "comment", decode(budget.cut(_join_blocks(chain)))))
-        elif label == _GIF_COMMENT:
-            budget.exceeded = True
-        elif label == _GIF_APPLICATION and chain.startswith(_GIF_XMP):
-            # XMP itself is no chain: a trailer leads whoever takes it for one to its end
-            packet = chain.removeprefix(_GIF_XMP).partition(_GIF_XMP_TRAILER)[0]
-            xmp = xmp or budget.whole(packet)
-    return Blocks(xmp=xmp, texts=tuple(texts))
-
-
-def _join_blocks(chain: bytes) -> bytes:
-    parts, start = [], 0
-    while size := chain[start]:
-        parts.append(chain[start + 1 : start + 1 + size])
-        start += 1 + size
-    return b"".join(parts)
 
 
 def _read_tiff(data: bytes, budget: Budget) -> Blocks:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from causalclip.images.containers import png_chunks
+from causalclip.images.containers import walk
 from tests.makers.pictures import chunk, encode, photo, segment, sized
 
 XMP = (
@@ -306,7 +306,7 @@ def sign(
 def swollen(signed: bytes, size: int, *, filling: bytes = b"\xff") -> bytes:
     """A signed PNG with `size` bytes in the first assertion under org.test, as its boxes say: a
     reader that writes them as numbers takes 140 times as much."""
-    start = next(start for kind, start, _end in png_chunks(signed) if kind == b"caBX")
+    start = next(block.start for block in walk(signed, "PNG") if block.tag == b"caBX")
     length = int.from_bytes(signed[start : start + 4], "big")
     # CBOR
     contents = (
