@@ -24,7 +24,7 @@ from ui.tabs.detect.examples import write_examples  # noqa: E402
 COLOURS = 256
 # of all colours that there are, or purple turns grey; in a screen of photographs the commonest ones
 RANGE, COMMONEST = Image.Quantize.MAXCOVERAGE, Image.Quantize.MEDIANCUT
-PHOTOGRAPHS = {"purify"}
+PHOTOGRAPHS = {"app", "mask", "purify"}
 WIDTH = 1280
 # What a screen ends before: README shows the answer, its map, and what to do now.
 ENDS = dict.fromkeys(("app", "batch"), ".tabs + .block")
@@ -117,7 +117,8 @@ def main() -> None:
         ]:
             picture = take(address, name, files, dark=options.dark)
             chosen = COMMONEST if name in PHOTOGRAPHS else RANGE
-            few = picture.quantize(COLOURS, method=chosen, dither=Image.Dither.NONE)
+            palette = picture.quantize(COLOURS, method=chosen)
+            few = picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
             few.save(options.out / f"{name}.png", optimize=True)
     page.close(verbose=False)
 
