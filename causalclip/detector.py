@@ -320,7 +320,8 @@ class Detector(PushToHub):
         # 1. The logit
         views = self._plan(pixels)
         weight = self.view_weights(views)
-        embedding = self._embed(list(render(pixels, views, size=self.tower.image_size)))
+        shots = render(pixels, views, size=self.tower.image_size)
+        embedding = self._embed(list(shots), batch=BATCH)
         scores = self._score_views(views, embedding, weight)
         logit = self._logit(scores, compression(pixels)) - float(scores.corrected.sum())
 
@@ -363,6 +364,7 @@ class Detector(PushToHub):
         *,
         windows: int | None = None,
         squares: int | None = None,
+        batch: int = BATCH,
     ) -> list[Verdict]:
         """Score pictures whose views go through the tower side by side, equal ones once.
 
@@ -371,6 +373,7 @@ class Detector(PushToHub):
             windows: at most so many, where that is fewer than the detector's own number; faster,
                 and less sure.
             squares: of the whole picture; as `windows`.
+            batch: how many views go through the tower at once.
         """
         # 1. The views of all pictures; equal ones have one key
         plans, qualities, blanks = [], [], []
@@ -386,7 +389,7 @@ class Detector(PushToHub):
             blanks.append(is_blank(pixels))
 
         # 2. Their embeddings
-        embeddings = self._embed(list(shots.values()))
+        embeddings = self._embed(list(shots.values()), batch=batch)
         row_of = {key: row for row, key in enumerate(shots)}
 
         # 3. Picture by picture
@@ -433,14 +436,14 @@ class Detector(PushToHub):
         size = self.tower.image_size
         return plan_views(width, height, size=size, windows=windows, squares=squares)
 
-    def _embed(self, shots: Sequence[Tensor]) -> Tensor:
+    def _embed(self, shots: Sequence[Tensor], *, batch: int) -> Tensor:
         """Return the embeddings of rendered views, [3, S, S] each: [V, D]."""
         parts = self.config.parts
         reads = needs(parts, self.tower)
         embeddings = []
-        for first in range(0, len(shots), BATCH):
-            batch = torch.stack(list(shots[first : first + BATCH]))
-            trace = self.tower(batch.to(self.tower.device), **reads)
+        for first in range(0, len(shots), batch):
+            together = torch.stack(list(shots[first : first + batch]))
+            trace = self.tower(together.to(self.tower.device), **reads)
             embeddings.append(embed(trace, parts, self.tower).cpu())
         return torch.cat(embeddings)
 

@@ -151,8 +151,15 @@ def evaluate(
         ),
     ] = False,
     device: Device = "auto",
+    batch: Annotated[
+        int, typer.Option(min=1, help="Pictures judged together; 64 suit a graphics card.")
+    ] = 4,
+    workers: Annotated[int, typer.Option(min=1, help="Pictures decoded at once.")] = 1,
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source.
+
+    Scores are kept in OUT-scores.jsonl until the report is written: started again after a kill, it
+    goes on from there.
 
     With --table, also as papers do: a row a generator (a set of the manifest) and their mean, in
     Markdown and CSV.
@@ -168,7 +175,8 @@ def evaluate(
 
     # 2. What is read, and what is written
     markdown, text = (out.with_name(f"{out.stem}-table{suffix}") for suffix in (".md", ".csv"))
-    outputs = [out, markdown, text] if table else [out]
+    kept = out.with_name(f"{out.stem}-scores.jsonl")
+    outputs = [out, kept, markdown, text] if table else [out, kept]
     with exit_with_sentence(BadManifest, NoDevice, OverwritesInput):
         computes = choose_device(device)
         names = {path.name for path in outputs}
@@ -178,14 +186,24 @@ def evaluate(
         check_outputs(outputs, [manifest, *(Path(model) / name for name in FILES), *pictures])
 
     # 3. The measurement
-    with exit_with_sentence(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
+    with (
+        exit_with_sentence(BadManifest, RunStopped),
+        stopped_in_a_sentence(f"{out} is as it was. The same command goes on from there."),
+    ):
         report, scores = evaluate_detector(
-            load_detector(model, device=computes), manifest, root, split=split
+            load_detector(model, device=computes),
+            manifest,
+            root,
+            split=split,
+            batch=batch,
+            workers=workers,
+            kept=kept,
         )
 
     # 4. The files
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
+    kept.unlink()
     if not table:
         sets = {name: row for name, row in report.items() if name in report["sets"]}
         typer.echo(json.dumps(sets, indent=2))

@@ -1,9 +1,12 @@
 """Measures of scores against labels, and of a detector on a manifest's split by set and source."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -202,16 +205,93 @@ def read_split(manifest: str | Path, split: str) -> list[Record]:
     return records
 
 
-def score_split(detector: Detector, records: Sequence[Record], root: str | Path) -> Scores:
+def score_split(
+    detector: Detector,
+    records: Sequence[Record],
+    root: str | Path,
+    *,
+    batch: int = 4,
+    workers: int = 1,
+    kept: Path | None = None,
+) -> Scores:
     """Judge every record's picture, as detection reads it (causalclip.load_image), with a progress
-    bar."""
+    bar.
+
+    Args:
+        batch: how many pictures are judged together, and how many of their views at once.
+        workers: how many pictures are decoded at once, while others are judged.
+        kept: a file of scores, to which those of each batch are added; a run that finds it judges
+            only what it has not, unless it is of another detector or the picture has changed.
+    """
     paths = dict.fromkeys(record.path for record in records)  # generators may share a real picture
-    verdicts = {}
-    for path in tqdm(paths, desc="detect", unit="picture"):
-        verdicts[path] = detector.score(load_image(Path(root) / path).pixels)
-    of_records = [verdicts[record.path] for record in records]
-    probability = np.array([verdict.probability for verdict in of_records])
-    return Scores(tuple(records), probability, tuple(verdict.band for verdict in of_records))
+    verdicts = _kept_scores(kept, detector) if kept else {}
+    key_of = {path: _file_key(Path(root), path) for path in paths}
+    missing = [path for path in paths if key_of[path] not in verdicts]
+    with tqdm(total=len(paths), initial=len(paths) - len(missing), unit="picture") as progress:
+        for names, pictures in _decoded(missing, Path(root), batch=batch, workers=workers):
+            found = detector.score_batch(pictures, batch=batch)
+            new = {
+                key_of[name]: (verdict.probability, verdict.band)
+                for name, verdict in zip(names, found, strict=True)
+            }
+            verdicts |= new
+            if kept:
+                _append(kept, new.items())
+            progress.update(len(names))
+    of_records = [verdicts[key_of[record.path]] for record in records]
+    probability = np.array([value for value, _ in of_records])
+    return Scores(tuple(records), probability, tuple(band for _, band in of_records))
+
+
+def _decoded(
+    paths: Sequence[str], root: Path, *, batch: int, workers: int
+) -> Iterator[tuple[Sequence[str], list[np.ndarray]]]:
+    """Yield batches of paths with their pixels; the next batch is decoded meanwhile."""
+    batches = [paths[first : first + batch] for first in range(0, len(paths), batch)]
+    with ThreadPoolExecutor(workers) as pool:
+
+        def begin(names: Sequence[str]) -> list[Future[np.ndarray]]:
+            return [pool.submit(_pixels, root / name) for name in names]
+
+        ahead = begin(batches[0]) if batches else []
+        for i, names in enumerate(batches):
+            now, ahead = ahead, begin(batches[i + 1]) if i + 1 < len(batches) else []
+            yield names, [future.result() for future in now]
+
+
+def _pixels(path: Path) -> np.ndarray:
+    return load_image(path).pixels
+
+
+def _file_key(root: Path, path: str) -> str:
+    """Return what tells a version of a file from others: its path, size and time of change."""
+    about = (root / path).stat()
+    return f"{path} {about.st_size} {about.st_mtime_ns}"
+
+
+def _kept_scores(kept: Path, detector: Detector) -> dict[str, tuple[float, str]]:
+    """Return the scores in a file that is of this detector; begin the file anew where it is not."""
+    digest = sha256(f"{detector.name} {detector.config}".encode())
+    for name, head in sorted(detector.heads.items()):
+        for key, value in head.state_dict().items():
+            digest.update(f"{name} {key}".encode() + value.cpu().numpy().tobytes())
+    first = ["detector", digest.hexdigest()]
+    if kept.is_file():
+        # a last line without its end is of a run that was killed
+        lines = [line for line in kept.read_text().splitlines(True) if line.endswith("\n")]
+        rows = [json.loads(line) for line in lines]
+        if rows and rows[0] == first:
+            kept.write_text("".join(lines))
+            return {key: (value, band) for key, (value, band) in rows[1:]}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(first) + "\n")
+    return {}
+
+
+def _append(kept: Path, rows: Iterable[Any]) -> None:
+    """Add lines of JSON to a file."""
+    with kept.open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -> dict[str, Any]:
@@ -267,18 +347,26 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
 
 
 def evaluate_detector(
-    detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
+    detector: Detector,
+    manifest: str | Path,
+    root: str | Path,
+    *,
+    split: str = "test",
+    batch: int = 4,
+    workers: int = 1,
+    kept: Path | None = None,
 ) -> tuple[dict[str, Any], Scores]:
     """Judge a split of a manifest, and return what `python -m training evaluate` writes of it, and
     the scores.
 
-    Files that cannot be read are left out, said, and counted.
+    Files that cannot be read are left out, said, and counted. batch, workers, kept: as of
+    `score_split`.
     """
     every = read_split(manifest, split)
     records = readable(every, root, fault=detection_fault)
     need_both(records, f"What can be read of the split {split!r}")
     calibration = detector.config.calibration
-    scores = score_split(detector, records, root)
+    scores = score_split(detector, records, root, batch=batch, workers=workers, kept=kept)
     report = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
     about = {"model": detector.name, "revision": detector.config.revision, "split": split}
     return about | {"files_left_out": len(every) - len(records)} | report, scores

@@ -13,9 +13,9 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
-from causalclip.images.loading import load_image
+from causalclip.images.loading import LoadedImage, load_image
 from causalclip.method import CausalHead, LossWeights, MaskStatistics
-from tests.makers.detectors import tiny_detector
+from tests.makers.detectors import gridded, tiny_detector
 from tests.makers.pictures import encode, photo
 from training.detector.data import Record, detection_fault, readable
 from training.detector.evaluation import (
@@ -260,6 +260,40 @@ def test_what_scores_have_meant_counts_every_picture_once() -> None:
 
 def record(name: str) -> Record:
     return Record(name, 0, "camera", "test", "all", "picture", name, "camera")
+
+
+def test_scores_of_batches_are_those_of_single_pictures_and_a_killed_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 1. Five pictures of different sizes, in batches of three
+    records = [record(f"{i}.png") for i in range(5)]
+    for i, one in enumerate(records):
+        gridded(i % 2, i, size=(160 + 8 * i, 120)).save(tmp_path / one.path)
+    detector, kept = tiny_detector(), tmp_path / "kept" / "scores.jsonl"
+    alone = score_split(detector, records, tmp_path, batch=1)
+    together = score_split(detector, records, tmp_path, batch=3, workers=2, kept=kept)
+    assert together.probability == pytest.approx(alone.probability, abs=1e-5)
+    assert together.bands == alone.bands
+
+    # 2. Killed in the middle of the third line, and one picture has changed since
+    lines = kept.read_text().splitlines(True)
+    kept.write_text("".join(lines[:3]) + lines[3][:20])
+    gridded(0, 9, size=(200, 160)).save(tmp_path / records[0].path)
+    read: list[str] = []
+
+    def load(path: Path) -> LoadedImage:
+        read.append(path.name)
+        return load_image(path)
+
+    monkeypatch.setattr("training.detector.evaluation.load_image", load)
+    again = score_split(detector, records, tmp_path, kept=kept)
+    assert sorted(read) == ["0.png", "2.png", "3.png", "4.png"]
+    assert again.probability[1:] == pytest.approx(alone.probability[1:], abs=1e-5)
+
+    # 3. Another detector takes none of these scores
+    read.clear()
+    score_split(tiny_detector(seed=1), records, tmp_path, kept=kept)
+    assert len(read) == 5
 
 
 @pytest.mark.parametrize("name", ["turned.jpg", "clear.png", "picture.heic"])
