@@ -6,7 +6,6 @@ A region's peak lies above what copies of training photographs reach that nobody
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,13 +21,8 @@ BORDER = 10  # px of the grid, at the edge of what both show, that are not judge
 PEAK, EDGE = 0.21, 0.13  # dissimilarity that a change reaches somewhere, and everywhere
 MIN_CHANGED_SHARE = 0.001  # of what both show
 MAX_CHANGES = 24  # that are told one by one, the largest first
-BLURS = 2, 4, 8, 16  # px of the grid: deviations of a Gaussian that may have softened a part
-MAX_BLURRED = 0.04  # median dissimilarity of a part and the other copy's, softened
 MIN_TEXTURE = 8.0  # in 1/255: the deviation of luminance, from which on there is structure
 MAX_SAME = 0.1  # dissimilarity, below which both copies show the same there
-
-
-Softer = Literal["", "first", "second"]  # which copy shows the same, but softer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +114,6 @@ def _merge(changes: list[ChangedRegion]) -> list[ChangedRegion]:
             for group in groups
         ]
     return changes
-
-
-def find_softer(mask: np.ndarray, aligned: Alignment) -> Softer:
-    """Return which copy shows in a region what the other one does, blurred; "" for neither.
-
-    mask: bool [h, w], the region on the grid.
-    """
-    window = _window(mask, BLURS[-1])
-    a, b, inside = aligned.a[window], aligned.b[window], aligned.inside[window]
-    pairs: tuple[tuple[Softer, np.ndarray, np.ndarray], ...] = ("second", a, b), ("first", b, a)
-    for softer, sharp, soft in pairs:
-        for blur in BLURS:
-            blurred = cv2.GaussianBlur(sharp, (0, 0), blur)
-            remaining = _dissimilarity(blurred, soft, inside)[mask[window]]
-            if np.median(remaining) < MAX_BLURRED:
-                return softer
-    return ""
 
 
 def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice]:

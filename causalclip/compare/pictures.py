@@ -29,7 +29,6 @@ from causalclip.compare.difference import (
     ChangedRegion,
     DifferenceMap,
     find_changes,
-    find_softer,
     hull,
     measure,
 )
@@ -162,7 +161,6 @@ def _change(region: ChangedRegion, aligned: Alignment, *, mirrored: bool, sizes:
         box_a=box_a,
         box_b=box_b,
         place=place_of(box_a, sizes[0]),
-        softer=find_softer(region.mask, aligned),
         share=float(region.mask.sum() / aligned.inside.sum()),
         strength=region.strength,
     )

@@ -6,9 +6,8 @@ from typing import Literal
 from pydantic import Field, InstanceOf, computed_field
 
 from causalclip.compare.align import Alignment, Sections, Sizes
-from causalclip.compare.difference import Softer
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, bracketed, in_turn, ngettext, paragraph, percent
+from causalclip.languages import N_, _, in_turn, ngettext, paragraph, percent
 from causalclip.maps.attribution import PARTS
 from causalclip.maps.captions import PLACES
 from causalclip.schema import Schema
@@ -29,12 +28,6 @@ INSIDE = (
     ),
 )
 
-SOFTER: dict[Softer, str] = {
-    "": "",
-    "first": N_("softer in the first picture"),
-    "second": N_("softer in the second picture"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -43,7 +36,6 @@ class Change:
     Attributes:
         box_a, box_b: left, top, right, bottom in pixels of either picture as it was given.
         place: where it lies in the first picture, in English, one of maps.captions.PLACES.
-        softer: which picture shows the same there, but softer: somebody may have blurred it.
         share: of what both show, in [0, 1].
         strength: its largest structural dissimilarity (1 minus SSIM), in [0, 2].
     """
@@ -51,14 +43,13 @@ class Change:
     box_a: Box
     box_b: Box
     place: str
-    softer: Softer
     share: float
     strength: float
 
     @property
     def words(self) -> str:
-        """Where it lies, and what is known of it: "top left (softer in the second picture)"."""
-        return bracketed(_(self.place), _(SOFTER[self.softer]))
+        """Where it lies, in the reader's language: "top left"."""
+        return _(self.place)
 
     def describe(self, number: int) -> str:
         """Return the change in one line; `number` stands beside its frame."""

@@ -234,7 +234,9 @@ def test_an_example_pair_is_compared_and_each_is_judged(open_page: Open) -> None
     open_tab(page, "Compare")
     page.locator("#compare-example button").click()
     expect(page.locator("#compare-answer h2")).to_contain_text("Same picture, 2 changes")
-    expect(page.locator("#compare-details p").first).to_contain_text("softer in the second picture")
+    expect(page.locator("#compare-details p").first).to_contain_text(
+        "2 changes: middle right, bottom left."
+    )
     pair = page.locator("#compare-verdicts section")
     expect(pair.nth(0).locator(".cc-answer")).to_contain_text("Google LLC signed")
     expect(pair.nth(0)).to_contain_text("File signed")
