@@ -169,8 +169,11 @@ class Tower(nn.Module):
         Returns:
             float [B, 1 + N, D], the CLS token first.
         """
-        tokens: Tensor = self.visual._embeds((pixels - self.mean) / self.std)
-        return tokens
+        visual = self.visual
+        patches = visual.conv1((pixels - self.mean) / self.std).flatten(2).transpose(1, 2)
+        cls = visual.class_embedding.expand(len(patches), 1, -1)
+        tokens: Tensor = torch.cat([cls, patches], 1) + visual.positional_embedding
+        return visual.ln_pre(tokens)  # type: ignore[no-any-return]
 
     def forward(
         self,
@@ -234,13 +237,16 @@ class Tower(nn.Module):
         out = _attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
         attended = block.ls_1(block.attn.out_proj(out)).float()
         if trace is not None:
-            attended = self._attribute(block, q, k, v, attended, trace)
+            attributions, rest = self._attribute(block, q, k, v)
+            cls = rest + block.ls_1(self.project_share(block, attributions.total()))
+            attended = torch.cat([cls[:, None], attended[:, 1:]], 1)
         x = x + attended
 
         # 2. MLP
         update = block.ls_2(block.mlp(block.ln_2(x).to(self.dtype))).float()
         if trace is not None:
-            trace.rests[-1] = trace.rests[-1] + update[:, 0]
+            trace.attributions.append(attributions)
+            trace.rests.append(rest + update[:, 0])
         return x + update
 
     def _project(self, block: Any, x: Tensor) -> Tensor:
@@ -248,10 +254,10 @@ class Tower(nn.Module):
         return F.linear(x, block.attn.in_proj_weight, block.attn.in_proj_bias)
 
     def _attribute(
-        self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace
-    ) -> Tensor:
-        """Write the CLS row of the attention as its sum over tokens, in float32, so that the parts
-        add up exactly."""
+        self, block: Any, q: Tensor, k: Tensor, v: Tensor
+    ) -> tuple[PatchAttributions, Tensor]:
+        """Return what each patch adds to the CLS token by attention, and what the token itself and
+        the biases add, [B, D], in float32, so that the parts add up exactly."""
         d = v.shape[-1]
         scores = q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5
         weight = scores.softmax(-1)[:, :, 0]  # (B, H, T)
@@ -260,15 +266,10 @@ class Tower(nn.Module):
         # 1. What the CLS token itself adds, (B, D)
         own = (weight[:, :, :1, None] * value[:, :, :1]).sum(2).flatten(1)
         own = block.ls_1(self.project_share(block, own) + block.attn.out_proj.bias.float())
-        trace.rests.append(own)
 
         # 2. What each patch adds
         of_patches = torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2)
-        attributions = PatchAttributions(of_patches, value)
-        trace.attributions.append(attributions)
-
-        cls = own + block.ls_1(self.project_share(block, attributions.total()))
-        return torch.cat([cls[:, None], attended[:, 1:]], 1)
+        return PatchAttributions(of_patches, value), own
 
     @staticmethod
     def project_share(block: Any, value: Tensor) -> Tensor:

@@ -93,14 +93,6 @@ class MetaViT(nn.Module):
             )
             self.proj = nn.Parameter(torch.empty(width, config["embed_dim"]))
 
-    def _embeds(self, pixels: Tensor) -> Tensor:
-        """Turn normalised pixels, float [B, 3, S, S], into the tokens before the first layer,
-        [B, 1 + N, D]."""
-        patches = self.conv1(pixels).flatten(2).transpose(1, 2)
-        x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], 1)
-        tokens: Tensor = self.ln_pre(x + self.positional_embedding)
-        return tokens
-
 
 def is_plain(config: dict[str, Any]) -> bool:
     """Return whether a config describes a plain tower: all that its `vision_cfg` has is a number
