@@ -118,6 +118,7 @@ FIELDS = {
     "stability.rows[]": {"str": "name band", "number": "probability logit", "bool": "mild"},
     "provenance.credentials": {
         "str": "state sentence signer organisation generator signed trust_list",
+        "bool": "is_time_listed",
         "[]": "actions agents source_types problems",
     },
     "provenance": {

@@ -14,7 +14,13 @@ from causalclip.images.formats import Format
 from causalclip.languages import N_, _, bracketed, paragraph
 from causalclip.provenance.source_types import SourceType, source_type
 from causalclip.provenance.trust import TrustLists, trust_lists
-from causalclip.provenance.validation import Problem, is_listed, lacks_time, read_problems
+from causalclip.provenance.validation import (
+    Problem,
+    has_listed_time,
+    is_listed,
+    lacks_time,
+    read_problems,
+)
 from causalclip.text import clean
 
 State = Literal[
@@ -93,6 +99,7 @@ class Credentials:
         agents: the programs that its actions name, also in words.
         generator: the program that wrote the claim.
         signed: when, by a time stamp.
+        is_time_listed: whether the stamp is by an authority on C2PA's list.
         actions: of the active manifest.
         source_types: of the active manifest first, then of earlier versions and parts.
         problems: what failed.
@@ -107,6 +114,7 @@ class Credentials:
     agents: tuple[str, ...] = ()
     generator: str = ""
     signed: str = ""
+    is_time_listed: bool = False
     actions: tuple[str, ...] = ()
     source_types: tuple[SourceType, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -232,6 +240,7 @@ def _understand(report: dict[str, Any], signer: State, lists: TrustLists) -> Cre
         generator=_generator(active),
         agents=_agents(active),
         signed=clean(str(signature.get("time") or ""), limit=40),
+        is_time_listed=has_listed_time(report),
         actions=tuple(
             dict.fromkeys(
                 clean(str(action.get("action", "")), limit=60) for action in _actions(active)

@@ -164,6 +164,11 @@ def lacks_time(report: dict[str, Any]) -> bool:
     return "timeStamp.untrusted" in _codes(report, "informational") + _codes(report, "failure")
 
 
+def has_listed_time(report: dict[str, Any]) -> bool:
+    """Return whether an authority that was given to the validator stamped the time."""
+    return "timeStamp.trusted" in _codes(report, "success")
+
+
 def _codes(report: dict[str, Any], kind: str) -> list[str]:
     """Return the codes of one kind of results of the picture's own credentials."""
     active = (report.get("validation_results") or {}).get("activeManifest") or {}

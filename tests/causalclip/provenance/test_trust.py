@@ -13,7 +13,13 @@ from causalclip.provenance.claims import find_claims
 from causalclip.provenance.credentials import Credentials, read_credentials
 from causalclip.provenance.result import Provenance
 from causalclip.provenance.trust import MAX_AGE, trust_lists
-from causalclip.provenance.validation import NOT_COMPARED, REASONS, Problem, read_problems
+from causalclip.provenance.validation import (
+    NOT_COMPARED,
+    REASONS,
+    Problem,
+    has_listed_time,
+    read_problems,
+)
 from causalclip.report.card import provenance_panel
 from tests.makers.metadata_files import Authority, created, make_authority, sign
 from tests.makers.pictures import encode, photo
@@ -137,3 +143,18 @@ def test_failure_of_a_part_is_told_as_one_of_a_part() -> None:
 def test_unknown_signer_alone_is_no_problem() -> None:
     untrusted = ("signingCredential.untrusted", "signing certificate untrusted")
     assert read_problems(report("Valid", untrusted)) == ()
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_only_the_time_of_a_listed_authority_is_confirmed(is_listed: bool) -> None:
+    """Whatever is known of the signer."""
+    code = "timeStamp.trusted" if is_listed else "timeStamp.untrusted"
+    found = report("Trusted")
+    found["validation_results"]["activeManifest"]["success"] = [{"code": code}]
+    assert has_listed_time(found) == is_listed
+    credentials = Credentials(
+        "trusted", _("."), signer="A", signed="2026-01-01", is_time_listed=has_listed_time(found)
+    )
+    panel = provenance_panel(Provenance(credentials))
+    assert panel.count("(confirmed)") == 1 + is_listed
+    assert panel.count("(not confirmed)") == 1 - is_listed
