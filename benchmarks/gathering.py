@@ -237,6 +237,15 @@ def calibration(read: Reports) -> Iterator[Measurement]:
             yield _of(report)(id, draw["within_promise"], "share", n=draw["draws"])
 
 
+def fewshot(read: Reports) -> Iterator[Measurement]:
+    """Yield what a correction from ten pictures of each kind gains, owner by owner."""
+    report = read("fewshot")
+    for owner, counts in enumerate(report["owners"].values(), 1):
+        if ten := counts.get("10"):
+            gain = ten["chosen"]["mean"] - ten["shipped"]["mean"]
+            yield _of(report)(f"fewshot.gain.{owner}", gain, "AUC", n=report["draws"])
+
+
 def latency(read: Reports) -> Iterator[Measurement]:
     """Yield the seconds of a detection with its map."""
     latest = read("latency")[0]
@@ -257,6 +266,7 @@ PARTS: tuple[Callable[[Reports], Iterator[Measurement]], ...] = (
     masks,
     captions,
     calibration,
+    fewshot,
     latency,
 )
 

@@ -72,9 +72,10 @@ def ranking(numbers: Measured, head: str) -> Told:
     words = (
         "AUC 0.9: of 100 pairs of a real and a generated picture, the generated one scores higher "
         "in 90. TPR at 1 % FPR: the share of the generated ones found by a threshold that at most "
-        "one real picture in 100 exceeds. Its intervals are of scores in int8, and missing where "
-        "the originals could not be judged again. `alike` and `fresh` hold both classes of the "
-        "same kinds of thing, `sites` mostly one class an owner, so that content can give it away."
+        "one real picture in 100 exceeds. Where it has an interval, both are of scores in int8; "
+        "where it has none, of float32, as the originals could not be judged again. `alike` and "
+        "`fresh` hold both classes of the same kinds of thing, `sites` mostly one class an owner, "
+        "so that content can give it away."
     )
     return Told(words, [tabulate("set", rows, columns)])
 
