@@ -83,11 +83,10 @@ class LazyDetector:
     def warm_up(self, picture: Path) -> None:
         """Load the detector and examine the file of a picture: the first examination of a process
         is slow, and the page opens with its result."""
-        from causalclip.examination.result import Stage
         from causalclip.examination.stages import examine_file
 
         try:
-            self._first = examine_file(picture, self(), until=Stage.VERDICT)
+            self._first = examine_file(picture, self())
             self._problem = None
         except Exception as error:  # shown on the page; the app goes on without the model
             self._problem = error

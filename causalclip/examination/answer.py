@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from causalclip.examination.messages import NO_ANSWER, NO_ANSWER_TITLE, NOT_EXAMINED, Tone
+from causalclip.examination.messages import (
+    EMPTY,
+    NO_ANSWER,
+    NO_ANSWER_TITLE,
+    NOT_EXAMINED,
+    SIGN,
+    Tone,
+)
 from causalclip.examination.owners import ASK
 from causalclip.languages import N_, _
 
@@ -275,6 +282,11 @@ class Origin(Enum):
         Answer(NOT_EXAMINED, N_("failed"), "inconclusive", "pixels"),
     )
     PENDING = ("pending", Answer("", "", "inconclusive", "pixels"))
+
+    @property
+    def sign(self) -> str:
+        """The sign that stands before the answer."""
+        return EMPTY if self is Origin.NO_ANSWER else SIGN[self.answer.tone]
 
     def named(self, name: str) -> str:
         """Return the title in the reader's language, with a name where there is one."""

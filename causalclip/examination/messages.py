@@ -29,6 +29,7 @@ SIGN: dict[Tone, str] = {
     "generated": "\N{BLACK UP-POINTING TRIANGLE}",
     "signed": "\N{BLACK SQUARE}",
 }
+EMPTY = "\N{WHITE CIRCLE}"  # where there is no answer, or none yet
 ICON: dict[Band, str] = {band: SIGN[tone] for band, tone in TONE.items()}
 MEANING: dict[Band, str] = {
     "likely generated": N_(

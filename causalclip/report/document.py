@@ -304,6 +304,7 @@ def _row_fields(
         "name": row.name,
         "sha256": row.sha256,
         "tone": row.origin.answer.tone,
+        "sign": row.origin.sign,
         "answer": cells["answer"],
         "score": "" if row.score is None else score_text(row.score, *edges),
         "know": paragraph(survives, row.careful, row.beside),

@@ -26,7 +26,6 @@ from causalclip.provenance.result import OF_WHOLE
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-EMPTY = "\N{WHITE CIRCLE}"  # where there is no answer, or none yet
 SHOWN_FIELDS = 24  # fields of metadata on the page
 FUNCTIONS = (
     _,
@@ -47,7 +46,7 @@ FUNCTIONS = (
 CONSTANTS: dict[str, Any] = {
     "messages": messages,
     "captions": captions,
-    "EMPTY": EMPTY,
+    "EMPTY": messages.EMPTY,
     "OF_WHOLE": OF_WHOLE,
     "SHOWN": SHOWN_FIELDS,
 }

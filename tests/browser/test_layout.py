@@ -24,7 +24,7 @@ PARTS = {
 }
 # what an answer says before somebody has given a picture; Purify opens with one
 SAID = {
-    "Check": "An example",
+    "Check": "Where the score comes from",
     "Batch": "Many pictures at once",
     "Compare": "What was changed",
     "Purify": "purification brought both back",

@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 
 from causalclip.calibration import Band
+from causalclip.examination.answer import Origin
 from causalclip.examination.headline import make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.image_type import ImageType
@@ -151,3 +152,10 @@ def test_a_case_has_its_answer_and_its_steps(case: str) -> None:
     assert headline.origin.value == origin
     assert [step.kind for step in told] == steps.split()
     assert all(step.sentence for step in told)
+
+
+def test_no_answer_has_a_sign_that_no_other_answer_has() -> None:
+    signs = {origin: origin.sign for origin in Origin}
+    assert [origin for origin, sign in signs.items() if sign == signs[Origin.NO_ANSWER]] == [
+        Origin.NO_ANSWER
+    ]

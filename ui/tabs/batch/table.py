@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.batch import CHECKING, COLUMNS
 from causalclip.examination.answer import Origin, short_name
-from causalclip.examination.messages import SIGN, bar_place, score_text
+from causalclip.examination.messages import bar_place, score_text
 from causalclip.languages import N_, _, bracketed, in_turn, number
 from causalclip.report.templates import render
 
@@ -71,7 +71,7 @@ def _chips(rows: Sequence[BatchRow]) -> list[dict[str, Any]]:
     for origin, name, count in _by_answer(rows):
         failed = origin == Origin.NOT_EXAMINED
         tone = "error" if failed else origin.answer.tone
-        sign = "\N{BALLOT X}" if failed else SIGN[origin.answer.tone]
+        sign = "\N{BALLOT X}" if failed else origin.sign
         chips.append({"key": name, "n": number(count), "sign": sign, "tone": tone})
     marked_rows = {row.number for row in rows if row.marked}
     alike = ({row.number for row in rows if _brief(row) == chip["key"]} for chip in chips)
@@ -105,6 +105,7 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "chips": [_brief(row), *([MARKED] if row.marked else [])],
         "marks": row.marks if row.marked else "",
         "tone": row.origin.answer.tone,
+        "sign": row.origin.sign,
         "answer": bracketed(_(_brief(row)), short_name(row.whose) if row.whose else ""),
         "problem": row.problem,
         "claimed": row.origin != Origin.NOT_EXAMINED,

@@ -20,10 +20,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from causalclip.examination.answer import Origin
-from causalclip.examination.messages import NO_ANSWER, SIGN
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.report.templates import EMPTY, render
+from causalclip.report.templates import render
 
 SIZE = 512
 QUALITY = 85  # of the JPEG of a generated picture, as sites store it
@@ -189,13 +188,14 @@ def shelf(examples: Sequence[Example]) -> str:
     """Return the examples as buttons, each with its answer and its index, as HTML."""
     buttons = []
     for example in examples:
-        answer = Origin(example.expect or "pending").answer  # type: ignore[call-arg]
+        origin = Origin(example.expect or "pending")  # type: ignore[call-arg]
+        answer = origin.answer
         buttons.append(
             {
                 "address": _data_url(example.thumbnail),
                 "title": example.title,
                 "tone": answer.tone,
-                "sign": EMPTY if answer.brief == NO_ANSWER else SIGN[answer.tone],
+                "sign": origin.sign,
                 "expect": _capitalise(_(answer.brief)) if example.expect else "",
             }
         )
