@@ -146,16 +146,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["vqa", "chat", "blip-2", "blip-2-t5", "instructblip"])
-def test_answers_are_deterministic_and_have_a_probability(
+def test_answers_are_deterministic_have_a_probability_and_do_not_depend_on_others(
     name: str, folders: dict[str, str], pixels: torch.Tensor
 ) -> None:
-    model = load_vlm(folders[name])
-    answers = model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"])
+    model, questions = load_vlm(folders[name]), ["how many dogs are there", "what is this"]
+    answers = model.answer(pixels[:2], questions)
     assert len(answers) == 2
     assert all(0 < a.confidence <= 1 and a.sure == (a.confidence >= 0.5) for a in answers)
-    assert (
-        model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"]) == answers
-    )
+    assert model.answer(pixels[1:2], questions[1]) + model.answer(pixels[:1], questions[0]) == [
+        answers[1],
+        answers[0],
+    ]
 
 
 @pytest.mark.parametrize("name", ["blip-2", "blip-2-t5", "instructblip"])
@@ -170,12 +171,20 @@ def test_blip_2_captions_and_its_likelihood_is_of_the_text_behind_the_prompt(
     ]
     assert all(math.isfinite(score) and score < 0 for score in scores)
     assert len(set(scores)) == 3
-    led = (
-        model.with_prefix("describe the picture")
-        .log_likelihood(pixels[:1], [QUESTION], ["dogs"])
-        .item()
-    )
-    assert led != scores[0]
+    led = load_vlm(folders[name], prefix="describe the picture")
+    assert led.log_likelihood(pixels[:1], [QUESTION], ["dogs"]).item() != scores[0]
+
+
+def test_a_captioner_s_prompt_counts_and_is_not_repeated(
+    folders: dict[str, str], pixels: torch.Tensor
+) -> None:
+    plain = load_vlm(folders["caption"])
+    led = load_vlm(folders["caption"], prefix="describe this picture")
+    assert not led.caption(pixels[:1])[0].text.startswith("describe this picture")
+    scores = [
+        vlm.log_likelihood(pixels[:1], [CAPTION_PROMPT], ["dogs"]).item() for vlm in (plain, led)
+    ]
+    assert scores[0] != scores[1]
 
 
 def test_a_captioner_says_that_it_takes_no_questions(
@@ -213,17 +222,16 @@ class Misled(HubVLM):
     """Says what it sees (bright or dark), but always "bright" of a picture with a red corner,
     unless told to look."""
 
-    def __init__(self, model: object = None, processor: object = None, *, prefix: str = "") -> None:
-        self.model, self.processor, self.prefix = model, processor, prefix
+    def __init__(self) -> None:
+        self.prefix = ""
 
     def caption(self, pixels: torch.Tensor) -> list[Caption]:
         return [Caption(answer.text, answer.confidence) for answer in self.answer(pixels, "")]
 
     def _likelihood(self, pixels: torch.Tensor, prompt: str, text: str) -> torch.Tensor:
         answer = self.answer(pixels, prompt)[0]
-        return torch.tensor(
-            [answer.confidence if answer.text == text else 1 - answer.confidence]
-        ).log()
+        odds = answer.confidence if answer.text == text else 1 - answer.confidence
+        return torch.tensor(odds).log()
 
     def answer(self, pixels: torch.Tensor, question: str | Sequence[str]) -> list[Answer]:
         fooled = pixels[:, 0, 0, 0] > pixels[:, 1, 0, 0]

@@ -1,6 +1,7 @@
 """Searches words to put before every question to a model of the hub, whose insides are out of
 reach."""
 
+import copy
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -75,7 +76,7 @@ def _search_text_prefix(
             purified) versions.
         questions: one a picture.
     """
-    answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
+    answers = [a.text for a in _guided(model, "").answer(clean, questions)]
 
     def measure(text: str) -> PrefixShares:
         return _measure(model, clean, adversarial, questions, answers, text)
@@ -99,7 +100,7 @@ def _measure_text_prefix(
     model: HubVLM, clean: Tensor, adversarial: Tensor, questions: Sequence[str], text: str
 ) -> PrefixShares:
     """Return what one prefix does, on other pictures than those of the search."""
-    answers = [a.text for a in model.with_prefix("").answer(clean, questions)]
+    answers = [a.text for a in _guided(model, "").answer(clean, questions)]
     plain = _measure(model, clean, adversarial, questions, answers, "")
     return replace(
         _measure(model, clean, adversarial, questions, answers, text), before=plain.under_attack
@@ -115,11 +116,18 @@ def _measure(
     text: str,
 ) -> PrefixShares:
     """Return a prefix's shares; `answers` are those about the clean pictures without one."""
-    guided = model.with_prefix(text)
+    guided = _guided(model, text)
     under_attack, on_clean = (
         _share(guided, pixels, questions, answers) for pixels in (adversarial, clean)
     )
     return PrefixShares(text, under_attack, on_clean, before=under_attack, tried=1)
+
+
+def _guided(model: HubVLM, prefix: str) -> HubVLM:
+    """Return the same model with another text before every prompt."""
+    other = copy.copy(model)
+    other.prefix = prefix
+    return other
 
 
 def _share(model: HubVLM, pixels: Tensor, questions: Sequence[str], texts: Sequence[str]) -> float:
