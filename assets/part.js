@@ -1,5 +1,5 @@
 () => {
-  // A part is chosen on the picture itself (ui/tabs/detect/crop.py): by dragging, with a mouse or a finger, or by arrow keys.
+  // A part is chosen on the picture itself (ui/tabs/check/crop.py): by dragging, with a mouse or a finger, or by arrow keys.
   // What is chosen goes into the sliders, which do the same by numbers. A finger scrolls the page until choosing begins.
   const NAMES = ["left", "top", "right", "bottom"];
   const WHOLE = [0, 0, 100, 100], MIDDLE = [25, 25, 75, 75];

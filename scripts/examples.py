@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
-from ui.tabs.detect.examples import EXPECTED, write_examples
+from ui.tabs.check.examples import EXPECTED, write_examples
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from purifier.models import Models, weights_are_shipped  # noqa: E402
 from ui.app import SHIPPED, LazyDetector, build, launch  # noqa: E402
-from ui.tabs.detect.examples import write_examples  # noqa: E402
+from ui.tabs.check.examples import write_examples  # noqa: E402
 
 COLOURS = 256
 # of all colours that there are, or purple turns grey; in a screen of photographs the commonest ones

@@ -37,11 +37,11 @@ from ui.server.uploads import sweep
 from ui.serving import close_page, launch
 from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
+from ui.tabs.check.examples import SHOWCASE, Example, expected, write_examples, write_pair
+from ui.tabs.check.tab import build_check_tab
+from ui.tabs.check.views import showcase
 from ui.tabs.compare import PURPOSE as COMPARES
 from ui.tabs.compare import build_compare_tab
-from ui.tabs.detect.examples import SHOWCASE, Example, expected, write_examples, write_pair
-from ui.tabs.detect.tab import build_detect_tab
-from ui.tabs.detect.views import showcase
 from ui.tabs.mask.tab import build_mask_tab
 from ui.tabs.purify import examples as prepared
 from ui.tabs.purify.tab import build_tab as build_purify_tab
@@ -152,9 +152,7 @@ def _lay_out(
             # 3. The tabs for whoever checks a picture.
             with gr.Tab(_("Check"), id="check"):
                 gr.HTML(_part("lead", words=_(LEADS["detect"])))
-                detect_tab = build_detect_tab(
-                    chosen_detector, examples, purifies=models is not None
-                )
+                detect_tab = build_check_tab(chosen_detector, examples, purifies=models is not None)
                 _add_cards(tabs, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(chosen_detector)

@@ -41,7 +41,7 @@ from ui.jobs import Job, examine_in_turns, run_in
 from ui.panel import Panel, PanelRequest
 from ui.places import PICTURES, Priority
 from ui.server.uploads import new_folder
-from ui.tabs.detect import views
+from ui.tabs.check import views
 
 if TYPE_CHECKING:
     from causalclip.compare.result import Comparison

@@ -47,7 +47,7 @@ from ui.jobs import Job, run_job
 from ui.panel import Panel, PanelRequest
 from ui.places import DECODED, MODEL, PICTURES, Priority
 from ui.server.uploads import new_folder
-from ui.tabs.detect.examples import Example, shelf
+from ui.tabs.check.examples import Example, shelf
 from ui.tabs.mask import erase, tiles, views
 from ui.tabs.mask.heatmap import ORDERS, Order, mask_heatmaps
 

@@ -32,10 +32,10 @@ from tests.makers.pictures import encode, photo
 from ui.detector import ChosenDetector, LazyDetector
 from ui.panel import new_request
 from ui.server.uploads import new_folder
-from ui.tabs.detect.crop import CropRun, _by_sides
-from ui.tabs.detect.examples import EXPECTED, PICTURES, SHOWCASE, STUDIO, Example, write_examples
-from ui.tabs.detect.tab import build_detect_tab, relabel
-from ui.tabs.detect.views import PLACES, SITES, inside_boxes, layer, showcase, steps_panel
+from ui.tabs.check.crop import CropRun, _by_sides
+from ui.tabs.check.examples import EXPECTED, PICTURES, SHOWCASE, STUDIO, Example, write_examples
+from ui.tabs.check.tab import build_check_tab, relabel
+from ui.tabs.check.views import PLACES, SITES, inside_boxes, layer, showcase, steps_panel
 
 
 def test_links_to_searches_carry_nothing() -> None:
@@ -53,8 +53,8 @@ def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(
     path = new_folder() / "picture.png"
     path.write_bytes(encode(photo(), "PNG"))
     part, whole = CropRun(SimpleNamespace(), _by_sides), (str(path), 128, 96, ())  # type: ignore[arg-type]
-    monkeypatch.setattr("ui.tabs.detect.crop.load_image", None)
-    monkeypatch.setattr("ui.tabs.detect.crop.MAX_BYTES", 10)
+    monkeypatch.setattr("ui.tabs.check.crop.load_image", None)
+    monkeypatch.setattr("ui.tabs.check.crop.MAX_BYTES", 10)
     with pytest.raises(gr.Error, match="20 MB"):
         part.begin(None, whole, 0, 0, 100, 100)  # type: ignore[arg-type]
     path.unlink()
@@ -96,7 +96,7 @@ def shown(data: bytes, detector: Detector) -> str:
     path = new_folder() / "a.jpg"
     path.write_bytes(data)
     with gr.Blocks():
-        tab = build_detect_tab(ChosenDetector(lambda: detector), [])
+        tab = build_check_tab(ChosenDetector(lambda: detector), [])
     cards = {}
     for updates in tab.run(new_request("detect"), payload(path)):
         cards |= {name: updates.get(getattr(tab, name), cards.get(name)) for name in SHOWN}

@@ -1,6 +1,6 @@
 """The Detect tab: components and callbacks.
 
-The model comes in as a callable, the words from ui.tabs.detect.views.
+The model comes in as a callable, the words from ui.tabs.check.views.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ from ui.jobs import Job, Waiting, examine_in_turns, run_in
 from ui.panel import Panel, PanelRequest
 from ui.places import FILES, Priority
 from ui.server.uploads import is_own, new_folder
-from ui.tabs.detect import views
-from ui.tabs.detect.crop import add_crop
-from ui.tabs.detect.examples import Example, shelf
+from ui.tabs.check import views
+from ui.tabs.check.crop import add_crop
+from ui.tabs.check.examples import Example, shelf
 
 LABEL = N_(
     "Both go into the report that you download, and nowhere else. The time is shown in your own "
@@ -88,7 +88,7 @@ Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectTab:
+class CheckTab:
     """The tab's components and callbacks.
 
     Attributes:
@@ -276,9 +276,9 @@ def _current_source(payload: Payload, source: Source | None) -> Source | None:
     return Source(path, path) if path else None
 
 
-def build_detect_tab(
+def build_check_tab(
     detector: ChosenDetector, examples: Sequence[Example], *, purifies: bool = False
-) -> DetectTab:
+) -> CheckTab:
     """Build the tab inside the current Blocks and wire it.
 
     purifies: whether there is a tab to purify pictures, too.
@@ -331,7 +331,7 @@ def build_detect_tab(
             example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
     _wire_label(panel, typed, inquiries, fields["picture"], example_shelf)
     fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
-    tab = DetectTab(detector=detector, **fields)
+    tab = CheckTab(detector=detector, **fields)
 
     # 2. A run: from a file, an example, or of the same picture by another head.
     def begin_example(event: gr.EventData) -> Updates:
