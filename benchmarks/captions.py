@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, Options
-from benchmarks.purification import AS_THE_PAPER, WHOLE
+from benchmarks.purification import AS_THE_PAPER, WHOLE_PURIFIER
 from benchmarks.tables import Report, Table
 
 PICTURES = 100
@@ -19,7 +19,7 @@ PICTURES = 100
 DEFENCES = {
     "no defence": "no defence",
     "JPEG 10": "JPEG 10",
-    WHOLE: "all",
+    WHOLE_PURIFIER: "all",
     AS_THE_PAPER: "as the paper: the network alone",
 }
 ATTACKS = ("clean", "PGD 8/255", "PGD 8/255, as JPEG 90", "MI-FGSM 8/255", "APGD 8/255")
@@ -45,7 +45,7 @@ def table(report: Report) -> Table:
     rows = [
         [attack, *(_score(cells[attack, row]) for row in DEFENCES)]
         for attack in ATTACKS
-        if (attack, WHOLE) in cells
+        if (attack, WHOLE_PURIFIER) in cells
     ]
     count = min(cell["captions"] for cell in cells.values())
     caption = (

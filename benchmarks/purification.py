@@ -20,7 +20,7 @@ from benchmarks.tables import Report, Table, tabulate
 from purifier.vlm.interface import EMBEDDED
 
 PICTURES = 100  # a seed
-WHOLE, BY_OTHER = (
+WHOLE_PURIFIER, WHOLE_BY_OTHER = (
     "ours, 1 step, adapted encoder",
     "ours, 1 step",
 )  # of the embedded model, of others
@@ -72,8 +72,8 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
     attacker's sentence, a second victim, and the detector's answers. Empty ones are left out.
     """
     cells = {(c["row"], c["column"]): c for c in report["cells"]}
-    whole = WHOLE if any(row == WHOLE for row, _ in cells) else BY_OTHER
-    left_out = LEFT_OUT if whole == BY_OTHER else (*LEFT_OUT, BY_OTHER)
+    whole = WHOLE_PURIFIER if any(row == WHOLE_PURIFIER for row, _ in cells) else WHOLE_BY_OTHER
+    left_out = LEFT_OUT if whole == WHOLE_BY_OTHER else (*LEFT_OUT, WHOLE_BY_OTHER)
     usual = {key: cell for key, cell in cells.items() if key[0] not in left_out}
 
     # 1. Columns by what the attacker knows
@@ -170,7 +170,7 @@ def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
     head += ["correct", "correct against", "won", "lost", "p (McNemar)"]
     rows = []
     for p in report.get("paired", []):
-        if p["row"] != WHOLE or p["column"] == "clean" or p["n"] < MIN_QUESTIONS:
+        if p["row"] != WHOLE_PURIFIER or p["column"] == "clean" or p["n"] < MIN_QUESTIONS:
             continue
         both = [cells[name, p["column"]] for name in (p["row"], p["against"])]
         correct = [f"{cell['accuracy']:.0%}" if cell["n"] == p["n"] else "" for cell in both]
@@ -193,7 +193,7 @@ def _transfer(report: Report) -> Table:
         pair = f"{cell['attacked']}, read by {cell['read by']}"
         share = f"{cell['agreement']:.0%}"
         share += f", {cell['accuracy']:.0%} correct" if "accuracy" in cell else ""
-        shares.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = share
+        shares.setdefault(pair, {})[cell["defence"].replace(WHOLE_PURIFIER, "all")] = share
     columns = list(next(iter(shares.values())))
     caption = (
         f"answers that stay where another model reads (PGD 8/255, {report['cells'][0]['n']} "

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
-NOTHING = N_("Nothing to check")  # of a picture that got no answer
+NOTHING_TO_CHECK = N_("Nothing to check")  # of a picture that got no answer
 READ_AT_HALF = N_("it was read at half its size")
-OURS = N_("Something went wrong here, and that is not the file's fault. Please try again.")
+OUR_FAULT = N_("Something went wrong here, and that is not the file's fault. Please try again.")
 # all that NFKC reads as one of the first four, as some spreadsheets do
 _SIGNS = "=+\\-@⁺⁼₊₌﬩﹢﹣﹦﹫＋－＝＠"
 _RUNS = re.compile(rf"^(?=[\t\r]|[\s\"]*[{_SIGNS}])|(?<=[;\t\r\n])(?=[\s\"]*[{_SIGNS}])")
@@ -273,13 +273,13 @@ def _examine_row(
         return RowUpdate(BatchRow(number, name, Origin.NOT_EXAMINED, problem=str(error)))
     except Exception as error:  # ours, not the file's: said in its row, logged without its name
         log.error("A picture of a batch was not examined: %s", type(error).__name__)
-        return RowUpdate(BatchRow(number, name, Origin.NOT_EXAMINED, problem=_(OURS)))
+        return RowUpdate(BatchRow(number, name, Origin.NOT_EXAMINED, problem=_(OUR_FAULT)))
 
 
 def row_of(number: int, x: Examination) -> BatchRow:
     """Return the table's row for an examination, at VERDICT or DONE."""
     detection, has_answer = x.detection, x.band != NO_ANSWER
-    survives = CHECKING if has_answer else NOTHING
+    survives = CHECKING if has_answer else NOTHING_TO_CHECK
     return replace(
         claims_row(number, x),
         score=round(detection.probability, 4) if has_answer else None,

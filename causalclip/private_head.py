@@ -28,14 +28,14 @@ A free c puts both classes at the same distance from 0. Where all of a source's 
 generated ones would fall with the real ones. So c is raised by what generated pictures, left out,
 lose on average, but no real one may then score above the highest shipped score of one (lift).
 
-It is used where it surely helps (SURE). Every pair of a generated and a real picture is judged by a
-correction that was learned without both; l(m) = log(1 + exp(-m)) is the loss of a pair whose
-generated picture scores m above the real one. The gain is the mean of l(shipped) - l(corrected)
-over all pairs, and its sureness the share of a bootstrap's draws, over the pictures of each class,
-in which it is above 0. AUC itself is too coarse for that: among ten pictures of each class it often
-is 1 already. On owners of the training split the rule keeps nearly all of the gain; where there is
-nothing to learn it costs an AUC of 0.001 to 0.008. AMPLITUDE, RIDGE and the rule were chosen there:
-docs/tried.md.
+It is used where it surely helps (MIN_BETTER_SHARE). Every pair of a generated and a real picture is
+judged by a correction that was learned without both; l(m) = log(1 + exp(-m)) is the loss of a pair
+whose generated picture scores m above the real one. The gain is the mean of l(shipped) -
+l(corrected) over all pairs, and its sureness the share of a bootstrap's draws, over the pictures of
+each class, in which it is above 0. AUC itself is too coarse for that: among ten pictures of each
+class it often is 1 already. On owners of the training split the rule keeps nearly all of the gain;
+where there is nothing to learn it costs an AUC of 0.001 to 0.008. AMPLITUDE, RIDGE and the rule
+were chosen there: docs/tried.md.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from PIL import Image
 MIN_PICTURES_PER_CLASS = 10  # pictures of each class, below which a correction can harm
 AMPLITUDE = 4.0  # A above: log-odds that a picture of either class is drawn to
 RIDGE = 0.3
-SURE = 0.9  # share of the bootstrap's draws in which it must be better, at least
+MIN_BETTER_SHARE = 0.9  # share of the bootstrap's draws in which it must be better, at least
 DRAWS = 1000  # of the bootstrap
 SEED = 0
 SIDE, QUALITY = 1024, 90  # px of the longer side at most, and JPEG, of what is learned from
@@ -96,7 +96,7 @@ class Trial:
     @property
     def helps(self) -> bool:
         """Whether the gain is sure, so that the correction is used."""
-        return self.sure >= SURE
+        return self.sure >= MIN_BETTER_SHARE
 
 
 def fit(x: np.ndarray, shipped: np.ndarray, labels: np.ndarray) -> LearnedCorrection:

@@ -24,7 +24,7 @@ from causalclip.images.hashes import group_near
 from causalclip.images.loading import load_image, read_file
 from causalclip.images.zips import Member
 from causalclip.languages import N_, _, decimal, number, percent
-from causalclip.private_head import SURE, Trial, enough, fit, re_encode, try_correction
+from causalclip.private_head import MIN_BETTER_SHARE, Trial, enough, fit, re_encode, try_correction
 from causalclip.reference import PrivateHead, Profile, make_private_head, too_few
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Learned:
             not_used = _(
                 DOES_NOT_HELP,
                 sure=sure,
-                least=percent(SURE),
+                least=percent(MIN_BETTER_SHARE),
                 shipped=shipped,
                 corrected=corrected,
             )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from purifier.vlm.model import EmbeddedVLM
 
-ALIKE = 0.75  # from which cosine on two captions count as saying the same
+MIN_LIKENESS = 0.75  # from which cosine on two captions count as saying the same
 STOP_WORDS = {"a", "an", "the", "his", "her", "its", "their", "and", "is", "are"}
 STOP_WORDS |= {"of", "in", "on", "at", "to", "with", "by", "for"}
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from causalclip.languages import _
 from purifier.attacks import Attack, State, attack_steps
 from purifier.attacks.goals import GoalError, make_goal
-from purifier.likeness import ALIKE, likeness
+from purifier.likeness import MIN_LIKENESS, likeness
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
 from purifier.request import Request
@@ -52,7 +52,7 @@ class Response(BaseModel):
     def same_caption(self, clean: "Response") -> bool:
         """Return whether the caption says what the clean picture's does: by meaning, where
         compared."""
-        alike = self.alike is not None and self.alike >= ALIKE
+        alike = self.alike is not None and self.alike >= MIN_LIKENESS
         return alike or self.same_words(clean)
 
     def same_words(self, clean: "Response") -> bool:

@@ -17,7 +17,7 @@ from benchmarks.defences.table import (
     COLUMNS,
     COMPARISONS,
     DENOISERS,
-    WHOLE,
+    WHOLE_PURIFIER,
     DefendedObjective,
     Row,
     attacker_objective,
@@ -100,7 +100,7 @@ def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
     rows = {row for pair in COMPARISONS for row in pair}
     assert len(rows) == 17
     assert len(cells) == len(rows) * 4
-    assert cells[WHOLE, "Square 8/255"]["n"] == 1
+    assert cells[WHOLE_PURIFIER, "Square 8/255"]["n"] == 1
     for cell in cells.values():
         assert (
             0
@@ -309,7 +309,7 @@ def test_models_of_the_hub_are_attacked_and_asked(
     assert set(cells) == {(row, column) for row in rows for column in columns}
     assert cells["no defence", "clean"]["agreement"] == 1.0
     assert all(cell["captions"] == 1 and cell["cider"] is not None for cell in cells.values())
-    by_lora = replace(config, rows=(WHOLE,))
+    by_lora = replace(config, rows=(WHOLE_PURIFIER,))
     with pytest.raises(ValueError, match="adapted encoder"):
         evaluate_defences(by_lora, data=public, models=models)
 

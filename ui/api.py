@@ -25,7 +25,7 @@ from causalclip.languages import preferences
 from ui.detector import NO_HEAD, with_head
 from ui.errors import explain
 from ui.jobs import Job, examine_in_turns, run_in
-from ui.openapi import LONGEST, Form, describe
+from ui.openapi import MAX_ADDRESS, Form, describe
 from ui.places import FILES, Priority, QueueFull
 from ui.server.gate import EXAMINE, OPENAPI
 from ui.server.senders import Client, Refused, asking, client_of
@@ -39,7 +39,7 @@ NO_FORM = "Send a form: multipart/form-data, with the picture's file in the fiel
 BROKEN = "The form cannot be read. Send one file in the field picture, as multipart/form-data."
 NO_ADDRESS = (
     "found_at and picture_at are addresses: they begin with http:// or https://, and have at most "
-    f"{LONGEST:,} characters."
+    f"{MAX_ADDRESS:,} characters."
 )
 NO_CHOICE = "stability is yes or no: whether it is checked that the answer survives re-encoding."
 # a sentence for a field that is wrong
@@ -162,7 +162,7 @@ async def _read_form(request: Request) -> AsyncIterator[Form]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         raise Refused(415, NO_FORM)
-    limits = {"max_files": 1, "max_fields": 4, "max_part_size": 4 * LONGEST}
+    limits = {"max_files": 1, "max_fields": 4, "max_part_size": 4 * MAX_ADDRESS}
     try:
         form = await FormParser(request.headers, request.stream(), **limits).parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary

@@ -13,9 +13,9 @@ from causalclip.text import clean
 
 VERSION = "1.2"
 REFERENCE = "#/components/schemas/{model}"
-LONGEST = 2000  # characters of an address
+MAX_ADDRESS = 2000  # characters of an address
 FILE = {"type": "string", "format": "binary", "description": ACCEPTED}
-Address = Annotated[str, Field(max_length=LONGEST)]
+Address = Annotated[str, Field(max_length=MAX_ADDRESS)]
 ERRORS = {
     400: "The form cannot be read.",
     401: "A token is needed, or it is none of this app's.",
@@ -54,7 +54,7 @@ class Form(BaseModel):
         address = urlsplit(value)
         if value and not (address.scheme in ("http", "https") and address.hostname):
             raise ValueError("no address of the web")
-        return clean(value, limit=LONGEST)
+        return clean(value, limit=MAX_ADDRESS)
 
     @property
     def name(self) -> str:

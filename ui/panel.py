@@ -38,7 +38,7 @@ _STEP: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
 }
-_MOST = 10_000  # panels whose newest request is kept; anybody may invent sessions
+_MAX_PANELS = 10_000  # panels whose newest request is kept; anybody may invent sessions
 _SENT_WITHIN = 2.0  # seconds that an update is waited for until it is on its way to the page
 _REPEATED_WITHIN = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
 _newest: dict[tuple[str, str], PanelRequest] = {}  # by session and panel
@@ -263,7 +263,7 @@ def new_request(panel: str, number: str = "", run: Run | None = None) -> PanelRe
             return request
         _newest.pop(key, None)
         _newest[key] = request
-        if len(_newest) > _MOST:
+        if len(_newest) > _MAX_PANELS:
             del _newest[next(iter(_newest))]
     if older:
         older.settle()

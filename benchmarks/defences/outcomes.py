@@ -30,7 +30,7 @@ from training.vlm.recipe import cider
 from training.vlm.views import read_pixels
 
 MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
-NONE = "-"  # in place of a caption, where people have captioned none
+NO_CAPTION = "-"  # in place of a caption, where people have captioned none
 ATTACK = Attack("pgd", eps=8, steps=10)
 WHEN = {
     "before": "before purification",
@@ -111,7 +111,7 @@ class OutcomeTable:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="") as file:
             for row, o in outcomes.items():
-                text = NONE if o.caption is None else " ".join(o.caption.split())
+                text = NO_CAPTION if o.caption is None else " ".join(o.caption.split())
                 values = (int(o.agrees), f"{o.right:g}", text, o.psnr, o.ssim)
                 csv.writer(file, lineterminator="\n").writerow(
                     (column, seed, picture, row, *values)
@@ -123,7 +123,7 @@ class OutcomeTable:
 
 def _parsed(values: list[str]) -> Outcome:
     agrees, right, caption, psnr, ssim = values
-    text = None if caption == NONE else caption
+    text = None if caption == NO_CAPTION else caption
     return Outcome(agrees == "1", float(right), text, psnr=float(psnr), ssim=float(ssim))
 
 

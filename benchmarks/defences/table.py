@@ -27,8 +27,9 @@ Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 # Rows ---------------------------------------------------------------------------------------------
 
-WHOLE, NETWORK = "ours, 1 step, adapted encoder", "the network alone"
-AS_THE_PAPER = f"{NETWORK}, adapted encoder"  # CoDefend: a denoiser and an encoder, nothing behind
+WHOLE_PURIFIER, NETWORK_ALONE = "ours, 1 step, adapted encoder", "the network alone"
+# CoDefend: a denoiser and an encoder, nothing behind
+AS_THE_PAPER = f"{NETWORK_ALONE}, adapted encoder"
 WITHOUT = {
     "ours without the network": Stages(network=False),
     "ours without the guided step": Stages(guided_step=False),
@@ -38,9 +39,9 @@ WITHOUT = {
 # the same network, learned from the same pictures by three recipes: name -> folder
 DENOISERS = {"supervised": "bridge", "unsupervised": "noise", "regression": "regression"}
 COMPARISONS = (  # of which two the answers are compared one by one
-    *((WHOLE, row) for row in WITHOUT),
-    *((WHOLE, f"ours with the {name} denoiser") for name in DENOISERS),
-    *((NETWORK, f"the {name} denoiser alone") for name in DENOISERS),
+    *((WHOLE_PURIFIER, row) for row in WITHOUT),
+    *((WHOLE_PURIFIER, f"ours with the {name} denoiser") for name in DENOISERS),
+    *((NETWORK_ALONE, f"the {name} denoiser alone") for name in DENOISERS),
     *((AS_THE_PAPER, f"the {name} denoiser alone, adapted encoder") for name in DENOISERS),
     *(
         (f"the supervised denoiser alone{encoder}", f"the {name} denoiser alone{encoder}")
@@ -48,8 +49,8 @@ COMPARISONS = (  # of which two the answers are compared one by one
         for name in DENOISERS
         if name != "supervised"
     ),
-    (WHOLE, NETWORK),
-    (WHOLE, f"JPEG {QUALITY}"),
+    (WHOLE_PURIFIER, NETWORK_ALONE),
+    (WHOLE_PURIFIER, f"JPEG {QUALITY}"),
     ("ours without the network", f"JPEG {QUALITY}"),
 )
 NOISE = 12.0  # of the unsupervised denoiser, in 1/255: what hides a perturbation of 8/255 under it
@@ -117,7 +118,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
         Row("ours, 1 step", ours.purify, vlm),
         Row("ours, 4 steps", partial(ours.purify, steps=4), vlm),
         Row("ours, ungated", by_chance, vlm, random=True),
-        Row(WHOLE, ours.purify, vlm, lora_vlm),
+        Row(WHOLE_PURIFIER, ours.purify, vlm, lora_vlm),
         Row("ours, ungated, adapted encoder", by_chance, vlm, lora_vlm, random=True),
         *(
             Row(
@@ -128,7 +129,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
             )
             for name, stages in WITHOUT.items()
         ),
-        Row(NETWORK, alone, vlm),
+        Row(NETWORK_ALONE, alone, vlm),
         Row(AS_THE_PAPER, alone, vlm, lora_vlm),
     ]
     for name, denoise in _denoisers(compared).items():

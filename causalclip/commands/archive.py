@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 NEEDS = N_("An archive needs Ray: {command}.")
 NOT_JUDGED = N_("Not judged")
-OURS = "Something went wrong here, and that is not the file's fault."
+OUR_FAULT = "Something went wrong here, and that is not the file's fault."
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"}
 PART_ROWS = 200  # rows of a part: so many pictures at most are judged again after a kill
 TASK_PICTURES = 8  # that a process is given at once
@@ -231,7 +231,7 @@ class Examiner:
         except OSError as error:
             return {"path": path, "error": f"The file cannot be read: {error.strerror or error}."}
         except Exception as error:  # ours, not the file's
-            return {"path": path, "error": f"{OURS} ({type(error).__name__})"}
+            return {"path": path, "error": f"{OUR_FAULT} ({type(error).__name__})"}
         return fields | {"path": path, "examination": json.dumps(fields)}
 
 

@@ -15,9 +15,9 @@ from causalclip.compare.keypoints import Placement
 from causalclip.images.formats import Box
 from causalclip.images.subimages import find_pictures
 
-WORK = 800  # px on the long side of what is compared
-INSIDE = 2  # pictures inside one that are tried, the largest first
-REFINE = 480  # px on the long side where the placement is refined
+WORK_SIDE = 800  # px on the long side of what is compared
+MAX_INSIDE = 2  # pictures inside one that are tried, the largest first
+REFINE_SIDE = 480  # px on the long side where the placement is refined
 
 Sections = tuple[Box | None, Box | None]  # of either picture; None: the whole of it
 Sizes = tuple[tuple[int, int], tuple[int, int]]  # width and height of either picture
@@ -53,7 +53,7 @@ def lay_over(a: np.ndarray, b: np.ndarray, placement: Placement) -> Alignment:
     b_is_finer = scale(placement.homography, b.shape) < 1  # a pixel of b is smaller than one of a
     coarse, fine = (a, b) if b_is_finer else (b, a)
     fine_to_coarse = placement.homography if b_is_finer else np.linalg.inv(placement.homography)
-    zoom = min(1.0, WORK / max(coarse.shape[:2]))
+    zoom = min(1.0, WORK_SIDE / max(coarse.shape[:2]))
     size = max(1, round(coarse.shape[1] * zoom)), max(1, round(coarse.shape[0] * zoom))
 
     # 2. The finer one on that grid
@@ -114,7 +114,7 @@ def _refine_placement(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -
     """Refine the placement by ECC (Evangelidis and Psarakis, PAMI 2008), where that finds a better
     one."""
     # 1. Both in small and in grey
-    zoom = min(1.0, REFINE / max(base.shape[:2]))
+    zoom = min(1.0, REFINE_SIDE / max(base.shape[:2]))
     size = max(1, round(base.shape[1] * zoom)), max(1, round(base.shape[0] * zoom))
     small = _scaling(zoom, zoom)
     template = cv2.resize(
@@ -148,7 +148,8 @@ def _refine_placement(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -
 def sections(a: np.ndarray, b: np.ndarray) -> Iterator[Sections]:
     """Yield which parts of two pictures are tried; none of two plain photographs."""
     parts_a, parts_b = (
-        [None, *(picture.box for picture in find_pictures(pixels)[:INSIDE])] for pixels in (a, b)
+        [None, *(picture.box for picture in find_pictures(pixels)[:MAX_INSIDE])]
+        for pixels in (a, b)
     )
     yield from (pair for pair in product(parts_a, parts_b) if any(pair))
 

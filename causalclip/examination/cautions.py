@@ -65,7 +65,7 @@ DRAWN = N_(
 SMALL_SIDE = 269
 LOW_QUALITY = 60  # of JPEG, at or below it
 MEASURED_SIDE = 512  # px on the long side of the copy that is measured
-FACE = 0.35  # of the shorter side, from which a face is said to fill the picture
+MIN_FACE_SHARE = 0.35  # of the shorter side, from which a face is said to fill the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def _has_face(pixels: np.ndarray) -> bool:
     if max(pixels.shape[:2]) > 4 * min(pixels.shape[:2]):
         return False
     picture = _shrunk(pixels, short=240)
-    least = round(FACE * min(picture.size))
+    least = round(MIN_FACE_SHARE * min(picture.size))
     if least < 40:
         return False
     faces = _cascade().detect_multi_scale(

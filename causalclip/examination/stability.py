@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")
 STRONG = ("JPEG 50", "0.5x", "crop 75 %", N_("shown at another size"))
 COPIES = len((*MILD, *STRONG))
-TOGETHER = 3  # pictures that are judged before the model is given back
+COPIES_AT_ONCE = 3  # pictures that are judged before the model is given back
 WINDOWS, SQUARES = 1, 1  # per copy: close-up windows of each scale, and squares of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
 MAX_WEBP, MAX_JPEG = 16_383, 65_500  # px of a side that they can have
@@ -207,7 +207,7 @@ def judge_copies(
     verdict: Detection | Verdict,
     *,
     is_centre: bool = False,
-    together: int = TOGETHER,
+    together: int = COPIES_AT_ONCE,
 ) -> Iterator[Stability]:
     """Yield the stability after every few copies, the last time with all of them.
 

@@ -12,7 +12,8 @@ from causalclip.languages import N_, _
 
 # converted at once: intermediate copies of a large picture would not fit in memory
 STRIP_PIXELS = 2_000_000
-SAME = 2  # levels of 255 by which a profile may differ from sRGB before the pixels are converted
+# of 255, by which a profile may differ from sRGB before the pixels are converted
+MAX_PROFILE_LEVELS = 2
 
 # ICC's colour space: Pillow's mode
 _MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
@@ -166,8 +167,8 @@ def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.I
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
-    """Return whether a transform leaves a cube of colours (or all greys) as they are, but for SAME
-    levels."""
+    """Return whether a transform leaves a cube of colours (or all greys) as they are, but for
+    MAX_PROFILE_LEVELS."""
     if base == "L":
         grid = np.arange(256, dtype=np.uint8)[:, None]
     else:
@@ -175,7 +176,7 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
         grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 1, 3)
     after = np.asarray(_apply(Image.fromarray(grid), transform)).astype(int)
     before = grid.astype(int).reshape(len(grid), 1, -1)
-    return bool(np.abs(after - before).max() <= SAME)
+    return bool(np.abs(after - before).max() <= MAX_PROFILE_LEVELS)
 
 
 def _printable_name(name: str) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-ROWS = 512  # of the matrix of distances, computed at once
+ROWS_AT_ONCE = 512  # of the matrix of distances, computed at once
 
 
 def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarray:
@@ -16,8 +16,10 @@ def near_pairs(first: np.ndarray, second: np.ndarray, *, bits: int) -> np.ndarra
     All are compared with all: 30,000 with 30,000 in seconds.
     """
     blocks = [np.empty((0, 2), int)]
-    for start in range(0, len(first), ROWS):
-        pairs = np.argwhere(np.bitwise_count(first[start : start + ROWS, None] ^ second) <= bits)
+    for start in range(0, len(first), ROWS_AT_ONCE):
+        pairs = np.argwhere(
+            np.bitwise_count(first[start : start + ROWS_AT_ONCE, None] ^ second) <= bits
+        )
         blocks.append(pairs + np.array([start, 0]))
     return np.concatenate(blocks)
 

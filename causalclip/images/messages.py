@@ -15,7 +15,9 @@ from typing import IO, Any
 import numpy as np
 
 _COUNT, _SIZE = struct.Struct(">I"), struct.Struct(">Q")
-_MOST, _TEXT, _ALL = 8, 2**24, 2**29  # parts of a message; bytes of its JSON, and of all
+_MAX_PARTS = 8
+_MAX_TEXT_BYTES = 2**24  # of a message's JSON
+_MAX_MESSAGE_BYTES = 2**29  # of all its parts
 
 
 def send(stream: IO[bytes], message: Any) -> None:
@@ -42,8 +44,8 @@ def receive(stream: IO[bytes]) -> Any:
         ValueError: it is none.
     """
     (count,) = _COUNT.unpack(exactly(stream, _COUNT.size))
-    sizes = [_SIZE.unpack(exactly(stream, _SIZE.size))[0] for _ in range(min(count, _MOST))]
-    if not sizes or sizes[0] > _TEXT or sum(sizes) > _ALL:
+    sizes = [_SIZE.unpack(exactly(stream, _SIZE.size))[0] for _ in range(min(count, _MAX_PARTS))]
+    if not sizes or sizes[0] > _MAX_TEXT_BYTES or sum(sizes) > _MAX_MESSAGE_BYTES:
         raise EOFError
     body, *large = [_array(stream, size) for size in sizes]
     try:

@@ -78,6 +78,12 @@ _CLONE_NAMESPACES = 0x7E020080
 _MAP_TYPE, _MAP_PRIVATE, _MAP_GROWSDOWN = 0x0F, 0x02, 0x100
 _ALL_BITS = 0xFFFFFFFF
 
+# The kernel's filter language
+_LOAD, _AND, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16  # bytes into struct seccomp_data
+_ALLOW, _KILL, _FAIL_WITH = 0x7FFF0000, 0x80000000, 0x00050000
+_SET_SECCOMP, _FILTER = 22, 2  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
 
 class Condition(NamedTuple):
     """For which values of one argument a call is allowed: where these bits of it are that value.
@@ -105,13 +111,6 @@ CONDITIONAL = {
     "prlimit64": Condition((302, 261), 0, _ALL_BITS, 0),
     "tgkill": Condition((234, 131), 0, _ALL_BITS, None),
 }
-
-# The kernel's filter language ---------------------------------------------------------------------
-
-_LOAD, _AND, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06
-_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16  # bytes into struct seccomp_data
-_ALLOW, _KILL, _FAIL_WITH = 0x7FFF0000, 0x80000000, 0x00050000
-_SET_SECCOMP, _FILTER = 22, 2  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 
 
 class Instruction(NamedTuple):

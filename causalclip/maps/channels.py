@@ -24,9 +24,9 @@ from causalclip.paths import shipped_folder
 if TYPE_CHECKING:
     from causalclip.detection import Detection, ViewAttribution
 
-PASSES = 0.5  # a channel is let through from this value of the mask on
+MIN_PASSING = 0.5  # a channel is let through from this value of the mask on
 DRAWS = 20  # of channels removed at random
-POINTS = 60  # of a curve of removal, at most
+MAX_POINTS = 60  # of a curve of removal, at most
 REMOVED = 10, 30, 100, 300, 1000  # channels that are taken away, step by step
 # log-odds per patch at the ends of one channel's map, for every picture and channel
 CHANNEL_SCALE = 0.0005
@@ -54,7 +54,7 @@ class MaskDifference:
     @classmethod
     def of(cls, first: np.ndarray, second: np.ndarray) -> MaskDifference:
         """Compare two masks [D] in [0, 1]."""
-        a, b = first >= PASSES, second >= PASSES
+        a, b = first >= MIN_PASSING, second >= MIN_PASSING
         varies = bool(np.ptp(first) and np.ptp(second))
         return cls(
             len(a),
@@ -74,7 +74,7 @@ def mean_mask(detection: Detection) -> np.ndarray:
 
 def passing(mask: np.ndarray) -> int:
     """Return how many channels a mask [D] lets through."""
-    return int((mask >= PASSES).sum())
+    return int((mask >= MIN_PASSING).sum())
 
 
 def by_part(detection: Detection, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -209,7 +209,7 @@ def deletion_order(detection: Detection) -> np.ndarray:
     hardest towards the side on which the score is.
     """
     side = 1.0 if detection.logit > 0 else -1.0
-    return np.lexsort((-side * contributions(detection), mean_mask(detection) < PASSES))
+    return np.lexsort((-side * contributions(detection), mean_mask(detection) < MIN_PASSING))
 
 
 def deletion_curve(detection: Detection) -> DeletionCurve:
@@ -219,7 +219,7 @@ def deletion_curve(detection: Detection) -> DeletionCurve:
     """
     pushes = contributions(detection)
     total = len(pushes)
-    counts = np.unique(np.append(0, np.geomspace(1, total, POINTS).round()).astype(int))
+    counts = np.unique(np.append(0, np.geomspace(1, total, MAX_POINTS).round()).astype(int))
     rng = np.random.default_rng(0)
     curves = [_probabilities(detection, pushes[rng.permutation(total)]) for _ in range(DRAWS)]
     probabilities = _probabilities(detection, pushes[deletion_order(detection)])
@@ -246,7 +246,7 @@ def removal_counts(detection: Detection) -> list[int]:
     """Return how many channels are removed step by step: none, then REMOVED, as far as so many
     pass and push towards the side on which the score is, and in the end all of those."""
     side = 1.0 if detection.logit > 0 else -1.0
-    pushing = (side * contributions(detection) > 0) & (mean_mask(detection) >= PASSES)
+    pushing = (side * contributions(detection) > 0) & (mean_mask(detection) >= MIN_PASSING)
     total = int(pushing.sum())
     return [0, *(count for count in REMOVED if count < total), *([total] if total else [])]
 

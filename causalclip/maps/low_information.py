@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from causalclip.detection import Detection
 
 Reason = Literal["flat", "blown out", "black", "too compressed"]
-CELL, CELLS = 16, 96  # px of a cell's side at least, and cells on the long side at most
+MIN_CELL_SIDE = 16  # px
+MAX_CELLS = 96  # on the long side
 # px of a cell's height that are read at most, so that 50 million pixels cost little more than one
-READ = 24
+MAX_READ_HEIGHT = 24
 # of a cell's pixels whose curvature is no more than rounding leaves (1 level): then it is flat
-QUIET = 0.9
+MIN_FLAT_SHARE = 0.9
 BRIGHT, DARK = 250, 5  # levels of luminance from which, and up to which, nothing is left of a pixel
-LOST = 0.5  # of a cell's pixels that are at an end of the scale
+MIN_LOST_SHARE = 0.5  # of a cell's pixels that are at an end of the scale
 # the steps across the borders of blocks against all others, of a place and its neighbours, from
 # which compression has left nothing but blocks
-BLOCKED = 2.0
+MIN_BLOCK_STEPS = 2.0
 
 
 def low_information(pixels: np.ndarray) -> np.ndarray:
@@ -63,18 +64,20 @@ def reasons(pixels: np.ndarray) -> dict[Reason, np.ndarray]:
     quiet, bright, dark, border, inner = np.moveaxis(np.array(rows), 1, 0)
 
     # 2. Where that leaves nothing to judge
-    blocks = (_neighbourhood_mean(border) + 0.25) / (_neighbourhood_mean(inner) + 0.25) >= BLOCKED
+    steps = (_neighbourhood_mean(border) + 0.25) / (_neighbourhood_mean(inner) + 0.25)
     return {
-        "flat": _majority(quiet >= QUIET),
-        "blown out": bright >= LOST,
-        "black": dark >= LOST,
-        "too compressed": _majority(blocks) if phase else np.zeros_like(quiet, bool),
+        "flat": _majority(quiet >= MIN_FLAT_SHARE),
+        "blown out": bright >= MIN_LOST_SHARE,
+        "black": dark >= MIN_LOST_SHARE,
+        "too compressed": _majority(steps >= MIN_BLOCK_STEPS)
+        if phase
+        else np.zeros_like(quiet, bool),
     }
 
 
 def _edges(side: int, long: int) -> np.ndarray:
     """Return where cells begin and end along a side, in px."""
-    cells = max(1, min(CELLS, long // CELL) * side // long)
+    cells = max(1, min(MAX_CELLS, long // MIN_CELL_SIDE) * side // long)
     return np.linspace(0, side, cells + 1).astype(int)
 
 
@@ -87,7 +90,7 @@ def _measure_row(
         [5, columns]: the shares that are quiet, bright and dark; the mean step across the borders
         of blocks, and elsewhere.
     """
-    strip = luminance(pixels[top : min(bottom, top + READ)]).astype(np.int16)
+    strip = luminance(pixels[top : min(bottom, top + MAX_READ_HEIGHT)]).astype(np.int16)
 
     # 1. Where the luminance bends more than by rounding
     curvature = np.ones(strip.shape, bool)

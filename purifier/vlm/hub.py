@@ -25,7 +25,7 @@ from purifier.vlm.model import EmbeddedVLM
 
 __all__ = ["EMBEDDED", "HubVLM", "NotThisKind", "load_vlm", "read_prompt"]
 
-SURE = 0.5  # of these models' own, uncalibrated probability
+MIN_CONFIDENCE = 0.5  # of these models' own, uncalibrated probability
 ANSWER_TOKENS = 12  # at most
 PROBE_SIDE = 64  # px, of the picture that is looked at to learn whether a gradient comes back
 
@@ -126,7 +126,7 @@ class HubVLM:
         pictures, answers = to_pictures(pixels), []
         for picture, text in zip(pictures, _each(question, len(pictures)), strict=True):
             said, confidence = self._generate(picture, text, ANSWER_TOKENS)
-            answers.append(Answer(said, confidence, confidence >= SURE))
+            answers.append(Answer(said, confidence, confidence >= MIN_CONFIDENCE))
         return answers
 
     def log_likelihood(

@@ -36,7 +36,7 @@ from tests.makers import bombs
 from tests.makers.cost import delay
 from tests.makers.pictures import encode, photo
 from tests.serving import until
-from ui.server.values import LONGEST
+from ui.server.values import MAX_TEXT
 from ui.serving import SESSIONS
 
 JPEG = encode(photo(96, 90), "JPEG")
@@ -425,7 +425,7 @@ def _invent_sessions(target: Target) -> None:
             for one in config["dependencies"]
             if one["queue"] is not False and [kinds[i] for i in one["inputs"]][:1] == ["textbox"]
         )
-        data = ["x" * LONGEST, *[None] * (len(function["inputs"]) - 1)]
+        data = ["x" * MAX_TEXT, *[None] * (len(function["inputs"]) - 1)]
         call = {"data": data, "fn_index": function["id"]}
         sessions = [call | {"session_hash": uuid4().hex} for _ in range(SESSIONS + 100)]
         answers = [http.post("gradio_api/queue/join", json=one).status_code for one in sessions]

@@ -15,9 +15,9 @@ from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
 from causalclip.private_head import (
     AMPLITUDE,
+    MIN_BETTER_SHARE,
     MIN_PICTURES_PER_CLASS,
     RIDGE,
-    SURE,
     enough,
     fit,
     leave_one_out,
@@ -256,7 +256,7 @@ def test_what_does_not_help_is_not_used_and_that_is_said() -> None:
 
 def test_nearly_sure_enough_is_not_said_to_be_enough() -> None:
     _profile, learned = taught(tiny_detector(hidden=8), apart=0, known=6)
-    short = replace(learned, trial=replace(learned.trial, sure=SURE - 0.001))
+    short = replace(learned, trial=replace(learned.trial, sure=MIN_BETTER_SHARE - 0.001))
     assert "is 89% sure, and it is used from 90% on" in short.sentences()[0]
 
 

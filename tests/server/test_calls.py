@@ -8,7 +8,7 @@ import pytest
 
 from ui.server.calls import Calls
 from ui.server.senders import Refused
-from ui.server.values import LONGEST
+from ui.server.values import MAX_TEXT
 
 PLACE = "ssrf-test.example"
 
@@ -54,9 +54,9 @@ def test_a_newer_field_at_the_end_need_not_be_sent() -> None:
 def test_a_text_is_no_longer_than_a_session_may_keep() -> None:
     with gr.Blocks() as page:
         gr.on([], lambda x: x, gr.Textbox(), None, api_name="number")
-    assert read("number", "x" * LONGEST, page=page)["data"] == ["x" * LONGEST]
-    with pytest.raises(Refused, match=f"text of at most {LONGEST}"):
-        read("number", "x" * (LONGEST + 1), page=page)
+    assert read("number", "x" * MAX_TEXT, page=page)["data"] == ["x" * MAX_TEXT]
+    with pytest.raises(Refused, match=f"text of at most {MAX_TEXT}"):
+        read("number", "x" * (MAX_TEXT + 1), page=page)
 
 
 def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:

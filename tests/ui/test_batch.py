@@ -15,7 +15,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from causalclip.batch import NOTHING, BatchRow
+from causalclip.batch import NOTHING_TO_CHECK, BatchRow
 from causalclip.examination.answer import Origin
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.languages import _, is_rtl, speaking
@@ -171,7 +171,7 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
         Origin.NO_ANSWER,
         band=NO_ANSWER,
         kind="page",
-        survives=NOTHING,
+        survives=NOTHING_TO_CHECK,
         sha256="ab" * 32,
     )
     refused = BatchRow(2, "broken.png", Origin.NOT_EXAMINED, problem="It is damaged.")

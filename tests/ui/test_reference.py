@@ -26,8 +26,8 @@ from ui.panel import new_request
 from ui.server.uploads import add
 from ui.tabs.reference import session
 from ui.tabs.reference.session import (
-    LARGEST,
     MAX_PICTURES,
+    MAX_PROFILE_BYTES,
     MAX_THUMBNAILS,
     ProfileChoice,
     ReferenceSet,
@@ -172,7 +172,7 @@ def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ReferenceTab, tmp_
     other = json.loads(data) | {"revision": "another"}
     assert "Make it again" in choice.load(upload(profile_json=json.dumps(other).encode()))[0]
     assert "This is no profile" in choice.load(upload(profile_json=b"[]"))[0]
-    assert "more than 1 MB" in choice.load(upload(profile_json=b" " * (LARGEST + 1)))[0]
+    assert "more than 1 MB" in choice.load(upload(profile_json=b" " * (MAX_PROFILE_BYTES + 1)))[0]
     assert "Photographs in it: 80." in choice.status()  # what cannot be used changes nothing
     with pytest.raises(gr.Error):
         choice.load([{"path": str(tmp_path / "elsewhere.json")}])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from causalclip.detector import DetectorConfig
 from causalclip.maps.captions import SHARED_MASK_MEANING, SHARES_THE_LABEL
-from causalclip.maps.channels import PASSES
+from causalclip.maps.channels import MIN_PASSING
 from causalclip.method import CausalHead, Dependence, MaskStatistics
 from training.detector.data import Record
 from training.detector.evaluation import calibration_error
@@ -61,7 +61,7 @@ def mask_report(
 
 def _open_shares(masks: Tensor, parts: Mapping[str, int]) -> dict[str, float]:
     """The mean share of channels that masks [N, D] let through, by part of the embedding."""
-    shares = [(one >= PASSES).float().mean() for one in masks.split(list(parts.values()), 1)]
+    shares = [(one >= MIN_PASSING).float().mean() for one in masks.split(list(parts.values()), 1)]
     return {part: round(float(share), 3) for part, share in zip(parts, shares, strict=True)}
 
 

@@ -26,7 +26,7 @@ QUESTION_TYPES = (
 WORDS: dict[str, Any] = json.loads(
     Path(__file__).with_name("questions.json").read_text(encoding="utf-8")
 )
-SMALL = 0.004  # of the picture's area; smaller objects are not asked about
+MIN_OBJECT_SHARE = 0.004  # of the picture's area; smaller objects are not asked about
 MAX_COUNT = 6  # larger counts are not asked for
 
 
@@ -117,12 +117,14 @@ def _single(boxes: Sequence[Box]) -> list[Box]:
     about."""
     names = [box.name for box in boxes]
     return [
-        box for box in boxes if names.count(box.name) == 1 and box.area >= SMALL and not box.crowd
+        box
+        for box in boxes
+        if names.count(box.name) == 1 and box.area >= MIN_OBJECT_SHARE and not box.crowd
     ]
 
 
 def _presence(boxes: Sequence[Box], frequency: Mapping[str, int], rng: random.Random) -> list[Text]:
-    there = sorted({box.name for box in boxes if box.area >= SMALL})
+    there = sorted({box.name for box in boxes if box.area >= MIN_OBJECT_SHARE})
     absent = sorted(set(frequency) - {box.name for box in boxes})
     picks = [(rng.choice(there), "yes")] if there else []
     if absent:
@@ -137,7 +139,7 @@ def _count(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
     numbers: dict[str, int] = {}
     for box in boxes:
         numbers[box.name] = numbers.get(box.name, 0) + (MAX_COUNT + 1 if box.crowd else 1)
-    visible = {box.name for box in boxes if box.area >= SMALL}
+    visible = {box.name for box in boxes if box.area >= MIN_OBJECT_SHARE}
     names = sorted(
         name for name, number in numbers.items() if number <= MAX_COUNT and name in visible
     )
@@ -166,7 +168,9 @@ def _beside(boxes: Sequence[Box], rng: random.Random, *, left: bool) -> list[Tex
         beside = [
             b
             for b in boxes
-            if b.name != anchor.name and b.area >= SMALL and _is_beside(b, anchor, left=left)
+            if b.name != anchor.name
+            and b.area >= MIN_OBJECT_SHARE
+            and _is_beside(b, anchor, left=left)
         ]
         if len({b.name for b in beside}) == 1:
             pairs.append((anchor.name, beside[0].name))
@@ -216,7 +220,9 @@ def _category(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
     texts = []
     for category, members in WORDS["categories"].items():
         names = {box.name for box in boxes if box.name in members}
-        if len(names) == 1 and any(box.name in names and box.area >= 2 * SMALL for box in boxes):
+        if len(names) == 1 and any(
+            box.name in names and box.area >= 2 * MIN_OBJECT_SHARE for box in boxes
+        ):
             texts.append(
                 Text(rng.choice(WORDS["category"]).format(c=category), names.pop(), "category")
             )

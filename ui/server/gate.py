@@ -42,7 +42,7 @@ FILE, API = "/gradio_api/file=", "/api/v1/"
 INFO = "/gradio_api/info"
 EXAMINE, OPENAPI = f"{API}examine", f"{API}openapi.json"
 CALL, FORM = 2**19, MAX_BYTES + 2**16  # bytes of a body: a call, and a picture with its form
-LONGEST = 4096  # bytes of an address: names of sessions and files
+MAX_ADDRESS = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 ROUTES = tuple(  # methods, path, and bytes of a body
     (methods, re.compile(path, re.ASCII), most)
@@ -229,7 +229,7 @@ def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
         # For a proxy before us it may be two requests.
         close = {"Connection": "close"}
         raise Refused(400, "This request says twice how long it is.", headers=close)
-    if len(path) + len(query) > LONGEST:
+    if len(path) + len(query) > MAX_ADDRESS:
         raise Refused(414, "This address is too long.")
     if path == EXAMINE and method in LOOKING:  # what somebody tries first who has read of it
         raise Refused(405, BY_POST, headers={"Allow": "POST"})

@@ -19,7 +19,7 @@ from causalclip.images.zips import MAX_PICTURES
 from ui.server.senders import Refused
 from ui.server.uploads import is_upload
 
-LONGEST = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
+MAX_TEXT = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
 NOT_UPLOADED = (
@@ -61,7 +61,7 @@ def _with_mark(file: Any) -> Any:
 
 Bounded = Field(ge=-(2**53), le=2**53)
 Number = Annotated[int, Bounded] | Annotated[float, Bounded]
-Text = Annotated[str, Field(max_length=LONGEST)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Choice = Text | bool | Number | None
 Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
 Upload = Annotated[File, AfterValidator(_with_mark)]
@@ -75,7 +75,7 @@ TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     (
         (gr.Textbox, gr.HTML, gr.DateTime),
         Text | None,
-        f"takes a text of at most {LONGEST} characters",
+        f"takes a text of at most {MAX_TEXT} characters",
     ),
     ((gr.Number, gr.Slider), Number | None, "takes a number"),
     ((gr.Checkbox,), bool | None, "takes true or false"),

@@ -34,7 +34,7 @@ from ui.tabs.batch.table import counts, rank
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination
 
-SMALL = 64  # px, the long side of a row's picture
+THUMBNAIL_SIDE = 64  # px, the long side of a row's picture
 CROP = 160  # px, that of a visible mark
 GONE = N_("This row's result is no longer kept.")
 Download = Literal["csv", "html", "zip"]
@@ -95,7 +95,7 @@ class Batch:
         if examination is not None and not examination.problem and row.sha256 not in thumbnails:
             from causalclip.report.pictures import draw_thumbnail
 
-            small = draw_thumbnail(examination.drawing.picture, side=SMALL)
+            small = draw_thumbnail(examination.drawing.picture, side=THUMBNAIL_SIDE)
             thumbnails = {**thumbnails, row.sha256: small}
             if crop := card.enlarge_mark(examination, side=CROP):
                 crops = {**crops, row.sha256: crop}

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from causalclip.batch import BatchRow
 
 # What needs a look first stands first; what is signed as captured last.
-LAST = Origin.LIKELY_NOT_GENERATED, Origin.SIGNED_CAPTURED
-ORDER = (*(origin for origin in Origin if origin not in LAST), *LAST)
+LAST_ORIGINS = Origin.LIKELY_NOT_GENERATED, Origin.SIGNED_CAPTURED
+ORDER = (*(origin for origin in Origin if origin not in LAST_ORIGINS), *LAST_ORIGINS)
 MARKED = N_("marked")
-HEADS = (COLUMNS["name"], COLUMNS["answer"], COLUMNS["score"], N_("Copies"))
+COLUMN_TITLES = (COLUMNS["name"], COLUMNS["answer"], COLUMNS["score"], N_("Copies"))
 TAIL = 12  # characters at the end of a long name that are always shown
 
 
@@ -49,7 +49,7 @@ def draw_table(
         | {"thumbnail": thumbnails.get(row.sha256, ""), "crop": crops.get(row.sha256, "")}
         for row in sorted(rows, key=rank)
     ]
-    heads = [_(head) for head in HEADS]
+    heads = [_(head) for head in COLUMN_TITLES]
     return render("table", template="batch.html", chips=_chips(rows), heads=heads, rows=cells)
 
 

@@ -36,8 +36,8 @@ ABOUT = N_(
     "it. Choose a part; its coordinates go into the report. A part of a screenshot is a copy of a "
     "copy: traces are weaker in it."
 )
-NONE = N_("No picture was found inside this one. Choose a part of it.")
-FIRST = N_("Add a picture first.")
+NO_PICTURE_INSIDE = N_("No picture was found inside this one. Choose a part of it.")
+PICTURE_NEEDED = N_("Add a picture first.")
 SIDES = (  # names in ids, in words, and where they are at first
     ("left", N_("Left, %"), 0),
     ("top", N_("Top, %"), 0),
@@ -94,7 +94,11 @@ class CropSection:
             sides = WHOLE_PICTURE
         size, boxes, preview_image = run_in(PICTURES, Priority.BATCH, partial(_look_inside, path))
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
-        words = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
+        words = (
+            f"<ul class='cc-small' role='status'>{rows}</ul>"
+            if rows
+            else _status(_(NO_PICTURE_INSIDE))
+        )
         updates = {
             self.whole: (path, *size, boxes),
             self.preview: _chooser(preview_image, sides),
@@ -115,13 +119,13 @@ class CropSection:
 
     def blank(self) -> Updates:
         """Return the section without a picture."""
-        none = {self.whole: None, self.preview: "", self.message: _status(_(FIRST))}
+        none = {self.whole: None, self.preview: "", self.message: _status(_(PICTURE_NEEDED))}
         return none | dict(zip(self.sides, WHOLE_PICTURE, strict=True))
 
     def frame(self, whole: Whole | None, *percent: float) -> Updates:
         """Return the chosen part in words, in pixels; `percent` are its sides."""
         if whole is None:
-            return {self.message: _status(_(FIRST))}
+            return {self.message: _status(_(PICTURE_NEEDED))}
         _path, width, height, _boxes = whole
         try:
             box = clip_box(_pixels(percent, width, height), width, height)

@@ -21,7 +21,7 @@ from PIL import Image
 from causalclip.examination.messages import score_text
 from causalclip.languages import N_, _, decimal, number, percent
 from causalclip.maps.channels import (
-    PASSES,
+    MIN_PASSING,
     by_part,
     compare_masks,
     contributions,
@@ -148,7 +148,7 @@ def _difference(first: Detection, second: Detection, orders: Mapping[str, np.nda
             ("cc-mask-first", np.clip(a - b, 0, 1)),
             ("cc-mask-second", np.clip(b - a, 0, 1)),
         ]
-        apart = float(((a >= PASSES) != (b >= PASSES)).mean())
+        apart = float(((a >= MIN_PASSING) != (b >= MIN_PASSING)).mean())
         rows.append(_row(part, _cells(layers, data), apart))
     low, high = _("more open in the second"), _("more open in the first")
     legend = (

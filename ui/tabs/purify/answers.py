@@ -13,7 +13,7 @@ from causalclip.languages import N_, _, bracketed, percent
 if TYPE_CHECKING:
     from purifier.scenario import Response, Scenario, Which
 
-SHORT = 14  # characters of an answer that is set in 28 px
+MAX_SHORT = 14  # characters of an answer that is set in 28 px
 Agreement = Literal["same", "close", "differs"]
 AGREE: dict[str, dict[Agreement, str]] = {
     "caption": {
@@ -52,7 +52,7 @@ def as_html(run: Scenario, which: Which) -> str:
     text = f"<p class='cc-told cc-long'>{caption}</p>"
     if now.answer:
         sure = "" if now.confidence is None else f" <small>{_confidence(now.confidence)}</small>"
-        long = " cc-long" if len(spoken(now)) > SHORT else ""
+        long = " cc-long" if len(spoken(now)) > MAX_SHORT else ""
         answer = _with_sign(spoken(now), "answer", _compare_answers(now, clean))
         text = f"<p class='cc-told{long}'>{answer}{sure}</p><p>{caption}</p>"
     return f"<div class='cc-model-answer' id='purify-{which}-said'>{text}</div>"

@@ -24,7 +24,7 @@ from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
 if TYPE_CHECKING:
     from torch import Tensor
 
-LONGEST = 200  # characters of a text, as on the page
+MAX_TEXT = 200  # characters of a text, as on the page
 
 
 def add_endpoints(models: Models, picture: gr.Image) -> None:
@@ -36,8 +36,8 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     steps = gr.Number(1, label="steps", **options)
     seed = gr.Number(0, label="seed", **options)
     always = gr.Checkbox(False, label="always", **options)
-    question = gr.Textbox("", label="question", max_length=LONGEST, **options)
-    target = gr.Textbox("", label="target", max_length=LONGEST, **options)
+    question = gr.Textbox("", label="question", max_length=MAX_TEXT, **options)
+    target = gr.Textbox("", label="target", max_length=MAX_TEXT, **options)
     objective = gr.Dropdown(list(OBJECTIVE_TITLES), value="caption", label="objective", **options)
     attack = gr.Dropdown(list(ATTACK_CHOICES), value="pgd", label="attack", **options)
     eps = gr.Number(8, label="eps", **options)

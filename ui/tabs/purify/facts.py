@@ -19,17 +19,17 @@ NOTE = N_(
     "that you were given, not the purified one. The attacks here do not know the purifier; one "
     "that does gets past it. Answers are compared word for word."
 )
-SMALL = N_(
+SMALL_MODEL = N_(
     "The model is small and often wrong about clean pictures too: compare its answers, do not "
     "trust them."
 )
 HOW = N_("How this was made, and what it does not prove")
-OTHERS = N_("{name} can be wrong about clean pictures, too: compare.")
+OTHER_MODEL = N_("{name} can be wrong about clean pictures, too: compare.")
 
 
 def notes(run: Scenario) -> str:
     """Return what was done, and what to make of it."""
-    trust = _(SMALL) if run.model.key == EMBEDDED else _(OTHERS, name=speaker(run))
+    trust = _(SMALL_MODEL) if run.model.key == EMBEDDED else _(OTHER_MODEL, name=speaker(run))
     by_meaning = any(response.alike is not None for response in run.responses.values())
     likeness = _likeness_words() if by_meaning else ""
     note = paragraph(escape(trust, quote=False), _(NOTE), likeness)
@@ -46,14 +46,14 @@ def speaker(run: Scenario) -> str:
 
 def _likeness_words() -> str:
     """Return how captions are compared by meaning, and how well that works."""
-    from purifier.likeness import ALIKE
+    from purifier.likeness import MIN_LIKENESS
 
     alike = measured().below("captions.alike")
     return _(
         "Captions are compared by meaning, coarsely: the cosine of their mean word vectors, "
         "{alike} or more counts as the same. Two people's captions of one photograph reach that in "
         "{same} of 100 cases, captions of two photographs in {other} of 1,000.",
-        alike=decimal(ALIKE, digits=2),
+        alike=decimal(MIN_LIKENESS, digits=2),
         same=number(round(100 * alike["same-photograph"].value)),
         other=number(round(1000 * alike["two-photographs"].value)),
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_PICTURES = 1000  # pictures of a page; for more of them there is the command
 MAX_THUMBNAILS = 100  # small copies that are kept
-LARGEST = 2**20  # bytes of a profile's file; one of 10,000 photographs takes half of it
+MAX_PROFILE_BYTES = 2**20  # bytes of a profile's file; one of 10,000 photographs takes half of it
 TOO_LARGE = N_(
     "This profile has more than 1 MB. Whoever runs the app can set it for all, as "
     "CAUSALCLIP_PROFILE."
@@ -44,7 +44,7 @@ BY_THE_HOST = N_(
     "All answers are held to a profile that this app's host has chosen. Photographs in it: {n}. "
     "Made on: {day}."
 )
-NONE = N_("Standard thresholds are in use.")
+STANDARD_THRESHOLDS = N_("Standard thresholds are in use.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,9 @@ class ProfileChoice:
             return _status(explain(error)[1])
         if profile := self.detector.profile:
             return _status(_about(USED, profile), own=True)
-        return _status(_about(BY_THE_HOST, host) if isinstance(host, Profile) else _(NONE))
+        return _status(
+            _about(BY_THE_HOST, host) if isinstance(host, Profile) else _(STANDARD_THRESHOLDS)
+        )
 
     def use(self, profile: Profile) -> str:
         """Hold the page to a profile; return which one is in use then, as HTML."""
@@ -173,8 +175,8 @@ class ProfileChoice:
             if not paths:
                 return self.status(), None
             with open(paths[-1], "rb") as file:
-                data = file.read(LARGEST + 1)
-            if len(data) > LARGEST:
+                data = file.read(MAX_PROFILE_BYTES + 1)
+            if len(data) > MAX_PROFILE_BYTES:
                 return _status(_(TOO_LARGE)), None
             return self.use(run_in(FILES, Priority.BATCH, partial(parse_profile, data))), None
         except BadProfile as error:
