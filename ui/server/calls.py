@@ -9,7 +9,7 @@ import gradio as gr
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ui.server.senders import Refused
-from ui.server.values import NOT_UPLOADED, STRICT, TYPES, Name
+from ui.server.values import FILES_OF_A_FIELD, NOT_UPLOADED, STRICT, TYPES, Name, uploads
 
 NOT_JSON = (
     "This is no call: send JSON with the values in a list, data. A session's name has 1 to 100 "
@@ -108,6 +108,8 @@ class _Field:
         if limit := getattr(block, "max_length", None):
             kind = Annotated[str, Field(max_length=limit)] | None
             words = f"takes a text of at most {limit} characters"
+        if block.elem_id in FILES_OF_A_FIELD:
+            kind, words = uploads(FILES_OF_A_FIELD[block.elem_id])
         self._words = words if words is NOT_UPLOADED else f"{self.label} {words}."
         self._type = TypeAdapter(kind, config=STRICT)
 

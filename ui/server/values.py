@@ -17,8 +17,10 @@ from typing_extensions import TypedDict
 
 from causalclip.images.zips import MAX_PICTURES
 from ui.server.senders import Refused
-from ui.server.uploads import is_upload
+from ui.server.uploads import FILES, is_upload
 
+# files that a field takes in one call, by its elem_id; any other takes FILES
+FILES_OF_A_FIELD = {"batch-files": MAX_PICTURES}
 MAX_TEXT = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
@@ -54,6 +56,12 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def uploads(most: int) -> tuple[Any, str]:
+    """Return the type of at most so many uploads, and what is said of another value."""
+    files = Annotated[list[Upload], Field(max_length=most), BeforeValidator(_as_list)]
+    return files | None, f"takes at most {most} uploaded files in one call"
+
+
 def _with_mark(file: Any) -> Any:
     """Return a file with the mark by which Gradio knows one."""
     return {**file, "meta": {"_type": "gradio.FileData"}}
@@ -65,13 +73,12 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Choice = Text | bool | Number | None
 Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
 Upload = Annotated[File, AfterValidator(_with_mark)]
-Uploads = Annotated[list[Upload], Field(max_length=MAX_PICTURES), BeforeValidator(_as_list)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11
 # components, the type of their values, and what is said of another value
 TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     ((gr.State,), Nothing, "nothing"),
     ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
-    ((gr.File,), Uploads | None, NOT_UPLOADED),
+    ((gr.File,), *uploads(FILES)),
     (
         (gr.Textbox, gr.HTML, gr.DateTime),
         Text | None,
