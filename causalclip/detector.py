@@ -26,7 +26,6 @@ from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, rende
 from causalclip.clip.weights import save_weights
 from causalclip.detection import Correction, Detection, Head, Verdict, ViewAttribution
 from causalclip.device import choose_device
-from causalclip.hub import PushToHub
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.images.loading import as_pixels
@@ -128,7 +127,7 @@ class ViewScores:
         )
 
 
-class Detector(PushToHub):
+class Detector:
     """Tower, one causal head a kind of view, and calibration.
 
     Args:
@@ -138,8 +137,6 @@ class Detector(PushToHub):
             (training.detector.model_card.mask_report), if it is known.
         correction: changes the score for one source of pictures.
     """
-
-    pipeline_tag = "image-classification"
 
     def __init__(
         self,

@@ -20,11 +20,11 @@ from scipy.stats import binomtest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from causalclip.intervals import bootstrap
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import MoveFeatures, language_tokens
 from purifier.models import Models
 from purifier.pixels import save_exact, to_array, to_tensor
+from training.intervals import bootstrap
 from training.vlm.data import normalise_caption
 from training.vlm.recipe import cider
 from training.vlm.views import read_pixels

@@ -1,12 +1,13 @@
-"""Guidance by the frozen encoder, while the network learns and at each use.
+"""Guidance by the frozen encoder at each use.
 
-CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns: `Guidance`.
-At use, one signed-gradient step moves CLIP's features of a picture towards the LoRA encoder's
-features of its low-quality JPEG reference, an anchor as in AGC (arXiv 2605.15584): `guided`.
-Quantised coarsely, a picture loses what an attack put into it, and its detail; but the LoRA encoder
-(purifier/vlm/lora.py) sees nearly the clean one in it. With x the picture behind the network, c its
-reference, f and e the patch tokens of two layers of CLIP and of the LoRA encoder, g and h their
-embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
+CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns
+(training/purifier/guidance.py). At use, one signed-gradient step moves CLIP's features of a picture
+towards the LoRA encoder's features of its low-quality JPEG reference, an anchor as in AGC (arXiv
+2605.15584): `guided_step`. Quantised coarsely, a picture loses what an attack put into it, and its
+detail; but the LoRA encoder (purifier/vlm/lora.py) sees nearly the clean one in it. With x the
+picture behind the network, c its reference, f and e the patch tokens of two layers of CLIP and of
+the LoRA encoder, g and h their embeddings, and d how far e's values differ from place to place,
+plus EVEN of the mean of that:
 
     L(x) = mean |f(x) - e(c)|^2 / d^2 + |g(x) - h(c)|^2        x <- x - s sign(grad L(x))
 
@@ -14,10 +15,7 @@ An attack moves CLIP's features far by a change of pixels that is hardly seen; s
 seen moves them back. Detail would need a larger change, so it stays.
 """
 
-from collections.abc import Sequence
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.clip.tower import Tower
@@ -26,7 +24,6 @@ from purifier.vlm.features import clip_features
 
 SIZE = 4.0  # 1/255, of the step
 EVEN = 0.3  # of the mean deviation, added to each: dimensions that hardly differ would count most
-Features = tuple[Tensor, Tensor]  # patch tokens [N, T, D] and embedding [N, E] of CLIP
 
 
 def guided_step(
@@ -60,41 +57,3 @@ def guided_step(
         loss = torch.stack([term.float().square().flatten(1).mean(1) for term in terms]).sum()
         (gradient,) = torch.autograd.grad(loss, here)
     return (pixels - size / LEVELS * gradient.sign().to(pixels)).clamp(0, 1)
-
-
-class Guidance:
-    """Pulls f(x^) - f(x') towards f(x) - f(x'), f the frozen task encoder: CoDefend's direction, by
-    its cosine.
-
-    A direction says nothing of how far to go, so that what is left of the shift, |f(x^) - f(x)|^2
-    over the batch's mean
-    |f(x') - f(x)|^2, is added. Features are divided by their deviation over the batch's clean
-    pictures, each dimension
-    by itself: a few dimensions of CLIP's tokens are a hundred times as large as the others.
-
-    Args:
-        layers: of the tower, beside its embedding.
-    """
-
-    def __init__(self, tower: Tower, *, layers: Sequence[int]) -> None:
-        self.tower, self.layers = tower, tuple(layers)
-
-    def __call__(
-        self, estimate: Tensor, clean_seen: Features, adversarial_seen: Features
-    ) -> Tensor:
-        """Return the loss, a scalar, of x^ [N, 3, H, W] and the features of x and x'."""
-        terms = []
-        estimate_features = clip_features(self.tower, estimate, layers=self.layers)
-        for ours, clean, adversarial in zip(
-            estimate_features, clean_seen, adversarial_seen, strict=True
-        ):
-            deviation = clean.flatten(0, -2).std(0) + 1e-3
-            want, got, rest = (
-                (a - b) / deviation
-                for a, b in ((clean, adversarial), (ours, adversarial), (ours, clean))
-            )
-            is_attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
-            cosine = 1 - F.cosine_similarity(got, want, dim=-1)
-            remains = rest.square().mean() / want.square().mean().clamp_min(1e-4)
-            terms.append((cosine * is_attacked).sum() / is_attacked.sum().clamp_min(1) + remains)
-        return torch.stack(terms).mean()

@@ -23,7 +23,7 @@ from causalclip.clip.weights import (
     quantize,
     save_shards,
 )
-from causalclip.hub import PushToHub, folder_of
+from causalclip.hub import folder_of
 from causalclip.paths import ASSETS
 from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
@@ -116,12 +116,11 @@ class VLMConfig:
     threshold: float = 0.5
 
 
-class EmbeddedVLM(nn.Module, PushToHub):
+class EmbeddedVLM(nn.Module):
     """The shipped model. Everything from pixels to the likelihood of an answer is
     differentiable."""
 
     asks = differentiable = True
-    pipeline_tag = "image-to-text"
 
     def __init__(
         self,
@@ -196,12 +195,6 @@ class EmbeddedVLM(nn.Module, PushToHub):
         )
         logits: Tensor = last(hidden)
         return logits
-
-    def twin(self, *, dtype: torch.dtype | None = None) -> "EmbeddedVLM":
-        """A copy with weights of its own, on the same tower and device."""
-        other = EmbeddedVLM(self.config, self.vocabulary, self.tower, answers=self.answers)
-        other.load_state_dict(self.state_dict())
-        return other.to(device=self.connector.row.device, dtype=dtype)
 
     def log_likelihood(
         self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, norm
 
-from causalclip.intervals import bootstrap, clopper_pearson, wilson
+from causalclip.intervals import clopper_pearson, wilson
 from training.detector.bands import upper_bound
+from training.intervals import bootstrap
 
 COUNTS = [(0, 59), (3, 100), (20, 20), (41, 42)]
 

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from causalclip.detector import Detector
 from causalclip.images.loading import load_image
-from causalclip.intervals import bootstrap
 from training.detector.data import Record, detection_fault, need_both, read_manifest, readable, say
+from training.intervals import bootstrap
 
 Report = dict[str, float]
 # sets of real and generated pictures of the same kinds of thing

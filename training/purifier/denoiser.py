@@ -24,7 +24,6 @@ from causalclip.clip.tower import Tower
 from causalclip.detector import Detector
 from purifier.attacks.budget import LEVELS
 from purifier.denoiser.filters import quantise
-from purifier.denoiser.guidance import Features, Guidance
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.model import EmbeddedVLM
@@ -32,6 +31,7 @@ from training.purifier.adapter import FeatureDistance, divergence
 from training.purifier.attack_detector import fit_attack_detector
 from training.purifier.bridge import Ends, bridge_loss, draw_times
 from training.purifier.cards import write_card, write_detector_section, write_refined_section
+from training.purifier.guidance import Features, Guidance
 from training.purifier.loop import Loss, learn, trapezoid
 from training.purifier.pairs import (
     PairMaker,

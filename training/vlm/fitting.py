@@ -73,7 +73,9 @@ def fit_vlm(
     lesson = [p for p in pictures if _has_texts(p, config.splits, blind=config.blind)]
     steps = math.ceil(len(lesson) / config.batch)
     average = EMAModel(model.parameters(), decay=config.average)
-    worker = model.twin(dtype=fast_dtype() if device.type == "cpu" else None)
+    worker = EmbeddedVLM(model.config, model.vocabulary, model.tower, answers=model.answers)
+    worker.load_state_dict(model.state_dict())
+    worker.to(device=device, dtype=fast_dtype() if device.type == "cpu" else None)
     worker.language.set_attn_implementation(PACKED)
 
     # 2. Where a stopped run goes on

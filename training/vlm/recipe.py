@@ -26,9 +26,9 @@ from pycocoevalcap.cider.cider import Cider
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from causalclip.intervals import bootstrap
 from purifier.vlm.interface import Answer
 from purifier.vlm.model import EmbeddedVLM
+from training.intervals import bootstrap
 from training.purifier.cards import write_vlm_card
 from training.vlm.config import VLMTrainConfig
 from training.vlm.data import (
