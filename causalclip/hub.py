@@ -21,21 +21,21 @@ def is_repository(name: str | Path) -> bool:
     return not name.startswith(".")
 
 
-def hub_folder(name: str, *, revision: str | None = None) -> Path:
+def hub_folder(name: str) -> Path:
     """Fetch a model's files, and return the folder of the hub's cache that holds them.
 
     Args:
-        name: `owner/name`. revision: a branch, tag or commit; None for the newest.
+        name: `owner/name`.
 
     Raises:
         WeightsMissing: the hub cannot be reached, or has no such model that may be read.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(WEIGHTS)))
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        return Path(snapshot_download(name, allow_patterns=list(WEIGHTS)))
+    except RepositoryNotFoundError as error:
         raise WeightsMissing(
             f"The hub has no model {name!r} that may be read here. Check its name, or log in "
             "(hf auth login)."

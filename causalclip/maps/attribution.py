@@ -35,6 +35,7 @@ Unit = Literal["area", "patch"]
 SPREAD = 0.08
 PEAK_SIDE = 64  # cells on the long side, in which places are found
 PARTS = 3  # rows and columns of the parts that have a name
+MAX_PLACES = 3  # that are named
 MIN_PUSH = 0.05  # log-odds, from which a part counts as a place
 MAX_SEAM = 0.1  # of a square's side, that a seam is wide at most
 # cells on the long side of a map, so that a large picture costs no more than a small one
@@ -198,10 +199,8 @@ class Place:
     y: float
 
 
-def strongest_places(
-    detection: Detection, unknown: np.ndarray | None = None, *, count: int = 3
-) -> list[Place]:
-    """Return the parts of the picture that push most, at most `count`, the strongest first.
+def strongest_places(detection: Detection, unknown: np.ndarray | None = None) -> list[Place]:
+    """Return the parts of the picture that push most, at most MAX_PLACES, the strongest first.
 
     unknown: bool [rows, columns], where the map cannot know; a part is none of them if most of it
     is there.
@@ -213,7 +212,7 @@ def strongest_places(
     places: list[Place] = []
     for part in np.argsort(-np.abs(pushes), axis=None):
         push = float(pushes.flat[part])
-        if abs(push) < MIN_PUSH or len(places) == count:
+        if abs(push) < MIN_PUSH or len(places) == MAX_PLACES:
             break
         row, column = divmod(int(part), PARTS)
         top, bottom = _span(row, rows)

@@ -99,7 +99,6 @@ def quantise_at(pixels: Tensor, quality: int, side: int) -> Tensor:
 def quantise_by_chance(
     pixels: Tensor,
     size: tuple[int, int],
-    quality: int = QUALITY,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """`quantise` at a short side, on grids, at an angle and in a place that are drawn anew, and
@@ -125,7 +124,7 @@ def quantise_by_chance(
         [[cosine, -sine / ratio, shift[0]], [sine * ratio, cosine, shift[1]], [0, 0, 1]]
     )
     shifts = tuple((int(draw(0, BLOCK)), int(draw(0, BLOCK))) for _ in SHIFTS)
-    result = quantise(_warp(area, turn).clamp(0, 1), quality, shifts)
+    result = quantise(_warp(area, turn).clamp(0, 1), shifts=shifts)
     straight = _warp(result, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
     return F.interpolate(straight, size, mode="bicubic", align_corners=False).clamp(0, 1)
 

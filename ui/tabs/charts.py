@@ -230,19 +230,13 @@ def legend(names: Sequence[str]) -> str:
     return " ".join(key(series, name) for series, name in zip(MARKS, names, strict=False))
 
 
-def table(
-    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, chart: int | None = 1
-) -> str:
-    """Return an HTML table whose first column is a row's header.
-
-    Args:
-        rows: their cells are HTML.
-        chart: the column of charts, which is not read out.
-    """
-    tops = "".join(_top(name, _kind(i, chart)) for i, name in enumerate(head))
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return an HTML table whose first column is a row's header, and whose second one is of charts,
+    which are not read out. rows: their cells are HTML."""
+    tops = "".join(_top(name, _kind(i)) for i, name in enumerate(head))
     body = "".join(
         f"<tr><th scope='row'>{row[0]}</th>"
-        + "".join(f"<td{_kind(i, chart)}>{cell}</td>" for i, cell in enumerate(row[1:], 1))
+        + "".join(f"<td{_kind(i)}>{cell}</td>" for i, cell in enumerate(row[1:], 1))
         + "</tr>"
         for row in rows
     )
@@ -250,14 +244,13 @@ def table(
     return f"<table class='cc-table cc-measures'>{top}<tbody>{body}</tbody></table>"
 
 
-def plot(words: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bool = False) -> str:
+def plot(words: str, series: Sequence[Series], x: Axis, y: Axis) -> str:
     """Return a plot of lines with axes and names, as HTML.
 
     words: what it shows, for whoever cannot see it.
     """
     ticks = "".join(_tick_x(x, i) for i in range(len(x.ticks)))
     ticks += "".join(_tick_y(y, i) for i in range(len(y.ticks)))
-    rule = _path([(x.low, y.low), (x.high, y.high)], x, y, "class='cc-rule'") if diagonal else ""
     lines = "".join(_line(s, name, x, y) for name, s in zip(MARKS, series, strict=False))
     names = (
         f"<text x='{(LEFT + WIDE) / 2}' y='{HIGH - 6}' "
@@ -268,7 +261,7 @@ def plot(words: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bo
     return (
         f"<figure class='cc-plot'><svg viewBox='0 0 {WIDE} {HIGH}' role='img' "
         f"aria-label='{escape(words)}'>"
-        f"{ticks}{rule}{lines}{names}</svg>{caption}</figure>"
+        f"{ticks}{lines}{names}</svg>{caption}</figure>"
     )
 
 
@@ -280,9 +273,9 @@ def _top(name: str, kind: str) -> str:
     return f"<th scope='col'{kind}>{f'<span class=cc-hidden>{name}</span>' if kind else name}</th>"
 
 
-def _kind(column: int, chart: int | None) -> str:
-    """Return the class of a column's cells, for charts alone."""
-    return " class='cc-chart'" if column == chart else ""
+def _kind(column: int) -> str:
+    """Return the class of a column's cells, for the one of charts alone."""
+    return " class='cc-chart'" if column == 1 else ""
 
 
 def _cell(body: str) -> str:

@@ -121,9 +121,9 @@ def write_pair(folder: Path) -> tuple[Path, Path]:
     return original, edited
 
 
-def _spheres(*, size: int = SIZE) -> np.ndarray:
-    """Return a drawing of three shaded balls on a table: uint8 [size, size, 3]."""
-    y, x = np.mgrid[1.0 : -1.0 : size * 1j, -1.0 : 1.0 : size * 1j]
+def _spheres() -> np.ndarray:
+    """Return a drawing of three shaded balls on a table: uint8 [SIZE, SIZE, 3]."""
+    y, x = np.mgrid[1.0 : -1.0 : SIZE * 1j, -1.0 : 1.0 : SIZE * 1j]
     wood = 0.5 + 0.06 * np.sin(40 * (y + 0.05 * np.sin(9 * x)))
     table = wood[..., None] * np.array([1.05, 0.75, 0.5])
     picture = np.where((y < -0.1)[..., None], table, np.array([0.72, 0.77, 0.8]))

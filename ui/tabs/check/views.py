@@ -51,6 +51,7 @@ SITES = {
     "Google Fact Check Explorer": "https://toolbox.google.com/factcheck/explorer",
 }
 MOST_INSIDE = 3  # pictures inside one that are offered
+MAX_REGIONS = 5  # parts of the picture in the map's table
 THUMBNAIL = 160  # px
 # of the map that lies over the picture: px on its long side, and bytes at most
 MAP_SIDE, MAX_MAP = 1024, 160_000
@@ -170,12 +171,13 @@ def facts(examination: Examination) -> str:
     return _render("facts", rows=rows)
 
 
-def regions(detection: Detection, *, count: int = 5) -> str:
-    """Return the map in words and numbers, as HTML: the `count` parts of the picture that push
+def regions(detection: Detection) -> str:
+    """Return the map in words and numbers, as HTML: the MAX_REGIONS parts of the picture that push
     most, and how all adds up to the score."""
     parts = lay(detection, "causal", columns=PARTS, rows=PARTS)
     strongest = [
-        (_place(i), float(parts.flat[i])) for i in np.argsort(-np.abs(parts), axis=None)[:count]
+        (_place(i), float(parts.flat[i]))
+        for i in np.argsort(-np.abs(parts), axis=None)[:MAX_REGIONS]
     ]
     others = float(parts.sum() - sum(value for _name, value in strongest))
     rows = [
