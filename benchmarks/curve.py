@@ -30,11 +30,12 @@ from benchmarks.owners import over_owners, percentiles, rank_auc
 from benchmarks.views import split_features
 from causalclip.clip.backbones import DEFAULT
 from causalclip.clip.runtime import choose_runtime
-from causalclip.method import CausalHead, Dependence, HeadOutput, MaskStatistics
+from causalclip.method import CausalHead, Dependence, HeadOutput
 from training.dataset.rules import read_originals
 from training.detector.data import LIKE, Record, read_manifest
 from training.detector.features import SquareFeatures, compute_features
 from training.detector.fitting import Problem, TrainConfig
+from training.detector.mask_statistics import MaskStatistics
 from training.detector.recipe import Recipe, fit, problem
 
 if TYPE_CHECKING:

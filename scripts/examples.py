@@ -15,12 +15,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ui.tabs.check.examples import EXPECTED, write_examples
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
+    from purifier.scenario import Scenario
+    from ui.tabs.purify.examples import Prepared
 
 
 def ask(detector: Detector, only: str = "") -> dict[str, str]:
@@ -46,7 +49,7 @@ def agreed(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
 def prepare_purify() -> None:
     """Runs every prepared example, and writes what comes of it to assets/purify."""
     from purifier.models import Models
-    from ui.tabs.purify.examples import PREPARED, run, store
+    from ui.tabs.purify.examples import PREPARED, run
 
     models = Models()
     for example in PREPARED:
@@ -57,6 +60,24 @@ def prepare_purify() -> None:
                 f"{[response.spoken for response in made.responses.values()]}"
             )
         store(made, example)
+
+
+def store(run: Scenario, example: Prepared) -> None:
+    """Write what came of an example to assets/purify: its two pictures, and the rest as JSON.
+
+    The seconds that it took are left out: they depend on the machine.
+    """
+    from PIL import Image
+
+    from ui.tabs.purify.examples import FOLDER
+
+    stem = FOLDER / Path(example.file).stem
+    for which in ("adversarial", "purified"):
+        Image.fromarray(run.pictures[which]).save(f"{stem}-{which}.png", optimize=True)
+    facts = {"steps": run.steps, "change": round(run.change, 3)}
+    responses = {which: response.model_dump() for which, response in run.responses.items()}
+    text = json.dumps(facts | {"responses": responses}, indent=1) + "\n"
+    Path(f"{stem}.json").write_text(text, encoding="utf-8")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -184,10 +184,6 @@ class EmbeddedVLM(nn.Module):
         other._tower = [tower]
         return other
 
-    def unseen(self, count: int = 1) -> Tensor:
-        """The visual tokens of no picture, [count, 0, D]: what a blind baseline is given."""
-        return self.language.get_input_embeddings().weight.new_zeros(count, 0, self.width)
-
     def head(self, hidden: Tensor) -> Tensor:
         """The language model's last hidden states [.., D] -> logits [.., vocabulary]."""
         last: nn.Module = (
@@ -365,11 +361,6 @@ class EmbeddedVLM(nn.Module):
             )
         model.language.tie_weights()
         return model.eval().requires_grad_(False)
-
-    def with_config(self, **changes: Any) -> "EmbeddedVLM":
-        """Change how the model is read (beams, slope, offset, threshold), in place."""
-        self.config = replace(self.config, **changes)
-        return self
 
 
 def _match(visual: Tensor, texts: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ from causalclip.method import (
     CausalHead,
     Dependence,
     LossWeights,
-    MaskStatistics,
     PictureMask,
     SharedMask,
     bernoulli_kl,
@@ -24,6 +23,7 @@ from causalclip.method import (
     unbiased_hsic,
     unbiased_normalised_hsic,
 )
+from training.detector.mask_statistics import MaskStatistics
 
 D = 12
 

@@ -3,6 +3,7 @@ of a prompt."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_answers_do_not_depend_on_their_neighbours_in_the_batch(
 def test_an_answer_is_the_likeliest_known_one_and_its_confidence_the_fitted_one(
     pixels: torch.Tensor,
 ) -> None:
-    model = tiny_vlm().with_config(slope=0.5, offset=4.0, answer_beams=6)
+    model = tiny_vlm()
+    model.config = replace(model.config, slope=0.5, offset=4.0, answer_beams=6)
     answer = model.answer(pixels[:1], QUESTION)[0]
     scores = {a: model.log_likelihood(pixels[:1], [QUESTION], [a]).item() for a in model.answers}
     assert answer.text == max(scores, key=lambda a: scores[a])

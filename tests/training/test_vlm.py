@@ -164,7 +164,8 @@ def test_box_questions_are_answered_by_the_boxes() -> None:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    model = tiny_vlm().with_config(threshold=0.0, beams=2)
+    model = tiny_vlm()
+    model.config = dataclasses.replace(model.config, threshold=0.0, beams=2)
     return evaluate_vlm(model, vlm_folder(tmp_path_factory.mktemp("data"), pictures=2), blind=model)
 
 

@@ -15,9 +15,10 @@ from torch import Tensor
 from causalclip.detector import DetectorConfig
 from causalclip.maps.captions import SHARED_MASK_MEANING, SHARES_THE_LABEL
 from causalclip.maps.channels import MIN_PASSING
-from causalclip.method import CausalHead, Dependence, MaskStatistics
+from causalclip.method import CausalHead, Dependence
 from training.detector.data import Record
 from training.detector.evaluation import calibration_error
+from training.detector.mask_statistics import MaskStatistics
 
 JUDGED = 4096  # rows of features
 COMPARED = 1024  # of them, of which the halves' dependence is measured

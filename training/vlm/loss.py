@@ -62,7 +62,7 @@ def packed_logits(
         for _ in answer
     ]
     picks = [(p.name, v) for p, v, _ in rows]
-    visual = model.unseen(len(rows)) if config.blind else model.connector(*features.take(picks))
+    visual = no_tokens(model, len(rows)) if config.blind else model.connector(*features.take(picks))
     V = visual.shape[1]
     embeds = torch.cat([visual, model.language.get_input_embeddings()(row_batch.ids.to(device))], 1)
     mask = torch.zeros(()).where(row_batch.mask(V), torch.finfo(torch.bfloat16).min)
@@ -80,6 +80,11 @@ def packed_logits(
 
 
 @torch.no_grad()
+def no_tokens(model: EmbeddedVLM, count: int) -> Tensor:
+    """Return the visual tokens of no picture, [count, 0, D]: what a blind baseline is given."""
+    return model.language.get_input_embeddings().weight.new_zeros(count, 0, model.width)
+
+
 def validate_vlm(
     model: EmbeddedVLM, pictures: Sequence[Picture], features: FeatureCache, config: VLMTrainConfig
 ) -> dict[str, float]:

@@ -45,6 +45,7 @@ from training.vlm.data import (
     train_texts,
 )
 from training.vlm.fitting import CACHE, CPU, train_vlm
+from training.vlm.loss import no_tokens
 from training.vlm.questions import QUESTION_TYPES
 from training.vlm.views import View, read_pixels, render_view
 
@@ -183,14 +184,15 @@ def calibrate(model: EmbeddedVLM, data_root: Path, *, cache: Path | None = None)
     pictures = load_pictures(data_root)
     questions = fixed_questions(pictures, class_frequency(pictures), split="val")
     visual = _see(model, data_root, sorted({name for name, _ in questions}), pictures, cache)
-    plain = model.with_config(slope=1.0, offset=0.0)
-    answers = _answers(plain, visual, questions)
+    model.config = replace(model.config, slope=1.0, offset=0.0)
+    answers = _answers(model, visual, questions)
     # the inverse of the sigmoid: log p
     scores = [math.log(a.confidence / (1 - a.confidence)) for a in answers]
     slope, offset = fit_confidence(
         scores, [_same(a, t) for a, (_, t) in zip(answers, questions, strict=True)]
     )
-    return model.with_config(slope=round(slope, 4), offset=round(offset, 4))
+    model.config = replace(model.config, slope=round(slope, 4), offset=round(offset, 4))
+    return model
 
 
 def _see(
@@ -224,7 +226,7 @@ def _see(
 def _nothing(model: EmbeddedVLM, names: Sequence[str]) -> dict[str, Tensor]:
     """Return what a blind model was trained on: no visual tokens at all."""
     with torch.inference_mode():
-        return dict.fromkeys(names, model.unseen()[0])
+        return dict.fromkeys(names, no_tokens(model, 1)[0])
 
 
 def _answers(

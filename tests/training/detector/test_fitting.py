@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
 from causalclip.images.loading import LoadedImage, load_image
-from causalclip.method import CausalHead, LossWeights, MaskStatistics
+from causalclip.method import CausalHead, LossWeights
 from tests.makers.detectors import gridded, tiny_detector
 from tests.makers.pictures import encode, photo
 from training.detector.data import Record, detection_fault, readable
@@ -27,6 +27,7 @@ from training.detector.evaluation import (
     true_positive_rate,
 )
 from training.detector.fitting import TrainConfig, fit_head, standardise
+from training.detector.mask_statistics import MaskStatistics
 from training.detector.recipe import CONFIGS, Recipe
 from training.detector.ridge import GAIN, start_at_ridge
 from training.detector.selection import SelectionConfig

@@ -87,24 +87,8 @@ def run(models: Models, example: Prepared) -> Scenario:
     return last
 
 
-def store(run: Scenario, example: Prepared, folder: Path = FOLDER) -> None:
-    """Write what came of an example: its two pictures, and the rest as JSON.
-
-    The seconds that it took are left out: they depend on the machine.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = Path(example.file).stem
-    for which in ("adversarial", "purified"):
-        Image.fromarray(run.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
-    facts = {"steps": run.steps, "change": round(run.change, 3)}
-    responses = {which: response.model_dump() for which, response in run.responses.items()}
-    (folder / f"{stem}.json").write_text(
-        json.dumps(facts | {"responses": responses}, indent=1) + "\n", encoding="utf-8"
-    )
-
-
 def load(example: Prepared, folder: Path = FOLDER) -> Scenario:
-    """Return what `store` has written of an example."""
+    """Return what `python -m scripts.examples --purify` has written of an example."""
     from purifier.scenario import Scenario
 
     stem = Path(example.file).stem
