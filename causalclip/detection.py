@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # they bring PyTorch, which takes seconds
 
     from causalclip.clip.runtime import Runtime
     from causalclip.clip.views import ViewType
-    from causalclip.image_type import ImageType
 
 Head = Literal["causal", "linear"]
+ImageType = Literal["photograph", "drawing", "page", "blank"]
 
 
 class Correction(Protocol):
@@ -108,7 +108,7 @@ class Detection:
     runtime: "Runtime"
     seconds: float
     correction: Correction | None = None
-    image_type: "ImageType" = "photograph"
+    image_type: ImageType = "photograph"
     head: Head = "linear"
     corrected: float = 0.0
     picture: np.ndarray | None = field(default=None, repr=False, compare=False)
@@ -170,4 +170,4 @@ class Verdict:
     probability: float
     logit: float
     band: Band
-    image_type: "ImageType" = "photograph"
+    image_type: ImageType = "photograph"

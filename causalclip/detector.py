@@ -24,9 +24,9 @@ from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, render
 from causalclip.clip.weights import save_weights
-from causalclip.detection import Correction, Detection, Head, Verdict, ViewAttribution
+from causalclip.detection import Correction, Detection, Head, ImageType, Verdict, ViewAttribution
 from causalclip.device import choose_device
-from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
+from causalclip.image_type import ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.images.loading import as_pixels
 from causalclip.method import CausalHead

@@ -4,14 +4,15 @@ A linear classifier on the verdict's own embedding tells drawings and pages, the
 blank.
 """
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-ImageType = Literal["photograph", "drawing", "page", "blank"]
+if TYPE_CHECKING:
+    from causalclip.detection import ImageType
 
 GRID = 16  # cells across and down
 LOOKED_SIDE = 1024  # px on the long side of what is looked at; rows and columns are dropped before
@@ -50,7 +51,7 @@ class ImageTypeClassifier(nn.Module):
         scores: Tensor = self.scores((embedding - self.shift) / self.scale)
         return scores
 
-    def classify(self, views: Tensor) -> ImageType:
+    def classify(self, views: Tensor) -> "ImageType":
         """The type of one image, from the embeddings of the views that cover it, [V, D]."""
         other, page = self(views).mean(0)
         if other <= self.threshold:

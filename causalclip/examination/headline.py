@@ -34,9 +34,9 @@ from causalclip.languages import N_, _, bracketed, paragraph
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
+    from causalclip.detection import ImageType
     from causalclip.examination.cautions import Caution
     from causalclip.examination.stability import Stability
-    from causalclip.image_type import ImageType
     from causalclip.provenance.result import Provenance
 
 MAX_STEPS = 4

@@ -11,7 +11,7 @@ from causalclip.languages import N_, _, decimal
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
-    from causalclip.image_type import ImageType
+    from causalclip.detection import ImageType
     from causalclip.provenance.credentials import State
 
 Tone = Literal["generated", "inconclusive", "not-generated", "signed"]

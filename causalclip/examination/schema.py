@@ -10,11 +10,11 @@ from typing import Any, Literal
 from pydantic import AliasPath, Field, computed_field, field_validator
 
 from causalclip.calibration import Band
+from causalclip.detection import ImageType
 from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import Headline
 from causalclip.examination.precision import EmpiricalPrecision, ErrorRates
 from causalclip.examination.stability import Stability
-from causalclip.image_type import ImageType
 from causalclip.images.formats import Format
 from causalclip.images.parts import Part
 from causalclip.languages import N_, _, current

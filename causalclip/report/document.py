@@ -104,7 +104,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
 
 def content(examination: Examination) -> dict[str, Any]:
     """Return what both forms of the report hold, as plain JSON types."""
-    from causalclip.examination.schema import ExaminationSchema  # slow imports: PyTorch, pydantic
+    from causalclip.examination.schema import ExaminationSchema  # a slow import: pydantic
 
     return ExaminationSchema.dump(examination) | {
         "report": {

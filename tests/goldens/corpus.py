@@ -8,7 +8,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from causalclip.image_type import ImageType
+from causalclip.detection import ImageType
 from causalclip.marks.bar import BAR
 from causalclip.marks.watermark import payloads
 from tests.makers import metadata_files as files

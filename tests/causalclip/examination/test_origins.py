@@ -9,10 +9,10 @@ import pytest
 import skimage.data
 
 from causalclip.calibration import Band
+from causalclip.detection import ImageType
 from causalclip.examination.answer import Origin
 from causalclip.examination.headline import make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
-from causalclip.image_type import ImageType
 from causalclip.marks.logos import template_at
 from causalclip.marks.pixels import find_marks
 from causalclip.marks.words import WORDS
