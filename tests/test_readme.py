@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import skimage.data
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from benchmarks.pages import PAGES, filled
 from causalclip.marks.logos import LOGOS
 from causalclip.settings import VARIABLES, default_of
 from tests.conftest import ROOT
 from training.detector.recipe import CONFIGS, Recipe
+from ui.api import routes
+from ui.server.gate import OPENAPI
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MARKDOWN = [
@@ -85,9 +89,8 @@ def test_what_an_example_imports_is_there(page: Path) -> None:
 
 def test_every_field_of_an_examination_is_in_the_table_of_fields() -> None:
     """Also those that only HTTP gives, and only a picture that cannot be judged has."""
-    from ui.openapi import describe
-
-    schemas = describe()["components"]["schemas"]
+    app = TestClient(Starlette(routes=routes(lambda: None)))
+    schemas = app.get(OPENAPI).json()["components"]["schemas"]
     fields = {
         name
         for schema in ("Examination", "UnjudgedSchema")

@@ -275,7 +275,7 @@ def test_no_sentence_is_another_languages() -> None:
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = {"_", "N_", "ngettext"}
 FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
-    *(f"ui/{name}.py" for name in ("api", "languages", "openapi", "serving")),
+    *(f"ui/{name}.py" for name in ("api", "languages", "serving")),
     *(f"causalclip/marks/{name}.py" for name in ("hints", "names", "rules", "texts")),
 }
 IN_ENGLISH = {"server"}
