@@ -372,7 +372,8 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "(caption close to before)" in answers.as_html(nearly, "purified")
     assert "<b>" not in "".join(answers.as_html(made, which) for which in made.responses)
     answered = answers.as_html(shown("cat", "dog", "cat", answers=("1", "2", "1")), "clean")
-    assert "50% model's confidence" in answered
+    assert "model is 50% sure" in answered
+    assert answered.index("cc-told") < answered.index("<details") < answered.index("cat")
     assert "(caption" not in answers.as_html(shown(None, "cat", "cat"), "purified")
 
 

@@ -42,7 +42,7 @@ def as_html(run: Scenario, which: Which) -> str:
     """Return what the model says of one picture, with a sign whether it says that of the clean one,
     too, and how sure it is.
 
-    In large type is its answer, or its caption where there is no question.
+    In large type is its answer, with the caption folded, or the caption where there is no question.
     """
     now = run.responses.get(which)
     if now is None:
@@ -54,7 +54,9 @@ def as_html(run: Scenario, which: Which) -> str:
         sure = "" if now.confidence is None else f" <small>{_confidence(now.confidence)}</small>"
         long = " cc-long" if len(spoken(now)) > MAX_SHORT else ""
         answer = _with_sign(spoken(now), "answer", _compare_answers(now, clean))
-        text = f"<p class='cc-told{long}'>{answer}{sure}</p><p>{caption}</p>"
+        folded = f"<summary>{_('Caption')}</summary><p>{caption}</p>"
+        text = f"<p class='cc-told{long}'>{answer}{sure}</p>"
+        text += f"<details class='cc-fold'>{folded}</details>"
     return f"<div class='cc-model-answer' id='purify-{which}-said'>{text}</div>"
 
 
@@ -126,7 +128,7 @@ def _with_sign(text: str, what: str, agreement: Agreement | None) -> str:
 
 def _confidence(share: float) -> str:
     """Return how sure the model is, in words."""
-    return _("{share} model's confidence", share=as_percent(share))
+    return _("model is {share} sure", share=as_percent(share))
 
 
 def as_percent(share: float) -> str:

@@ -130,7 +130,7 @@ def shelf(paths: Sequence[Path]) -> str:
         f"dir='ltr'>{escape(example.question)}</span></button>"
         for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
     )
-    title = _("Three to begin with")
+    title = _("Try one of these")
     return f"<h2>{title}</h2><div class='cc-shelf'>{buttons}</div>"
 
 
