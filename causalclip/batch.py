@@ -123,8 +123,9 @@ class BatchRow:
 
     @property
     def beside(self) -> str:
-        """What stands beside the answer: why it was not examined, or what the pixels say where that
-        is not the answer, the kind of picture where they got none, and what the file says."""
+        """Return what stands beside the answer: why it was not examined, or what the pixels say
+        where that is not the answer, the kind of picture where they got none, and what the file
+        says."""
         if self.band == NO_ANSWER:
             by_pixels = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
         elif self.band in ("", self.origin.answer.brief):

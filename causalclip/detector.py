@@ -71,7 +71,7 @@ class DetectorConfig:
 
     @property
     def head(self) -> Head:
-        """Whether each picture gets a mask of its own."""
+        """Return "causal" where each picture gets a mask of its own, else "linear"."""
         return "causal" if self.masked and self.hidden else "linear"
 
 

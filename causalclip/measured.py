@@ -39,7 +39,7 @@ class Measurement(BaseModel):
 
     @property
     def count(self) -> int:
-        """How many of `n` a share is."""
+        """Return how many of `n` a share is."""
         return round(self.value * (self.n or 0))
 
     @property

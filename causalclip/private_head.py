@@ -95,7 +95,7 @@ class Trial:
 
     @property
     def helps(self) -> bool:
-        """Whether the gain is sure, so that the correction is used."""
+        """Return whether the gain is sure, so that the correction is used."""
         return self.sure >= MIN_BETTER_SHARE
 
 

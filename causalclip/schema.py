@@ -1,4 +1,4 @@
-"""What all results that are told as JSON have in common."""
+"""The base of all results that are given as JSON."""
 
 from typing import Any
 

@@ -35,7 +35,7 @@ ON_DEVICE = {"vlm", "lora_vlm", "purifier"}  # what Models.to moves
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which vision-language model answers. key: EMBEDDED or OTHER. name: for people. asks,
+    """The vision-language model that answers. key: EMBEDDED or OTHER. name: for people. asks,
     differentiable: as a VisionLanguageModel has them. problem: why it is not the one that was asked
     for, in a sentence; "" if it is."""
 
@@ -167,7 +167,7 @@ class Models:
 
     @property
     def other_tried(self) -> bool:
-        """Whether the other model is loaded, or cannot be."""
+        """Return whether the other model is loaded, or cannot be."""
         return not self.other or self._other_failed or OTHER in self._loaded
 
     def on_card(self, work: Callable[..., Any], *arguments: Any) -> Any:

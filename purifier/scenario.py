@@ -66,7 +66,7 @@ class Response(BaseModel):
 
 
 class Scenario(BaseModel):
-    """What is known so far. Each stage yields a new one with more in it.
+    """The state of a run. Each stage yields a new one with more in it.
 
     Attributes:
         model: which model answers.
@@ -96,29 +96,29 @@ class Scenario(BaseModel):
 
     @property
     def unchanged(self) -> bool:
-        """Whether purification left the picture as it was, to the bit."""
+        """Return whether purification left the picture as it was, to the bit."""
         original, purified = self.pictures.get("adversarial"), self.pictures.get("purified")
         return original is not None and purified is not None and np.array_equal(original, purified)
 
     @property
     def complete(self) -> bool:
-        """Whether the purified picture was asked about: there is nothing more to come."""
+        """Return whether the purified picture was asked about: there is nothing more to come."""
         return "purified" in self.responses
 
     @property
     def question(self) -> str:
-        """What is asked: nothing of a model that only captions."""
+        """Return what is asked: nothing of a model that only captions."""
         return self.request.question if self.model.asks else ""
 
     @property
     def objective(self) -> str:
-        """What the attack is on: the caption where there is no answer."""
+        """Return what the attack is on: the caption where there is no answer."""
         name = self.request.objective
         return "caption" if name == "answer" and not self.question else name
 
     @property
     def attacked(self) -> str:
-        """Which model is attacked, EMBEDDED or OTHER."""
+        """Return which model is attacked, EMBEDDED or OTHER."""
         return self.model.key if self.objective in OWN_WORDS else EMBEDDED
 
 

@@ -188,7 +188,7 @@ class Page(gr.Blocks):
 
     @property
     def speaks(self) -> bool:
-        """Whether the page can be laid out in other languages."""
+        """Return whether the page can be laid out in other languages."""
         return self._again is not None
 
 

@@ -106,7 +106,7 @@ class Place:
 
 
 class Stay:
-    """What a job has of a place: it waits for it, or is in."""
+    """A job's claim to a place: it waits for it, or is in."""
 
     def __init__(self, place: Place, priority: Priority, client: Client) -> None:
         self._place = place

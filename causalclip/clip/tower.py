@@ -36,7 +36,7 @@ def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class PatchAttributions:
-    """What each patch adds to the CLS token in one layer, before the output projection: its
+    """Shares of the patches in the CLS token in one layer, before the output projection: a patch's
     attention weight times its value.
 
     The two are kept apart: their products, T x D numbers a view, are never needed one by one.

@@ -36,7 +36,7 @@ SAYS_PERHAPS = N_("says perhaps generated")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a person can do.
+    """A step that a person can take.
 
     Attributes:
         kind: what the page adds a link or a button for.
@@ -63,7 +63,7 @@ MAGNIFY = Step(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one answer is given; its texts are in English, for `_`.
+    """The form of one answer; its texts are in English, for `_`.
 
     Attributes:
         title: in large print.

@@ -152,7 +152,7 @@ class PixelStatistics:
 
     @property
     def drawn_type(self) -> Literal["text", "graphic"] | None:
-        """What it looks like, if it is not photographed."""
+        """Return what it looks like, if it is not photographed."""
         # JPEG's ringing beside lines counts for more where little else is.
         max_textured = 0.75 if self.flat >= 0.85 else 0.55
         if self.flat < 0.65 or self.textured > max_textured or self.edge < 0.01:

@@ -1,4 +1,4 @@
-"""Whose invisible marks only their owners can read, and where these answer anybody.
+"""Services whose invisible marks only they can read, and where they answer anybody.
 
 The sources of each service are named in docs/using.md. Nothing is asked from here.
 """

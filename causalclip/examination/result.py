@@ -123,7 +123,8 @@ class Examination:
 
     @property
     def copies_judged(self) -> tuple[int, int] | None:
-        """How many copies of how many are judged, while that goes on; None before and after."""
+        """Return how many copies of how many are judged, while that goes on; None before and
+        after."""
         if self.stage in (Stage.CLAIMS, Stage.DONE) or self.band == NO_ANSWER:
             return None
         return (self.stability.judged if self.stability else 0), COPIES
@@ -137,14 +138,14 @@ class Examination:
 
     @property
     def is_weak(self) -> bool:
-        """Whether the headline is the pixels' answer, which some copy does not keep."""
+        """Return whether the headline is the pixels' answer, which some copy does not keep."""
         if self.stage != Stage.DONE or self.stability is None:
             return False
         return self.stability.answer == "weak" and self.headline.source == "pixels"
 
     @property
     def band(self) -> Band:
-        """What the pixels say: the detection's band, or "inconclusive" where that turns in
+        """Return what the pixels say: the detection's band, or "inconclusive" where that turns in
         re-encoding."""
         if self.stability and self.stage == Stage.DONE:
             return self.stability.final_band
@@ -152,12 +153,13 @@ class Examination:
 
     @property
     def overturned(self) -> bool:
-        """Whether the pixels' answer is lost in re-encoding."""
+        """Return whether the pixels' answer is lost in re-encoding."""
         return self.band != self.detection.band
 
     @property
     def meaning(self) -> str:
-        """What the pixels' answer means and does not mean, or why there is none, for a person."""
+        """Return what the pixels' answer means and does not mean, or why there is none, for a
+        person."""
         if self.band == NO_ANSWER:
             return _(WHY_NO_ANSWER[self.detection.image_type])
         if self.stability and self.overturned:
@@ -176,9 +178,9 @@ class Examination:
 
     @property
     def meant(self) -> EmpiricalPrecision | None:
-        """What the pixels' answer has meant in the benchmark; None where that was not measured: of
-        another detector, by a reference set's threshold, and of an answer that was lost in
-        re-encoding."""
+        """Return what the pixels' answer has meant in the benchmark; None where that was not
+        measured: of another detector, by a reference set's threshold, and of an answer that was
+        lost in re-encoding."""
         if self.overturned:
             return None
         return empirical_precision(self.band, self.detection.measured_as)

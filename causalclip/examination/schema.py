@@ -1,5 +1,5 @@
-"""What is told about pictures: the fields of the JSON that command line, HTTP, MCP, report and
-archive give, and of its description in OpenAPI.
+"""Fields of the JSON that command line, HTTP, MCP, report and archive give of a picture, and of its
+description in OpenAPI.
 
 A schema reads the attributes of a result, and `dump` makes plain JSON types of them. Sentences are
 in the reader's language. docs/using.md lists the fields of an examination.

@@ -1,4 +1,4 @@
-"""Whether the answer survives re-encoding: the same picture saved again, scaled and cropped, and
+"""Stability of the answer under re-encoding: the same picture saved again, scaled and cropped, and
 judged again.
 
 Each copy is judged by fewer views than the verdict, and so is the picture as it is; only the
@@ -96,7 +96,7 @@ class ReencodedAnswer:
 
 
 class Stability(Schema):
-    """Whether the answer survives re-encoding: the answer as it is, and after every re-encoding."""
+    """The answer as it is, and after every re-encoding."""
 
     probability: float
     band: Band

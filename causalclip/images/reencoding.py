@@ -1,4 +1,4 @@
-"""What others do to a picture before somebody sees it: saved again, scaled, cropped, blurred."""
+"""Changes that others make to a picture before it is seen: re-saving, scaling, crops, blur."""
 
 import io
 from collections.abc import Callable

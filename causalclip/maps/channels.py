@@ -1,4 +1,4 @@
-"""What the Mask tab computes: channels and what each adds, masks and how two differ, what is left
+"""Computations of the Mask tab: channels and what each adds, masks and how two differ, what is left
 without the strongest channels.
 
 A channel is a dimension of the embedding; the embedding is made of parts, one a layer and kind of

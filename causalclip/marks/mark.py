@@ -76,12 +76,13 @@ class Mark:
 
     @property
     def title(self) -> str:
-        """Whose it is and its kind, such as "Gemini (visible mark)", in the reader's language."""
+        """Return whose it is and its kind, such as "Gemini (visible mark)", in the reader's
+        language."""
         return bracketed(_(self.generator), _(self.kind))
 
     @property
     def is_named(self) -> bool:
-        """Whether it is known whose mark it is."""
+        """Return whether it is known whose mark it is."""
         return self.generator not in (UNNAMED, UNKNOWN_SERVICE)
 
     @property
@@ -93,6 +94,6 @@ class Mark:
 
     @property
     def on_pixels(self) -> bool:
-        """Whether it is stamped on the picture, and so survives where a file's metadata are
+        """Return whether it is stamped on the picture, and so survives where a file's metadata are
         lost."""
         return self.kind in ("visible mark", "invisible mark")

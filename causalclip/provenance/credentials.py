@@ -122,7 +122,8 @@ class Credentials:
 
     @property
     def is_changed(self) -> bool:
-        """Whether picture or credentials were changed after signing, as far as that is proved."""
+        """Return whether picture or credentials were changed after signing, as far as that is
+        proved."""
         return any(problem.changed for problem in self.problems)
 
     @property

@@ -175,7 +175,7 @@ class Provenance:
 
     @property
     def has_place(self) -> bool:
-        """Whether the file names a place."""
+        """Return whether the file names a place."""
         return self.place is not None
 
     @property
@@ -186,7 +186,7 @@ class Provenance:
 
     @property
     def silent(self) -> bool:
-        """Whether the file says nothing about how the picture was made."""
+        """Return whether the file says nothing about how the picture was made."""
         return self._weightiest_claim() is None
 
     @property
@@ -196,7 +196,7 @@ class Provenance:
 
     @property
     def claim_sentence(self) -> str:
-        """What the strongest of the claimed marks says, and of credentials that do not hold,
+        """Return what the strongest of the claimed marks says, and of credentials that do not hold,
         why."""
         mark = self.claimed_marks[0]
         is_broken = mark.kind == "credentials" and self.credentials.state == "invalid"

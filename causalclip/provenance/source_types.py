@@ -57,13 +57,13 @@ class SourceType:
 
     @property
     def of_part(self) -> bool:
-        """Whether it is a claim about an earlier version or a part of the picture."""
+        """Return whether it is a claim about an earlier version or a part of the picture."""
         return self.where.endswith("part")
 
     @property
     def names_origin(self) -> bool:
-        """Whether it names an origin other than a generator: a capture, or, of the whole picture,
-        a copy or another program."""
+        """Return whether it names an origin other than a generator: a capture, or, of the whole
+        picture, a copy or another program."""
         return self.kind == "captured" or (self.kind in ("copied", "made") and not self.of_part)
 
 

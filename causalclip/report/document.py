@@ -161,7 +161,7 @@ def _installed_version(package: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What whoever writes a report adds to it.
+    """Notes that the writer of a report adds to it.
 
     Attributes:
         name, note: as typed; empty for none.

@@ -1,4 +1,4 @@
-"""What a reader found out elsewhere about a picture, by their own word.
+"""Findings of a reader about a picture from elsewhere, by their own word.
 
 The owners of invisible marks answer whether theirs is in it, and searches lead to earlier copies.
 Nothing is asked from here: the reader enters what they were told.
@@ -27,7 +27,7 @@ MAX_ADDRESS, MAX_NAME = 500, 120  # characters
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the owner of an invisible mark answered.
+    """The answer of an invisible mark's owner.
 
     Attributes:
         owner: a key of OWNERS.
@@ -79,7 +79,7 @@ class EarliestCopy:
 
     @property
     def words(self) -> str:
-        """What is known of it, in the reader's language; empty where nothing is."""
+        """Return what is known of it, in the reader's language; empty where nothing is."""
         who = _("shown by {who}", who=self.shown_by) if self.shown_by else ""
         details = [part for part in (self.address, _in_words(self.day), who) if part]
         return _("earliest copy known: {details}", details=in_turn(details)) if details else ""
@@ -87,7 +87,7 @@ class EarliestCopy:
 
 @dataclass(frozen=True, slots=True)
 class Inquiries:
-    """What a reader found out elsewhere; replies: one of each owner."""
+    """Findings of a reader from elsewhere; replies: one of each owner."""
 
     replies: tuple[Reply, ...] = NOT_ASKED
     earliest: EarliestCopy = EarliestCopy()

@@ -1,5 +1,5 @@
-"""How far an attack may move a picture, in [0, 1] pixel space: projection, steps, rounding that
-keeps the budget."""
+"""The budget of an attack on a picture, in [0, 1] pixel space: projection, steps, rounding that
+keeps it."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What an attack is for, as the page and the commands name it: an objective, and whether it was
+"""Goals of attacks, as the page and the commands name them: an objective, and whether it was
 reached."""
 
 from collections.abc import Callable

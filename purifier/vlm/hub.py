@@ -36,7 +36,7 @@ class NotThisKind(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What differs between the families of models.
+    """The differences between families of models.
 
     Attributes:
         caption: the prompt that asks for a caption.
@@ -84,7 +84,7 @@ class HubVLM:
 
     @property
     def asks(self) -> bool:
-        """Whether it takes questions."""
+        """Return whether it takes questions."""
         return bool(self.family.question)
 
     def see_whole(self) -> Self:
@@ -101,8 +101,8 @@ class HubVLM:
 
     @cached_property
     def differentiable(self) -> bool:
-        """Whether its picture processor lets a gradient through; most of those that work on tensors
-        do."""
+        """Return whether its picture processor lets a gradient through; most of those that work on
+        tensors do."""
         probe = torch.full((1, 3, PROBE_SIDE, PROBE_SIDE), 0.5, requires_grad=True)
         try:
             return bool(self._soft_values(probe).requires_grad)

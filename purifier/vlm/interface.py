@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def spoken(self) -> str:
-        """What to show: the answer, or that the model is not sure, with its guess."""
+        """Return what to show: the answer, or that the model is not sure, with its guess."""
         return self.text if self.sure else f"{NOT_SURE} (perhaps: {self.text})"
 
 
@@ -44,7 +44,7 @@ class Caption:
 
 @runtime_checkable
 class VisionLanguageModel(Protocol):
-    """What a model that sees and speaks offers here. pixels: float [N, 3, H, W] in [0, 1], any
+    """The interface of models that see and speak. pixels: float [N, 3, H, W] in [0, 1], any
     size.
 
     What `see` returns is for the methods beside it: models that can look at a picture once,
@@ -58,12 +58,12 @@ class VisionLanguageModel(Protocol):
 
     @property
     def asks(self) -> bool:
-        """Whether it takes questions."""
+        """Return whether it takes questions."""
         ...
 
     @property
     def differentiable(self) -> bool:
-        """Whether `log_likelihood` has a gradient in the pixels."""
+        """Return whether `log_likelihood` has a gradient in the pixels."""
         ...
 
     def caption(self, pixels: Tensor) -> list[Caption]:
