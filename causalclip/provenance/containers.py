@@ -44,7 +44,9 @@ _TEXT_NAMES = {
     "GIF": ("GIF comment", "comment"),
 }
 _XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
-_PROFILE = b"Raw profile type"
+_PROFILE = b"Raw profile type "
+_EXIF_PROFILES = {b"exif", b"APP1"}
+MAX_DEFLATION = 1032  # bytes that deflate packs into one
 _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 
@@ -175,41 +177,48 @@ def _read_png(data: bytes, budget: Budget) -> Blocks:
             xmp = xmp or budget.whole(_unpack(kind, body, budget)[1])
         elif len(texts) >= MAX_TEXTS:
             budget.exceeded = True
-        elif body.startswith(_PROFILE):
-            name, profile = _profile(*_unpack(kind, body, budget))
-            exif = exif or (profile.removeprefix(b"Exif\0\0") if name in ("exif", "APP1") else b"")
-            xmp = xmp or (profile if name == "xmp" else b"")
+        elif body.startswith(_PROFILE):  # others than these are not unpacked
+            name = body.partition(b"\0")[0].removeprefix(_PROFILE).strip()
+            if name in _EXIF_PROFILES:
+                exif = exif or _profile(kind, body, budget).removeprefix(b"Exif\0\0")
+            elif name == b"xmp":
+                xmp = xmp or _profile(kind, body, budget)
         else:
             key, value = _unpack(kind, body, budget)
             texts.append(Field("PNG text", key[:79], decode(budget.cut(value))))
     return Blocks(_exif(exif, budget), xmp, texts=tuple(texts))
 
 
-def _profile(key: str, value: bytes) -> tuple[str, bytes]:
-    """Return name and bytes of a block that ImageMagick wrote as text: a line with its name, one
-    with its length, then hexadecimal digits; empty where they are none."""
+def _profile(kind: bytes, body: bytes, budget: Budget) -> bytes:
+    """Return the bytes of a block that ImageMagick wrote as text: a line with its name, one with
+    its length, then hexadecimal digits; empty where they are none."""
+    value = budget.whole(_unpack(kind, body, budget)[1])
     lines = value.strip().split(b"\n", 2)
     try:
-        return key.removeprefix(_PROFILE.decode()).strip(), bytes.fromhex(lines[2].decode("ascii"))
+        return bytes.fromhex(lines[2].decode("ascii"))
     except (IndexError, ValueError):
-        return "", b""
+        return b""
 
 
 def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
     """Return key and value of a PNG text, as UTF-8 or Latin-1; both empty where it cannot be
-    unpacked within the budget."""
+    unpacked within the budget.
+
+    The caller takes the value from the budget. Where nothing comes of a packed text, this does, as
+    much may have been unpacked before that was known.
+    """
     stream = PngStream(io.BytesIO(body))
-    try:
-        if budget.left > 0:
+    if budget.left > 0:
+        with suppress(ValueError, SyntaxError):  # more than a megabyte, or packed in an unknown way
             getattr(stream, f"chunk_{kind.decode()}")(0, len(body))
-    except (ValueError, SyntaxError):  # more than a megabyte, or packed in an unknown way
-        budget.left -= MAX_ITEM
+    key, text = next(iter(stream.im_text.items()), ("", ""))
+    value = text.encode("utf-8" if isinstance(text, iTXt) else "latin-1")
     if "xmp" in stream.im_info:
-        return _XMP_KEY, stream.im_info["xmp"]
-    for key, value in stream.im_text.items():
-        return key, value.encode("utf-8" if isinstance(value, iTXt) else "latin-1")
-    budget.exceeded = True
-    return "", b""
+        key, value = _XMP_KEY, stream.im_info["xmp"]
+    if not value and kind != b"tEXt":
+        budget.left -= min(MAX_ITEM, MAX_DEFLATION * len(body))
+    budget.exceeded |= not key
+    return key, value
 
 
 def _read_tiff(data: bytes, budget: Budget) -> Blocks:

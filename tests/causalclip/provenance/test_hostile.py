@@ -4,6 +4,7 @@ answers, in bounds."""
 import json
 import struct
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from causalclip.examination.schema import ProvenanceSchema
-from causalclip.provenance.containers import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
+from causalclip.provenance.containers import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH, read_blocks
 from causalclip.provenance.reading import read_provenance
 from causalclip.provenance.result import NOTHING, UNREAD, Provenance
 from tests.makers import bombs
@@ -108,6 +109,36 @@ def test_all_items_together_are_limited(kind: bytes) -> None:
     p = read_provenance(beyond, "PNG")
     assert p.marks == ()
     assert p.notes == (TOO_MUCH,)
+
+
+BROKEN = zlib.compress(bytes(10**6))[:-8] + b"\xff" * 8  # a megabyte, then no end
+UNPACKED_FOR_NOTHING = {
+    "profiles that are no numbers": chunk(
+        b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(MAX_ITEM - 1))
+    ),
+    "broken profiles": chunk(b"zTXt", b"Raw profile type xmp\0\0" + BROKEN),
+    "broken XMP": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + BROKEN),
+    "XMP beyond a megabyte": chunk(
+        b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(2**22))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNPACKED_FOR_NOTHING)
+def test_what_is_unpacked_for_nothing_costs_the_budget(name: str) -> None:
+    whole, bomb = png_texts(("Software", "NovelAI")), UNPACKED_FOR_NOTHING[name]
+    few, many = (whole[:33] + bomb * count + whole[33:] for count in (2, 15_000))
+    assert [mark.generator for mark in read_provenance(few, "PNG").marks] == ["NovelAI"]
+    begun = time.process_time()
+    blocks = read_blocks(many, "PNG")
+    assert time.process_time() - begun < 3 * slowness()
+    assert (blocks.texts, blocks.notes) == ((), (TOO_MUCH,))
+
+
+def test_a_profile_that_is_not_read_costs_nothing() -> None:
+    texts = [("Raw profile type icc", "x" * (MAX_ITEM - 10))] * 20
+    p = read_provenance(png_texts(*texts, ("Software", "NovelAI"), kind=b"zTXt"), "PNG")
+    assert ([mark.generator for mark in p.marks], p.notes) == (["NovelAI"], ())
 
 
 def test_one_bad_text_does_not_hide_the_others() -> None:
