@@ -40,6 +40,7 @@ MARK_TYPES = (
 
 UNNAMED = N_("an image generator")
 UNKNOWN_SERVICE = N_("a service that is labelled by Chinese law")
+EU_ICON = N_("the European Union's icon for generated content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Mark:
     @property
     def is_named(self) -> bool:
         """Return whether it is known whose mark it is."""
-        return self.generator not in (UNNAMED, UNKNOWN_SERVICE)
+        return self.generator not in (UNNAMED, UNKNOWN_SERVICE, EU_ICON)
 
     @property
     def rank(self) -> tuple[int, bool, int, bool]:

@@ -8,8 +8,9 @@ import numpy as np
 from causalclip.images.formats import Box
 from causalclip.languages import N_
 from causalclip.marks.bar import find_bar
+from causalclip.marks.icons import find_icon
 from causalclip.marks.logos import find_logos
-from causalclip.marks.mark import Mark
+from causalclip.marks.mark import EU_ICON, Mark
 from causalclip.marks.star import find_star
 from causalclip.marks.watermark import find_watermark
 from causalclip.marks.words import WORDS, find_words
@@ -18,6 +19,7 @@ WHERE = {
     "bottom right": N_("bottom right corner"),
     "bottom left": N_("bottom left corner"),
     "top left": N_("top left corner"),
+    "top right": N_("top right corner"),
 }
 PIXELS = N_("invisible, in the pixels")
 
@@ -50,12 +52,18 @@ def _visible(pixels: np.ndarray) -> Iterator[Mark]:
     if words_match:
         words, _words_score, words_box = words_match
         yield _mark(words.generator, "bottom right", words_box)
+    if icon_match := find_icon(pixels):
+        icon, corner, _icon_score, icon_box = icon_match
+        yield _mark(EU_ICON, corner, icon_box, edited=icon.edited, excerpt=icon.words)
 
 
-def _mark(generator: str, corner: str, box: Box, *, edited: bool = False) -> Mark:
+def _mark(
+    generator: str, corner: str, box: Box, *, edited: bool = False, excerpt: str = ""
+) -> Mark:
     return Mark(
         generator,
         WHERE[corner],
+        excerpt,
         kind="visible mark",
         certainty="stamped",
         box=box,

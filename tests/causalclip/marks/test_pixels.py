@@ -15,9 +15,10 @@ from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import encode as reencode
 from causalclip.maps.overlay import carried_font
 from causalclip.marks.bar import BAR
+from causalclip.marks.icons import CORNERS, ICONS, Corner, Icon
 from causalclip.marks.logos import LOGOS, Logo, template_at
-from causalclip.marks.mark import Mark
-from causalclip.marks.pixels import find_marks
+from causalclip.marks.mark import EU_ICON, Mark
+from causalclip.marks.pixels import WHERE, find_marks
 from causalclip.marks.star import star_opacity
 from causalclip.marks.watermark import payloads
 from causalclip.marks.words import WORDS, Words
@@ -114,6 +115,48 @@ def test_words_are_found_at_other_sizes_and_distances(words: Words, scale: float
         assert mark.box
         wanted = x, y, x + width, y + len(opacity)
         assert np.abs(np.array(mark.box) / zoom - wanted).max() < 0.15 * width
+
+
+@pytest.mark.parametrize("corner", CORNERS)
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("icon", ICONS, ids=lambda icon: icon.template)
+def test_the_european_icons_are_found_in_every_corner(
+    icon: Icon, light: bool, corner: Corner
+) -> None:
+    template = template_at(icon.template, 1.0)
+    width = 200
+    part = cv2.resize(template, (width, round(width * template.shape[0] / template.shape[1])))
+    x = 1248 - width - 30 if "right" in corner else 30
+    y = 832 - len(part) - 30 if "bottom" in corner else 30
+    pixels = photograph()
+    pixels[y : y + len(part), x : x + width] = 255 * (1 - part if light else part)[..., None]
+    small = cv2.resize(pixels, (800, 533), interpolation=cv2.INTER_AREA)
+    for copy in (pixels, saved(small, 70)):
+        marks = find_marks(copy)
+        (mark,) = marks
+        zoom = copy.shape[1] / 1248
+        assert (mark.generator, mark.excerpt, mark.edited, mark.where) == (
+            EU_ICON,
+            icon.words,
+            icon.edited,
+            WHERE[corner],
+        )
+        assert not mark.is_named
+        assert_stays_a_claim(marks)
+        assert mark.box
+        wanted = x, y, x + width, y + len(part)
+        assert np.abs(np.array(mark.box) / zoom - wanted).max() < 0.1 * width
+
+
+@pytest.mark.parametrize("text", ["AI GENERATED", "AI MODIFIED", "BREAKING NEWS", "AI SUMMIT"])
+def test_a_pill_in_another_font_is_no_european_icon(text: str) -> None:
+    for ground, ink in ((0, 255), (255, 0)):
+        picture = Image.fromarray(photograph())
+        draw = ImageDraw.Draw(picture)
+        font = carried_font(24, "DejaVuSans")
+        draw.rounded_rectangle((960, 760, 1220, 800), 20, (ground,) * 3)
+        draw.text((1090, 780), text, (ink,) * 3, font, anchor="mm")
+        assert not names(np.asarray(picture))
 
 
 @pytest.mark.parametrize("text", ["AI generated", "SHUTTERSTOCK", "© 2026 Agency", "EIEIAI HEHE"])

@@ -198,6 +198,33 @@ def test_settings_are_read_whatever_their_encoding(
     assert [field.value for field in found.fields] == [" ".join(settings.split())]
 
 
+@pytest.mark.parametrize("code", [b"ASCII\0\0\0", bytes(8), b""])
+@pytest.mark.parametrize(
+    ("prompt", "encoding"),
+    [
+        ("一只猫在窗边看雨", "gbk"),
+        ("窓の外を見ている猫", "shift_jis"),
+        ("un café à Málaga", "latin-1"),
+    ],
+)
+def test_marks_are_found_behind_words_in_an_older_encoding(
+    code: bytes, prompt: str, encoding: str
+) -> None:
+    settings = A1111.replace("a cat", prompt).encode(encoding)
+    (mark,) = commented(COMMENT, code + settings).marks
+    assert mark.generator.startswith("Stable Diffusion web UI")
+    label = json.dumps({"AIGC": {"Label": "1", "ContentProducer": prompt}}, ensure_ascii=False)
+    (mark,) = commented(COMMENT, code + label.encode(encoding)).marks
+    assert (mark.kind, mark.says) == ("label", "is")
+
+
+@pytest.mark.parametrize(("place", "code", "encoding"), ENCODINGS)
+def test_a_label_names_hunyuan_in_any_encoding(place: str, code: bytes, encoding: str) -> None:
+    label = json.dumps({"AIGC": {"Label": "1", "ContentProducer": "腾讯混元"}}, ensure_ascii=False)
+    (mark,) = commented(place, code + label.encode(encoding)).marks
+    assert (mark.generator, mark.kind, mark.says) == ("Tencent Hunyuan", "label", "is")
+
+
 @pytest.mark.parametrize(("place", "code", "encoding"), ENCODINGS)
 def test_a_caption_about_a_generator_is_no_mark_in_any_encoding(
     place: str, code: bytes, encoding: str
