@@ -22,7 +22,8 @@ from training.dataset.rules import read_originals
 from training.detector.data import Record
 
 COUNTS = (5, 10, 15, 20)  # pictures a class
-DRAWS, MOST = 20, 25  # draws; pictures of an owner and class
+DRAWS = 20
+MAX_PICTURES = 25  # of an owner and class
 OWNER = 10  # pictures of each class that an owner has at least
 SEED = 1
 
@@ -55,7 +56,7 @@ def choose(records: Sequence[Record]) -> dict[str, list[Record]]:
     for owner, of in sorted(owners.items()):
         each = [[r for r in of if r.label == label] for label in (0, 1)]
         if min(map(len, each)) >= OWNER:
-            chosen[owner] = [r for some in each for r in some[:MOST]]
+            chosen[owner] = [r for some in each for r in some[:MAX_PICTURES]]
     return chosen
 
 

@@ -30,7 +30,7 @@ COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"
 ANSWERS = "likely not generated", "inconclusive", "likely generated"  # of the detector
 LEFT_OUT = "ours, 4 steps", "ours, ungated", "median blur", "low pass, 40 px"  # as their neighbours
 SIDE_BY_SIDE = "clean", "PGD 8/255", "APGD 8/255"  # columns of which all is shown
-MOST_DB = 60.0  # the PSNR of equal pictures, as outcomes have it
+MAX_DB = 60.0  # the PSNR of equal pictures, as outcomes have it
 MIN_QUESTIONS = 50  # questions, below which two rows are not compared
 KEPT = (
     "answers that stay as for the clean picture, with 95 % intervals, and answers that are "
@@ -153,7 +153,7 @@ def _side_by_side(cells: dict[tuple[str, str], Report]) -> Table:
         name = f"as the paper: {row}" if row == AS_THE_PAPER else row
         shares = f"{cell['agreement']:.0%}", f"{cell['accuracy']:.0%}"
         captions = f"{cell['cider']:.2f} ({cell['captions']})" if cell["captions"] else ""
-        psnr = "equal" if cell["psnr"] >= MOST_DB else f"{cell['psnr']:.1f}"
+        psnr = "equal" if cell["psnr"] >= MAX_DB else f"{cell['psnr']:.1f}"
         rows.append([column, name, str(cell["n"]), *shares, captions, psnr, f"{cell['ssim']:.3f}"])
     rows.sort(key=lambda row: SIDE_BY_SIDE.index(row[0]))
     caption = (

@@ -26,8 +26,10 @@ from purifier.vlm.interface import EMBEDDED, OTHER
 Which = Literal["clean", "adversarial", "purified"]
 OWN_WORDS = "answer", "caption"  # objectives that are of the model that answers
 AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two can be compared
-MOST_STEPS = 100  # of an attack, on a picture of a million pixels or less; of a larger one, fewer
-MOST_STEPS_OTHER = 10  # through another model, which takes seconds a step on a processor
+MAX_ATTACK_STEPS = (
+    100  # of an attack, on a picture of a million pixels or less; of a larger one, fewer
+)
+MAX_ATTACK_STEPS_OTHER = 10  # through another model, which takes seconds a step on a processor
 
 
 class Response(BaseModel):
@@ -190,7 +192,7 @@ def limit_steps(attack: Attack, pixels: Tensor, key: str = EMBEDDED) -> Attack:
     """
     slow = key == OTHER and not torch.cuda.is_available()
     share = min(1.0, 1e6 / (pixels.shape[-2] * pixels.shape[-1]))
-    most = int((MOST_STEPS_OTHER if slow else MOST_STEPS) * share)
+    most = int((MAX_ATTACK_STEPS_OTHER if slow else MAX_ATTACK_STEPS) * share)
     return replace(attack, steps=max(1, min(attack.steps, most)))
 
 

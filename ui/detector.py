@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.examination.result import Examination
 
-# pages, and of one address, with a profile of their own; a large one takes some MB
-MOST_CHOSEN, AN_ADDRESS = 32, 4
+MAX_PROFILES = 32  # of pages with a profile of their own; a large one takes some MB
+MAX_PROFILES_OF_ADDRESS = 4
 REMEMBERED = 10_000  # pages with a head of their own; anybody may invent them
 FULL = N_("Too many pages use a profile of their own right now. Try again later.")
 NO_HEAD = N_(
@@ -165,7 +165,8 @@ class ChosenDetector:
         hold(self.own(), profile)
         address, session = current_client()
         theirs = sum(other == address for other, _profile in _chosen.values())
-        if session not in _chosen and (len(_chosen) >= MOST_CHOSEN or theirs >= AN_ADDRESS):
+        is_full = len(_chosen) >= MAX_PROFILES or theirs >= MAX_PROFILES_OF_ADDRESS
+        if session not in _chosen and is_full:
             raise BadProfile(_(FULL))
         _chosen[session] = address, profile
 

@@ -29,7 +29,7 @@ from training.vlm.data import normalise_caption
 from training.vlm.recipe import cider
 from training.vlm.views import read_pixels
 
-MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
+MAX_DB = 60.0  # the PSNR of equal pictures, which is infinite
 NO_CAPTION = "-"  # in place of a caption, where people have captioned none
 ATTACK = Attack("pgd", eps=8, steps=10)
 WHEN = {
@@ -68,9 +68,9 @@ class Outcome:
         ours, theirs = to_array(self.shown), to_array(self.clean)
         same = bool((ours == theirs).all())
         psnr = (
-            MOST_DB
+            MAX_DB
             if same
-            else min(MOST_DB, float(peak_signal_noise_ratio(theirs, ours, data_range=255)))
+            else min(MAX_DB, float(peak_signal_noise_ratio(theirs, ours, data_range=255)))
         )
         ssim = float(structural_similarity(theirs, ours, channel_axis=2, data_range=255))
         return replace(self, psnr=round(psnr, 2), ssim=round(ssim, 4), shown=None, clean=None)

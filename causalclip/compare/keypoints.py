@@ -16,7 +16,8 @@ import numpy as np
 SEARCHED_SIDE = 1000  # px on the long side of what is searched for points
 MIN_SIDE = 480  # px: a smaller picture is enlarged to it, or it has too few points
 MIN_SHORT_SIDE = 8  # px of the short side of what is searched: a banner has no points
-POINTS, CONTRAST = 3000, 0.02
+MAX_POINTS = 3000
+MIN_CONTRAST = 0.02
 RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2004)
 MAX_ERROR = 3.0  # px at SEARCHED_SIDE: how far a point may land from its match
 MIN_MATCHES = 12  # matches below which no homography is tried
@@ -125,7 +126,7 @@ def _find_keypoints(grey: np.ndarray) -> Keypoints:
     nothing = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
     if min(grey.shape) < MIN_SHORT_SIDE:  # SIFT's own octaves get down to nothing there
         return nothing
-    sift = cv2.SIFT.create(nfeatures=POINTS, contrastThreshold=CONTRAST)
+    sift = cv2.SIFT.create(nfeatures=MAX_POINTS, contrastThreshold=MIN_CONTRAST)
     points, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]
     if descriptors is None:
         return nothing

@@ -52,7 +52,8 @@ CODECS = (
 MEMORY = 400 * 2**20
 SECONDS = 4.0  # of processor time that a call may take
 # What code that has taken a child over cannot raise: bytes beside what it has, and seconds
-HARD_MEMORY, HARD_SECONDS = 2**30, 60
+HARD_MEMORY = 2**30
+HARD_SECONDS = 60
 HARD_STACK = 8 * 2**20  # bytes
 PATIENCE = 60.0  # seconds until an item of an answer is given up, on a machine that is busy
 # Variables that an interpreter and its libraries need in order to start; no other is passed on.

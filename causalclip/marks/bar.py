@@ -12,14 +12,14 @@ BAR = np.array(
 SQUARE = 16 / 1024  # a square's side, in widths of the picture
 # of 255: how far all squares on average, and each channel of each, may be
 NEAR_COLOUR, FAR_COLOUR = 25.0, 45.0
-LEAST_SQUARE = 4  # px: a smaller square has no colour of its own
+MIN_SQUARE = 4  # px: a smaller square has no colour of its own
 
 
 def find_bar(pixels: np.ndarray) -> Box | None:
     """Return the bar's box in uint8 RGB [H, W, 3]; None without one."""
     height, width = pixels.shape[:2]
     side = round(SQUARE * width)
-    if side < LEAST_SQUARE or height < side:
+    if side < MIN_SQUARE or height < side:
         return None
     edge = max(1, side // 5)  # is blended with its neighbours
     left, top = width - 5 * side, height - side

@@ -43,7 +43,7 @@ _SAMPLING = {
     "loras",
     "denoise",
 }
-LEAST_SETTINGS = 3  # beside the prompt
+MIN_SETTINGS = 3  # beside the prompt
 
 
 def program_by_settings(key: str, value: str) -> str | None:
@@ -77,7 +77,7 @@ def program_by_json(text: str) -> str | None:
     if settings is None:
         return None
     names = {re.sub(r"[ _]", "", name.lower()) for name in settings}
-    if not names & _PROMPTS or len(names & _SAMPLING) < LEAST_SETTINGS:
+    if not names & _PROMPTS or len(names & _SAMPLING) < MIN_SETTINGS:
         return None
     programs = (str(settings[name]) for name in settings if name.lower() in ("software", "version"))
     return generator_of(next(programs, "")) or UNNAMED

@@ -156,10 +156,6 @@ class HubVLM:
         """Answer about pictures that were seen, as `answer` does."""
         return self.answer(visual, questions)
 
-    def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """Score as `log_likelihood` does."""
-        return self.log_likelihood(visual, prompts, answers)
-
     def _inputs(self, picture: Image.Image, prompt: str, reply: str | None = None) -> Any:
         """Return what the model is given of a picture, a prompt, and a reply behind it."""
         if not self.asks and prompt != CAPTION_PROMPT:

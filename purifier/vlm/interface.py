@@ -93,10 +93,6 @@ class VisionLanguageModel(Protocol):
         """Answer one question a picture about pictures that were seen."""
         ...
 
-    def score(self, visual: Any, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """Score as `log_likelihood` does."""
-        ...
-
 
 class EmptyQuestion(ValueError):
     """A question has no words; the message says what to do."""

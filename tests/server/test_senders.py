@@ -65,7 +65,7 @@ def test_a_cookie_that_we_did_not_sign_is_none() -> None:
 
 
 def test_a_session_belongs_to_whoever_named_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senders, "MOST_SESSIONS", 3)
+    monkeypatch.setattr(senders, "MAX_SESSIONS", 3)
     sessions = Sessions()
     cookie = new_cookie(request()).decode().partition(";")[0]
     assert sessions.holds(request(cookie=cookie), "page")

@@ -209,7 +209,7 @@ def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: Referen
     held_detector.forget_choices("")
     assert tab.detector.profile is None
     held_detector._chosen.update(
-        {f"another {n}": ("", profile) for n in range(held_detector.MOST_CHOSEN)}
+        {f"another {n}": ("", profile) for n in range(held_detector.MAX_PROFILES)}
     )
     with pytest.raises(BadProfile, match="Too many pages"):
         tab.detector.choose(profile)
@@ -222,7 +222,7 @@ def test_one_address_never_takes_all_places_for_profiles(tab: ReferenceTab, answ
         answer(session, address)
         tab.detector.choose(profile)
 
-    for i in range(held_detector.AN_ADDRESS):
+    for i in range(held_detector.MAX_PROFILES_OF_ADDRESS):
         choose(f"crowd-{i}", "192.0.2.1")
     choose("crowd-0", "192.0.2.1")  # another profile in the place of its own
     with pytest.raises(BadProfile, match="Too many pages"):

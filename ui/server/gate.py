@@ -36,7 +36,7 @@ from ui.server.senders import (
     new_cookie,
     visitor_of,
 )
-from ui.server.uploads import A_REQUEST, FILES, UPLOAD, is_upload, use
+from ui.server.uploads import FILES, MAX_REQUEST_BYTES, UPLOAD, is_upload, use
 
 FILE, API = "/gradio_api/file=", "/api/v1/"
 INFO = "/gradio_api/info"
@@ -56,7 +56,7 @@ ROUTES = tuple(  # methods, path, and bytes of a body
         (LOOKING, r"/gradio_api/queue/data", 0),
         (LOOKING, r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?", 0),
         (SENDING, r"/gradio_api/(queue/join|run/predict/?|call/(?P<name>[^/]+)/?)", CALL),
-        (SENDING, UPLOAD, A_REQUEST),
+        (SENDING, UPLOAD, MAX_REQUEST_BYTES),
         (SENDING, EXAMINE, FORM),
         (LOOKING, OPENAPI, 0),
     )
@@ -251,7 +251,7 @@ def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
 
 def _too_long(path: str) -> Refused:
     if path == UPLOAD:
-        return Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
+        return Refused(413, _(TOO_MUCH, files=FILES, mb=MAX_REQUEST_BYTES >> 20))
     return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)
 
 

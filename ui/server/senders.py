@@ -25,7 +25,7 @@ from causalclip.settings import read_settings
 OWN_NAMES = ("localhost", "*.localhost", "*.hf.space")
 EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # no page's origin
 COOKIE = "visitor"
-MOST_SESSIONS = 10_000  # whose holders are remembered; the oldest is forgotten first
+MAX_SESSIONS = 10_000  # whose holders are remembered; the oldest is forgotten first
 YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
 FULL = N_("The queue is full. Please ask again in a minute.")
 _KEY = secrets.token_bytes(32)
@@ -197,6 +197,6 @@ class Sessions:
     def holds(self, scope: Scope, session: str) -> bool:
         """Return whether the session is the sender's; a new session is from now on."""
         sender = visitor_of(scope) or client_of(scope)
-        if session not in self._holders and len(self._holders) >= MOST_SESSIONS:
+        if session not in self._holders and len(self._holders) >= MAX_SESSIONS:
             del self._holders[next(iter(self._holders))]
         return hmac.compare_digest(self._holders.setdefault(session, sender), sender)

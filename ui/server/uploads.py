@@ -37,7 +37,7 @@ from ui.server.senders import Refused, client_of, current_client
 UPLOAD = "/gradio_api/upload"
 SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or what was derived
 FILES = 50  # of a request
-A_REQUEST = 200 * 2**20  # bytes
+MAX_REQUEST_BYTES = 200 * 2**20  # bytes
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 # bytes that a folder counts for at least, so that there are not too many
 MIN_FOLDER_BYTES = 64 * 2**10

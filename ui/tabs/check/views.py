@@ -50,11 +50,11 @@ SITES = {
     "Baidu Images": "https://image.baidu.com/",
     "Google Fact Check Explorer": "https://toolbox.google.com/factcheck/explorer",
 }
-MOST_INSIDE = 3  # pictures inside one that are offered
+MAX_INSIDE = 3  # pictures inside one that are offered
 MAX_REGIONS = 5  # parts of the picture in the map's table
 THUMBNAIL = 160  # px
-# of the map that lies over the picture: px on its long side, and bytes at most
-MAP_SIDE, MAX_MAP = 1024, 160_000
+MAP_SIDE = 1024  # px on the long side of the map that lies over the picture
+MAX_MAP_BYTES = 160_000
 SHOWCASE_SIDE = 480  # px
 _render = partial(render, template="detect.html")
 
@@ -99,7 +99,7 @@ def _map_address(drawing: Drawing, *, texture: bool = True) -> str:
     """Return the data address of the numbered map, or of its colours alone."""
     side = MAP_SIDE if texture else INLINE_SIDE
     drawn = draw_map(drawing, texture=texture, numbered=True)
-    return data_url(drawn, side=side, most=MAX_MAP)
+    return data_url(drawn, side=side, most=MAX_MAP_BYTES)
 
 
 def _parts(detection: Detection) -> list[str]:
@@ -118,7 +118,7 @@ def inside_boxes(examination: Examination) -> tuple[Box, ...]:
     boxes = next(
         (caution.boxes for caution in examination.cautions if caution.kind == "inside"), ()
     )
-    return tuple(in_file(box, halved=examination.halved) for box in boxes[:MOST_INSIDE])
+    return tuple(in_file(box, halved=examination.halved) for box in boxes[:MAX_INSIDE])
 
 
 def inside(examination: Examination) -> str:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 # portions of all people take turns
 QUEUE: dict[str, Any] = {"concurrency_id": "reference", "concurrency_limit": 1}
-PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
+PORTION_FILES = 20  # that are sent at once
+PORTION_BYTES = 100 * 2**20
 INTRO = N_(
     "At most {most} pictures ({formats}; {sizes}). They are sent a few at a time, judged, and "
     "deleted from this server at once. Unlike in Check, the names of the files go to the server, "
@@ -366,7 +367,7 @@ def _chooser_script() -> str:
         "lost": _("Some of the pictures did not arrive. Choose them again."),
         **sending_words(),
     }
-    limits = {"most": MAX_PICTURES, "portion": PORTION, "bytes": BYTES}
+    limits = {"most": MAX_PICTURES, "portion": PORTION_FILES, "bytes": PORTION_BYTES}
     return script("reference", sending_script(), endings=ENDINGS, words=words, **limits)
 
 
