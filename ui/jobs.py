@@ -170,7 +170,7 @@ class Job(Generic[T]):
     def step(self, place: Place, priority: Priority, items: Iterator[S]) -> Iterator[S]:
         """Yield the items; a place is held while each is made, and given back between two."""
         end = object()
-        with _closing(items):
+        with closing(items):
             while True:
                 with self.enter(place, priority):
                     item = next(items, end)
@@ -193,7 +193,7 @@ class Job(Generic[T]):
     def _run(self) -> None:
         """Do the work, and tell the reader each event and how it has ended."""
         try:
-            with _closing(self._work(self)) as events:
+            with closing(self._work(self)) as events:
                 for event in events:
                     self._tell(event)
             ended = _Ended(None)
@@ -219,8 +219,8 @@ class Job(Generic[T]):
 
 
 @contextmanager
-def _closing(items: Iterator[S]) -> Iterator[Iterator[S]]:
-    """Let a generator end at the end of a `with`, whoever else may still hold it."""
+def closing(items: Iterator[S]) -> Iterator[Iterator[S]]:
+    """Close a generator at the end of a `with`, whoever else may still hold it."""
     try:
         yield items
     finally:

@@ -15,12 +15,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import gradio as gr
 
-from ui.jobs import Cancelled
+from ui.jobs import Cancelled, closing
 from ui.server.senders import current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in.
@@ -98,9 +98,8 @@ class PanelRequest:
         of two updates that arrive together, the page may lose the first. Otherwise the last one is
         empty.
         """
-        iterator = iter(updates)
-        try:
-            for update in iterator:
+        with contextlib.suppress(Cancelled), closing(iter(updates)) as items:  # leaves the queue
+            for update in items:
                 if not self.is_newest():
                     break
                 self._sent.clear()
@@ -109,11 +108,6 @@ class PanelRequest:
                 finally:
                     self._sent.set()  # Gradio comes back for more once it has sent this
                     self._ended = time.monotonic()
-        except Cancelled:
-            pass
-        finally:
-            if isinstance(iterator, Generator):
-                iterator.close()  # leaves the queue at once
         if not (self.is_newest() and self._ended):
             yield gr.skip()
 
