@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 import skimage.data
 
@@ -13,6 +14,7 @@ from causalclip.detection import ImageType
 from causalclip.examination.answer import Origin
 from causalclip.examination.headline import make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
+from causalclip.marks.icons import ICONS
 from causalclip.marks.logos import template_at
 from causalclip.marks.pixels import find_marks
 from causalclip.marks.words import WORDS
@@ -65,6 +67,13 @@ def worded_file() -> Provenance:
     return Provenance(without_claims("none"), marks=marks)
 
 
+def iconed_file() -> Provenance:
+    template = template_at(ICONS[0].template, 1.0)[..., None]
+    pixels = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    pixels[MARGIN : MARGIN + len(template), MARGIN : MARGIN + template.shape[1]] = 255 * template
+    return Provenance(without_claims("none"), marks=find_marks(pixels))
+
+
 UNCLEAR: Band = "inconclusive"
 CASES: dict[str, tuple[Callable[[], Provenance], Band, str, str]] = {
     "signed by a trusted signer": (
@@ -102,6 +111,12 @@ CASES: dict[str, tuple[Callable[[], Provenance], Band, str, str]] = {
         UNCLEAR,
         "mark-of-generator",
         "magnify sender copies",
+    ),
+    "icon of the European Union": (
+        iconed_file,
+        UNCLEAR,
+        "mark-of-generator",
+        "magnify sender owner copies",
     ),
     "workflow of ComfyUI": (
         lambda: texted_file("prompt", GRAPH),
