@@ -23,6 +23,8 @@ class Request(BaseModel):
         attack: None takes the picture as it is.
         objective, target: of the attack, see `attacks.goals`. target: what shall be said instead;
             None is anything else.
+        stop_early: whether the attack ends once it has worked, before all of its steps, see
+            `scenario.run`.
         vlm: which model answers: "embedded" or "other".
     """
 
@@ -35,6 +37,7 @@ class Request(BaseModel):
     attack: Attack | None = None
     objective: str = "answer"
     target: str | None = None
+    stop_early: bool = False
     vlm: Literal["embedded", "other"] = EMBEDDED
 
     @field_validator("question")

@@ -30,6 +30,9 @@ MAX_ATTACK_STEPS = (
     100  # of an attack, on a picture of a million pixels or less; of a larger one, fewer
 )
 MAX_ATTACK_STEPS_OTHER = 10  # through another model, which takes seconds a step on a processor
+# An attack has worked once the model has given each word of its first text, and its end, a mean
+# log-likelihood of -TURNED_LOSS or less (5 %) for TURNED_STEPS steps in a row.
+TURNED_LOSS, TURNED_STEPS = 3.0, 3
 
 
 class Response(BaseModel):
@@ -128,6 +131,9 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
     """Yield the scenario after every step of the attack, after each picture was asked about, and
     as it is between the parts of a large picture's purification.
 
+    With `stop_early`, an attack that leads away from the model's answer or caption ends once the
+    model gives each of its words under 5 % for three steps in a row.
+
     Args:
         pixels: uint8 [H, W, 3].
 
@@ -148,6 +154,7 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
         )
         yield scenario
         start = time.perf_counter()
+        turned_steps = 0
         for state in _attack(scenario, clean, attack, models):
             adversarial = state.rounded()
             seconds = time.perf_counter() - start
@@ -161,6 +168,9 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
                 progress["likelihood"] = float(torch.exp(-state.loss[0]))
             scenario = scenario.model_copy(update=progress)
             yield scenario
+            turned_steps = turned_steps + 1 if _has_turned(scenario, state) else 0
+            if request.stop_early and turned_steps == TURNED_STEPS:
+                break
         change = float((adversarial - clean).abs().max() * 255)
         scenario = scenario.model_copy(update={"change": change, "likelihood": None})
 
@@ -273,6 +283,15 @@ def _attack(scenario: Scenario, picture: Tensor, attack: Attack, models: Models)
     if key == OTHER:
         return models.steps_on_card(attack_states, *arguments)
     return attack_states(models, *arguments)
+
+
+def _has_turned(scenario: Scenario, state: State) -> bool:
+    """Return whether the model hardly gives its first answer or caption any more."""
+    if scenario.objective not in OWN_WORDS or scenario.request.target is not None:
+        return False
+    first = scenario.responses["clean"]
+    text = first.answer if scenario.objective == "answer" else first.caption
+    return float(state.loss[0]) >= TURNED_LOSS * (len(text.split()) + 1)
 
 
 def _ask_about(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:

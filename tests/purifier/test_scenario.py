@@ -58,6 +58,20 @@ def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
     assert all(0 < (response.confidence or 0) <= 1 for response in shown.responses.values())
 
 
+def test_an_attack_that_has_worked_stops_early_only_if_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attack = make_attack("pgd", 8, 6)
+    full = stages(attack=attack, stop_early=False)
+    monkeypatch.setattr(scenario, "TURNED_LOSS", 0.0)  # every step has worked
+    early = stages(attack=attack, stop_early=True)
+    assert early[-1].step == scenario.TURNED_STEPS < full[-1].step == 6
+    assert np.array_equal(early[3].pictures["adversarial"], full[3].pictures["adversarial"])
+    assert run(attack=attack, stop_early=True, objective="features").step == 6
+    monkeypatch.setattr(scenario, "TURNED_LOSS", np.inf)
+    assert run(attack=attack, stop_early=True).step == 6
+
+
 def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
     looked, lora_vlm = [], tiny_models().lora_vlm
     models = tiny_models(lora_vlm=lambda: looked.append(1) or lora_vlm)

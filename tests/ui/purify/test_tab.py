@@ -46,7 +46,7 @@ def settings(
     always: bool = False,
     on: tuple[bool, ...] = (True, True, True, False),
 ):
-    return [question, 1, always, *on, attack, eps, 3, objective, target, EMBEDDED]
+    return [question, 1, always, *on, attack, eps, 3, objective, target, False, EMBEDDED]
 
 
 def payload(folder: Path, data: bytes | None = None) -> dict[str, str]:

@@ -92,6 +92,8 @@ def _attack_facts(run: Scenario) -> str:
     if run.attack_seconds:
         sentence = f"{sentence} {_('in {took} s', took=decimal(run.attack_seconds, digits=1))}"
     parts = [ended(in_turn([sentence, _("seed {seed}", seed=attack.seed)]))]
+    if run.request.stop_early and run.step < run.steps:
+        parts.append(_("It stopped early, as it had worked: {n} were set.", n=number(run.steps)))
     if attack.name != "patch":
         most = decimal(run.change, digits=0)
         parts.append(_("It changed values by at most {most} of 255.", most=most))

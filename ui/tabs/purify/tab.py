@@ -138,6 +138,7 @@ class PurifyTab:
             "attack_steps": example.steps,
             "objective": "answer",
             "target": "",
+            "stop_early": True,
         }
         others = {"question": example.question, "steps": 1, "always": False, "vlm": EMBEDDED}
         settings = dict.fromkeys(views.PARTS, True) | attack | others
@@ -409,6 +410,7 @@ def _request(settings: Settings, *, with_attack: bool) -> Request:
         "attack": attack,
         "objective": settings["objective"],
         "target": settings["target"],
+        "stop_early": settings["stop_early"],
         "vlm": settings["vlm"] or EMBEDDED,
     }
     return Request.model_validate(fields)

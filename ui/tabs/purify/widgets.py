@@ -98,7 +98,7 @@ def build_settings() -> dict[str, Any]:
 
     Returns:
         By name: steps, always, a switch for each of views.PARTS, attack, eps, attack_steps,
-        objective, target.
+        objective, target, stop_early.
     """
     # 1. The attack.
     with gr.Column(elem_id="purify-settings"):
@@ -116,6 +116,12 @@ def build_settings() -> dict[str, Any]:
                 1, 16, 8, step=1, label=_("Largest change of a value, of 255"), buttons=[]
             )
             attack_steps = gr.Slider(1, 100, 20, step=1, label=_("Steps of the attack"), buttons=[])
+            stop_early = gr.Checkbox(
+                label=_("Stop once the attack has worked"),
+                info=_("When the model has left its first words for three steps in a row."),
+                value=True,
+                elem_id="purify-stop-early",
+            )
         # 2. The purifier.
         with gr.Accordion(_("The purifier"), open=False):
             steps = gr.Slider(
@@ -150,6 +156,7 @@ def build_settings() -> dict[str, Any]:
         "attack_steps": attack_steps,
         "objective": objective,
         "target": target,
+        "stop_early": stop_early,
     }
     return {"steps": steps, "always": always} | switches | of_attack
 
