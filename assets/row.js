@@ -3,6 +3,7 @@
 const ways = { ".cc-previous": "previousElementSibling", ".cc-next": "nextElementSibling" };
 const beside = (way) => {
   let row = document.querySelector("#batch-table tr[data-opened]");
+  if (!row && way === ways[".cc-next"]) return document.querySelector("#batch-table tr[data-number]:not([hidden])");
   do row = row?.[way];
   while (row && (row.hidden || !row.dataset.number));
   return row;
@@ -12,11 +13,11 @@ element.addEventListener("click", ({ target }) => {
   for (const [name, way] of Object.entries(ways)) if (target.closest(name)) beside(way)?.click();
 });
 element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));
-// J and K go on and back, wherever the focus is, but for a field that is written into.
+// J and K go on and back, wherever the focus is, but for a field that is written into; the first J opens the first picture.
 document.addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey, target }) => {
   const way = { j: ways[".cc-next"], k: ways[".cc-previous"] }[key];
-  if (!way || ctrlKey || metaKey || altKey || !element.querySelector("section")?.checkVisibility()) return;
-  if (!target.closest?.("input, textarea, select")) beside(way)?.click();
+  if (!way || ctrlKey || metaKey || altKey || !document.querySelector("#batch-table")?.checkVisibility()) return;
+  if (!target.closest?.("input:not([type=radio]), textarea, select")) beside(way)?.click();
 });
 const show = () => {
   for (const [name, way] of Object.entries(ways)) {

@@ -45,6 +45,7 @@ element.addEventListener("click", (event) => {
   if (row) {
     opened = row.dataset.number;
     mark();
+    row.scrollIntoView({ block: "nearest" });
     trigger("click", { index: Number(opened) });
   }
   const button = event.target.closest("thead button");

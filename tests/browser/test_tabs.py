@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from causalclip.paths import DEFAULT_HEAD
-from tests.browser.conftest import Open, open_tab, serious
+from tests.browser.conftest import Open, broken, open_tab, serious
 from tests.browser.test_detect import give, overflow, verdict
 from tests.conftest import Served
 from tests.makers.detectors import tiny_detector
@@ -34,6 +34,7 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     row = table.locator("tbody tr", has_text="photo.jpg")
     expect(table.locator("tbody")).to_contain_text("cut short or damaged")
     answer = row.locator(".cc-answer").first.inner_text().split(maxsplit=1)[1]
+    page.get_by_role("radio", name="Table").check()
     assert table.locator("tbody tr").first.bounding_box()["height"] < 60  # type: ignore[index]
     reason = table.locator(".cc-problem")
     assert reason.evaluate("(said) => said.closest('.cc-wide').scrollWidth") <= reason.evaluate(
@@ -77,6 +78,7 @@ def test_open_rows_follow_each_other_as_the_table_stands(
     page.locator("#batch-files input[type=file]").set_input_files(pictures)
     expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
     table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
+    page.get_by_role("radio", name="Table").check()
     download_, first = page.locator("#batch-csv"), table.locator("tbody tr").first
     assert download_.bounding_box()["y"] < first.bounding_box()["y"]  # type: ignore[index]
     name = table.locator(".cc-name", has_text="storm-2.jpg")
@@ -97,6 +99,36 @@ def test_open_rows_follow_each_other_as_the_table_stands(
     expect(opened.get_by_role("button", name="Next")).to_be_disabled()
     opened.get_by_role("button", name="Previous").click()
     expect(opened.locator("h2").first).to_contain_text("broken.jpg")
+
+
+def test_the_sheet_and_the_table_are_one_list_that_j_and_k_go_through(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    page = open_page()
+    open_tab(page, "Batch")
+    pictures = [files["photo.jpg"], files["phone.heic"], files["broken.jpg"]]
+    page.locator("#batch-files input[type=file]").set_input_files(pictures)
+    expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
+    table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
+    names = [name.inner_text() for name in table.locator("[data-number] .cc-name").all()]
+    first, second = (row.bounding_box() for row in table.locator("tbody tr").all()[:2])
+    assert first["y"] == second["y"]  # type: ignore[index]
+    assert broken(page) == []
+    for view in ("Contact sheet", "Table"):
+        page.get_by_role("radio", name=view).check()
+        page.keyboard.press("j")  # from the switch: nothing is written there
+        expect(opened.locator("h2").first).to_contain_text(names[0])
+        page.keyboard.press("j")
+        expect(opened.locator("h2").first).to_contain_text(names[1])
+        page.keyboard.press("k")
+        expect(opened.locator("h2").first).to_contain_text(names[0])
+        page.keyboard.press("Escape")
+        expect(opened).to_be_hidden()
+        page.evaluate("document.querySelector('[data-opened]').removeAttribute('data-opened')")
+    expect(table.locator("thead")).to_be_visible()
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.locator("textarea").last.press("j")
+    expect(opened).to_be_hidden()
 
 
 class Both:

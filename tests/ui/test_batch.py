@@ -139,6 +139,18 @@ def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, langua
     assert "<b>.png" not in page
 
 
+def test_downloads_say_how_many_are_ready_and_the_zip_waits_for_all(tab: BatchTab) -> None:
+    payload = upload(a_png=encode(photo(), "PNG"), b_png=encode(photo(90, 80), "PNG"))
+    updates = run(tab, payload)
+    said = [text(u[tab.ready]) for u in updates if tab.ready in u and u.get(tab.table)]
+    assert said == [*["0 of 2 ready"] * 2, "1 of 2 ready", "", ""]
+    zips = [u[tab.all_reports]["interactive"] for u in updates if tab.all_reports in u]
+    assert zips == [False, True]
+    early = next(u[tab.batch] for u in updates if u.get(tab.ready))
+    assert early.download("zip").name == "causalclip-reports-0-of-2.zip"
+    assert updates[-1][tab.batch].download("zip").name == "causalclip-reports.zip"
+
+
 def test_equal_bytes_under_two_names_are_two_rows_each_with_its_own(tab: BatchTab) -> None:
     """Also in a later run, in which one of them has another number."""
     data = encode(photo(), "PNG")
@@ -233,7 +245,7 @@ def test_the_table_shows_the_crop_of_a_visible_mark_and_the_words_of_a_written_o
     )
     last = list(tab.run(new_request("batch"), files))[-1]
     answers = {text(name): answer for name, answer, *_rest in rows(last[tab.table])}
-    assert ["cc-crop" in answers[f"{name}.jpg"] for name in "abc"] == [False, True, False]
+    assert ["cc-mark-crop" in answers[f"{name}.jpg"] for name in "abc"] == [False, True, False]
     assert "Ideogram (metadata): “Ideogram AI”" in unescape(answers["a.jpg"])
     assert "Gemini (visible mark)" in answers["b.jpg"]
     summary = last[tab.batch].download("html").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ from ui.tabs.batch.table import counts, rank
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination
 
-THUMBNAIL_SIDE = 64  # px, the long side of a row's picture
+THUMBNAIL_SIDE = 128  # px, the long side of a row's picture, as a tile of the sheet shows it
 CROP = 160  # px, that of a visible mark
 GONE = N_("This row's result is no longer kept.")
 Download = Literal["csv", "html", "zip"]
@@ -137,7 +137,9 @@ class Batch:
         """Write a download of what is done by now; return its path."""
         from causalclip.report.document import overview
 
-        path = self.folder / f"causalclip-{'reports' if form == 'zip' else 'batch'}.{form}"
+        name = "causalclip-reports" if form == "zip" else "causalclip-batch"
+        some = "" if self.done == self.total else f"-{self.done}-of-{self.total}"
+        path = self.folder / f"{name}{some}.{form}"
         in_order = sorted(self.rows, key=lambda row: row.number)
         if form == "csv":
             path.write_text(as_csv(in_order), encoding="utf-8", newline="")

@@ -52,6 +52,7 @@ ANSWERED = N_("{done} of {total} have an answer.")
 ANSWERED_LEFT = N_("{done} of {total} have an answer, {about} left.")
 CHECKED = N_("All {total} answered. Testing copies: {done} of {total}.")
 CHECKED_LEFT = N_("All {total} answered. Testing copies: {done} of {total}, {about} left.")
+READY = N_("{done} of {total} ready")
 TO_RESULT = "() => document.querySelector('#batch-opened h2')?.focus()"
 BACK = (
     "() => { document.querySelector('#batch-table [data-opened] .cc-open')?.focus(); return ''; }"
@@ -68,6 +69,8 @@ class BatchTab:
 
     Attributes:
         detector: returns the loaded detector; may raise WeightsMissing.
+        ready: how many rows the downloads have whole, until they have all.
+        all_reports: the button of the zip, closed while a run adds to it.
         row_result: the full result of the row that was clicked.
         file_list: folds the field's own list of files.
         batch: holds the Batch of the page.
@@ -79,6 +82,8 @@ class BatchTab:
     stop: gr.Button
     status: gr.HTML
     table: gr.HTML
+    ready: gr.HTML
+    all_reports: gr.Button
     downloads: dict[Download, gr.DownloadButton]
     row_result: gr.HTML
     file_list: gr.HTML
@@ -87,8 +92,9 @@ class BatchTab:
     @property
     def outputs(self) -> list[Any]:
         """All fields that a run may change."""
-        buttons = [*self.downloads.values(), self.start, self.stop]
-        return [self.status, self.table, self.row_result, self.file_list, self.batch, *buttons]
+        buttons = [*self.downloads.values(), self.all_reports, self.start, self.stop]
+        results = [self.table, self.ready, self.row_result, self.file_list, self.batch]
+        return [self.status, *results, *buttons]
 
     def begin(self, event: gr.EventData, payload: Any) -> Updates:
         """Return what the page shows at once; what was found of the same files stays known."""
@@ -154,6 +160,7 @@ class BatchTab:
         buttons: Updates = {
             self.start: gr.update(interactive=has_rest),
             self.stop: gr.update(visible=False),
+            self.all_reports: gr.update(interactive=True),
         }
         if batch is None or not batch.rows:
             return buttons
@@ -215,15 +222,21 @@ class BatchTab:
             _("Looking at the first picture of {total}.", total=number(batch.total)),
             bar=batch.steps,
         )
-        buttons = {self.start: gr.update(interactive=False), self.stop: gr.update(visible=True)}
+        buttons = {
+            self.start: gr.update(interactive=False),
+            self.stop: gr.update(visible=True),
+            self.all_reports: gr.update(interactive=False),
+        }
         return self._blank(status) | buttons | {self.batch: batch}
 
     def _table(self, batch: Batch) -> Updates:
-        """Return the table of the rows so far, and how many files there are."""
+        """Return the table of the rows so far, how many there will be, and how many are whole."""
         many = _("Files: {n}", n=number(batch.total))
+        ready = _(READY, done=number(batch.done), total=number(batch.total))
         file_list = f"<details class='cc-fold'><summary>{many}</summary></details>"
         return {
             self.table: draw_table(batch.rows, batch.thumbnails, batch.edges, batch.crops),
+            self.ready: f"<p class='cc-small'>{ready}</p>" if batch.done < batch.total else "",
             self.batch: batch,
             self.file_list: file_list,
         }
@@ -259,10 +272,21 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
             # Buttons that have a file written of what is done by now, and the hidden ones that then
             # download it.
             with gr.Row(elem_id="batch-downloads"):
+                # review.css draws the rows as what is chosen: nothing is sent for it
+                gr.Radio(
+                    [(_("Contact sheet"), "sheet"), (_("Table"), "table")],
+                    value="sheet",
+                    label=_("Show the pictures as"),
+                    show_label=False,
+                    container=False,
+                    interactive=True,
+                    elem_id="batch-view",
+                )
                 buttons = {
                     kind: gr.Button(_(label), size="sm", min_width=120, elem_id=f"batch-{kind}")
                     for kind, label in DOWNLOADS.items()
                 }
+                ready = gr.HTML(elem_id="batch-ready")
             with gr.Row(elem_id="batch-panes"):
                 table = gr.HTML(js_on_load=script("table"), elem_id="batch-table")
                 row_result = gr.HTML(
@@ -280,6 +304,8 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         stop=stop,
         status=status,
         table=table,
+        ready=ready,
+        all_reports=buttons["zip"],
         downloads=downloads,
         row_result=row_result,
         file_list=file_list,
