@@ -94,6 +94,12 @@ def mismatched_avif() -> bytes:
     return bytes(data)
 
 
+def gif_of_comments() -> bytes:
+    """Build a GIF whose decoder reads millions of comments and never comes to a picture."""
+    screen = b"GIF89a" + struct.pack("<HH", 128, 128) + b"\x80\0\0" + bytes(6)
+    return screen + fill(b"\x21\xfe\x01x\0") + b";"
+
+
 def overlapping(count: int, size: int) -> bytes:
     """EXIF of so many different tags that all hold the same bytes."""
     entries = b"".join(struct.pack(">HHII", 1000 + i, 7, size, 0) for i in range(count))
@@ -136,6 +142,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], bool]] = {
     ),
     "webp canvas": (lambda: pictures.sized("WebP", 16_383, 16_383), False),
     "gif canvas": (lambda: pictures.sized("GIF", 65_535, 65_535), False),
+    "gif comments": (gif_of_comments, False),
     "tiff tags": (overlapping_tags, False),
     "tiff strips": (overlapping_strips, False),
     "tiff 1e9 pixels": (lambda: tiff(tiff_tags(2**30, 1, size=99), bytes(99)), False),
