@@ -26,6 +26,7 @@ from causalclip.clip.views import MAX_SQUARES, View, ViewType, plan_views, rende
 from causalclip.clip.weights import save_weights
 from causalclip.detection import Correction, Detection, Head, ImageType, Verdict, ViewAttribution
 from causalclip.device import choose_device
+from causalclip.hub import PushToHub
 from causalclip.image_type import ImageTypeClassifier, is_blank
 from causalclip.images.jpeg import compression
 from causalclip.images.loading import as_pixels
@@ -127,7 +128,7 @@ class ViewScores:
         )
 
 
-class Detector:
+class Detector(PushToHub):
     """Tower, one causal head a kind of view, and calibration.
 
     Args:
@@ -137,6 +138,8 @@ class Detector:
             (training.detector.model_card.mask_report), if it is known.
         correction: changes the score for one source of pictures.
     """
+
+    pipeline_tag = "image-classification"
 
     def __init__(
         self,

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from huggingface_hub import EvalResult, HfApi, ModelCard
+from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.errors import HfHubHTTPError
 
+from causalclip.hub import push_folder
 from causalclip.measured import measured
 from causalclip.paths import ASSETS, HEADS
 
 SETS = "alike", "broad", "edits", "fresh", "sites", "all"  # of test pictures
-UNFINISHED = ("checkpoints/**", "*.partial", "*.part", "checkpoint.pt", ".cache/**")
 TABLES = Path(__file__).resolve().parent.parent / "training" / "tables"
 
 
@@ -88,34 +88,6 @@ def send(shipment: Shipment, owner: str, *, private: bool) -> str:
         if own := card(shipment, owner):
             own.save(copy / "README.md")
         return push_folder(copy, shipment.repository, private=private, repo_type=shipment.repo_type)
-
-
-def push_folder(
-    folder: str | Path,
-    name: str,
-    *,
-    private: bool = False,
-    repo_type: Literal["model", "dataset"] = "model",
-) -> str:
-    """Send a model's folder to the hub, in one commit; the repository is made where there is none.
-
-    Args:
-        folder: with weights, config and card; what an unfinished run left is not sent.
-        name: `owner/name`. private: whether a new repository is. repo_type: what it holds.
-
-    Returns:
-        The address of the commit.
-    """
-    api = HfApi()
-    api.create_repo(name, private=private, repo_type=repo_type, exist_ok=True)
-    commit = api.upload_folder(
-        repo_id=name,
-        repo_type=repo_type,
-        folder_path=str(folder),
-        ignore_patterns=list(UNFINISHED),
-        commit_message=f"Weights and card of {Path(name).name}",
-    )
-    return str(commit.commit_url)
 
 
 def main(words: Sequence[str] | None = None) -> None:

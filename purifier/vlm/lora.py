@@ -22,7 +22,7 @@ from torch import Tensor
 from causalclip.clip.backbones import DEFAULT, shared_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import save_weights
-from causalclip.hub import folder_of
+from causalclip.hub import PushToHub, folder_of
 from causalclip.paths import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 
@@ -35,10 +35,12 @@ _loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class LoraEncoder:
+class LoraEncoder(PushToHub):
     """A trained update of the tower. tensors: by the name of a matrix W [out, in] in the tower,
     W.up [out, rank] and W.down [rank, in], whose product is added to it; by the name of a
     LayerNorm's weight or bias, its new value. facts: how it was trained."""
+
+    pipeline_tag = "image-feature-extraction"
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]

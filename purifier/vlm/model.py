@@ -23,7 +23,7 @@ from causalclip.clip.weights import (
     quantize,
     save_shards,
 )
-from causalclip.hub import folder_of
+from causalclip.hub import PushToHub, folder_of
 from causalclip.paths import ASSETS
 from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
@@ -116,11 +116,12 @@ class VLMConfig:
     threshold: float = 0.5
 
 
-class EmbeddedVLM(nn.Module):
+class EmbeddedVLM(nn.Module, PushToHub):
     """The shipped model. Everything from pixels to the likelihood of an answer is
     differentiable."""
 
     asks = differentiable = True
+    pipeline_tag = "image-to-text"
 
     def __init__(
         self,

@@ -11,14 +11,13 @@ from diffusers import DiffusionPipeline
 
 from causalclip.clip.backbones import load_tower
 from causalclip.detector import Detector
-from causalclip.hub import is_repository
+from causalclip.hub import is_repository, push_folder
 from causalclip.measured import measured
 from causalclip.paths import ASSETS, WeightsMissing, detector_folder
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from scripts import publish
-from scripts.publish import push_folder
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector, views
 from tests.makers.hub import Hub, local_hub
@@ -57,9 +56,12 @@ def test_a_detector_and_its_tower_come_back_from_the_hub(hub: Hub, tmp_path: Pat
     )
     (tmp_path / "model" / "checkpoints").mkdir()
     (tmp_path / "model" / "checkpoints" / "fold0.safetensors").write_bytes(b"unfinished")
-    address = push_folder(tmp_path / "model", "me/detector", private=True)
+    address = Detector.from_pretrained(tmp_path / "model").push_to_hub("me/detector", private=True)
     assert address.startswith(f"{hub.address}/me/detector/commit/")
     assert hub.private["me/detector"]
+    assert "library_name: causalclip" in hub.models["me/detector"]["README.md"].decode()
+
+    push_folder(tmp_path / "model", "me/detector")
     assert not [path for path in hub.models["me/detector"] if "checkpoints" in path]
     back = Detector.from_pretrained("me/detector")
     assert back.predict(photo(60, 50)).logit == pytest.approx(
@@ -87,17 +89,15 @@ def test_the_purifier_comes_back_and_diffusers_finds_its_class(hub: Hub, tmp_pat
             torch.testing.assert_close(weight.float(), expected, atol=1e-3, rtol=1e-2)
 
 
-def test_the_language_model_and_the_lora_encoder_come_back(hub: Hub, tmp_path: Path) -> None:
+def test_the_language_model_and_the_lora_encoder_come_back(hub: Hub) -> None:
     model = tiny_vlm()
-    model.save_pretrained(tmp_path / "vlm")
-    push_folder(tmp_path / "vlm", "me/vlm")
+    model.push_to_hub("me/vlm")
     back = EmbeddedVLM.from_pretrained("me/vlm", tower=model.tower)
     assert back.config == model.config
     assert back.answers == model.answers
 
     encoder = LoraEncoder({"a.up": torch.ones(4, 2), "a.down": torch.ones(2, 4)}, {"steps": 1})
-    encoder.save_pretrained(tmp_path / "encoder")
-    push_folder(tmp_path / "encoder", "me/encoder")
+    encoder.push_to_hub("me/encoder")
     loaded = LoraEncoder.from_pretrained("me/encoder")
     assert loaded.facts == encoder.facts
     assert set(loaded.tensors) == set(encoder.tensors)
