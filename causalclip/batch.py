@@ -230,25 +230,29 @@ def examine_all(
 ) -> Iterator[RowUpdate]:
     """Examine all files; never raise on a file's account.
 
-    Yields each row twice: with its verdict and, once all have theirs, with its stability. A refused
-    file's, a finished one's, and one without an answer come once.
+    Yields each row twice: with its verdict and, once all have theirs, with its stability, those
+    that are likely generated first. A refused file's, a finished one's, and one without an answer
+    come once.
 
     Args:
-        read: gives all members, each time it is called; it is called twice.
+        read: gives all members, each time it is called; it is called three times at most.
         detector: judges them.
         finished: rows of an earlier run that will not change, by `BatchRow.key`.
     """
-    known, unchecked = finished or {}, set()
+    known: Mapping[tuple[str, str], BatchRow] = finished or {}
+    suspicious: set[int] = set()
+    others: set[int] = set()
     for place, (name, content) in enumerate(read(), 1):
         update = _examine_row(
             place, clean(name, limit=120), content, detector, known, Stage.VERDICT
         )
         if update.row.survives == CHECKING:
-            unchecked.add(place)
+            (suspicious if update.row.band == "likely generated" else others).add(place)
         yield update
-    for place, (name, content) in enumerate(read(), 1):
-        if place in unchecked:
-            yield _examine_row(place, clean(name, limit=120), content, detector, {}, Stage.DONE)
+    for unchecked in filter(None, (suspicious, others)):
+        for place, (name, content) in enumerate(read(), 1):
+            if place in unchecked:
+                yield _examine_row(place, clean(name, limit=120), content, detector, {}, Stage.DONE)
 
 
 def _examine_row(

@@ -39,7 +39,7 @@ from causalclip.examination.precision import (
     empirical_precision,
     error_rates,
 )
-from causalclip.examination.stability import COPIES, Dot, Stability, draw_dots
+from causalclip.examination.stability import COPIES, Dot, Stability, draw_dots, label_of
 from causalclip.images.formats import ImageError
 from causalclip.languages import N_, _, any_of, day, ended, paragraph
 from causalclip.provenance.result import Provenance
@@ -163,9 +163,8 @@ class Examination:
         if self.band == NO_ANSWER:
             return _(WHY_NO_ANSWER[self.detection.image_type])
         if self.stability and self.overturned:
-            return _(
-                UNSTABLE, copies=any_of(list(map(_, self.stability.lost_to)), style="standard")
-            )
+            copies = list(map(label_of, self.stability.lost_to))
+            return _(UNSTABLE, copies=any_of(copies, style="standard"))
         return _(MEANING[self.band])
 
     @cached_property

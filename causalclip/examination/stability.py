@@ -47,7 +47,11 @@ CHANGES = {
     "crop 75 %": N_("cropped by a quarter"),
     "shown at another size": N_("shown at another size"),
 }
-LABELS = {"crop 75 %": N_("cropped to 75%")}  # of a row; the others are their own names
+LABELS = {  # of a row; the others are their own names
+    "0.75x": CHANGES["0.75x"],
+    "0.5x": CHANGES["0.5x"],
+    "crop 75 %": N_("cropped to 75%"),
+}
 Steadiness = Literal["steady", "weak", "turns"]
 COUNTED = N_("{n} of {copies} copies came out {answer}")
 COUNTED_MILD = N_("{n} of the {copies} mildly changed copies came out {answer}")
@@ -92,7 +96,7 @@ class ReencodedAnswer:
     @property
     def label(self) -> str:
         """The name in the reader's language."""
-        return _(LABELS.get(self.name, self.name))
+        return label_of(self.name)
 
 
 class Stability(Schema):
@@ -184,13 +188,18 @@ class Stability(Schema):
         )
 
 
+def label_of(name: str) -> str:
+    """Return what was done to a copy, in the reader's language."""
+    return _(LABELS.get(name, name))
+
+
 def draw_dots(band: Band, stability: Stability | None) -> tuple[Dot, ...]:
     """Return the picture as it is, whose answer is `band`, and its copies, as far as they are
     judged."""
     answers = {row.name: row.band for row in stability.rows} if stability else {}
     skipped = stability.skipped if stability else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
-    copies = (Dot(_(LABELS.get(name, name)), answers.get(name)) for name in names)
+    copies = (Dot(label_of(name), answers.get(name)) for name in names)
     return Dot(_("as it is"), band), *copies
 
 

@@ -5,8 +5,10 @@ import csv
 import io
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -158,6 +160,17 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
         good.examination.band,
         good.examination.stability.sentence,
     )
+
+
+def test_copies_of_what_is_likely_generated_are_judged_first() -> None:
+    detector = tiny_detector()
+    calibration = replace(detector.config.calibration, low=0.1, threshold=0.15, high=0.23)
+    detector.config = replace(detector.config, calibration=calibration)
+    dark = encode((photo() * 0.6).astype(np.uint8), "PNG")
+    members = [("bright.png", PNG), ("dark.png", dark)]
+    rows = [update.row for update in examine_all(lambda: members, detector)]
+    assert [row.band for row in rows[:2]] == ["inconclusive", "likely generated"]
+    assert [row.number for row in rows] == [1, 2, 2, 1]
 
 
 def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) -> None:
