@@ -1,10 +1,12 @@
 """python -m training data | detector | evaluate | lora | purifier | vlm"""
 
 import logging
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from causalclip.commands.shared import Elsewhere, group_with
+from causalclip.commands.shared import Elsewhere, exit_with_sentence, group_with
 
 COMMANDS = {
     "data": Elsewhere("training.dataset.command", "data"),
@@ -24,9 +26,23 @@ app = typer.Typer(
 
 
 @app.callback()
-def _show_progress() -> None:
+def _show_progress(
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="A folder for TensorBoard's log of `purifier` and `vlm`; the detector's heads, "
+            "fitted in minutes, keep no log. Stands before the command's name.",
+        ),
+    ] = None,
+) -> None:
     """Learn the detector, the purifier and the language model, from data listed by reference."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if tensorboard:
+        from training.tensorboard import NoTensorBoard, log_to_tensorboard
+
+        with exit_with_sentence(NoTensorBoard):
+            log_to_tensorboard(tensorboard)
 
 
 if __name__ == "__main__":

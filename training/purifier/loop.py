@@ -19,6 +19,8 @@ from training.mixed_precision import mixed_precision
 
 LOG = logging.getLogger(__name__)
 Loss = tuple[Tensor, Mapping[str, float]]  # what is minimised, and what is logged of it
+Row = Mapping[str, float]  # of a log: the step or epoch first
+READERS: list[Callable[[Path, Row], None]] = []  # are given every row, and the training's folder
 
 
 def learn(
@@ -91,12 +93,14 @@ def trapezoid(step: int, steps: int, *, warm: int, decay: float, end: float = 0.
     )
 
 
-def log_row(folder: Path, row: Mapping[str, float]) -> None:
-    """Add a line to train.jsonl, and say it."""
+def log_row(folder: Path, row: Row) -> None:
+    """Add a line to train.jsonl, say it, and give it to the readers."""
     line = json.dumps({name: round(value, 4) for name, value in row.items()})
     LOG.info(line)
     with (folder / "train.jsonl").open("a") as file:
         file.write(line + "\n")
+    for read in READERS:
+        read(folder, row)
 
 
 def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
