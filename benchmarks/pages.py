@@ -139,7 +139,8 @@ def _of_marks() -> str:
     return (
         f"Of {found.n} files with a mark whose owners the readers had never met, {found.count} get "
         f"it as their headline. Of {real.n:,} real pictures, {real.count} are "
-        "found to bear a visible or invisible mark, by mistake ([by mark](docs/measured.md))."
+        "found to bear a visible or invisible mark, by mistake ([by mark](docs/measured.md)). The "
+        "European Union's icons, newer than that search, were [tried on others](docs/tried.md)."
     )
 
 
