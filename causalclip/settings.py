@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     space_id: str = _field("", "set on Hugging Face's Spaces", variable="SPACE_ID")
     card_lender: Text = _field(
         "",
-        "set where a Space lends a graphics card: the one machine that the app may reach",
+        "set where a Space lends a graphics card, by a machine that the app may reach",
         variable="SPACES_ZERO_DEVICE_API_URL",
     )
     settings_folder: Path | None = _field(

@@ -1,8 +1,8 @@
 """The start of the app, as `python app.py` and as the console script `causalclip-app`, in a private
 folder of its own.
 
-Everything that the app or a library writes while it runs goes into that folder, nowhere else. It
-goes when the process ends; if that was killed, the next start deletes it.
+All that the app or a library writes of visitors while it runs goes into that folder, nowhere else.
+It goes when the process ends; if that was killed, the next start deletes it.
 """
 
 from __future__ import annotations

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from functools import cache
 from typing import Any
 
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 
 
@@ -34,6 +36,15 @@ def control_process(*arguments: Any) -> None:
         OSError: the kernel refuses it.
     """
     raise_if_refused(c_library().prctl(*arguments))
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process once its parent has ended.
+
+    Raises:
+        OSError: the kernel refuses it.
+    """
+    control_process(_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
 
 
 def give_up_new_privileges() -> None:

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from causalclip.images import landlock, messages, seccomp
+from causalclip.images.kernel import end_with_parent
 from causalclip.languages import catalogue, current, number, speaking
 
 MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.provenance.reading"
@@ -312,6 +313,7 @@ def _run_child(connection: int, *, filtered: bool) -> None:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the way to ask for more children
         _open_statm()
         _limit_for_good()
+        end_with_parent()  # no limit ends what only sleeps
         landlock.restrict()
         if filtered:
             seccomp.restrict()

@@ -1,7 +1,9 @@
 """The attacks that the server has to hold, numbered as in SECURITY.md.
 
 Each says what the attacker wants, and what they get. 8 and 17 are in
-tests/causalclip/images/test_sandbox.py, 14 is in tests/browser/test_hostile.py.
+tests/causalclip/images/test_sandbox.py, 14 is in tests/browser/test_hostile.py. Of what is
+promised there, 1, 2, 6 and 20 hold promise 2; 13 and 19 the third; 12 the fourth; 7 the fifth; 9,
+10 and 16 the sixth.
 """
 
 import contextlib

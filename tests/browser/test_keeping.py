@@ -1,4 +1,5 @@
-"""What is kept of a picture, and for how long: the promise that the page makes."""
+"""What is kept of a picture, and for how long: the promise that the page makes, the third of
+SECURITY.md."""
 
 from pathlib import Path
 

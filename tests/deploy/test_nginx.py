@@ -3,6 +3,7 @@ itself."""
 
 import contextlib
 import resource
+import shutil
 import socket
 import subprocess
 import threading
@@ -177,6 +178,16 @@ def test_nothing_of_a_buffered_upload_is_logged_or_left(proxy: Proxied) -> None:
     )
     assert proxy.log.read_text() == ""
     assert not [path for path in (proxy.log.parent / "body").rglob("*") if path.is_file()]
+
+
+def test_nothing_of_an_upload_is_logged_where_the_disk_fails(small_app: str) -> None:
+    """SECURITY.md's promise 4."""
+    with proxied(small_app) as before:
+        shutil.rmtree(before.log.parent / "body")
+        address = f"{before.address}gradio_api/upload"
+        answer = httpx.post(address, content=b"x" * 5_000_000, params={"name": "secret"})
+        assert answer.status_code == 503
+        assert before.log.read_text() == ""
 
 
 EXAMPLE = (ROOT / "deploy" / "site" / "https.conf.example").read_text()

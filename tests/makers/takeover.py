@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -158,6 +159,11 @@ def by_a_call(folder: str, process: int, shared: int, address: int) -> list[str]
 def by_a_signal(process: int) -> list[str]:
     """Return "end another process" if it could."""
     return _done({"end another process": lambda: os.kill(process, signal.SIGUSR1)})
+
+
+def sleep_on() -> None:
+    """Take no processor time, and do not end."""
+    time.sleep(600)
 
 
 def whole_environment() -> str:

@@ -1,4 +1,5 @@
-"""The bytes of requests that arrive: one request, one sender and all have their bound."""
+"""The bytes of requests that arrive: one request, one sender and all have their bound
+(SECURITY.md's promise 6)."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Places are fair: to those that are urgent, and among addresses."""
+"""Places are fair: to those that are urgent, and among addresses (SECURITY.md's promise 6)."""
 
 import gradio as gr
 import pytest

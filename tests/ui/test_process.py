@@ -1,5 +1,8 @@
 """What holds for the whole process: its log, port and folder, no other machine reached, packages
-that are missing."""
+that are missing.
+
+SECURITY.md's promise 1 (no other machine), 3 (the app's end) and 4 (the log).
+"""
 
 import os
 import signal
@@ -23,7 +26,7 @@ from ui.start import PREFIX, RunFolder, clean
 
 SECRET = "a-name-that-must-not-be-logged"
 SCRIPT = f"""
-import asyncio, logging, sys, threading, warnings
+import asyncio, logging, sys, threading, traceback, warnings
 logging.basicConfig(level=logging.WARNING)
 if sys.argv[1] == "kept":
     from ui.server.monitoring import drop_messages
@@ -46,6 +49,7 @@ caught(lambda e: logging.getLogger("gradio").exception("it was %s", e))
 caught(lambda e: logging.getLogger("uvicorn.error").error(f"it was {{e}}"))
 caught(lambda e: logging.getLogger("uvicorn.error").error("it was", exc_info=ExceptionGroup("{SECRET}", [e])))
 caught(lambda e: logging.getLogger("ui.server").exception("A picture was not judged"))
+caught(lambda e: traceback.print_exc())  # as Gradio does
 warnings.warn("{SECRET}")
 print("before", file=sys.stderr)
 for name in ("uvicorn.error", None):

@@ -47,6 +47,7 @@ def drop_messages() -> None:
         logging.getLogger(name).addFilter(_Seldom())
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, None)
+    traceback.print_exc = _log_raised  # Gradio prints the errors of functions by it
 
 
 class _Seldom(logging.Filter):
@@ -88,3 +89,9 @@ def _log_uncaught(
     """Log an error that nothing has caught, without its message; sys.excepthook."""
     if not issubclass(kind, KeyboardInterrupt):
         log.error("Uncaught: %s", _describe_error(error) if error else kind.__name__)
+
+
+def _log_raised(limit: int | None = None, file: Any = None, chain: bool = True) -> None:
+    """Log the error that is being handled, without its message; traceback.print_exc."""
+    if error := sys.exc_info()[1]:
+        log.error("Raised: %s", _describe_error(error))

@@ -1,5 +1,9 @@
 """A file is parsed by a process of its own, which answers, or ends at its limits, and leaves
-nothing behind."""
+nothing behind.
+
+SECURITY.md's promise 1 (the process that decodes) and 5 (limits), and its attacks 8 and 17: the
+tests of a child that is taken over.
+"""
 
 import ast
 import ctypes
@@ -244,6 +248,20 @@ def test_a_child_that_is_taken_over_opens_nothing_and_connects_nowhere(
         (tmp_path / "new").unlink()
         assert not call(takeover.with_a_descriptor, *given)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@linux
+def test_a_child_that_is_taken_over_ends_with_the_app(taken_over: None) -> None:
+    """Also where it sleeps, and so reaches no limit."""
+    call(takeover.whole_environment)
+    children = psutil.Process().children
+    before = set(children(recursive=True))
+    with pytest.raises(TooCostly), ask(takeover.sleep_on, patience=1.0) as items:
+        next(items)
+    assert until(lambda: set(children(recursive=True)) - before)
+    [child] = set(children(recursive=True)) - before
+    sandbox._control.close()
+    assert until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 @linux
