@@ -1,4 +1,4 @@
-"""python -m training data | detector | evaluate | lora | purifier | vlm"""
+"""python -m training data | detector | evaluate | lora | papers | purifier | vlm"""
 
 import logging
 from pathlib import Path
@@ -13,6 +13,7 @@ COMMANDS = {
     "detector": Elsewhere("training.detector.command", "train"),
     "evaluate": Elsewhere("training.detector.command", "evaluate"),
     "lora": Elsewhere("training.detector.command", "lora"),
+    "papers": Elsewhere("training.papers", "papers"),
     "purifier": Elsewhere("training.purifier.command", "app"),
     "vlm": Elsewhere("training.vlm.command", "app"),
 }
