@@ -61,6 +61,7 @@ __all__ = ["PurifierPipeline"]
 STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
+LORA_WEIGHTS = "pytorch_lora_weights.safetensors"  # of a LatentPurifier, by diffusers' name
 FINE = 8.0  # by which the fine detail is enlarged that the network is given beside a picture
 APART = 4.0  # by which what the low-quality reference adds is enlarged
 SIDE = 224  # px, the short side at which a picture is guided
@@ -405,10 +406,11 @@ class PurifierPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = DEFAULT, **options: Any) -> "PurifierPipeline":
-        """Load a folder that save_pretrained wrote, or `owner/name` of the hub, frozen, in float32.
+        """Load a folder that save_pretrained wrote, or `owner/name` of the hub, frozen, in float32;
+        a low-rank update with its base (denoiser/latent.py).
 
         Raises:
-            WeightsMissing: there is none, or the hub cannot be reached.
+            WeightsMissing: there is none, its base is not here, or the hub cannot be reached.
         """
         folder = folder_of(folder)
         if not (Path(folder) / "model_index.json").is_file():
@@ -416,6 +418,10 @@ class PurifierPipeline(DiffusionPipeline):
             raise WeightsMissing(
                 f"There is no purifier {name!r}. Train one: python -m training purifier train."
             )
+        if (Path(folder) / LORA_WEIGHTS).is_file():
+            from purifier.denoiser.latent import load  # which needs this class
+
+            return load(Path(folder))
         with _without_progress_bars():
             pipeline: PurifierPipeline = super().from_pretrained(
                 str(folder),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
@@ -343,3 +344,27 @@ def vlm_folder(root: Path, *, pictures: int = 4) -> Path:
                 rows[-1]["boxes"] = BOXES
         (root / f"{source}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return root
+
+
+def latent_base(folder: Path) -> Path:
+    """Write a latent diffusion model of random weights: its unet and its vae, as diffusers does."""
+    torch.manual_seed(0)
+    unet: Any = UNet2DConditionModel(
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=8,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+    vae: Any = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+    )
+    unet.save_pretrained(folder / "unet")
+    vae.save_pretrained(folder / "vae")
+    return folder

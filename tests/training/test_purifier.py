@@ -3,24 +3,29 @@ encoder, and the loop."""
 
 import json
 import random
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
 from causalclip.detector import Detector
+from causalclip.paths import WeightsMissing
 from purifier.denoiser.filters import quantise_at
+from purifier.denoiser.latent import LatentPurifier
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.features import clip_features
 from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.lora import UP, LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.detectors import tiny_detector, tiny_tower
-from tests.makers.models import tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
+from tests.makers.models import latent_base, tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
 from training.purifier.adapter import train_encoder, trainable_model
 from training.purifier.attack_detector import CLEAN, MIN_BUDGET, _measure, find_unseen, fit_to
 from training.purifier.denoiser import (
@@ -30,6 +35,7 @@ from training.purifier.denoiser import (
     noisy_ends,
     refine,
     refine_purifier,
+    train_purifier,
 )
 from training.purifier.loop import resume, save_checkpoint
 from training.purifier.pairs import (
@@ -43,7 +49,7 @@ from training.purifier.pairs import (
     save_pairs,
     training_sources,
 )
-from training.purifier.untrained import new_pipeline
+from training.purifier.untrained import new_latent, new_pipeline
 
 LAYERS = (2, 3)
 PAIRS = PairsConfig(batch=3, sizes=((32, 32, 1.0), (32, 48, 1.0)), steps=(2, 3), layers=LAYERS)
@@ -197,6 +203,80 @@ def test_training_learns_and_goes_on_after_a_stop(folder: Path, tmp_path: Path) 
     assert torch.allclose(*weights, atol=1e-5)
     with pytest.raises(FileNotFoundError, match="no pairs"):
         fit(new_pipeline(channels=(8, 16)), tmp_path, tmp_path / "out", TRAIN, tower=tiny_tower())
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(latent_base(tmp_path_factory.mktemp("base")))
+
+
+def learned_on(base: str, pairs: Path, out: Path, *, steps: int) -> LatentPurifier:
+    pipeline = new_latent(base, rank=2)
+    fit(pipeline, pairs, out, replace(TRAIN, decay=1e-9, steps=steps), tower=tiny_tower())
+    return pipeline
+
+
+def test_a_low_rank_update_alone_learns_of_a_base_and_goes_on_after_a_stop(
+    base: str, folder: Path, tmp_path: Path
+) -> None:
+    before = {
+        name: value.clone() for name, value in new_latent(base, rank=2).unet.state_dict().items()
+    }
+    whole = learned_on(base, folder, tmp_path / "whole", steps=6)
+    learned_on(base, folder, tmp_path / "stopped", steps=3)
+    stopped = learned_on(base, folder, tmp_path / "stopped", steps=6)
+    changed = {
+        n for n, value in whole.unet.state_dict().items() if not torch.equal(value, before[n])
+    }
+    assert changed
+    assert changed <= set(whole.update())
+    assert any("guidance" in row for row in logged(tmp_path / "whole"))
+    for name, value in whole.update().items():
+        assert torch.allclose(value, stopped.update()[name], atol=1e-5)
+
+
+def test_a_purifier_on_a_base_is_trained_saved_and_loaded_with_its_base(
+    base: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.purifier.denoiser.load_tower", tiny_tower)
+    shutil.copytree(folder, tmp_path / "pairs")
+    out, settings = tmp_path / "out", {"train": asdict(TRAIN), "lora": {"rank": 2}}
+    settings["attack_detector"] = []
+    trained = train_purifier([], out, base=base, settings=settings, batches=4, cache=tmp_path)
+    again, pictures = PurifierPipeline.from_pretrained(out), torch.rand(2, 3, 33, 50)
+    purified = again(pictures, num_inference_steps=2).images
+    assert purified.shape == pictures.shape  # whose sides no multiple of the network's is
+    assert torch.equal(purified, trained(pictures, num_inference_steps=2).images)
+    assert not torch.equal(purified, new_latent(base)(pictures, num_inference_steps=2).images)
+    again.save_pretrained(tmp_path / "copy")
+    assert torch.equal(
+        PurifierPipeline.from_pretrained(tmp_path / "copy")(pictures, 2).images, purified
+    )
+    assert f"`{base}`" in (out / "README.md").read_text()
+    assert not list(out.rglob("*unet*"))  # the base stays where it is
+
+
+@pytest.mark.parametrize("missing", ["no/such/folder", "owner/out-of-reach"])
+def test_a_base_out_of_reach_is_an_error(
+    missing: str, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsMissing, match=f"'{missing}' is not here"):
+        train_purifier([], tmp_path / "out", base=missing)
+    assert not (tmp_path / "out").exists()
+    new_latent(base).save_pretrained(tmp_path)
+    config = tmp_path / "model_index.json"
+    config.write_text(config.read_text().replace(base, missing))
+    with pytest.raises(WeightsMissing, match=f"'{missing}' is not here"):
+        PurifierPipeline.from_pretrained(tmp_path)
+
+
+def test_a_base_with_other_inputs_is_refused(tmp_path: Path) -> None:
+    base = latent_base(tmp_path)
+    config = json.loads((base / "vae" / "config.json").read_text())
+    AutoencoderKL.from_config(config | {"latent_channels": 8}).save_pretrained(base / "vae")
+    with pytest.raises(ValueError, match="must take a latent, a time and a prompt"):
+        new_latent(str(base))
 
 
 def refined(data: Path, out: Path, config: RefiningConfig) -> PurifierPipeline:

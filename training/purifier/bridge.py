@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from purifier.denoiser.latent import LatentPurifier
+
 
 @dataclass(frozen=True, slots=True)
 class Ends:
@@ -71,8 +73,20 @@ def draw_times(count: int, generator: torch.Generator, *, at_start: float = 0.5)
 
 def bridge_loss(pipeline: Any, ends: Ends) -> tuple[Tensor, Tensor]:
     """Mean squared error of a PurifierPipeline's velocity, in units of its scale; and the clean
-    estimate [N, 3, H, W]."""
+    estimate [N, 3, H, W]. A LatentPurifier's bridge lies between latents."""
+    size, is_latent = ends.clean.shape[-2:], isinstance(pipeline, LatentPurifier)
+    if is_latent:
+        ends = _latent_ends(pipeline, ends)
     point, velocity = bridge_point(ends.clean, ends.adversarial, ends.t, ends.noise)
     estimate = pipeline.velocity(point, ends.t)
     loss = ((estimate - velocity) / pipeline.config["scale"]).square().mean()
-    return loss, clean_estimate(point, estimate, ends.t)
+    clean = clean_estimate(point, estimate, ends.t)
+    return loss, pipeline.decode(clean, size) if is_latent else clean
+
+
+def _latent_ends(pipeline: LatentPurifier, ends: Ends) -> Ends:
+    """Return the latents at both ends of a bridge; the noise is in the adversarial one."""
+    with torch.no_grad():
+        clean = pipeline.encode(ends.clean)
+        noisy = pipeline.encode(ends.adversarial + ends.noise)
+    return Ends(clean, noisy, ends.t, torch.zeros_like(clean))

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import safe_open
 
 from purifier.denoiser.attack_detector import STATISTICS
+from purifier.denoiser.latent import LatentPurifier
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
@@ -34,12 +35,18 @@ def write_card(
     """Write out/README.md from the pairs' own records. config: of DenoiserConfig."""
     attacks = _drawn(pairs, skip=config["held"])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
+    space = f"pixels folded by {pipeline.config['fold']}"
+    if isinstance(pipeline, LatentPurifier):
+        space = (
+            f"latents: that of `{pipeline.config['base']}`, whose weights stay as they are, with a "
+            "low-rank update (LoRA) that learned"
+        )
     plan = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
     (out / "README.md").write_text(
         fill_card(
             "purifier",
             parameters=parameters,
-            fold=pipeline.config["fold"],
+            space=space,
             pictures=sum((n for _, n in attacks)),
             steps=config["stop_after"] or config["steps"],
             planned=plan,

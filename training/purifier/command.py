@@ -56,6 +56,13 @@ def train(
             min=0, max=1, help="Share of the steps that CLIP guides, in place of the config's."
         ),
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            help="A latent diffusion model to fine-tune by LoRA, such as Stable Diffusion 1 or 2: "
+            "a folder with unet and vae, or a name of the hub. Without it, a new network on pixels."
+        ),
+    ] = "",
     batches: Batches = 300,
     cache: Cache = CACHE,
     device: Device = "auto",
@@ -70,7 +77,7 @@ def train(
         options = _options(config, batches, cache, device)
         if guided is not None:
             options["settings"].setdefault("train", {})["guided"] = guided
-        train_purifier(sources, out, **options)
+        train_purifier(sources, out, base=base, **options)
 
 
 @app.command("refit-detector")

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
 from causalclip.detector import Detector
 from purifier.attacks.budget import LEVELS
 from purifier.denoiser.filters import quantise
+from purifier.denoiser.latent import LatentPurifier
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.model import EmbeddedVLM
@@ -43,7 +44,7 @@ from training.purifier.pairs import (
     make_missing,
     pair_files,
 )
-from training.purifier.untrained import new_pipeline
+from training.purifier.untrained import new_latent, new_pipeline
 
 CACHE, CPU = Path(".cache/purifier"), torch.device("cpu")
 Settings = Mapping[str, Any]
@@ -99,11 +100,15 @@ def train_purifier(
     batches: int = 300,
     cache: Path = CACHE,
     device: torch.device = CPU,
+    base: str = "",
 ) -> PurifierPipeline:
     """Make the pairs that are missing, train, and write the pipeline with its card to `out`.
 
     Args:
+        base: a pretrained latent diffusion network, which learns by a low-rank update, instead of
+            a new network on pixels.
         settings: "pairs": of PairsConfig, "train": of DenoiserConfig, "network": of new_pipeline,
+            or, where there is a base, "lora": of new_latent,
             "attack_detector": a list, each of PairsConfig and `batches`, of its own pairs; an empty
             one fits no attack detector.
         batches: of pairs, where the detector's do not say it. cache: of pairs, and in a folder
@@ -111,12 +116,14 @@ def train_purifier(
         device: where all of it runs; on a graphics card, products are made in bfloat16.
     """
     sections = {
-        name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")
+        name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network", "lora")
     }
+    pipeline: Any = (
+        new_latent(base, **sections["lora"]) if base else new_pipeline(**sections["network"])
+    )
     tower, config = load_tower().to(device), DenoiserConfig(**sections["train"])
     pairs = cache / "pairs"
     make_missing(sources, PairsConfig(**sections["pairs"]), pairs, tower=tower, batches=batches)
-    pipeline: Any = new_pipeline(**sections["network"])
     pipeline.to(device)
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
@@ -175,7 +182,7 @@ def fit(
         FileNotFoundError: there are no pairs beside the held-out ones.
     """
     # 1. What learns, and what guides it
-    unet = pipeline.unet.train().requires_grad_(True)
+    learner = learning_part(pipeline)
     guidance = Guidance(tower, layers=config.layers)
 
     # 2. The loss of a step
@@ -202,8 +209,8 @@ def fit(
     # 3. The steps
     learn(
         out,
-        unet,
-        torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4),
+        learner,
+        torch.optim.AdamW(learner.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4),
         loss_at,
         steps=config.stop_after or config.steps,
         rate=lambda step: config.lr * trapezoid(step, config.steps, warm=50, decay=config.decay),
@@ -213,7 +220,16 @@ def fit(
             lambda x: pipeline(x).images, pair_files(folder)[: config.held], tower=tower
         ),
     )
-    unet.eval().requires_grad_(False)
+    pipeline.unet.eval().requires_grad_(False)
+
+
+def learning_part(pipeline: PurifierPipeline) -> nn.Module:
+    """Return what learns of a purifier: its network, or the low-rank update of a base, which stays
+    frozen and without dropout."""
+    if isinstance(pipeline, LatentPurifier):
+        return nn.ParameterList(pipeline.update().values()).requires_grad_(True)
+    unet: nn.Module = pipeline.unet
+    return unet.train().requires_grad_(True)
 
 
 def _cropped_ends(pairs: Pairs, rng: random.Random, config: DenoiserConfig) -> Ends:
@@ -439,8 +455,8 @@ def refine(
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl; a
             run that was stopped goes on from there.
     """
-    # 1. The unit of the loss: how far attacks move what the model sees
-    unet = pipeline.unet.train().requires_grad_(True)
+    # 1. What learns, and the unit of the loss: how far attacks move what the model sees
+    learner = learning_part(pipeline)
     first = [maker.make(-1 - number)[0] for number in range(config.units)]
     distance = FeatureDistance(
         model,
@@ -480,8 +496,10 @@ def refine(
 
     learn(
         out,
-        unet,
-        torch.optim.AdamW(unet.parameters(), lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-4),
+        learner,
+        torch.optim.AdamW(
+            learner.parameters(), lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-4
+        ),
         loss_at,
         steps=config.steps,
         rate=lambda step: (
@@ -490,4 +508,4 @@ def refine(
         decay=config.average,
         check=config.check,
     )
-    unet.eval().requires_grad_(False)
+    pipeline.unet.eval().requires_grad_(False)

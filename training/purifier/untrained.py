@@ -1,11 +1,14 @@
-"""A purifier before it is trained."""
+"""Purifiers before they are trained: on pixels, and on a pretrained latent network."""
 
 from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DModel
 
+from purifier.denoiser.latent import LatentPurifier, load_base
 from purifier.denoiser.pipeline import PurifierPipeline
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")  # its matrices, which the update is on
 
 
 def new_pipeline(
@@ -38,3 +41,18 @@ def new_pipeline(
     torch.nn.init.zeros_(unet.conv_out.weight)
     torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def new_latent(base: str, *, rank: int = 16, seed: int = 0, **options: Any) -> LatentPurifier:
+    """Return a purifier on a pretrained base, with a low-rank update that changes nothing yet.
+
+    Args:
+        rank, seed: of the update.
+        base, options: as of `load_base`; raises as it does.
+    """
+    pipeline = load_base(base, **options)
+    from peft import LoraConfig  # which load_base has looked for
+
+    torch.manual_seed(seed)
+    pipeline.unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ATTENTION)))
+    return pipeline
