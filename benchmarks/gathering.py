@@ -219,14 +219,6 @@ def masks(read: Reports) -> Iterator[Measurement]:
         yield of(f"masks.gain.{mask}", gain["value"], "AUC", **more)
 
 
-def captions(read: Reports) -> Iterator[Measurement]:
-    """Yield how often captions are alike by meaning."""
-    report = read("meaning")
-    of = _of(report)
-    yield of("captions.alike.same-photograph", report["same"], "share", n=report["photographs"])
-    yield of("captions.alike.two-photographs", report["other"], "share", n=report["pairs"])
-
-
 def calibration(read: Reports) -> Iterator[Measurement]:
     """Yield how often a threshold from one's own pictures kept its bound."""
     report = read("calibration")
@@ -264,7 +256,6 @@ PARTS: tuple[Callable[[Reports], Iterator[Measurement]], ...] = (
     forwarded,
     independence,
     masks,
-    captions,
     calibration,
     fewshot,
     latency,

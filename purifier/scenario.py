@@ -17,7 +17,6 @@ from torch import Tensor
 from causalclip.languages import _
 from purifier.attacks import Attack, State, attack_steps
 from purifier.attacks.goals import GoalError, make_goal
-from purifier.likeness import MIN_LIKENESS, likeness
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
 from purifier.request import Request
@@ -25,6 +24,7 @@ from purifier.vlm.interface import EMBEDDED, OTHER
 
 Which = Literal["clean", "adversarial", "purified"]
 OWN_WORDS = "answer", "caption"  # objectives that are of the model that answers
+PUNCTUATION = ".,;:!?\"'()"  # around a word, that makes it no other word
 AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two can be compared
 MAX_ATTACK_STEPS = (
     100  # of an attack, on a picture of a million pixels or less; of a larger one, fewer
@@ -42,7 +42,6 @@ class Response(BaseModel):
         caption: one sentence.
         spoken, answer: the answer as it is shown and as it was said; "" without a question.
         sure: whether the model is sure of it. confidence: in [0, 1]; None without a question.
-        alike: how near the caption is in meaning to the first picture's, see `likeness`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,22 +51,14 @@ class Response(BaseModel):
     answer: str = ""
     sure: bool = True
     confidence: float | None = None
-    alike: float | None = None
 
     def same_caption(self, clean: "Response") -> bool:
-        """Return whether the caption says what the clean picture's does: by meaning, where
-        compared."""
-        alike = self.alike is not None and self.alike >= MIN_LIKENESS
-        return alike or self.same_words(clean)
-
-    def same_words(self, clean: "Response") -> bool:
-        """Return whether the caption is the clean picture's; case and full stops aside."""
-        return _plain(self.caption) == _plain(clean.caption)
+        """Return whether the caption has the words of the clean picture's, in their order."""
+        return _words(self.caption) == _words(clean.caption)
 
     def same_answer(self, clean: "Response") -> bool:
-        """Return whether the answer is the clean picture's, and as sure; case and full stops
-        aside."""
-        return self.sure == clean.sure and _plain(self.answer) == _plain(clean.answer)
+        """Return whether the answer has the words of the clean picture's, and is as sure."""
+        return self.sure == clean.sure and _words(self.answer) == _words(clean.answer)
 
 
 class Scenario(BaseModel):
@@ -300,10 +291,6 @@ def _ask_about(scenario: Scenario, which: Which, pixels: Tensor, models: Models)
         update={"pictures": scenario.pictures | {which: to_array(pixels)}}
     )
     response = _response(models, with_picture, which, pixels, with_picture.question)
-    first = with_picture.responses.get("clean") or with_picture.responses.get("adversarial")
-    if first:
-        alike = likeness(models.vlm, response.caption, first.caption)
-        response = response.model_copy(update={"alike": alike})
     responses = with_picture.responses | {which: response}
     return with_picture.model_copy(update={"responses": responses})
 
@@ -320,5 +307,7 @@ def _response(
     return respond(models, *arguments)
 
 
-def _plain(text: str) -> str:
-    return text.lower().strip(" .!")
+def _words(text: str) -> list[str]:
+    """Return a text's words in lower case, without the punctuation around each."""
+    words = (word.strip(PUNCTUATION) for word in text.lower().split())
+    return [word for word in words if word]

@@ -14,7 +14,6 @@ from causalclip.paths import HEADS, head_folder, revision_of
 from scripts.publish import results
 from ui.tabs import accuracy
 from ui.tabs.mask import tiles
-from ui.tabs.purify.facts import _likeness_words
 from ui.tabs.purify.views import PARTS
 from ui.tabs.purify.widgets import _kept_by_steps, worth
 from ui.tabs.reference.tab import _measured_bound
@@ -36,7 +35,6 @@ def test_the_file_says_what_the_reports_say() -> None:
         tiles.worth_table,
         front,
         _kept_by_steps,
-        _likeness_words,
         _measured_bound,
         *(lambda part=part: worth(part) for part in PARTS),
         *(lambda head=head: card(head) for head in HEADS),

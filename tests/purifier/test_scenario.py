@@ -18,7 +18,7 @@ from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import ModelInfo, Models
 from purifier.pixels import to_array, to_tensor
 from purifier.request import Request
-from purifier.scenario import Scenario, make_attack
+from purifier.scenario import Response, Scenario, make_attack
 from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import hub_folders, tiny_models
 from tests.makers.pictures import photo
@@ -56,6 +56,24 @@ def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
     assert (shown.step, shown.steps) == (4, 4)
     assert len(every) == 1 + 4 + 1 + 1
     assert all(0 < (response.confidence or 0) <= 1 for response in shown.responses.values())
+
+
+@pytest.mark.parametrize(
+    ("caption", "is_same"),
+    [
+        ("a cat, on a wall", True),
+        ("  A cat on  a Wall. ", True),
+        ("a cat on a couch", False),
+        ("a wall on a cat", False),
+        ("a cat on a wall next to a cat", False),
+        ("", False),
+    ],
+)
+def test_a_caption_is_the_same_if_its_words_are(caption: str, is_same: bool) -> None:
+    clean = Response(caption="a cat on a wall", answer="-1.5")
+    assert Response(caption=caption).same_caption(clean) == is_same
+    assert Response(caption="", answer=" -1.5.").same_answer(clean)
+    assert not Response(caption="", answer="1.5").same_answer(clean)
 
 
 def test_an_attack_that_has_worked_stops_early_only_if_asked(

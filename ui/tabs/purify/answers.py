@@ -14,18 +14,13 @@ if TYPE_CHECKING:
     from purifier.scenario import Response, Scenario, Which
 
 MAX_SHORT = 14  # characters of an answer that is set in 28 px
-Agreement = Literal["same", "close", "differs"]
+Agreement = Literal["same", "differs"]
 AGREE: dict[str, dict[Agreement, str]] = {
-    "caption": {
-        "same": N_("caption as before"),
-        "close": N_("caption close to before"),
-        "differs": N_("caption differs"),
-    },
+    "caption": {"same": N_("caption as before"), "differs": N_("caption differs")},
     "answer": {"same": N_("answer as before"), "differs": N_("answer differs")},
 }
 SIGNS: dict[Agreement, tuple[str, str]] = {  # and the class of each
     "same": ("\N{CHECK MARK}", "cc-agrees"),
-    "close": ("\N{ALMOST EQUAL TO}", "cc-close"),
     "differs": ("\N{BALLOT X}", "cc-differs"),
 }
 
@@ -95,15 +90,10 @@ def spoken(response: Response) -> str:
 
 
 def _compare_captions(now: Response, clean: Response | None) -> Agreement | None:
-    """Return how a caption agrees with the clean picture's; None without one.
-
-    "close" is another text that `likeness` takes for the same: one word in it may be another.
-    """
+    """Return how a caption agrees with the clean picture's; None without one."""
     if clean is None:
         return None
-    if now.same_words(clean):
-        return "same"
-    return "close" if now.same_caption(clean) else "differs"
+    return "same" if now.same_caption(clean) else "differs"
 
 
 def _compare_answers(now: Response, clean: Response | None) -> Agreement | None:

@@ -6,7 +6,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext, number, paragraph
-from causalclip.measured import measured
 from purifier.vlm.interface import EMBEDDED
 
 if TYPE_CHECKING:
@@ -17,7 +16,8 @@ NOTE = N_(
     "an attack was found, a faint pattern is added that steers the model back. So fine detail "
     "proves nothing, and a purified photo may read as generated to the detector. Judge the file "
     "that you were given, not the purified one. The attacks here do not know the purifier; one "
-    "that does gets past it. Answers are compared word for word."
+    "that does gets past it. Captions and answers are compared word for word: the same said in "
+    "other words counts as different."
 )
 SMALL_MODEL = N_(
     "The model is small and often wrong about clean pictures too: compare its answers, do not "
@@ -30,9 +30,7 @@ OTHER_MODEL = N_("{name} can be wrong about clean pictures, too: compare.")
 def notes(run: Scenario) -> str:
     """Return what was done, and what to make of it."""
     trust = _(SMALL_MODEL) if run.model.key == EMBEDDED else _(OTHER_MODEL, name=speaker(run))
-    by_meaning = any(response.alike is not None for response in run.responses.values())
-    likeness = _likeness_words() if by_meaning else ""
-    note = paragraph(escape(trust, quote=False), _(NOTE), likeness)
+    note = paragraph(escape(trust, quote=False), _(NOTE))
     facts = (
         f"<p class='cc-small'>{escape(_facts(run), quote=False)}</p><p class='cc-small'>{note}</p>"
     )
@@ -42,21 +40,6 @@ def notes(run: Scenario) -> str:
 def speaker(run: Scenario) -> str:
     """Return the name of the model that answers, as a person reads it."""
     return _(run.model.name)
-
-
-def _likeness_words() -> str:
-    """Return how captions are compared by meaning, and how well that works."""
-    from purifier.likeness import MIN_LIKENESS
-
-    alike = measured().below("captions.alike")
-    return _(
-        "Captions are compared by meaning, coarsely: the cosine of their mean word vectors, "
-        "{alike} or more counts as the same. Two people's captions of one photograph reach that in "
-        "{same} of 100 cases, captions of two photographs in {other} of 1,000.",
-        alike=decimal(MIN_LIKENESS, digits=2),
-        same=number(round(100 * alike["same-photograph"].value)),
-        other=number(round(1000 * alike["two-photographs"].value)),
-    )
 
 
 def _facts(run: Scenario) -> str:
