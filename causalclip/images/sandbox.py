@@ -218,11 +218,12 @@ def _fork_worker() -> _Worker:
     with its, _LOCK:
         for control in (_control, None):
             _control = control or _start_server()
-            try:
+            with suppress(OSError):
                 socket.send_fds(_control, [current().encode()], [its.fileno()])
-                break
-            except OSError:  # it was ended from outside
-                _control.close()
+                forked, handles, _flags, _address = socket.recv_fds(_control, 1, 1)
+                if forked:
+                    break
+            _control.close()  # it was ended from outside
         else:
             ours.close()
             raise RuntimeError("The process that sandboxes are forked from did not run.")
@@ -230,6 +231,11 @@ def _fork_worker() -> _Worker:
     def end() -> None:
         with suppress(OSError):
             ours.shutdown(socket.SHUT_RDWR)
+        with suppress(IndexError):  # it was ended before, or the kernel has no handles
+            handle = handles.pop()
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
 
     with ours:  # it stays open as long as a file of it
         return _Worker(ours.makefile("rb"), ours.makefile("wb"), end)
@@ -294,9 +300,22 @@ def fork_forever() -> None:
         with speaking(language.decode()):  # read once, and not by the children, which cannot
             catalogue(current())
             number(1)
-        if not os.fork():
+        child = os.fork()
+        if not child:
             _run_child(descriptors[0], filtered=has_seccomp)
         os.close(descriptors[0])
+        _send_handle(control, child)
+
+
+def _send_handle(control: socket.socket, child: int) -> None:
+    """Send a handle by which the app ends a child, which a limit does not end where it only sleeps;
+    none where the kernel has none (Linux before 5.3)."""
+    handles = []
+    with suppress(OSError):
+        handles.append(os.pidfd_open(child))
+    socket.send_fds(control, [b"+"], handles)
+    for handle in handles:
+        os.close(handle)
 
 
 def _run_child(connection: int, *, filtered: bool) -> None:
@@ -313,7 +332,7 @@ def _run_child(connection: int, *, filtered: bool) -> None:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the way to ask for more children
         _open_statm()
         _limit_for_good()
-        end_with_parent()  # no limit ends what only sleeps
+        end_with_parent()  # also where the app was killed
         landlock.restrict()
         if filtered:
             seccomp.restrict()

@@ -1,4 +1,4 @@
-"""The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by
+"""The Check tab as a person meets it: from a picture to its verdict and maps, by mouse and by
 keyboard."""
 
 import os

@@ -1,4 +1,4 @@
-"""The Detect tab: map, links, parts, name and note for the report; its examples."""
+"""The Check tab: map, links, parts, name and note for the report; its examples."""
 
 import hashlib
 import json

@@ -18,6 +18,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -256,12 +257,24 @@ def test_a_child_that_is_taken_over_ends_with_the_app(taken_over: None) -> None:
     call(takeover.whole_environment)
     children = psutil.Process().children
     before = set(children(recursive=True))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(call, takeover.sleep_on)
+        assert until(lambda: set(children(recursive=True)) - before)
+        [child] = set(children(recursive=True)) - before
+        sandbox._control.close()
+        assert until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+        with pytest.raises(TooCostly):
+            answer.result()
+
+
+@linux
+def test_a_child_that_is_taken_over_and_sleeps_ends_with_its_call(taken_over: None) -> None:
+    call(takeover.whole_environment)
+    children = psutil.Process().children
+    before = set(children(recursive=True))
     with pytest.raises(TooCostly), ask(takeover.sleep_on, patience=1.0) as items:
         next(items)
-    assert until(lambda: set(children(recursive=True)) - before)
-    [child] = set(children(recursive=True)) - before
-    sandbox._control.close()
-    assert until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    assert until(lambda: not set(children(recursive=True)) - before)
 
 
 @linux

@@ -159,7 +159,7 @@ def add_crop(panel: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     """Add the section to the current Blocks and wire it.
 
     Args:
-        tab: the Detect tab.
+        tab: the Check tab.
         judge: the options of its runs.
     """
     # 1. What it is made of.
@@ -260,7 +260,7 @@ class CropRun:
     """A run that judges a part, which is cut out in the queue.
 
     Attributes:
-        tab: the Detect tab.
+        tab: the Check tab.
         choose: returns the part's box, in pixels, from what the page sends.
     """
 

@@ -1,4 +1,4 @@
-"""The Detect tab: components and callbacks.
+"""The Check tab: components and callbacks.
 
 The model comes in as a callable, the words from ui.tabs.check.views.
 """

@@ -1,4 +1,4 @@
-"""The words of the Detect tab: the map over the picture, in words and in numbers, the facts, and
+"""The words of the Check tab: the map over the picture, in words and in numbers, the facts, and
 what to do now.
 
 Their HTML is in assets/detect.html.
