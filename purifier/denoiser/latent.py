@@ -22,8 +22,8 @@ from purifier.denoiser.pipeline import LORA_WEIGHTS, PurifierPipeline
 from purifier.denoiser.tiles import Parts
 
 CONFIG = "model_index.json"
-# Stable Diffusion's noise is about 0.2 of a latent's deviation at step 50 of its 1,000; an attack
-# is taken for noise of about that strength.
+# By its schedule, Stable Diffusion's noise is about 0.2 of a latent's deviation at step 50 of its
+# 1,000. That an attack is like noise of that strength is assumed, not measured.
 LAST_STEP, SPREAD = 50, 0.2
 
 
@@ -121,8 +121,8 @@ class LatentPurifier(PurifierPipeline):
 
 
 def load_base(base: str, **options: Any) -> LatentPurifier:
-    """Load a base from a folder with unet/ and vae/, or `owner/name` of the hub, frozen, in
-    float32, as a purifier without an update.
+    """Load a base from a folder with unet/, vae/ and scheduler/, or `owner/name` of the hub,
+    frozen, in float32, as a purifier without an update.
 
     Args:
         options: of LatentPurifier.
@@ -130,7 +130,7 @@ def load_base(base: str, **options: Any) -> LatentPurifier:
     Raises:
         WeightsMissing: the base is not here, and the hub has none or cannot be reached; or peft is
             not installed.
-        ValueError: as of LatentPurifier.
+        ValueError: as of LatentPurifier, or the network predicts no noise.
     """
     if find_spec("peft") is None:
         raise WeightsMissing("The low-rank update of a diffusion network needs pip install peft.")
@@ -142,11 +142,17 @@ def load_base(base: str, **options: Any) -> LatentPurifier:
             )
             for network, part in parts
         ]
+        schedule = FlowMatchEulerDiscreteScheduler.load_config(base, subfolder="scheduler")
     except OSError as error:  # of diffusers, where a file is missing or the hub out of reach
         raise WeightsMissing(
             f"The diffusion model {base!r} is not here, and could not be fetched from the hub. "
-            "Fetch it where there is a network, and give a folder with its unet and vae."
+            "Fetch it where there is a network, and give a folder with its unet, vae and scheduler."
         ) from error
+    if schedule.get("prediction_type", "epsilon") != "epsilon":
+        raise ValueError(
+            f"The network of {base!r} predicts {schedule['prediction_type']!r}; give one that "
+            "predicts noise, as Stable Diffusion 1 does, or 2 at 512 px."
+        )
     unet, vae = (network.eval().requires_grad_(False) for network in networks)
     return LatentPurifier(unet, vae, FlowMatchEulerDiscreteScheduler(), base=base, **options)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
@@ -347,7 +347,7 @@ def vlm_folder(root: Path, *, pictures: int = 4) -> Path:
 
 
 def latent_base(folder: Path) -> Path:
-    """Write a latent diffusion model of random weights: its unet and its vae, as diffusers does."""
+    """Write a latent diffusion model of random weights, as diffusers does."""
     torch.manual_seed(0)
     unet: Any = UNet2DConditionModel(
         block_out_channels=(8, 16),
@@ -367,4 +367,5 @@ def latent_base(folder: Path) -> Path:
     )
     unet.save_pretrained(folder / "unet")
     vae.save_pretrained(folder / "vae")
+    DDPMScheduler().save_pretrained(folder / "scheduler")  # type: ignore[no-untyped-call]
     return folder

@@ -12,7 +12,7 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, DDPMScheduler
 from PIL import Image
 
 from causalclip.detector import Detector
@@ -276,6 +276,13 @@ def test_a_base_with_other_inputs_is_refused(tmp_path: Path) -> None:
     config = json.loads((base / "vae" / "config.json").read_text())
     AutoencoderKL.from_config(config | {"latent_channels": 8}).save_pretrained(base / "vae")
     with pytest.raises(ValueError, match="must take a latent, a time and a prompt"):
+        new_latent(str(base))
+
+
+def test_a_base_that_predicts_no_noise_is_refused(tmp_path: Path) -> None:
+    base = latent_base(tmp_path)
+    DDPMScheduler(prediction_type="v_prediction").save_pretrained(base / "scheduler")
+    with pytest.raises(ValueError, match="'v_prediction'; give one that predicts noise"):
         new_latent(str(base))
 
 
