@@ -434,5 +434,5 @@ def test_the_time_left_is_known_from_the_start_of_the_second_run(
         return next(card for card in cards if "Step 2 of 6." in card)
 
     views._paces.clear()
-    assert "The attack ends in about" not in first_words_of_the_attack()
-    assert "The attack ends in about" in first_words_of_the_attack()
+    assert "The attack takes about" not in first_words_of_the_attack()
+    assert "The attack takes about" in first_words_of_the_attack()

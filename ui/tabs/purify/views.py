@@ -162,7 +162,7 @@ def _time_left(run: Scenario) -> str:
 def _pace(run: Scenario, a_step: float) -> str:
     """Return how long a step takes, and the rest of the attack, in a sentence."""
     return _(
-        "Each step takes {step} s. The attack ends in about {left} s.",
+        "Each step takes {step} s. The attack takes about {left} s more at most.",
         step=decimal(a_step, digits=1),
         left=decimal(a_step * (run.steps - run.step), digits=0),
     )
