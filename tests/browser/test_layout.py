@@ -27,7 +27,7 @@ SAID = {
     "Check": "Where the score comes from",
     "Batch": "Many pictures at once",
     "Compare": "What was changed",
-    "Purify": "purification brought both back",
+    "Purify": "purification brought the answer back, not the caption",
     "Mask": "See what the verdict reads",
 }
 
