@@ -10,6 +10,8 @@ const beside = (way) => {
 };
 element.addEventListener("click", ({ target }) => {
   if (target.closest(".cc-close")) trigger("click");
+  const photo = target.closest(".cc-inside button"), row = document.querySelector("#batch-table tr[data-opened]");
+  if (photo && row) trigger("select", { index: 10 * row.dataset.number + Number(photo.dataset.index) });
   for (const [name, way] of Object.entries(ways)) if (target.closest(name)) beside(way)?.click();
 });
 element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));

@@ -66,7 +66,7 @@
   document.addEventListener("click", ({ target }) => {
     if (!(target instanceof Element)) return;
     const at = now();
-    if (target.closest("#examples button")) wish("picture", at);
+    if (target.closest("#examples button, #batch-table .cc-photo, #batch-opened .cc-inside button")) wish("picture", at);
     if (target.closest("#purify-examples button, #open-purify")) wish("purify-picture", at);
     if (target.closest("#mask-examples button, #open-mask")) wish("mask-picture", at);
     if (target.closest("#open-compare, #compare-example button")) wish("compare-a", at);

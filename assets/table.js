@@ -1,5 +1,5 @@
 // The batch's table (ui/tabs/batch/results.py): sorts when a head is clicked and shows what the pressed chip chooses, and again
-// when the table is drawn anew; a click on a row opens it.
+// when the table is drawn anew; a click on a row opens it, and one on its photograph judges that (ui/tabs/batch/handover.py).
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;
 let chosen = null;
@@ -42,7 +42,8 @@ element.addEventListener("click", (event) => {
     filter();
   }
   const row = event.target.closest("tr[data-number]");
-  if (row) {
+  if (row && event.target.closest(".cc-photo")) trigger("select", { index: 10 * row.dataset.number });
+  else if (row) {
     opened = row.dataset.number;
     mark();
     row.scrollIntoView({ block: "nearest" });

@@ -155,7 +155,7 @@ def _lay_out(
                 detect_tab = build_check_tab(chosen_detector, examples, purifies=models is not None)
                 _add_cards(tabs, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
-                build_batch_tab(chosen_detector)
+                build_batch_tab(chosen_detector, detect_tab, tabs)
             with gr.Tab(_("Compare"), id="compare"):
                 gr.HTML(_part("lead", words=_(LEADS["compare"])))
                 transfer = Transfer(

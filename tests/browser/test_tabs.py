@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -129,6 +130,36 @@ def test_the_sheet_and_the_table_are_one_list_that_j_and_k_go_through(
     page.evaluate("document.body.append(document.createElement('textarea'))")
     page.locator("textarea").last.press("j")
     expect(opened).to_be_hidden()
+
+
+@pytest.mark.parametrize("way", ["the row's button", "the open row"])
+def test_the_photograph_in_a_rows_screenshot_is_judged_in_check(
+    open_page: Open, files: dict[str, Path], post: Path, tmp_path: Path, way: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "desk.zip", "w") as archive:
+        archive.write(files["photo.jpg"], "photo.jpg")
+        archive.write(post, "post.png")
+    page = open_page()
+    open_tab(page, "Batch")
+    page.locator("#batch-files input[type=file]").set_input_files(tmp_path / "desk.zip")
+    expect(page.locator("#batch-status")).to_contain_text("2 examined")
+    table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
+    expect(table.locator(".cc-photo")).to_have_count(1)
+    if way == "the open row":
+        table.get_by_role("button", name="post.png").click()
+        opened.get_by_role("button", name="Judge this photo").click()
+    else:
+        table.locator("tr", has_text="post.png").locator(".cc-photo").click()
+    expect(page.get_by_role("tab", name="Check", selected=True)).to_be_visible()
+    inside, facts = page.locator("#inside"), page.locator("#facts")
+    expect(inside).to_contain_text("Part of your picture, 600 × 400 pixels")
+    verdict(page)
+    expect(facts).to_contain_text(sha256(post.read_bytes()).hexdigest())
+    inside.get_by_role("button", name="Back to the whole").click()
+    expect(facts).to_contain_text("1,080 × 1,500 pixels")
+    open_tab(page, "Batch")  # as it was left
+    expect(table.locator("tbody tr")).to_have_count(2)
+    expect(opened).to_be_visible(visible=way == "the open row")
 
 
 class Both:

@@ -30,6 +30,7 @@ from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.templates import render
 from ui.tabs.batch.table import counts, rank
+from ui.tabs.check import views
 
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination
@@ -173,7 +174,7 @@ def result(examination: Examination, *, causal: str) -> str:
     fill = partial(render, "result", template="batch.html", name=examination.name)
     if examination.problem:
         refusal = Markup(card.not_judged(examination, _(NOT_EXAMINED)))
-        return fill(answer=refusal, causal="", legend="", panels=[])
+        return fill(answer=refusal, inside="", causal="", legend="", panels=[])
     provenance = card.provenance_panel(examination.provenance)
     panels = [_titled_panel(_("What the file says about itself"), provenance)]
     if examination.stability:
@@ -182,6 +183,7 @@ def result(examination: Examination, *, causal: str) -> str:
     has_map = examination.band != NO_ANSWER
     return fill(
         answer=Markup(card.verdict(examination, judged=examination.copies_judged)),
+        inside=Markup(views.inside(examination)),
         causal=causal if has_map else "",
         legend=Markup(card.map_legend(examination.drawing)) if has_map else "",
         panels=map(Markup, panels),
@@ -195,7 +197,7 @@ def _titled_panel(title: str, panel: str) -> str:
 def no_result(name: str = "") -> str:
     """Return that there is no result, as HTML."""
     sentence = Markup("<p>{}</p>").format(_(GONE))
-    empty = {"causal": "", "legend": "", "panels": []}
+    empty = {"inside": "", "causal": "", "legend": "", "panels": []}
     return render("result", template="batch.html", name=name, answer=sentence, **empty)
 
 

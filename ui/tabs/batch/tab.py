@@ -29,8 +29,10 @@ from ui.panel import Panel, PanelRequest
 from ui.places import PICTURES, Priority
 from ui.scripts import script, sending_script, sending_words
 from ui.server.uploads import FILES, MAX_REQUEST_BYTES, new_folder
+from ui.tabs.batch.handover import add_handover
 from ui.tabs.batch.results import DOWNLOADS, Batch, Download, no_result
 from ui.tabs.batch.table import draw_table
+from ui.tabs.check.tab import CheckTab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -242,8 +244,15 @@ class BatchTab:
         }
 
 
-def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
-    """Build the tab inside the current Blocks and wire it."""
+def build_batch_tab(
+    detector: Callable[[], Detector], check: CheckTab | None = None, tabs: gr.Tabs | None = None
+) -> BatchTab:
+    """Build the tab inside the current Blocks and wire it.
+
+    Args:
+        check: the tab of the page that judges a photograph inside a row's picture.
+        tabs: all tabs of the page.
+    """
     # 1. The files, and beside them their table.
     intro = _(INTRO, limit=MAX_PICTURES, formats=names(), sizes=sizes())
     with gr.Row(elem_classes="cc-columns"):
@@ -335,6 +344,8 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     opening = table.click(tab.open, batch, row_result, queue=False, **PRIVATE)
     opening.then(None, js=TO_RESULT, queue=False, **PRIVATE)
     row_result.click(None, None, row_result, js=BACK, queue=False, **PRIVATE)
+    if check is not None and tabs is not None:
+        add_handover(check, tabs, [table.select, row_result.select], files, batch)
     # a zip of 200 takes seconds
     one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "downloads"}
     for kind, button in buttons.items():

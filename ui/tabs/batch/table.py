@@ -108,6 +108,7 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "sign": row.origin.sign,
         "answer": bracketed(_(_brief(row)), short_name(row.whose) if row.whose else ""),
         "problem": row.problem,
+        "holds_photo": "inside" in row.cautions.split(", "),
         "claimed": row.origin != Origin.NOT_EXAMINED,
         "score": row.score,
         "said": "" if row.score is None else score_text(row.score, *edges),

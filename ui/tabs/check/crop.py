@@ -92,7 +92,7 @@ class CropSection:
             return self.blank()
         if source.box is None:
             sides = WHOLE_PICTURE
-        size, boxes, preview_image = run_in(PICTURES, Priority.BATCH, partial(_look_inside, path))
+        size, boxes, preview_image = run_in(PICTURES, Priority.BATCH, partial(look_inside, path))
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
         words = (
             f"<ul class='cc-small' role='status'>{rows}</ul>"
@@ -220,7 +220,7 @@ def _wire_inside(panel: Panel, section: CropSection, tab: Any, judge: dict[str, 
     def begin(event: gr.EventData, whole: Whole | None) -> Updates:
         number = int(event.index)
         if number != BACK:
-            return CropRun(tab, _nth(number)).begin(event, whole) | {section.nth: number}
+            return CropRun(tab, nth_inside(number)).begin(event, whole) | {section.nth: number}
         path = _path_of(whole)
         updates: Updates = tab.emptied(card.looking(describe_file(path)))
         return updates | {tab.picture: path, section.nth: BACK}
@@ -229,7 +229,7 @@ def _wire_inside(panel: Panel, section: CropSection, tab: Any, judge: dict[str, 
         if number == BACK:
             yield from tab.run(request, {"path": _path_of(whole)})
         else:
-            yield from CropRun(tab, _nth(number)).run(request, whole)
+            yield from CropRun(tab, nth_inside(number)).run(request, whole)
 
     inputs = [section.whole, section.nth]
     outputs = [*judge["outputs"], section.nth]
@@ -325,7 +325,7 @@ class CropRun:
         return path, box
 
 
-def _look_inside(path: str) -> tuple[tuple[int, ...], tuple[Box, ...], Image.Image]:
+def look_inside(path: str) -> tuple[tuple[int, ...], tuple[Box, ...], Image.Image]:
     """Return a picture's size, the boxes of the pictures inside it, both in pixels of the file, and
     a drawing of them."""
     image = load_image(path)
@@ -345,7 +345,7 @@ def _write_part(path: str, box: Box) -> Source:
     return Source(file, path, box)
 
 
-def _nth(number: int) -> Choose:
+def nth_inside(number: int) -> Choose:
     """Return what chooses a picture inside the whole, by its number."""
     return lambda whole: whole[3][number] if 0 <= number < len(whole[3]) else None
 

@@ -96,9 +96,11 @@ class CheckTab:
         source: holds the `Source` that the picture's field shows, once it was judged.
         whole: holds the `Whole` that was judged last, which stays while parts of it are judged.
         head: the choice of the head; None where there is no choice.
+        panel: what runs the tab's requests.
     """
 
     detector: ChosenDetector
+    panel: Panel
     picture: gr.Image
     showcase: gr.HTML
     status: gr.HTML
@@ -130,6 +132,11 @@ class CheckTab:
             self.source,
             self.whole,
         ]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of a run that judges what the picture's field holds."""
+        return {"inputs": [self.picture], "outputs": [self.picture, *self.outputs], **RUNS}
 
     def begin(self, event: gr.EventData, payload: Payload) -> Updates:
         """Return what the page shows at once: nothing of an older picture beside the new one."""
@@ -331,18 +338,14 @@ def build_check_tab(
             example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
     _wire_label(panel, typed, inquiries, fields["picture"], example_shelf)
     fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
-    tab = CheckTab(detector=detector, **fields)
+    tab = CheckTab(detector=detector, panel=panel, **fields)
 
     # 2. A run: from a file, an example, or of the same picture by another head.
     def begin_example(event: gr.EventData) -> Updates:
         example = selected_item(event, examples)
         return {tab.picture: str(example.path)} | tab.emptied(card.looking(example.title))
 
-    judge: dict[str, Any] = {
-        "inputs": [tab.picture],
-        "outputs": [tab.picture, *tab.outputs],
-        **RUNS,
-    }
+    judge = tab.options
     panel.on([tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **judge)
     panel.on([example_shelf.click], begin_example, tab.run, begin_inputs=[], **judge)
     panel.off([tab.picture.clear], tab.emptied, outputs=tab.outputs)
