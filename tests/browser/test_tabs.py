@@ -14,8 +14,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from causalclip.paths import DEFAULT_HEAD
-from tests.browser.conftest import Open, broken, open_tab, serious
-from tests.browser.test_detect import give, overflow, verdict
+from tests.browser.conftest import LateCheck, Open, broken, open_tab, serious
+from tests.browser.test_detect import Serve, give, overflow, verdict
 from tests.conftest import Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import created, exif_block, jpeg_exif, make_authority, sign
@@ -160,6 +160,59 @@ def test_the_photograph_in_a_rows_screenshot_is_judged_in_check(
     open_tab(page, "Batch")  # as it was left
     expect(table.locator("tbody tr")).to_have_count(2)
     expect(opened).to_be_visible(visible=way == "the open row")
+
+
+def test_a_batch_that_works_says_how_many_rows_its_downloads_have(
+    open_page: Open, serve: Serve, files: dict[str, Path]
+) -> None:
+    detector = LateCheck()
+    page = open_page(serve(detector))
+    open_tab(page, "Batch")
+    pictures = [files["broken.jpg"], files["photo.jpg"], files["phone.heic"]]
+    page.locator("#batch-files input[type=file]").set_input_files(pictures)
+    ready, all_reports = page.locator("#batch-ready"), page.locator("#batch-zip")
+    expect(ready).to_have_text("1 of 3 ready")  # a file that cannot be read is done at once
+    expect(all_reports).to_be_disabled()
+    with page.expect_download() as table:
+        page.locator("#batch-csv").click()
+    assert table.value.suggested_filename == "causalclip-batch-1-of-3.csv"
+    detector.let.set()
+    expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
+    expect(ready).to_be_hidden()
+    expect(all_reports).to_be_enabled()
+    with page.expect_download() as reports:
+        all_reports.click()
+    assert reports.value.suggested_filename == "causalclip-reports.zip"
+    with zipfile.ZipFile(reports.value.path()) as archive:
+        assert sum(name.endswith(".html") for name in archive.namelist()) == 1 + 2
+
+
+def test_your_pictures_begins_with_one_choice_and_ends_with_a_sentence_that_fits_it(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    page = open_page()
+    open_tab(page, "Your pictures")
+    aim, chooser = page.locator("#reference-aim"), page.locator("#reference-chooser")
+    generated, bound = (
+        chooser.locator("fieldset[data-kind=generated]"),
+        page.locator("#reference-promise"),
+    )
+    expect(aim.get_by_role("radio", name="Only real ones")).to_be_checked()
+    expect(generated).to_be_hidden()
+    with page.expect_file_chooser() as chosen:
+        chooser.locator("fieldset[data-kind=real]").get_by_text("Choose pictures").click()
+    chosen.value.set_files([files["photo.jpg"], files["long.png"]])
+    result = page.locator("#reference-result")
+    expect(result).to_contain_text("Photographs that were judged: 2.")
+    expect(result).to_contain_text("59 are needed")
+    expect(bound).to_be_visible()
+    assert broken(page) == []
+    aim.get_by_role("radio", name="Real and generated ones").check()
+    expect(result).to_contain_text("10 real and 10 generated")
+    expect(result).not_to_contain_text("59 are needed")
+    expect(generated).to_be_visible()
+    expect(bound).to_be_hidden()
+    assert broken(page) == []
 
 
 class Both:
