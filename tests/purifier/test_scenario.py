@@ -90,6 +90,19 @@ def test_an_attack_that_has_worked_stops_early_only_if_asked(
     assert run(attack=attack, stop_early=True).step == 6
 
 
+@pytest.mark.parametrize("objective", scenario.OWN_WORDS)
+def test_an_attack_on_a_model_of_the_hub_stops_early_too(
+    chatty: Models, monkeypatch: pytest.MonkeyPatch, objective: str
+) -> None:
+    settings = {"vlm": OTHER, "objective": objective, "attack": make_attack("pgd", 16, 5)}
+    full = stages(chatty, **settings)
+    monkeypatch.setattr(scenario, "TURNED_LOSS", 0.0)  # every step has worked
+    early = stages(chatty, stop_early=True, **settings)
+    assert early[-1].step == scenario.TURNED_STEPS < full[-1].step == 5
+    assert np.array_equal(early[3].pictures["adversarial"], full[3].pictures["adversarial"])
+    assert early[-1].complete
+
+
 def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
     looked, lora_vlm = [], tiny_models().lora_vlm
     models = tiny_models(lora_vlm=lambda: looked.append(1) or lora_vlm)
