@@ -71,6 +71,12 @@ def decode(text: bytes) -> str:
         return text.decode("latin-1")
 
 
+def is_prose(text: str) -> bool:
+    """Return whether a text is words: it has a letter, and does not begin as JSON does."""
+    start = text[:1000].lstrip()
+    return any(map(str.isalpha, start)) and not start.startswith(('{"', "[{", '["', "[["))
+
+
 def json_object(text: str) -> dict[str, Any] | None:
     """Return the JSON object that a text is, or None if it is none; hostile texts, too."""
     if not text.lstrip().startswith("{"):

@@ -12,6 +12,15 @@ from causalclip.marks.names import generator_of
 # stands inside. Only Label is sure to be there: 1 says that the content is generated, 2 that it may
 # be, 3 that a platform suspects it.
 LONGEST_LABEL = 16_384  # characters that are parsed
+MEMBERS = {  # of a label, beside Label
+    "ContentProducer",
+    "ServiceProvider",
+    "ProduceID",
+    "ContentPropagator",
+    "PropagateID",
+    "ReservedCode1",
+    "ReservedCode2",
+}
 LABELS: dict[str, Says] = {"1": "is", "2": "may be", "3": "is suspected"}
 # Characters 5 to 22 of a producer's code: the company, by China's register. Others may sign by its
 # service.
@@ -29,8 +38,12 @@ COMPANIES = {
 }
 
 
-def read_label(text: str) -> tuple[str, Says] | None:
-    """Return the producer's name, and what the label says; None if the text holds no label."""
+def read_label(text: str, *, is_named: bool = False) -> tuple[str, Says] | None:
+    """Return the producer's name, and what the label says; None if the text holds no label.
+
+    is_named: whether the text stands under the label's own name; elsewhere, a member called Label
+    alone is anybody's.
+    """
     # 1. The JSON object, however it is wrapped
     start = text.find("{")
     if start < 0 or len(text) > LONGEST_LABEL:
@@ -44,6 +57,7 @@ def read_label(text: str) -> tuple[str, Says] | None:
     label = _parse(whole) or _parse(text)
     if label is None:
         return None
+    is_named = is_named or "AIGC" in label or "AIGC" in text[:start]
     label = label.get("AIGC", label)
     if isinstance(label, str):
         label = _parse(label)
@@ -57,6 +71,8 @@ def read_label(text: str) -> tuple[str, Says] | None:
     producer = label.get("ContentProducer") or label.get("ServiceProvider") or ""
     statement = LABELS.get(str(label.get("Label", "")).strip())
     if statement is None and not producer:
+        return None
+    if not is_named and not MEMBERS & label.keys():
         return None
     return _producer_name(str(producer)), statement or "is"
 

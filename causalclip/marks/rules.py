@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from causalclip.marks.mark import UNNAMED, Certainty
-from causalclip.text import json_object
+from causalclip.text import is_prose, json_object
 
 PROGRAM = ("software", "camera maker", "camera", "artist")
 CREDIT = ("credit",)
@@ -52,14 +52,14 @@ def _has_names(*names: str) -> Callable[[str], bool]:
 
 RULES = (
     Rule("Grok", COMMENT, _starts(r"signature: [A-Za-z0-9+/=]{80,}")),
-    Rule("Grok", ("grokimageprompt",), bool),
+    Rule("Grok", ("grokimageprompt",), is_prose),
     Rule("Google AI", CREDIT, _starts(r"ai-generated with google\b")),
     Rule("Google AI", CREDIT, _starts(r"edited with google ai\b"), edited=True),
     Rule("Apple Photos Clean Up", CREDIT, _starts(r"apple photos clean up\b"), edited=True),
-    Rule("Canva Magic Media", ("ai-generation-source",), bool),
+    Rule("Canva Magic Media", ("ai-generation-source",), is_prose),
     Rule("Ideogram", PROGRAM, _starts(r"ideogram\b")),
     Rule("FLUX", PROGRAM, _starts(r"black forest labs\b|ai generated;.*\bflux\b")),
-    Rule("FLUX", ("flux:model",), bool),
+    Rule("FLUX", ("flux:model",), is_prose),
     Rule("Leonardo", PROGRAM, _starts(r"leonardo[. ]?(?:ai|interactive)\b")),
     Rule("Stability AI", PROGRAM, _starts(r"stability[. ]?ai\b")),
     Rule("Adobe Firefly", PROGRAM, _starts(r"adobe firefly\b")),  # Firefly alone is a camera

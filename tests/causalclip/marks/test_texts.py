@@ -20,7 +20,7 @@ from causalclip.images.loading import load_image
 from causalclip.images.steganography import MAX_TEXT, read_hidden
 from causalclip.marks.hints import generator_by_name, generator_by_size
 from causalclip.marks.label import read_label
-from causalclip.marks.mark import Field
+from causalclip.marks.mark import UNKNOWN_SERVICE, UNNAMED, Field
 from causalclip.marks.samsung import edited_with_galaxy_ai
 from causalclip.marks.texts import find_hidden_marks, find_text_marks
 from causalclip.provenance.result import Provenance
@@ -67,8 +67,16 @@ def test_a_word_about_hunyuan_is_no_label(caption: str) -> None:
 
 @pytest.mark.parametrize(("code", "said"), [("1", "is"), ("2", "may be"), ("3", "is suspected")])
 def test_its_three_values_are_told_apart(code: str, said: str) -> None:
-    found = read_label(json.dumps({"Label": code}))
+    found = read_label(json.dumps({"Label": code, "ProduceID": ""}))
     assert found[1] == said
+
+
+def test_a_member_called_label_alone_is_a_label_only_under_its_name() -> None:
+    alone = json.dumps({"Label": "1"})
+    assert read_label(json.dumps({"AIGC": {"Label": "1"}})) == (UNKNOWN_SERVICE, "is")
+    assert read_label("AIGC" + alone) == (UNKNOWN_SERVICE, "is")
+    assert find_text_marks([Field("XMP", "AIGC", alone)])[0].says == "is"
+    assert find_text_marks([Field("EXIF", "Comment", '{"Label": "1", "class": "cat"}')]) == ()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +102,9 @@ def test_dreamina_says_generation_beside_a_label_of_zero() -> None:
 
 
 GRAPH = '{"4": {"inputs": {"ckpt_name": "a"}, "class_type": "Loader"}}'
+# as ComfyUI's page saves it, until and since its format 1
+DRAWN = '{"last_node_id": 9, "nodes": [{"id": 9, "type": "SaveImage"}], "links": []}'
+DRAWN_SINCE = '{"version":1,"state":{"lastNodeId":9},"nodes":[{"id":9,"type":"SaveImage"}]}'
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,10 @@ GRAPH = '{"4": {"inputs": {"ckpt_name": "a"}, "class_type": "Loader"}}'
         ("Camera", "prompt:" + GRAPH, "ComfyUI"),
         ("Comment", GRAPH, "ComfyUI"),
         ("Comment", GRAPH.replace('"', ""), "ComfyUI"),
-        ("Description", '{"last_node_id": 9, "nodes": [], "links": []}', "ComfyUI"),
+        ("Description", DRAWN, "ComfyUI"),
+        ("Camera maker", "Workflow:" + DRAWN, "ComfyUI"),
+        ("Description", DRAWN_SINCE, "ComfyUI"),
+        ("Description", DRAWN_SINCE.replace('"', ""), "ComfyUI"),
         (
             "Description",
             "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7",
@@ -133,6 +147,9 @@ def test_a_generator_is_named_wherever_it_writes(name: str, value: str, generato
         ("Description", "The inputs of a class; class types are listed in {braces}."),
         ("Comment", '{"prompt": "Which seed was sown?", "model": "plough"}'),
         ("Comment", '{"steps": 9, "seed": 1, "sampler": "x"}'),
+        ("Comment", "A line about sui_image_params and last_node_id"),
+        ("Comment", "convert --v 2 --v 3"),
+        ("AI system used", "None"),
         ("Software", "Adobe Photoshop 26.0"),
     ],
 )
@@ -140,11 +157,66 @@ def test_what_no_generator_writes_is_no_mark(name: str, value: str) -> None:
     assert find_text_marks([Field("EXIF", name, value)]) == ()
 
 
-def test_a_prompt_among_the_texts_of_a_png_is_a_mark() -> None:
-    assert (
-        find_text_marks([Field("PNG text", "prompt", "a cat")])[0].generator == "an image generator"
-    )
-    assert find_text_marks([Field("EXIF", "Description", "a prompt answer")]) == ()
+def png_marks(**texts: str) -> list[tuple[str, str]]:
+    """Generator and certainty of each mark among texts of a PNG."""
+    fields = [Field("PNG text", name, value) for name, value in texts.items()]
+    return [(mark.generator, mark.certainty) for mark in find_text_marks(fields)]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"prompt": "a cat", "negative_prompt": "", "guidance_scale": "7.5", "seed": "1"},
+        {"Prompt": "a cat", "Model": "imagen-4", "Seed": "1", "Provider": "Google AI Studio"},
+        {"prompt": "[a cat:a dog:0.5]", "step_count": "30", "model": "dreamshaper"},
+        {"prompt": "{{{a cat}}}, 一只猫", "num_inference_steps": "30"},
+    ],
+)
+def test_a_prompt_beside_how_it_was_sampled_is_declared(texts: dict[str, str]) -> None:
+    assert png_marks(**texts) == [(UNNAMED, "declared")]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"prompt": "a cat"},
+        {"Prompt": "Describe this picture.", "model": "a reader of pictures"},
+        {"negative_prompt": "blurred", "seed": "1"},
+    ],
+)
+def test_a_prompt_alone_is_a_hint(texts: dict[str, str]) -> None:
+    assert png_marks(**texts) == [(UNNAMED, "hinted")]
+    assert find_text_marks([Field("EXIF", "prompt", "a cat")]) == ()
+
+
+@pytest.mark.parametrize("value", ["[[[[", "", "{}", "[]", "1234", " { "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("prompt", "workflow", "parameters", "negative_prompt", "comment", "dream"),
+        *("invokeai_metadata", "invokeai_graph", "invokeai_workflow", "sd-metadata"),
+        *("fooocus_scheme", "flux:model", "GrokImagePrompt", "AI-generation-source"),
+        *("AIGC", "AI system used", "AI prompt"),
+    ],
+)
+def test_a_field_that_holds_nothing_is_no_mark(name: str, value: str) -> None:
+    assert png_marks(**{name: value}) == []
+
+
+@pytest.mark.parametrize("name", ["prompt", "workflow", "parameters", "comment"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"a": 1',
+        '["class_type", "inputs"]',
+        '{"nodes": []}',
+        '{"nodes": [{"id": "Ann"}], "links": [{"source": "Ann", "target": "Eve"}]}',
+        '{"nodes": [{"type": "n8n.http"}], "connections": {}}',
+        '{"prompt": "Describe this picture.", "model": "a reader", "temperature": 0.7}',
+    ],
+)
+def test_what_is_no_graph_and_holds_no_settings_is_no_mark(name: str, value: str) -> None:
+    assert png_marks(**{name: value}) == []
 
 
 @pytest.mark.parametrize(

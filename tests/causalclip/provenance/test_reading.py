@@ -113,6 +113,8 @@ A1111 = (
     "512x512, Model: sd15"
 )
 INVOKE = json.dumps({"nodes": [{"type": "invocation", "data": {"type": "noise"}}], "edges": []})
+NODE = {"id": 3, "type": "KSampler", "inputs": []}
+WORKFLOW = json.dumps({"last_node_id": 3, "last_link_id": 0, "nodes": [NODE], "links": []})
 COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
 
 
@@ -121,10 +123,10 @@ COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
     [
         ("parameters", A1111, "Stable Diffusion web UI"),
         ("prompt", COMFY, "ComfyUI"),
-        ("workflow", json.dumps({"nodes": [], "links": []}), "ComfyUI"),
-        ("invokeai_metadata", "{}", "InvokeAI"),
-        ("sd-metadata", "{}", "InvokeAI"),
-        ("invokeai_graph", "{}", "InvokeAI"),
+        ("workflow", WORKFLOW, "ComfyUI"),
+        ("invokeai_metadata", '{"generation_mode": "txt2img", "seed": 1}', "InvokeAI"),
+        ("sd-metadata", '{"app_id": "invoke-ai/InvokeAI", "image": {}}', "InvokeAI"),
+        ("invokeai_graph", '{"id": "0f1e", "nodes": {}, "edges": []}', "InvokeAI"),
         ("invokeai_workflow", INVOKE, "InvokeAI"),
         ("workflow", INVOKE, "InvokeAI"),
         ("Dream", '"a cat" -s 50 -S 1234 -W 512 -H 512 -C 7.5 -A k_lms', "InvokeAI"),
