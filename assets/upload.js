@@ -151,6 +151,11 @@
     location.hash = place;  // scrolls there, and Tab goes on from there
   });
 
+  // Days are chosen in the browser's own calendar, in the reader's language.
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.matches(".cc-day input")) target.type = "date";
+  });
+
   // Buttons that copy: the picture, as PNG, for the pages of reverse search; and the sentence to paste.
   const asPng = async (image) => {
     await image.decode();

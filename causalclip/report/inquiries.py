@@ -6,13 +6,14 @@ Nothing is asked from here: the reader enters what they were told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from typing import Literal, cast, get_args
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, get_args
 
 from causalclip.examination.owners import OWNERS
-from causalclip.languages import N_, _, bracketed, day, in_turn
+from causalclip.languages import N_, _, bracketed, day, in_turn, quoted
 from causalclip.text import clean
 
 Answer = Literal["not asked", "found", "not found"]
@@ -23,6 +24,14 @@ ANSWERS: dict[Answer, str] = {
 }
 BY_READER = N_("Found out elsewhere, by the word of whoever wrote this: {findings}.")
 MAX_ADDRESS, MAX_NAME = 500, 120  # characters
+NO_DAY = N_("{text} is left out, as it is no day. Write it like {example}.")
+NEVER = N_("{day} is left out: it has not come yet, or it was before there were photographs.")
+NO_ADDRESS = N_("{text} is left out, as it is no address of a page. Write it like {example}.")
+UNANSWERED = N_("The day for {owner} is left out, as you have not chosen what it said.")
+FIRST_PHOTOGRAPH = date(1826, 1, 1)
+FIRST_ZONE = timedelta(hours=14)  # before UTC: where a day comes first
+EXAMPLE_ADDRESS = "https://example.org/page"
+_ADDRESS = re.compile(r"(https?://)?([\w-]+\.)+\w{2,}(:\d+)?([/?#]\S*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,14 @@ class Reply:
         if self.answer not in get_args(Answer) or self.answer == "not asked":
             return Reply(self.owner)
         return Reply(self.owner, self.answer, _clean_day(self.day))
+
+    @property
+    def faults(self) -> Iterator[str]:
+        """Yield why a part of it is left out when it is cleaned, in the reader's language."""
+        if self.answer != "not asked":
+            yield from _day_faults(self.day)
+        elif self.day.strip():
+            yield _(UNANSWERED, owner=OWNERS[self.owner].name)
 
     @property
     def words(self) -> str:
@@ -70,12 +87,21 @@ class EarliestCopy:
     shown_by: str = ""
 
     def cleaned(self) -> EarliestCopy:
-        """Return it without control characters, and with a day that there can be."""
+        """Return it without control characters, and with an address and a day that there can be."""
+        address = clean(self.address, limit=MAX_ADDRESS)
         return EarliestCopy(
-            clean(self.address, limit=MAX_ADDRESS),
+            address if _ADDRESS.fullmatch(address) else "",
             _clean_day(self.day),
             clean(self.shown_by, limit=MAX_NAME),
         )
+
+    @property
+    def faults(self) -> Iterator[str]:
+        """Yield why a part of it is left out when it is cleaned, in the reader's language."""
+        address = clean(self.address, limit=MAX_ADDRESS)
+        if address and not _ADDRESS.fullmatch(address):
+            yield _(NO_ADDRESS, text=quoted(address), example=EXAMPLE_ADDRESS)
+        yield from _day_faults(self.day)
 
     @property
     def words(self) -> str:
@@ -100,6 +126,12 @@ class Inquiries:
         )
 
     @property
+    def faults(self) -> tuple[str, ...]:
+        """Sentences about all that is left out when they are cleaned, in the reader's language."""
+        replies = (fault for reply in self.replies for fault in reply.faults)
+        return (*replies, *self.earliest.faults)
+
+    @property
     def findings(self) -> str:
         """All of it, in the reader's language; empty where nothing was entered."""
         return in_turn(self._findings())
@@ -117,18 +149,39 @@ class Inquiries:
 
 
 def _clean_day(text: str) -> str:
-    """Return a day as ISO 8601 writes it; empty for what is none."""
+    """Return a day as ISO 8601 writes it; empty for none that there can have been."""
+    found = _read_day(text)
+    return found.isoformat() if found and _has_been(found) else ""
+
+
+def _read_day(text: str) -> date | None:
+    """Return the day that a text is, in ISO 8601; None for what is none."""
     try:
-        return date.fromisoformat(text.strip()[:10]).isoformat()
+        return date.fromisoformat(text.strip())
     except ValueError:
-        return ""
+        return None
+
+
+def _has_been(some_day: date) -> bool:
+    """Return whether a day has come somewhere on Earth, and there were photographs."""
+    return FIRST_PHOTOGRAPH <= some_day <= _today_anywhere()
+
+
+def _today_anywhere() -> date:
+    """Return the latest date that is today somewhere on Earth."""
+    return (datetime.now(UTC) + FIRST_ZONE).date()
+
+
+def _day_faults(text: str) -> Iterator[str]:
+    """Yield why a text is no day that there can have been, in the reader's language."""
+    found = _read_day(text)
+    if found is None and text.strip():
+        written = quoted(clean(text, limit=MAX_NAME))
+        yield _(NO_DAY, text=written, example=_today_anywhere().isoformat())
+    elif found and not _has_been(found):
+        yield _(NEVER, day=_in_words(found.isoformat()))
 
 
 def _in_words(iso: str) -> str:
     """Return a day in the reader's language; empty for none."""
     return day(datetime.combine(date.fromisoformat(iso), time())) if iso else ""
-
-
-def reply(owner: str, answer: str, asked: str) -> Reply:
-    """Return what was entered of an owner's answer."""
-    return Reply(owner, cast(Answer, answer), asked).cleaned()

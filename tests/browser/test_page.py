@@ -1,8 +1,10 @@
 """The page as a whole: keys, themes, policy, large files, a part of a picture, languages."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from markupsafe import escape
 from PIL import Image
 from playwright.sync_api import BrowserContext, Dialog, Locator, Page, expect
 from skimage import data
@@ -11,6 +13,8 @@ from causalclip.images.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
 from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import Open, open_tab
 from tests.browser.test_detect import give, overflow, verdict
+from tests.browser.test_tabs import download
+from tests.makers.pictures import starred
 from ui.tabs.accuracy import UNKNOWN
 from ui.tabs.mask.views import HOW_TO_READ
 
@@ -115,6 +119,59 @@ def test_the_title_says_the_answer_and_another_picture_takes_its_place(
     expect(page).to_have_title("This file could not be read - CausalCLIP")
 
 
+def test_what_a_fact_checker_found_out_is_in_report_json_and_sentence(
+    open_page: Open, tmp_path: Path
+) -> None:
+    """Of a picture with Gemini's star, from the step that sends them to Google."""
+    # 1. A picture, and the fields that its step leads to
+    Image.fromarray(starred()).save(tmp_path / "starred.png")
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    give(page, tmp_path / "starred.png")
+    verdict(page)
+    page.locator("#report-html").wait_for()
+    page.locator("#steps").get_by_role("link", name="Enter what they said").click()
+    found = page.locator("#reply-google input[value='found']")
+    asked, since, address, who = (
+        page.locator(f"#{name} :is(textarea, input)")
+        for name in ("reply-google-day", "earliest-day", "earliest-address", "earliest-who")
+    )
+    left_out = page.locator("#left-out li")
+
+    # 2. What cannot be is left out with a sentence
+    for day in (asked, since):
+        day.focus()
+        expect(day).to_have_attribute("type", "date")
+    asked.fill("2026-12-01")
+    since.fill("9999-12-31")
+    address.fill("Eve's <b>phone</b>")
+    expect(left_out).to_have_count(3)
+    expect(left_out.nth(1)).to_contain_text("“Eve's <b>phone</b>” is left out")
+
+    # 3. All of it, in the sentence and both files
+    found.check()
+    since.fill("2021-05-03")
+    address.fill("https://example.org/<b>")
+    who.fill("Eve & <i>Bob</i>")
+    expect(left_out).to_have_count(0)
+    said = (
+        "OpenAI was not asked, Google found its mark (1 December 2026), earliest copy known: "
+        "https://example.org/<b>, 3 May 2021, shown by Eve & <i>Bob</i>."
+    )
+    expect(page.locator("#quote blockquote")).to_contain_text(said)
+    page.get_by_role("button", name="Copy the sentence").click()
+    expect(page.locator("#quote .cc-done")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()").endswith(said)
+    report = download(page, "#report-html")
+    assert str(escape(said)) in report
+    assert "<i>Bob" not in report
+    plain = json.loads(download(page, "#report-json"))
+    assert plain["quote"].endswith(said)
+    inquiries = plain["report"]["label"]["inquiries"]
+    assert {"owner": "google", "answer": "found", "day": "2026-12-01"} in inquiries["replies"]
+    assert inquiries["earliest"]["shown_by"] == "Eve & <i>Bob</i>"
+
+
 def test_what_was_found_out_of_one_picture_is_never_said_of_the_next(
     open_page: Open, files: dict[str, Path]
 ) -> None:
@@ -132,8 +189,8 @@ def test_what_was_found_out_of_one_picture_is_never_said_of_the_next(
     note.fill("A note on the first picture.")
     page.locator("#inquiries .label-wrap").click()
     found.check()
-    page.locator("#reply-google-day input.time").fill("2026-12-01")
-    page.locator("#reply-google-day input.time").press("Enter")
+    asked_on = page.locator("#reply-google-day input")
+    asked_on.fill("2026-12-01")
     address.fill("https://example.org/first")
     who.fill("Somebody")
     expect(quote).to_contain_text("earliest copy known")
@@ -144,13 +201,16 @@ def test_what_was_found_out_of_one_picture_is_never_said_of_the_next(
     ):
         note.fill("A note on one picture.")
         address.fill("https://example.org/one")
+        asked_on.fill("9999-12-31")
         found.check()
+        expect(page.locator("#left-out")).to_contain_text("left out")
         next_picture()
         verdict(page)
         page.locator("#report-html").wait_for()
-        for field in (note, address, who, page.locator("#reply-google-day input.time")):
+        for field in (note, address, who, asked_on):
             expect(field).to_have_value("")
         expect(page.locator("#reply-google input[value='not asked']")).to_be_checked()
+        expect(page.locator("#left-out")).not_to_contain_text("left out")
         expect(quote).not_to_be_empty()
         expect(quote).not_to_contain_text("earliest copy known")
 

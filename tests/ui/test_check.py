@@ -136,7 +136,7 @@ def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:
     html, plain = save_reports(
         examine_file(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x"
     )
-    drawn, said, words, quote = relabel(
+    drawn, said, words, quote, left_out = relabel(
         payload(html), payload(plain), "Ada <b>", "", *ENTERED, "Europe/Paris"
     )
     assert "Ada &lt;b&gt;" in Path(drawn).read_text(encoding="utf-8")
@@ -146,8 +146,16 @@ def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:
     assert "The report holds “Ada &lt;b&gt;”" in words
     assert "OpenAI found its mark (2 December 2026), Google was not asked" in quote
     assert "earliest copy known: https://example.org/a, 3 May 2021, shown by Eve &lt;i&gt;" in quote
+    assert left_out == ""
     again = relabel(payload(drawn), payload(said), "Ada <b>", "", *ENTERED, "Europe/Paris")
-    assert all(update == gr.skip() for update in (*again, *relabel(None, None, "Ada", "", "")))
+    assert again == relabel(None, None, "Ada", "", "") == (*[gr.skip()] * 4, "")
+
+
+def test_what_is_left_out_of_the_report_is_said_and_escaped() -> None:
+    nonsense = ("found", "<i>", "not asked", "2026-12-01", "<script>", "9999-01-01", "Eve")
+    *_fields, left_out = relabel(None, None, "", "", *nonsense, "")
+    assert left_out.count("<li>") == 4
+    assert "“&lt;script&gt;” is left out, as it is no address" in left_out
 
 
 @pytest.fixture(scope="module")

@@ -79,11 +79,7 @@ TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     ((gr.State,), Nothing, "nothing"),
     ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
     ((gr.File,), *uploads(FILES)),
-    (
-        (gr.Textbox, gr.HTML, gr.DateTime),
-        Text | None,
-        f"takes a text of at most {MAX_TEXT} characters",
-    ),
+    ((gr.Textbox, gr.HTML), Text | None, f"takes a text of at most {MAX_TEXT} characters"),
     ((gr.Number, gr.Slider), Number | None, "takes a number"),
     ((gr.Checkbox,), bool | None, "takes true or false"),
     ((gr.Dropdown, gr.Radio), Choice, "takes a choice"),

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from causalclip.report.document import (
     save_reports,
     write_label,
 )
-from causalclip.report.inquiries import EarliestCopy, Inquiries, Reply, reply
+from causalclip.report.inquiries import EarliestCopy, Inquiries, Reply
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import exif_block, jpeg_exif, jpeg_with, png_texts
 from tests.makers.pictures import encode, photo, segment, starred
@@ -263,14 +264,67 @@ def test_what_was_found_out_elsewhere_is_the_readers_own_word_everywhere(
     assert "OpenAI found no mark" not in again.read_text()
 
 
-@pytest.mark.parametrize("day", ["", "yesterday", "2026-02-30", "2026-12"])
-def test_what_is_no_day_is_left_out(day: str) -> None:
-    entered = Inquiries((reply("google", "found", day),), EarliestCopy(day=day)).cleaned()
-    assert entered.findings == "OpenAI was not asked, Google found its mark"
+NO_DAYS = ["yesterday", "2026-02-30", "2026-12", "2026-12-01T10", "9999-01-01", "0201-05-03"]
+
+
+@pytest.mark.parametrize("day", NO_DAYS)
+def test_what_can_be_no_day_is_left_out_with_a_sentence(day: str) -> None:
+    entered = Inquiries((Reply("google", "found", day),), EarliestCopy(day=day))
+    assert entered.cleaned().findings == "OpenAI was not asked, Google found its mark"
+    assert [fault.count("left out") for fault in entered.faults] == [1, 1]
+
+
+def test_today_is_a_day_wherever_on_earth_it_is() -> None:
+    there = datetime.now(timezone(timedelta(hours=14))).date().isoformat()
+    entered = Inquiries((Reply("google", "found", there),), EarliestCopy(day="1826-01-01"))
+    assert entered.faults == ()
+    assert entered.cleaned().earliest.day == "1826-01-01"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://example.org/a?b=c#d", "http://example.org:8080", "www.example.org"),
+        *(
+            "t.me/channel/12",
+            "https://пример.укр/фото",
+            "https://web.archive.org/web/2019/http://a.b/",
+        ),
+    ],
+)
+def test_an_address_of_a_page_is_entered(address: str) -> None:
+    entered = EarliestCopy(address)
+    assert entered.cleaned() == entered
+    assert list(entered.faults) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "a friend's phone",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "example",
+            "eve@example.org",
+        ),
+        *("https://", "https://example.org/a b", "file:///etc/passwd", "//example.org/a"),
+    ],
+)
+def test_what_is_no_address_of_a_page_is_left_out_with_a_sentence(address: str) -> None:
+    entered = Inquiries(earliest=EarliestCopy(address, shown_by="Eve"))
+    assert entered.cleaned().earliest == EarliestCopy(shown_by="Eve")
+    assert [fault.count("no address") for fault in entered.faults] == [1]
+
+
+def test_a_day_without_an_answer_is_left_out_with_a_sentence() -> None:
+    entered = Inquiries((Reply("openai", day="2026-12-02"),))
+    assert entered.cleaned() == Inquiries()
+    assert ["OpenAI" in fault for fault in entered.faults] == [True]
 
 
 def test_an_answer_that_there_is_none_of_is_not_asked() -> None:
-    assert reply("google", "certainly", "2026-12-02") == Reply("google")
+    assert Reply("google", "certainly", "2026-12-02").cleaned() == Reply("google")  # type: ignore[arg-type]
     assert Inquiries((Reply("somebody", "found"),)).cleaned() == Inquiries()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from PIL import Image
@@ -29,7 +29,7 @@ from causalclip.report.inquiries import (
     Answer,
     EarliestCopy,
     Inquiries,
-    reply,
+    Reply,
 )
 from ui.detector import ChosenDetector, add_head_choice
 from ui.endpoints import add_endpoints
@@ -327,7 +327,7 @@ def build_check_tab(
                     "quote": typed.quote,
                 }
                 fields["steps"] = gr.HTML(elem_id="steps")
-                inquiries = _inquiry_section()
+                inquiries, left_out = _inquiry_section()
                 beneath = gr.Column(elem_id="judge-part")
                 with gr.Row(elem_id="further"):
                     fields["compare"] = gr.Button(_("Compare with a copy"), elem_id="open-compare")
@@ -336,7 +336,7 @@ def build_check_tab(
                         _("Try purifying it"), visible=purifies, elem_id="open-purify"
                     )
             example_shelf = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
-    _wire_label(panel, typed, inquiries, fields["picture"], example_shelf)
+    _wire_label(panel, typed, inquiries, left_out, fields["picture"], example_shelf)
     fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
     tab = CheckTab(detector=detector, panel=panel, **fields)
 
@@ -420,8 +420,9 @@ def _report_section() -> Typed:
     return Typed(html, plain, quote, promise, [name, note, zone])
 
 
-def _inquiry_section() -> list[Any]:
-    """Build the fields for what a reader found out elsewhere, in the order of `_read_inquiries`."""
+def _inquiry_section() -> tuple[list[Any], gr.HTML]:
+    """Build the fields for what a reader found out elsewhere, in the order of `_read_inquiries`,
+    and the place that says what of it is left out."""
     fields: list[Any] = []
     with gr.Accordion(_("What you found out elsewhere"), open=False, elem_id="inquiries"):
         gr.HTML(f"<p class='cc-small'>{_(HOW_TO_ENTER)}</p>")
@@ -441,7 +442,8 @@ def _inquiry_section() -> list[Any]:
                     label=_("Who showed it there"), max_length=MAX_NAME, elem_id="earliest-who"
                 ),
             ]
-    return fields
+        left_out = gr.HTML(elem_id="left-out")
+    return fields, left_out
 
 
 def _reply_fields(key: str, owner: str) -> list[Any]:
@@ -458,13 +460,29 @@ def _reply_fields(key: str, owner: str) -> list[Any]:
     ]
 
 
-def _day_field(label: str, elem_id: str) -> gr.DateTime:
-    """Build a field for a day, without its time."""
-    return gr.DateTime(include_time=False, type="string", label=label, elem_id=elem_id)
+def _day_field(label: str, elem_id: str) -> gr.Textbox:
+    """Build a field for a day; once it has the focus, the browser shows its own calendar
+    (assets/upload.js).
+
+    gr.DateTime shows an English one, and tells nobody of a text that is no day (Gradio 6.31).
+    """
+    return gr.Textbox(
+        label=label,
+        placeholder="YYYY-MM-DD",
+        max_lines=1,
+        max_length=MAX_NAME,
+        elem_id=elem_id,
+        elem_classes="cc-day",
+    )
 
 
 def _wire_label(
-    panel: Panel, typed: Typed, inquiries: list[Any], picture: gr.Image, shelf: gr.HTML
+    panel: Panel,
+    typed: Typed,
+    inquiries: list[Any],
+    left_out: gr.HTML,
+    picture: gr.Image,
+    shelf: gr.HTML,
 ) -> None:
     """Have all that is typed go into the report as it is typed, and what is of a picture go with
     it."""
@@ -478,9 +496,9 @@ def _wire_label(
     }
     changes = [field.change for field in (name, note, *inquiries, typed.html)]
     inputs = [typed.html, typed.plain, name, note, *inquiries, zone]
-    outputs = [typed.html, typed.plain, typed.promise, typed.quote]
+    outputs = [typed.html, typed.plain, typed.promise, typed.quote, left_out]
     panel.beside(changes, relabel, inputs, outputs, **at_once)
-    of_picture = [note, *inquiries]
+    of_picture = [note, *inquiries, left_out]
     emptied = json.dumps([getattr(field, "value", None) or "" for field in of_picture])
     gr.on(
         [picture.upload, picture.clear, shelf.click],
@@ -502,20 +520,22 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, *others: str) -
         others: the values of `_inquiry_section`, and the time zone.
 
     Returns:
-        The paths of the report as HTML and as JSON, what is in it by now, as HTML, and the sentence
-        to paste, as HTML.
+        The paths of the report as HTML and as JSON, and, as HTML, what is in it by now, the
+        sentence to paste, and what is left out.
     """
     *entered, zone = others
-    label = Label(name or "", note or "", zone or "", _read_inquiries(entered)).cleaned()
+    inquiries = _read_inquiries(entered)
+    left_out = views.left_out(inquiries.faults)
+    label = Label(name or "", note or "", zone or "", inquiries).cleaned()
     files = [
         Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)
     ]
     if len(files) < 2 or read_label(files[1]) == label:
-        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip(), left_out
     write = partial(write_label, files[0], files[1], label, new_folder(str(files[0])))
     paths = run_in(FILES, Priority.MAP, write)
     quote = views.sentence(read_quote(paths[1]))
-    return *(str(path) for path in paths), _label_words(label), quote
+    return *(str(path) for path in paths), _label_words(label), quote, left_out
 
 
 def _read_inquiries(values: Sequence[str | None]) -> Inquiries:
@@ -523,9 +543,9 @@ def _read_inquiries(values: Sequence[str | None]) -> Inquiries:
     if not values:
         return Inquiries()
     *replies, address, since, who = [value or "" for value in values]
-    answers = zip(OWNERS, replies[::2], replies[1::2], strict=True)
+    answers = zip(OWNERS, cast(list[Answer], replies[::2]), replies[1::2], strict=True)
     return Inquiries(
-        tuple(reply(owner, answer, asked) for owner, answer, asked in answers),
+        tuple(Reply(owner, answer, asked) for owner, answer, asked in answers),
         EarliestCopy(address, since, who),
     )
 

@@ -277,6 +277,11 @@ def steps_panel(steps: Sequence[Step]) -> str:
     return _render("steps", steps=steps, sites=SITES, owners=OWNERS.values())
 
 
+def left_out(faults: Sequence[str]) -> str:
+    """Return why some of what was entered is not in the report, as HTML; empty where all is."""
+    return _render("left_out", faults=faults) if faults else ""
+
+
 def sentence(quote: str) -> str:
     """Return the sentence to paste, behind a button, as HTML."""
     return _render("quote", quote=quote)
