@@ -33,7 +33,7 @@ BENCHMARKS = {
     "load": "many clients at once",
 }
 ALONE = {
-    "marks": "marks found on --files; with --pictures 1 also on real pictures, by mistake",
+    "marks": "marks found on --files; with --pictures 1 on real pictures instead, by mistake",
     "forwarded": "what is said of photographs that messengers saved, and of pictures saved alike",
     "signatures": "what C2PA's own reader and what this program say, of C2PA's test images",
     "pages": "writes docs/measured.md and the measured parts of other pages",

@@ -156,7 +156,8 @@ def marks(read: Reports) -> Iterator[Measurement]:
     report = read("marks")
     of = _of(report)
     # The readers changed after the files that were looked at once: what was found then counts.
-    once, real = report["first look"], report["real pictures"]
+    once = report["first look"]
+    real = max(report["real pictures"], key=lambda search: search["searched"])
     first = [row for row in report["marks"] if row["part"] == "first"]
     files = once["seen"] + sum(row["seen"] for row in first)
     named = once["named"] + sum(row["found"] for row in first)

@@ -8,14 +8,25 @@ results of runs of which no JSON is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
 from benchmarks import gathering
 from benchmarks.captions import table as captions_table
 from benchmarks.purification import defence_tables
-from benchmarks.tables import SETS, Report, Told, bounded, by_set, named, ordered, percent, tabulate
+from benchmarks.tables import (
+    SETS,
+    Report,
+    Table,
+    Told,
+    bounded,
+    by_set,
+    named,
+    ordered,
+    percent,
+    tabulate,
+)
 from causalclip.examination.answer import BY_BAND, Origin
 from causalclip.intervals import wilson
 from causalclip.measured import Measured
@@ -756,11 +767,26 @@ def marks(read: Reports) -> Told:
     }
     title = f"the search for marks on pixels, on {report['search']['processor']}"
     tables.append(tabulate("picture", times, {"processor ms": "{ms:,}"}, title))
-    return Told(words, tables)
+    return Told(words, [*tables, _false_marks(report["real pictures"])])
 
 
-def _of_false_marks(real: dict[str, Any]) -> str:
+def _false_marks(searches: Sequence[dict[str, Any]]) -> Table:
+    """Return on how many real pictures each mark was found by mistake, a column a search."""
+    columns = {
+        f"of {search['searched']:,}, {search['date']}": f"{{{search['date']}}}"
+        for search in searches
+    }
+    names = sorted({name for search in searches for name in search["by mark"]})
+    rows = {
+        name: {search["date"]: search["by mark"].get(name, "not searched") for search in searches}
+        for name in names
+    }
+    return tabulate("on pixels", rows, columns, "real pictures that bear a mark by mistake")
+
+
+def _of_false_marks(searches: Sequence[dict[str, Any]]) -> str:
     """Return how many real pictures bear a mark by mistake, and how many more may."""
+    real = max(searches, key=lambda search: search["searched"])
     return (
         f"On {real['searched']:,} real pictures of {real['owners']:,} owners, searched on "
         f"{real['date']}, {len(real['marked'])} visible or invisible marks are found by mistake: "

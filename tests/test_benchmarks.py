@@ -163,6 +163,7 @@ def test_false_marks_are_counted_once_a_picture_and_bounded(tmp_path: Path) -> N
     told = summarize_false(pictures, found)
     assert (told["searched"], told["owners"], told["refused"]) == (300, 300, 1)
     assert told["marked"] == {"a": ["Doubao"]}
+    assert {mark for mark, count in told["by mark"].items() if count} == {"Doubao"}
     assert 0.0150 < told["at most"] < 0.0160  # 95 %, one-sided
     none = summarize_false(pictures[1:], found)
     assert 0.0095 < none["at most"] < 0.0105  # three in as many
