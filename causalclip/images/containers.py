@@ -286,8 +286,10 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def _read_webp(data: bytes) -> Container:
-    """Read the header of a WebP: its decoder allocates the canvas on opening, so the size must be
-    known before."""
+    """Read the header of a WebP: its decoder allocates the canvas, and something for each chunk, on
+    opening, so size and number must be known before."""
+    for _block in walk(data, "WebP"):  # refuses a file of too many
+        continue
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:
         raise damaged("WebP")
@@ -312,6 +314,7 @@ def _walk_webp(data: bytes) -> Iterator[Block]:
         body = data[start + 8 : end].removeprefix(b"Exif\0\0")
         yield Block(_CHUNK_TYPES.get(kind, "other"), kind, start, end, body)
         start = end + end % 2
+    raise _too_many_parts("WebP")
 
 
 # GIF ----------------------------------------------------------------------------------------------

@@ -100,6 +100,31 @@ def gif_of_comments() -> bytes:
     return screen + fill(b"\x21\xfe\x01x\0") + b";"
 
 
+def webp_of_chunks() -> bytes:
+    """Build a WebP of 49 megapixels and two million empty chunks, for each of which its decoder
+    takes memory."""
+    picture, chunks = large_webp(), fill(b"none" + bytes(4))
+    size = struct.pack("<I", len(picture) + len(chunks) - 8)
+    return picture[:4] + size + picture[8:] + chunks
+
+
+def large_webp() -> bytes:
+    picture = Image.new("RGBA", (7000, 7000), (0, 99, 99, 99))
+    return encode(picture, "WebP", method=0, quality=0)
+
+
+def interlaced_png(width: int, height: int) -> bytes:
+    """Build a black PNG whose decoder goes over the picture seven times, as Adam7 lays it out."""
+    passes = (8, 8, 0, 0), (8, 8, 4, 0), (4, 8, 0, 4), (4, 4, 2, 0), (2, 4, 0, 2), (2, 2, 1, 0)
+    size = sum(
+        ((height - y + down - 1) // down) * (1 + 3 * ((width - x + across - 1) // across))
+        for across, down, x, y in (*passes, (1, 2, 0, 1))
+    )
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1))
+    pixels = chunk(b"IDAT", zeros(size))
+    return b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
+
+
 def overlapping(count: int, size: int) -> bytes:
     """EXIF of so many different tags that all hold the same bytes."""
     entries = b"".join(struct.pack(">HHII", 1000 + i, 7, size, 0) for i in range(count))
@@ -140,6 +165,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], bool]] = {
         lambda: encode(PICTURE, "JPEG", icc_profile=steps_of_a_profile()),
         True,
     ),
+    "webp chunks": (webp_of_chunks, False),
     "webp canvas": (lambda: pictures.sized("WebP", 16_383, 16_383), False),
     "gif canvas": (lambda: pictures.sized("GIF", 65_535, 65_535), False),
     "gif comments": (gif_of_comments, False),
@@ -153,12 +179,11 @@ PICTURES: dict[str, tuple[Callable[[], bytes], bool]] = {
     "avif that is larger than it says": (mismatched_avif, True),
 }
 
-# 49 million pixels, in the formats that need the most memory
+# 49 million pixels, in the formats that need the most memory or time
 LARGE: dict[str, Callable[[], bytes]] = {
     "jpeg": lambda: encode(Image.new("RGB", (7000, 7000), "teal"), "JPEG", progressive=True),
-    "webp": lambda: encode(
-        Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "WebP", method=0, quality=0
-    ),
+    "png": lambda: interlaced_png(7000, 7000),
+    "webp": large_webp,
     "tiff": lambda: encode(
         Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "TIFF", compression="tiff_adobe_deflate"
     ),
