@@ -136,7 +136,8 @@ class Settings(BaseSettings):
     )
     room: int = _field(
         4096,
-        "MB for all uploads and what is made of them; then the oldest of whoever has most go",
+        "MB for all uploads and what is made of them, beside 1 GB at most of requests that are not "
+        "answered yet; then the oldest of whoever has most go",
         ge=1,
     )
 
