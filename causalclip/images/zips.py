@@ -59,14 +59,17 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
     error and costs nothing else.
 
     Raises:
-        ZipError: the archive is damaged, holds more than `limit` pictures, or announces more than
-            MAX_TOTAL.
+        ZipError: the archive is damaged, holds more than `limit` pictures, announces more than
+            MAX_TOTAL, or takes longer than SECONDS.
     """
     try:
         with sandbox.ask(unpack, data, limit, seconds=SECONDS) as members:
             yield from members
     except sandbox.TooCostly:
-        raise _too_large() from None
+        sentence = N_(
+            "The archive takes too long or too much memory to unpack. Send fewer pictures at once."
+        )
+        raise ZipError(_(sentence)) from None
 
 
 def count_zip(data: bytes) -> int:

@@ -110,12 +110,19 @@ def test_behind_another_proxy_people_keep_their_addresses_and_https(small_app: s
             assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == (client, "https")
 
 
-@pytest.mark.parametrize("path", [b"gradio_api/upload", b"api/v1/examine"], ids=str)
-def test_bodies_that_are_coming_are_few_of_one_address(proxy: Proxied, path: bytes) -> None:
-    """Each may be of tens of MB, and lies in memory until it is whole."""
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [(b"gradio_api/upload", 8), (b"api/v1/examine", 8), (b"gradio_api/queue/join", 120)],
+    ids=str,
+)
+def test_bodies_that_are_coming_are_few_of_one_address(
+    proxy: Proxied, path: bytes, most: int
+) -> None:
+    """Each may be of tens of MB, and lies in memory until it is whole; of other requests more
+    may come."""
     begun = b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\nx" % path
     with contextlib.ExitStack() as stack:
-        for _ in range(8):
+        for _ in range(most):
             stack.enter_context(connect(proxy, begun, source="127.0.0.4"))
         with from_address("127.0.0.4") as http:
             post = partial(http.post, f"{proxy.address}{path.decode()}", content=b"x")

@@ -71,6 +71,8 @@ def test_a_session_belongs_to_whoever_named_it_first(monkeypatch: pytest.MonkeyP
     assert sessions.holds(request(cookie=cookie), "page")
     assert sessions.holds(request("192.0.2.99", cookie=cookie), "page")  # the same browser
     assert not sessions.holds(request(), "page")
+    assert sessions.holds(request(), "program")  # without a cookie it counts by its address
+    assert not sessions.holds(request("192.0.2.99"), "program")
     for name in "abc":
         assert sessions.holds(request(), name)
     assert len(sessions._holders) == 3
