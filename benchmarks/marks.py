@@ -74,7 +74,7 @@ class Row:
 
     @property
     def owner(self) -> str:
-        return self.repo.split("/")[0]
+        return self.repo.partition("/")[0].lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,13 @@ def front() -> str:
     for name in SETS:
         id = f"detection.{DEFAULT_HEAD}.{name}"
         auc, few = numbers[f"{id}.auc"], numbers[f"{id}.tpr-at-1-fpr"]
-        accusing, clearing, unsure = (
+        accusing, clearing, unsure, unanswered = (
             numbers.below(f"{id}.{answer.value}")
             for answer in (
                 Origin.LIKELY_GENERATED,
                 Origin.LIKELY_NOT_GENERATED,
                 Origin.INCONCLUSIVE,
+                Origin.NO_ANSWER,
             )
         )
         rows[named(name)] = {
@@ -90,8 +91,10 @@ def front() -> str:
             "accused": accusing["real"].value,
             "called": accusing["generated"].value,
             "missed": clearing["generated"].value,
-            "real": unsure["real"].value,
-            "generated": unsure["generated"].value,
+            "real_unsure": unsure["real"].value,
+            "generated_unsure": unsure["generated"].value,
+            "real_unanswered": unanswered["real"].value,
+            "generated_unanswered": unanswered["generated"].value,
         }
     columns = {
         "pictures": "{pictures:,}",
@@ -100,7 +103,8 @@ def front() -> str:
         "real called likely generated": "{accused:%}",
         "generated called likely generated": "{called:%}",
         "generated called likely not generated": "{missed:%}",
-        "inconclusive: real, generated": "{real:%}, {generated:%}",
+        "inconclusive: real, generated": "{real_unsure:%}, {generated_unsure:%}",
+        "no answer: real, generated": "{real_unanswered:%}, {generated_unanswered:%}",
     }
 
     # 2. The map, the time, the marks
@@ -112,8 +116,8 @@ def front() -> str:
         f"map has an AUC of {own.value:.2f}; a blob that is always in the "
         f"middle has {blob.value:.2f}, so do not read the map as a locator. A detection with its "
         f"map takes {numbers['latency.warm'].value:.2f} s on two cores: "
-        f"{numbers['latency.processor'].value:.1f} processor seconds, "
-        f"{numbers['latency.avx2.processor'].value:.1f} held to AVX2. "
+        f"{numbers['latency.processor'].value:.1f} processor seconds, or "
+        f"{numbers['latency.avx2.processor'].value:.1f} where the processor has no more than AVX2. "
         "[All numbers](docs/measured.md).\n"
         f"\n{_of_marks()}\n"
         f"\n{_of_forwarded()}"
@@ -137,10 +141,11 @@ def _of_forwarded() -> str:
 def _of_marks() -> str:
     found, real = measured()["marks.unseen.headlined"], measured()["marks.real.mistaken"]
     return (
-        f"Of {found.n} files with a mark whose owners the readers had never met, {found.count} get "
-        f"it as their headline. Of {real.n:,} real pictures, {real.count} are "
-        "found to bear a visible or invisible mark, by mistake ([by mark](docs/measured.md)). The "
-        "European Union's icons, newer than that search, were [tried on others](docs/tried.md)."
+        f"Of {found.n} marked files of owners whose files did not help to build the search for "
+        f"marks, {found.count} get their mark as headline. On {real.n:,} real pictures, "
+        f"{real.count} visible or invisible marks were found by mistake "
+        "([by mark](docs/measured.md)). The European Union's icons, newer than that search, "
+        "were [tried on others](docs/tried.md)."
     )
 
 

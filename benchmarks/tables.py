@@ -111,10 +111,10 @@ def ordered(sets: Iterable[str]) -> list[str]:
 
 
 def named(name: str) -> str:
-    """A set by its name in the data, and what it holds."""
-    return (
-        SETS["all"] if name == "all" else f"`{name}`: {SETS[name]}" if name in SETS else f"`{name}`"
-    )
+    """Return a set's name in the data, and what it holds."""
+    if name == "all":
+        return SETS["all"]
+    return f"`{name}`: {SETS[name]}" if name in SETS else f"`{name}`"
 
 
 def by_set(name: str, rows: Mapping[str, Report]) -> Table:

@@ -1,4 +1,4 @@
-"""CausalCLIP: was this picture generated, and which part of it says so?
+"""CausalCLIP: was this picture generated, and what speaks for it?
 
 >>> from causalclip import Detector, examine_file
 >>> examine_file("picture.jpg", Detector.from_pretrained()).headline.title  # doctest: +SKIP

@@ -143,7 +143,7 @@ class Detection:
 
     @property
     def profile(self) -> Profile | None:
-        """Of the reference set that the picture is held to; None without one."""
+        """The profile of the reference set that the picture is held to; None without one."""
         return self.correction if isinstance(self.correction, Profile) else None
 
     @property

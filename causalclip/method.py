@@ -31,8 +31,8 @@ from torch import Tensor, nn
 SATURATED = 200.0
 
 
-# Mask: two-category Gumbel-Softmax (Jang et al., arXiv 1611.01144; Maddison et al., arXiv
-# 1611.00712)
+# Mask: two-category Gumbel-Softmax (Jang et al., arXiv 1611.01144;
+# Maddison et al., arXiv 1611.00712)
 
 
 def sample_logistic(like: Tensor) -> Tensor:
@@ -232,7 +232,6 @@ def reverse_gradient(x: Tensor) -> Tensor:
 
 
 # Counterfactual consistency: KL between the verdict and the verdict without some causal channels
-#
 
 
 def bernoulli_kl(logit_p: Tensor, logit_q: Tensor) -> Tensor:

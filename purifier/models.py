@@ -179,7 +179,7 @@ class Models:
         return self._once(work, *arguments)
 
     def steps_on_card(self, work: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
-        """The same for what yields."""
+        """Run a generator function as `on_card` runs a function, and yield its values."""
         return self._stepwise(work, *arguments)
 
     def _purify_here(self, pixels: "Tensor", request: "Request") -> "Iterator[Tensor | None]":

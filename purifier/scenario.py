@@ -183,7 +183,7 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
 
 
 def limit_steps(attack: Attack, pixels: Tensor, key: str = EMBEDDED) -> Attack:
-    """The same attack with at most as many steps as are made here.
+    """Return the attack with at most as many steps as are made here.
 
     The number does not depend on the server's load, so that a seed always gives one picture.
 
@@ -286,7 +286,7 @@ def _has_turned(scenario: Scenario, state: State) -> bool:
 
 
 def _ask_about(scenario: Scenario, which: Which, pixels: Tensor, models: Models) -> Scenario:
-    """The same after the model was asked about one more picture [1, 3, H, W]."""
+    """Return the scenario after the model was asked about one more picture [1, 3, H, W]."""
     with_picture = scenario.model_copy(
         update={"pictures": scenario.pictures | {which: to_array(pixels)}}
     )

@@ -31,6 +31,7 @@ from ui.server.uploads import file_in, is_upload, new_folder
 from ui.server.values import NOT_UPLOADED
 
 T = TypeVar("T")
+Payload = dict[str, Any] | None  # an upload as Gradio hands it to a listener: its path and name
 GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
 LIFETIME = MAX_KEPT  # seconds that a session's drawing is kept at most

@@ -99,8 +99,8 @@ class OutcomeTable:
         return self.all(column).get(f"{seed} {picture}", {})
 
     def all(self, column: str) -> dict[str, dict[str, Outcome]]:
-        """The same of every seed and picture, by "SEED PICTURE", in the order in which they were
-        measured."""
+        """Return the outcomes of every seed and picture, by "SEED PICTURE", in the order in which
+        they were measured."""
         return self._known.get(column, {})
 
     def put(self, column: str, seed: int, picture: str, outcomes: dict[str, Outcome]) -> None:
@@ -187,13 +187,12 @@ def paired(
 
 
 def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> Tensor:
-    """What `make` gives, float [1, 3, H, W] on 8-bit levels; from the folder where it was made
-    before.
+    """Return the picture that `make` makes, float [1, 3, H, W] on 8-bit levels, and keep it in the
+    folder; where it is there already, read it.
 
     Attacks that know no defence are most of the cost, and the same for every defence. These files
-    show the pictures
-    themselves: they are not for publishing. They are not told apart by CLIP's weights or the
-    attack's code: empty the folder after a change of these.
+    show the pictures themselves: they are not for publishing. They are not told apart by CLIP's
+    weights or the attack's code: empty the folder after a change of these.
 
     Args:
         folder: made if needed; None keeps nothing. what: tells all pictures apart.
@@ -223,8 +222,8 @@ def fingerprint(folders: Iterable[Path]) -> str:
 def detector_on_purified(
     models: Models, forensics: Path, count: int, attacked: int
 ) -> dict[str, dict[str, Any]]:
-    """ "real" and "fake" pictures of the test split, at most `count` of each, before and after one
-    purification; and the first `attacked` of them by ATTACK, before and after it.
+    """Judge "real" and "fake" pictures of the test split, at most `count` of each, before and after
+    one purification; and the first `attacked` of them by ATTACK, before and after it.
 
     Returns for each: `n`, `n attacked`, and for every key of WHEN the mean probability of being
     generated and the share in each band.

@@ -55,9 +55,8 @@ def load_tower(
 
     Args:
         name: a folder of assets/models, `local-dir:PATH`, `hf-hub:OWNER/NAME` (such a folder on the
-            Hugging Face hub), or `MODEL/TAG` of open_clip (or
-            MODEL/FILE of weights); `@SIZE` after it takes views of other than its own size, in px,
-            a multiple of its patches'.
+            Hugging Face hub), or `MODEL/TAG` of open_clip (or MODEL/FILE of weights); `@SIZE` after
+            it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
         runtime: int8 keeps matrices int8 that are stored so; the tower then judges alone
             (causalclip.clip.openvino).
@@ -116,9 +115,8 @@ def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None) -> T
     normal = {"mean": config["mean"], "std": config["std"]}
     visual = MetaViT(config) if is_plain(config) else empty_visual(config)
     if runtime == "int8" and is_int8(weights):
-        from causalclip.clip.openvino import (
-            CompiledTower,  # brings OpenVINO, which other runtimes do without
-        )
+        # It brings OpenVINO, which other runtimes do without.
+        from causalclip.clip.openvino import CompiledTower
 
         return CompiledTower(visual, weights, **normal)
     visual.load_state_dict(dequantize(weights), assign=True)
@@ -141,10 +139,8 @@ def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
         )
     try:
         clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
+    # The hub's errors are OSErrors; open_clip makes RuntimeErrors of them.
+    except (OSError, RuntimeError) as error:
         raise WeightsMissing(
             f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a "
             f"machine with network access (open_clip.create_model({model!r}, pretrained={tag!r})), "

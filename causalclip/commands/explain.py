@@ -84,11 +84,12 @@ def _as_dict(detections: dict[str, Detection]) -> dict[str, Any]:
 
 
 def _as_text(detections: dict[str, Detection]) -> str:
-    """The same for a person."""
+    """Return the masks and how they differ, in words."""
     lines = [f"{name}: {mask_sentence(detection)}" for name, detection in detections.items()]
-    one = next(iter(detections.values()))
-    lines.append(_("Judged by: {head}.", head=_(JUDGED_BY[one.head])))
-    lines += [_(ONE_FOR_ALL)] * (one.head == "linear")
+    first = next(iter(detections.values()))
+    lines.append(_("Judged by: {head}.", head=_(JUDGED_BY[first.head])))
+    if first.head == "linear":
+        lines.append(_(ONE_FOR_ALL))
     if len(detections) == 2:
         whole, parts = compare_masks(*detections.values())
         head = [

@@ -151,9 +151,14 @@ def bar_place(score: float, low: float, high: float) -> float:
     """Return where a score in [0, 1] stands on a bar whose three bands are equally wide, in percent
     of its width."""
     ends = (0.0, low, high, 1.0)
-    band = 0 if score <= low else 2 if score >= high else 1
+    band = 1
+    if score <= low:
+        band = 0
+    elif score >= high:
+        band = 2
     start, stop = ends[band : band + 2]
-    return 100 / 3 * (band + ((score - start) / (stop - start) if stop > start else 0.5))
+    within = (score - start) / (stop - start) if stop > start else 0.5
+    return 100 / 3 * (band + within)
 
 
 def digits_for(score: float, *thresholds: float) -> int:

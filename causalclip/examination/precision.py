@@ -24,14 +24,14 @@ class EmpiricalPrecision(Schema):
     """The record of an answer in the benchmark."""
 
     pictures: int
-    """Of the test, with this answer."""
+    """How many test pictures have this answer."""
     generated: int
     """How many of them were generated."""
     base: float
     """The share of generated pictures in the whole test, in [0, 1]."""
     hardest: float | None = None
-    """The same in the set of like content where this answer is worth least; null for an answer that
-    leaves it open."""
+    """The share of generated pictures among those with this answer, in the set of like content
+    where it is worth least; null for an answer that leaves it open."""
 
     @computed_field
     @property
@@ -75,17 +75,17 @@ class ErrorRates(Schema):
     """Rates at which the detector is right and wrong, as shares of its test pictures, in [0, 1]."""
 
     recognised: float
-    """Of the generated ones, those that are called likely generated."""
+    """The share of generated pictures that are called likely generated."""
     accused: float
-    """Of the real ones, those that are called likely generated."""
+    """The share of real pictures that are called likely generated."""
     missed: float
-    """Of the generated ones, those that are called likely not generated."""
+    """The share of generated pictures that are called likely not generated."""
     undecided: tuple[float, float]
-    """Of the generated and of the real ones, those whose answer is inconclusive."""
+    """The shares of generated and of real pictures whose answer is inconclusive."""
     generated: int
     """How many generated pictures there are."""
     real: int
-    """How many real ones."""
+    """How many real pictures there are."""
 
     @computed_field
     @property

@@ -84,9 +84,9 @@ class ClaimsSchema(Schema):
 
     schema_: int = Field(SCHEMA, alias="schema")
     language: str = Field(default_factory=current)
-    """Of all sentences."""
+    """The language of all sentences."""
     answer: str = Field(validation_alias=AliasPath("headline", "answer"))
-    """From all evidence."""
+    """The answer from all evidence."""
     headline: Headline
     provenance: ProvenanceSchema
     name: str
@@ -109,7 +109,7 @@ class ExaminationSchema(ClaimsSchema):
     band: Band
     """The pixels' answer: inconclusive where it does not survive re-encoding."""
     band_as_it_is: Band = _of_detection("band")
-    """The same before that is checked."""
+    """The pixels' answer before re-encoded copies are tested."""
     kind: ImageType = _of_detection("image_type")
     """What is no photograph gets no answer."""
     probability: float | None = Field(ge=0, le=1)

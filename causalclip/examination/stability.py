@@ -104,9 +104,9 @@ class Stability(Schema):
 
     probability: float
     band: Band
-    """Of the picture as it is."""
+    """The answer to the picture as it is."""
     low: float
-    """Likely not generated up to it."""
+    """The score up to which a picture is likely not generated."""
     high: float
     """Likely generated from it on."""
     threshold: float

@@ -374,7 +374,8 @@ def _snap_to_edges(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
     ]
     bare = sum(not side.straight for side in sides)
     borders = sum(side.border for side in sides)
-    if bare > (borders == 0) or borders == 4:
+    allowed = 1 if borders == 0 else 0
+    if bare > allowed or borders == 4:
         return None
     return sides[0].at, sides[1].at, sides[2].at, sides[3].at
 

@@ -150,7 +150,8 @@ class Provenance:
 
     @property
     def mark_words(self) -> tuple[str, ...]:
-        """The same, with the words that were read of those that are more than a hint."""
+        """Each mark's generator and kind, with the words that were read where it is more than a
+        hint."""
         excerpts: dict[str, str] = {}
         for mark in self.marks:
             excerpt = "" if mark.certainty == "hinted" else mark.excerpt

@@ -265,7 +265,7 @@ class HubVLM:
         return ends if isinstance(ends, list) else [ends]
 
     def _with_gradient(self, inputs: Any, pixels: Tensor) -> Any:
-        """The same inputs, whose values carry the gradient of the pixels [1, 3, H, W], if that is
+        """Return the inputs, whose values carry the gradient of the pixels [1, 3, H, W], if that is
         wanted."""
         if pixels.requires_grad:
             soft = self._soft_values(pixels).to(self.model.device, self.model.dtype)

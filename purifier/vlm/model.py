@@ -180,7 +180,7 @@ class EmbeddedVLM(nn.Module, PushToHub):
         return self
 
     def with_tower(self, tower: Tower) -> "EmbeddedVLM":
-        """The same model, with the same weights, that sees by another tower."""
+        """Return a model with the same weights that sees by another tower."""
         other = copy.copy(self)
         other._tower = [tower]
         return other
@@ -201,7 +201,7 @@ class EmbeddedVLM(nn.Module, PushToHub):
         return self.score(self.see(pixels), prompts, answers)
 
     def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """The same from visual tokens [N, V, D]."""
+        """Return `log_likelihood` from visual tokens [N, V, D]."""
         logits, targets = self.logits(visual, prompts, answers)
         flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         return -flat.view_as(targets).sum(1)
@@ -233,13 +233,13 @@ class EmbeddedVLM(nn.Module, PushToHub):
 
     @torch.no_grad()
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
-        """The best of the known answers to each question, or free text if none are known."""
+        """Return the best of the known answers to each question, or free text if none are known."""
         questions = [question] * len(pixels) if isinstance(question, str) else list(question)
         return self.answer_seen(self.see(pixels), questions)
 
     @torch.no_grad()
     def answer_seen(self, visual: Tensor, questions: Sequence[str]) -> list[Answer]:
-        """The same from visual tokens."""
+        """Return the answers to one question a picture from visual tokens [N, V, D]."""
         prompts = [normalise_question(text) for text in questions]
         outputs = self._search(visual, prompts, known=bool(self.answers), limit=12)
         answers = []
@@ -250,12 +250,12 @@ class EmbeddedVLM(nn.Module, PushToHub):
 
     @torch.no_grad()
     def caption(self, pixels: Tensor) -> list[Caption]:
-        """One sentence a picture, by beam search."""
+        """Return one sentence a picture, by beam search."""
         return self.caption_seen(self.see(pixels))
 
     @torch.no_grad()
     def caption_seen(self, visual: Tensor) -> list[Caption]:
-        """The same from visual tokens."""
+        """Return a caption a picture from visual tokens [N, V, D], by beam search."""
         outputs = self._search(visual, [CAPTION_PROMPT] * len(visual), known=False, limit=24)
         return [Caption(text, math.exp(score / max(1, length))) for text, score, length in outputs]
 

@@ -68,7 +68,7 @@ class Row:
 
     @property
     def picture(self) -> str:
-        """The same in every row of one file."""
+        """The file's path, which all rows of one file share."""
         return self.path
 
 

@@ -104,7 +104,9 @@ def _kind_of(pictures: Sequence[Picture]) -> str:
     if sum(p.kind != "photo" for p in pictures) * 2 > len(pictures):
         return "kinds"
     labels = {p.label for p in pictures}
-    return "both" if len(labels) == 2 else "real" if labels == {"real"} else "generated"
+    if len(labels) == 2:
+        return "both"
+    return "real" if labels == {"real"} else "generated"
 
 
 def describe(pictures: Iterable[Picture], known: Iterable[Site] = ()) -> list[Site]:

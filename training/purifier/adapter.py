@@ -105,7 +105,7 @@ class FeatureDistance:
         )
 
     def of(self, patches: Tensor, embedding: Tensor) -> Seen:
-        """The same from CLIP's features."""
+        """Return what is seen from CLIP's features: patches and embedding."""
         return [
             self.model.connector(patches.float(), embedding.float()),
             patches.float(),

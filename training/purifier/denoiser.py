@@ -307,7 +307,7 @@ def noisy_ends(
 
 
 def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: DenoiserConfig) -> Tensor:
-    """The same crop of both ends, [2, 3, side, side]."""
+    """Return one crop of both ends of a pair, [2, 3, side, side]."""
     clean, adversarial = (
         pairs.clean[row].float() / LEVELS,
         pairs.adversarial[state, row].float() / LEVELS,

@@ -108,7 +108,7 @@ class Pairs:
     adversarial_seen: tuple[Tensor, Tensor]
 
     def to(self, device: torch.device) -> "Pairs":
-        """The same batch with all tensors there."""
+        """Return the batch with all tensors on a device."""
         features = [
             (patches.to(device), embedding.to(device))
             for patches, embedding in (self.clean_seen, self.adversarial_seen)

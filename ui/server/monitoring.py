@@ -45,6 +45,8 @@ def drop_messages() -> None:
     logging.setLogRecordFactory(_record)
     for name in BY_STRANGERS:
         logging.getLogger(name).addFilter(_Seldom())
+    # Whoever sends a form that cannot be read is told so.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, None)
     traceback.print_exc = _log_raised  # Gradio prints the errors of functions by it

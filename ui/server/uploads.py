@@ -55,8 +55,6 @@ _lock = threading.Lock()
 _usage = {"bytes": 0, "since": 0.0}  # at the last count, and what has come since; when that was
 _used: defaultdict[str, set[str]] = defaultdict(set)  # session -> folders that its page has used
 log = logging.getLogger(__name__)
-# Of a form that cannot be read its sender is told.
-logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def uploads() -> Path:

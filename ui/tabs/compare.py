@@ -29,6 +29,7 @@ from ui.fields import (
     PICK,
     PROMISE,
     RUNS,
+    Payload,
     Source,
     Transfer,
     add_endpoint,
@@ -38,7 +39,7 @@ from ui.fields import (
     upload_path,
 )
 from ui.jobs import Job, examine_in_turns, run_in
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.check import views
@@ -63,8 +64,6 @@ WORKING = N_("The two are being laid over each other")
 HEIGHT = 200  # px of a field
 EXAMPLE_SIDE = 96  # px of the example's thumbnails
 
-Updates = dict[Any, Any]
-Payload = dict[str, Any] | None
 # path of what the page shows in its place -> what was given, or the part of it
 Originals = Mapping[str, Source]
 

@@ -25,7 +25,7 @@ from causalclip.report import card
 from ui.errors import explain
 from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missing, files_input
 from ui.jobs import Job, Waiting
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
 from ui.scripts import script, sending_script, sending_words
 from ui.server.uploads import FILES, MAX_REQUEST_BYTES, new_folder
@@ -62,7 +62,6 @@ BACK = (
 PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
 # seconds from one time that a screen reader says how far it is to the next (assets/upload.js)
 SPOKEN = 20
-Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from causalclip.report.templates import render
 from ui.errors import explain
 from ui.fields import GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
 from ui.jobs import Job, Waiting, run_in
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
@@ -46,7 +46,6 @@ SIDES = (  # names in ids, in words, and where they are at first
 )
 WHOLE_PICTURE = (0.0, 0.0, 100.0, 100.0)
 BACK = -1  # from a part to the whole
-Updates = dict[Any, Any]
 # a picture's path, width and height, and the pictures found inside it, in pixels of its file
 Whole = tuple[str, int, int, tuple[Box, ...]]
 Choose = Callable[..., tuple[float, float, float, float] | None]

@@ -41,6 +41,7 @@ from ui.fields import (
     PROMISE,
     RUNS,
     UNSHOWN,
+    Payload,
     Source,
     describe_file,
     picture_field,
@@ -49,7 +50,7 @@ from ui.fields import (
     upload_path,
 )
 from ui.jobs import Job, Waiting, examine_in_turns, run_in
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import FILES, Priority
 from ui.server.uploads import is_own, new_folder
 from ui.tabs.check import views
@@ -83,8 +84,6 @@ TEXT_FIELDS = (
     "steps",
     "quote",
 )
-Payload = dict[str, Any] | None
-Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

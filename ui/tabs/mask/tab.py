@@ -33,6 +33,7 @@ from ui.fields import (
     PRIVATE,
     PROMISE,
     RUNS,
+    Payload,
     Source,
     Transfer,
     describe_file,
@@ -44,7 +45,7 @@ from ui.fields import (
     upload_path,
 )
 from ui.jobs import Job, run_job
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import DECODED, MODEL, PICTURES, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.check.examples import Example, shelf
@@ -62,8 +63,6 @@ PICTURE_HEIGHT = 160  # px of the field
 SECOND_HEIGHT = 112
 
 T = TypeVar("T")
-Updates = dict[Any, Any]
-Payload = dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from ui.fields import (
     upload_path,
 )
 from ui.jobs import Job, Waiting, run_job
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
 from ui.tabs.purify import answers, examples, facts, views, widgets
 from ui.tabs.purify.endpoints import add_endpoints, reason
@@ -54,7 +54,6 @@ OPEN = """() => {
 }"""  # the tab opens with a prepared one, unless something was asked of it before
 # as the slider lays them out
 SIDES = "{adversarial} \N{LEFT-TO-RIGHT MARK}|\N{LEFT-TO-RIGHT MARK} {purified}"
-Updates = dict[Any, Any]
 Settings = dict[str, Any]  # by name, as in PurifyTab
 
 

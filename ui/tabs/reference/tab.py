@@ -21,7 +21,7 @@ from ui.detector import ChosenDetector
 from ui.errors import explain
 from ui.fields import LIFETIME, PRIVATE, files_input, upload_paths
 from ui.jobs import Job, Waiting, run_in
-from ui.panel import Panel, PanelRequest
+from ui.panel import Panel, PanelRequest, Updates
 from ui.places import FILES, PICTURES, Priority
 from ui.scripts import script, sending_script, sending_words
 from ui.server import uploads
@@ -80,7 +80,6 @@ NEEDS = {
 }
 CHOOSE_PROFILE = """element.querySelector("button").addEventListener("click", () =>
   document.querySelector("#reference-profile-upload input[type=file]").click());"""
-Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
