@@ -82,6 +82,11 @@ class Headline:
         return self.origin.named(self.name)
 
     @property
+    def evidence(self) -> str:
+        """What signature or file say, where the headline rests on that and not on the pixels."""
+        return self.proved if self.source == "signature" else self.claimed
+
+    @property
     def short_name(self) -> str:
         """The name without what stands behind it in brackets."""
         return short_name(self.name)

@@ -167,6 +167,12 @@ class Examination:
             return _(UNSTABLE, copies=any_of(copies, style="standard"))
         return _(MEANING[self.band])
 
+    @property
+    def reason(self) -> str:
+        """Return what the headline rests on: what the pixels' answer means, or what signature or
+        file say."""
+        return self.meaning if self.headline.source == "pixels" else self.headline.evidence
+
     @cached_property
     def headline(self) -> Headline:
         """The answer from all evidence so far."""
