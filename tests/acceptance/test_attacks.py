@@ -281,21 +281,25 @@ def test_15_odd_values_get_a_sentence(target: Target) -> None:
     tests/server/test_promises.py gives every one of them to each field.
     """
     odd = [float("nan"), 1e308, [["x"]], {"a": 1}, "x" * 900_000, "../../x", True, -1]
-    before, session = target.files(), uuid4().hex
+    before = target.files()
     statuses: Counter[int] = Counter()
-    with target.browser() as http:
-        for function in functions(http):
+    with contextlib.ExitStack() as opened:
+        # nginx takes a few hundred calls of one address at once
+        visitors = [opened.enter_context(target.elsewhere(70 + i).browser()) for i in range(8)]
+        sessions = [uuid4().hex for _ in visitors]
+        for number, function in enumerate(functions(visitors[0])):
+            visitor = number % len(visitors)
             for place in range(len(function["inputs"])):
                 data: list[object] = [None] * len(function["inputs"])
                 data[place] = odd[statuses.total() % len(odd)]
                 route = "queue/join" if function["queue"] is not False else "run/predict"
-                call = {"data": data, "fn_index": function["id"], "session_hash": session}
-                sent = {"Content-Type": "application/json"}
-                answer = http.post(f"gradio_api/{route}", content=json.dumps(call), headers=sent)
+                call = {"data": data, "fn_index": function["id"], "session_hash": sessions[visitor]}
+                body, sent = json.dumps(call), {"Content-Type": "application/json"}
+                answer = visitors[visitor].post(f"gradio_api/{route}", content=body, headers=sent)
                 statuses[answer.status_code] += 1
                 assert answer.status_code in {200, 413, 422}, (function["api_name"], answer.text)
                 if answer.status_code != 200:
-                    assert re.search(r"[a-z]\.", answer.text), (function["api_name"], answer.text)
+                    assert re.search(r"\w\.", answer.text), (function["api_name"], answer.text)
     print(f"\nodd values in {statuses.total()} fields: {dict(statuses)}")
     assert statuses[422] > statuses[200]
     assert target.files() == before
