@@ -120,7 +120,7 @@ def test_bodies_that_are_coming_are_few_of_one_address(
 ) -> None:
     """Each may be of tens of MB, and lies in memory until it is whole; of other requests more
     may come."""
-    begun = b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\nx" % path
+    begun = b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000\r\n\r\nx" % path
     with contextlib.ExitStack() as stack:
         for _ in range(most):
             stack.enter_context(connect(proxy, begun, source="127.0.0.4"))
