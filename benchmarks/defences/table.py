@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from benchmarks.defences.adaptive import ExpectationOverTransformation, bpda
+from causalclip.clip.backbones import shared_tower
 from purifier.attacks import Attack, Objective
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.attack_detector import AttackDetector
@@ -22,6 +23,7 @@ from purifier.denoiser.filters import QUALITY, resize
 from purifier.denoiser.pipeline import PurifierPipeline, Stages, mix
 from purifier.models import Models
 from purifier.pixels import to_array
+from purifier.vlm.lora import LoraEncoder
 
 Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
@@ -36,18 +38,24 @@ WITHOUT = {
     "ours without the quantisation": Stages(quantisation=False),
     "ours without the LoRA encoder": Stages(lora_encoder=False),
 }
-# the same network, learned from the same pictures by three recipes: name -> folder
-DENOISERS = {"supervised": "bridge", "unsupervised": "noise", "regression": "regression"}
+# the same network, learned from the same pictures by three recipes, and each of them guided by CLIP
+# as it learned: name -> folder
+RECIPES = {"supervised": "bridge", "unsupervised": "noise", "regression": "regression"}
+DENOISERS = RECIPES | {f"guided {name}": f"guided-{folder}" for name, folder in RECIPES.items()}
+ADAPTED, OWN_ENCODER = "adapted encoder", "encoder of its own"  # who reads behind a denoiser
 COMPARISONS = (  # of which two the answers are compared one by one
     *((WHOLE_PURIFIER, row) for row in WITHOUT),
     *((WHOLE_PURIFIER, f"ours with the {name} denoiser") for name in DENOISERS),
     *((NETWORK_ALONE, f"the {name} denoiser alone") for name in DENOISERS),
     *((AS_THE_PAPER, f"the {name} denoiser alone, adapted encoder") for name in DENOISERS),
     *(
-        (f"the supervised denoiser alone{encoder}", f"the {name} denoiser alone{encoder}")
-        for encoder in ("", ", adapted encoder")
-        for name in DENOISERS
-        if name != "supervised"
+        (f"the {one} denoiser alone{encoder}", f"the {other} denoiser alone{encoder}")
+        for encoder in ("", f", {ADAPTED}", f", {OWN_ENCODER}")
+        for one, other in (
+            *(("supervised", name) for name in RECIPES if name != "supervised"),
+            *(("guided supervised", f"guided {name}") for name in RECIPES if name != "supervised"),
+            *((f"guided {name}", name) for name in RECIPES),
+        )
     ),
     (WHOLE_PURIFIER, NETWORK_ALONE),
     (WHOLE_PURIFIER, f"JPEG {QUALITY}"),
@@ -132,14 +140,17 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
         Row(NETWORK_ALONE, alone, vlm),
         Row(AS_THE_PAPER, alone, vlm, lora_vlm),
     ]
-    for name, denoise in _denoisers(compared).items():
-        random = name == "unsupervised"
+    for name, denoise in _denoisers(compared, models.device).items():
+        random = _adds_noise(name)
+        by_itself = f"the {name} denoiser alone"
         whole = with_denoiser(ours, denoise)
         rows.append(Row(f"ours with the {name} denoiser", whole, vlm, lora_vlm, random=random))
-        rows.append(Row(f"the {name} denoiser alone", denoise, vlm, random=random))
-        by_lora = f"the {name} denoiser alone, adapted encoder"
-        rows.append(Row(by_lora, denoise, vlm, lora_vlm, random=random))
-    return [row for row in rows if lora_vlm or not row.name.endswith("adapted encoder")]
+        rows.append(Row(by_itself, denoise, vlm, random=random))
+        rows.append(Row(f"{by_itself}, {ADAPTED}", denoise, vlm, lora_vlm, random=random))
+        own_vlm = _with_own_encoder(compared, name, lora_vlm, models.device)
+        if own_vlm:
+            rows.append(Row(f"{by_itself}, {OWN_ENCODER}", denoise, vlm, own_vlm, random=random))
+    return [row for row in rows if lora_vlm or not row.name.endswith(ADAPTED)]
 
 
 def low_pass(pixels: Tensor, side: int = LOW_PASS_SIDE) -> Tensor:
@@ -163,21 +174,37 @@ def with_denoiser(ours: PurifierPipeline, denoise: Defence) -> Defence:
     return purify
 
 
-def _denoisers(compared: Path | None) -> dict[str, Defence]:
+def _denoisers(compared: Path | None, device: Any) -> dict[str, Defence]:
     """Return those of DENOISERS that are here: our recipe, the bridge on adversarial pairs, on as
     few pictures as the others had; DiffPure's recipe (Gaussian noise is added, then taken away, and
     no attack was ever seen); and one step of regression on adversarial pairs."""
     denoisers: dict[str, Defence] = {}
     for name, folder in DENOISERS.items():
         if compared is not None and (compared / folder / "model_index.json").is_file():
-            pipeline = PurifierPipeline.from_pretrained(compared / folder)
+            pipeline: Any = PurifierPipeline.from_pretrained(compared / folder)
+            pipeline.to(device or "cpu")
             noise: dict[str, Any] = (
-                {"noise": NOISE, "generator": torch.default_generator}
-                if name == "unsupervised"
-                else {}
+                {"noise": NOISE, "generator": torch.default_generator} if _adds_noise(name) else {}
             )
             denoisers[name] = partial(pipeline.purify, **noise)
     return denoisers
+
+
+def _adds_noise(denoiser: str) -> bool:
+    """Return whether a denoiser of this name takes away noise that is added first."""
+    return denoiser.removeprefix("guided ") == "unsupervised"
+
+
+def _with_own_encoder(compared: Path | None, denoiser: str, lora_vlm: Any, device: Any) -> Any:
+    """Return the model on the LoRA encoder that was trained behind this denoiser, None where there
+    is none; it stands beside the denoiser, in FOLDER-encoder."""
+    if compared is None or lora_vlm is None:
+        return None
+    folder = compared / f"{DENOISERS[denoiser]}-encoder"
+    if not (folder / "model.safetensors").is_file():
+        return None
+    encoder = LoraEncoder.from_pretrained(folder)
+    return lora_vlm.with_tower(encoder.on(shared_tower(lora_vlm.config.tower))).to(device or "cpu")
 
 
 def jpeg(pixels: Tensor, quality: int = 75) -> Tensor:

@@ -3,7 +3,6 @@ encoder, and the loop."""
 
 import json
 import random
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from PIL import Image
+from typer.testing import CliRunner
 
 from causalclip.detector import Detector
 from causalclip.paths import WeightsMissing
@@ -25,9 +25,17 @@ from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.lora import UP, LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.detectors import tiny_detector, tiny_tower
-from tests.makers.models import latent_base, tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
+from tests.makers.models import (
+    fixed_attack_detector,
+    latent_base,
+    tiny_clip,
+    tiny_purifier,
+    tiny_vlm,
+    vlm_folder,
+)
 from training.purifier.adapter import train_encoder, trainable_model
 from training.purifier.attack_detector import CLEAN, MIN_BUDGET, _measure, find_unseen, fit_to
+from training.purifier.command import app
 from training.purifier.denoiser import (
     DenoiserConfig,
     RefiningConfig,
@@ -235,25 +243,57 @@ def test_a_low_rank_update_alone_learns_of_a_base_and_goes_on_after_a_stop(
         assert torch.allclose(value, stopped.update()[name], atol=1e-5)
 
 
-def test_a_purifier_on_a_base_is_trained_saved_and_loaded_with_its_base(
-    base: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def trained_on_a_base(data: Path, base: str, tmp_path: Path, monkeypatch: Any) -> Path:
+    """The folder that `purifier train --base` wrote, beside the configuration that it read."""
     monkeypatch.setattr("training.purifier.denoiser.load_tower", tiny_tower)
-    shutil.copytree(folder, tmp_path / "pairs")
-    out, settings = tmp_path / "out", {"train": asdict(TRAIN), "lora": {"rank": 2}}
-    settings["attack_detector"] = []
-    trained = train_purifier([], out, base=base, settings=settings, batches=4, cache=tmp_path)
-    again, pictures = PurifierPipeline.from_pretrained(out), torch.rand(2, 3, 33, 50)
-    purified = again(pictures, num_inference_steps=2).images
+    drawn = {"batch": 2, "sizes": [[32, 48, 1.0]], "steps": [1, 1], "layers": LAYERS}
+    settings = {
+        "pairs": drawn,
+        "train": asdict(TRAIN) | {"steps": 2},
+        "lora": {"rank": 2},
+        "attack_detector": [],
+        "refine": {"steps": 2, "units": 1},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    out = tmp_path / "out"
+    run_command("train", data, tmp_path, "--out", str(out), "--base", base)
+    return out
+
+
+def run_command(name: str, data: Path, folder: Path, *words: str) -> None:
+    options = {"--data": data, "--config": folder / "config.json", "--cache": folder / "cache"}
+    given = [str(word) for option in options.items() for word in option]
+    given += ["--batches", "3", "--device", "cpu"]
+    result = CliRunner().invoke(app, [name, *given, *words])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_purifier_on_a_base_is_trained_saved_and_loaded_with_its_base(
+    trained_on_a_base: Path, base: str, tmp_path: Path
+) -> None:
+    loaded, pictures = PurifierPipeline.from_pretrained(trained_on_a_base), torch.rand(2, 3, 33, 50)
+    purified = loaded(pictures, num_inference_steps=2).images
     assert purified.shape == pictures.shape  # whose sides no multiple of the network's is
-    assert torch.equal(purified, trained(pictures, num_inference_steps=2).images)
     assert not torch.equal(purified, new_latent(base)(pictures, num_inference_steps=2).images)
-    again.save_pretrained(tmp_path / "copy")
-    assert torch.equal(
-        PurifierPipeline.from_pretrained(tmp_path / "copy")(pictures, 2).images, purified
-    )
-    assert f"`{base}`" in (out / "README.md").read_text()
-    assert not list(out.rglob("*unet*"))  # the base stays where it is
+    loaded.save_pretrained(tmp_path / "copy")
+    again = PurifierPipeline.from_pretrained(tmp_path / "copy")
+    assert torch.equal(again(pictures, num_inference_steps=2).images, purified)
+    assert f"`{base}`" in (trained_on_a_base / "README.md").read_text()
+    assert not list(trained_on_a_base.rglob("*unet*"))  # the base stays where it is
+
+
+@pytest.mark.full
+def test_a_purifier_on_a_base_is_refined(
+    trained_on_a_base: Path, base: str, data: Path, tmp_path: Path
+) -> None:
+    before = PurifierPipeline.from_pretrained(trained_on_a_base)
+    run_command("refine", data, tmp_path, "--folder", str(trained_on_a_base))
+    after = PurifierPipeline.from_pretrained(trained_on_a_base)
+    assert isinstance(before, LatentPurifier)
+    assert isinstance(after, LatentPurifier)
+    assert after.config["base"] == base
+    assert any(not torch.equal(after.update()[n], value) for n, value in before.update().items())
 
 
 @pytest.mark.parametrize("missing", ["no/such/folder", "owner/out-of-reach"])
@@ -392,25 +432,57 @@ def adapted(
     cache: Path,
     model: EmbeddedVLM | None = None,
     start: Path | None = None,
+    purifier: PurifierPipeline | None = None,
     **changed: Any,
 ) -> dict[str, Any]:
     model = model or tiny_vlm().eval()
+    purifier = purifier or tiny_purifier(attack_detector=fixed_attack_detector(50.0))
     drawn = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
     settings = {"pairs": drawn, "lora_encoder": ADAPT | {"guided": 0} | changed}
-    models: dict[str, Any] = {"model": model, "purifier": tiny_purifier()}
+    models: dict[str, Any] = {"model": model, "purifier": purifier}
     return train_encoder(
         data, None, out, settings=settings, batches=3, cache=cache, start=start, **models
     )
 
 
 @pytest.mark.full
-def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> None:
+def test_an_encoder_learns_behind_the_network_that_is_named_and_its_noise(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.purifier.adapter.trainable_model", lambda: tiny_vlm().eval())
+    drawn = {"batch": 2, "sizes": [[32, 48, 1.0]], "steps": [1, 1], "layers": LAYERS}
+    settings = {"pairs": drawn, "lora_encoder": ADAPT | {"steps": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    for seed in (1, 2):
+        tiny_purifier(seed=seed).save_pretrained(tmp_path / f"network-{seed}")
+
+    def surprise(network: str, noise: str) -> float:
+        """Return what the model makes of attacked pictures behind a network."""
+        options = {"data": data, "config": "config.json", "cache": "cache", "behind": network}
+        options |= {"out": f"{network} {noise}"}
+        words = [w for name, path in options.items() for w in (f"--{name}", str(tmp_path / path))]
+        words += ["--batches", "3", "--noise", noise, "--device", "cpu"]
+        result = CliRunner().invoke(app, ["train-encoder", *words])
+        assert result.exit_code == 0, result.output
+        found: float = json.loads(result.stdout)["attacked"]["surprise before"]
+        return found
+
+    found = {surprise("network-1", "0"), surprise("network-1", "12"), surprise("network-2", "0")}
+    assert len(found) == 3
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("alone", [False, True])
+def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path, alone: bool) -> None:
+    """Behind a whole purifier what is quantised, behind a network alone what that leaves."""
     out, cache, model = tmp_path / "out", tmp_path / "cache", tiny_vlm().eval()
+    purifier = tiny_purifier(attack_detector=None if alone else fixed_attack_detector(50.0))
     before = {
         name: value.clone()
         for name, value in [*model.state_dict().items(), *model.tower.state_dict().items()]
     }
-    facts = adapted(data, out, cache, model, steps=60, check=20)
+    changed = {"steps": 60, "check": 20, "noise": 12.0}
+    facts = adapted(data, out, cache, model, purifier=purifier, **changed)
     rows = logged(cache / "out")
     assert [row["step"] for row in rows] == [20, 40, 60]
     assert rows[-1]["shift left"] < 0.9 * rows[0]["shift left"]
@@ -420,9 +492,8 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     for speaker in (encoder.apply_to(model), model):
         shifts = []
         for pairs in map(load_pairs, pair_files(cache / "encoder-pairs")):
-            purified = quantise_at(
-                tiny_purifier().denoise(pairs.adversarial[-1].float() / 255), 10, 32
-            )
+            purified = purifier.denoise(pairs.adversarial[-1].float() / 255)
+            purified = purified.clamp(0, 1) if alone else quantise_at(purified, 10, 32)
             shifts.append(speaker.see(purified) - model.see(pairs.clean.float() / 255))
         left.append(float(torch.cat(shifts).square().mean()))
     assert left[0] < 0.9 * left[1]

@@ -45,14 +45,20 @@ Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
 
 @dataclass(frozen=True, slots=True)
 class AdapterConfig:
-    """rank: of the update of a matrix. steps, rate: of the optimiser; a step is one batch. norms:
-    the share of the rate for LayerNorms. decay: the last share of the run, over which the rate
-    falls nearly to 0. said: the weight of the divergence. attacked: the share of batches that are
-    of pairs. strengths: of the quantisation, one a step, its quality and short side in px. chance:
-    the share of steps in which pictures are purified by chance, as without the attack detector.
-    guided: the share of the others in which what the network leaves is guided first, by what this
-    encoder sees so far. held: the first so many files of pairs are not learned from. average: of
-    the weights. check: every how many steps it is measured and saved."""
+    """Settings of a run.
+
+    rank: of the update of a matrix. steps, rate: of the optimiser; a step is one batch. norms: the
+    share of the rate for LayerNorms. decay: the last share of the run, over which the rate falls
+    nearly to 0. said: the weight of the divergence. attacked: the share of batches that are of
+    pairs.
+    strengths: of the quantisation, one a step, its quality and short side in px. chance: the share
+    of steps in which pictures are purified by chance, as without the attack detector. guided: the
+    share of the others in which what the network leaves is guided first, by what this encoder sees
+    so far. A network alone has none of these three.
+    noise: 1/255, added before a network alone that learned from noise.
+    held: the first so many files of pairs are not learned from. average: of the weights. check:
+    every how many steps it is measured and saved.
+    """
 
     rank: int = 32
     steps: int = 1000
@@ -71,6 +77,7 @@ class AdapterConfig:
     )
     guided: float = 0.5
     chance: float = 0.1
+    noise: float = 0.0
     held: int = 5
     average: float = 0.99
     check: int = 150
@@ -79,24 +86,23 @@ class AdapterConfig:
 
 class FeatureDistance:
     """How far what CLIP and the language model see of pictures is from what they see of others, in
-    units of how far purification moves it.
+    units of how far purification, or an attack, moves it.
 
     Args:
-        clean, purified: batches by which that is measured, each dimension in deviations (a few
+        clean, moved: batches by which that is measured, each dimension in deviations (a few
             dimensions of CLIP's tokens are a hundred times as large as the others).
     """
 
     def __init__(
-        self, model: EmbeddedVLM, clean: Sequence[Tensor], purified: Sequence[Tensor]
+        self, model: EmbeddedVLM, clean: Sequence[Tensor], moved: Sequence[Tensor]
     ) -> None:
         self.model = model
         with torch.no_grad():
-            targets, adversarial = (
-                [torch.cat(one) for one in zip(*map(self, x), strict=True)]
-                for x in (clean, purified)
+            targets, others = (
+                [torch.cat(one) for one in zip(*map(self, x), strict=True)] for x in (clean, moved)
             )
         self.deviations = [one.flatten(0, -2).std(0) + 1e-3 for one in targets]
-        self.units = torch.stack(self._shifts(adversarial, targets))
+        self.units = torch.stack(self._shifts(others, targets))
 
     def __call__(self, pixels: Tensor, *, tower: Tower | None = None) -> Seen:
         """Return what is seen of pictures, through the model's tower or another one."""
@@ -113,7 +119,7 @@ class FeatureDistance:
         ]
 
     def left(self, features: Seen, targets: Seen) -> Tensor:
-        """Return how far apart they are, [3], as shares of what purification does."""
+        """Return how far apart they are, [3], in those units."""
         return torch.stack(self._shifts(features, targets)) / self.units
 
     def _shifts(self, features: Seen, targets: Seen) -> list[Tensor]:
@@ -166,7 +172,8 @@ def train_encoder(
         batches: of pairs. cache: of pairs, and in a folder named as `out` of checkpoint and log: a
             run that was stopped goes on.
         start: a folder with the LoRA encoder to go on from; without, from none.
-        model, purifier: the shipped ones if None. device: where all of it runs.
+        model, purifier: the shipped ones if None. Of a purifier without an attack detector the
+            network stands alone, with nothing behind it. device: where all of it runs.
 
     Raises:
         FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there
@@ -210,8 +217,9 @@ def _fit_encoder(
     pictures.
 
     The loss: how far what is seen of purified pictures is from what the model's own tower sees of
-    the clean ones, as a share of how far purification guided by CLIP alone moves it; and the
-    divergence of the first words that the model would say.
+    the clean ones, as a share of how far purification guided by CLIP alone moves it (of a network
+    alone: of how far attacks do, which is the same for all networks); and the divergence of the
+    first words that the model would say.
 
     Args:
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
@@ -219,8 +227,11 @@ def _fit_encoder(
     """
     # 1. What the loss measures by, and the tower that learns
     held_out = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
-    of_clip = [_forced(purifier, one.clean, model.tower) for one in held_out]
-    distance = FeatureDistance(model, [one.clean for one in held_out], of_clip)
+    moved = [
+        one.adversarial if _alone(purifier) else _forced(purifier, one.clean, model.tower, config)
+        for one in held_out
+    ]
+    distance = FeatureDistance(model, [one.clean for one in held_out], moved)
     tower, parameters = _with_adapter(model.tower, config)
     if start:
         for name, parameter in _learned(tower):
@@ -258,7 +269,7 @@ def _fit_encoder(
             len(load_pairs(file).clean) for file in pair_files(pairs)[config.held :]
         )
     }
-    measures = _measure(model, encoder.apply_to(model), purifier, held_out)
+    measures = _measure(model, encoder.apply_to(model), purifier, held_out, config)
     return replace(encoder, facts=encoder.facts | counts | measures)
 
 
@@ -319,6 +330,9 @@ def _purified(
     config: AdapterConfig,
 ) -> Tensor:
     """The pictures as the model may be shown them. tower: with the update so far."""
+    if _alone(purifier):
+        generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
+        return purifier.purify(pixels, noise=config.noise, generator=generator)
     if rng.random() < config.chance:
         return purifier.purify(
             pixels, always=True, generator=torch.Generator().manual_seed(rng.randrange(1 << 30))
@@ -402,15 +416,29 @@ class _HeldOut:
 
 
 @torch.no_grad()
-def _forced(purifier: PurifierPipeline, pixels: Tensor, lora_encoder: Tower) -> Tensor:
+def _forced(
+    purifier: PurifierPipeline, pixels: Tensor, lora_encoder: Tower, config: AdapterConfig
+) -> Tensor:
     """The pictures as they are purified where the detector finds an attack, on 8-bit levels."""
+    if _alone(purifier):
+        generator = torch.Generator().manual_seed(config.seed)
+        return purifier(pixels, noise=config.noise, generator=generator).images
     denoised = purifier.denoise(pixels)
     return to_levels(purifier.restore(denoised, lora_encoder=lora_encoder).clamp(0, 1))
 
 
+def _alone(purifier: PurifierPipeline) -> bool:
+    """Return whether nothing stands behind its network: it has no attack detector."""
+    return purifier.config["attack_detector"] is None
+
+
 @torch.no_grad()
 def _measure(
-    model: EmbeddedVLM, after: EmbeddedVLM, purifier: PurifierPipeline, held_out: Sequence[_HeldOut]
+    model: EmbeddedVLM,
+    after: EmbeddedVLM,
+    purifier: PurifierPipeline,
+    held_out: Sequence[_HeldOut],
+    config: AdapterConfig,
 ) -> dict[str, Any]:
     """Return of held-out batches, attacked and not, each purified by force: shares of answers that
     are those of the clean picture, and -log p of these, without the LoRA encoder and through it. Of
@@ -421,7 +449,7 @@ def _measure(
         for name, speaker in (("before", model), ("after", after)):
             same, surprise = [], []
             for one in held_out:
-                visual = speaker.see(_forced(purifier, getattr(one, which), speaker.tower))
+                visual = speaker.see(_forced(purifier, getattr(one, which), speaker.tower, config))
                 answers = speaker.answer_seen(visual, one.prompts)
                 same += [
                     float(answer.text == text)

@@ -147,13 +147,31 @@ def train_encoder_command(
     start: Annotated[
         Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")
     ] = None,
+    behind: Annotated[
+        Path | None,
+        typer.Option(
+            help="The purifier behind which it learns, in place of the shipped one. Without an "
+            "attack detector its network stands alone."
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=64, help="1/255, added before a network alone that learned from noise: 12."
+        ),
+    ] = None,
 ) -> None:
     """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank
     update of CLIP."""
+    from purifier.denoiser.pipeline import PurifierPipeline
     from training.purifier.adapter import train_encoder
 
     with exit_with_sentence(*SETUP_ERRORS, refused=(ValueError,)):
         options = _options(config, batches, cache, device)
+        if noise is not None:
+            options["settings"].setdefault("lora_encoder", {})["noise"] = noise
+        if behind:
+            options["purifier"] = PurifierPipeline.from_pretrained(behind)
         numbers = train_encoder(_needed(data), forensics, out, start=start, **options)
     typer.echo(json.dumps(numbers))
 

@@ -425,6 +425,8 @@ def refine_purifier(
         clean=config.clean,
         steps=pairs_config.steps,
     )
+    if (settings or {}).get("attack_detector") == []:
+        return pipeline
     return refit_attack_detector(
         sources,
         folder,
