@@ -42,7 +42,7 @@ from training.detector.data import LIKE, Record, assign_folds, need_both
 from training.detector.fitting import standardise, temperature
 from training.detector.recipe import Recipe, balance
 from training.mixed_precision import mixed_precision
-from training.purifier.loop import resume, save_checkpoint
+from training.purifier.loop import log_row, resume, save_checkpoint
 
 SIDE = 448  # px, of a packed picture's shorter side at most
 QUALITY = 92  # of its JPEG, in both classes
@@ -266,6 +266,7 @@ def fit(
                 head.tau.fill_(tau)
                 auc = judge(plain, held_rows, tower, head, recipe, device)
                 checkpoints.append({"step": step, "loss": float(loss.detach()), **auc})
+                log_row(out, checkpoints[-1])
                 if auc["like"] > best:
                     best = auc["like"]
                     _save_tower(tower, backbone, out / "tower")

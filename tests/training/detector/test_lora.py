@@ -77,6 +77,8 @@ def test_three_checkpoints_are_judged_and_the_tower_goes_on_from_the_best(
     held = sum(fold_of[record.group] == 0 for record in records)
     assert (report["learned"], report["held out"]) == (48 - held, held)
     assert json.loads((out / "lora.json").read_text())["checkpoints"] == report["checkpoints"]
+    logged = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in logged] == [15, 30, 45]
     before, after = (
         load_tower(name, dtype=torch.float32) for name in (backbone, f"local-dir:{out / 'tower'}")
     )
