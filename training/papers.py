@@ -11,23 +11,31 @@ import typer
 from causalclip.commands.shared import STOPPED, exit_with_sentence
 
 CONFIGS = Path(__file__).parent / "configs"
-# The three recipes of docs/papers.md: the configuration, and hours on two cores (the same page)
-RECIPES = {
-    "bridge": ("supervised", 1.0),
-    "noise": ("noise", 0.42),
-    "regression": ("regression", 0.42),
-}
-PAIRS_HOURS = 0.25  # of 25 batches (docs/papers.md)
-QUESTIONS_HOURS = 0.67  # 100 pictures, twice, four defences (docs/papers.md)
-DEFENDED = (
-    "the network",
-    *(f"the {name} denoiser" for name in ("supervised", "unsupervised", "regression")),
+# The six networks of docs/papers.md; hours on two cores (the same page)
+RECIPES = {"bridge": "supervised", "noise": "noise", "regression": "regression"}  # configurations
+GUIDED = {"": ("0", 0.1), "guided-": ("0.4", 0.35)}  # the share of steps, and hours
+PAIRS_HOURS = 0.1  # of 25 batches
+ENCODER_HOURS = 0.35  # of 200 steps, from eight
+QUESTIONS_HOURS = 0.7  # 100 pictures, two attacks, twelve rows
+NAMES = "supervised", "unsupervised", "regression"  # of RECIPES, in the table
+ROWS = (
+    "no defence",
+    *(
+        f"the {guided}{name} denoiser alone, {encoder}"
+        for guided in ("", "guided ")
+        for name in NAMES
+        for encoder in ("adapted encoder", "encoder of its own")
+    ),
 )
 # Seconds a picture on two cores, with ViT-B/16
 FEATURES_SECONDS = (2.5 + 0.4) * 3600 / 14_873  # and the heads' steps (docs/training.md)
 VERDICT_SECONDS = 1.2  # of a processor (docs/tried.md)
 DEEPER = 5  # what a tower of 24 layers should take of that: a guess (docs/training.md)
-FEATURE_BYTES = 1.5e9 / 320_000  # of a picture, with the paper's configuration (docs/papers.md)
+# The paper's configuration with ViT-L/14: 768 channels and two of compression, in half precision
+FEATURE_BYTES = 2 * 770
+# GiB of memory at the most, and of a picture (docs/papers.md says how they were measured)
+FITTING, FITTING_PICTURE, LARGE_TOWER = 0.65, 5_100 / 2**30, 1.2
+NETWORK, ENCODER = 2.3, 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +45,27 @@ class Step:
     Attributes:
         words: after `python -m`.
         result: what it writes last; once it is there, the step is complete.
-        work: what it goes through. hours: on two cores. gib: of disk; None was not measured.
+        work: what it goes through. hours: on two cores. disk, memory: in GiB, the latter at the
+            most; None was not measured.
     """
 
     words: list[str]
     result: Path
     work: str
     hours: float
-    gib: float | None = None
+    disk: float | None = None
+    memory: float | None = None
 
     def describe(self) -> str:
         """Return a line on what the step takes."""
         if self.result.is_file():
             return f"{self.name}: complete"
-        disk = "not measured" if self.gib is None else f"{self.gib:.1f} GiB"
-        return f"{self.name}: {self.work}, {self.hours:,.1f} hours, disk {disk}"
+        room = {"disk": self.disk, "memory": self.memory}
+        sizes = [
+            f"{name} {'not measured' if gib is None else f'{gib:.1f} GiB'}"
+            for name, gib in room.items()
+        ]
+        return f"{self.name}: {self.work}, {self.hours:,.1f} hours, {', '.join(sizes)}"
 
     @property
     def name(self) -> str:
@@ -93,7 +107,8 @@ def papers(
 ) -> None:
     """Run the commands of docs/papers.md in their order: GenImage's table, CoDefend's, or both.
 
-    First it says what each step takes on two cores without a graphics card. Started again, it goes
+    First it says what each step takes on two cores without a graphics card; while features are
+    computed, each processor has a worker beside it, of 0.4 GiB. Started again, it goes
     on from where it was; a step whose result is there is not run again.
     """
     if not genimage and not vlm:
@@ -145,38 +160,54 @@ def detector_steps(
     training = ["training", "detector", *pictures, "--out", str(model), "--config", str(config)]
     training += ["--backbone", backbone, "--cache", str(out / "features")]
     judging = ["training", "evaluate", *pictures, "--model", str(model), "--out", str(report)]
+    papers_own = config == CONFIGS / "paper.json"  # what memory and disk were measured with
     return [
-        Step([*listing, "--out", str(manifest)], manifest, f"{len(rows):,} rows", 0.0, 0.0),
+        Step([*listing, "--out", str(manifest)], manifest, f"{len(rows):,} rows", 0.0),
         Step(
             training,
             model / "README.md",
             f"{learned:,} pictures",
             hours[0],
-            learned * FEATURE_BYTES / 2**30,
+            learned * FEATURE_BYTES / 2**30 if papers_own else None,
+            FITTING + LARGE_TOWER + learned * FITTING_PICTURE if papers_own else None,
         ),
-        Step(
-            [*judging, "--table"], out / "genimage-table.csv", f"{judged:,} pictures", hours[1], 0.0
-        ),
+        Step([*judging, "--table"], out / "genimage-table.csv", f"{judged:,} pictures", hours[1]),
     ]
 
 
 def purifier_steps(data: Path, out: Path) -> list[Step]:
-    """Return CoDefend's: three networks on the same pairs, and their table."""
+    """Return CoDefend's: six networks, an encoder behind each, and their table."""
     from training.vlm.data import load_pictures
 
-    count, cache = len(load_pictures(data)), out / "purifier"
+    cache = out / "purifier"
+    source = ["--data", str(data), "--batches", "25", "--cache", str(cache)]
+    pairs = f"25 batches of {len(load_pictures(data)):,} pictures"
     steps: list[Step] = []
-    for folder, (config, hours) in RECIPES.items():
-        words = ["training", "purifier", "train", "--out", str(cache / folder), "--data", str(data)]
-        words += ["--batches", "25", "--cache", str(cache)]
-        words += ["--config", str(CONFIGS / f"purifier-{config}.json")]
-        hours += 0 if steps else PAIRS_HOURS
-        work = f"1,000 steps on 25 batches of {count:,} pictures"
-        steps.append(Step(words, cache / folder / "README.md", work, hours))
+    for guided, (share, hours) in GUIDED.items():
+        for recipe, config in RECIPES.items():
+            network = cache / f"{guided}{recipe}"
+            encoder = cache / f"{guided}{recipe}-encoder"
+            words = ["training", "purifier", "train", "--out", str(network), *source]
+            words += ["--config", str(CONFIGS / f"purifier-{config}.json"), "--guided", share]
+            hours_of_pairs = 0 if steps else PAIRS_HOURS
+            work = f"400 steps on {pairs}"
+            hours_of_both = hours + hours_of_pairs
+            steps.append(Step(words, network / "README.md", work, hours_of_both, memory=NETWORK))
+            words = ["training", "purifier", "train-encoder", "--out", str(encoder), *source]
+            words += ["--config", str(CONFIGS / "purifier-encoder-alone.json")]
+            words += ["--behind", str(network), "--noise", "12" if recipe == "noise" else "0"]
+            work = f"200 steps on {pairs}"
+            steps.append(Step(words, encoder / "README.md", work, ENCODER_HOURS, memory=ENCODER))
+    return [*steps, _questions(data, out, cache)]
+
+
+def _questions(data: Path, out: Path, cache: Path) -> Step:
+    """Return what asks about attacked pictures behind each network."""
     report = out / "recipes.json"
     words = ["benchmarks.defences", "--data", str(data), "--out", str(report)]
-    words += ["--pictures", "100", "--seeds", "2", "--columns", "PGD 8/255"]
-    words += ["--rows", ";".join(f"{name} alone, adapted encoder" for name in DEFENDED)]
+    words += ["--pictures", "100", "--seeds", "1", "--columns", "clean;PGD 8/255"]
+    words += ["--rows", ";".join(ROWS)]
     words += ["--compared", str(cache), "--keep", str(cache / "measured")]
     words += ["--made", str(cache / "attacked")]
-    return [*steps, Step(words, report, "100 pictures, twice, four defences", QUESTIONS_HOURS)]
+    work = f"100 pictures, clean and attacked, {len(ROWS)} defences"
+    return Step(words, report, work, QUESTIONS_HOURS)

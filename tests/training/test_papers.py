@@ -1,6 +1,8 @@
 """One command goes from folders to the papers' tables, in miniature."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks.defences.__main__ import evaluate
-from tests.makers.detectors import WORKSHOP_CONFIG, gridded, write_tower
-from tests.makers.models import vlm_folder
+from benchmarks.defences.table import DENOISERS
+from tests.conftest import ROOT
+from tests.makers.detectors import WORKSHOP_CONFIG, gridded, tiny_tower, write_tower
+from tests.makers.models import tiny_lora, tiny_purifier, vlm_folder
 from training import papers
 from training.__main__ import app
 
@@ -34,15 +38,24 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def train_purifier(_sources: Any, out: Path, *, cache: Path, **_options: Any) -> None:
         assert cache == tmp_path / "out" / "purifier"
-        out.mkdir(parents=True)
+        tiny_purifier().save_pretrained(out)
         (out / "README.md").touch()
 
+    def train_encoder(_data: Path, _more: Any, out: Path, *, purifier: Any, **_options: Any) -> int:
+        assert purifier.config["fold"] == tiny_purifier().config["fold"]
+        tiny_lora(tiny_tower()).save_pretrained(out)
+        (out / "README.md").touch()
+        return 0
+
     def evaluate_defences(config: Any, **_options: Any) -> dict[str, Any]:
-        assert len(config.rows) == 4
+        compared = Path(config.compared)
+        assert {f"{folder}-encoder" for folder in DENOISERS.values()} <= set(os.listdir(compared))
+        assert {row.split()[-1] for row in config.rows} == {"defence", "encoder", "own"}
         return {"cells": []}
 
     monkeypatch.setattr(papers, "run_step", run_step)
     monkeypatch.setattr("training.purifier.denoiser.train_purifier", train_purifier)
+    monkeypatch.setattr("training.purifier.adapter.train_encoder", train_encoder)
     monkeypatch.setattr("benchmarks.defences.evaluate_defences", evaluate_defences)
     monkeypatch.setattr("benchmarks.purification.defence_tables", lambda *_: [])
     return names
@@ -65,6 +78,7 @@ def words_for(folder: Path) -> list[str]:
     return ["papers", *paths, "--backbone", tower, "--device", "cpu"]
 
 
+@pytest.mark.full
 def test_folders_become_both_tables_and_complete_steps_are_not_run_again(
     tmp_path: Path, ran: list[str]
 ) -> None:
@@ -77,7 +91,7 @@ def test_folders_become_both_tables_and_complete_steps_are_not_run_again(
 
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    purifiers = ["training purifier"] * 3
+    purifiers = ["training purifier"] * 2 * len(DENOISERS)
     detector = ["training data", "training detector", "training evaluate"]
     assert ran == [*detector, *purifiers, "benchmarks.defences --data"]
     assert SERIES in (tmp_path / "out" / "genimage-table.md").read_text()
@@ -86,6 +100,31 @@ def test_folders_become_both_tables_and_complete_steps_are_not_run_again(
     (tmp_path / "out" / "genimage-table.csv").unlink()
     assert CliRunner().invoke(app, words).exit_code == 0
     assert ran == ["training evaluate"]
+
+
+def documented_commands(folder: Path) -> list[list[str]]:
+    """Return what docs/papers.md runs for CoDefend's networks, as the shell reads it."""
+    section = (ROOT / "docs" / "papers.md").read_text().split("### Six networks")[1]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    print_words = "python() { printf '%s\\n' \"$@\"; echo; }"
+    script = "\n".join([print_words, *lines])
+    done = subprocess.run(["bash", "-ec", script], cwd=folder, capture_output=True, check=True)
+    return [command.split("\n")[1:] for command in done.stdout.decode().strip().split("\n\n")]
+
+
+def test_the_documented_networks_are_those_that_one_command_trains(tmp_path: Path) -> None:
+    data = vlm_folder(tmp_path / "DATA" / "vlm")
+    steps = papers.purifier_steps(data, tmp_path / "runs")
+    places = {str(papers.CONFIGS): "training/configs", f"{tmp_path}/runs/purifier": "runs/six"}
+    places |= {f"{tmp_path}/runs/recipes.json": "runs/six.json", f"{tmp_path}/": ""}
+
+    def as_documented(word: str) -> str:
+        for place, name in places.items():
+            word = word.replace(place, name)
+        return word
+
+    run = [[as_documented(word) for word in step.words] for step in steps]
+    assert documented_commands(tmp_path) == run
 
 
 def test_a_folder_of_another_layout_is_a_sentence(tmp_path: Path) -> None:
