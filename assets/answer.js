@@ -1,5 +1,5 @@
 () => {
-  // The answer in Detect: its map lies over the picture, and chips open what is behind it. All of it in the browser.
+  // The answer in Check: its map lies over the picture, and chips open what is behind it. All of it in the browser.
   const find = (name) => document.querySelector(name);
   const within = (target, name) => target instanceof Element && target.closest(name);
   const layer = () => find("#layer .cc-layer");

@@ -5,7 +5,7 @@
   // page says itself that it is on its way, or that it is too large to go, or that none was pasted.
   // By field: the part of the page whose turns it takes, what is hidden, and where it is answered.
   const parts = {
-    "picture": ["detect", "#answer, #layer", "#status"],
+    "picture": ["check", "#answer, #layer", "#status"],
     "compare-a": ["compare", "#compare-result", "#compare-answer"],
     "compare-b": ["compare", "#compare-result", "#compare-answer"],
     "mask-picture": ["mask", "#mask-screen, #mask-worth, #mask-research, #mask-answer", "#mask-answer"],

@@ -220,7 +220,7 @@
   const since = new Map();
   const turnOf = (part) => {
     const turns = window.ccTurns ?? {};
-    return turns[Object.keys(turns).find((name) => part.id.startsWith(name)) ?? "detect"];
+    return turns[Object.keys(turns).find((name) => part.id.startsWith(name)) ?? "check"];
   };
   const count = () => {
     const places = new Map([...document.querySelectorAll(".cc-elapsed")].map((e) => [e.closest("[id]"), e]));

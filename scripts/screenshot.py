@@ -30,7 +30,7 @@ WIDTH = 1280
 ENDS = dict.fromkeys(("app", "batch"), ".tabs + .block")
 
 
-def detect(page: Page, files: list[Path]) -> None:
+def check(page: Page, files: list[Path]) -> None:
     """A judged example, by a generator."""
     page.locator("#examples button").nth(1).click()
     page.locator("#layer .cc-map-layer").wait_for()
@@ -62,7 +62,7 @@ def purify(page: Page, files: list[Path]) -> None:
 
 
 SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
-    "app": detect,
+    "app": check,
     "batch": batch,
     "mask": mask,
     "purify": purify,

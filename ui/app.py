@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SHIPPED = HEADS[DEFAULT_HEAD]
 LEADS = {  # by tab
-    "detect": N_("Was this picture generated? See why."),
+    "check": N_("Was this picture generated? See why."),
     "purify": PURPOSE,
     "compare": COMPARES,
     "mask": N_(
@@ -151,15 +151,15 @@ def _lay_out(
         with gr.Tabs() as tabs:
             # 3. The tabs for whoever checks a picture.
             with gr.Tab(_("Check"), id="check"):
-                gr.HTML(_part("lead", words=_(LEADS["detect"])))
-                detect_tab = build_check_tab(chosen_detector, examples, purifies=models is not None)
+                gr.HTML(_part("lead", words=_(LEADS["check"])))
+                check_tab = build_check_tab(chosen_detector, examples, purifies=models is not None)
                 _add_cards(tabs, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(chosen_detector, detect_tab, tabs)
             with gr.Tab(_("Compare"), id="compare"):
                 gr.HTML(_part("lead", words=_(LEADS["compare"])))
                 transfer = Transfer(
-                    detect_tab.compare, detect_tab.picture, detect_tab.source, tabs, "compare"
+                    check_tab.compare, check_tab.picture, check_tab.source, tabs, "compare"
                 )
                 build_compare_tab(chosen_detector, transfer, example=pair)
             with gr.Tab(_("Your pictures"), id="pictures") as reference_tab:
@@ -168,14 +168,14 @@ def _lay_out(
             with gr.Tab(_("Mask"), id="mask"):
                 gr.HTML(_part("lead", words=_(LEADS["mask"])))
                 transfer = Transfer(
-                    detect_tab.mask, detect_tab.picture, detect_tab.source, tabs, "mask"
+                    check_tab.mask, check_tab.picture, check_tab.source, tabs, "mask"
                 )
                 build_mask_tab(chosen_detector, transfer, examples=examples)
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify") as opens:
                     gr.HTML(_part("lead", words=_(LEADS["purify"])))
                     transfer = Transfer(
-                        detect_tab.purify, detect_tab.picture, detect_tab.source, tabs, "purify"
+                        check_tab.purify, check_tab.picture, check_tab.source, tabs, "purify"
                     )
                     purify = build_purify_tab(models, transfer, example_files=pictures, opens=opens)
             elif lacking():
@@ -197,7 +197,7 @@ def _lay_out(
             show_progress="hidden",
             api_visibility="private",
         )
-        page.load(lambda: showcase(shown()), None, detect_tab.showcase, queue=False, **PRIVATE)
+        page.load(lambda: showcase(shown()), None, check_tab.showcase, queue=False, **PRIVATE)
         if models is not None:
             page.load(purify.speakers, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
     page.queue(default_concurrency_limit=4, api_open=False)

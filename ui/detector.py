@@ -181,11 +181,8 @@ def forget_choices(session: str) -> None:
     _heads.pop(session, None)
 
 
-def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
-    """Add the choice of the head to the current Blocks; None where there is nothing to choose.
-
-    name: of the tab.
-    """
+def add_head_choice(detector: ChosenDetector) -> gr.Radio | None:
+    """Add the choice of the head to the current Blocks; None where there is nothing to choose."""
     choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
     if not choices:
         return None
@@ -194,5 +191,5 @@ def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
         value=DEFAULT_HEAD,
         label=_("Judged by"),
         info=_(ABOUT),
-        elem_id=f"{name}-head",
+        elem_id="check-head",
     )

@@ -39,7 +39,7 @@ from tests.makers import bombs
 from tests.makers.cost import delay
 from tests.makers.pictures import encode, photo
 from tests.serving import until
-from ui.server.uploads import FILES
+from ui.server.uploads import MAX_FILES
 from ui.server.values import MAX_TEXT
 from ui.serving import SESSIONS
 
@@ -349,7 +349,7 @@ def test_16_calls_with_a_thousand_deep_paths_keep_nobody_waiting(target: Target)
                 is_batch = "batch-files" in takers[i % len(takers)][1]
                 answer = call.result()
                 assert answer.status_code in ({200, 422} if is_batch and files is plain else {422})
-                assert is_batch or files is deep or f"at most {FILES} uploaded" in answer.text
+                assert is_batch or files is deep or f"at most {MAX_FILES} uploaded" in answer.text
     print(f"\nbeside 24 calls of 1,000 deep paths and of 200 plain ones: the page within "
           f"{seconds[0]:.1f} and {seconds[1]:.1f} s of {patience:.0f}")  # fmt: skip
     assert max(seconds) < patience

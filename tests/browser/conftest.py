@@ -45,7 +45,7 @@ Open = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a browser test that fails once more, and leave all but Detect's to `make test-all`.
+    """Run a browser test that fails once more, and leave all but Check's to `make test-all`.
 
     A busy machine can keep a browser from its work. Whatever needed a second run is named as RERUN
     at the end (CONTRIBUTING.md says what to do with it).
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.flaky(reruns=1))
-            if item.path.stem != "test_detect":
+            if item.path.stem != "test_check":
                 item.add_marker(pytest.mark.full)
 
 

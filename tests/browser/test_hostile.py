@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from causalclip.reference import Profile
 from tests.browser.conftest import Open, open_tab
-from tests.browser.test_detect import give, verdict
+from tests.browser.test_check import give, verdict
 from tests.makers.metadata_files import exif_block, jpeg_exif, make_authority, sign, xmp
 from tests.makers.pictures import encode, photo, segment
 

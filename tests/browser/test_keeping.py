@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.acceptance.attacker import attacked
 from tests.browser.conftest import Open
-from tests.browser.test_detect import give, verdict
+from tests.browser.test_check import give, verdict
 from tests.serving import until
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import COLOURS, Open, broken, open_tab, serious, show_theme, sizes
-from tests.browser.test_detect import give, verdict
+from tests.browser.test_check import give, verdict
 from ui.fields import PROMISE
 
 PARTS = {

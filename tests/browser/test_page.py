@@ -12,7 +12,7 @@ from skimage import data
 from causalclip.images.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
 from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import Open, open_tab
-from tests.browser.test_detect import give, overflow, verdict
+from tests.browser.test_check import give, overflow, verdict
 from tests.browser.test_tabs import download
 from tests.makers.pictures import starred
 from ui.tabs.accuracy import UNKNOWN
@@ -495,7 +495,7 @@ def test_every_tab_fits_a_phone_with_its_results(
 
 
 def _answers(page: Page, files: dict[str, Path]) -> None:
-    """In Detect, in the language that is spoken."""
+    """In Check, in the language that is spoken."""
     page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
     page.locator("#status .cc-scale").wait_for()
     page.locator("#status .cc-final").wait_for()

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from causalclip.paths import DEFAULT_HEAD
 from tests.browser.conftest import LateCheck, Open, broken, open_tab, serious
-from tests.browser.test_detect import Serve, give, overflow, verdict
+from tests.browser.test_check import Serve, give, overflow, verdict
 from tests.conftest import Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import created, exif_block, jpeg_exif, make_authority, sign
@@ -243,7 +243,7 @@ def test_a_head_that_is_chosen_judges_and_the_mask_stays_the_causal_one(
     page.locator("#status .cc-final").wait_for()
     expect(page.locator("#facts")).to_contain_text("causal head")
     page.locator("#chips button").nth(1).click()
-    head = page.locator("#detect-head").get_by_label("linear head")
+    head = page.locator("#check-head").get_by_label("linear head")
     head.check()
     expect(page.locator("#facts")).to_contain_text("linear head")
     page.locator("#status .cc-final").wait_for()
@@ -268,7 +268,7 @@ def test_a_part_stays_a_part_of_the_file_that_was_given(
     expect(inside).to_contain_text("Part of your picture, 600 × 400 pixels")
     page.locator("#status .cc-final").wait_for()
     page.locator("#chips button").nth(1).click()
-    page.locator("#detect-head").get_by_label("linear head").check()
+    page.locator("#check-head").get_by_label("linear head").check()
     expect(facts).to_contain_text("linear head")
     expect(facts).to_contain_text("600 × 400 pixels")
     expect(facts).to_contain_text(given)

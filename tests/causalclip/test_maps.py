@@ -14,7 +14,6 @@ from causalclip.calibration import sigmoid
 from causalclip.clip.views import plan_views
 from causalclip.detection import Detection, ViewAttribution
 from causalclip.detector import Detector
-from causalclip.maps import channels as explorer
 from causalclip.maps.attribution import (
     covered_cells,
     lay,
@@ -23,7 +22,17 @@ from causalclip.maps.attribution import (
     strongest_places,
 )
 from causalclip.maps.captions import places, shares
-from causalclip.maps.channels import mean_mask
+from causalclip.maps.channels import (
+    arrays,
+    contributions,
+    deletion_curve,
+    deletion_order,
+    mean_mask,
+    offset,
+    suppressed,
+    top_channels,
+    without_strongest,
+)
 from causalclip.maps.low_information import Reason, low_information, reasons
 from causalclip.maps.overlay import (
     SCALE,
@@ -247,36 +256,36 @@ def pixels() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def explored(detector: Detector, pixels: np.ndarray) -> Detection:
+def of_noise(detector: Detector, pixels: np.ndarray) -> Detection:
     return detector.predict(pixels)
 
 
-def test_removal_against_a_head_without_those_channels(explored: Detection) -> None:
+def test_removal_against_a_head_without_those_channels(of_noise: Detection) -> None:
     """By hand: the first k of the order set to nothing, the sum formed anew."""
-    added, curve = explorer.contributions(explored), explorer.deletion_curve(explored)
-    first = explorer.deletion_order(explored)
+    added, curve = contributions(of_noise), deletion_curve(of_noise)
+    first = deletion_order(of_noise)
     for k in (0, 3, len(added)):
-        expected = sigmoid(float(np.delete(added, first[:k]).sum() + explorer.offset(explored)))
+        expected = sigmoid(float(np.delete(added, first[:k]).sum() + offset(of_noise)))
         assert curve.ordered[list(curve.counts).index(k)] == pytest.approx(expected, abs=1e-6)
-        left, others = explorer.without_strongest(explored, k)
+        left, others = without_strongest(of_noise, k)
         assert left == pytest.approx(expected, abs=1e-6)
-        assert k != 3 or abs(others - explored.probability) < abs(left - explored.probability)
-    passes = mean_mask(explored)[first] >= 0.5
+        assert k != 3 or abs(others - of_noise.probability) < abs(left - of_noise.probability)
+    passes = mean_mask(of_noise)[first] >= 0.5
     assert not (~passes[:-1] & passes[1:]).any()  # what passes goes first
-    pushes = np.sign(explored.logit) * added[first[: passes.sum()]]
+    pushes = np.sign(of_noise.logit) * added[first[: passes.sum()]]
     assert (np.diff(pushes) <= 0).all()
 
 
 def test_a_channels_own_map_adds_up_to_its_contribution(
-    detector: Detector, pixels: np.ndarray, explored: Any
+    detector: Detector, pixels: np.ndarray, of_noise: Detection
 ) -> None:
-    for channel in explorer.top_channels(explored, count=3):
-        kept = np.zeros((1, len(explorer.contributions(explored))), bool)
+    for channel in top_channels(of_noise, count=3):
+        kept = np.zeros((1, len(contributions(of_noise))), bool)
         kept[0, channel.index] = True
         [views] = detector.explain_channels(pixels, kept)
         total = sum(float(v.causal.sum()) + v.rest for v in views)
         assert total == pytest.approx(channel.contribution, abs=1e-5)
-        for alone, whole in zip(views, explored.views, strict=True):
+        for alone, whole in zip(views, of_noise.views, strict=True):
             assert alone.channels[channel.index] == pytest.approx(
                 whole.channels[channel.index], abs=1e-6
             )
@@ -286,9 +295,9 @@ def test_a_channels_own_map_adds_up_to_its_contribution(
         detector.explain_channels(pixels, np.ones((1, 100_000), bool))
 
 
-def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Detection) -> None:
+def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(of_noise: Detection) -> None:
     """Every array is named in the readme, and each of the sums that it gives is what it says."""
-    held = explorer.arrays(explored)
+    held = arrays(of_noise)
     assert not any(array.dtype == object for array in held.values())  # loads without pickles
     readme = str(held["readme"])
     for name in held.keys() - {"readme"}:
@@ -304,16 +313,16 @@ def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Dete
 
 
 def test_what_passes_and_what_is_held_back_make_the_whole_push(
-    detector: Detector, explored: Detection
+    detector: Detector, of_noise: Detection
 ) -> None:
     """With the mask open everywhere, each channel adds both."""
-    both = explorer.contributions(explored) + explorer.suppressed(explored)
+    both = contributions(of_noise) + suppressed(of_noise)
     opened = tiny_detector()
     for head in opened.heads.values():
         torch.nn.init.zeros_(head.mask.mlp[2].weight)
         torch.nn.init.constant_(head.mask.mlp[2].bias, 50.0)
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
-    assert np.allclose(explorer.contributions(opened.predict(pixels)), both, atol=1e-5)
+    assert np.allclose(contributions(opened.predict(pixels)), both, atol=1e-5)
 
 
 # Where a map cannot know --------------------------------------------------------------------------

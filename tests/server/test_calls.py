@@ -9,7 +9,7 @@ import pytest
 from causalclip.images.zips import MAX_PICTURES
 from ui.server.calls import Calls
 from ui.server.senders import Refused
-from ui.server.uploads import FILES, uploads
+from ui.server.uploads import MAX_FILES, uploads
 from ui.server.values import MAX_TEXT
 
 PLACE = "ssrf-test.example"
@@ -125,8 +125,8 @@ def test_a_field_takes_fifty_files_and_batch_alone_its_200() -> None:
             gr.on([], lambda files: files, field, None, api_name=field.elem_id)
     folder = f"{uploads()}/sent-{'a' * 16}-{1:019}-{'b' * 32}"
     files = [{"path": f"{folder}/{i}.jpg"} for i in range(MAX_PICTURES + 1)]
-    assert len(read("other", files[:FILES], page=page)["data"][0]) == FILES
+    assert len(read("other", files[:MAX_FILES], page=page)["data"][0]) == MAX_FILES
     assert len(read("batch-files", files[:-1], page=page)["data"][0]) == MAX_PICTURES
-    for name, too_many in (("other", files[: FILES + 1]), ("batch-files", files)):
+    for name, too_many in (("other", files[: MAX_FILES + 1]), ("batch-files", files)):
         with pytest.raises(Refused, match=f"at most {len(too_many) - 1} uploaded files"):
             read(name, too_many, page=page)

@@ -11,12 +11,12 @@ from ui.panel import Panel, forget_requests, new_request
 
 def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
     answer("one")
-    first, elsewhere = new_request("detect"), new_request("mask")
+    first, elsewhere = new_request("check"), new_request("mask")
     answer("two")
-    other = new_request("detect")
+    other = new_request("check")
     answer("one")
     assert first.is_newest()
-    second = new_request("detect")
+    second = new_request("check")
     assert not first.is_newest()
     assert all(request.is_newest() for request in (second, elsewhere, other))
     forget_requests("one")
@@ -25,11 +25,11 @@ def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
 
 def test_a_request_that_was_overtaken_takes_no_turn(answer: Any) -> None:
     answer("late")
-    newer, older = new_request("detect", "200.5"), new_request("detect", "100.5")
+    newer, older = new_request("check", "200.5"), new_request("check", "100.5")
     assert newer.is_newest()
     assert not older.is_newest()
-    assert new_request("detect", "no number").is_newest()
-    assert new_request("detect", "inf").is_newest()
+    assert new_request("check", "no number").is_newest()
+    assert new_request("check", "inf").is_newest()
 
 
 def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> None:
@@ -43,13 +43,13 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
         finally:
             ended.append(True)
 
-    request = new_request("detect")
+    request = new_request("check")
     shown = request.shows(updates())
     assert next(shown) == {"a": 1}
     threading.Timer(
         0.2, lambda: next(shown, None)
     ).start()  # Gradio comes back once it has sent that
-    new_request("detect")
+    new_request("check")
     assert list(shown) in ([], [gr.skip()])
     assert ended == [True]
 
@@ -60,7 +60,7 @@ def test_a_file_is_sent_apart_from_what_later_updates_change(answer: Any) -> Non
     with gr.Blocks():
         picture, report, words = gr.Image(), gr.DownloadButton(), gr.HTML()
     updates = [{picture: "a.png", report: None, words: "x"}, {picture: gr.update(visible=False)}]
-    shown = list(new_request("detect").shows(iter(updates)))
+    shown = list(new_request("check").shows(iter(updates)))
     file, nothing = gr.update(value="a.png"), gr.update(value=None)
     assert shown[0] == {picture: file, report: nothing, words: "x"}
     assert shown[1] == updates[1]
@@ -70,7 +70,7 @@ def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer
     """The page calls the run of a first step that was overtaken, with the newest number."""
     answer("overtaken")
     with gr.Blocks() as page:
-        part, field = Panel("detect"), gr.Textbox()
+        part, field = Panel("check"), gr.Textbox()
         part.off([field.change], lambda: {field: "blank"}, outputs=[field])
         part.on(
             [field.submit],

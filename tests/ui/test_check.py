@@ -92,13 +92,13 @@ def payload(path: object) -> dict[str, str]:
 
 
 def shown(data: bytes, detector: Detector) -> str:
-    """The card that Detect ends with, and the panel of what the file says."""
+    """The card that Check ends with, and the panel of what the file says."""
     path = new_folder() / "a.jpg"
     path.write_bytes(data)
     with gr.Blocks():
         tab = build_check_tab(ChosenDetector(lambda: detector), [])
     cards = {}
-    for updates in tab.run(new_request("detect"), payload(path)):
+    for updates in tab.run(new_request("check"), payload(path)):
         cards |= {name: updates.get(getattr(tab, name), cards.get(name)) for name in SHOWN}
     return "".join(cards.values())
 

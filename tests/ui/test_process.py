@@ -285,7 +285,7 @@ print(examine_file(encode(photo(200, 160), "PNG"), tiny_detector()).band)
 
 
 @pytest.mark.full
-def test_detect_starts_and_says_what_to_add() -> None:
+def test_the_app_starts_and_says_what_to_add() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT], cwd=ROOT, env=environment, capture_output=True, text=True

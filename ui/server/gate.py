@@ -36,7 +36,7 @@ from ui.server.senders import (
     new_cookie,
     visitor_of,
 )
-from ui.server.uploads import FILES, MAX_REQUEST_BYTES, UPLOAD, is_upload, use
+from ui.server.uploads import MAX_FILES, MAX_REQUEST_BYTES, UPLOAD, is_upload, use
 
 FILE, API = "/gradio_api/file=", "/api/v1/"
 INFO = "/gradio_api/info"
@@ -251,7 +251,7 @@ def _route(scope: Scope) -> tuple[int, dict[str, str | None]]:
 
 def _too_long(path: str) -> Refused:
     if path == UPLOAD:
-        return Refused(413, _(TOO_MUCH, files=FILES, mb=MAX_REQUEST_BYTES >> 20))
+        return Refused(413, _(TOO_MUCH, files=MAX_FILES, mb=MAX_REQUEST_BYTES >> 20))
     return Refused(413, str(too_many_bytes()) if path == EXAMINE else TOO_LONG)
 
 

@@ -36,7 +36,7 @@ from ui.server.senders import Refused, client_of, current_client
 
 UPLOAD = "/gradio_api/upload"
 SENT, MADE = "sent", "made"  # what a folder's name begins with: an upload, or what was derived
-FILES = 50  # of a request
+MAX_FILES = 50  # of a request
 MAX_REQUEST_BYTES = 200 * 2**20  # bytes
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 # bytes that a folder counts for at least, so that there are not too many
@@ -280,7 +280,7 @@ class FormParser(MultiPartParser):
 
 async def upload(request: Request) -> Response:
     """Keep the files of the field `files`, and answer with their paths; raise Refused."""
-    limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
+    limits = {"max_files": MAX_FILES, "max_fields": MAX_FILES, "max_part_size": LONGEST_TEXT}
     try:
         form = await FormParser(request.headers, request.stream(), **limits).parse()
         try:

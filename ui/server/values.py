@@ -17,9 +17,9 @@ from typing_extensions import TypedDict
 
 from causalclip.images.zips import MAX_PICTURES
 from ui.server.senders import Refused
-from ui.server.uploads import FILES, is_upload
+from ui.server.uploads import MAX_FILES, is_upload
 
-# files that a field takes in one call, by its elem_id; any other takes FILES
+# files that a field takes in one call, by its elem_id; any other takes MAX_FILES
 FILES_OF_A_FIELD = {"batch-files": MAX_PICTURES}
 MAX_TEXT = 2**14  # characters of a text: Gradio keeps the newest call of each session in memory
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -29,6 +29,12 @@ NOT_UPLOADED = (
     "gradio_client.handle_file('picture.jpg') does that. Over HTTP, post the file to "
     '/gradio_api/upload first and send {"path": ...} with what that answers.'
 )
+Bounded = Field(ge=-(2**53), le=2**53)
+Number = Annotated[int, Bounded] | Annotated[float, Bounded]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Choice = Text | bool | Number | None
+Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
+Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11
 _OWN_ADDRESS = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 
 
@@ -67,18 +73,12 @@ def _with_mark(file: Any) -> Any:
     return {**file, "meta": {"_type": "gradio.FileData"}}
 
 
-Bounded = Field(ge=-(2**53), le=2**53)
-Number = Annotated[int, Bounded] | Annotated[float, Bounded]
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Choice = Text | bool | Number | None
-Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
 Upload = Annotated[File, AfterValidator(_with_mark)]
-Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11
 # components, the type of their values, and what is said of another value
 TYPES: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     ((gr.State,), Nothing, "nothing"),
     ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
-    ((gr.File,), *uploads(FILES)),
+    ((gr.File,), *uploads(MAX_FILES)),
     ((gr.Textbox, gr.HTML), Text | None, f"takes a text of at most {MAX_TEXT} characters"),
     ((gr.Number, gr.Slider), Number | None, "takes a number"),
     ((gr.Checkbox,), bool | None, "takes true or false"),

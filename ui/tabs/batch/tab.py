@@ -28,7 +28,7 @@ from ui.jobs import Job, Waiting
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
 from ui.scripts import script, sending_script, sending_words
-from ui.server.uploads import FILES, MAX_REQUEST_BYTES, new_folder
+from ui.server.uploads import MAX_FILES, MAX_REQUEST_BYTES, new_folder
 from ui.tabs.batch.handover import add_handover
 from ui.tabs.batch.results import DOWNLOADS, Batch, Download, no_result
 from ui.tabs.batch.table import draw_table
@@ -369,7 +369,7 @@ def _files_script() -> str:
         "lost": _("Some of the files did not arrive. Add them again."),
         **sending_words(),
     }
-    limits = {"most": MAX_PICTURES, "portion": FILES, "bytes": MAX_REQUEST_BYTES * 3 // 4}
+    limits = {"most": MAX_PICTURES, "portion": MAX_FILES, "bytes": MAX_REQUEST_BYTES * 3 // 4}
     return script("batch", sending_script(), endings=[*ENDINGS, ".zip"], words=words, **limits)
 
 

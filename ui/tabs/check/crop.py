@@ -138,7 +138,7 @@ def _chooser(picture: Image.Image, sides: Sequence[float]) -> str:
     the sliders."""
     at = {name: f"{side:g}" for (name, _words, _at), side in zip(SIDES, sides, strict=True)}
     return render(
-        "chooser", template="detect.html", sides=at, address=data_url(picture, side=DRAWN_SIDE)
+        "chooser", template="check.html", sides=at, address=data_url(picture, side=DRAWN_SIDE)
     )
 
 

@@ -199,4 +199,4 @@ def shelf(examples: Sequence[Example]) -> str:
                 "expect": _capitalise(_(answer.brief)) if example.expect else "",
             }
         )
-    return render("shelf", template="detect.html", examples=buttons)
+    return render("shelf", template="check.html", examples=buttons)

@@ -289,7 +289,7 @@ def build_check_tab(
 
     purifies: whether there is a tab to purify pictures, too.
     """
-    panel = Panel("detect")
+    panel = Panel("check")
     fields: dict[str, Any] = {}
     # 1. The picture, and beside it the answer and what it opens.
     with gr.Row(elem_classes="cc-columns"):
@@ -375,7 +375,7 @@ def _evidence_section(detector: ChosenDetector) -> dict[str, Any]:
     with gr.Column(elem_id="panel-pixels", elem_classes="cc-evidence"):
         gr.HTML(f"<h2>{_('Pixels')}</h2>")
         fields["pixels"] = gr.HTML(elem_id="pixels")
-        fields["head"] = add_head_choice(detector, "detect")
+        fields["head"] = add_head_choice(detector)
     with gr.Column(elem_id="panel-copies", elem_classes="cc-evidence"):
         gr.HTML(f"<h2>{_('Copies')}</h2>")
         fields["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")

@@ -1,7 +1,7 @@
 """The words of the Check tab: the map over the picture, in words and in numbers, the facts, and
 what to do now.
 
-Their HTML is in assets/detect.html.
+Their HTML is in assets/check.html.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ THUMBNAIL = 160  # px
 MAP_SIDE = 1024  # px on the long side of the map that lies over the picture
 MAX_MAP_BYTES = 160_000
 SHOWCASE_SIDE = 480  # px
-_render = partial(render, template="detect.html")
+_render = partial(render, template="check.html")
 
 
 def layer(drawing: Drawing) -> str:
