@@ -372,7 +372,7 @@ class Profile:
 
     def as_json(self) -> str:
         """Return the text of the profile's file."""
-        content = {"profile": "CausalCLIP archive", "schema": SCHEMA, **asdict(self)}
+        content = {"profile": "CausalCLIP reference set", "schema": SCHEMA, **asdict(self)}
         return json.dumps(content, indent=1) + "\n"
 
 

@@ -90,8 +90,9 @@ function answered({ found, place, small, mark, checking, unchecked }) {
   if (mark) card.append(Object.assign(new Image(), { src: mark, alt: "The mark, enlarged" }));
   const seen = found.band === found.band_as_it_is ? MEANING[found.band] : UNSTABLE;
   const survives = unchecked ? `${found.stability.sentence} ${unchecked}` : found.stability?.sentence;
-  const lines = [word(found.headline) ?? seen, found.headline.agreement, judged ? !checking && survives : WHY[found.kind], found.archive?.sentence];
-  if (judged) lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
+  const standing = found.reference ?? found.archive;  // as apps called it before
+  const lines = [word(found.headline) ?? seen, found.headline.agreement, judged ? !checking && survives : WHY[found.kind], standing?.sentence];
+  if (judged) lines.push(...(standing?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
   else lines.push(found.next_steps?.[0]);
   if (checking) card.append(text("p", UNCHECKED, { className: "checking" }));
   for (const line of [...lines, score].filter(Boolean)) card.append(text("p", line));

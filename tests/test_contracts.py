@@ -86,7 +86,7 @@ for package in (causalclip, purifier):
 """
 EXAMINATION = (
     *("band", "probability", "low", "high", "sha256", "width", "height", "cautions"),
-    *("stability", "provenance", "archive", "found_at"),
+    *("stability", "provenance", "reference", "archive", "found_at"),
 )
 # of each object of an examination: their names, by type; [] is a list that is empty here
 FIELDS = {
@@ -97,7 +97,7 @@ FIELDS = {
         "str": "language answer band band_as_it_is kind next_steps[] quote name sha256 "
         "perceptual_hash format "
         "notes[] map_control head model revision runtime examined",
-        "null": "archive part",
+        "null": "reference archive part",
         "[]": "cautions",
     },
     "headline": {

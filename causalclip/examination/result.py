@@ -301,7 +301,7 @@ class Examination:
         return tuple(differences)
 
     @property
-    def archive(self) -> Standing | None:
+    def reference(self) -> Standing | None:
         """Where the score stands in the reference set that it is held to; None without one, and
         where there is no answer."""
         standing = self.detection.standing

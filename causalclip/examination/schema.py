@@ -123,7 +123,10 @@ class ExaminationSchema(ClaimsSchema):
     """The score that divides generated from real pictures best."""
     meant: EmpiricalPrecision | None
     error_rates: ErrorRates | None
-    archive: Standing | None
+    reference: Standing | None
+    """Where the score stands in the reference set."""
+    archive: Standing | None = Field(validation_alias="reference", deprecated=True)
+    """`reference` by its former name, which goes with the next version of these fields."""
     stability: Stability | NotCheckedSchema
     cautions: tuple[Caution, ...]
     next_steps: tuple[str, ...]
