@@ -51,7 +51,7 @@ COLUMNS = {
     "band": N_("By the pixels"),
     "survives": N_("Survives re-encoding"),
     "cautions": N_("Be careful"),
-    "kind": N_("Kind of picture"),
+    "image_type": N_("Kind of picture"),
     "claims": N_("The file says"),
     "marks": N_("Marks"),
     "size": N_("Pixels"),
@@ -76,7 +76,7 @@ class BatchRow:
         survives: Stability.sentence; the key CHECKING until that is known, and UNCHECKED for good
             if the batch was stopped then.
         cautions: keys, of causalclip.examination.cautions.
-        kind: a key, the image type.
+        image_type: a key.
         claims: a sentence, empty for a file without metadata.
         marks: whose they are, which, and the words that were read.
         size, format, sha256: of the file.
@@ -96,7 +96,7 @@ class BatchRow:
     band: str = ""
     survives: str = ""
     cautions: str = ""
-    kind: str = ""
+    image_type: str = ""
     claims: str = ""
     marks: str = ""
     size: str = ""
@@ -127,7 +127,7 @@ class BatchRow:
         where that is not the answer, the kind of picture where they got none, and what the file
         says."""
         if self.band == NO_ANSWER:
-            by_pixels = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
+            by_pixels = f"{_(COLUMNS['image_type'])}: {ended(_(self.image_type))}"
         elif self.band in ("", self.origin.answer.brief):
             by_pixels = ""
         else:
@@ -142,7 +142,7 @@ class BatchRow:
 
     def cells(self) -> dict[str, Any]:
         """Return the row by the names of COLUMNS, its keys in the reader's language."""
-        keys = {name: _(getattr(self, name)) for name in ("band", "survives", "kind")}
+        keys = {name: _(getattr(self, name)) for name in ("band", "survives", "image_type")}
         keys["answer"] = self.named_answer
         plain = {name: getattr(self, name) for name in COLUMNS if name != "answer"}
         cautions = [
@@ -291,7 +291,7 @@ def row_of(number: int, x: Examination) -> BatchRow:
         band=x.band,
         survives=x.stability.sentence if x.stability else survives,
         cautions=", ".join(caution.kind for caution in x.cautions),
-        kind=detection.image_type,
+        image_type=detection.image_type,
         size=f"{x.width} x {x.height}",
         halved=x.halved,
         measured_as=detection.measured_as,

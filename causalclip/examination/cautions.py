@@ -19,7 +19,7 @@ from causalclip.images.subimages import find_pictures
 from causalclip.languages import N_, _, ngettext, number, paragraph
 from causalclip.provenance.result import Provenance
 
-Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
+CautionType = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
 CAUTION_TYPES = (
     N_("small"),
     N_("recompressed"),
@@ -78,7 +78,7 @@ class Caution:
         boxes: where, in pixels, if it is a part.
     """
 
-    kind: Kind
+    kind: CautionType
     sentence: str
     boxes: tuple[Box, ...] = ()
 
@@ -115,8 +115,8 @@ def _recognise(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Ca
         yield Caution("inside", _subimages_sentence(boxes), boxes)
 
 
-def _caution(kind: Kind, **values: object) -> Caution:
-    return Caution(kind, _(SENTENCES[kind], **values))
+def _caution(caution_type: CautionType, **values: object) -> Caution:
+    return Caution(caution_type, _(SENTENCES[caution_type], **values))
 
 
 def _worst_quality(provenance: Provenance | None) -> int:

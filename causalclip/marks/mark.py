@@ -6,7 +6,7 @@ from typing import Literal
 from causalclip.images.formats import Box
 from causalclip.languages import N_, _, bracketed
 
-Kind = Literal[
+MarkType = Literal[
     "signature",
     "credentials",
     "label",
@@ -69,7 +69,7 @@ class Mark:
     generator: str
     where: str
     excerpt: str = ""
-    kind: Kind = "metadata"
+    kind: MarkType = "metadata"
     certainty: Certainty = "declared"
     box: Box | None = None
     edited: bool = False

@@ -5,9 +5,9 @@ from typing import Literal
 
 from causalclip.languages import N_
 
-Kind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
+SourceKind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
 
-_TYPES: dict[str, tuple[Kind, str]] = {
+_TYPES: dict[str, tuple[SourceKind, str]] = {
     "trainedAlgorithmicMedia": ("generated", N_("made by a generative AI model")),
     "compositeWithTrainedAlgorithmicMedia": (
         "part generated",
@@ -52,7 +52,7 @@ class SourceType:
 
     where: str
     code: str
-    kind: Kind
+    kind: SourceKind
     words: str
 
     @property

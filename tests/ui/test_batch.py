@@ -182,7 +182,7 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
         "page.png",
         Origin.NO_ANSWER,
         band=NO_ANSWER,
-        kind="page",
+        image_type="page",
         survives=NOTHING_TO_CHECK,
         sha256="ab" * 32,
     )
