@@ -37,8 +37,8 @@ from causalclip.images.loading import load_image
 from causalclip.marks.logos import LOGOS, TEMPLATES
 from causalclip.marks.mark import EU_ICON
 from causalclip.marks.pixels import find_marks
+from causalclip.marks.stamps import STAMPS
 from causalclip.marks.watermark import PAYLOADS
-from causalclip.marks.words import WORDS
 from causalclip.provenance.reading import read_provenance
 from training.dataset.collecting import split_by_presence
 from training.dataset.table import Picture, place
@@ -53,10 +53,10 @@ MEGAPIXELS = 0.5, 2.0, 12.0, 50.0  # of the pictures whose search is timed
 PHOTOGRAPHS = "astronaut", "chelsea", "coffee", "rocket"  # of scikit-image
 RUNS = 3  # of which the fastest counts
 # modules of causalclip.marks that decide what is found
-SEARCH = "bar", "correlation", "icons", "logos", "pixels", "star", "watermark", "words"
+SEARCH = "bar", "correlation", "icons", "logos", "pixels", "stamps", "star", "watermark"
 # whose marks are searched for on pixels
 ON_PIXELS = sorted(
-    {"Gemini", "DALL-E 2", EU_ICON, *PAYLOADS, *(mark.generator for mark in (*LOGOS, *WORDS))}
+    {"Gemini", "DALL-E 2", EU_ICON, *PAYLOADS, *(mark.generator for mark in (*LOGOS, *STAMPS))}
 )
 
 

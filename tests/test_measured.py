@@ -14,7 +14,7 @@ from causalclip.paths import HEADS, head_folder, revision_of
 from scripts.publish import results
 from ui.tabs import accuracy
 from ui.tabs.mask import tiles
-from ui.tabs.purify.views import PARTS
+from ui.tabs.purify.rendering import PARTS
 from ui.tabs.purify.widgets import _kept_by_steps, worth
 from ui.tabs.reference.tab import _measured_bound
 

@@ -38,14 +38,14 @@ from ui.serving import close_page, launch
 from ui.tabs.accuracy import build_measured_tab
 from ui.tabs.batch.tab import build_batch_tab
 from ui.tabs.check.examples import SHOWCASE, Example, expected, write_examples, write_pair
+from ui.tabs.check.rendering import showcase
 from ui.tabs.check.tab import build_check_tab
-from ui.tabs.check.views import showcase
 from ui.tabs.compare import PURPOSE as COMPARES
 from ui.tabs.compare import build_compare_tab
 from ui.tabs.mask.tab import build_mask_tab
 from ui.tabs.purify import examples as prepared
+from ui.tabs.purify.rendering import PURPOSE
 from ui.tabs.purify.tab import build_tab as build_purify_tab
-from ui.tabs.purify.views import PURPOSE
 from ui.tabs.reference.tab import build_reference_tab
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _lay_out(
                 check_tab = build_check_tab(chosen_detector, examples, purifies=models is not None)
                 _add_cards(tabs, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
-                build_batch_tab(chosen_detector, detect_tab, tabs)
+                build_batch_tab(chosen_detector, check_tab, tabs)
             with gr.Tab(_("Compare"), id="compare"):
                 gr.HTML(_part("lead", words=_(LEADS["compare"])))
                 transfer = Transfer(

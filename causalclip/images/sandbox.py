@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from causalclip.images import landlock, messages, seccomp
+from causalclip.images import landlock, seccomp, wire
 from causalclip.images.kernel import end_with_parent
 from causalclip.languages import catalogue, current, number, speaking
 
@@ -123,11 +123,11 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
 def _items(worker: _Worker, request: tuple[Any, ...]) -> Iterator[Any]:
     """Send a request and yield its items, each when it is asked for."""
     with worker.watched(), suppress(OSError):  # of a worker that has ended: reading says so
-        messages.send(worker.writer, request)
+        wire.send(worker.writer, request)
     while True:
         try:
             with worker.watched():
-                kind, value = messages.receive(worker.reader)
+                kind, value = wire.receive(worker.reader)
         except (OSError, EOFError, ValueError):
             raise TooCostly from None
         if kind != "item":
@@ -391,7 +391,7 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
     global _inside
     _inside = True
     with suppress(OSError, EOFError):
-        name, language, memory, seconds, args = messages.receive(reader)
+        name, language, memory, seconds, args = wire.receive(reader)
         module, _colon, function = name.partition(":")
         try:
             if module not in MODULES:
@@ -401,19 +401,19 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
             with speaking(language):
                 answer = getattr(sys.modules[module], function)(*args)
                 for item in answer if isinstance(answer, Iterator) else [answer]:
-                    messages.send(writer, ("item", item))
-                    messages.exactly(reader, len(_NEXT))
-            messages.send(writer, ("end", None))
+                    wire.send(writer, ("item", item))
+                    wire.exactly(reader, len(_NEXT))
+            wire.send(writer, ("end", None))
         except MemoryError:
-            messages.send(writer, ("costly", None))
+            wire.send(writer, ("costly", None))
         except (OSError, EOFError):
             raise
         except Exception as error:
             module_of_error = type(error).__module__
             if isinstance(error, ValueError) and module_of_error.startswith("causalclip."):
-                messages.send(writer, ("error", error))
+                wire.send(writer, ("error", error))
             else:
-                messages.send(writer, ("bug", traceback.format_exc()[-2000:]))
+                wire.send(writer, ("bug", traceback.format_exc()[-2000:]))
         limit_time(0)
         return True
     return False

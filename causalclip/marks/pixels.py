@@ -11,9 +11,9 @@ from causalclip.marks.bar import find_bar
 from causalclip.marks.icons import find_icon
 from causalclip.marks.logos import find_logos
 from causalclip.marks.mark import EU_ICON, Mark
+from causalclip.marks.stamps import STAMPS, find_stamps
 from causalclip.marks.star import find_star
 from causalclip.marks.watermark import find_watermark
-from causalclip.marks.words import WORDS, find_words
 
 WHERE = {
     "bottom right": N_("bottom right corner"),
@@ -48,10 +48,10 @@ def _visible(pixels: np.ndarray) -> Iterator[Mark]:
     for logo, _score, box in logos:
         yield _mark(logo.generator, logo.corner, box, edited=logo.edited)
     templates = {logo.template for logo, _score, _box in logos}
-    words_match = None if templates & {words.template for words in WORDS} else find_words(pixels)
-    if words_match:
-        words, _words_score, words_box = words_match
-        yield _mark(words.generator, "bottom right", words_box)
+    stamp_match = None if templates & {stamp.template for stamp in STAMPS} else find_stamps(pixels)
+    if stamp_match:
+        stamp, _stamp_score, stamp_box = stamp_match
+        yield _mark(stamp.generator, "bottom right", stamp_box)
     if icon_match := find_icon(pixels):
         icon, corner, _icon_score, icon_box = icon_match
         yield _mark(EU_ICON, corner, icon_box, edited=icon.edited, excerpt=icon.words)

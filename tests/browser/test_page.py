@@ -16,7 +16,7 @@ from tests.browser.test_check import give, overflow, verdict
 from tests.browser.test_tabs import download
 from tests.makers.pictures import starred
 from ui.tabs.accuracy import UNKNOWN
-from ui.tabs.mask.views import HOW_TO_READ
+from ui.tabs.mask.rendering import HOW_TO_READ
 
 
 def selected(page: Page, name: str) -> None:

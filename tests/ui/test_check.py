@@ -34,8 +34,8 @@ from ui.panel import new_request
 from ui.server.uploads import new_folder
 from ui.tabs.check.crop import CropRun, _by_sides
 from ui.tabs.check.examples import EXPECTED, PICTURES, SHOWCASE, STUDIO, Example, write_examples
+from ui.tabs.check.rendering import PLACES, SITES, inside_boxes, layer, showcase, steps_panel
 from ui.tabs.check.tab import build_check_tab, relabel
-from ui.tabs.check.views import PLACES, SITES, inside_boxes, layer, showcase, steps_panel
 
 
 def test_links_to_searches_carry_nothing() -> None:

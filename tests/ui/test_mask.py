@@ -47,7 +47,7 @@ from ui.detector import ChosenDetector, forget_choices
 from ui.tabs.charts import BEYOND
 from ui.tabs.mask import erase, tiles
 from ui.tabs.mask.heatmap import PUSH_UNIT, mask_heatmaps
-from ui.tabs.mask.views import answer, channels
+from ui.tabs.mask.rendering import answer, channels
 
 
 def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:

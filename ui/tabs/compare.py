@@ -42,7 +42,7 @@ from ui.jobs import Job, examine_in_turns, run_in
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
 from ui.server.uploads import new_folder
-from ui.tabs.check import views
+from ui.tabs.check import rendering
 
 if TYPE_CHECKING:
     from causalclip.compare.result import Comparison
@@ -214,7 +214,7 @@ class CompareTab:
             self.verdicts: card.pair([_(name) for name, _alt in PLACES], [None, None]),
             self.slider: gr.update(value=files, visible=bool(files)),
             self.details: describe(comparison, [*hints, *notes(a, b)]),
-            self.quote: views.sentence(quote(comparison, a, b)),
+            self.quote: rendering.sentence(quote(comparison, a, b)),
             self.report: str(save_report(comparison, a, b, new_folder(*sources))),
         }
 

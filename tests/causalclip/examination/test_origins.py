@@ -17,7 +17,7 @@ from causalclip.examination.messages import NO_ANSWER
 from causalclip.marks.icons import ICONS
 from causalclip.marks.logos import template_at
 from causalclip.marks.pixels import find_marks
-from causalclip.marks.words import WORDS
+from causalclip.marks.stamps import STAMPS
 from causalclip.provenance.claims import find_claims
 from causalclip.provenance.credentials import read_credentials, without_claims
 from causalclip.provenance.reading import read_provenance
@@ -59,7 +59,7 @@ def starred_file() -> Provenance:
 def worded_file() -> Provenance:
     """What is found on a photograph with Doubao's words in a corner."""
     pixels = cv2.resize(skimage.data.coffee(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    template = template_at(WORDS[0].template, 1.0)
+    template = template_at(STAMPS[0].template, 1.0)
     width = round(0.1572 * WIDTH)
     words = cv2.resize(template, (width, round(width * template.shape[0] / template.shape[1])))
     x, y = WIDTH - width - MARGIN, HEIGHT - len(words) - MARGIN

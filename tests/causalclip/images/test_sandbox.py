@@ -27,7 +27,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from causalclip.images import decoding, landlock, messages, sandbox, seccomp, zips
+from causalclip.images import decoding, landlock, sandbox, seccomp, wire, zips
 from causalclip.images.formats import MAX_PIXELS, ImageError
 from causalclip.images.loading import load_image
 from causalclip.images.sandbox import TooCostly, ask, call
@@ -119,7 +119,7 @@ HOSTILE = (
     {"is": "error", "module": "os", "name": "system", "sentence": "true"},
     {"is": "data", "module": "causalclip.images.sandbox", "name": "_Worker", "of": {}},
     {"is": "error", "module": "causalclip.images.sandbox", "name": "warm_up", "sentence": ""},
-    {"is": "data", "module": "causalclip.images.messages", "name": "np.memmap", "of": {}},
+    {"is": "data", "module": "causalclip.images.wire", "name": "np.memmap", "of": {}},
     {"is": "large", "number": 9, "shape": [1]},
     {"is": "large", "number": 0, "shape": [-5, 7]},
     {"is": "eval"},
@@ -130,14 +130,14 @@ HOSTILE = (
 @pytest.mark.parametrize("value", HOSTILE, ids=str)
 def test_nothing_but_results_is_made_of_what_comes_back(value: Any) -> None:
     with pytest.raises(ValueError, match=r"No message|reshape"):
-        messages.receive(sent(value, b"abc"))
+        wire.receive(sent(value, b"abc"))
 
 
 @pytest.mark.parametrize("sizes", [(), (2**25,), (10, 2**29), (10, *[2**28] * 3), (2**63,) * 9])
 def test_a_message_that_would_fill_the_memory_is_not_read(sizes: tuple[int, ...]) -> None:
     head = struct.pack(">I", len(sizes)) + b"".join(struct.pack(">Q", size) for size in sizes)
     with pytest.raises(EOFError):
-        messages.receive(io.BytesIO(head))
+        wire.receive(io.BytesIO(head))
 
 
 def test_what_goes_and_what_comes_are_the_same() -> None:
@@ -145,11 +145,11 @@ def test_what_goes_and_what_comes_are_the_same() -> None:
     found = read_provenance(signed, "PNG")
     for value in (found, (None, 1.5, "x", True, b"\0" * 9), [("a", zips.ZipError("It is empty."))]):
         stream = io.BytesIO()
-        messages.send(stream, value)
+        wire.send(stream, value)
         stream.seek(0)
-        assert repr(messages.receive(stream)) == repr(value)
+        assert repr(wire.receive(stream)) == repr(value)
     with pytest.raises(TypeError, match="sends no set"):
-        messages.send(io.BytesIO(), {1})
+        wire.send(io.BytesIO(), {1})
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")

@@ -19,9 +19,9 @@ from causalclip.marks.icons import CORNERS, ICONS, Corner, Icon
 from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.mark import EU_ICON, Mark
 from causalclip.marks.pixels import WHERE, find_marks
+from causalclip.marks.stamps import STAMPS, Stamp
 from causalclip.marks.star import star_opacity
 from causalclip.marks.watermark import payloads
-from causalclip.marks.words import WORDS, Words
 from causalclip.provenance.credentials import without_claims
 from causalclip.provenance.result import Provenance
 from tests.makers.detectors import tiny_detector
@@ -100,8 +100,8 @@ def test_every_logo_is_found_at_its_place(logo: Logo) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.75, 1.5])
-@pytest.mark.parametrize("words", WORDS, ids=lambda words: words.template)
-def test_words_are_found_at_other_sizes_and_distances(words: Words, scale: float) -> None:
+@pytest.mark.parametrize("words", STAMPS, ids=lambda words: words.template)
+def test_words_are_found_at_other_sizes_and_distances(words: Stamp, scale: float) -> None:
     template = template_at(words.template, 1.0)
     width = round(scale * 0.1572 * 1248 * words.width)
     opacity = cv2.resize(template, (width, round(width * template.shape[0] / template.shape[1])))

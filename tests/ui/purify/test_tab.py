@@ -21,11 +21,11 @@ from tests.makers.pictures import encode, photo
 from ui.jobs import Cancelled
 from ui.panel import new_request
 from ui.server.uploads import new_folder
-from ui.tabs.purify import answers, facts, views
+from ui.tabs.purify import answers, facts, rendering
 from ui.tabs.purify.examples import PREPARED, Prepared, load, run
+from ui.tabs.purify.rendering import PARTS
 from ui.tabs.purify.storyboard import GAP, SIDE, TITLE
 from ui.tabs.purify.tab import PurifyTab, build_tab
-from ui.tabs.purify.views import PARTS
 from ui.tabs.purify.widgets import worth
 
 QUESTION = "Is there a dog?"
@@ -349,7 +349,7 @@ def shown(
 )
 def test_the_card_says_what_happened_first(captions: Any, answers: str | None, title: str) -> None:
     made = shown(*captions, answers=answers and tuple(answers))
-    assert f"<h2>{title}</h2>" in views.result_card(made)
+    assert f"<h2>{title}</h2>" in rendering.result_card(made)
     assert "Purified in" in facts.notes(made)
     assert "may read as generated" in facts.notes(made)
 
@@ -358,13 +358,13 @@ def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
     unsure = made.responses["purified"].model_copy(update={"sure": False})
     made = made.model_copy(update={"responses": made.responses | {"purified": unsure}})
-    assert "purification brought the caption back, not the answer" in views.result_card(made)
+    assert "purification brought the caption back, not the answer" in rendering.result_card(made)
     assert "(answer differs)" in answers.as_html(made, "purified")
 
 
 def test_a_caption_is_brought_back_only_with_the_same_words() -> None:
     made = shown("man in front of a fridge", "dog", "man in front of a window")
-    assert "purification did not bring it back" in views.result_card(made)
+    assert "purification did not bring it back" in rendering.result_card(made)
     assert "(caption differs)" in answers.as_html(made, "purified")
     assert "compared word for word" in facts.notes(made)
 
@@ -393,19 +393,19 @@ def test_who_speaks_is_named_and_why() -> None:
             )
         }
     )
-    assert "<p>smol could not be loaded" in views.result_card(made)
+    assert "<p>smol could not be loaded" in rendering.result_card(made)
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol<")})
     assert "smol&lt; can be wrong" in facts.notes(made)
     assert "through the gradient of smol&lt;" in facts.notes(made)
-    assert "carried over" not in views.result_card(made)
+    assert "carried over" not in rendering.result_card(made)
     request = made.request.model_copy(update={"objective": "features"})
     made = made.model_copy(update={"request": request})
     assert (
         "The attack was made on CLIP alone: what it does to smol&lt; is carried over."
-        in views.result_card(made)
+        in rendering.result_card(made)
     )
     made = made.model_copy(update={"model": ModelInfo(OTHER, "smol", asks=False)})
-    assert "smol only captions, so the question was not asked." in views.result_card(made)
+    assert "smol only captions, so the question was not asked." in rendering.result_card(made)
 
 
 def test_a_run_is_saved_as_one_picture_with_all_three_in_it(tab: PurifyTab, inside: Path) -> None:
@@ -433,6 +433,6 @@ def test_the_time_left_is_known_from_the_start_of_the_second_run(
         cards = [str(update.get(tab.status, "")) for update in updates]
         return next(card for card in cards if "Step 2 of 6." in card)
 
-    views._paces.clear()
+    rendering._paces.clear()
     assert "The attack takes about" not in first_words_of_the_attack()
     assert "The attack takes about" in first_words_of_the_attack()

@@ -30,7 +30,7 @@ from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.templates import render
 from ui.tabs.batch.table import counts, rank
-from ui.tabs.check import views
+from ui.tabs.check import rendering
 
 if TYPE_CHECKING:
     from causalclip.examination.result import Examination
@@ -183,7 +183,7 @@ def result(examination: Examination, *, causal: str) -> str:
     has_map = examination.band != NO_ANSWER
     return fill(
         answer=Markup(card.verdict(examination, judged=examination.copies_judged)),
-        inside=Markup(views.inside(examination)),
+        inside=Markup(rendering.inside(examination)),
         causal=causal if has_map else "",
         legend=Markup(card.map_legend(examination.drawing)) if has_map else "",
         panels=map(Markup, panels),

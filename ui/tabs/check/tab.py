@@ -1,6 +1,6 @@
 """The Check tab: components and callbacks.
 
-The model comes in as a callable, the words from ui.tabs.check.views.
+The model comes in as a callable, the words from ui.tabs.check.rendering.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from ui.jobs import Job, Waiting, examine_in_turns, run_in
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import FILES, Priority
 from ui.server.uploads import is_own, new_folder
-from ui.tabs.check import views
+from ui.tabs.check import rendering
 from ui.tabs.check.crop import add_crop
 from ui.tabs.check.examples import Example, shelf
 
@@ -199,7 +199,10 @@ class CheckTab:
             elif examination.stage == Stage.CLAIMS:
                 headline = examination.headline
                 looking = card.looking(describe_file(source.file), headline=headline)
-                yield {self.provenance: views.claims(examination.provenance), self.status: looking}
+                yield {
+                    self.provenance: rendering.claims(examination.provenance),
+                    self.status: looking,
+                }
             elif examination.stage == Stage.VERDICT:
                 has_verdict = True
                 yield self._answer(examination) | self._verdict(examination, source)
@@ -215,26 +218,30 @@ class CheckTab:
 
     def _answer(self, examination: Examination) -> Updates:
         """Return the card, the chips, and the panels that they open."""
-        numbers = views.regions(examination.detection) if examination.band != NO_ANSWER else ""
+        numbers = rendering.regions(examination.detection) if examination.band != NO_ANSWER else ""
         return {
             self.status: card.verdict(examination, judged=examination.copies_judged),
             self.chips: card.chips(examination, judged=examination.copies_judged),
-            self.provenance: views.claims(examination.provenance, examination.headline),
+            self.provenance: rendering.claims(examination.provenance, examination.headline),
             self.pixels: card.pixels_panel(examination) + numbers,
-            self.steps: views.steps_panel(examination.steps),
+            self.steps: rendering.steps_panel(examination.steps),
         }
 
     def _verdict(self, examination: Examination, source: Source) -> Updates:
         """Return what does not change after the verdict: the map, the facts, and the picture itself
         where browsers do not show its format."""
         updates: Updates = {
-            self.layer: views.layer(examination.drawing),
-            self.facts: views.facts(examination),
-            self.inside: views.inside(examination),
+            self.layer: rendering.layer(examination.drawing),
+            self.facts: rendering.facts(examination),
+            self.inside: rendering.inside(examination),
             self.source: source,
         }
         if examination.part is None:
-            updates[self.whole] = (source.whole, *examination.size, views.inside_boxes(examination))
+            updates[self.whole] = (
+                source.whole,
+                *examination.size,
+                rendering.inside_boxes(examination),
+            )
         if examination.part is None and examination.format in UNSHOWN:
             updates[self.picture] = save_png(
                 Image.fromarray(examination.drawing.picture), "decoded", source.whole
@@ -247,7 +254,7 @@ class CheckTab:
         name = f"causalclip-report-{examination.sha256[:12]}"
         html, plain = save_reports(examination, new_folder(source.whole), name)
         return {
-            self.quote: views.sentence(examination.quote),
+            self.quote: rendering.sentence(examination.quote),
             self.report_html: str(html),
             self.report_json: str(plain),
         }
@@ -312,7 +319,7 @@ def build_check_tab(
             gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
         with gr.Column(scale=6, min_width=300, elem_id="answer"):
             # As long as there is no picture (assets/evidence.css).
-            fields["showcase"] = gr.HTML(views.showcase_waiting(), elem_id="showcase")
+            fields["showcase"] = gr.HTML(rendering.showcase_waiting(), elem_id="showcase")
             fields["status"] = gr.HTML(_invitation(), elem_id="status")
             fields["inside"] = gr.HTML(js_on_load=PICK, elem_id="inside")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at
@@ -524,7 +531,7 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, *others: str) -
     """
     *entered, zone = others
     inquiries = _read_inquiries(entered)
-    left_out = views.left_out(inquiries.faults)
+    left_out = rendering.left_out(inquiries.faults)
     label = Label(name or "", note or "", zone or "", inquiries).cleaned()
     files = [
         Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)
@@ -533,7 +540,7 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, *others: str) -
         return gr.skip(), gr.skip(), gr.skip(), gr.skip(), left_out
     write = partial(write_label, files[0], files[1], label, new_folder(str(files[0])))
     paths = run_in(FILES, Priority.MAP, write)
-    quote = views.sentence(read_quote(paths[1]))
+    quote = rendering.sentence(read_quote(paths[1]))
     return *(str(path) for path in paths), _label_words(label), quote, left_out
 
 

@@ -2,7 +2,7 @@
 channel by channel.
 
 What is computed is in causalclip.maps.channels, the tiles in ui.tabs.mask.tiles, other words in
-ui.tabs.mask.views, the heatmap of the mask in ui.tabs.mask.heatmap.
+ui.tabs.mask.rendering, the heatmap of the mask in ui.tabs.mask.heatmap.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from ui.panel import Panel, PanelRequest, Updates
 from ui.places import DECODED, MODEL, PICTURES, Priority
 from ui.server.uploads import new_folder
 from ui.tabs.check.examples import Example, shelf
-from ui.tabs.mask import erase, tiles, views
+from ui.tabs.mask import erase, rendering, tiles
 from ui.tabs.mask.heatmap import ORDERS, Order, mask_heatmaps
 
 if TYPE_CHECKING:
@@ -181,18 +181,21 @@ class MaskTab:
         detection = picture.detection
         measures = self.detector.with_mask().masks
         return {
-            self.answer: views.answer(detection),
+            self.answer: rendering.answer(detection),
             self.tiles: tiles.four_tiles(picture.drawing),
             self.removal: tiles.removing(),
-            self.worth: views.legend(picture.drawing) + f"<p class='cc-small'>{tiles.worth()}</p>",
+            self.worth: rendering.legend(picture.drawing)
+            + f"<p class='cc-small'>{tiles.worth()}</p>",
             self.first: picture,
-            self.curve: views.removal(detection),
-            self.channels: views.channels(detection),
-            self.channel: gr.update(choices=views.choices(detection), value=None, interactive=True),
+            self.curve: rendering.removal(detection),
+            self.channels: rendering.channels(detection),
+            self.channel: gr.update(
+                choices=rendering.choices(detection), value=None, interactive=True
+            ),
             self.channel_map: None,
             self.brush: erase.brush_panel(picture.drawing),
-            self.limits: views.limits(measures),
-            self.about: views.about(detection, measures) + tiles.worth_table(),
+            self.limits: rendering.limits(measures),
+            self.about: rendering.about(detection, measures) + tiles.worth_table(),
         }
 
     def cleared(self, answer: str | None = None) -> Updates:
@@ -222,7 +225,7 @@ class MaskTab:
             with job.enter(DECODED, Priority.VERDICT):
                 image, detection = self._judge(job, path)
             copy = shown_copy(image, path)
-            updates = {self.second_answer: views.answer(detection), self.second: detection}
+            updates = {self.second_answer: rendering.answer(detection), self.second: detection}
             yield updates | ({self.second_picture: copy} if copy else {})
 
         def failed(error: Exception) -> Updates:

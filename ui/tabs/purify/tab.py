@@ -1,6 +1,6 @@
 """The Purify tab: components and callbacks.
 
-The models are loaded when they are first used; the words are in views.py.
+The models are loaded when they are first used; the words are in rendering.py.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ui.fields import (
 from ui.jobs import Job, Waiting, run_job
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
-from ui.tabs.purify import answers, examples, facts, views, widgets
+from ui.tabs.purify import answers, examples, facts, rendering, widgets
 from ui.tabs.purify.endpoints import add_endpoints, reason
 from ui.tabs.purify.storyboard import draw_storyboard
 
@@ -117,14 +117,14 @@ class PurifyTab:
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """Return what the page shows at once of a new picture: nothing of the older one."""
-        return self.cleared(views.progress_card() if upload_path(payload) else None)
+        return self.cleared(rendering.progress_card() if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """Return what the page shows at once of the same picture with other settings.
 
         The last result stays until there is a new one.
         """
-        return {self.status: views.progress_card()} if upload_path(payload) else self.cleared()
+        return {self.status: rendering.progress_card()} if upload_path(payload) else self.cleared()
 
     def example(self, event: gr.EventData) -> Updates:
         """Return what the page shows at once of one of the three examples, with its settings."""
@@ -140,34 +140,34 @@ class PurifyTab:
             "stop_early": True,
         }
         others = {"question": example.question, "steps": 1, "always": False, "vlm": EMBEDDED}
-        settings = dict.fromkeys(views.PARTS, True) | attack | others
+        settings = dict.fromkeys(rendering.PARTS, True) | attack | others
         updates: Updates = {self.settings[name]: value for name, value in settings.items()}
         updates[self.picture] = str(picture)
         updates[self.example_number] = event.index  # type: ignore[attr-defined]
-        return updates | self.cleared(views.progress_card())
+        return updates | self.cleared(rendering.progress_card())
 
     def open_first(self, event: gr.EventData) -> Updates:
         """Return what the page shows when the tab is opened first: the first example, without a
         change of the fields."""
-        return {self.example_number: 0} | self.cleared(views.progress_card())
+        return {self.example_number: 0} | self.cleared(rendering.progress_card())
 
     def carry(
         self, transfer: Transfer, event: gr.EventData, payload: dict[str, Any] | None
     ) -> Updates:
         """Return what the page shows at once of a picture that comes from another tab."""
         updates = {self.picture: upload_path(payload), transfer.tabs: transfer.selection}
-        return updates | self.cleared(views.progress_card())
+        return updates | self.cleared(rendering.progress_card())
 
     def run_given(
         self, request: PanelRequest, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
         """Purify a new picture as it was given."""
-        yield self.cleared(views.progress_card(total=2))
+        yield self.cleared(rendering.progress_card(total=2))
         yield from self._run(request, payload, self._by_name(settings), with_attack=False)
 
     def run_example(self, request: PanelRequest, number: int) -> Iterator[Updates]:
         """Show an example as a whole: it was attacked and purified beforehand."""
-        yield self.cleared(views.progress_card())
+        yield self.cleared(rendering.progress_card())
         self.models.wait()
         scenario = examples.load(examples.PREPARED[number])
         request.check()
@@ -227,7 +227,7 @@ class PurifyTab:
         """Purify the picture that is there, with `with_attack` after an attack on it."""
         values = self._by_name(settings)
         total = int(values["attack_steps"]) + 3 if with_attack else 2
-        yield {self.status: views.progress_card(total=total)}
+        yield {self.status: rendering.progress_card(total=total)}
         yield from self._run(request, payload, values, with_attack=with_attack)
 
     def _by_name(self, settings: Sequence[Any]) -> Settings:
@@ -261,13 +261,13 @@ class PurifyTab:
         for event in Job(work, request.is_newest).read():
             if isinstance(event, Waiting):
                 before = event.before
-                card = views.progress_card(last, before=before) if last else queued(before)
+                card = rendering.progress_card(last, before=before) if last else queued(before)
                 yield {self.status: card}
                 continue
             last = event
-            views.remember_pace(last)
+            rendering.remember_pace(last)
             if not last.complete:
-                yield {self.status: views.progress_card(last)}
+                yield {self.status: rendering.progress_card(last)}
         assert last is not None
         yield self._result_updates(last, path)
 
@@ -296,7 +296,7 @@ class PurifyTab:
         """Wait for the models; for the other one only if it is the one that answers."""
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
-            yield {self.status: views.loading_card(self.models.other)}
+            yield {self.status: rendering.loading_card(self.models.other)}
             self.models.info(OTHER)
             request.check()
 
@@ -336,7 +336,7 @@ class PurifyTab:
             self.last_run: (scenario.model_copy(update={"pictures": {}}), question_files),
             self.history: "",
             self.follow_ups: (),
-            self.headline: views.result_card(scenario),
+            self.headline: rendering.result_card(scenario),
             self.question: answers.question(scenario.question),
             self.notes: facts.notes(scenario),
             self.save: save_png(draw_storyboard(scenario), "causalclip-purified", source),
@@ -367,7 +367,7 @@ class PurifyTab:
         """Return the page without a result: nothing of an older picture stays beside a newer
         one."""
         return {
-            self.status: status or views.waiting_card(),
+            self.status: status or rendering.waiting_card(),
             **dict.fromkeys([self.headline, self.question, *self.responses.values()], ""),
             **dict.fromkeys([self.notes, self.history], ""),
             **dict.fromkeys(
@@ -380,7 +380,7 @@ class PurifyTab:
     def stopped(self) -> Updates:
         """Return what the page shows after the stop button: the run ends at its next step, and an
         older result stays."""
-        return {self.status: views.stopped_card()}
+        return {self.status: rendering.stopped_card()}
 
     def speakers(self) -> Updates:
         """Return, for a page that is opened, who can describe and answer."""
@@ -405,7 +405,7 @@ def _request(settings: Settings, *, with_attack: bool) -> Request:
         "question": settings["question"] or "",
         "steps": settings["steps"],
         "always": settings["always"],
-        "without": [part for part in views.PARTS if not settings[part]],
+        "without": [part for part in rendering.PARTS if not settings[part]],
         "attack": attack,
         "objective": settings["objective"],
         "target": settings["target"],
@@ -445,7 +445,7 @@ def build_tab(
             question_fields, buttons = widgets.build_question(models)
             settings = widgets.build_settings()
         with gr.Column(scale=9, min_width=300):
-            status = gr.HTML(views.waiting_card(), elem_id="purify-status")
+            status = gr.HTML(rendering.waiting_card(), elem_id="purify-status")
             outputs = widgets.build_outputs()
     # 2. The tab.
     tab = PurifyTab(

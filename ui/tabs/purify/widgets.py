@@ -12,7 +12,7 @@ from purifier.choices import ATTACK_CHOICES, OBJECTIVE_TITLES
 from purifier.models import Models
 from purifier.vlm.interface import EMBEDDED, OTHER
 from ui.fields import map_output
-from ui.tabs.purify.views import PARTS
+from ui.tabs.purify.rendering import PARTS
 
 if TYPE_CHECKING:
     from purifier.scenario import Which
@@ -97,7 +97,7 @@ def build_settings() -> dict[str, Any]:
     """Build the settings of the attack and of the purifier.
 
     Returns:
-        By name: steps, always, a switch for each of views.PARTS, attack, eps, attack_steps,
+        By name: steps, always, a switch for each of rendering.PARTS, attack, eps, attack_steps,
         objective, target, stop_early.
     """
     # 1. The attack.

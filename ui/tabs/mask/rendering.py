@@ -1,5 +1,5 @@
-"""Texts of the Mask tab beside its tiles: its answer, its mask, the strongest
-channels, and their removal."""
+"""The Mask tab beside its tiles, as HTML: its answer, its mask, the strongest channels, and their
+removal."""
 
 from __future__ import annotations
 

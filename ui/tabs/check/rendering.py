@@ -1,7 +1,7 @@
-"""The words of the Check tab: the map over the picture, in words and in numbers, the facts, and
-what to do now.
+"""The Check tab beside its card, as HTML: the map over the picture, in words and in numbers, the
+facts, and what to do now.
 
-Their HTML is in assets/check.html.
+The templates are in assets/check.html.
 """
 
 from __future__ import annotations

@@ -15,14 +15,14 @@ from causalclip.marks.logos import GLANCE, LEAST_WIDTH, template_at
 # tool has stamped them: they are looked for at half to one and a half times the usual size. On
 # 10,399 real pictures, chance reached 0.50 with Doubao's longer words and 0.90 with the shorter
 # ones; Jimeng's were counted on fewer (docs/tried.md).
-WORDS_SHARES = tuple(0.0786 * 1.07**step for step in range(17))  # of the picture's width
-WORDS_WIDTH = 96  # px of the longer words in the copy of the corner that is searched
-WORDS_REACH, WORDS_DEPTH = 1.75, 0.9  # of the corner, in widths of the longer words
-WORDS_GROUND = 31  # px around a place that its background is taken from
+STAMP_SHARES = tuple(0.0786 * 1.07**step for step in range(17))  # of the picture's width
+STAMP_WIDTH = 96  # px of the longer words in the copy of the corner that is searched
+STAMP_REACH, STAMP_DEPTH = 1.75, 0.9  # of the corner, in widths of the longer words
+STAMP_GROUND = 31  # px around a place that its background is taken from
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Stamp:
     """The words as they are written.
 
     Attributes:
@@ -38,41 +38,41 @@ class Words:
     sure: float
 
 
-WORDS = (
-    Words("doubao", "Doubao", 1.0, 0.75),
-    Words("doubao-short", "Doubao", 0.594, 1.0),
-    Words("jimeng", "Jimeng", 1.242, 1.0),
+STAMPS = (
+    Stamp("doubao", "Doubao", 1.0, 0.75),
+    Stamp("doubao-short", "Doubao", 0.594, 1.0),
+    Stamp("jimeng", "Jimeng", 1.242, 1.0),
 )
 
 
-def find_words(pixels: np.ndarray) -> tuple[Words, float, Box] | None:
+def find_stamps(pixels: np.ndarray) -> tuple[Stamp, float, Box] | None:
     """Return the words, their score and their box, of any size, in the bottom right corner of uint8
     RGB [H, W, 3], longer ones first; None without any."""
     height, width = pixels.shape[:2]
-    sizes = [share * width for share in WORDS_SHARES if share * width >= LEAST_WIDTH]
-    sizes = [size for size in sizes if WORDS_DEPTH * size <= height]  # no strip has them
+    sizes = [share * width for share in STAMP_SHARES if share * width >= LEAST_WIDTH]
+    sizes = [size for size in sizes if STAMP_DEPTH * size <= height]  # no strip has them
     if not sizes:
         return None
 
     # 1. The corner, no larger than the smallest words need
-    depth, reach = (round(share * sizes[-1]) for share in (WORDS_DEPTH, WORDS_REACH))
+    depth, reach = (round(share * sizes[-1]) for share in (STAMP_DEPTH, STAMP_REACH))
     corner = grey_of(pixels[-depth:, -reach:])
-    once = min(1.0, WORDS_WIDTH / sizes[0])
+    once = min(1.0, STAMP_WIDTH / sizes[0])
     corner = cv2.resize(corner, None, fx=once, fy=once, interpolation=cv2.INTER_AREA)
 
-    matches: list[tuple[Words, float, Box]] = []
+    matches: list[tuple[Stamp, float, Box]] = []
     for size in sizes:
         # 2. Bring it to the templates' size, and take its background away
-        zoom = WORDS_WIDTH / size
+        zoom = STAMP_WIDTH / size
         again = zoom / once
-        reach, depth = (round(share * size * once) for share in (WORDS_REACH, WORDS_DEPTH))
+        reach, depth = (round(share * size * once) for share in (STAMP_REACH, STAMP_DEPTH))
         kernel = cv2.INTER_AREA if again < 1 else cv2.INTER_LINEAR
         copy = cv2.resize(corner[-depth:, -reach:], None, fx=again, fy=again, interpolation=kernel)
-        flat = copy - cv2.blur(copy, (WORDS_GROUND, WORDS_GROUND))
+        flat = copy - cv2.blur(copy, (STAMP_GROUND, STAMP_GROUND))
 
         # 3. Look closely where the grey values alone correlate best
-        for words in WORDS:
-            template = _words_at(words)
+        for words in STAMPS:
+            template = _template_of(words)
             score, x, y = _best_place(copy, flat, template)
             if score >= words.sure:
                 left = width - (copy.shape[1] - x) / zoom
@@ -100,10 +100,10 @@ def _best_place(
     return score, x + across, y + down
 
 
-@lru_cache(maxsize=len(WORDS))
-def _words_at(words: Words) -> np.ndarray:
+@lru_cache(maxsize=len(STAMPS))
+def _template_of(words: Stamp) -> np.ndarray:
     """Return their template as it is in the copy that is searched, float32 [H, W] of 0 to 1."""
     template = template_at(words.template, 1.0)
-    width = round(WORDS_WIDTH * words.width)
+    width = round(STAMP_WIDTH * words.width)
     size = width, round(width * template.shape[0] / template.shape[1])
     return cv2.resize(template, size, interpolation=cv2.INTER_AREA)
