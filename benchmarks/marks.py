@@ -53,7 +53,7 @@ MEGAPIXELS = 0.5, 2.0, 12.0, 50.0  # of the pictures whose search is timed
 PHOTOGRAPHS = "astronaut", "chelsea", "coffee", "rocket"  # of scikit-image
 RUNS = 3  # of which the fastest counts
 # modules of causalclip.marks that decide what is found
-SEARCH = "bar", "correlation", "icons", "logos", "pixels", "stamps", "star", "watermark"
+SEARCH = "bar", "corners", "correlation", "icons", "logos", "pixels", "stamps", "star", "watermark"
 # whose marks are searched for on pixels
 ON_PIXELS = sorted(
     {"Gemini", "DALL-E 2", EU_ICON, *PAYLOADS, *(mark.generator for mark in (*LOGOS, *STAMPS))}

@@ -48,13 +48,21 @@ def correlate(
 
 
 def look_closely(
-    region: np.ndarray, template: np.ndarray, *, least: float = -1.0, outline: float = -1.0
+    region: np.ndarray,
+    template: np.ndarray,
+    *,
+    flat: np.ndarray | None = None,
+    least: float = -1.0,
+    outline: float = -1.0,
 ) -> tuple[float, int, int]:
     """Correlate as `correlate` does, only around the place where grey values alone correlate best.
 
-    least: a region in which they correlate less everywhere has the score 0.
+    Args:
+        flat: the region without its background, where the place is looked for in that.
+        least: a region in which they correlate less everywhere has the score 0.
     """
-    glance = cv2.matchTemplate(region, template, cv2.TM_CCOEFF_NORMED)
+    plane = region if flat is None else flat
+    glance = cv2.matchTemplate(plane, template, cv2.TM_CCOEFF_NORMED)
     if glance.max() < least:
         return 0.0, 0, 0
     height, width = template.shape

@@ -21,7 +21,7 @@ SCALES = tuple(1.04**step for step in range(-5, 6))  # of a mark against its usu
 SLACK = 0.3  # of a mark's height: how far it may be from its place
 COARSE = 1 / 2  # of a template, for the glance
 GLANCE = 0.35  # correlation of grey values alone, below which a place is not looked at closely
-LEAST_WIDTH = 40  # px: a narrower mark cannot be told from chance
+MIN_WIDTH = 40  # px: a narrower mark cannot be told from chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     zoom, slack = width / usual, SLACK * usual * height / width
     reach = (logo.across * unit + usual) * SCALES[-1] + slack
     depth = (logo.down * unit + usual * height / width) * SCALES[-1] + slack
-    if usual < LEAST_WIDTH or depth > pixels.shape[0]:  # no strip has one
+    if usual < MIN_WIDTH or depth > pixels.shape[0]:  # no strip has one
         return 0.0, NOWHERE
     left = 0 if "left" in logo.corner else max(0, round(pixels.shape[1] - reach))
     top = 0 if "top" in logo.corner else max(0, round(pixels.shape[0] - depth))
@@ -98,27 +98,45 @@ def _look_for_logo(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     # 3. Size by size, a glance at the whole corner, then a look at the place
     best: tuple[float, Box] = (0.0, NOWHERE)
     for scale in SCALES:
-        glance = template_at(logo.template, scale * COARSE)
-        if coarse.shape[0] < glance.shape[0] or coarse.shape[1] < glance.shape[1]:
+        if not _is_seen(coarse, template_at(logo.template, scale * COARSE)):
             continue
-        if cv2.matchTemplate(coarse, glance, cv2.TM_CCOEFF_NORMED).max() < GLANCE:
-            continue
-        template = template_at(logo.template, scale)
-        down, right = template.shape
-        x, y = logo.across * unit * scale * zoom, logo.down * unit * scale * zoom
-        x0 = round((x if "left" in logo.corner else region.shape[1] - x - right) - slack * zoom)
-        y0 = round((y if "top" in logo.corner else region.shape[0] - y - down) - slack * zoom)
-        x0, y0 = max(0, x0), max(0, y0)
-        place = region[
-            y0 : y0 + down + round(2 * slack * zoom), x0 : x0 + right + round(2 * slack * zoom)
-        ]
-        if place.shape[0] < down or place.shape[1] < right:
-            continue
-        score, across, below = look_closely(place, template)
+        score, across, below = _look_at_place(region, logo, scale, unit * zoom, slack * zoom)
         if score > best[0]:
-            x, y = left + (x0 + across) / zoom, top + (y0 + below) / zoom
+            down, right = template_at(logo.template, scale).shape
+            x, y = left + across / zoom, top + below / zoom
             best = score, (round(x), round(y), round(x + right / zoom), round(y + down / zoom))
     return best
+
+
+def _look_at_place(
+    region: np.ndarray, logo: Logo, scale: float, unit: float, slack: float
+) -> tuple[float, int, int]:
+    """Return the score of a logo of one size near its place, and x and y of its corner.
+
+    Args:
+        region: the picture's corner, float32 [H, W].
+        unit: what the logo's place is given in, in px of the region.
+        slack: how far it may be from there, in px of the region.
+    """
+    template = template_at(logo.template, scale)
+    height, width = template.shape
+    across, down = logo.across * unit * scale, logo.down * unit * scale
+    x = round((across if "left" in logo.corner else region.shape[1] - across - width) - slack)
+    y = round((down if "top" in logo.corner else region.shape[0] - down - height) - slack)
+    x, y = max(0, x), max(0, y)
+    around = round(2 * slack)
+    place = region[y : y + height + around, x : x + width + around]
+    if place.shape[0] < height or place.shape[1] < width:
+        return 0.0, 0, 0
+    score, right, below = look_closely(place, template)
+    return score, x + right, y + below
+
+
+def _is_seen(region: np.ndarray, template: np.ndarray) -> bool:
+    """Return whether grey values alone correlate enough anywhere to look closely."""
+    if region.shape[0] < template.shape[0] or region.shape[1] < template.shape[1]:
+        return False
+    return bool(cv2.matchTemplate(region, template, cv2.TM_CCOEFF_NORMED).max() >= GLANCE)
 
 
 @lru_cache(maxsize=128)

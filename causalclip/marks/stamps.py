@@ -2,14 +2,14 @@
 size."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from causalclip.images.formats import Box
-from causalclip.marks.correlation import LOOK_RADIUS, correlate, grey_of
-from causalclip.marks.logos import GLANCE, LEAST_WIDTH, template_at
+from causalclip.marks.corners import regions, template_as_wide
+from causalclip.marks.correlation import LOOK_RADIUS, look_closely
+from causalclip.marks.logos import GLANCE
 
 # They stand at other sizes and distances than the logo, above all on oblong pictures and where a
 # tool has stamped them: they are looked for at half to one and a half times the usual size. On
@@ -48,62 +48,23 @@ STAMPS = (
 def find_stamps(pixels: np.ndarray) -> tuple[Stamp, float, Box] | None:
     """Return the words, their score and their box, of any size, in the bottom right corner of uint8
     RGB [H, W, 3], longer ones first; None without any."""
-    height, width = pixels.shape[:2]
-    sizes = [share * width for share in STAMP_SHARES if share * width >= LEAST_WIDTH]
-    sizes = [size for size in sizes if STAMP_DEPTH * size <= height]  # no strip has them
-    if not sizes:
-        return None
-
-    # 1. The corner, no larger than the smallest words need
-    depth, reach = (round(share * sizes[-1]) for share in (STAMP_DEPTH, STAMP_REACH))
-    corner = grey_of(pixels[-depth:, -reach:])
-    once = min(1.0, STAMP_WIDTH / sizes[0])
-    corner = cv2.resize(corner, None, fx=once, fy=once, interpolation=cv2.INTER_AREA)
-
+    corner = regions(
+        pixels,
+        "bottom right",
+        STAMP_SHARES,
+        template_width=STAMP_WIDTH,
+        reach=STAMP_REACH,
+        depth=STAMP_DEPTH,
+    )
     matches: list[tuple[Stamp, float, Box]] = []
-    for size in sizes:
-        # 2. Bring it to the templates' size, and take its background away
-        zoom = STAMP_WIDTH / size
-        again = zoom / once
-        reach, depth = (round(share * size * once) for share in (STAMP_REACH, STAMP_DEPTH))
-        kernel = cv2.INTER_AREA if again < 1 else cv2.INTER_LINEAR
-        copy = cv2.resize(corner[-depth:, -reach:], None, fx=again, fy=again, interpolation=kernel)
-        flat = copy - cv2.blur(copy, (STAMP_GROUND, STAMP_GROUND))
-
-        # 3. Look closely where the grey values alone correlate best
-        for words in STAMPS:
-            template = _template_of(words)
-            score, x, y = _best_place(copy, flat, template)
-            if score >= words.sure:
-                left = width - (copy.shape[1] - x) / zoom
-                top = height - (copy.shape[0] - y) / zoom
-                right, bottom = left + template.shape[1] / zoom, top + template.shape[0] / zoom
-                box = round(left), round(top), round(right), round(bottom)
-                matches.append((words, score, box))
+    for region in corner:
+        flat = region.grey - cv2.blur(region.grey, (STAMP_GROUND, STAMP_GROUND))
+        for stamp in STAMPS:
+            template = template_as_wide(stamp.template, round(STAMP_WIDTH * stamp.width))
+            room = np.subtract(region.grey.shape, template.shape)
+            if room.min() < LOOK_RADIUS:
+                continue
+            score, x, y = look_closely(region.grey, template, flat=flat, least=GLANCE)
+            if score >= stamp.sure:
+                matches.append((stamp, score, region.box(x, y, template)))
     return max(matches, key=lambda match: (match[0].width, match[1]), default=None)
-
-
-def _best_place(
-    region: np.ndarray, flat: np.ndarray, template: np.ndarray
-) -> tuple[float, int, int]:
-    """Return score and corner of a template's best place in a region; flat: the region without its
-    background."""
-    height, width = template.shape
-    if min(region.shape[0] - height, region.shape[1] - width) < LOOK_RADIUS:
-        return 0.0, 0, 0
-    glance = cv2.matchTemplate(flat, template, cv2.TM_CCOEFF_NORMED)
-    if glance.max() < GLANCE:
-        return 0.0, 0, 0
-    x, y = (max(0, place - LOOK_RADIUS) for place in cv2.minMaxLoc(glance)[3])
-    near = region[y : y + height + 2 * LOOK_RADIUS, x : x + width + 2 * LOOK_RADIUS]
-    score, across, down = correlate(near, template)
-    return score, x + across, y + down
-
-
-@lru_cache(maxsize=len(STAMPS))
-def _template_of(words: Stamp) -> np.ndarray:
-    """Return their template as it is in the copy that is searched, float32 [H, W] of 0 to 1."""
-    template = template_at(words.template, 1.0)
-    width = round(STAMP_WIDTH * words.width)
-    size = width, round(width * template.shape[0] / template.shape[1])
-    return cv2.resize(template, size, interpolation=cv2.INTER_AREA)

@@ -15,7 +15,8 @@ from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import encode as reencode
 from causalclip.maps.overlay import carried_font
 from causalclip.marks.bar import BAR
-from causalclip.marks.icons import CORNERS, ICONS, Corner, Icon
+from causalclip.marks.corners import CORNERS, Corner
+from causalclip.marks.icons import ICONS, Icon
 from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.mark import EU_ICON, Mark
 from causalclip.marks.pixels import WHERE, find_marks
