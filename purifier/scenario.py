@@ -149,15 +149,7 @@ def run(request: Request, pixels: np.ndarray, models: Models) -> Iterator[Scenar
         for state in _attack(scenario, clean, attack, models):
             adversarial = state.rounded()
             seconds = time.perf_counter() - start
-            progress: dict[str, Any] = {
-                "step": state.step,
-                "steps": state.steps,
-                "attack_seconds": seconds,
-                "pictures": scenario.pictures | {"adversarial": to_array(adversarial)},
-            }
-            if scenario.objective == "answer" and request.target is None:
-                progress["likelihood"] = float(torch.exp(-state.loss[0]))
-            scenario = scenario.model_copy(update=progress)
+            scenario = _after_step(scenario, state, adversarial, seconds)
             yield scenario
             turned_steps = turned_steps + 1 if _has_turned(scenario, state) else 0
             if request.stop_early and turned_steps == TURNED_STEPS:
@@ -274,6 +266,19 @@ def _attack(scenario: Scenario, picture: Tensor, attack: Attack, models: Models)
     if key == OTHER:
         return models.steps_on_card(attack_states, *arguments)
     return attack_states(models, *arguments)
+
+
+def _after_step(scenario: Scenario, state: State, adversarial: Tensor, seconds: float) -> Scenario:
+    """The same after a step of the attack, whose picture is `adversarial`."""
+    progress: dict[str, Any] = {
+        "step": state.step,
+        "steps": state.steps,
+        "attack_seconds": seconds,
+        "pictures": scenario.pictures | {"adversarial": to_array(adversarial)},
+    }
+    if scenario.objective == "answer" and scenario.request.target is None:
+        progress["likelihood"] = float(torch.exp(-state.loss[0]))
+    return scenario.model_copy(update=progress)
 
 
 def _has_turned(scenario: Scenario, state: State) -> bool:

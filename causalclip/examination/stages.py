@@ -82,20 +82,15 @@ def examine(
             image = cut_part(image, part)
     except ImageError as error:
         raise NotJudged(replace(examination, problem=str(error)), error) from error
-    if part:
-        assert image.part is not None
-        place = Field("CausalCLIP", "part", image.part.words)
-        fields = (place, *provenance.fields)
-        provenance = replace(provenance, of_whole=True, fields=fields)
-    provenance, cautions = _look_closer(image, provenance)
-    provenance = _with_hints(provenance, image, name)
+    provenance, cautions = _look_closer(image, provenance, name)
     detection = replace(detector.predict(image.pixels), picture=None)
 
     # 3. What is drawn and re-encoded later; the pixels themselves, up to 150 MB, are let go
     from causalclip.maps.overlay import prepare
 
-    boxes = mark_boxes(provenance, image.width, image.height)
-    drawn = prepare(image.pixels, detection, boxes=boxes)
+    drawn = prepare(
+        image.pixels, detection, boxes=mark_boxes(provenance, image.width, image.height)
+    )
     centre = copy_source(image.pixels)
     examination = replace(
         examination,
@@ -158,14 +153,18 @@ def read_claims(data: bytes) -> Provenance:
 
 
 def _look_closer(
-    image: LoadedImage, provenance: Provenance
+    image: LoadedImage, provenance: Provenance, name: str
 ) -> tuple[Provenance, tuple[Caution, ...]]:
     """Return the provenance with what the pixels say of an earlier compression and of generators'
-    marks, and the weak spots that are recognised."""
+    marks, and what the file's own name hints at; and the weak spots that are recognised."""
+    if image.part:
+        place = Field("CausalCLIP", "part", image.part.words)
+        provenance = replace(provenance, of_whole=True, fields=(place, *provenance.fields))
     provenance = with_history(provenance, image.pixels)
     cautions = find_cautions(image.pixels, provenance)
     inside = next((caution.boxes for caution in cautions if caution.kind == "inside"), ())
-    return with_pixel_marks(provenance, image, inside=inside), cautions
+    provenance = with_pixel_marks(provenance, image, inside=inside)
+    return _with_hints(provenance, image, name), cautions
 
 
 def with_pixel_marks(

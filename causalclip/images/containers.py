@@ -135,15 +135,25 @@ def walk(data: bytes, name: Format) -> Iterator[Block]:
 # JPEG ---------------------------------------------------------------------------------------------
 
 
+class _Frame(NamedTuple):
+    """The header of a JPEG's frame, and whether it is coded in passes."""
+
+    bits: int = 8
+    height: int = 0
+    width: int = 0
+    channels: int = 1
+    progressive: bool = False
+
+
 def _read_jpeg(data: bytes) -> Container:
     """Read the header of a JPEG, and the file without metadata and without what follows the first
     picture."""
     parts = [b"\xff\xd8"]
     icc: list[tuple[bytes, bytes]] = []
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
     exif = b""
-    size, bits, channels = (0, 0), 8, 1
-    scans, whole_buffer = 0, False
+    frame = _Frame()
+    scans: list[int] = []  # the channels of each
     body_start = body_end = len(data)
 
     # 1. Segment by segment
@@ -151,43 +161,45 @@ def _read_jpeg(data: bytes) -> Container:
         if marker == _EOI:
             body_end = end
         elif marker == SCAN:
-            scans += 1
-            # channels of this scan: those that lack come later
-            whole_buffer |= scans > 1 or body[:1] < bytes([channels])
+            scans.append(int.from_bytes(body[:1], "big"))
             body_start = min(body_start, start)
         elif scans:
             continue
         elif marker in _SOF and len(body) >= 6:
-            bits, height, width = struct.unpack_from(">BHH", body)
-            size, channels, whole_buffer = (width, height), body[5], marker in _PROGRESSIVE
+            frame = _Frame._make((*struct.unpack_from(">BHHB", body), marker in _PROGRESSIVE))
         elif block_type == "exif":
             exif = exif or body
         elif block_type == "icc":
             icc.append((body[:1], body[2:]))
         elif marker == _APP2 and body.startswith(b"MPF\0"):
-            notes = [_(PAGES)]
+            notes = (_(PAGES),)
         if not scans and marker not in _DROPPED:
             parts.append(data[start:end])
 
-    # 2. What is refused
+    # 2. What is refused, and what is left for the decoder
+    _check_jpeg(frame, len(scans))
+    return Container(
+        data=b"".join((*parts, data[body_start:body_end])),
+        width=frame.width,
+        height=frame.height,
+        profile=b"".join(part for _, part in sorted(icc, key=lambda part: part[0])),
+        exif=exif,
+        notes=notes,
+        # channels that a scan lacks come in later ones
+        buffered=frame.progressive or len(scans) > 1 or any(n < frame.channels for n in scans),
+    )
+
+
+def _check_jpeg(frame: _Frame, scans: int) -> None:
+    """Raise an ImageError for a JPEG that cannot be read."""
     if scans > MAX_SCANS:
         sentence = N_("This JPEG is coded in {scans} passes, more than any real picture needs.")
         raise BrokenImage(with_export_hint(sentence, scans=scans))
-    if 0 in size:
+    if 0 in (frame.width, frame.height):
         raise damaged("JPEG")
-    if bits != 8:
-        raise UnsupportedImage(
-            with_export_hint(
-                N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits
-            )
-        )
-
-    # 3. What is left for the decoder
-    profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
-    slim = b"".join((*parts, data[body_start:body_end]))
-    return Container(
-        slim, *size, profile=profile, exif=exif, notes=tuple(notes), buffered=whole_buffer
-    )
+    if frame.bits != 8:
+        sentence = N_("This JPEG has {bits} bits a channel; only 8 can be read.")
+        raise UnsupportedImage(with_export_hint(sentence, bits=frame.bits))
 
 
 def _walk_jpeg(data: bytes) -> Iterator[Block]:
