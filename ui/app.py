@@ -27,7 +27,7 @@ from purifier.models import Models, lacking, weights_are_shipped
 from ui import api
 from ui.detector import ChosenDetector, LazyDetector
 from ui.errors import explain
-from ui.fields import PRIVATE, Transfer
+from ui.fields import AT_ONCE, Transfer
 from ui.languages import Page
 from ui.scripts import script, sending_cards
 from ui.server import monitoring
@@ -45,7 +45,7 @@ from ui.tabs.compare import build_compare_tab
 from ui.tabs.mask.tab import build_mask_tab
 from ui.tabs.purify import examples as prepared
 from ui.tabs.purify.rendering import PURPOSE
-from ui.tabs.purify.tab import build_tab as build_purify_tab
+from ui.tabs.purify.tab import PurifyTab, build_purify_tab
 from ui.tabs.reference.tab import build_reference_tab
 
 if TYPE_CHECKING:
@@ -121,27 +121,8 @@ def _lay_out(
         again: as in Page.
     """
     chosen_detector = ChosenDetector(detector)
-
-    # 1. What is said of the detector when somebody opens the page.
-    def notice() -> tuple[dict[str, Any], str]:
-        """Return why there is no detector, for the banner; or which one there is, for the
-        footer."""
-        error = problem()
-        if error:
-            return gr.update(visible=True, value=failure(*explain(error))), ""
-        model = detector()
-        config = model.config
-        sentence = _(
-            MODEL,
-            name=model.name,
-            revision=config.revision,
-            backbone=config.backbone,
-            runtime=model.runtime,
-        )
-        return gr.update(visible=False), f"<p class='cc-small'>{escape(sentence)}</p>"
-
-    # 2. The head of the page.
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
+        # 1. The head of the page.
         gr.HTML(_part("name"), elem_id="introduction")
         languages = _part("preferences", codes=LANGUAGES, spoken=current())
         # the browser keeps what is chosen
@@ -149,59 +130,75 @@ def _lay_out(
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending_cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
-            # 3. The tabs for whoever checks a picture.
+            # 2. The tabs for whoever checks a picture.
             with gr.Tab(_("Check"), id="check"):
-                gr.HTML(_part("lead", words=_(LEADS["check"])))
+                _add_lead("check")
                 check_tab = build_check_tab(chosen_detector, examples, purifies=models is not None)
                 _add_cards(tabs, purifies=models is not None)
+            take = partial(Transfer, picture=check_tab.picture, source=check_tab.source, tabs=tabs)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(chosen_detector, check_tab, tabs)
             with gr.Tab(_("Compare"), id="compare"):
-                gr.HTML(_part("lead", words=_(LEADS["compare"])))
-                transfer = Transfer(
-                    check_tab.compare, check_tab.picture, check_tab.source, tabs, "compare"
-                )
+                _add_lead("compare")
+                transfer = take(check_tab.compare, name="compare")
                 build_compare_tab(chosen_detector, transfer, example=pair)
             with gr.Tab(_("Your pictures"), id="pictures") as reference_tab:
                 build_reference_tab(reference_tab, chosen_detector)
-            # 4. The tabs for whoever looks into the method, after a line (assets/style.css).
+            # 3. The tabs for whoever looks into the method, after a line (assets/style.css).
             with gr.Tab(_("Mask"), id="mask"):
-                gr.HTML(_part("lead", words=_(LEADS["mask"])))
-                transfer = Transfer(
-                    check_tab.mask, check_tab.picture, check_tab.source, tabs, "mask"
-                )
+                _add_lead("mask")
+                transfer = take(check_tab.mask, name="mask")
                 build_mask_tab(chosen_detector, transfer, examples=examples)
-            if models is not None:
-                with gr.Tab(_("Purify"), id="purify") as opens:
-                    gr.HTML(_part("lead", words=_(LEADS["purify"])))
-                    transfer = Transfer(
-                        check_tab.purify, check_tab.picture, check_tab.source, tabs, "purify"
-                    )
-                    purify = build_purify_tab(models, transfer, example_files=pictures, opens=opens)
-            elif lacking():
-                with gr.Tab(_("Purify"), id="purify"):
-                    gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
+            purify_tab = _add_purify(models, take(check_tab.purify, name="purify"), pictures)
             with gr.Tab(_("Accuracy"), id="accuracy") as accuracy_tab:
-                gr.HTML(_part("lead", words=_(LEADS["measured"])))
+                _add_lead("measured")
                 build_measured_tab(accuracy_tab)
-        # 5. What stands below the tabs, and what happens when a page is opened or closed.
+        # 4. What stands below the tabs, and what happens when a page is opened or closed.
         with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
         page.unload(close_page)
-        page.load(
-            notice,
-            None,
-            [banner, footer],
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
-        page.load(lambda: showcase(shown()), None, check_tab.showcase, queue=False, **PRIVATE)
-        if models is not None:
-            page.load(purify.speakers, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
+        page.load(partial(_notice, detector, problem), None, [banner, footer], **AT_ONCE)
+        page.load(lambda: showcase(shown()), None, check_tab.showcase, **AT_ONCE)
+        if purify_tab:
+            who = [purify_tab.vlm, purify_tab.offer]
+            page.load(purify_tab.speakers, None, who, **AT_ONCE)
     page.queue(default_concurrency_limit=4, api_open=False)
     return page
+
+
+def _notice(
+    detector: Callable[[], Detector], problem: Callable[[], Exception | None]
+) -> tuple[dict[str, Any], str]:
+    """Return why there is no detector, for the banner; or which one there is, for the footer."""
+    error = problem()
+    if error:
+        return gr.update(visible=True, value=failure(*explain(error))), ""
+    model = detector()
+    sentence = _(
+        MODEL,
+        name=model.name,
+        revision=model.config.revision,
+        backbone=model.config.backbone,
+        runtime=model.runtime,
+    )
+    return gr.update(visible=False), f"<p class='cc-small'>{escape(sentence)}</p>"
+
+
+def _add_lead(tab: str) -> None:
+    gr.HTML(_part("lead", words=_(LEADS[tab])))
+
+
+def _add_purify(models: Models | None, transfer: Transfer, pictures: Any) -> PurifyTab | None:
+    """Add the Purify tab; without models, what is missing for them, if that is known."""
+    if models is None:
+        if lacking():
+            with gr.Tab(_("Purify"), id="purify"):
+                gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
+        return None
+    with gr.Tab(_("Purify"), id="purify") as opens:
+        _add_lead("purify")
+        return build_purify_tab(models, transfer, example_files=pictures, opens=opens)
 
 
 def _add_cards(tabs: gr.Tabs, *, purifies: bool) -> None:
@@ -212,9 +209,9 @@ def _add_cards(tabs: gr.Tabs, *, purifies: bool) -> None:
         mask = gr.Button(_("See the mask"))
         fool = gr.Button(_("Fool a model"), visible=purifies)
     choose = "() => document.querySelector('#picture input[type=file]')?.click()"
-    check.click(None, js=choose, queue=False, **PRIVATE)
+    check.click(None, js=choose, **AT_ONCE)
     for button, tab in ((mask, "mask"), (fool, "purify")):
-        button.click(partial(gr.Tabs, selected=tab), None, tabs, queue=False, **PRIVATE)
+        button.click(partial(gr.Tabs, selected=tab), None, tabs, **AT_ONCE)
 
 
 def routes(detector: Callable[[], Detector]) -> list[Route]:

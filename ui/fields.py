@@ -45,6 +45,7 @@ PICK = """element.addEventListener("click", (event) => {
   if (button) trigger("click", { index: Number(button.dataset.index) });
 });"""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+AT_ONCE: dict[str, Any] = {"queue": False, **PRIVATE}
 
 
 def picture_field(name: str, label: str, **options: Any) -> gr.Image:

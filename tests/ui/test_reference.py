@@ -192,7 +192,7 @@ def test_a_report_learns_once_and_has_the_profile_that_is_written(
             replace(judged(0.8, 100 + i), lesson=Lesson(x, 1.0)) for i, x in enumerate(generated)
         ),
     )
-    profile = reference_set.profile(detector, 0.05, corrects=True)
+    profile = reference_set.report(detector, 0.05, corrects=True).profile
     runs = []
     monkeypatch.setattr(session, "learn", lambda *of: runs.append(1) or learn(*of))
     assert reference_set.report(detector, 0.05).learned is None  # a threshold was asked for
@@ -204,7 +204,7 @@ def test_a_report_learns_once_and_has_the_profile_that_is_written(
 
 
 def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ReferenceTab) -> None:
-    profile = whole(80).profile(tab.detector.own(), 0.05)
+    profile = whole(80).report(tab.detector.own(), 0.05).profile
     tab.detector.choose(profile)
     held_detector.forget_choices("")
     assert tab.detector.profile is None
@@ -216,7 +216,7 @@ def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: Referen
 
 
 def test_one_address_never_takes_all_places_for_profiles(tab: ReferenceTab, answer: Any) -> None:
-    profile = whole(80).profile(tab.detector.own(), 0.05)
+    profile = whole(80).report(tab.detector.own(), 0.05).profile
 
     def choose(session: str, address: str) -> None:
         answer(session, address)

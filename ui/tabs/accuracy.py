@@ -19,7 +19,7 @@ from causalclip.intervals import wilson
 from causalclip.languages import N_, _, current, day, decimal, in_turn, number, percent, speaking
 from causalclip.measured import Measured, Measurement, measured
 from causalclip.paths import DEFAULT_HEAD, head_folder
-from ui.fields import PRIVATE
+from ui.fields import AT_ONCE
 from ui.tabs.charts import (
     Axis,
     Mark,
@@ -382,7 +382,7 @@ def _p(words: str) -> str:
 def build_measured_tab(tab: gr.Tab) -> gr.HTML:
     """Build the content of `tab` inside the current Blocks; it is made when the tab is opened."""
     content = gr.HTML(f"<p>{_('The measurements are being read.')}</p>", elem_id="measured")
-    tab.select(lambda: _page(current()), None, content, queue=False, **PRIVATE)
+    tab.select(lambda: _page(current()), None, content, **AT_ONCE)
     return content
 
 

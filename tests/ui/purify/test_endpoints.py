@@ -24,7 +24,7 @@ from ui import app
 from ui.languages import Page
 from ui.places import MODEL, PURIFICATIONS, Priority
 from ui.tabs.purify import endpoints
-from ui.tabs.purify.tab import build_tab
+from ui.tabs.purify.tab import build_purify_tab
 
 QUESTION = "Is there a dog?"
 
@@ -32,7 +32,7 @@ QUESTION = "Is there a dog?"
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     with Page(analytics_enabled=False) as page:
-        build_tab(tiny_models())
+        build_purify_tab(tiny_models())
     yield Client(app.launch(page), verbose=False)
     page.close(verbose=False)
 

@@ -25,7 +25,7 @@ from ui.tabs.purify import answers, facts, rendering
 from ui.tabs.purify.examples import PREPARED, Prepared, load, run
 from ui.tabs.purify.rendering import PARTS
 from ui.tabs.purify.storyboard import GAP, SIDE, TITLE
-from ui.tabs.purify.tab import PurifyTab, build_tab
+from ui.tabs.purify.tab import PurifyTab, build_purify_tab
 from ui.tabs.purify.widgets import worth
 
 QUESTION = "Is there a dog?"
@@ -34,7 +34,7 @@ QUESTION = "Is there a dog?"
 @pytest.fixture(scope="module")
 def tab() -> PurifyTab:
     with gr.Blocks():
-        return build_tab(tiny_models())
+        return build_purify_tab(tiny_models())
 
 
 def settings(
@@ -158,7 +158,7 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(
         purifier=lambda: tiny_purifier(attack_detector=fixed_attack_detector(-1.0))
     )
     with gr.Blocks():
-        untouched = build_tab(page_models)
+        untouched = build_purify_tab(page_models)
     last = followed(untouched.run_given(new_request("purify"), payload(inside), *settings()))
     assert "comes back unchanged" in last[untouched.headline]
     assert "Purify even if no attack is found" in last[untouched.headline]
@@ -173,7 +173,7 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(
 
 def test_one_step_and_four_are_compared_with_how_many_questions_each_rests_on() -> None:
     with gr.Blocks():
-        steps = build_tab(tiny_models()).settings["steps"]
+        steps = build_purify_tab(tiny_models()).settings["steps"]
     one, four = re.findall(r"(\d\d)% of (\d+)", steps.info)
     kept = [
         measured()[f"purification.{defence}.pgd-8.agreement"]
@@ -191,7 +191,7 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
         given.append(args[1].without) or purify(*args, **options)
     )  # type: ignore[method-assign]
     with gr.Blocks():
-        tab = build_tab(models)
+        tab = build_purify_tab(models)
     for i, part in enumerate(PARTS):
         on = tuple(n != i for n in range(len(PARTS)))
         last = followed(tab.run_given(new_request("purify"), payload(inside), *settings(on=on)))
@@ -209,7 +209,7 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
 @pytest.mark.parametrize("attacked", [True, False])
 def test_with_all_parts_off_nothing_is_called_purified(inside: Path, *, attacked: bool) -> None:
     with gr.Blocks():
-        tab = build_tab(tiny_models())
+        tab = build_purify_tab(tiny_models())
     off = settings(on=(False,) * 4)
     last = followed(
         tab.run_again(new_request("purify"), payload(inside), *off, with_attack=attacked)

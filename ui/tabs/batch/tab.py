@@ -23,7 +23,16 @@ from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.reference import Profile
 from causalclip.report import card
 from ui.errors import explain
-from ui.fields import GONE, LIFETIME, PRIVATE, PROMISE, RUNS, existing_and_missing, files_input
+from ui.fields import (
+    AT_ONCE,
+    GONE,
+    LIFETIME,
+    PRIVATE,
+    PROMISE,
+    RUNS,
+    existing_and_missing,
+    files_input,
+)
 from ui.jobs import Job, Waiting
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
@@ -136,12 +145,8 @@ class BatchTab:
                     sentence = f"{clock.words(batch)} {_before_you(update.before)}"
                     yield {self.status: _status_html(sentence, bar=batch.steps)}
                     continue
-                batch = batch.with_row(update)
-                if update.examination:
-                    batch.write(update.examination, update.row)
-                if update.examination and update.examination.stage == Stage.DONE:
-                    clock.count_check()
-                if clock.due(PAUSE):
+                batch = _with_update(batch, update, clock)
+                if clock.due():
                     status = _status_html(clock.words(batch), bar=batch.steps)
                     yield {self.status: status} | self._table(batch)
         # 3. What concerns the batch as a whole, such as missing weights; or the end.
@@ -194,14 +199,14 @@ class BatchTab:
         """Return the full result of the row that was clicked, as HTML."""
         return batch.open(int(event.index)) if batch else no_result()
 
-    def write_download(self, kind: Download, batch: Batch | None) -> str | None:
+    def write_download(self, form: Download, batch: Batch | None) -> str | None:
         """Write one of the downloads, of what is done by now; return its path, None without a
         row."""
         if batch is None or not batch.rows:
             return None
         if not batch.folder.is_dir():  # it has gone with the oldest of the files
             raise gr.Error(_(GONE), print_exception=False)
-        return str(batch.download(kind))
+        return str(batch.download(form))
 
     def cleared(self) -> Updates:
         """Return the page without a result, and without anything that could be examined."""
@@ -291,8 +296,8 @@ def build_batch_tab(
                     elem_id="batch-view",
                 )
                 buttons = {
-                    kind: gr.Button(_(label), size="sm", min_width=120, elem_id=f"batch-{kind}")
-                    for kind, label in DOWNLOADS.items()
+                    form: gr.Button(_(label), size="sm", min_width=120, elem_id=f"batch-{form}")
+                    for form, label in DOWNLOADS.items()
                 }
                 ready = gr.HTML(elem_id="batch-ready")
             with gr.Row(elem_id="batch-panes"):
@@ -302,8 +307,8 @@ def build_batch_tab(
                 )
             with gr.Row(elem_classes="cc-hidden"):
                 downloads = {
-                    kind: gr.DownloadButton(_(label), elem_id=f"batch-{kind}-file")
-                    for kind, label in DOWNLOADS.items()
+                    form: gr.DownloadButton(_(label), elem_id=f"batch-{form}-file")
+                    for form, label in DOWNLOADS.items()
                 }
     tab = BatchTab(
         detector=detector,
@@ -319,45 +324,51 @@ def build_batch_tab(
         file_list=file_list,
         batch=gr.State(time_to_live=LIFETIME),
     )
-    # 2. A run: what starts and what ends it.
+    # 2. Who listens to what.
+    _wire_runs(tab)
+    _wire_results(tab, buttons)
+    if check is not None and tabs is not None:
+        selected = [tab.table.select, tab.row_result.select]
+        add_handover(check, tabs, selected, tab.files, tab.batch)
+    return tab
+
+
+def _wire_runs(tab: BatchTab) -> None:
+    """Wire what starts a run and what ends it."""
     panel = Panel("batch")
-    batch = tab.batch
-    judge: dict[str, Any] = {
-        "begin_inputs": [files],
-        "inputs": [files, batch],
-        "outputs": tab.outputs,
-        **RUNS,
-    }
-    panel.on([files.upload, start.click], tab.begin, tab.run, **judge)
+    options: dict[str, Any] = {"outputs": tab.outputs, **RUNS}
     panel.on(
-        [stop.click],
+        [tab.files.upload, tab.start.click],
+        tab.begin,
+        tab.run,
+        begin_inputs=[tab.files],
+        inputs=[tab.files, tab.batch],
+        **options,
+    )
+    panel.on(
+        [tab.stop.click],
         tab.begin_stop,
         tab.stop_run,
         begin_inputs=[],
-        inputs=[batch],
-        outputs=tab.outputs,
-        **RUNS,
+        inputs=[tab.batch],
+        **options,
     )
-    panel.off([files.clear], tab.cleared, outputs=tab.outputs)
-    # 3. What is read and downloaded of it.
-    opening = table.click(tab.open, batch, row_result, queue=False, **PRIVATE)
-    opening.then(None, js=TO_RESULT, queue=False, **PRIVATE)
-    row_result.click(None, None, row_result, js=BACK, queue=False, **PRIVATE)
-    if check is not None and tabs is not None:
-        add_handover(check, tabs, [table.select, row_result.select], files, batch)
+    panel.off([tab.files.clear], tab.cleared, outputs=tab.outputs)
+
+
+def _wire_results(tab: BatchTab, buttons: dict[Download, gr.Button]) -> None:
+    """Wire what is read and downloaded of a batch."""
+    opening = tab.table.click(tab.open, tab.batch, tab.row_result, **AT_ONCE)
+    opening.then(None, js=TO_RESULT, **AT_ONCE)
+    tab.row_result.click(None, None, tab.row_result, js=BACK, **AT_ONCE)
     # a zip of 200 takes seconds
-    one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "downloads"}
-    for kind, button in buttons.items():
-        writing = button.click(
-            partial(tab.write_download, kind), batch, downloads[kind], **one, **PRIVATE
-        )
+    one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "downloads", **PRIVATE}
+    for form, button in buttons.items():
+        write = partial(tab.write_download, form)
+        writing = button.click(write, tab.batch, tab.downloads[form], **one)
         writing.success(
-            None,
-            js=f"() => document.querySelector('#batch-{kind}-file').click()",
-            queue=False,
-            **PRIVATE,
+            None, js=f"() => document.querySelector('#batch-{form}-file').click()", **AT_ONCE
         )
-    return tab
 
 
 def _files_script() -> str:
@@ -387,10 +398,10 @@ class Clock:
             self._since = time.perf_counter()
         self._checked += 1
 
-    def due(self, pause: float) -> bool:
-        """Return whether the table was last drawn so many seconds ago; if so, it is drawn now."""
+    def due(self) -> bool:
+        """Return whether the table was last drawn PAUSE ago; if so, it is drawn now."""
         now = time.perf_counter()
-        if now - self._drawn < pause:
+        if now - self._drawn < PAUSE:
             return False
         self._drawn = now
         return True
@@ -448,6 +459,15 @@ def _under_profile(batch: Batch, detector: Detector, paths: list[str]) -> Batch:
         batch = Batch(new_folder(*paths), batch.total, profile_date=profile_date)
     calibration = detector.config.calibration
     return replace(batch, edges=(calibration.low, calibration.threshold, calibration.high))
+
+
+def _with_update(batch: Batch, update: RowUpdate, clock: Clock) -> Batch:
+    """Return the batch with a row as it is now, whose files are written."""
+    if update.examination:
+        batch.write(update.examination, update.row)
+        if update.examination.stage == Stage.DONE:
+            clock.count_check()
+    return batch.with_row(update)
 
 
 def _examine_rows(

@@ -24,7 +24,7 @@ from causalclip.report import card
 from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
 from ui.errors import explain
-from ui.fields import GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
+from ui.fields import AT_ONCE, GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
 from ui.jobs import Job, Waiting, run_in
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
@@ -186,8 +186,8 @@ def add_crop(panel: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     section = CropSection(tab.source, tab.whole, is_open, preview, message, sides, nth)
     # 2. What is looked at: when it opens, after another picture, while the frame moves.
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
-    accordion.expand(lambda: True, None, section.is_open, **PRIVATE, queue=False)
-    accordion.collapse(lambda: False, None, section.is_open, **PRIVATE, queue=False)
+    accordion.expand(lambda: True, None, section.is_open, **AT_ONCE)
+    accordion.collapse(lambda: False, None, section.is_open, **AT_ONCE)
     panel.beside(
         [accordion.expand],
         _values(section.look, section.outputs),
@@ -199,9 +199,7 @@ def add_crop(panel: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     panel.beside(
         [tab.source.change], follow, [section.is_open, *section.inputs], section.outputs, **beside
     )
-    tab.picture.clear(
-        _values(section.blank, section.outputs), None, section.outputs, **PRIVATE, queue=False
-    )
+    tab.picture.clear(_values(section.blank, section.outputs), None, section.outputs, **AT_ONCE)
     frame = _values(section.frame, [message])
     panel.beside([s.change for s in sides], frame, [section.whole, *sides], [message], **beside)
     # 3. What judges a part: its button, or one of a picture inside the whole.

@@ -301,22 +301,7 @@ def build_check_tab(
     # 1. The picture, and beside it the answer and what it opens.
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=6, min_width=300, elem_id="stage"):
-            fields["picture"] = picture_field(
-                "picture", _("Picture"), alt_text=_("The picture to be judged")
-            )
-            # Over the picture's field, as long as there is one (assets/upload.js).
-            another = (
-                f"<button type='button' class='cc-do cc-another'>{_('Another picture')}</button>"
-            )
-            gr.HTML(another, elem_id="another")
-            fields["layer"] = gr.HTML(elem_id="layer")
-            # Shown where there is a touch screen, as long as there is no picture (assets/style.css,
-            # assets/upload.js).
-            camera = (
-                "<button type='button' class='cc-do "
-                f"cc-camera'>{_('Take a picture with the camera')}</button>"
-            )
-            gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
+            fields |= _picture_section()
         with gr.Column(scale=6, min_width=300, elem_id="answer"):
             # As long as there is no picture (assets/evidence.css).
             fields["showcase"] = gr.HTML(rendering.showcase_waiting(), elem_id="showcase")
@@ -346,28 +331,50 @@ def build_check_tab(
     fields |= {name: gr.State(time_to_live=LIFETIME) for name in ("source", "whole")}
     tab = CheckTab(detector=detector, panel=panel, **fields)
 
-    # 2. A run: from a file, an example, or of the same picture by another head.
+    # 2. Who listens to what.
+    _wire_runs(tab, example_shelf, examples)
+    with beneath:
+        add_crop(panel, tab, tab.options)
+    add_endpoints(tab.detector, tab.picture)
+    return tab
+
+
+def _picture_section() -> dict[str, Any]:
+    """Build the picture's field, with what lies over and below it."""
+    picture = picture_field("picture", _("Picture"), alt_text=_("The picture to be judged"))
+    # Over the picture's field, as long as there is one (assets/upload.js).
+    another = f"<button type='button' class='cc-do cc-another'>{_('Another picture')}</button>"
+    gr.HTML(another, elem_id="another")
+    layer = gr.HTML(elem_id="layer")
+    # Shown where there is a touch screen, as long as there is no picture (assets/style.css,
+    # assets/upload.js).
+    words = _("Take a picture with the camera")
+    camera = f"<button type='button' class='cc-do cc-camera'>{words}</button>"
+    gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
+    return {"picture": picture, "layer": layer}
+
+
+def _wire_runs(tab: CheckTab, example_shelf: gr.HTML, examples: Sequence[Example]) -> None:
+    """Wire a run: of a file, of an example, or of the same picture by another head."""
+
     def begin_example(event: gr.EventData) -> Updates:
         example = selected_item(event, examples)
         return {tab.picture: str(example.path)} | tab.emptied(card.looking(example.title))
 
-    judge = tab.options
-    panel.on([tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **judge)
-    panel.on([example_shelf.click], begin_example, tab.run, begin_inputs=[], **judge)
-    panel.off([tab.picture.clear], tab.emptied, outputs=tab.outputs)
+    tab.panel.on(
+        [tab.picture.upload], tab.begin, tab.run, begin_inputs=[tab.picture], **tab.options
+    )
+    tab.panel.on([example_shelf.click], begin_example, tab.run, begin_inputs=[], **tab.options)
+    tab.panel.off([tab.picture.clear], tab.emptied, outputs=tab.outputs)
     if tab.head:
         here = [tab.picture, tab.source]
-        panel.on(
+        tab.panel.on(
             [tab.head.change],
             tab.begin_by,
             tab.run_by,
             begin_inputs=[*here, tab.head],
-            **judge | {"inputs": here},
+            **tab.options | {"inputs": here},
         )
-    with beneath:
-        add_crop(panel, tab, judge)
-    add_endpoints(tab.detector, tab.picture)
-    return tab
 
 
 def _evidence_section(detector: ChosenDetector) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from causalclip.report import card
 from ui.detector import ChosenDetector
 from ui.errors import explain
 from ui.fields import (
+    AT_ONCE,
     LIFETIME,
     PICK,
     PRIVATE,
@@ -570,7 +571,7 @@ def _wire_erasing(tab: MaskTab, panel: Panel, room: EraseRoom) -> None:
     # assets/erase.js takes the brushed cells back; those of an older picture are gone with it.
     new_picture = [room.again.click, tab.brush.change]
     fields = [room.cells, room.result]
-    panel.beside(new_picture, lambda: ("", ""), [], fields, queue=False, **PRIVATE)
+    panel.beside(new_picture, lambda: ("", ""), [], fields, **AT_ONCE)
 
 
 def _files(picture: MaskedPicture) -> tuple[str, str]:

@@ -415,7 +415,7 @@ def _request(settings: Settings, *, with_attack: bool) -> Request:
     return Request.model_validate(fields)
 
 
-def build_tab(
+def build_purify_tab(
     models: Models,
     transfer: Transfer | None = None,
     *,

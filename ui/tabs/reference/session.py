@@ -99,22 +99,14 @@ class ReferenceSet:
         """Return the set at a portion's end, so that the next portion may come."""
         return replace(self, portions=self.portions + 1)
 
-    def profile(self, detector: Detector, at_most: float, *, corrects: bool = False) -> Profile:
-        """Return the profile of the set, which needs at least one photograph.
-
-        Args:
-            at_most: the share of photographs like these that may be called likely generated.
-            corrects: whether a correction is learned from both kinds.
-        """
-        return self.report(detector, at_most, corrects=corrects).profile
-
     def report(
         self, detector: Detector, at_most: float, *, corrects: bool = False
     ) -> ReferenceReport:
         """Return what the set says, with its profile; it needs at least one photograph.
 
         Args:
-            at_most, corrects: as for `profile`.
+            at_most: the share of photographs like these that may be called likely generated.
+            corrects: whether a correction is learned from both kinds.
         """
         learned = learn(self.real, self.generated, detector) if corrects else None
         return ReferenceReport(

@@ -19,7 +19,7 @@ from causalclip.reference import BOUNDS, COMMAND, photographs_needed
 from causalclip.report.templates import render
 from ui.detector import ChosenDetector
 from ui.errors import explain
-from ui.fields import LIFETIME, PRIVATE, files_input, upload_paths
+from ui.fields import AT_ONCE, LIFETIME, files_input, upload_paths
 from ui.jobs import Job, Waiting, run_in
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import FILES, PICTURES, Priority
@@ -31,6 +31,7 @@ from ui.tabs.reference.session import MAX_PICTURES, ProfileChoice, ReferenceSet
 if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.reference_set import ReferencePicture, UnreadFile
+    from causalclip.report.reference import ReferenceReport
 
 # portions of all people take turns
 QUEUE: dict[str, Any] = {"concurrency_id": "reference", "concurrency_limit": 1}
@@ -101,6 +102,11 @@ class ReferenceTab:
     at_most: gr.Radio
     aim: gr.Radio
 
+    @property
+    def inputs(self) -> list[Any]:
+        """The fields that the findings are made of."""
+        return [self.reference_set, self.at_most, self.aim]
+
     def begin(
         self, event: gr.EventData, reference_set: ReferenceSet | None, files: Any = None
     ) -> Updates:
@@ -166,9 +172,7 @@ class ReferenceTab:
         if reference_set is None or not reference_set.judged:
             return ""
         if reference_set.real:
-            report = reference_set.report(
-                self.detector.own(), share(at_most), corrects=aim == "correction"
-            )
+            report = self._report(reference_set, at_most, aim)
             return f"<section>{report.section()}</section>"
         from causalclip.report.reference import LEFT_OUT
 
@@ -191,13 +195,9 @@ class ReferenceTab:
         if reference_set is None or not reference_set.real:
             return None
         path = new_folder(reference_set.first_upload) / "summary.html"
-        report = partial(
-            reference_set.report,
-            self.detector.own(),
-            share(at_most),
-            corrects=aim == "correction",
+        page = run_in(
+            FILES, Priority.BATCH, lambda: self._report(reference_set, at_most, aim).page()
         )
-        page = run_in(FILES, Priority.BATCH, lambda: report().page())
         path.write_text(page, encoding="utf-8", errors="replace")
         return str(path)
 
@@ -208,22 +208,31 @@ class ReferenceTab:
         if reference_set is None or not reference_set.real:
             return None
         path = new_folder(reference_set.first_upload) / "profile.json"
-        make_profile = partial(
-            reference_set.profile,
-            self.detector.own(),
-            share(at_most),
-            corrects=aim == "correction",
-        )
-        run_in(FILES, Priority.BATCH, make_profile).write(path)
+        report = run_in(FILES, Priority.BATCH, lambda: self._report(reference_set, at_most, aim))
+        report.profile.write(path)
         return str(path)
+
+    def use(
+        self, choice: ProfileChoice, reference_set: ReferenceSet | None, at_most: str, aim: str
+    ) -> str:
+        """Hold the page to the set's profile; return which one is in use then, as HTML."""
+        if reference_set is None or not reference_set.real:
+            return choice.status()
+        return choice.use(self._report(reference_set, at_most, aim).profile)
+
+    def _report(self, reference_set: ReferenceSet, at_most: str, aim: str) -> ReferenceReport:
+        return reference_set.report(
+            self.detector.own(), share(at_most), corrects=aim == "correction"
+        )
 
 
 def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
     """Build the content of `tab` inside the current Blocks and wire it."""
+    fields: dict[str, Any] = {}
     # 1. The place to choose pictures, and what is found in them.
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
-            aim = gr.Radio(
+            fields["aim"] = gr.Radio(
                 [(_(title), name) for name, title in AIMS.items()],
                 value="threshold",
                 label=_("Which pictures do you have?"),
@@ -238,28 +247,10 @@ def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
             stop = gr.Button(_("Stop, and keep what is done"), elem_id="reference-stop")
             gr.HTML(f"<p class='cc-small'>{_intro()}</p>", elem_id="reference-intro")
         with gr.Column(scale=7, min_width=300):
-            status = gr.HTML(_status(ReferenceSet()), elem_id="reference-status")
-            result = gr.HTML(elem_id="reference-result")
+            fields["status"] = gr.HTML(_status(ReferenceSet()), elem_id="reference-status")
+            fields["result"] = gr.HTML(elem_id="reference-result")
             with gr.Column(elem_id="reference-further"):
-                at_most = gr.Radio(
-                    [*map(_percent, BOUNDS)],
-                    value=_percent(BOUNDS[0]),
-                    label=_("Of 100 real photographs like these, call likely generated at most"),
-                    elem_id="reference-promise",
-                )
-                with gr.Row():
-                    use = gr.Button(
-                        _("Use it on this page"), variant="primary", elem_id="reference-use"
-                    )
-                    labels = {
-                        "profile": _("Download the profile"),
-                        "summary": _("Download the summary"),
-                    }
-                    buttons = {
-                        name: gr.Button(label, elem_id=f"reference-{name}")
-                        for name, label in labels.items()
-                    }
-                    clear = gr.Button(_("Forget these pictures"), elem_id="reference-clear")
+                fields["at_most"], buttons = _build_choices()
             in_use = gr.HTML(elem_id="reference-in-use")
             with gr.Row(elem_id="reference-profiles"):
                 load = (
@@ -268,66 +259,72 @@ def build_reference_tab(tab: gr.Tab, detector: ChosenDetector) -> ReferenceTab:
                 )
                 gr.HTML(load, js_on_load=CHOOSE_PROFILE)
                 release = gr.Button(_("Use none"), elem_id="reference-release")
-    # 2. The fields that the page's scripts fill, and the files that they download.
+    # 2. The fields that the page's scripts fill.
     with gr.Row(elem_classes="cc-hidden"):
         options: dict[str, Any] = {"file_types": [*ENDINGS], "label": _("Pictures")}
-        files = {
-            kind: files_input(**options, elem_id=f"reference-{kind}-files") for kind in CLASSES
+        fields["files"] = {
+            name: files_input(**options, elem_id=f"reference-{name}-files") for name in CLASSES
         }
         profile_upload = files_input(
             file_types=[".json"],
             label=_("Use a profile that you have"),
             elem_id="reference-profile-upload",
         )
-        downloads = {
-            name: gr.DownloadButton(name, elem_id=f"reference-{name}-file") for name in buttons
-        }
     # 3. The runs, and what is drawn anew without one.
-    reference_set = gr.State(time_to_live=LIFETIME)
     reference_tab = ReferenceTab(
-        detector=detector,
-        files=files,
-        status=status,
-        result=result,
-        reference_set=reference_set,
-        at_most=at_most,
-        aim=aim,
+        detector=detector, reference_set=gr.State(time_to_live=LIFETIME), **fields
     )
-    _wire_runs(reference_tab, stop, clear)
-    at_once: dict[str, Any] = {"queue": False, **PRIVATE}
-    inputs = [reference_set, at_most, aim]
-    gr.on([at_most.change, aim.change], reference_tab.findings, inputs, result, **at_once)
-    for name, button in buttons.items():
-        write = getattr(reference_tab, name)
-        writing = button.click(write, inputs, downloads[name], **at_once)
-        writing.success(
-            None, js=f"() => document.querySelector('#reference-{name}-file').click()", **at_once
-        )
+    _wire_runs(reference_tab, stop, buttons["clear"])
+    _wire_findings(reference_tab, buttons)
     # 4. The profile that the page is held to.
     choice = ProfileChoice(detector)
-
-    def use_own(reference_set: ReferenceSet | None, at_most: str, aim: str) -> str:
-        if reference_set is None or not reference_set.real:
-            return choice.status()
-        profile = reference_set.profile(
-            detector.own(), share(at_most), corrects=aim == "correction"
-        )
-        return choice.use(profile)
-
-    use.click(use_own, inputs, in_use, **at_once)
-    profile_upload.upload(
-        choice.load, profile_upload, [in_use, profile_upload], preprocess=False, **at_once
+    buttons["use"].click(
+        partial(reference_tab.use, choice), reference_tab.inputs, in_use, **AT_ONCE
     )
-    release.click(choice.release, None, in_use, **at_once)
-    tab.select(choice.status, None, in_use, **at_once)
+    profile_upload.upload(
+        choice.load, profile_upload, [in_use, profile_upload], preprocess=False, **AT_ONCE
+    )
+    release.click(choice.release, None, in_use, **AT_ONCE)
+    tab.select(choice.status, None, in_use, **AT_ONCE)
     return reference_tab
+
+
+def _build_choices() -> tuple[gr.Radio, dict[str, gr.Button]]:
+    """Build the choice of the bound, and the buttons for what is made of the pictures, by name."""
+    at_most = gr.Radio(
+        [*map(_percent, BOUNDS)],
+        value=_percent(BOUNDS[0]),
+        label=_("Of 100 real photographs like these, call likely generated at most"),
+        elem_id="reference-promise",
+    )
+    labels = {
+        "profile": _("Download the profile"),
+        "summary": _("Download the summary"),
+        "clear": _("Forget these pictures"),
+    }
+    with gr.Row():
+        use = gr.Button(_("Use it on this page"), variant="primary", elem_id="reference-use")
+        others = {
+            name: gr.Button(label, elem_id=f"reference-{name}") for name, label in labels.items()
+        }
+    return at_most, {"use": use, **others}
+
+
+def _wire_findings(tab: ReferenceTab, buttons: dict[str, gr.Button]) -> None:
+    """Wire what is drawn anew of the pictures that are there, and the files to download."""
+    gr.on([tab.at_most.change, tab.aim.change], tab.findings, tab.inputs, tab.result, **AT_ONCE)
+    with gr.Row(elem_classes="cc-hidden"):
+        for name, write in (("profile", tab.profile), ("summary", tab.summary)):
+            file = gr.DownloadButton(name, elem_id=f"reference-{name}-file")
+            writing = buttons[name].click(write, tab.inputs, file, **AT_ONCE)
+            download = f"() => document.querySelector('#{file.elem_id}').click()"
+            writing.success(None, js=download, **AT_ONCE)
 
 
 def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
     """Wire the portions of each kind, the stop button, and the one that forgets all pictures."""
     panel = Panel("reference")
     outputs: list[Any] = [tab.status, tab.result, tab.reference_set, *tab.files.values()]
-    inputs: list[Any] = [tab.reference_set, tab.at_most, tab.aim]
     for kind, field in tab.files.items():
         run = partial(tab.run, generated=kind == "generated")
         panel.on(
@@ -335,7 +332,7 @@ def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
             tab.begin,
             run,
             begin_inputs=[tab.reference_set, field],
-            inputs=[field, *inputs],
+            inputs=[field, *tab.inputs],
             outputs=outputs,
             **QUEUE,
         )
@@ -344,7 +341,7 @@ def _wire_runs(tab: ReferenceTab, stop: gr.Button, clear: gr.Button) -> None:
         tab.begin,
         tab.stop,
         begin_inputs=[tab.reference_set],
-        inputs=inputs,
+        inputs=tab.inputs,
         outputs=outputs,
     )
     panel.off([clear.click], tab.cleared, outputs=outputs)
