@@ -55,9 +55,9 @@ def current() -> str:
     return _spoken.get()
 
 
-def is_rtl(language: str | None = None) -> bool:
-    """Return whether a language is written from right to left."""
-    return (language or current()) in RIGHT_TO_LEFT
+def is_rtl() -> bool:
+    """Return whether the language that is spoken now is written from right to left."""
+    return current() in RIGHT_TO_LEFT
 
 
 @contextmanager

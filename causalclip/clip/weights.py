@@ -39,17 +39,10 @@ def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
         )
 
 
-def save_weights(
-    tensors: Mapping[str, Tensor],
-    path: str | Path,
-    *,
-    what: str,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
+def save_weights(tensors: Mapping[str, Tensor], path: str | Path, *, what: str) -> None:
     """Write weights to one safetensors file; raises NotFinite, as `check_finite` does."""
     check_finite(tensors, what)
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, path, metadata=None if metadata is None else dict(metadata))
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
 def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:

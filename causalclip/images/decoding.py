@@ -68,14 +68,12 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
-def decode_in_sandbox(data: bytes, name: Format, *, enough: int | None = None) -> Decoded:
+def decode_in_sandbox(data: bytes, name: Format) -> Decoded:
     """Decode as `decode` does, in a process of its own that ends at its limits of memory and time.
 
     Args:
         data: the file.
         name: its format.
-        enough: pixels of a JPEG from which on it may come at half or a quarter of its size, without
-            a note.
 
     Raises:
         ImageError: as `decode`; at a limit, BrokenImage.
@@ -84,7 +82,7 @@ def decode_in_sandbox(data: bytes, name: Format, *, enough: int | None = None) -
     try:
         # WebP's decoder takes all of it on opening
         memory = MEMORY_BEFORE if name in _FRAGILE else MEMORY
-        arguments = data, name, formats.MAX_PIXELS, enough
+        arguments = data, name, formats.MAX_PIXELS
         with sandbox.ask(decode_in_turn, *arguments, memory=memory, seconds=SECONDS) as items:
             pixels = next(items)
             alone = pixels > LARGE_PIXELS or name in _FRAGILE
@@ -115,12 +113,10 @@ def decode(data: bytes, name: Format) -> Decoded:
     return decoded
 
 
-def decode_in_turn(
-    data: bytes, name: Format, most: int, enough: int | None = None
-) -> Iterator[Any]:
+def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
     """Yield the number of pixels that the header announces, then what `decode` gives.
 
-    most, enough: pixels, as in `decode_in_sandbox`.
+    most: pixels that are taken.
     """
     try:
         # 1. The header, and the limits that it warrants
@@ -131,7 +127,7 @@ def decode_in_turn(
         sandbox.limit_memory(min(MEMORY, MEMORY_BEFORE + MEMORY_A_PIXEL * pixels_in_file))
 
         # 2. The pixels
-        opened, halved = _reduce_jpeg(opened, most, enough)
+        opened, halved = _halve_jpeg(opened, most)
         formats.check_size(*opened.image.size, most=most)
         opened.image.load()
         # an HEIC file can turn out larger than its header says
@@ -164,17 +160,14 @@ def decode_in_turn(
     yield pixels, notes, halved, hidden
 
 
-def _reduce_jpeg(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
-    """Have a JPEG of more pixels than can be taken, or are enough, decoded at half of its size, or
-    a quarter; return also whether it is."""
+def _halve_jpeg(opened: Opened, most: int) -> tuple[Opened, bool]:
+    """Have a JPEG of more pixels than can be taken decoded at half of its size; return also whether
+    it is."""
     image = opened.image
     width, height = image.size
-    if width * height <= (enough or most) or image.format != "JPEG":
+    if width * height <= most or image.format != "JPEG":
         return opened, False
-    by = 4 if enough and width * height >= 8 * enough else 2
-    image.draft(None, (width // by, height // by))
-    if enough:
-        return opened, True
+    image.draft(None, (width // 2, height // 2))
     note = _(
         "The picture has {width} x {height} pixels, more than {most} million, so it was judged at "
         "half its size, which removes some of what is looked for. To judge a part at its own size, "

@@ -68,7 +68,7 @@ class LoadedImage:
         return int(self.pixels.shape[0])
 
 
-def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = None) -> LoadedImage:
+def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     """Load the picture at a path, or whose file's bytes are given.
 
     >>> load_image("picture.jpg").pixels  # doctest: +SKIP
@@ -79,8 +79,6 @@ def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = N
 
     Args:
         source: a path, or a file's bytes.
-        enough: pixels of a JPEG from which on half or a quarter of its size will do, without a
-            note.
 
     Raises:
         UnsupportedImage: not a picture, not of an accepted format, or not readable.
@@ -92,7 +90,7 @@ def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = N
     if len(data) > MAX_BYTES:
         raise too_many_bytes()
     format = sniff(data)
-    pixels, notes, halved, hidden = decode_in_sandbox(data, format, enough=enough)
+    pixels, notes, halved, hidden = decode_in_sandbox(data, format)
     return LoadedImage(
         pixels=pixels,
         sha256=hashlib.sha256(data).hexdigest(),

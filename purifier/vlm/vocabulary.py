@@ -7,6 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 PAD, START, STOP = "[PAD]", "[CLS]", "[SEP]"
+MAX_PROMPT, MAX_ANSWER = 48, 32  # tokens that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ class Vocabulary:
             )
         return number
 
-    def prompt(self, text: str, *, limit: int = 48) -> list[int]:
-        words = self.tokenizer.encode(text, add_special_tokens=False).ids[:limit]
+    def prompt(self, text: str) -> list[int]:
+        words = self.tokenizer.encode(text, add_special_tokens=False).ids[:MAX_PROMPT]
         return [self._id(START), *words, self.stop]
 
-    def answer(self, text: str, *, limit: int = 32) -> list[int]:
-        return [*self.tokenizer.encode(text, add_special_tokens=False).ids[:limit], self.stop]
+    def answer(self, text: str) -> list[int]:
+        words = self.tokenizer.encode(text, add_special_tokens=False).ids[:MAX_ANSWER]
+        return [*words, self.stop]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids up to the first [SEP]."""

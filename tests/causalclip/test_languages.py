@@ -166,7 +166,7 @@ def test_a_name_keeps_its_direction_in_arabic() -> None:
         assert is_rtl()
         said = _("by {generator}", generator="Midjourney")
     assert f"{ISOLATE}Midjourney{END}" in said
-    assert not is_rtl("de")
+    assert not is_rtl()
 
 
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]

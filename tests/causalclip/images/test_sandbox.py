@@ -387,16 +387,13 @@ def test_a_child_reads_every_format_without_opening_a_file() -> None:
 
 @linux
 def test_a_child_decodes_as_a_process_that_is_not_held() -> None:
-    """Good files of all formats, damaged ones, and those that come at a smaller size."""
+    """Good files of all formats, and damaged ones."""
     for name in FORMATS:
         file = encode(PICTURE, name)
         for data in (file, file[: len(file) * 2 // 3]):
             assert outcome(decoding.decode_in_sandbox, data, name) == outcome(
                 decoding.decode, data, name
             )
-    large = encode(photo(1200, 900), "JPEG")
-    pixels, _notes, is_reduced, _hidden = decoding.decode_in_sandbox(large, "JPEG", enough=300_000)
-    assert (pixels.shape, is_reduced) == ((450, 600, 3), True)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as members:
         members.writestr("a.tif", TIFF)
