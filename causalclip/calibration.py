@@ -47,11 +47,14 @@ class Calibration:
 
     def band(self, probability: float) -> Band:
         """Return what a photograph's probability is called."""
-        if probability >= self.high:
-            return "likely generated"
-        if probability <= self.low:
-            return "likely not generated"
-        return "inconclusive"
+        return band_of(probability, self.low, self.high)
+
+
+def band_of(probability: float, low: float, high: float) -> Band:
+    """Return what a photograph's probability is called, by two thresholds."""
+    if probability >= high:
+        return "likely generated"
+    return "likely not generated" if probability <= low else "inconclusive"
 
 
 def sigmoid(logit: float) -> float:

@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from causalclip.maps.overlay import carried_font, shrink
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from causalclip.images.formats import Box
 
 DRAWN_SIDE = 1024  # px on the long side of what is drawn, at most
@@ -56,6 +58,12 @@ def draw_thumbnail(pixels: np.ndarray, *, side: int = INLINE_SIDE) -> str:
     """Return a data URL of a picture, uint8 RGB [H, W, 3], with at most `side` px on its long
     side."""
     return data_url(Image.fromarray(shrink(pixels, side=side)), side=side)
+
+
+def file_thumbnail(path: Path, *, side: int) -> str:
+    """Return a data URL of a picture's file, with at most `side` px on its long side."""
+    with Image.open(path) as picture:
+        return data_url(picture.convert("RGB"), side=side)
 
 
 def data_url(image: Image.Image, *, side: int = INLINE_SIDE, most: int = MAX_PICTURE) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from PIL import Image
 
 from causalclip.examination.result import NotJudged, Stage
 from causalclip.images.formats import ImageError
@@ -20,7 +19,7 @@ from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.comparison import PLACES
-from causalclip.report.pictures import data_url
+from causalclip.report.pictures import file_thumbnail
 from causalclip.report.templates import render
 from ui.detector import ChosenDetector
 from ui.errors import UNREADABLE, errors_as_sentences, explain
@@ -240,15 +239,6 @@ def _original(payload: Payload, originals: Originals) -> Source | None:
     return source if source and source.has_files() else None
 
 
-def _draw_example(paths: tuple[Path, Path]) -> str:
-    """Return a pair of pictures to try, as HTML."""
-    addresses = []
-    for path in paths:
-        with Image.open(path) as picture:
-            addresses.append(data_url(picture.convert("RGB"), side=EXAMPLE_SIDE))
-    return render("example_pair", addresses=addresses)
-
-
 def _compare_pixels(a: LoadedImage, b: LoadedImage) -> Comparison:
     from causalclip.compare.pictures import compare
 
@@ -308,8 +298,9 @@ def build_compare_tab(
                 for name, label in (("a", _("First picture")), ("b", _("Second picture")))
             ]
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="compare-promise")
+            thumbnails = [file_thumbnail(path, side=EXAMPLE_SIDE) for path in example or ()]
             try_example = gr.HTML(
-                _draw_example(example) if example else "",
+                render("example_pair", addresses=thumbnails) if example else "",
                 visible=bool(example),
                 js_on_load=PICK,
                 elem_id="compare-example",

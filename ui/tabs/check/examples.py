@@ -7,7 +7,6 @@ says of each is in assets/examples.json, which scripts/examples.py writes.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from PIL import Image, ImageFilter
 from causalclip.examination.answer import Origin
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
+from causalclip.report.pictures import file_thumbnail
 from causalclip.report.templates import render
 
 SIZE = 512
@@ -48,13 +48,13 @@ class Example:
 
     Attributes:
         path: of the picture.
-        thumbnail: of a small JPEG of it.
+        thumbnail: of it, a data URL.
         caption: its kind and what it shows, in English: "photograph: rocket".
         expect: the id of the answer; "" where it depends on the machine.
     """
 
     path: Path
-    thumbnail: Path
+    thumbnail: str
     caption: str
     expect: str = ""
 
@@ -167,17 +167,7 @@ def _copy_from_wheel(name: str, folder: Path) -> Path:
 
 
 def _example(path: Path, kind: str, what: str) -> Example:
-    """Write a picture's thumbnail beside it; return the example."""
-    thumbnail = path.with_name(f"{path.stem}-small.jpg")
-    with Image.open(path) as picture:
-        picture.thumbnail((THUMB, THUMB))
-        picture.convert("RGB").save(thumbnail, quality=85)
-    return Example(path, thumbnail, f"{kind}: {what}")
-
-
-def _data_url(thumbnail: Path) -> str:
-    data = base64.b64encode(thumbnail.read_bytes()).decode()
-    return f"data:image/jpeg;base64,{data}"
+    return Example(path, file_thumbnail(path, side=THUMB), f"{kind}: {what}")
 
 
 def _capitalise(words: str) -> str:
@@ -192,7 +182,7 @@ def shelf(examples: Sequence[Example]) -> str:
         answer = origin.answer
         buttons.append(
             {
-                "address": _data_url(example.thumbnail),
+                "address": example.thumbnail,
                 "title": example.title,
                 "tone": answer.tone,
                 "sign": origin.sign,

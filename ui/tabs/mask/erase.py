@@ -7,20 +7,19 @@ patches see the blank place, too.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
+from causalclip.calibration import band_of
 from causalclip.examination.messages import score_text
 from causalclip.languages import N_, _, decimal
 from causalclip.maps.attribution import lay
-from causalclip.maps.overlay import draw_map, shrink
+from causalclip.maps.overlay import draw_map
+from causalclip.report.pictures import data_url
 
 if TYPE_CHECKING:
     from causalclip.detection import Detection
@@ -73,7 +72,7 @@ def brush_panel(drawing: Drawing) -> str:
     }
     attributes = escape(json.dumps(data))
     blank = "".join("<i></i>" for _cell in range(rows * columns))
-    picture = _small(draw_map(drawing))
+    picture = data_url(draw_map(drawing), side=SIDE)
     grid_style = f"grid-template-columns:repeat({columns},1fr)"
     return (
         f"<p class='cc-erase-said' role='status'>{_(HINT)}</p>"
@@ -113,21 +112,9 @@ def blank_cells(
 
 def both_scores(predicted_score: float, judged_score: float, detection: Detection) -> str:
     """Return both scores without a place, as HTML: by the sum, and of the blanked picture."""
+    edges = detection.low, detection.high
     scores = {
-        name: f"{score_text(score, detection.low, detection.high)} ({_band(score, detection)})"
+        name: f"{score_text(score, *edges)} ({_(band_of(score, *edges))})"
         for name, score in (("predicted", predicted_score), ("judged", judged_score))
     }
     return f"<p>{_(CHECKED, **scores)}</p>"
-
-
-def _band(score: float, detection: Detection) -> str:
-    if score >= detection.high:
-        return _(BANDS["high"])
-    return _(BANDS["low" if score <= detection.low else "middle"])
-
-
-def _small(picture: Image.Image) -> str:
-    """Return a small JPEG of a picture as a data address."""
-    file = io.BytesIO()
-    Image.fromarray(shrink(np.asarray(picture), side=SIDE)).save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gradio as gr
 import numpy as np
 
+from causalclip.calibration import sigmoid
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import LoadedImage, load_image
 from causalclip.languages import N_, _, figure
@@ -250,8 +251,6 @@ class MaskTab:
         """
         if picture is None:
             return ""
-        from causalclip.calibration import sigmoid  # brings PyTorch
-
         detection = picture.detection
         grid = erase.cell_shares(detection)
         numbers = erase.parse_cells(brushed_cells, grid.size)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from causalclip.calibration import band_of
 from causalclip.examination.messages import NO_ANSWER, TONE, bar_place, score_text
 from causalclip.languages import N_, _, bracketed, decimal, in_turn, number, paragraph
 from causalclip.maps.channels import (
@@ -30,7 +31,6 @@ from causalclip.report.templates import render
 from ui.tabs.charts import signed
 
 if TYPE_CHECKING:
-    from causalclip.calibration import Band
     from causalclip.detection import Detection
     from causalclip.detector import Detector
 
@@ -188,7 +188,7 @@ def _drawn(detection: Detection, count: int) -> str:
 def _tile(detection: Detection, title: str, picture: Image.Image, score: float, note: str) -> Tile:
     """Return a tile. detection: whose thresholds the score is held to."""
     low, high = detection.low, detection.high
-    band = _band(score, low, high)
+    band = band_of(score, low, high)
     has_answer = detection.band != NO_ANSWER
     return Tile(
         title=title,
@@ -200,12 +200,6 @@ def _tile(detection: Detection, title: str, picture: Image.Image, score: float, 
         at=bar_place(score, low, high),
         note=note,
     )
-
-
-def _band(score: float, low: float, high: float) -> Band:
-    if score >= high:
-        return "likely generated"
-    return "likely not generated" if score <= low else "inconclusive"
 
 
 def _small(drawing: Drawing) -> Drawing:

@@ -7,14 +7,12 @@ it to what the models do now, and `python -m scripts.examples --purify` writes i
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import as_file, files
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +22,7 @@ from PIL import Image
 from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
+from causalclip.report.pictures import file_thumbnail
 
 if TYPE_CHECKING:
     from purifier.models import Models
@@ -126,18 +125,9 @@ def shelf(paths: Sequence[Path]) -> str:
     """Return the examples as buttons with their questions, as HTML; each carries its index."""
     buttons = "".join(
         f"<button type='button' data-index='{i}'><img alt='{escape(_(example.what))}' "
-        f"src='{_thumbnail(path)}'><span lang='en' "
+        f"src='{file_thumbnail(path, side=THUMB)}'><span lang='en' "
         f"dir='ltr'>{escape(example.question)}</span></button>"
         for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
     )
     title = _("Try one of these")
     return f"<h2>{title}</h2><div class='cc-shelf'>{buttons}</div>"
-
-
-def _thumbnail(path: Path) -> str:
-    """Return a small JPEG of a picture as a data address."""
-    file = BytesIO()
-    with Image.open(path) as picture:
-        picture.thumbnail((THUMB, THUMB))
-        picture.convert("RGB").save(file, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
