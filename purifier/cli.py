@@ -13,7 +13,7 @@ from causalclip.device import DEVICES, choose_device
 from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.images.loading import load_image
 from causalclip.settings import SettingsError
-from purifier.attacks import ATTACKS, Attack, linf, run_attack
+from purifier.attacks import ATTACKS, Attack, run_attack
 from purifier.attacks.goals import OBJECTIVES, make_goal
 from purifier.models import Models
 from purifier.pixels import MAX_PIXELS, check_png, save_exact, to_tensor
@@ -151,21 +151,12 @@ def attack(
         adversarial = run_attack(settings, clean, goal.objective)
         seconds = time.perf_counter() - start
         save_exact(adversarial, out)
-        after = goal.say(adversarial)
-    row = {
-        "out": str(out),
-        "success": goal.reached(after),
-        "linf": round(float(linf(adversarial, clean)), 2),
-        "before": goal.before,
-        "after": after,
-        "seconds": round(seconds, 3),
-    }
-    outcome = "misled" if row["success"] else "not misled"
+        outcome = goal.outcome(clean, adversarial)
     sentence = (
-        f"{out}: {outcome}. Before: {goal.before}. Now: {after}. Values changed by at most "
-        f"{row['linf']:g} of 255."
+        f"{out}: {'misled' if outcome['success'] else 'not misled'}. Before: {goal.before}. Now: "
+        f"{outcome['after']}. Values changed by at most {outcome['linf']:g} of 255."
     )
-    _print(row, sentence, as_json)
+    _print({"out": str(out), **outcome, "seconds": round(seconds, 3)}, sentence, as_json)
 
 
 @app.command()

@@ -3,13 +3,13 @@ reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from causalclip.languages import _, number
-from purifier.attacks.attacker import Objective
+from purifier.attacks import Objective, linf
 from purifier.attacks.objectives import (
     GENERATED,
     NOT_GENERATED,
@@ -76,6 +76,16 @@ class Goal:
         if self.target is None:
             return now != self.before
         return now == self.target
+
+    def outcome(self, clean: Tensor, adversarial: Tensor) -> dict[str, Any]:
+        """Return what came of an attack, as plain JSON types: success, before, after and linf."""
+        after = self.say(adversarial)
+        return {
+            "success": self.reached(after),
+            "before": self.before,
+            "after": after,
+            "linf": round(float(linf(adversarial, clean)), 2),
+        }
 
 
 def make_goal(models: "Models", clean: Tensor, request: "Request", *, vlm: str = EMBEDDED) -> Goal:

@@ -24,6 +24,8 @@ from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from purifier.request import Request
+
 MAX_TEXT = 200  # characters of a text, as on the page
 
 
@@ -104,47 +106,40 @@ class PurifyApi:
         """
 
         def work(job: Job[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
+            from purifier.request import Request
+            from purifier.scenario import limit_steps, make_attack
+
             with job.enter(PURIFICATIONS, Priority.ATTACK):
                 pixels = _pixels(job, picture)
-                adversarial, facts = self._attack(
-                    job, pixels, attack, eps, steps, objective, question, target, seed
+                settings = make_attack(attack, eps or 0, int(steps or 0), int(seed or 0))
+                request = Request(
+                    attack=limit_steps(settings, pixels),
+                    objective=objective,
+                    question=question or "",
+                    target=target,
                 )
+                adversarial, facts = self._attack(job, pixels, request)
             return _file(adversarial, "attacked", picture), facts
 
         with _sentences(self.models):
             return run_job(work)
 
     def _attack(
-        self, job: Job[Any], pixels: Tensor, attack: str, eps: float, steps: float, *aim: Any
+        self, job: Job[Any], pixels: Tensor, request: Request
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Attack pixels as `attack` says. aim: objective, question, target and seed."""
-        from purifier.attacks import attack_steps, linf
+        """Return the attacked pixels, and what came of it."""
+        from purifier.attacks import attack_steps
         from purifier.attacks.goals import make_goal
-        from purifier.request import Request
-        from purifier.scenario import limit_steps, make_attack
 
-        objective, question, target, seed = aim
-        limited_attack = limit_steps(
-            make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels
-        )
-        request = Request(
-            attack=limited_attack, objective=objective, question=question or "", target=target
-        )
+        assert request.attack is not None
         with job.enter(MODEL, Priority.ATTACK):
             goal = make_goal(self.models, pixels, request)
-        states = attack_steps(limited_attack, pixels, goal.objective)
+        states = attack_steps(request.attack, pixels, goal.objective)
         for state in job.step(MODEL, Priority.ATTACK, states):
             adversarial = state.rounded()
         with job.enter(MODEL, Priority.ATTACK):
-            after = goal.say(adversarial)
-        facts: dict[str, Any] = {
-            "success": goal.reached(after),
-            "before": goal.before,
-            "after": after,
-            "steps": state.step,
-            "linf": round(float(linf(adversarial, pixels)), 2),
-        }
-        return adversarial, facts
+            outcome = goal.outcome(pixels, adversarial)
+        return adversarial, outcome | {"steps": state.step}
 
     def ask(
         self, picture: dict[str, Any] | None, question: str | None = "", lora_encoder: bool = False
