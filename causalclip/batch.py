@@ -263,7 +263,6 @@ def _examine_row(
     known: Mapping[tuple[str, str], BatchRow],
     until: Stage,
 ) -> RowUpdate:
-    """Return one row, whatever its file is."""
     try:
         if isinstance(content, ImageError):
             raise content

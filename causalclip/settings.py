@@ -33,7 +33,6 @@ class SettingsError(ValueError):
 
 
 def _names(value: Any) -> Any:
-    """Split names that are separated by commas."""
     if not isinstance(value, str):
         return value
     return tuple(name.strip().lower() for name in value.split(",") if name.strip())

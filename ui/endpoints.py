@@ -102,7 +102,6 @@ def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
 
 
 def _path(picture: Upload) -> str:
-    """Return the path of an upload; raise gr.Error where there is none."""
     path = upload_path(picture)
     if path is None:
         raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)

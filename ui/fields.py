@@ -155,7 +155,6 @@ def _payload_path(payload: Mapping[str, Any]) -> str:
 
 
 def _refusal(sentence: str) -> gr.Error:
-    """Return the error that the page shows for a file that cannot be read."""
     return gr.Error(sentence, title=_(UNREADABLE), print_exception=False)
 
 

@@ -65,5 +65,4 @@ def sending_cards() -> str:
 
 
 def _read(name: str) -> str:
-    """Return the text of a script in assets/."""
     return (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")

@@ -153,7 +153,6 @@ def _open_many() -> None:
 
 
 def _script() -> str:
-    """Return the script that the page runs once it is there."""
     pieces = [(ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in SCRIPTS]
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 

@@ -105,7 +105,6 @@ def _ours(folder: Path) -> bool:
 
 
 def _check_settings() -> None:
-    """End the program with a sentence where a variable of the environment makes no sense."""
     try:
         read_settings()
     except SettingsError as error:

@@ -58,7 +58,6 @@ def explain(
 
 
 def _as_dict(detections: dict[str, Detection]) -> dict[str, Any]:
-    """Return what is told of one or two pictures, by their names, as plain JSON types."""
     pictures = [
         {
             "path": name,

@@ -63,7 +63,6 @@ ProfileFile = Annotated[
 
 
 def _check_language(lang: str) -> str:
-    """Return the language; end the command if there is none of that name."""
     if lang not in LANGUAGES:
         raise typer.BadParameter(f"--lang is one of {', '.join(LANGUAGES)}.")
     return lang

@@ -117,7 +117,6 @@ def _merge(changes: list[ChangedRegion]) -> list[ChangedRegion]:
 
 
 def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """Return the rows and columns of a region on the grid, with a margin around."""
     rows, columns = np.nonzero(mask)
     top, left = max(0, rows.min() - margin), max(0, columns.min() - margin)
     return slice(top, rows.max() + margin + 1), slice(left, columns.max() + margin + 1)

@@ -151,7 +151,6 @@ def _plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ..
 
 
 def _change(region: ChangedRegion, aligned: Alignment, *, mirrored: bool, sizes: Sizes) -> Change:
-    """Return a changed part by its boxes in both pictures."""
     corners_a = hull(region.mask, aligned.to_a)
     corners_b = hull(region.mask, aligned.to_b)
     if mirrored:

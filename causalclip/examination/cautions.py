@@ -95,7 +95,6 @@ def find_cautions(pixels: np.ndarray, provenance: Provenance | None = None) -> t
 
 
 def _recognise(pixels: np.ndarray, provenance: Provenance | None) -> Iterator[Caution]:
-    """Yield the weak spots, one test after another."""
     height, width = pixels.shape[:2]
     if min(height, width) < SMALL_SIDE:
         yield _caution("small", width=number(width), height=number(height))

@@ -272,7 +272,6 @@ def next_steps(
 
 
 def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
-    """Yield what to do about signature, marks and the file's word."""
     credentials = provenance.credentials
     if credentials.state == "trusted" and credentials.signer:
         sentence = _(
@@ -304,7 +303,6 @@ def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[S
 
 
 def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType) -> Iterator[Step]:
-    """Yield what to do about the picture itself."""
     if image_type == "page" and "inside" in cautions:
         yield Step("crop", _(JUDGE_PART))
     elif image_type != "photograph":

@@ -259,11 +259,9 @@ def judge_copies(
 
 
 def _answer(calibration: Calibration, name: str, logit: float) -> ReencodedAnswer:
-    """Return a copy's answer, from its log-odds."""
     probability = sigmoid(logit)
     return ReencodedAnswer(name, probability, logit, calibration.band(probability), name in MILD)
 
 
 def _changes(names: Iterable[str]) -> str:
-    """Return what was done to the copies of these names, in words."""
     return any_of([_(CHANGES[name]) for name in names])

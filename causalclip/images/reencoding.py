@@ -39,7 +39,6 @@ def rescale(
 
 
 def _centre_crop(picture: Image.Image, share: float) -> Image.Image:
-    """Cut out the central share of each side."""
     width, height = round(picture.width * share), round(picture.height * share)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     return picture.crop((left, top, left + width, top + height))

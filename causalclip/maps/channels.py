@@ -311,6 +311,5 @@ def _probabilities(detection: Detection, pushes: np.ndarray) -> np.ndarray:
 
 
 def _check_alike(first: Detection, second: Detection) -> None:
-    """Raise ValueError where two detections are of different detectors."""
     if (first.model, first.revision, first.parts) != (second.model, second.revision, second.parts):
         raise ValueError("The two pictures were judged by different detectors.")

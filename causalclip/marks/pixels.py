@@ -39,7 +39,6 @@ def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mar
 
 
 def _visible(pixels: np.ndarray) -> Iterator[Mark]:
-    """Yield what is stamped in the corners of uint8 RGB [H, W, 3]."""
     if gemini := find_star(pixels):
         yield _mark("Gemini", "bottom right", gemini[1])
     if bar := find_bar(pixels):

@@ -278,7 +278,6 @@ def _agents(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the actions of a manifest: what was done to the picture."""
     return [
         action
         for assertion in (manifest.get("assertions") or [])[:200]

@@ -222,7 +222,6 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
 
 
 def _replace(start: str, end: str, markup: Markup, text: str) -> str:
-    """Return a text with other words between two marks."""
     between = re.compile(f"{start}.*?{end}", re.DOTALL)
     return between.sub(lambda _found: markup, text, count=1)
 
@@ -292,7 +291,6 @@ def _row_fields(
     edges: tuple[float, ...],
     crops: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return what the report's template shows of a row."""
     cells = row.cells()
     survives = (
         paragraph(_("Survives re-encoding?"), ended(cells["survives"])) if row.survives else ""

@@ -279,7 +279,6 @@ def _kind(column: int) -> str:
 
 
 def _cell(body: str) -> str:
-    """Return what is drawn in a cell of a table, as SVG."""
     return f"<svg width='100%' height='{HEIGHT}' aria-hidden='true' focusable='false'>{body}</svg>"
 
 

@@ -429,7 +429,6 @@ def progress(rows: int, total: int, seconds: float) -> str:
 
 
 def _before_you(count: int) -> str:
-    """Return how many others go in first, as a sentence; "" for none."""
     if not count:
         return ""
     return ended(ngettext("Waiting, {n} before you", "Waiting, {n} before you", count))

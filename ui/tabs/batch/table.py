@@ -121,5 +121,4 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
 
 
 def _brief(row: BatchRow) -> str:
-    """Return a row's answer, as short as in a line of the command line."""
     return row.origin.answer.brief

@@ -143,7 +143,6 @@ def _chooser(picture: Image.Image, sides: Sequence[float]) -> str:
 
 
 def _status(words: str) -> str:
-    """Return a message of the section, as HTML."""
     return f"<p class='cc-small' role='status'>{words}</p>"
 
 

@@ -219,7 +219,6 @@ def _coverage(detection: Detection) -> str:
 
 
 def _windows(views: Sequence[ViewAttribution]) -> str:
-    """Return how many windows of which size were seen."""
     sides = Counter(round(view.box[2] - view.box[0]) for view in views)
     parts = [
         ngettext(
@@ -234,12 +233,10 @@ def _windows(views: Sequence[ViewAttribution]) -> str:
 
 
 def _place(part: int) -> str:
-    """Return the name of one of PLACES."""
     return _(PLACES[part])
 
 
 def _side(value: float) -> str:
-    """Return the side that a push goes towards."""
     return _("generated") if value > 0 else _("not generated")
 
 

@@ -273,7 +273,6 @@ class CheckTab:
 
 
 def _invitation() -> str:
-    """Return the card before there is a picture, above the examples."""
     return card.waiting(_("Try one of these"))
 
 

@@ -349,7 +349,6 @@ def build_mask_tab(
 
 
 def _no_channel() -> list[tuple[str, str]]:
-    """Return the choice of no channel, as name and value."""
     return [(_("no channel"), NO_CHANNEL)]
 
 

@@ -117,7 +117,6 @@ def _with_sign(text: str, what: str, agreement: Agreement | None) -> str:
 
 
 def _confidence(share: float) -> str:
-    """Return how sure the model is, in words."""
     return _("model is {share} sure", share=as_percent(share))
 
 

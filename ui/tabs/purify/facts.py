@@ -43,7 +43,6 @@ def speaker(run: Scenario) -> str:
 
 
 def _facts(run: Scenario) -> str:
-    """Return how the pictures of a scenario were made, in words."""
     scale_note = _("Changes are drawn 10 times amplified; mid-grey is none.")
     return paragraph(_attack_facts(run), _purified_facts(run), scale_note)
 

@@ -160,7 +160,6 @@ def _time_left(run: Scenario) -> str:
 
 
 def _pace(run: Scenario, a_step: float) -> str:
-    """Return how long a step takes, and the rest of the attack, in a sentence."""
     return _(
         "Each step takes {step} s. The attack takes about {left} s more at most.",
         step=decimal(a_step, digits=1),
@@ -258,7 +257,6 @@ def _changes(clean: Response, other: Response) -> dict[str, bool]:
 
 
 def _unsure(clean: Response) -> bool:
-    """Return whether the model answered about the clean picture without being sure."""
     return bool(clean.answer) and not clean.sure
 
 

@@ -231,7 +231,6 @@ class PurifyTab:
         yield from self._run(request, payload, values, with_attack=with_attack)
 
     def _by_name(self, settings: Sequence[Any]) -> Settings:
-        """Return the settings by name, from the order in which the page sends them."""
         return dict(zip(self.settings, settings, strict=True))
 
     def _run(

@@ -408,7 +408,6 @@ def _status(reference_set: ReferenceSet, sentence: str = "", *, halt: bool = Fal
 
 
 def _needs() -> dict[str, str]:
-    """Return how many pictures of each kind are needed, and for what."""
     fewest = {percent(bound, digits=None): number(photographs_needed(bound)) for bound in BOUNDS}
     (bound, count), *others = fewest.items()
     other_bounds = in_turn(f"{other}: {n}" for other, n in others)
