@@ -7,7 +7,8 @@ from typing import Any
 from causalclip.images.formats import MAX_BYTES, SMALLER, TOO_LARGE, too_many_bytes
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.report.card import coming, failure, on_its_way
+from causalclip.report.card import failure
+from causalclip.report.templates import render
 
 LEFT_OUT = N_("Left out, with more than {mb} MB: {names}.")
 LEFT_UNREADABLE = N_("Left out, of a kind that is not read here: {names}.")
@@ -53,8 +54,8 @@ def sending_cards() -> str:
     and goes after some seconds.
     """
     cards = {
-        "one": on_its_way(),
-        "many": coming(),
+        "one": render("on_its_way"),
+        "many": render("coming"),
         "large": failure(_(TOO_LARGE), str(too_many_bytes())),
         "none": failure(_("No picture was pasted"), _(NO_PICTURE)),
     }

@@ -75,18 +75,6 @@ def queued(before: int, *, headline: Headline | None = None) -> str:
     return render("pending", title=title, sentence=sentence, headline=headline)
 
 
-def on_its_way() -> str:
-    """Render the card of a picture that was chosen, until the server answers; assets/stale.js
-    copies it."""
-    return render("on_its_way")
-
-
-def coming() -> str:
-    """Render the card of many files, until the server has them; assets/stale.js fills in their
-    numbers."""
-    return render("coming")
-
-
 def elapsed() -> str:
     """Render how long somebody has waited; assets/upload.js counts the seconds there."""
     return render("elapsed")
