@@ -111,7 +111,7 @@ class CropSection:
         A part of the same picture changes nothing.
         """
         if source is None or source.box:
-            return {}
+            return gr.skip()
         if is_open:
             return self.look(source, *sides)
         return self.blank() | {self.whole: gr.skip()}
@@ -187,20 +187,17 @@ def add_crop(panel: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
     accordion.expand(lambda: True, None, section.is_open, **AT_ONCE)
     accordion.collapse(lambda: False, None, section.is_open, **AT_ONCE)
+    panel.beside([accordion.expand], section.look, section.inputs, section.outputs, **beside)
     panel.beside(
-        [accordion.expand],
-        _values(section.look, section.outputs),
-        section.inputs,
+        [tab.source.change],
+        section.follow,
+        [section.is_open, *section.inputs],
         section.outputs,
         **beside,
     )
-    follow = _values(section.follow, section.outputs)
-    panel.beside(
-        [tab.source.change], follow, [section.is_open, *section.inputs], section.outputs, **beside
-    )
-    tab.picture.clear(_values(section.blank, section.outputs), None, section.outputs, **AT_ONCE)
-    frame = _values(section.frame, [message])
-    panel.beside([s.change for s in sides], frame, [section.whole, *sides], [message], **beside)
+    tab.picture.clear(section.blank, None, section.outputs, **AT_ONCE)
+    moved = [slider.change for slider in sides]
+    panel.beside(moved, section.frame, [section.whole, *sides], [message], **beside)
     # 3. What judges a part: its button, or one of a picture inside the whole.
     run = CropRun(tab, _by_sides)
     inputs = [section.whole, *sides]
@@ -239,16 +236,6 @@ def _path_of(whole: Whole | None) -> str:
     if path is None:
         raise gr.Error(_(GONE), print_exception=False)
     return path
-
-
-def _values(work: Callable[..., Updates], outputs: list[Any]) -> Callable[..., list[Any]]:
-    """Return `work` with its updates as a list, in the order of the outputs."""
-
-    def ordered(*values: Any) -> list[Any]:
-        updates = work(*values)
-        return [updates.get(output, gr.skip()) for output in outputs]
-
-    return ordered
 
 
 @dataclass(frozen=True, slots=True)
