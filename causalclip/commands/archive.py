@@ -30,6 +30,7 @@ from causalclip.commands.shared import (
     Model,
     ProfileFile,
     chosen_model,
+    exit_with_sentence,
     named_profile,
 )
 from causalclip.images.formats import MAX_BYTES, ImageError, too_many_bytes
@@ -86,7 +87,7 @@ def archive(
         except ModuleNotFoundError:
             typer.echo(_(NEEDS, command="pip install -r requirements-archive.txt"), err=True)
             raise typer.Exit(STOPPED) from None
-        try:
+        with exit_with_sentence(ArchiveError, WeightsMissing, BadProfile):
             answers, errors = run(
                 source,
                 out,
@@ -95,9 +96,6 @@ def archive(
                 address=address,
                 profile=named_profile(profile),
             )
-        except (ArchiveError, WeightsMissing, BadProfile) as problem:
-            typer.echo(str(problem), err=True)
-            raise typer.Exit(STOPPED) from None
         typer.echo(ngettext("{n} picture", "{n} pictures", answers.total()))
         for answer, count in answers.most_common():
             typer.echo(f"  {number(count)} {_(answer)}")

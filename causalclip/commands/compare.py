@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from causalclip.commands.shared import DONE, REFUSED, STOPPED, Lang
+from causalclip.commands.shared import DONE, REFUSED, Lang, exit_with_sentence
 from causalclip.images.formats import ACCEPTED, ImageError
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.report.comparison import notes, save_report
@@ -59,9 +59,6 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
         sentences = f"{comparison.headline}.", comparison.confidence_sentence, comparison.sentence
         typer.echo("\n".join([" ".join(filter(None, sentences)), *notes(*images), *rows]))
     if out_dir:
-        try:
+        with exit_with_sentence(OSError):
             save_report(comparison, images[0], images[1], out_dir)
-        except OSError as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(STOPPED) from None
     raise typer.Exit(DONE)
