@@ -34,7 +34,7 @@ def mcp(
         """Examine a picture; return JSON: the headline from all evidence, the band and probability,
         stability, provenance, marks, cautions and next steps. Inconclusive is no answer. Where the
         pixels cannot be judged: the error, and an examination of what the file says."""
-        return ask(app, picture, "application/json")
+        return post_picture(app, picture, "application/json")
 
     @server.tool()
     def report(
@@ -43,7 +43,7 @@ def mcp(
         """Examine a picture and write the report with its maps as one HTML file."""
         if to.suffix.lower() != ".html":
             raise ValueError(f"A report is an .html file, and {to.name} is none.")
-        page = ask(app, picture, "text/html")
+        page = post_picture(app, picture, "text/html")
         with to.open("x", encoding="utf-8") as file:  # an agent overwrites nothing
             file.write(page)
         return str(to)
@@ -51,7 +51,7 @@ def mcp(
     server.run()
 
 
-def ask(app: str, picture: Path, accept: str) -> str:
+def post_picture(app: str, picture: Path, accept: str) -> str:
     """Return the app's answer about a picture's file.
 
     Raises:

@@ -83,7 +83,7 @@ def decode_in_sandbox(data: bytes, name: Format) -> Decoded:
         # WebP's decoder takes all of it on opening
         memory = MEMORY_BEFORE if name in _FRAGILE else MEMORY
         arguments = data, name, formats.MAX_PIXELS
-        with sandbox.ask(decode_in_turn, *arguments, memory=memory, seconds=SECONDS) as items:
+        with sandbox.stream(decode_in_turn, *arguments, memory=memory, seconds=SECONDS) as items:
             pixels = next(items)
             alone = pixels > LARGE_PIXELS or name in _FRAGILE
             with _TURN if alone else contextlib.nullcontext():

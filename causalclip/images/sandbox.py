@@ -80,7 +80,7 @@ class TooCostly(Exception):
 
 
 @contextmanager
-def ask(
+def stream(
     function: Callable[..., Any],
     *args: Any,
     memory: int = MEMORY,
@@ -113,8 +113,8 @@ def ask(
 
 
 def call(function: Callable[..., Any], *args: Any) -> Any:
-    """Run a function that returns one item in a sandbox, as `ask` does; return the item."""
-    with ask(function, *args) as items:
+    """Run a function that returns one item in a sandbox, as `stream` does; return the item."""
+    with stream(function, *args) as items:
         item = next(items)
         next(items, None)  # so that the process ends, or waits for the next call, by itself
         return item

@@ -63,7 +63,7 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
             MAX_TOTAL, or takes longer than SECONDS.
     """
     try:
-        with sandbox.ask(unpack, data, limit, seconds=SECONDS) as members:
+        with sandbox.stream(unpack, data, limit, seconds=SECONDS) as members:
             yield from members
     except sandbox.TooCostly:
         sentence = N_(

@@ -42,7 +42,7 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
     start = time.perf_counter()
     provenance = Provenance(without_claims("unreadable"))
     try:
-        with _PLACES, sandbox.ask(read_stepwise, data, name, patience=PATIENCE) as steps:
+        with _PLACES, sandbox.stream(read_stepwise, data, name, patience=PATIENCE) as steps:
             for step in steps:
                 provenance = step
     except sandbox.TooCostly:

@@ -235,7 +235,7 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
     most, small = 0, threading.Barrier(4, timeout=60)
 
     @contextmanager
-    def ask(_function: object, data: bytes, *_: Any, **_limits: Any) -> Iterator[Iterator[Any]]:
+    def stream(_function: object, data: bytes, *_: Any, **_limits: Any) -> Iterator[Iterator[Any]]:
         yield decode(len(data))
 
     def decode(pixels: int) -> Iterator[Any]:
@@ -250,7 +250,7 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
         inside.remove(pixels)
         yield np.zeros((64, 64, 3), np.uint8), (), False, None
 
-    monkeypatch.setattr(decoding.sandbox, "ask", ask)
+    monkeypatch.setattr(decoding.sandbox, "stream", stream)
     monkeypatch.setattr(decoding, "LARGE_PIXELS", 100)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(load_image, [b"\xff\xd8\xff".ljust(size) for size in (128, 64)] * 4))

@@ -30,7 +30,7 @@ from PIL import Image
 from causalclip.images import decoding, landlock, sandbox, seccomp, wire, zips
 from causalclip.images.formats import MAX_PIXELS, ImageError
 from causalclip.images.loading import load_image
-from causalclip.images.sandbox import TooCostly, ask, call
+from causalclip.images.sandbox import TooCostly, call, stream
 from causalclip.languages import speaking
 from causalclip.provenance.reading import read_provenance, read_stepwise
 from tests.makers import takeover
@@ -57,7 +57,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def decoded(data: bytes = TIFF) -> np.ndarray:
-    with ask(decoding.decode_in_turn, data, "TIFF", MAX_PIXELS) as items:
+    with stream(decoding.decode_in_turn, data, "TIFF", MAX_PIXELS) as items:
         return list(items)[-1][0]
 
 
@@ -91,7 +91,7 @@ def test_a_limit_of_memory_ends_it() -> None:
         mime="image/png",
     )
     bomb = swollen(signed, 2**22)
-    with pytest.raises(TooCostly), ask(read_stepwise, bomb, "PNG", memory=100 * 2**20) as steps:
+    with pytest.raises(TooCostly), stream(read_stepwise, bomb, "PNG", memory=100 * 2**20) as steps:
         list(steps)
     assert np.array_equal(decoded(), PICTURE)
 
@@ -100,7 +100,7 @@ def test_a_limit_of_time_ends_it(way: bool) -> None:
     started = time.monotonic()
     with (
         pytest.raises(TooCostly),
-        ask(read_stepwise, empty_boxes(1, count=100_000), "HEIC", seconds=0.3) as steps,
+        stream(read_stepwise, empty_boxes(1, count=100_000), "HEIC", seconds=0.3) as steps,
     ):
         list(steps)
     assert time.monotonic() - started < 10 * slowness()
@@ -178,11 +178,11 @@ def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None
     decoded()
     children = server().children
     before = set(children())
-    with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as first:
+    with stream(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as first:
         next(first)
         assert until(lambda: set(children()) - before)
         [child] = set(children()) - before
-        with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as second:
+        with stream(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as second:
             next(second)
             assert until(lambda: set(children()) - before - {child})
             [other] = set(children()) - before - {child}
@@ -279,7 +279,7 @@ def test_a_child_that_is_taken_over_and_sleeps_ends_with_its_call(taken_over: No
     call(takeover.whole_environment)
     children = psutil.Process().children
     before = set(children(recursive=True))
-    with pytest.raises(TooCostly), ask(takeover.sleep_on, patience=1.0) as items:
+    with pytest.raises(TooCostly), stream(takeover.sleep_on, patience=1.0) as items:
         next(items)
     assert until(lambda: not set(children(recursive=True)) - before)
 
@@ -353,7 +353,7 @@ def test_a_child_that_is_taken_over_reaches_nothing_by_any_system_call(
 def test_a_child_is_held_by_the_kernel_before_it_reads_a_file() -> None:
     decoded()
     before = set(server().children())
-    with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as items:
+    with stream(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as items:
         next(items)
         [child] = set(server().children()) - before
         status = Path(f"/proc/{child.pid}/status").read_text()
