@@ -62,19 +62,24 @@ const send = async (files) => {
 };
 let sent = Promise.resolve();
 const queue = (files) => (sent = sent.then(() => send(files)));
-element.querySelector("button").addEventListener("click", () => {
-  const input = Object.assign(document.createElement("input"), { type: "file", webkitdirectory: true, multiple: true });
+const choose = (options) => () => {
+  const input = Object.assign(document.createElement("input"), { type: "file", multiple: true, ...options });
   input.addEventListener("change", () => queue([...input.files]));
   input.click();
-});
+};
+element.querySelector(".cc-add").addEventListener("click", choose({ accept: endings.join() }));
+element.querySelector(".cc-folder").addEventListener("click", choose({ webkitdirectory: true }));
 document.addEventListener("change", (event) => {
   if (giving || event.target !== field() || !event.target.files.length) return;
   event.stopImmediatePropagation();
   queue([...event.target.files]);
   event.target.value = "";
 }, true);
+// The field is small once it has files: anywhere on the tab, more can be dropped.
+const onTab = ({ target }) => target.closest?.(".tabitem")?.contains(element);
+document.addEventListener("dragover", (event) => onTab(event) && event.preventDefault());
 document.addEventListener("drop", async (event) => {
-  if (!event.target.closest?.("#batch-files")) return;
+  if (!onTab(event)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);

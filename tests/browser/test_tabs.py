@@ -31,6 +31,10 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     )
     expect(page.locator("#batch-files")).to_contain_text("broken")
     expect(page.locator("#batch-status")).to_contain_text("1 examined, 1 could not be")
+    # no empty field is left of the files: the button that takes them away, and more can be chosen
+    assert page.locator("#batch-files").bounding_box()["width"] < 50  # type: ignore[index]
+    expect(page.locator("#batch-files").get_by_label("Clear")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose pictures").filter(visible=True)).to_have_count(1)
     table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
     row = table.locator("tbody tr", has_text="photo.jpg")
     expect(table.locator("tbody")).to_contain_text("cut short or damaged")
@@ -529,6 +533,10 @@ def test_the_removal_is_moved_and_played(open_page: Open, files: dict[str, Path]
     removal.get_by_role("button", name="Play").click()
     expect(slider).to_have_value("0")
     expect(slider).to_have_value(last)
+    page.set_viewport_size({"width": 390, "height": 844})  # two by two
+    tiles = page.locator("#mask-screen img").filter(visible=True)
+    boxes = [tile.bounding_box() for tile in tiles.all()]
+    assert len({box["x"] for box in boxes if box}) == len({box["y"] for box in boxes if box}) == 2
 
 
 def test_the_three_prepared_ones_in_one_look(

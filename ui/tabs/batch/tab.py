@@ -274,8 +274,9 @@ def build_batch_tab(
                 elem_id="batch-intro",
             )
             choose = (
-                f"<button type='button' class='cc-do'>{_('Choose a folder')}</button> <span "
-                "class='cc-done'></span>"
+                f"<button type='button' class='cc-do cc-add'>{_('Choose pictures')}</button> "
+                f"<button type='button' class='cc-do cc-folder'>{_('Choose a folder')}</button> "
+                "<span class='cc-done'></span>"
             )
             gr.HTML(choose, js_on_load=_files_script(), elem_id="batch-folder")
             start = gr.Button(_("Go on"), interactive=False, elem_id="batch-start")
