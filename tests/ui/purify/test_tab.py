@@ -96,6 +96,8 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     assert not any(value for part, value in first.items() if part is not tab.status)
     assert set(tab.begin(gr.EventData(None, None), given)) == set(tab.outputs)
     assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
+    nothing = [*tab.run_again(new_request("purify"), None, *settings(), with_attack=True)]
+    assert [set(update) for update in nothing] == [{tab.status}]  # the last result stays
     *updates, last = tab.run_again(new_request("purify"), given, *settings(), with_attack=True)
     assert all(set(update) == {tab.status} for update in updates)
     said = "".join(update[tab.status] for update in updates)

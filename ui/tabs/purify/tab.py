@@ -120,11 +120,16 @@ class PurifyTab:
         return self.cleared(rendering.progress_card() if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """Return what the page shows at once of the same picture with other settings.
+        """Return what the page shows at once of the same picture with other settings; without one,
+        what there is to do.
 
         The last result stays until there is a new one.
         """
-        return {self.status: rendering.progress_card()} if upload_path(payload) else self.cleared()
+        return {
+            self.status: rendering.progress_card()
+            if upload_path(payload)
+            else rendering.waiting_card()
+        }
 
     def example(self, event: gr.EventData) -> Updates:
         """Return what the page shows at once of one of the three examples, with its settings."""
@@ -225,6 +230,9 @@ class PurifyTab:
         with_attack: bool = False,
     ) -> Iterator[Updates]:
         """Purify the picture that is there, with `with_attack` after an attack on it."""
+        if upload_path(payload) is None:
+            yield {self.status: rendering.waiting_card()}
+            return
         values = self._by_name(settings)
         total = int(values["attack_steps"]) + 3 if with_attack else 2
         yield {self.status: rendering.progress_card(total=total)}

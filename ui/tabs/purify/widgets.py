@@ -241,7 +241,7 @@ def build_outputs() -> dict[str, Any]:
             elem_id="purify-slider",
             elem_classes="cc-output",
         )
-        save = gr.DownloadButton(_("Save as one picture"), size="sm", elem_id="purify-save")
+        save = gr.DownloadButton(_("Save as one picture"), elem_id="purify-save")
         notes = gr.HTML(elem_id="purify-notes")
     images = {"pictures": pictures, "changes": changes, "slider": slider}
     texts = {"headline": headline, "responses": responses, "history": history, "notes": notes}
