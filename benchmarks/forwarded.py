@@ -130,8 +130,7 @@ CONTROLS: dict[str, Callable[[Saved], list[float]]] = {  # what each judge is to
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Return the answers by app, how the two sides rank, of how many photographs (`ranked`), and
-    how many pictures were dropped."""
+    """Return the answers by app, how the two sides rank, and how many pictures were dropped."""
     # 1. The photographs
     detector, table = Detector.from_pretrained(options.model), read_table()
     references = [reference for reference in table if not reference.dropped]
@@ -159,7 +158,6 @@ def measure(options: Options) -> dict[str, Any]:
         "apps": {app: summarize(rows) for app, rows in real.items()},
         "all": summarize([judged for rows in real.values() for judged in rows]),
         "generated": {app: summarize(rows) for app, rows in generated.items()},
-        "ranked": len(references),
         "ranking": {app: rank(real[app] + generated[app]) for app in APPS},
     }
 
