@@ -105,9 +105,15 @@ class Job(Generic[T]):
             self.cancel()
 
     def show(self, waiting: Callable[[int], T]) -> Iterator[T]:
-        """Yield the events as `read` does, with waiting(before) for each Waiting."""
+        """Yield the events as `read` does, with waiting(before) for each Waiting that comes before
+        all others: what is shown by then stays."""
+        has_begun = False
         for event in self.read():
-            yield waiting(event.before) if isinstance(event, Waiting) else event
+            if not isinstance(event, Waiting):
+                has_begun = True
+                yield event
+            elif not has_begun:
+                yield waiting(event.before)
 
     def result(self) -> T:
         """Do the work and return its last event.

@@ -107,6 +107,16 @@ def test_work_whose_reader_left_ends_where_it_waits(answer: Any) -> None:
         pass
 
 
+def test_an_answer_that_is_shown_stays_while_a_later_step_waits(
+    answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer("page")
+    events = [Waiting(2), "answer", Waiting(1), "more"]
+    monkeypatch.setattr(Job, "read", lambda job: iter(events))
+    shown = Job(lambda job: iter(())).show(lambda before: f"{before} before")
+    assert list(shown) == ["2 before", "answer", "more"]
+
+
 def test_the_jobs_of_a_session_that_has_left_end(answer: Any) -> None:
     """Others' go on."""
     go_on, steps = threading.Event(), list[str]()
