@@ -25,7 +25,7 @@ from tests.makers.pictures import encode, photo, starred
 from ui.panel import new_request
 from ui.server.uploads import new_folder
 from ui.tabs.batch.results import Batch
-from ui.tabs.batch.tab import BatchTab, build_batch_tab
+from ui.tabs.batch.tab import BatchTab, build_batch_tab, progress
 from ui.tabs.batch.table import draw_table
 
 
@@ -251,3 +251,10 @@ def test_the_table_shows_the_crop_of_a_visible_mark_and_the_words_of_a_written_o
     summary = last[tab.batch].download("html").read_text(encoding="utf-8")
     assert summary.count("<img class='mark'") == 1
     assert "Ideogram (metadata): “Ideogram AI”" in unescape(summary)
+
+
+def test_how_long_the_rest_takes_is_said_from_the_third_row_on() -> None:
+    """The first ones may have waited for the model."""
+    assert progress(2, 30, 300.0) == "2 of 30 have an answer."
+    assert progress(3, 30, 20.0) == "3 of 30 have an answer, about 3 minutes left."
+    assert progress(30, 30, 20.0) == "30 of 30 have an answer."

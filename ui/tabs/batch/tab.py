@@ -71,6 +71,7 @@ BACK = (
 PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
 # seconds from one time that a screen reader says how far it is to the next (assets/upload.js)
 SPOKEN = 20
+MIN_MEASURED_ROWS = 3  # from which on it is said how long the others take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,7 +411,7 @@ class Clock:
     def words(self, batch: Batch) -> str:
         """Return how far the batch is: first how many have an answer, then how many are checked."""
         seconds = time.perf_counter() - self._since
-        if not self._checked:
+        if batch.answered < batch.total:
             return progress(batch.answered, batch.total, seconds)
         rows_left = batch.total - batch.done
         about = (
@@ -422,8 +423,9 @@ class Clock:
 
 def progress(rows: int, total: int, seconds: float) -> str:
     """Return how many rows of `total` have an answer after `seconds`, and how long the others take
-    if they are like these."""
-    about = _about(seconds / rows * (total - rows)) if 0 < rows < total else ""
+    if they are like these; not from the first ones alone, which may wait for the model."""
+    is_known = MIN_MEASURED_ROWS <= rows < total
+    about = _about(seconds / rows * (total - rows)) if is_known else ""
     return _(
         ANSWERED_LEFT if about else ANSWERED, done=number(rows), total=number(total), about=about
     )
