@@ -24,6 +24,7 @@ from causalclip.examination.result import Stage
 from causalclip.examination.stages import examine
 from causalclip.images.formats import Box
 from ui.places import DECODED, FILES, MODEL, PATIENCE, PICTURES, Place, Priority
+from ui.server.memory import give_back_memory
 from ui.server.senders import current_client
 
 if TYPE_CHECKING:
@@ -172,6 +173,9 @@ class Job(Generic[T]):
                 yield
             finally:
                 self._held -= 1
+                # Not between two places: what comes next would take the same memory anew.
+                if place.holds_picture and not self._held:
+                    give_back_memory()
 
     def step(self, place: Place, priority: Priority, items: Iterator[S]) -> Iterator[S]:
         """Yield the items; a place is held while each is made, and given back between two."""

@@ -14,7 +14,6 @@ from enum import IntEnum
 import gradio as gr
 
 from causalclip.languages import _
-from ui.server.memory import give_back_memory
 from ui.server.senders import FULL, YOURS, Client, current_client
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
@@ -51,7 +50,7 @@ class Place:
 
     Args:
         holds_picture: whether a large picture is in memory meanwhile, whose memory goes back to the
-            system at its end.
+            system when a job leaves the last place that it holds.
     """
 
     def __init__(self, width: int = 1, *, holds_picture: bool = False) -> None:
@@ -139,8 +138,6 @@ class Stay:
                 if self in stays:
                     stays.remove(self)
             self._place._admit()
-        if self._place.holds_picture:
-            give_back_memory()
 
 
 MODEL = Place()  # one look
