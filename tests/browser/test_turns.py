@@ -112,6 +112,20 @@ def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
 
 
+def test_a_file_that_does_not_arrive_is_not_on_its_way_for_good(
+    open_page: Open, tiny_app: str, three: list[Path]
+) -> None:
+    page, held = open_page(tiny_app), list[Route]()
+    page.route(re.compile("/gradio_api/upload"), lambda route: held.append(route))
+    page.locator("#picture input[type=file]").set_input_files(three[0])
+    coming = page.get_by_role("heading", name="The picture is on its way")
+    expect(coming).to_be_visible()
+    assert until(page, lambda: bool(held))
+    held[0].abort()
+    expect(coming).to_have_count(0)
+    expect(page.locator("#status")).to_be_visible()
+
+
 def test_a_removed_picture_stays_removed(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
