@@ -56,6 +56,12 @@ class Models:
         wait: returns once other threads have imported what they need: libraries that import lazily
             fail where two threads import them at once.
         loaders: what loads vlm, purifier, lora_vlm or detector, in place of the shipped one.
+
+    Attributes:
+        on_card: on_card(work, *arguments) -> work(self, *arguments), with the other model on a
+            graphics card, if there is one. `work` is a function of a module, and what it is given
+            and returns is on the processor: a lent card is there in another process.
+        steps_on_card: the same of a generator function.
     """
 
     def __init__(
@@ -75,8 +81,8 @@ class Models:
         self._other_failed = False
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
         self._purify = _on_lent_card(self._purify_here)
-        self._once = _on_lent_card(self._work_here)
-        self._stepwise = _on_lent_card(self._steps_here)
+        self.on_card: Callable[..., Any] = _on_lent_card(self._work_here)
+        self.steps_on_card: Callable[..., Iterator[Any]] = _on_lent_card(self._steps_here)
 
     @property
     def vlm(self) -> "EmbeddedVLM":
@@ -169,18 +175,6 @@ class Models:
     def other_tried(self) -> bool:
         """Return whether the other model is loaded, or cannot be."""
         return not self.other or self._other_failed or OTHER in self._loaded
-
-    def on_card(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Return work(self, *arguments) with the other model on a graphics card, if there is one.
-
-        `work` is a function of a module, and what it is given and returns is on the processor: a
-        lent card is there in another process.
-        """
-        return self._once(work, *arguments)
-
-    def steps_on_card(self, work: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
-        """Run a generator function as `on_card` runs a function, and yield its values."""
-        return self._stepwise(work, *arguments)
 
     def _purify_here(self, pixels: "Tensor", request: "Request") -> "Iterator[Tensor | None]":
         import torch  # seconds of imports, when a model is first used

@@ -1,1 +1,1 @@
-"""The purifier: bridge, guidance, attack detector and filters, put together in pipeline."""
+"""The purifier: attack detector, guidance and filters, put together in pipeline with a network."""

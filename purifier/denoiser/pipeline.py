@@ -5,9 +5,10 @@ where it was.
     purified = purifier(pixels).images  # float [N, 3, H, W] in [0, 1], on 8-bit levels
 
 In this order: the attack detector decides whether a picture was attacked (attack_detector); the
-diffusion network walks the bridge (bridge); one guided step moves CLIP's features towards those of
-a low-quality JPEG reference (guidance); the result is quantised (filters). `Stages` switches each
-of them off. What each is worth stands in the card of the weights.
+diffusion network walks the bridge between both (training.purifier.bridge says what that is); one
+guided step moves CLIP's features towards those of a low-quality JPEG reference (guidance); the
+result is quantised (filters). `Stages` switches each of them off. What each is worth stands in the
+card of the weights.
 """
 
 from collections.abc import Iterator
