@@ -108,11 +108,11 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def tiny_page(uploads: Path) -> Iterator[tuple[Any, str]]:
     """The app in this process, with a small random detector: its page, and its address."""
     from tests.makers.detectors import tiny_detector
-    from ui import app
+    from ui import api, app
 
     detector = tiny_detector()
     page = app.build(lambda: detector)
-    yield page, app.launch(page, routes=app.routes(lambda: detector))
+    yield page, app.launch(page, routes=api.routes(lambda: detector))
     page.close(verbose=False)
 
 

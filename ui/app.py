@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from starlette.routing import Route
 
 from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
@@ -214,11 +213,6 @@ def _add_cards(tabs: gr.Tabs, *, purifies: bool) -> None:
         button.click(partial(gr.Tabs, selected=tab), None, tabs, **AT_ONCE)
 
 
-def routes(detector: Callable[[], Detector]) -> list[Route]:
-    """Return the routes of /api/v1, which are served beside the page. detector: as in `build`."""
-    return api.routes(detector)
-
-
 def main(run: RunFolder) -> None:
     """Build the page and serve it until the process is stopped; the models are loaded meanwhile."""
     logging.basicConfig(level=logging.WARNING)
@@ -238,7 +232,7 @@ def main(run: RunFolder) -> None:
         shown=detector.first,
     )
     _make_sweeper(run).start()
-    address = launch(page, routes=[*routes(detector), *monitoring.routes(detector.loaded)])
+    address = launch(page, routes=[*api.routes(detector), *monitoring.routes(detector.loaded)])
     print(f"CausalCLIP is ready: open {address}", flush=True)
     if not host_token():
         print(f"Token for the browser extension: {token()}", flush=True)
