@@ -116,6 +116,15 @@ class Job(Generic[T]):
             elif not has_begun:
                 yield waiting(event.before)
 
+    def last(self, waiting: Callable[[int], S]) -> Generator[S, None, T]:
+        """Yield waiting(before) for each Waiting, and return the last event."""
+        for event in self.read():
+            if isinstance(event, Waiting):
+                yield waiting(event.before)
+            else:
+                last = event
+        return last
+
     def result(self) -> T:
         """Do the work and return its last event.
 

@@ -17,7 +17,7 @@ from causalclip.languages import _
 from causalclip.report import card
 from ui.errors import explain
 from ui.fields import GONE, existing_and_missing
-from ui.jobs import Job, Waiting
+from ui.jobs import Job
 from ui.panel import PanelRequest
 from ui.places import PICTURES, Priority
 from ui.server.uploads import file_in, new_folder
@@ -65,12 +65,7 @@ class Handover:
         rows = batch.rows if batch else ()
         digest = next((other.sha256 for other in rows if other.number == row), "")
         job = Job(partial(_find_whole, payload=payload, digest=digest), request.is_newest)
-        whole: Whole | None = None
-        for event in job.read():
-            if isinstance(event, Waiting):
-                yield {self.check.status: card.queued(event.before)}
-            else:
-                whole = event
+        whole = yield from job.last(lambda before: {self.check.status: card.queued(before)})
         yield {self.check.whole: whole}
         yield from CropRun(self.check, nth_inside(index)).run(request, whole)
 

@@ -25,7 +25,7 @@ from causalclip.report.pictures import DRAWN_SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
 from ui.errors import explain
 from ui.fields import AT_ONCE, GONE, PRIVATE, RUNS, Source, describe_file, save_png, upload_path
-from ui.jobs import Job, Waiting, run_in
+from ui.jobs import Job, run_in
 from ui.panel import Panel, PanelRequest, Updates
 from ui.places import PICTURES, Priority
 
@@ -268,13 +268,7 @@ class CropRun:
     def _judge(self, request: PanelRequest, path: str, box: Box) -> Iterator[Updates]:
         """Yield how long the part waits, then what is ready of its examination."""
         job = Job(partial(self._cut, path=path, box=box), request.is_newest)
-        source = None
-        for event in job.read():
-            if isinstance(event, Waiting):
-                yield {self.tab.status: card.queued(event.before)}
-            else:
-                source = event
-        assert source is not None
+        source = yield from job.last(lambda before: {self.tab.status: card.queued(before)})
         yield {self.tab.picture: source.file, self.tab.source: source}
         yield from self.tab.judge(request, source)
 
