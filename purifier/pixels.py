@@ -61,6 +61,15 @@ def check_png(path: Path) -> None:
         )
 
 
+def check_pixels(pixels: Tensor) -> None:
+    """Raise ValueError for what is no float [N, 3, H, W]."""
+    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
+        raise ValueError(
+            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
+            f"{tuple(pixels.shape)}."
+        )
+
+
 def check_size(pixels: np.ndarray) -> None:
     """Raise ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:

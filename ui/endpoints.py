@@ -12,10 +12,9 @@ import gradio as gr
 
 from causalclip.examination.stages import read_claims
 from causalclip.images.loading import read_file
-from causalclip.languages import _
 from ui.detector import with_head
-from ui.errors import UNREADABLE, errors_as_sentences
-from ui.fields import add_endpoint, upload_path
+from ui.errors import errors_as_sentences
+from ui.fields import add_endpoint, sent_path
 from ui.jobs import Job, examine_in_turns, run_in
 from ui.places import FILES, Priority
 from ui.server.uploads import new_folder
@@ -65,7 +64,9 @@ class Endpoints:
         from causalclip.examination.schema import ProvenanceSchema
 
         with errors_as_sentences():
-            claims = run_in(FILES, Priority.VERDICT, lambda: read_claims(read_file(_path(picture))))
+            claims = run_in(
+                FILES, Priority.VERDICT, lambda: read_claims(read_file(sent_path(picture)))
+            )
         return ProvenanceSchema.dump(claims)
 
     def report(self, picture: Upload, head: str = "") -> str:
@@ -79,14 +80,14 @@ class Endpoints:
 
         examination = self._examine(picture, head)
         stem = f"causalclip-report-{examination.sha256[:12]}"
-        folder = new_folder(upload_path(picture) or "")
+        folder = new_folder(sent_path(picture))
         save = partial(save_reports, examination, folder, stem)
         return str(run_in(FILES, Priority.MAP, save)[0])
 
     def _examine(self, picture: Upload, head: str) -> Examination:
         with errors_as_sentences():
             load = partial(with_head, self.detector, head)
-            work = partial(examine_in_turns, source=Path(_path(picture)), load=load)
+            work = partial(examine_in_turns, source=Path(sent_path(picture)), load=load)
             return Job(work).result()
 
 
@@ -99,10 +100,3 @@ def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
     add_endpoint(endpoints.detect, [picture, head], answer)
     add_endpoint(endpoints.report, [picture, head], file)
     add_endpoint(endpoints.provenance, picture, answer)
-
-
-def _path(picture: Upload) -> str:
-    path = upload_path(picture)
-    if path is None:
-        raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
-    return path

@@ -99,6 +99,15 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     return path
 
 
+def sent_path(payload: Mapping[str, Any] | None) -> str:
+    """Return the path of the upload that a program has sent; raises as `upload_path` does, and
+    without one."""
+    path = upload_path(payload)
+    if path is None:
+        raise _refusal(_("Send a picture."))
+    return path
+
+
 def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[str]:
     """Return the paths of all uploads of a `files_input`; raises as `upload_path` does."""
     entries = [payload] if isinstance(payload, Mapping) else payload or []

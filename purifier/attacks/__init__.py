@@ -19,6 +19,7 @@ from torch import Tensor
 from purifier.attacks import algorithms as _algorithms  # noqa: F401, fills ATTACKS
 from purifier.attacks.attacker import ATTACKS, Attacker, Objective, Plan, State
 from purifier.attacks.budget import LEVELS, Budget, Norm
+from purifier.pixels import check_pixels
 
 __all__ = ["ATTACKS", "Attack", "Objective", "State", "attack_steps", "linf", "run_attack"]
 
@@ -87,11 +88,7 @@ def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterat
     Args:
         pixels: float [N, 3, H, W] in [0, 1].
     """
-    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        raise ValueError(
-            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
-            f"{tuple(pixels.shape)}."
-        )
+    check_pixels(pixels)
     return attack.attacker(pixels.detach(), attack.plan()).run(objective)
 
 

@@ -50,6 +50,7 @@ from purifier.denoiser.filters import (
 )
 from purifier.denoiser.guidance import guided_step
 from purifier.denoiser.tiles import Parts, apply_tiled, finish
+from purifier.pixels import check_pixels
 
 DEFAULT = ASSETS / "purifier"
 # diffusers loads it with custom_pipeline=FOLDER and trust_remote_code=True
@@ -497,11 +498,7 @@ def _check(pixels: Tensor, steps: int, noise: float) -> None:
     Raises:
         ValueError: the pixels' shape or type, the steps or the noise are others.
     """
-    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        raise ValueError(
-            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
-            f"{tuple(pixels.shape)}."
-        )
+    check_pixels(pixels)
     if not 1 <= steps <= MAX_STEPS:
         raise ValueError(f"The purifier takes 1 to {MAX_STEPS} steps, not {steps}.")
     if not 0 <= noise <= 64:

@@ -20,6 +20,7 @@ from transformers import (
 
 from causalclip.clip.runtime import fast_dtype
 from causalclip.paths import WeightsMissing
+from purifier.pixels import check_pixels
 from purifier.vlm.interface import CAPTION_PROMPT, EMBEDDED, Answer, Caption, VisionLanguageModel
 from purifier.vlm.model import EmbeddedVLM
 
@@ -336,11 +337,7 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
     Raises:
         ValueError: the shape is another one.
     """
-    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-        raise ValueError(
-            f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
-            f"{tuple(pixels.shape)}."
-        )
+    check_pixels(pixels)
     arrays = (pixels.detach().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(picture) for picture in arrays]
 

@@ -25,6 +25,7 @@ from causalclip.clip.weights import (
 )
 from causalclip.hub import PushToHub, folder_of
 from causalclip.paths import ASSETS
+from purifier.pixels import check_pixels
 from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
 from purifier.vlm.vocabulary import Vocabulary
@@ -164,11 +165,7 @@ class EmbeddedVLM(nn.Module, PushToHub):
         Raises:
             ValueError: the shape or the range is another one.
         """
-        if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
-            raise ValueError(
-                f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} "
-                f"{tuple(pixels.shape)}."
-            )
+        check_pixels(pixels)
         patches, embedding = clip_features(self.tower, pixels, layers=self.config.layers)
         visual: Tensor = self.connector(patches, embedding)
         return visual

@@ -16,8 +16,8 @@ from causalclip.languages import _
 from purifier.choices import ATTACK_CHOICES, OBJECTIVE_TITLES
 from purifier.models import Models
 from purifier.vlm.interface import EmptyQuestion
-from ui.errors import UNREADABLE, errors_as_sentences, explain
-from ui.fields import add_endpoint, save_png, upload_path
+from ui.errors import errors_as_sentences, explain
+from ui.fields import add_endpoint, save_png, sent_path, upload_path
 from ui.jobs import Job, run_job
 from ui.places import MODEL, PICTURES, PURIFICATIONS, Priority
 
@@ -202,9 +202,7 @@ def _pixels(job: Job[Any], picture: dict[str, Any] | None) -> Tensor:
     """Return the pixels of an upload; raise gr.Error without one."""
     from purifier.pixels import to_tensor
 
-    path = upload_path(picture)
-    if path is None:
-        raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
+    path = sent_path(picture)
     with job.enter(PICTURES, Priority.ATTACK):
         return to_tensor(load_image(path).pixels)
 
