@@ -258,3 +258,12 @@ def test_how_long_the_rest_takes_is_said_from_the_third_row_on() -> None:
     assert progress(2, 30, 300.0) == "2 of 30 have an answer."
     assert progress(3, 30, 20.0) == "3 of 30 have an answer, about 3 minutes left."
     assert progress(30, 30, 20.0) == "30 of 30 have an answer."
+
+
+def test_a_row_without_an_answer_says_which_kind_of_picture_it_is() -> None:
+    page = BatchRow(1, "scan.png", Origin.NO_ANSWER, band=NO_ANSWER, image_type="page")
+    assert "no answer (page)" in text(draw_table([page]))
+    signed = BatchRow(
+        2, "signed.png", Origin.SIGNED_GENERATED, band=NO_ANSWER, image_type="page", whose="Adobe"
+    )
+    assert "page" not in text(draw_table([signed]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.batch import CHECKING, COLUMNS
 from causalclip.examination.answer import Origin, short_name
-from causalclip.examination.messages import bar_place, score_text
+from causalclip.examination.messages import NO_ANSWER, bar_place, score_text
 from causalclip.languages import N_, _, bracketed, in_turn, number
 from causalclip.report.templates import render
 
@@ -106,7 +106,7 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "marks": row.marks if row.marked else "",
         "tone": row.origin.answer.tone,
         "sign": row.origin.sign,
-        "answer": bracketed(_(_brief(row)), short_name(row.whose) if row.whose else ""),
+        "answer": bracketed(_(_brief(row)), _because(row)),
         "problem": row.problem,
         "holds_photo": "inside" in row.cautions.split(", "),
         "claimed": row.origin != Origin.NOT_EXAMINED,
@@ -118,6 +118,13 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "survives": row.survives,
         "testing": row.survives == CHECKING and row.score is not None,
     }
+
+
+def _because(row: BatchRow) -> str:
+    """Return who signed, whose mark it is, or the kind of picture that gets no answer; or ""."""
+    if row.whose:
+        return short_name(row.whose)
+    return _(row.image_type) if _brief(row) == NO_ANSWER else ""
 
 
 def _brief(row: BatchRow) -> str:
