@@ -144,8 +144,8 @@ def _of_marks() -> str:
         f"Of {found.n} marked files of owners whose files did not help to build the search for "
         f"marks, {found.count} get their mark as headline. On {real.n:,} real pictures, "
         f"{real.count} visible or invisible marks were found by mistake "
-        "([by mark](docs/measured.md)). The European Union's icons, newer than that search, "
-        "were [tried on others](docs/tried.md)."
+        "([by mark](docs/measured.md); of the European Union's icons, which are newer than that "
+        "search, on fewer)."
     )
 
 

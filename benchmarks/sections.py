@@ -773,7 +773,9 @@ def marks(read: Reports) -> Told:
 def _false_marks(searches: Sequence[dict[str, Any]]) -> Table:
     """Return on how many real pictures each mark was found by mistake, a column a search."""
     columns = {
-        f"of {search['searched']:,}, {search['date']}": f"{{{search['date']}}}"
+        f"of {search['searched']:,} of {search['owners']} owners, {search['date']}": (
+            f"{{{search['date']}}}"
+        )
         for search in searches
     }
     names = sorted({name for search in searches for name in search["by mark"]})
