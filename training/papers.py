@@ -16,7 +16,7 @@ RECIPES = {"bridge": "supervised", "noise": "noise", "regression": "regression"}
 GUIDED = {"": ("0", 0.1), "guided-": ("0.4", 0.35)}  # the share of steps, and hours
 PAIRS_HOURS = 0.1  # of 25 batches
 ENCODER_HOURS = 0.35  # of 200 steps, from eight
-QUESTIONS_HOURS = 0.7  # 100 pictures, two attacks, twelve rows
+QUESTIONS_HOURS = 0.7  # an estimate
 NAMES = "supervised", "unsupervised", "regression"  # of RECIPES, in the table
 ROWS = (
     "no defence",
