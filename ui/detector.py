@@ -4,7 +4,9 @@ that a page has chosen."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +25,34 @@ if TYPE_CHECKING:
 MAX_PROFILES = 32  # of pages with a profile of their own; a large one takes some MB
 MAX_PROFILES_OF_ADDRESS = 4
 REMEMBERED = 10_000  # pages with a head of their own; anybody may invent them
-FULL = N_("Too many pages use a profile of their own right now. Try again later.")
+UNUSED = 3600  # seconds after which a page's place for a profile may go to another page
+FULL = N_(
+    "At most {mine} pages of one address, and {all} in all, can use a profile of their own. Close "
+    "one of them, or try again later."
+)
 NO_HEAD = N_(
     "There is no such head here: choose causal or linear where the page offers both, or leave it "
     "out."
 )
 ABOUT = N_("The causal head makes a mask for each picture; the linear head has one for all.")
-# session -> where its page is, and the profile that it is held to
-_chosen: dict[str, tuple[str, Profile]] = {}
 _heads: dict[str, str] = {}  # session -> the head that its page has chosen
+
+
+@dataclass(slots=True)
+class ChosenProfile:
+    """The profile that a page is held to.
+
+    Attributes:
+        address: where the page is.
+        used: when it was last needed, on the monotonic clock.
+    """
+
+    address: str
+    profile: Profile
+    used: float = field(default_factory=time.monotonic)
+
+
+_chosen: dict[str, ChosenProfile] = {}  # by session
 
 
 class LazyDetector:
@@ -154,7 +175,11 @@ class ChosenDetector:
     @property
     def profile(self) -> Profile | None:
         """The profile that the page has chosen; None without one."""
-        return _chosen.get(current_session(), ("", None))[1]
+        chosen = _chosen.get(current_session())
+        if chosen is None:
+            return None
+        chosen.used = time.monotonic()
+        return chosen.profile
 
     def choose(self, profile: Profile) -> None:
         """Hold the page to a profile, until the page is closed.
@@ -164,15 +189,25 @@ class ChosenDetector:
         """
         hold(self.own(), profile)
         address, session = current_client()
-        theirs = sum(other == address for other, _profile in _chosen.values())
+        _forget_unused()
+        theirs = sum(chosen.address == address for chosen in _chosen.values())
         is_full = len(_chosen) >= MAX_PROFILES or theirs >= MAX_PROFILES_OF_ADDRESS
         if session not in _chosen and is_full:
-            raise BadProfile(_(FULL))
-        _chosen[session] = address, profile
+            raise BadProfile(_(FULL, mine=MAX_PROFILES_OF_ADDRESS, all=MAX_PROFILES))
+        _chosen[session] = ChosenProfile(address, profile)
 
     def release(self) -> None:
         """Hold the page to none of its own any more."""
         _chosen.pop(current_session(), None)
+
+
+def _forget_unused() -> None:
+    """Forget the profiles of pages that have asked for nothing for an hour: a program that names
+    sessions and opens no page closes none."""
+    now = time.monotonic()
+    for session, chosen in list(_chosen.items()):
+        if now - chosen.used > UNUSED:
+            _chosen.pop(session, None)
 
 
 def forget_choices(session: str) -> None:

@@ -137,7 +137,7 @@ def _name(p: Provenance, proved: Origin | None) -> str:
     for mark in p.claimed_marks:
         alike = mark.says == strongest.says and mark.edited == strongest.edited
         if mark.is_named and alike and mark.on_pixels == strongest.on_pixels:
-            return mark.generator
+            return mark.name
     return ""
 
 

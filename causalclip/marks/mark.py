@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from causalclip.images.formats import Box
-from causalclip.languages import N_, _, bracketed
+from causalclip.languages import N_, _, bracketed, quoted
+from causalclip.marks.names import KNOWN
 
 MarkType = Literal[
     "signature",
@@ -79,7 +80,17 @@ class Mark:
     def title(self) -> str:
         """Return whose it is and its kind, such as "Gemini (visible mark)", in the reader's
         language."""
-        return bracketed(_(self.generator), _(self.kind))
+        return bracketed(_(self.name), _(self.kind))
+
+    @property
+    def name(self) -> str:
+        """Return whose mark it is, in English.
+
+        A name that anybody could have written into a certificate is in quotes, so that it cannot
+        read as a sentence of ours.
+        """
+        anybodys = self.certainty == "not validated" and self.generator not in KNOWN
+        return quoted(self.generator) if anybodys and self.is_named else self.generator
 
     @property
     def is_named(self) -> bool:

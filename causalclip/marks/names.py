@@ -51,6 +51,7 @@ NAMES = (
     (r"\bfreepik (?:ai|mystic|pikaso)\b|\bmystic\b.{0,20}\bfreepik\b", "Freepik"),
     (r"\bmflux\b", "mflux"),
 )
+KNOWN = frozenset(generator for _pattern, generator in NAMES)
 
 
 def generator_of(name: str) -> str | None:

@@ -276,7 +276,7 @@ def _mark_sentence(mark: Mark) -> str:
         name = "edited"
     else:
         name = "generated" if mark.generator != UNNAMED else "unnamed"
-    return _(SENTENCES[name], generator=_(mark.generator))
+    return _(SENTENCES[name], generator=_(mark.name))
 
 
 def _rank(claim: SourceType) -> tuple[bool, bool, bool]:

@@ -209,9 +209,12 @@ def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: Referen
     held_detector.forget_choices("")
     assert tab.detector.profile is None
     held_detector._chosen.update(
-        {f"another {n}": ("", profile) for n in range(held_detector.MAX_PROFILES)}
+        {
+            f"another {n}": held_detector.ChosenProfile("", profile)
+            for n in range(held_detector.MAX_PROFILES)
+        }
     )
-    with pytest.raises(BadProfile, match="Too many pages"):
+    with pytest.raises(BadProfile, match="At most 4 pages"):
         tab.detector.choose(profile)
 
 
@@ -225,8 +228,24 @@ def test_one_address_never_takes_all_places_for_profiles(tab: ReferenceTab, answ
     for i in range(held_detector.MAX_PROFILES_OF_ADDRESS):
         choose(f"crowd-{i}", "192.0.2.1")
     choose("crowd-0", "192.0.2.1")  # another profile in the place of its own
-    with pytest.raises(BadProfile, match="Too many pages"):
+    with pytest.raises(BadProfile, match="At most 4 pages"):
         choose("crowd-x", "192.0.2.1")
     choose("other", "192.0.2.2")
     held_detector.forget_choices("crowd-0")
     choose("crowd-x", "192.0.2.1")
+
+
+def test_a_place_for_a_profile_that_nobody_has_used_for_an_hour_is_free(
+    tab: ReferenceTab, answer: Any
+) -> None:
+    profile = whole(80).report(tab.detector.own(), 0.05).profile
+    for i in range(held_detector.MAX_PROFILES_OF_ADDRESS):
+        answer(f"crowd-{i}", "192.0.2.1")
+        tab.detector.choose(profile)
+    for chosen in held_detector._chosen.values():
+        chosen.used -= held_detector.UNUSED + 1
+    answer("crowd-0", "192.0.2.1")
+    assert tab.detector.profile == profile  # it is used again
+    answer("crowd-x", "192.0.2.1")
+    tab.detector.choose(profile)
+    assert set(held_detector._chosen) == {"crowd-0", "crowd-x"}

@@ -13,7 +13,7 @@ from ui.server.values import FILES_OF_A_FIELD, NOT_UPLOADED, STRICT, TYPES, Name
 
 NOT_JSON = (
     "This is no call: send JSON with the values in a list, data. A session's name has 1 to 100 "
-    "characters, and a function without a name is asked by a session."
+    "letters, digits, - or _, and a function without a name is asked by a session."
 )
 NO_FUNCTION = "There is no such function. /gradio_api/info lists them."
 

@@ -37,6 +37,7 @@ from ui.server.senders import (
     visitor_of,
 )
 from ui.server.uploads import MAX_FILES, MAX_REQUEST_BYTES, UPLOAD, is_upload, use
+from ui.server.values import SESSION
 
 FILE, API = "/gradio_api/file=", "/api/v1/"
 INFO = "/gradio_api/info"
@@ -52,7 +53,7 @@ ROUTES = tuple(  # methods, path, and bytes of a body
         (LOOKING, r"/(static|assets|svelte)/.{1,200}", 0),
         (LOOKING, r"/gradio_api/(info|theme\.css|app_id|startup-events)/?", 0),
         (LOOKING, r"/gradio_api/(file=.+|upload_progress)", 0),
-        (LOOKING, r"/gradio_api/heartbeat/(?P<session>[\w-]{1,100})", 0),
+        (LOOKING, rf"/gradio_api/heartbeat/(?P<session>{SESSION})", 0),
         (LOOKING, r"/gradio_api/queue/data", 0),
         (LOOKING, r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?", 0),
         (SENDING, r"/gradio_api/(queue/join|run/predict/?|call/(?P<name>[^/]+)/?)", CALL),
@@ -216,7 +217,7 @@ class Gate:
 
     def _check_session(self, scope: Scope, session: str) -> None:
         """Raise Refused for a session that another visitor has named before."""
-        if len(session) > 100 or not self.sessions.holds(scope, session):
+        if not re.fullmatch(SESSION, session) or not self.sessions.holds(scope, session):
             raise Refused(403, NO_PAGE)
 
 

@@ -34,7 +34,8 @@ Number = Annotated[int, Bounded] | Annotated[float, Bounded]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Choice = Text | bool | Number | None
 Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself
-Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11
+SESSION = "[A-Za-z0-9_-]{1,100}"  # Gradio's own names of sessions have 11 characters
+Name = Annotated[str, Field(pattern=f"^{SESSION}$")]
 _OWN_ADDRESS = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 
 
