@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
 NOTHING_TO_CHECK = N_("Nothing to check")  # of a picture that got no answer
+NO_SENTENCE = (CHECKING, UNCHECKED, NOTHING_TO_CHECK)
 READ_AT_HALF = N_("it was read at half its size")
 OUR_FAULT = N_("Something went wrong here, and that is not the file's fault. Please try again.")
 # all that NFKC reads as one of the first four, as some spreadsheets do
@@ -73,8 +74,8 @@ class BatchRow:
         origin: of the headline from all evidence.
         score: the calibrated probability, None if not examined or not answered.
         band: a key, the pixels' own answer, after stability.
-        survives: Stability.sentence; the key CHECKING until that is known, and UNCHECKED for good
-            if the batch was stopped then.
+        survives: Stability.sentence; the key CHECKING until that is known, UNCHECKED for good if
+            the batch was stopped then, and NOTHING_TO_CHECK of a picture without an answer.
         cautions: keys, of causalclip.examination.cautions.
         image_type: a key.
         claims: a sentence, empty for a file without metadata.

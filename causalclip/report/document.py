@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from causalclip.batch import NO_SENTENCE
 from causalclip.examination.messages import score_text
 from causalclip.examination.precision import error_rates
 from causalclip.languages import (
@@ -292,9 +293,8 @@ def _row_fields(
     crops: Mapping[str, str],
 ) -> dict[str, Any]:
     cells = row.cells()
-    survives = (
-        paragraph(_("Survives re-encoding?"), ended(cells["survives"])) if row.survives else ""
-    )
+    said = ended(cells["survives"]) if row.survives in NO_SENTENCE else cells["survives"]
+    survives = paragraph(_("Survives re-encoding?"), said) if row.survives else ""
     return {
         "thumbnail": thumbnails.get(row.sha256),
         "crop": crops.get(row.sha256),

@@ -435,11 +435,11 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     give(page, claiming)
     said = verdict(page)
     page.locator("#report-html").wait_for()
-    assert said == "Says Test Newsroom made it; signature not confirmed"
+    assert said == "Says “Test Newsroom” made it; signature not confirmed"
     provenance = page.locator("#provenance")
     page.locator("#chips button[data-panel=file]").click()
     expect(provenance).to_contain_text(
-        "which are not validated, say that it was generated: Test Newsroom."
+        "which are not validated, say that it was generated: “Test Newsroom”."
     )
     expect(provenance).to_contain_text("intact, signer unknown")
     expect(provenance.locator("text=48.858")).to_be_hidden()

@@ -54,23 +54,37 @@ def differences(before: Pages, after: Pages) -> list[str]:
     return [f"{change} ({count})" for change, count in counts.items()]
 
 
+def as_kept(before: list[str], after: list[str]) -> Iterator[str]:
+    """The lines of a new page, each as it is kept where only the last place of a number differs."""
+    for old, new in _aligned(before, after):
+        if len(old) == len(new):
+            yield from (a if _near(a, b) else b for a, b in zip(old, new, strict=True))
+        else:
+            yield from new
+
+
 def _changes(before: list[str], after: list[str]) -> Iterator[str]:
-    a, b = ([DECIMAL.sub("#", line) for line in page] for page in (before, after))
-    matcher = SequenceMatcher(None, a, b, autojunk=False)
-    for what, i0, i1, j0, j1 in matcher.get_opcodes():
-        old, new = before[i0:i1], after[j0:j1]
-        if what == "equal":
+    for old, new in _aligned(before, after):
+        if len(old) == len(new):
             pairs = [pair for pair in zip(old, new, strict=True) if not _near(*pair)]
             old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         yield from (f"- {line}" for line in old)
         yield from (f"+ {line}" for line in new)
 
 
+def _aligned(before: list[str], after: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Parts of two pages that stand for each other, compared without their decimals."""
+    a, b = ([DECIMAL.sub("#", line) for line in page] for page in (before, after))
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    for _what, i0, i1, j0, j1 in matcher.get_opcodes():
+        yield before[i0:i1], after[j0:j1]
+
+
 def _near(a: str, b: str) -> bool:
     """Whether all decimals of two lines differ by one in the last place at most, as two processors
     round."""
-    if a == b:
-        return True
+    if DECIMAL.sub("#", a) != DECIMAL.sub("#", b):
+        return False
     pairs = zip(DECIMAL.findall(a), DECIMAL.findall(b), strict=True)
     return all(abs(_units(x) - _units(y)) <= 1 for x, y in pairs)
 
