@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.common import ROOT, Options
 from benchmarks.purification import AS_THE_PAPER, WHOLE_PURIFIER
-from benchmarks.tables import Report, Table
+from benchmarks.tables import Report, Table, mean_text
 
 PICTURES = 100
 # The rows of benchmarks.defences, and how they are shown
@@ -39,8 +39,8 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def table(report: Report) -> Table:
-    """A row for each attack; of each defence the CIDEr against people's captions, and the share of
-    captions that stay."""
+    """A row for each attack; of each defence the CIDEr against people's captions with its interval,
+    and the share of captions that stay."""
     cells = {(cell["column"], cell["row"]): cell for cell in report["cells"]}
     rows = [
         [attack, *(_score(cells[attack, row]) for row in DEFENCES)]
@@ -49,11 +49,11 @@ def table(report: Report) -> Table:
     ]
     count = min(cell["captions"] for cell in cells.values())
     caption = (
-        f"captions of {count} pictures that people have captioned: CIDEr, and in brackets how "
-        "often the caption stays as it is for the clean picture; every attack changes the caption"
+        f"captions of {count} pictures that people have captioned: CIDEr (95 %, over pictures), "
+        "and how many stay as for the clean picture; every attack changes the caption"
     )
     return Table(["attack", *DEFENCES.values()], rows, caption)
 
 
 def _score(cell: Report) -> str:
-    return f"{cell['cider']:.2f} ({cell['agreement']:.0%})"
+    return f"{mean_text(cell, 'cider', 2)}, {cell['agreement']:.0%}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import HERE, ROOT, Options
-from benchmarks.tables import Report, Table, tabulate
+from benchmarks.tables import Report, Table, mean_text, tabulate
 from purifier.vlm.interface import EMBEDDED
 
 PICTURES = 100  # a seed
@@ -153,8 +153,9 @@ def _side_by_side(cells: dict[tuple[str, str], Report]) -> Table:
         name = f"as the paper: {row}" if row == AS_THE_PAPER else row
         shares = f"{cell['agreement']:.0%}", f"{cell['accuracy']:.0%}"
         captions = f"{cell['cider']:.2f} ({cell['captions']})" if cell["captions"] else ""
-        psnr = "equal" if cell["psnr"] >= MAX_DB else f"{cell['psnr']:.1f}"
-        rows.append([column, name, str(cell["n"]), *shares, captions, psnr, f"{cell['ssim']:.3f}"])
+        psnr = "equal" if cell["psnr"] >= MAX_DB else mean_text(cell, "psnr", 1)
+        ssim = mean_text(cell, "ssim", 3)
+        rows.append([column, name, str(cell["n"]), *shares, captions, psnr, ssim])
     rows.sort(key=lambda row: SIDE_BY_SIDE.index(row[0]))
     caption = (
         "all that was measured, side by side; PSNR and SSIM are those of the picture behind the "

@@ -54,6 +54,13 @@ def bounded(number: Measurement) -> str:
     return f"{number.value:.3f} ({low:.3f} to {high:.3f})"
 
 
+def mean_text(cell: Report, name: str, digits: int) -> str:
+    """Write a mean of a report's cell, with its 95 % interval where the cell has one."""
+    ends = cell.get(f"{name}_interval", ())
+    mean, *bounds = (f"{value:.{digits}f}" for value in (cell[name], *ends))
+    return f"{mean} ({' to '.join(bounds)})" if bounds else mean
+
+
 def percent(share: float) -> str:
     """Write a share in whole percent; one that is not 0 or 1 is not shown as if it were."""
     text = f"{100 * share:.0f} %"

@@ -130,8 +130,8 @@ def _parsed(values: list[str]) -> Outcome:
 def summarise(
     outcomes: Sequence[Outcome], references: Sequence[tuple[str, ...]], *, seeds: int
 ) -> dict[str, Any]:
-    """Means with 95 % bootstrap intervals; CIDEr over the pictures that people have captioned, None
-    without any.
+    """Means with 95 % bootstrap intervals over pictures; CIDEr over those that people have
+    captioned, None without any, its weights of words held as they are.
 
     Args:
         references: people's captions of each picture, normalised; may be none.
@@ -150,13 +150,14 @@ def summarise(
     for name, values in (
         ("agreement", [float(o.agrees) for o in outcomes]),
         ("accuracy", [o.right for o in outcomes]),
+        ("cider", scores),
+        ("psnr", [o.psnr for o in outcomes]),
+        ("ssim", [o.ssim for o in outcomes]),
     ):
-        row[name] = round(fmean(values), 4)
-        row[f"{name}_interval"] = [round(x, 4) for x in bootstrap(np.mean, np.array(values))]
-    row["cider"] = round(fmean(scores), 4) if scores else None
+        row[name] = round(fmean(values), 4) if values else None
+        if values:
+            row[f"{name}_interval"] = [round(x, 4) for x in bootstrap(np.mean, np.array(values))]
     row["captions"] = len(said)
-    row["psnr"] = round(fmean(o.psnr for o in outcomes), 2)
-    row["ssim"] = round(fmean(o.ssim for o in outcomes), 4)
     return row
 
 

@@ -41,6 +41,7 @@ from purifier.vlm.interface import EMBEDDED
 Log = Callable[[str], Any]
 CHECK_EVERY = 5  # steps, after which an adaptive attacker looks at what he has
 SEED_STRIDE = 1000  # between the seeds of an attack's starts, so that repetitions share none
+CAPTIONED = ("captions", "cider", "cider_interval")  # what of a cell is measured on captions
 # draws of a random defence that must all give another answer before the attacker stops
 SURE_DRAWS = 8
 
@@ -474,7 +475,7 @@ def _with_captions(
     for cell in cells:
         new = new_cells.get((cell["row"], cell["column"]), cell)
         if new["captions"] > cell["captions"]:
-            cell |= {"captions": new["captions"], "cider": new["cider"]}
+            cell |= {name: new[name] for name in CAPTIONED if name in new}
     return cells
 
 
