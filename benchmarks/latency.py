@@ -2,9 +2,10 @@
 
 Each row is a process of its own, on two threads: as the processor is, in other runtimes, and held
 to AVX2, which is what an old machine has. Cold is the whole process, from the interpreter's start
-to the first map; warm is the median of 9 more. The verdict is there before its map is drawn, so its
-time is told apart. Seconds count what else the machine does, processor seconds do not. The file
-keeps the latest record of every processor that it was run on. Memory goes into memory.json.
+to the first map; warm is the median of 9 more, in seconds and in processor seconds. The verdict is
+there before its map is drawn, so its time is told apart. Seconds count what else the machine does,
+processor seconds do not. The file keeps the latest record of every processor that it was run on.
+Memory goes into memory.json.
 """
 
 import json
@@ -98,7 +99,7 @@ def time_detection(path: str) -> dict[str, Any]:
 
     row = timed(judge) | {"dtype": detector.runtime}
     seconds, cpu = zip(*verdicts[1:], strict=True)
-    row |= {"verdict": sorted(seconds)[len(seconds) // 2], "verdict_cpu": min(cpu)}
+    row |= {"verdict": median(seconds), "verdict_cpu": median(cpu)}
     pixels = load_image(path).pixels
     detection = detector.predict(pixels)
     check = timed(lambda: check_stability(detector, pixels, detection), repeats=3)
@@ -111,7 +112,7 @@ def time_detection(path: str) -> dict[str, Any]:
 
 def timed(work: Callable[[], object], *, repeats: int = REPEATS) -> dict[str, Any]:
     """Return the seconds of a cold run, and of the warm ones after it the median and the slowest;
-    processor seconds are the least of the warm ones."""
+    processor seconds are the median of the warm ones."""
     times, cpu = [], []
     for _ in range(repeats):
         start, spent = time.perf_counter(), time.process_time()
@@ -119,12 +120,12 @@ def timed(work: Callable[[], object], *, repeats: int = REPEATS) -> dict[str, An
         times.append(time.perf_counter() - start)
         cpu.append(time.process_time() - spent)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    warm = sorted(times[1:])
+    warm = times[1:]
     return {
         "first": times[0],
-        "warm": warm[len(warm) // 2],
-        "warm_worst": warm[-1],
-        "cpu": min(cpu[1:]),
+        "warm": median(warm),
+        "warm_worst": max(warm),
+        "cpu": median(cpu[1:]),
         "peak_mb": peak,
     }
 
