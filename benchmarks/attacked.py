@@ -6,7 +6,6 @@ costs an eighth. False alarms are counted on pictures as they are found on the w
 measured of a picture is kept, so that a killed run goes on.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.common import TABLE, Options
+from benchmarks.common import LABEL_OF_BAND, TABLE, Options, kept_file
 from causalclip.images.loading import load_image
 from causalclip.images.reencoding import encode
 from purifier.attacks import Attack, run_attack
@@ -45,7 +44,6 @@ LARGEST = 8_000_000  # pixels, of a clean picture
 FALSE_ALARMS = 0.001  # at most
 FOLDS = 10
 QUALITY = 90  # of JPEG
-BANDS = ("likely not generated", "likely generated")  # by label
 
 ATTACKS = {
     "PGD 8/255": Attack("pgd", eps=8, steps=10),
@@ -84,11 +82,8 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def kept(folder: Path, what: str, make: Callable[[], Any]) -> Any:
-    """What `make` gives, as JSON; from the folder where it was made before."""
-    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.json"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(make()))
+    """Return what `make` gives, as JSON; from the folder where it was made before."""
+    path = kept_file(folder, what, ".json", lambda path: path.write_text(json.dumps(make())))
     return json.loads(path.read_text())
 
 
@@ -261,7 +256,7 @@ def _by_attack(
 
 
 def _verdicts(rows: list[dict[str, Any]], when: str) -> dict[str, int]:
-    right = sum(row[when] == BANDS[row["label"]] for row in rows)
-    wrong = sum(row[when] == BANDS[1 - row["label"]] for row in rows)
+    right = sum(LABEL_OF_BAND.get(row[when]) == row["label"] for row in rows)
+    wrong = sum(LABEL_OF_BAND.get(row[when]) == 1 - row["label"] for row in rows)
     none = sum(row[when] == "no answer" for row in rows)
     return {"right": right, "wrong": wrong, "no answer": none}

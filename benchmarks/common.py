@@ -3,6 +3,7 @@ processor's name."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ TABLE = ROOT / "training" / "tables" / "pictures.csv.gz"
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
 PORT = 7998  # of the app that is measured
 SIZE = (1024, 768)  # px, of the picture that is timed
+LABEL_OF_BAND = {"likely generated": 1, "likely not generated": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,24 @@ def write(name: str, report: Any) -> None:
         report = {"date": today()} | report
     (HERE / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"benchmarks/{name}.json is written.", flush=True)
+
+
+def kept_file(folder: Path, what: str, suffix: str, make: Callable[[Path], object]) -> Path:
+    """Return the file in which `make` has written its result, now or in an earlier run.
+
+    Args:
+        folder: made if needed.
+        what: names the result; what the file's name is made of.
+        make: is given the path to write to.
+    """
+    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}{suffix}"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        # another run may be making the same one
+        unfinished = path.with_suffix(f".{os.getpid()}.part{suffix}")
+        make(unfinished)
+        unfinished.replace(path)
+    return path
 
 
 def today() -> str:

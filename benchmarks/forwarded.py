@@ -34,6 +34,7 @@ from tqdm import tqdm
 from benchmarks.common import ROOT, Options
 from benchmarks.common import TABLE as PICTURES
 from benchmarks.owners import over_owners, percentiles, rank_auc
+from causalclip.calibration import BANDS
 from causalclip.detector import Detector
 from causalclip.images.loading import load_image
 from causalclip.intervals import wilson
@@ -48,7 +49,6 @@ APPS = {  # by what it calls a file that it saved before 2022
     "Telegram": r"photo_20(1\d|2[01])-\d\d-\d\d",
     "Facebook": r"FB_IMG_1([3-5]\d|6[0-3])\d+",
 }
-ANSWERS = "likely generated", "inconclusive", "likely not generated", "no answer"
 GENERATED, OWNER_LIMIT = 300, 10  # generated pictures, and of one owner
 FOLDS = 5  # of the control
 
@@ -212,9 +212,9 @@ def summarize(rows: Sequence[Judged]) -> dict[str, Any]:
     return {
         "pictures": len(rows),
         "owners": len({row.owner for row in rows}),
-        "answers": {answer: counts[answer] for answer in ANSWERS},
-        "owners accused": len({row.owner for row in rows if row.answer == ANSWERS[0]}),
-        "interval": wilson(counts[ANSWERS[0]], len(rows)) if rows else None,
+        "answers": {answer: counts[answer] for answer in BANDS},
+        "owners accused": len({row.owner for row in rows if row.answer == "likely generated"}),
+        "interval": wilson(counts["likely generated"], len(rows)) if rows else None,
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.common import HERE, ROOT, Options
 from benchmarks.tables import Report, Table, mean_text, tabulate
+from causalclip.calibration import SCORE_BANDS
 from purifier.vlm.interface import EMBEDDED
 
 PICTURES = 100  # a seed
@@ -27,7 +28,6 @@ WHOLE_PURIFIER, WHOLE_BY_OTHER = (
 AS_THE_PAPER = "the network alone, adapted encoder"
 # How rows of what does not ship begin.
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"
-ANSWERS = "likely not generated", "inconclusive", "likely generated"  # of the detector
 LEFT_OUT = "ours, 4 steps", "ours, ungated", "median blur", "low pass, 40 px"  # as their neighbours
 SIDE_BY_SIDE = "clean", "PGD 8/255", "APGD 8/255"  # columns of which all is shown
 MAX_DB = 60.0  # the PSNR of equal pictures, as outcomes have it
@@ -103,7 +103,7 @@ def defence_tables(report: Report, victim: Report | None) -> list[Table]:
         for when, shares in by_time.items()
         if isinstance(shares, dict)
     }
-    answers = {answer: f"{{{answer}:%}}" for answer in ANSWERS}
+    answers: dict[str, str] = {band: f"{{{band}:%}}" for band in reversed(SCORE_BANDS)}
     caption = "what the detector says of them; the rest gets no answer"
 
     tables = [

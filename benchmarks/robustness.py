@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.changes import CHANGES, NETWORK, RETOUCHED, SHAPES, TRAVELS
 from benchmarks.common import Options, test_records
+from causalclip.calibration import SCORE_BANDS
 from causalclip.detector import Detector
 from training.detector.augmentation import on_white
 from training.detector.data import Record
@@ -203,7 +204,7 @@ def overturned(detector: Detector, scores: dict[str, Scores], weight: np.ndarray
                 AS_IT_IS: share(bands == band, weight, base.labels == label),
                 "after the check": share(final == band, weight, base.labels == label),
             }
-            for band in ("likely generated", "inconclusive", "likely not generated")
+            for band in SCORE_BANDS
         }
         for label, kind in ((0, "real"), (1, "generated"))
     }

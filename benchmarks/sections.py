@@ -27,13 +27,13 @@ from benchmarks.tables import (
     percent,
     tabulate,
 )
+from causalclip.calibration import SCORE_BANDS
 from causalclip.examination.answer import BY_BAND, Origin
 from causalclip.intervals import wilson
 from causalclip.measured import Measured
 from causalclip.paths import DEFAULT_HEAD
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
-BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
 BLOB = "bright in the middle, whatever is there"
 NAMED_INPUTS = {
     "embedding": "the one embedding that the paper uses",
@@ -126,7 +126,9 @@ def answer_shares(numbers: Measured, head: str) -> Told:
     found_share = numbers[f"detection.{head}.all.{Origin.LIKELY_GENERATED.value}.generated"].value
     sentences.append(f"{100 * found_share:.1f} of 100 generated ones are called likely generated.")
     sentences.append("The stability check can turn these answers into inconclusive.")
-    columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
+    columns = {"number": "{count:,}"} | {
+        band: f"{{{band}:%}}" for band in (*reversed(SCORE_BANDS), "no answer")
+    }
     return Told(" ".join(sentences), [tabulate("pictures", rows, columns)])
 
 

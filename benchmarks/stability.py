@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import Options, check_stability, test_records, write
+from benchmarks.common import LABEL_OF_BAND, Options, check_stability, test_records, write
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
 from causalclip.examination.stability import SQUARES, WINDOWS, ReencodedAnswer, Stability
@@ -30,8 +30,7 @@ from training.detector.evaluation import read_split
 COUNT, COMPARED = 150, 20
 CHECKED_ANSWERS = 170  # of copies.json
 LIKE_SETS = "alike", "fresh"  # where real and generated pictures show the same things
-LABEL_OF_ANSWER = {"likely generated": 1, "likely not generated": 0}
-OPPOSITES = set(LABEL_OF_ANSWER)
+OPPOSITES = set(LABEL_OF_BAND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +152,8 @@ def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
             with file_of_rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rows_by_path[record.path]) + "\n")
         row = rows_by_path[record.path]
-        if row["answer"] in LABEL_OF_ANSWER:
-            right = LABEL_OF_ANSWER[row["answer"]] == record.label
+        if row["answer"] in LABEL_OF_BAND:
+            right = LABEL_OF_BAND[row["answer"]] == record.label
             rows.append(CheckedAnswer(row["answer"], right, row["changed"], row["crossed"]))
     return rows
 
@@ -163,7 +162,7 @@ def check_answer(detector: Detector, path: Path) -> dict[str, Any]:
     """The answer for a picture and, where it is one, what its copies make of it."""
     pixels = load_image(path).pixels
     verdict = detector.score(pixels)
-    if verdict.band not in LABEL_OF_ANSWER:
+    if verdict.band not in LABEL_OF_BAND:
         return {"answer": verdict.band}
     stability = check_stability(detector, pixels, verdict)
     changes = sum(row.band != verdict.band for row in stability.rows if row.mild)

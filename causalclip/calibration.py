@@ -4,11 +4,13 @@ Scale, offset and thresholds are fitted in training (training.detector.bands).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 Band = Literal["likely generated", "inconclusive", "likely not generated", "no answer"]
+BANDS: tuple[Band, ...] = get_args(Band)
+SCORE_BANDS = BANDS[:3]  # what a score is called, from the highest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ the pictures but their names, so that it can be published.
 
 import csv
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,8 @@ from scipy.stats import binomtest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
+from benchmarks.common import kept_file
+from causalclip.calibration import SCORE_BANDS
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import MoveFeatures, language_tokens
 from purifier.models import Models
@@ -200,13 +201,7 @@ def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> 
     """
     if folder is None:
         return make()
-    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.png"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        # another run may be making the same one
-        unfinished = path.with_suffix(f".{os.getpid()}.part.png")
-        save_exact(make(), unfinished)
-        unfinished.replace(path)
+    path = kept_file(folder, what, ".png", lambda path: save_exact(make(), path))
     return to_tensor(np.asarray(read_pixels(path)))
 
 
@@ -260,6 +255,5 @@ def _judge(
 
 
 def _summary(verdicts: list[Any]) -> dict[str, float]:
-    bands = ("likely generated", "inconclusive", "likely not generated")
-    shares = {band: round(fmean(v.band == band for v in verdicts), 4) for band in bands}
+    shares = {band: round(fmean(v.band == band for v in verdicts), 4) for band in SCORE_BANDS}
     return {"probability": round(fmean(v.probability for v in verdicts), 4)} | shares

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import threading
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB
 DEFAULT = "clip-vit-b-16"
 LOCAL = "local-dir:"
 HUB = "hf-hub:"  # as open_clip writes it
-_loading = threading.Lock()
 
 
 def load_for_inference(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
@@ -84,16 +84,24 @@ def load_tower(
     return tower.eval().requires_grad_(False)
 
 
-def shared_tower(name: str = DEFAULT) -> Tower:
-    """Load a tower once a process: for what reads it alone, and must not change it."""
-    with _loading:  # a cache alone loads twice what two threads ask for at once
-        return _shared(name)
+def once_a_process(load: Callable[[str], Tower]) -> Callable[[str], Tower]:
+    """Load each tower once a process: for what reads it alone, and must not change it."""
+    loaded, loading = cache(load), threading.Lock()
+
+    @wraps(load)
+    def shared(name: str) -> Tower:
+        # a cache alone loads twice what two threads ask for at once; and whoever asks first, others
+        # need gradients through it
+        with loading, torch.inference_mode(False):
+            return loaded(name)
+
+    return shared
 
 
-@cache
-def _shared(name: str) -> Tower:
-    with torch.inference_mode(False):  # whoever asks first, others need gradients through it
-        return load_tower(name)
+@once_a_process
+def shared_tower(name: str) -> Tower:
+    """Load a tower, as `load_tower` does, once a process."""
+    return load_tower(name)
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:

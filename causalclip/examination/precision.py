@@ -6,7 +6,7 @@ The numbers are of one revision of the detector alone.
 
 from pydantic import computed_field
 
-from causalclip.calibration import Band
+from causalclip.calibration import SCORE_BANDS, Band
 from causalclip.examination.answer import BY_BAND
 from causalclip.intervals import wilson
 from causalclip.languages import _, number
@@ -17,7 +17,6 @@ from causalclip.schema import Schema
 # sets where real and generated pictures show the same things
 LIKE_CONTENT = "alike", "fresh", "sites"
 MIN_PICTURES = 100  # pictures of a set that an answer is judged by
-BANDS: tuple[Band, ...] = ("likely generated", "inconclusive", "likely not generated")
 
 
 class EmpiricalPrecision(Schema):
@@ -127,7 +126,7 @@ def empirical_precision(band: Band, revision: str | None) -> EmpiricalPrecision 
         revision: of the detector, as it was measured (Detection.measured_as).
     """
     head = _measured_head(revision)
-    if band not in BANDS or head is None:
+    if band not in SCORE_BANDS or head is None:
         return None
     generated, real = _with_answer(f"detection.{head}.all", band)
     if not generated + real:
@@ -147,7 +146,7 @@ def error_rates(revision: str | None) -> ErrorRates | None:
     head = _measured_head(revision)
     if head is None:
         return None
-    accusing, undecided, clearing = (_shares(f"detection.{head}.all", band) for band in BANDS)
+    accusing, undecided, clearing = (_shares(f"detection.{head}.all", band) for band in SCORE_BANDS)
     return ErrorRates(
         recognised=accusing["generated"],
         accused=accusing["real"],
@@ -190,7 +189,7 @@ def _pictures(id: str) -> int:
 
 def _classes(id: str) -> dict[str, int]:
     """Return how many pictures of a set are generated, and how many real."""
-    answer = f"{id}.{BY_BAND[BANDS[0]].value}"
+    answer = f"{id}.{BY_BAND[SCORE_BANDS[0]].value}"
     return {name: measured()[f"{answer}.{name}"].n or 0 for name in ("generated", "real")}
 
 

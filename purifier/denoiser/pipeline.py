@@ -461,7 +461,7 @@ def towards_reference(denoised: Tensor, encoder: Tower | None = None) -> tuple[T
 
     fine = coarser(denoised.clamp(0, 1), SIDE).clamp(0, 1)
     reference = _low_quality_reference(fine)
-    encoder = encoder or shared_encoder()
+    encoder = encoder or shared_encoder(TOWER)
     return guided_step(fine, reference, tower=shared_tower(TOWER), encoder=encoder), reference
 
 

@@ -9,9 +9,7 @@ layer, so every layer learns; connector and language model stay as they are.
 
 import copy
 import json
-import threading
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from causalclip.clip.backbones import DEFAULT, shared_tower
+from causalclip.clip.backbones import once_a_process, shared_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import save_weights
 from causalclip.hub import PushToHub, folder_of
@@ -31,7 +29,6 @@ UP, DOWN = ".up", ".down"
 # of each layer: the output of attention, both of the MLP
 MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")
 WEIGHTS = tuple(f"{name}.weight" for name in MATRICES)
-_loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +128,12 @@ class LoraEncoder(PushToHub):
         return cls(load_file(folder / "model.safetensors"), facts)
 
 
-def shared_encoder(name: str = DEFAULT) -> Tower:
-    """The tower of this name with the shipped update, once a process: for what reads it alone, and
-    must not change it.
+@once_a_process
+def shared_encoder(name: str) -> Tower:
+    """The tower of this name with the shipped update, once a process.
 
     Raises:
         WeightsMissing: there is no LoRA encoder, or no tower. ValueError: it was trained for
             another tower.
     """
-    with _loading:  # a cache alone loads twice what two threads ask for at once
-        return _shared(name)
-
-
-@cache
-def _shared(name: str) -> Tower:
-    with torch.inference_mode(False):  # whoever asks first, others need gradients through it
-        return LoraEncoder.from_pretrained().on(shared_tower(name))
+    return LoraEncoder.from_pretrained().on(shared_tower(name))

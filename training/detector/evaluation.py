@@ -16,6 +16,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm import tqdm
 
+from causalclip.calibration import BANDS
 from causalclip.detector import Detector
 from causalclip.images.loading import load_image
 from training.detector.data import Record, detection_fault, need_both, read_manifest, readable, say
@@ -341,7 +342,7 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
             "real": float((bands[labels == 0] == band).mean()),
             "generated": float((bands[labels == 1] == band).mean()),
         }
-        for band in ("likely generated", "inconclusive", "likely not generated", "no answer")
+        for band in BANDS
         if band != "no answer" or (bands == band).any()
     }
 
