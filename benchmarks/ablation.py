@@ -274,10 +274,10 @@ def table(
         )
 
     # 2. Intervals by owner, of each head and of its gain over the ridge in the same draws
-    def of_heads(some: np.ndarray) -> dict[str, float]:
+    def of_heads(rows: np.ndarray) -> dict[str, float]:
         found: dict[str, float] = {}
         for head, raws in logits.items():
-            values = measures(judged.labels[some], [raw[some] for raw in raws])
+            values = measures(judged.labels[rows], [raw[rows] for raw in raws])
             found |= {f"{head}, {measure}": value for measure, value in values.items()}
         return found
 

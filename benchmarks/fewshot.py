@@ -53,10 +53,10 @@ def choose(records: Sequence[Record]) -> dict[str, list[Record]]:
         if record.kind == "photo" and not record.crop and not record.grid:
             owners.setdefault(record.owner, []).append(record)
     chosen = {}
-    for owner, of in sorted(owners.items()):
-        each = [[r for r in of if r.label == label] for label in (0, 1)]
-        if min(map(len, each)) >= OWNER:
-            chosen[owner] = [r for some in each for r in some[:MAX_PICTURES]]
+    for owner, pictures in sorted(owners.items()):
+        classes = [[r for r in pictures if r.label == label] for label in (0, 1)]
+        if min(map(len, classes)) >= OWNER:
+            chosen[owner] = [r for rows in classes for r in rows[:MAX_PICTURES]]
     return chosen
 
 
@@ -158,4 +158,4 @@ def answers(scores: np.ndarray, labels: np.ndarray, low: float, high: float) -> 
 
 def mean_of_each(draws: Sequence[Answers]) -> Answers:
     """Return the mean of each share over the draws."""
-    return {name: float(np.mean([one[name] for one in draws])) for name in draws[0]}
+    return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}

@@ -230,9 +230,9 @@ def rank(rows: Sequence[Judged]) -> dict[str, Any] | None:
         return None
     scores = np.array([row.probability for row in rows])
 
-    def measures(some: np.ndarray) -> dict[str, float]:
-        found = true_positive_rate(labels[some], scores[some], false_positive_rate=0.01)
-        return {"auc": rank_auc(labels[some], scores[some]), "tpr_at_1_fpr": found}
+    def measures(drawn: np.ndarray) -> dict[str, float]:
+        found = true_positive_rate(labels[drawn], scores[drawn], false_positive_rate=0.01)
+        return {"auc": rank_auc(labels[drawn], scores[drawn]), "tpr_at_1_fpr": found}
 
     draws = over_owners(measures, labels, owners)
     report: dict[str, Any] = measures(np.arange(len(rows)))

@@ -66,12 +66,12 @@ def gather(read: Reports) -> Measured:
     Args:
         read: gives a benchmark's report by its name.
     """
-    return Measured(one for part in PARTS for one in part(read))
+    return Measured(number for part in PARTS for number in part(read))
 
 
 def write(found: Measured) -> None:
     """Write assets/measured.json, a line for each number."""
-    lines = [json.dumps(one.model_dump(exclude_defaults=True), ensure_ascii=False) for one in found]
+    lines = [json.dumps(x.model_dump(exclude_defaults=True), ensure_ascii=False) for x in found]
     FILE.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
@@ -79,34 +79,34 @@ def detection(read: Reports) -> Iterator[Measurement]:
     """Yield how both heads rank and answer the test pictures, set by set."""
     for head in HEADS:
         report = read("detection") if head == DEFAULT_HEAD else read("heads")[head]
-        of = _of(report, read("heads"))
+        make = _maker(report, read("heads"))
         for name in report["sets"]:
-            yield from _test_set(of, f"detection.{head}.{name}", report[name])
+            yield from _test_set(make, f"detection.{head}.{name}", report[name])
 
     report = read("detection")
-    of = _of(report)
+    make = _maker(report)
     for i, row in enumerate(report["all"]["reliability"]):
         share = row["generated"] / row["pictures"] if row["pictures"] else 0.0
-        yield of(f"detection.{DEFAULT_HEAD}.all.scores.{i}", share, "share", n=row["pictures"])
+        yield make(f"detection.{DEFAULT_HEAD}.all.scores.{i}", share, "share", n=row["pictures"])
     for name, row in report["groups"]["generators"].items():
         if not any(part in name for part in UNNAMED):
             slug = re.sub(r"\W+", "-", name.lower()).strip("-")
-            yield of(f"generators.{slug}", row["called"], "share", n=row["pictures"], label=name)
+            yield make(f"generators.{slug}", row["called"], "share", n=row["pictures"], label=name)
 
 
-def _test_set(of: Callable[..., Measurement], id: str, row: Any) -> Iterator[Measurement]:
+def _test_set(make: Callable[..., Measurement], id: str, row: Any) -> Iterator[Measurement]:
     pictures = row["pictures"]
-    yield of(f"{id}.auc", row["auc"], "AUC", n=pictures, interval=row["auc_interval"])
+    yield make(f"{id}.auc", row["auc"], "AUC", n=pictures, interval=row["auc_interval"])
     for measure, (key, units) in RANKING.items():
         interval = row.get(f"{key}_interval")
-        yield of(f"{id}.{measure}", row[key], units, n=pictures, interval=interval)
+        yield make(f"{id}.{measure}", row[key], units, n=pictures, interval=interval)
 
     generated = int(sum(part["generated"] for part in row["reliability"]))
     counts = {"real": pictures - generated, "generated": generated}
     for band, origin in BY_BAND.items():
         for kind in CLASSES:
             share = row["bands"].get(band, {}).get(kind, 0.0)
-            yield of(f"{id}.{origin.value}.{kind}", share, "share", n=counts[kind])
+            yield make(f"{id}.{origin.value}.{kind}", share, "share", n=counts[kind])
 
 
 def robustness(read: Reports) -> Iterator[Measurement]:
@@ -114,7 +114,7 @@ def robustness(read: Reports) -> Iterator[Measurement]:
     report = read("robustness")
     pictures = report["drawn"]["travel"]["pictures"]
     for id, name in CHANGES.items():
-        yield _of(report)(f"robustness.{id}.auc", report["auc"][name]["all"], "AUC", n=pictures)
+        yield _maker(report)(f"robustness.{id}.auc", report["auc"][name]["all"], "AUC", n=pictures)
 
 
 def maps(read: Reports) -> Iterator[Measurement]:
@@ -122,9 +122,9 @@ def maps(read: Reports) -> Iterator[Measurement]:
     pasted, edits = read("splices"), read("edits")
     for id, name in MAPS.items():
         row = pasted["auc"][name]
-        yield _of(pasted)(f"maps.pasted.{id}.auc", row["mean"], "AUC", n=row["n"])
+        yield _maker(pasted)(f"maps.pasted.{id}.auc", row["mean"], "AUC", n=row["n"])
         row = edits["auc"]["a region"][name]
-        yield _of(edits)(
+        yield _maker(edits)(
             f"maps.edits.{id}.auc", row["mean"], "AUC", n=row["n"], interval=row["interval"]
         )
 
@@ -142,7 +142,7 @@ def purification(read: Reports) -> Iterator[Measurement]:
             continue
         id = f"purification.{defences[row]}.{attacks[cell['column']]}"
         for measure in ("agreement", "accuracy"):
-            yield _of(report)(
+            yield _maker(report)(
                 f"{id}.{measure}",
                 cell[measure],
                 "share",
@@ -154,20 +154,20 @@ def purification(read: Reports) -> Iterator[Measurement]:
 def marks(read: Reports) -> Iterator[Measurement]:
     """Yield how often marks of generators are found, rightly and by mistake."""
     report = read("marks")
-    of = _of(report)
+    make = _maker(report)
     # The readers changed after the files that were looked at once: what was found then counts.
     once = report["first look"]
     real = max(report["real pictures"], key=lambda search: search["searched"])
     first = [row for row in report["marks"] if row["part"] == "first"]
     files = once["seen"] + sum(row["seen"] for row in first)
     named = once["named"] + sum(row["found"] for row in first)
-    yield of("marks.unseen.named", named / files, "share", n=files)
+    yield make("marks.unseen.named", named / files, "share", n=files)
 
     unseen = [row for row in report["marks"] if row["part"] != "built on"]
     files, headlined = (sum(row[name] for row in unseen) for name in ("seen", "headlined"))
-    yield of("marks.unseen.headlined", headlined / files, "share", n=files)
+    yield make("marks.unseen.headlined", headlined / files, "share", n=files)
     searched = real["searched"]
-    yield _of(real)("marks.real.mistaken", len(real["marked"]) / searched, "share", n=searched)
+    yield _maker(real)("marks.real.mistaken", len(real["marked"]) / searched, "share", n=searched)
 
 
 def forwarded(read: Reports) -> Iterator[Measurement]:
@@ -176,7 +176,7 @@ def forwarded(read: Reports) -> Iterator[Measurement]:
     sides = {"real": report["apps"] | {"all": report["all"]}, "generated": report["generated"]}
     for kind, apps in sides.items():
         for app, row in apps.items():
-            yield _of(report)(
+            yield _maker(report)(
                 f"forwarded.{kind}.{app.lower()}.called",
                 row["answers"]["likely generated"] / row["pictures"],
                 "share",
@@ -197,8 +197,8 @@ def independence(read: Reports) -> Iterator[Measurement]:
     ]
     for i, point in enumerate(sorted(points, key=lambda point: point["nhsic"])):
         for name, units in INDEPENDENCE.items():
-            yield _of(report)(f"independence.{name}.{i}", point[name], units)
-    yield _of(report)(
+            yield _maker(report)(f"independence.{name}.{i}", point[name], units)
+    yield _maker(report)(
         "independence.ridge.auc",
         report["ridge"],
         "AUC",
@@ -210,14 +210,15 @@ def independence(read: Reports) -> Iterator[Measurement]:
 def masks(read: Reports) -> Iterator[Measurement]:
     """Yield the causal head's AUC under four masks, and what a picture's own one gains."""
     report = read("masks")
-    of, row = _of(report), report["worth"]["all"]
+    make = _maker(report)
+    row = report["worth"]["all"]
     for mask in MASKS:
         more = {"n": row["pictures"], "interval": row[mask]["interval"]}
-        yield of(f"masks.auc.{mask}", row[mask]["value"], "AUC", **more)
+        yield make(f"masks.auc.{mask}", row[mask]["value"], "AUC", **more)
     for mask in MASKS[1:]:
         gain = row[f"own - {mask}"]
         more = {"n": row["pictures"], "interval": gain["interval"]}
-        yield of(f"masks.gain.{mask}", gain["value"], "AUC", **more)
+        yield make(f"masks.gain.{mask}", gain["value"], "AUC", **more)
 
 
 def calibration(read: Reports) -> Iterator[Measurement]:
@@ -227,7 +228,7 @@ def calibration(read: Reports) -> Iterator[Measurement]:
     for draw in report["draws"]:
         if draw["split"] in splits and "within_promise" in draw:
             id = f"calibration.{splits[draw['split']]}.at-most-{100 * draw['at_most']:g}"
-            yield _of(report)(id, draw["within_promise"], "share", n=draw["draws"])
+            yield _maker(report)(id, draw["within_promise"], "share", n=draw["draws"])
 
 
 def fewshot(read: Reports) -> Iterator[Measurement]:
@@ -236,16 +237,16 @@ def fewshot(read: Reports) -> Iterator[Measurement]:
     for owner, counts in enumerate(report["owners"].values(), 1):
         if ten := counts.get("10"):
             gain = ten["chosen"]["mean"] - ten["shipped"]["mean"]
-            yield _of(report)(f"fewshot.gain.{owner}", gain, "AUC", n=report["draws"])
+            yield _maker(report)(f"fewshot.gain.{owner}", gain, "AUC", n=report["draws"])
 
 
 def latency(read: Reports) -> Iterator[Measurement]:
     """Yield the seconds of a detection with its map."""
     latest = read("latency")[0]
     rows = latest["rows"]
-    yield _of(latest)("latency.warm", rows["as it is"]["warm"], "s")
-    yield _of(latest)("latency.processor", rows["as it is"]["cpu"], "s")
-    yield _of(rows["AVX2"])("latency.avx2.processor", rows["AVX2"]["cpu"], "s")
+    yield _maker(latest)("latency.warm", rows["as it is"]["warm"], "s")
+    yield _maker(latest)("latency.processor", rows["as it is"]["cpu"], "s")
+    yield _maker(rows["AVX2"])("latency.avx2.processor", rows["AVX2"]["cpu"], "s")
 
 
 PARTS: tuple[Callable[[Reports], Iterator[Measurement]], ...] = (
@@ -263,7 +264,7 @@ PARTS: tuple[Callable[[Reports], Iterator[Measurement]], ...] = (
 )
 
 
-def _of(report: Any, dated: Any = None) -> Callable[..., Measurement]:
+def _maker(report: Any, dated: Any = None) -> Callable[..., Measurement]:
     """Return what makes the measurements of a report, with its date and its detector's revision.
 
     dated: the report that has the date, where another one does.

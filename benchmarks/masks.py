@@ -96,9 +96,9 @@ def worth(detector: Detector, views: SplitFeatures, records: Sequence[Record]) -
     report = {}
     for name in (*sorted({r.set for r in records}), "all"):
         rows = np.flatnonzero([name == "all" or r.set == name for r in records])
-        some = {mask: raws[:, rows] for mask, raws in logits.items()}
+        logits_of_set = {mask: raws[:, rows] for mask, raws in logits.items()}
         report[name] = {"pictures": len(rows), "owners": len(set(owners[rows]))} | compare_masks(
-            some, labels[rows], owners[rows]
+            logits_of_set, labels[rows], owners[rows]
         )
     return report
 

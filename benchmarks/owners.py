@@ -32,8 +32,8 @@ def over_owners(
     draws: dict[str, list[float]] = defaultdict(list)
     for _ in tqdm(range(rounds), desc="draws of owners", leave=False):
         while True:
-            some = rng.integers(len(rows_of), size=len(rows_of))
-            rows = np.concatenate([rows_of[i] for i in some])
+            drawn = rng.integers(len(rows_of), size=len(rows_of))
+            rows = np.concatenate([rows_of[i] for i in drawn])
             if 0 < labels[rows].sum() < len(rows):
                 break
         for name, value in measures(rows).items():

@@ -173,8 +173,8 @@ def _worth(report: Report, cells: dict[tuple[str, str], Report]) -> Table:
     for p in report.get("paired", []):
         if p["row"] != WHOLE_PURIFIER or p["column"] == "clean" or p["n"] < MIN_QUESTIONS:
             continue
-        both = [cells[name, p["column"]] for name in (p["row"], p["against"])]
-        correct = [f"{cell['accuracy']:.0%}" if cell["n"] == p["n"] else "" for cell in both]
+        pair = [cells[name, p["column"]] for name in (p["row"], p["against"])]
+        correct = [f"{cell['accuracy']:.0%}" if cell["n"] == p["n"] else "" for cell in pair]
         shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
         counts = str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"
         against = p["against"].removeprefix("ours ")
@@ -201,5 +201,5 @@ def _transfer(report: Report) -> Table:
         "questions); it learned from another seed, has another kind of decoder, and sees through "
         "the same tower"
     )
-    lines = [[pair, *(of[name] for name in columns)] for pair, of in shares.items()]
+    lines = [[pair, *(row[name] for name in columns)] for pair, row in shares.items()]
     return Table(["attacked", *columns], lines, caption)

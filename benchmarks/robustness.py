@@ -98,11 +98,15 @@ def measure(options: Options) -> dict[str, Any]:
     pictures = sample(records, root, options.pictures or PICTURES_EACH)
     file = options.cache / f"robustness-{detector.config.revision}-{detector.runtime}.jsonl"
     scores, weight = judge(detector, pictures, root, file=file), weights(pictures, records)
-    of = {
+    counts = {
         f"{name}, {'generated' if label else 'real'}": n
         for (name, label), n in cells(pictures).items()
     }
-    about = {"pictures": len(pictures), "cells": of, "runtimes": {detector.runtime: len(pictures)}}
+    about = {
+        "pictures": len(pictures),
+        "cells": counts,
+        "runtimes": {detector.runtime: len(pictures)},
+    }
     return {
         "data": "forensics, test split",
         "revision": detector.config.revision,
@@ -134,11 +138,12 @@ def aucs(scores: Scores, weight: np.ndarray) -> dict[str, float]:
 def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[float]]:
     """Return the AUC lost, of each set and of all, and its 95 % interval over draws of as many
     pictures of every cell."""
-    rng, of = np.random.default_rng(0), np.array([f"{r.set} {r.label}" for r in before.records])
+    rng = np.random.default_rng(0)
+    cell_of_row = np.array([f"{r.set} {r.label}" for r in before.records])
     # how often each is drawn; the first row is what was measured
-    draws = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))
-    for name in sorted(set(of)):
-        rows = np.flatnonzero(of == name)
+    draws = np.ones((1 + BOOTSTRAP_ROUNDS, len(cell_of_row)))
+    for name in sorted(set(cell_of_row)):
+        rows = np.flatnonzero(cell_of_row == name)
         draws[1:, rows] = rng.multinomial(
             len(rows), np.full(len(rows), 1 / len(rows)), BOOTSTRAP_ROUNDS
         )
@@ -171,11 +176,11 @@ def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
     retouched, by class."""
     shares: dict[str, Any] = {}
     for change in (AS_IT_IS, RETOUCHED):
-        of = scores[change]
-        accusations = np.array(of.bands) == "likely generated"
-        for name in sets(of):
+        changed = scores[change]
+        accusations = np.array(changed.bands) == "likely generated"
+        for name in sets(changed):
             shares.setdefault(name, {})[change] = {
-                kind: share(accusations, weight, of.of(name) & (of.labels == label))
+                kind: share(accusations, weight, changed.of(name) & (changed.labels == label))
                 for label, kind in ((0, "real"), (1, "generated"))
             }
     return shares

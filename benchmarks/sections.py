@@ -358,9 +358,9 @@ def compared_copies(read: Reports) -> Told:
 def heads(read: Reports) -> Told:
     """Return both heads side by side: AUC, errors, and what they cost."""
     report = read("heads")
-    both = "linear", "causal"
+    names = "linear", "causal"
     rows = {
-        f"`{s}`": {head: report[head][s] for head in both}
+        f"`{s}`": {head: report[head][s] for head in names}
         for s in ordered(report["linear"]["sets"])
     }
     cells = {
@@ -373,7 +373,7 @@ def heads(read: Reports) -> Told:
     }
     columns = {"pictures": "{linear[pictures]:,}"}
     columns |= {
-        name: ", ".join(f"{{{head}[{cell}}}" for head in both) for name, cell in cells.items()
+        name: ", ".join(f"{{{head}[{cell}}}" for head in names) for name, cell in cells.items()
     }
     words = (
         "The same pictures for both; in each cell the linear head, then the causal one. A verdict "
@@ -612,10 +612,10 @@ def fewshot(read: Reports) -> Told:
         "as used": "{chosen[mean]:.3f}",
         "used in": "{used:%}",
     }
-    answers = {name: of["answers"] for name, of in rows.items() if "10 + 10" in name}
+    answers = {name: row["answers"] for name, row in rows.items() if "10 + 10" in name}
     mean = {
         way: {
-            answer: fmean(of[way][answer] for of in answers.values())
+            answer: fmean(shares[way][answer] for shares in answers.values())
             for answer in ("found", "missed", "accused", "cleared")
         }
         for way in ("shipped", "chosen")
@@ -844,7 +844,7 @@ def forwarded(read: Reports) -> Told:
     accused = every["answers"]["likely generated"]
     low, high = (100 * end for end in every["interval"])
     shares = [row["answers"]["likely generated"] / row["pictures"] for row in generated.values()]
-    some = next(iter(generated.values()))
+    app = next(iter(generated.values()))
     words = (
         f"{every['pictures']} real photographs of {every['owners']} owners as WhatsApp, Telegram "
         "and Facebook saved them before 2022, by the file's own name; some were made smaller or "
@@ -860,8 +860,8 @@ def forwarded(read: Reports) -> Told:
         "way it saves and what is shared there are not told apart by this. What is accused, by "
         "any app, is polished work of advertising, the press or stock (two cars, a coffee, a lit "
         "hall of servers, bowls of lentils); no snapshot of a phone is.\n\n"
-        f"The same {some['pictures']} generated test pictures of "
-        f"{some['owners']} owners went through each app: each got the long side (none was "
+        f"The same {app['pictures']} generated test pictures of "
+        f"{app['owners']} owners went through each app: each got the long side (none was "
         "enlarged), the JPEG tables, the subsampling and the order of scans of one of the app's "
         "photographs above, drawn by lot. The apps' own programs were not run, and a picture is "
         f"passed on once. {100 * min(shares):.0f} to {100 * max(shares):.0f} % are called "

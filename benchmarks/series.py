@@ -220,7 +220,7 @@ def judge_features(
         data, config, head=MlpHead(values.shape[1], hidden=config.hidden) if method.mlp else None
     )
     with torch.inference_mode():
-        return torch.cat([head(some.float()).logit for some in values[n:].split(512)]).numpy()
+        return torch.cat([head(batch.float()).logit for batch in values[n:].split(512)]).numpy()
 
 
 class Residual(nn.Module):
@@ -283,7 +283,7 @@ def judge_pixels(
             schedule.step()
     network.eval()
     with torch.inference_mode():
-        logits = [network(some.float() / 255).squeeze(1) for some in other.split(32)]
+        logits = [network(batch.float() / 255).squeeze(1) for batch in other.split(32)]
     return torch.cat(logits).numpy()
 
 

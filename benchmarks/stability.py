@@ -70,9 +70,9 @@ def measure(options: Options) -> dict[str, Any]:
 
 def choose(records: list[Record], *, sites: bool, count: int) -> list[Record]:
     """Return `count` pictures of each label, of `sites` or of the other sets, by a seed."""
-    of = [r for r in records if (r.set == "sites") == sites]
-    random.Random(0).shuffle(of)
-    return [r for label in (0, 1) for r in [r for r in of if r.label == label][:count]]
+    pool = [r for r in records if (r.set == "sites") == sites]
+    random.Random(0).shuffle(pool)
+    return [r for label in (0, 1) for r in [r for r in pool if r.label == label][:count]]
 
 
 def by_all_windows(

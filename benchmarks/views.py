@@ -40,18 +40,18 @@ class SplitFeatures:
     """
 
     def __init__(self, files: Sequence[Path], tower: Tower) -> None:
-        files_of_views = [np.load(file) for file in files]
+        pictures = [np.load(file) for file in files]
         parts = all_parts(tower.layers)
         ends = np.cumsum(part_widths(parts, tower))
         self.columns = {
             p: np.arange(a, b) for p, a, b in zip(parts, [0, *ends[:-1]], ends, strict=True)
         }
-        self.values = np.concatenate([each["features"] for each in files_of_views])
+        self.values = np.concatenate([picture["features"] for picture in pictures])
         self.picture = np.repeat(
-            np.arange(len(files_of_views)), [len(each["window"]) for each in files_of_views]
+            np.arange(len(pictures)), [len(picture["window"]) for picture in pictures]
         )
-        self.window = np.concatenate([each["window"] for each in files_of_views])
-        self.quality = np.stack([each["quality"] for each in files_of_views])
+        self.window = np.concatenate([picture["window"] for picture in pictures])
+        self.quality = np.stack([picture["quality"] for picture in pictures])
 
     def take(self, parts: Sequence[str]) -> Tensor:
         """The parts side by side, [V, D]."""

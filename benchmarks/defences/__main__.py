@@ -129,7 +129,7 @@ def evaluate(
 
 
 def _list(text: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in text.split(";") if one.strip())
+    return tuple(name.strip() for name in text.split(";") if name.strip())
 
 
 if __name__ == "__main__":

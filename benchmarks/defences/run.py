@@ -459,11 +459,11 @@ def _merged(
 ) -> list[dict[str, Any]]:
     """Return new and earlier cells, in the order of the earlier ones; of two with the same values
     of the keys `by`, the one that rests on more questions, else the new one."""
-    cells = {tuple(one[name] for name in by): one for one in earlier}
-    for one in new:
-        key = tuple(one[name] for name in by)
-        if key not in cells or one["n"] >= cells[key]["n"]:
-            cells[key] = one
+    cells = {tuple(cell[name] for name in by): cell for cell in earlier}
+    for cell in new:
+        key = tuple(cell[name] for name in by)
+        if key not in cells or cell["n"] >= cells[key]["n"]:
+            cells[key] = cell
     return list(cells.values())
 
 

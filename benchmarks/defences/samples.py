@@ -126,13 +126,14 @@ def _public(root: Path, count: int, seed: int, *, with_questions: bool) -> list[
     # 1. What was asked and said of each picture
     questions: defaultdict[int, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
     answers = {
-        one["question_id"]: tuple(answer["answer"] for answer in one["answers"])
-        for one in _entries(root, "*annotations*.json", "annotations")
-        if "question_id" in one
+        entry["question_id"]: tuple(answer["answer"] for answer in entry["answers"])
+        for entry in _entries(root, "*annotations*.json", "annotations")
+        if "question_id" in entry
     }
-    for one in _entries(root, "*questions*.json", "questions") if with_questions else ():
-        if one["question_id"] in answers:
-            questions[one["image_id"]].append((one["question"], answers[one["question_id"]]))
+    for entry in _entries(root, "*questions*.json", "questions") if with_questions else ():
+        if entry["question_id"] in answers:
+            answer = answers[entry["question_id"]]
+            questions[entry["image_id"]].append((entry["question"], answer))
     captions = _captions_by_id(root)
     numbers = set(questions) or set(captions)
 
@@ -159,19 +160,20 @@ def _public(root: Path, count: int, seed: int, *, with_questions: bool) -> list[
 def _entries(root: Path, pattern: str, key: str) -> list[dict[str, Any]]:
     """All entries under a key of the JSON files of a pattern."""
     files = sorted(root.rglob(pattern))
-    return [one for path in files for one in json.loads(path.read_text()).get(key, ())]
+    return [entry for path in files for entry in json.loads(path.read_text()).get(key, ())]
 
 
 def _captions_by_id(root: Path) -> dict[int, tuple[str, ...]]:
     captions: defaultdict[int, list[str]] = defaultdict(list)
-    for one in _entries(root, "*captions*.json", "annotations"):
-        captions[one["image_id"]].append(one["caption"])
+    for entry in _entries(root, "*captions*.json", "annotations"):
+        captions[entry["image_id"]].append(entry["caption"])
     return {number: _normalised(texts) for number, texts in captions.items()}
 
 
 def _pictures_by_id(root: Path) -> dict[int, Path]:
     """Picture files by their id: as *captions*.json names them, else by the digits of the name."""
-    named = {one["file_name"]: one["id"] for one in _entries(root, "*captions*.json", "images")}
+    images = _entries(root, "*captions*.json", "images")
+    named = {image["file_name"]: image["id"] for image in images}
     files = {}
     for path in sorted(root.rglob("*.jpg")) + sorted(root.rglob("*.png")):
         digits = NUMBER.search(path.name)

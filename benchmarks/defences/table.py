@@ -3,7 +3,7 @@ knowing what."""
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,7 @@ class Column:
     name: str
     threat: str
     attack: Attack | None = None
+    _: KW_ONLY
     adaptive: bool = False
     backward: str = ""
     seen: bool = False
@@ -294,7 +295,13 @@ COLUMNS = (
     Column("full-gradient APGD 4/255", THROUGH, Attack("apgd", eps=4, steps=40), adaptive=True),
     Column("Square 8/255", ASKS, Attack("square", eps=8, steps=100), adaptive=True, seen=True),
     *(
-        Column(f"BPDA + EOT {eps:g}/255", AROUND, Attack("pgd", eps=eps, steps=20), True, "bpda")
+        Column(
+            f"BPDA + EOT {eps:g}/255",
+            AROUND,
+            Attack("pgd", eps=eps, steps=20),
+            adaptive=True,
+            backward="bpda",
+        )
         for eps in BUDGETS
     ),
     *(
@@ -302,8 +309,8 @@ COLUMNS = (
             f"APGD {eps:g}/255, white-box adaptive",
             STRENGTH,
             Attack("apgd", eps=eps, steps=20),
-            True,
-            "either",
+            adaptive=True,
+            backward="either",
         )
         for eps in BUDGETS
     ),
@@ -312,8 +319,8 @@ COLUMNS = (
             f"APGD, then PGD-40 {eps:g}/255, white-box adaptive",
             AGAIN,
             Attack("pgd", eps=eps, steps=40),
-            True,
-            "either",
+            adaptive=True,
+            backward="either",
             starts=3,
             after=f"APGD {eps:g}/255, white-box adaptive",
         )

@@ -26,16 +26,16 @@ def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
     """Return what the card must say in numbers, as Markdown: by set and split, by kind of owner,
     and the rest."""
     # 1. A row of each set and split
-    of: dict[tuple[int, str, str], list[Picture]] = defaultdict(list)
+    groups: dict[tuple[int, str, str], list[Picture]] = defaultdict(list)
     for p in pictures:
-        of[SPLITS.index(p.split), p.split, p.set].append(p)
+        groups[SPLITS.index(p.split), p.split, p.set].append(p)
     rows = []
-    for (_order, split, name), some in sorted(
-        of.items(), key=lambda item: (item[0][2], item[0][0])
+    for (_order, split, name), group in sorted(
+        groups.items(), key=lambda item: (item[0][2], item[0][0])
     ):
-        labels = Counter(p.label for p in some)
+        labels = Counter(p.label for p in group)
         rows.append(
-            [f"`{name}`", split, len({p.owner for p in some}), labels["real"], labels["fake"]]
+            [f"`{name}`", split, len({p.owner for p in group}), labels["real"], labels["fake"]]
         )
 
     # 2. The numbers of the sentences

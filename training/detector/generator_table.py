@@ -49,7 +49,7 @@ class GeneratorRow:
             self.generator,
             str(self.real),
             str(self.generated),
-            *(f"{100 * one:.1f}" for one in measures),
+            *(f"{100 * measure:.1f}" for measure in measures),
         )
 
 

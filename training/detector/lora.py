@@ -240,7 +240,7 @@ def fit(
     checkpoints: list[dict[str, float]] = report["checkpoints"]
     step = resume(out, *state, device=device) if report["minutes"] else 0
     progress = _progress(run, step, report["minutes"])
-    best = max((one["like"] for one in checkpoints), default=-1.0)
+    best = max((checkpoint["like"] for checkpoint in checkpoints), default=-1.0)
 
     # 4. Steps, until the time is over
     began = saved_at = time.monotonic() - 60 * report["minutes"]

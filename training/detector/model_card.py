@@ -62,7 +62,7 @@ def mask_report(
 
 def _open_shares(masks: Tensor, parts: Mapping[str, int]) -> dict[str, float]:
     """The mean share of channels that masks [N, D] let through, by part of the embedding."""
-    shares = [(one >= MIN_PASSING).float().mean() for one in masks.split(list(parts.values()), 1)]
+    shares = [(mask >= MIN_PASSING).float().mean() for mask in masks.split(list(parts.values()), 1)]
     return {part: round(float(share), 3) for part, share in zip(parts, shares, strict=True)}
 
 

@@ -190,7 +190,7 @@ def held_out_logits(
                 partial.rename(file)
         for copy, features in enumerate(data.features):
             logits[copy, rows] = torch.cat(
-                [head(some.float()).logit for some in features[rows].split(4096)]
+                [head(batch.float()).logit for batch in features[rows].split(4096)]
             ).numpy()
     return logits
 
@@ -410,8 +410,8 @@ def train_detector(
             squares=recipe.squares,
             **how,
         )
-        both = torch.cat([data.features[:AUGMENTATIONS], of_drawings.values], 1)
-        detector.image_types, image_types = fit_image_types([*records, *others], both)
+        all_features = torch.cat([data.features[:AUGMENTATIONS], of_drawings.values], 1)
+        detector.image_types, image_types = fit_image_types([*records, *others], all_features)
 
     # 7. The files: the detector, what was measured, and the card
     detector.save_pretrained(out)

@@ -99,9 +99,10 @@ class FeatureDistance:
         self.model = model
         with torch.no_grad():
             targets, others = (
-                [torch.cat(one) for one in zip(*map(self, x), strict=True)] for x in (clean, moved)
+                [torch.cat(layer) for layer in zip(*map(self, x), strict=True)]
+                for x in (clean, moved)
             )
-        self.deviations = [one.flatten(0, -2).std(0) + 1e-3 for one in targets]
+        self.deviations = [layer.flatten(0, -2).std(0) + 1e-3 for layer in targets]
         self.units = torch.stack(self._shifts(others, targets))
 
     def __call__(self, pixels: Tensor, *, tower: Tower | None = None) -> Seen:
@@ -228,10 +229,12 @@ def _fit_encoder(
     # 1. What the loss measures by, and the tower that learns
     held_out = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
     moved = [
-        one.adversarial if _alone(purifier) else _forced(purifier, one.clean, model.tower, config)
-        for one in held_out
+        batch.adversarial
+        if _alone(purifier)
+        else _forced(purifier, batch.clean, model.tower, config)
+        for batch in held_out
     ]
-    distance = FeatureDistance(model, [one.clean for one in held_out], moved)
+    distance = FeatureDistance(model, [batch.clean for batch in held_out], moved)
     tower, parameters = _with_adapter(model.tower, config)
     if start:
         for name, parameter in _learned(tower):
@@ -445,17 +448,19 @@ def _measure(
     the same pictures, other crops may have been learned from."""
     report: dict[str, Any] = {}
     for kind, which in (("attacked", "adversarial"), ("never attacked", "clean")):
-        report[kind] = {"questions": sum(len(one.texts) for one in held_out)}
+        report[kind] = {"questions": sum(len(batch.texts) for batch in held_out)}
         for name, speaker in (("before", model), ("after", after)):
             same, surprise = [], []
-            for one in held_out:
-                visual = speaker.see(_forced(purifier, getattr(one, which), speaker.tower, config))
-                answers = speaker.answer_seen(visual, one.prompts)
+            for batch in held_out:
+                visual = speaker.see(
+                    _forced(purifier, getattr(batch, which), speaker.tower, config)
+                )
+                answers = speaker.answer_seen(visual, batch.prompts)
                 same += [
                     float(answer.text == text)
-                    for answer, text in zip(answers, one.texts, strict=True)
+                    for answer, text in zip(answers, batch.texts, strict=True)
                 ]
-                surprise += (-speaker.score(visual, one.prompts, one.texts)).tolist()
+                surprise += (-speaker.score(visual, batch.prompts, batch.texts)).tolist()
             report[kind] |= {name: round(sum(same) / len(same), 4)}
             report[kind] |= {f"surprise {name}": round(sum(surprise) / len(surprise), 4)}
     return report

@@ -111,11 +111,11 @@ def save_checkpoint(folder: Path, done: int, *kept: Any) -> None:
     Raises:
         NotFinite: a weight of a model is NaN or infinite; the last checkpoint stays.
     """
-    for one in kept:
-        if isinstance(one, nn.Module):
-            check_finite(one.state_dict(), "network")
+    for part in kept:
+        if isinstance(part, nn.Module):
+            check_finite(part.state_dict(), "network")
     temporary = folder / "checkpoint.part"
-    torch.save({"done": done, "parts": [one.state_dict() for one in kept]}, temporary)
+    torch.save({"done": done, "parts": [part.state_dict() for part in kept]}, temporary)
     temporary.replace(folder / "checkpoint.pt")
 
 

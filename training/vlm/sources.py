@@ -213,18 +213,18 @@ def _read(path: Path, kind: str, split: str, annotations: dict[str, dict[str, An
     lines_of: dict[str, list[Any]] = defaultdict(list)
     if path.suffix == ".json":
         content = json.loads(path.read_text())
-        names = {one["id"]: one["name"] for one in content.get("categories", ())}
-        for one in content["annotations"]:
+        names = {category["id"]: category["name"] for category in content.get("categories", ())}
+        for annotation in content["annotations"]:
             line: Any = (
-                " ".join(one["caption"].split())
+                " ".join(annotation["caption"].split())
                 if kind == "captions"
                 else {
-                    "name": names[one["category_id"]],
-                    "xywh": one["bbox"],
-                    "iscrowd": one["iscrowd"],
+                    "name": names[annotation["category_id"]],
+                    "xywh": annotation["bbox"],
+                    "iscrowd": annotation["iscrowd"],
                 }
             )
-            lines_of[f"{one['image_id']:012d}"].append(line)
+            lines_of[f"{annotation['image_id']:012d}"].append(line)
     else:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
