@@ -7,6 +7,7 @@ sentence.
 
 import io
 import lzma
+import stat
 import struct
 import zipfile
 import zlib
@@ -20,7 +21,7 @@ from causalclip.images.formats import (
     UnsupportedImage,
     too_many_bytes,
 )
-from causalclip.languages import N_, _, number
+from causalclip.languages import N_, _, number, paragraph
 from causalclip.text import clean
 
 MAX_PICTURES = 200
@@ -30,6 +31,8 @@ MAX_RATIO = 100
 RATIO_FROM = 2**20
 SECONDS = 20.0  # of processor time for all members
 MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names
+UNPACK_IT = N_("Unpack it and send the picture itself.")
+FEWER = N_("Send fewer pictures at once.")
 
 _MEMBER = b"PK\x03\x04"  # how each file in the archive begins
 _END = b"PK\x05\x06"  # how the record at its end does, which may be followed by a comment
@@ -66,10 +69,7 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
         with sandbox.stream(unpack, data, limit, seconds=SECONDS) as members:
             yield from members
     except sandbox.TooCostly:
-        sentence = N_(
-            "The archive takes too long or too much memory to unpack. Send fewer pictures at once."
-        )
-        raise ZipError(_(sentence)) from None
+        raise _too_much(N_("The archive takes too long or too much memory to unpack.")) from None
 
 
 def count_zip(data: bytes) -> int:
@@ -102,8 +102,10 @@ def unpack(data: bytes, limit: int) -> Iterator[Member]:
         if len(members) > limit:
             sentence = N_("The archive holds {count} files; at most {limit} are examined at once.")
             raise ZipError(_(sentence, count=number(len(members)), limit=limit))
-        if sum(member.file_size for member in members) > MAX_TOTAL:
-            raise _too_large()
+        sizes = [member.file_size for member in members]
+        if sum(size for size in sizes if size <= MAX_BYTES) > MAX_TOTAL:  # of what is opened
+            sentence = N_("The archive unpacks to more than {mb} MB.")
+            raise _too_much(sentence, mb=MAX_TOTAL >> 20)
 
         # 2. Its members
         room = MAX_TOTAL
@@ -141,7 +143,9 @@ def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [
         member
         for member in archive.infolist()
-        if not member.is_dir() and not any(part in member.filename for part in _IGNORED)
+        # its own `is_dir` fails at a name without a character (Python 3.11)
+        if not member.filename.endswith("/")
+        and not any(part in member.filename for part in _IGNORED)
     ]
 
 
@@ -154,18 +158,16 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: int) -> bytes
     # 1. What it says of itself
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
-        raise UnsupportedImage(_("Its name points out of the archive, so it was not opened."))
+        raise _unopened(N_("Its name points out of the archive, so it was not opened."))
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise _unopened(N_("It is a link to another file, so it was not opened."))
     if member.flag_bits & _ENCRYPTED:
-        raise UnsupportedImage(
-            _("It is encrypted, so it cannot be opened. Unpack it and send the picture itself.")
-        )
+        raise _unopened(N_("It is encrypted, so it cannot be opened."))
     if member.file_size > MAX_BYTES:
         raise too_many_bytes()
     ratio = member.file_size / max(1, member.compress_size)
     if member.file_size > RATIO_FROM and ratio > MAX_RATIO:
-        raise UnsupportedImage(
-            _("It unpacks to far more than any picture would, so it was not opened.")
-        )
+        raise _unopened(N_("It unpacks to far more than any picture would, so it was not opened."))
 
     # 2. What it is
     most = min(MAX_BYTES, room)
@@ -176,9 +178,8 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: int) -> bytes
         *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
         *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, MemoryError),
     ):
-        raise UnsupportedImage(
-            _("It is damaged in the archive, or packed in a way that cannot be read.")
-        ) from None
+        sentence = N_("It is damaged in the archive, or packed in a way that cannot be read.")
+        raise _unopened(sentence) from None
     if len(content) > most:
         raise ImageTooLarge(_("It is larger than the archive says, so it was not opened."))
     if is_zip(content):
@@ -199,19 +200,19 @@ def _check_directory(data: bytes) -> None:
     count, size = struct.unpack_from("<HI", data, end + _COUNT_AT)
     before = data[end - _END64_SIZE : end]
     if before.startswith(_END64) or size == _SIZE64 or count == _COUNT64:
-        raise ZipError(
-            _(
-                "The archive is in the Zip64 format for very large archives. Send fewer pictures "
-                "at once."
-            )
-        )
+        raise _too_much(N_("The archive is in the Zip64 format for very large archives."))
     if size > MAX_DIRECTORY:
-        raise ZipError(_("The archive lists far more files than can be examined at once."))
+        raise _too_much(N_("The archive lists far more files than can be examined at once."))
 
 
-def _too_large() -> ZipError:
-    sentence = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
-    return ZipError(_(sentence, mb=MAX_TOTAL >> 20))
+def _unopened(sentence: str) -> UnsupportedImage:
+    """Return the error for a member that is not opened, with what to do."""
+    return UnsupportedImage(paragraph(_(sentence), _(UNPACK_IT)))
+
+
+def _too_much(sentence: str, **values: object) -> ZipError:
+    """Return the error for an archive that is too large to be used, with what to do."""
+    return ZipError(paragraph(_(sentence, **values), _(FEWER)))
 
 
 def _damaged_zip() -> ZipError:

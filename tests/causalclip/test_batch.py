@@ -25,9 +25,10 @@ from causalclip.batch import (
 )
 from causalclip.examination.answer import Origin
 from causalclip.images import zips
-from causalclip.images.formats import ImageError
+from causalclip.images.formats import ImageError, sniff
 from causalclip.images.zips import ZipError, read_zip
 from tests.makers.detectors import tiny_detector
+from tests.makers.hostile_zips import PARTLY_READ, REFUSED
 from tests.makers.metadata_files import unjudged_files
 from tests.makers.pictures import encode, photo
 
@@ -111,6 +112,43 @@ def test_one_damaged_member_costs_no_other(how: int) -> None:
     found = unpacked(bytes(data))
     assert "damaged" in str(found["one.png"])
     assert found["two.png"] == PNG
+
+
+@pytest.mark.parametrize("kind", PARTLY_READ)
+def test_a_hostile_member_gets_a_sentence_and_costs_no_other(kind: str, tmp_path: Path) -> None:
+    make, sentence = PARTLY_READ[kind]
+    *hostile, inside, beside = _told(tmp_path, make())
+    assert (inside, beside) == ("", "")
+    assert bool(hostile) == bool(sentence)
+    assert all(sentence in told for told in hostile), hostile
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_hostile_archive_gets_a_sentence_and_costs_no_other(kind: str, tmp_path: Path) -> None:
+    make, sentence = REFUSED[kind]
+    refused, beside = _told(tmp_path, make())
+    assert sentence in refused
+    assert beside == ""
+
+
+def _told(folder: Path, archive: bytes) -> list[str]:
+    """What is said of an archive's members and of a picture that is sent with it; "" of what is a
+    picture."""
+    (folder / "a.zip").write_bytes(archive)
+    (folder / "good.png").write_bytes(PNG)
+    paths = [folder / "a.zip", folder / "good.png"]
+    assert count(paths) >= 2
+    return [_problem(content) for _name, content in collect(paths)]
+
+
+def _problem(content: bytes | ImageError) -> str:
+    try:
+        if isinstance(content, ImageError):
+            raise content
+        sniff(content)
+    except ImageError as error:
+        return str(error)
+    return ""
 
 
 def test_random_damage_is_an_image_error_or_nothing() -> None:
