@@ -51,7 +51,15 @@ MISSING = {
 SHIPPED = {f"tests/{name}.py" for name in ("browser/test_tabs", "ui/test_app")}
 # files that take a minute or more: one that began last would leave the other processes idle
 LONG = {
+    "test_archive",
+    "test_attacks",
+    "test_benchmarks",
+    "test_check",
     "test_defences",
+    "test_fuzz",
+    "test_goldens",
+    "test_keeping",
+    "test_layout",
     "test_packaging",
     "test_purifier",
     "test_tab",

@@ -15,7 +15,7 @@ def test_upload_and_drawings_are_deleted_while_the_page_is_open(
     open_page: Open, files: dict[str, Path], tmp_path: Path
 ) -> None:
     """The examples are there even so."""
-    with attacked(tmp_path, CAUSALCLIP_KEPT="30") as app:
+    with attacked(tmp_path, CAUSALCLIP_KEPT="15") as app:
         page = open_page(app.address)
         give(page, files["phone.heic"])
         drawn = {"picture.heic", "decoded.png"}

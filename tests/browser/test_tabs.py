@@ -502,14 +502,14 @@ WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((i
   .every((image) => image.complete && image.naturalWidth)"""  # noqa: E501
 
 
-def test_all_of_one_mask_is_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
+def test_all_of_one_mask_is_in_one_look(open_page: Open, tiny_app: str, tmp_path: Path) -> None:
     """A tall picture, whose maps are the highest; German words are longer."""
     Image.fromarray(skimage.data.astronaut()[:, 80:420]).save(tmp_path / "tall.png")
-    person = open_page(real_app.address).context
+    person = open_page().context
     for language in ("en", "de"):
         page = person.new_page()
         page.set_viewport_size({"width": 1440, "height": 900})
-        page.goto(f"{real_app.address}?lang={language}#mask")
+        page.goto(f"{tiny_app}?lang={language}#mask")
         page.locator("#mask-picture input[type=file]").first.set_input_files(tmp_path / "tall.png")
         page.locator("#mask-tiles img").first.wait_for()
         page.locator("#mask-removal input").wait_for()

@@ -112,7 +112,7 @@ class Slow(archive.Examiner):
         time.sleep(0.25)
         return super().row(path, size)
 
-archive.Examiner, archive.PART_ROWS = Slow, 4
+archive.Examiner, archive.PART_ROWS, archive.TASK_PICTURES = Slow, 4, 4
 """
 
 
@@ -126,7 +126,7 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "sub").mkdir(parents=True)
     picture = encode(photo(90, 100), "JPEG")
-    for i in range(39):
+    for i in range(19):
         (source / "sub" / f"{i}.jpg").write_bytes(picture)
     (source / "broken.jpg").write_bytes(b"no picture")
     arguments = [str(source), "--out", str(out), "--model", model, "--workers", "1"]
@@ -144,13 +144,14 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(
 
     first = start()
     try:
-        assert until(parts, seconds=600)
+        assert until(lambda: parts() or first.poll() is not None, seconds=600)
         killed = workers()
         assert killed
         for worker in killed:
             worker.kill()
         before = len(parts())
-        assert until(lambda: len(parts()) > before, seconds=600)
+        assert until(lambda: len(parts()) > before or first.poll() is not None, seconds=600)
+        assert first.poll() is None
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -160,7 +161,7 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(
     again = start()
     said, _ = again.communicate(timeout=600)
     assert again.returncode == 2, said
-    assert "40 pictures" in said
+    assert "20 pictures" in said
     frame = pd.read_parquet(out).set_index("path")
     assert sorted(frame.index) == pictures
     assert list(frame.index[frame["error"].notna()]) == [str(source / "broken.jpg")]

@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MEASURE = """
-import json, pathlib, sys, threading, time
-import psutil
+import contextlib, json, os, pathlib, resource, sys, threading, time
 from causalclip.images.loading import (load_image)
 from causalclip.images.formats import (ImageError)
 from causalclip.provenance.reading import read_provenance
 
+PROC, PAGE = pathlib.Path("/proc"), resource.getpagesize()
+
 def held():
-    total, me = 0, psutil.Process()
-    for process in (me, *me.children(recursive=True)):
-        try:
-            memory = process.memory_info()
-            total += memory.rss - memory.shared
-        except psutil.Error:
-            pass
+    total, family = 0, [os.getpid()]
+    for process in family:  # which grows; psutil asks all processes of the machine for its children
+        with contextlib.suppress(OSError):  # it has just ended
+            pages = (PROC / f"{process}/statm").read_text().split()
+            total += PAGE * (int(pages[1]) - int(pages[2]))
+            for thread in (PROC / f"{process}/task").iterdir():
+                family += map(int, (thread / "children").read_text().split())
     return total
 
 def watch():
