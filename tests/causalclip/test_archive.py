@@ -123,6 +123,7 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(
     """First a worker is killed, which costs a retry; then the whole run, which goes on where it
     was. Whatever was killed, the folder is a dataset."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where workers find the packages
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 would let all other tests go first
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "sub").mkdir(parents=True)
     picture = encode(photo(90, 100), "JPEG")

@@ -36,9 +36,10 @@ def shot(name: str, side: int = 400) -> Image.Image:
     return picture
 
 
+@cache
 def corpus() -> dict[str, Callable[[], bytes]]:
-    """What makes each file, by the file's name."""
-    return {
+    """What makes each file, by the file's name; each is made once, for all variants."""
+    makers = {
         **_photographs(),
         **_drawings(),
         **_sizes(),
@@ -48,6 +49,7 @@ def corpus() -> dict[str, Callable[[], bytes]]:
         **_marks(),
         **_damaged(),
     }
+    return {name: cache(make) for name, make in makers.items()}
 
 
 def _photographs() -> dict[str, Callable[[], bytes]]:
