@@ -72,7 +72,8 @@ class Answer:
         source: whose word it is; a mark is on the picture, what the file says is beside it.
         named: the title where it is known who signed, or whose mark it is; "" for no other one.
         file_word: what the file says, in a word.
-        steps: what a person can do about the picture itself.
+        steps: what a person can do about the picture itself, the most telling first, as the last
+            may find no room.
     """
 
     title: str
@@ -215,17 +216,17 @@ class Origin(Enum):
             "pixels",
             steps=(
                 Step(
-                    "original",
-                    N_(
-                        "Ask who sent it how the picture was made, and for the file as it was made."
-                    ),
-                ),
-                ASK_OWNERS,
-                Step(
                     "copies",
                     N_(
                         "Look for earlier copies: a site or a person that names the generator "
                         "tells more than a score."
+                    ),
+                ),
+                ASK_OWNERS,
+                Step(
+                    "original",
+                    N_(
+                        "Ask who sent it how the picture was made, and for the file as it was made."
                     ),
                 ),
                 MAGNIFY,
@@ -239,7 +240,7 @@ class Origin(Enum):
             N_("inconclusive"),
             "inconclusive",
             "pixels",
-            steps=(ASK_FOR_ORIGINAL, ASK_OWNERS, LOOK_FOR_COPIES, MAGNIFY),
+            steps=(LOOK_FOR_COPIES, ASK_OWNERS, ASK_FOR_ORIGINAL, MAGNIFY),
         ),
     )
     LIKELY_NOT_GENERATED = (
@@ -251,17 +252,17 @@ class Origin(Enum):
             "pixels",
             steps=(
                 Step(
-                    "original",
-                    N_(
-                        "Ask for the original file, and for others that were taken before and "
-                        "after it."
-                    ),
-                ),
-                Step(
                     "copies",
                     N_(
                         "Look for earlier copies: an old or a staged photograph, or one of "
                         "another place, gets this answer, too."
+                    ),
+                ),
+                Step(
+                    "original",
+                    N_(
+                        "Ask for the original file, and for others that were taken before and "
+                        "after it."
                     ),
                 ),
             ),
@@ -274,7 +275,7 @@ class Origin(Enum):
             NO_ANSWER,
             "inconclusive",
             "pixels",
-            steps=(ASK_FOR_ORIGINAL, ASK_OWNERS, LOOK_FOR_COPIES, MAGNIFY),
+            steps=(LOOK_FOR_COPIES, ASK_OWNERS, ASK_FOR_ORIGINAL, MAGNIFY),
         ),
     )
     NOT_EXAMINED = (

@@ -16,6 +16,7 @@ from causalclip.examination.answer import (
     Origin,
     Source,
     Step,
+    StepKind,
     by_claim,
     by_signature,
     claims_capture,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.result import Provenance
 
 MAX_STEPS = 4
+STEP_OF: dict[ImageType, StepKind] = {"drawing": "copies", "page": "crop", "blank": "sender"}
 FORGED = N_("That can be forged, also to discredit a true picture.")
 NOT_JUDGED = N_("Its pixels were not judged.")
 OVERTURNED = N_(
@@ -306,7 +308,7 @@ def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType)
     if image_type == "page" and "inside" in cautions:
         yield Step("crop", _(JUDGE_PART))
     elif image_type != "photograph":
-        yield Step("crop" if image_type == "page" else "sender", _(WHAT_TO_DO[image_type]))
+        yield Step(STEP_OF[image_type], _(WHAT_TO_DO[image_type]))
     elif cautions & {"small", "recompressed"}:
         yield Step("larger", _("Find a larger or less compressed copy, and examine that one."))
     if image_type == "photograph" and cautions & {"text", "graphic"}:
@@ -316,6 +318,8 @@ def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType)
     if image_type == "blank":
         return
     for step in origin.answer.steps:
+        if image_type == "drawing" and step.kind == STEP_OF["drawing"]:
+            continue  # said above
         yield Step(step.kind, _(step.sentence, services=services(OWNERS.values())))
 
 

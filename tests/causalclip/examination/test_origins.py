@@ -12,6 +12,7 @@ import skimage.data
 from causalclip.calibration import Band
 from causalclip.detection import ImageType
 from causalclip.examination.answer import Origin
+from causalclip.examination.cautions import Caution
 from causalclip.examination.headline import make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
 from causalclip.marks.icons import ICONS
@@ -134,25 +135,25 @@ CASES: dict[str, tuple[Callable[[], Provenance], Band, str, str]] = {
         silent_file,
         UNCLEAR,
         "inconclusive",
-        "original owner copies magnify",
+        "copies owner original magnify",
     ),
     "silent, likely generated": (
         silent_file,
         "likely generated",
         "likely-generated",
-        "original owner copies magnify",
+        "copies owner original magnify",
     ),
     "silent, likely not generated": (
         silent_file,
         "likely not generated",
         "likely-not-generated",
-        "original copies",
+        "copies original",
     ),
     "drawing": (
         silent_file,
         NO_ANSWER,
         "no-answer",
-        "sender original owner copies",
+        "copies owner original magnify",
     ),
 }
 
@@ -167,6 +168,18 @@ def test_a_case_has_its_answer_and_its_steps(case: str) -> None:
     assert headline.origin.value == origin
     assert [step.kind for step in told] == steps.split()
     assert all(step.sentence for step in told)
+
+
+@pytest.mark.parametrize("image_type", ["photograph", "drawing", "page"])
+@pytest.mark.parametrize("band", [UNCLEAR, NO_ANSWER, "likely generated", "likely not generated"])
+def test_one_step_looks_for_copies_however_much_else_there_is_to_do(
+    band: Band, image_type: ImageType
+) -> None:
+    cautions = Caution("small", "small"), Caution("text", "has text")
+    silent = silent_file()
+    found = replace(silent, credentials=replace(silent.credentials, state="invalid"))
+    steps = next_steps(make_headline(found, band), band, found, cautions, image_type)
+    assert [step.kind for step in steps].count("copies") == 1
 
 
 def test_no_answer_has_a_sign_that_no_other_answer_has() -> None:
