@@ -40,6 +40,7 @@ MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.pr
 CODECS = (
     "ascii",
     "cp437",
+    "gbk",
     "latin-1",
     "utf-8-sig",
     "utf-16",

@@ -117,8 +117,16 @@ def _producer_name(producer: str) -> str:
     if producer[4:22] in COMPANIES:
         return COMPANIES[producer[4:22]]
     name = producer.strip()
-    if generator := generator_of(name):
+    if generator := generator_of(name) or generator_of(_as_gbk(name)):
         return generator
     if not name or any(character.isdigit() for character in name):
         return UNKNOWN_SERVICE
     return name[:60]
+
+
+def _as_gbk(name: str) -> str:
+    """Return a name in GBK that was read as Latin-1; "" for one that was not."""
+    try:
+        return name.encode("latin-1").decode("gbk")
+    except UnicodeError:
+        return ""

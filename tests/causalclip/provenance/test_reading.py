@@ -227,6 +227,13 @@ def test_a_label_names_hunyuan_in_any_encoding(place: str, code: bytes, encoding
     assert (mark.generator, mark.kind, mark.says) == ("Tencent Hunyuan", "label", "is")
 
 
+@pytest.mark.parametrize("code", [b"ASCII\0\0\0", bytes(8), b""])
+def test_a_label_in_gbk_names_hunyuan(code: bytes) -> None:
+    label = json.dumps({"AIGC": {"Label": "1", "ContentProducer": "腾讯混元"}}, ensure_ascii=False)
+    (mark,) = commented(COMMENT, code + label.encode("gbk")).marks
+    assert (mark.generator, mark.kind, mark.says) == ("Tencent Hunyuan", "label", "is")
+
+
 @pytest.mark.parametrize(("place", "code", "encoding"), ENCODINGS)
 def test_a_caption_about_a_generator_is_no_mark_in_any_encoding(
     place: str, code: bytes, encoding: str
