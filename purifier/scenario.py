@@ -102,6 +102,13 @@ class Scenario(BaseModel):
         return "purified" in self.responses
 
     @property
+    def stopped_early(self) -> bool:
+        """Return whether the attack ended before all of its steps, as it had worked."""
+        return (
+            self.request.stop_early and "adversarial" in self.responses and self.step < self.steps
+        )
+
+    @property
     def question(self) -> str:
         """Return what is asked: nothing of a model that only captions."""
         return self.request.question if self.model.asks else ""

@@ -84,6 +84,8 @@ def test_an_attack_that_has_worked_stops_early_only_if_asked(
     monkeypatch.setattr(scenario, "TURNED_LOSS", 0.0)  # every step has worked
     early = stages(attack=attack, stop_early=True)
     assert early[-1].step == scenario.TURNED_STEPS < full[-1].step == 6
+    assert (early[-1].stopped_early, full[-1].stopped_early) == (True, False)
+    assert not early[2].stopped_early  # the attack is still being made
     assert np.array_equal(early[3].pictures["adversarial"], full[3].pictures["adversarial"])
     assert run(attack=attack, stop_early=True, objective="features").step == 6
     monkeypatch.setattr(scenario, "TURNED_LOSS", np.inf)

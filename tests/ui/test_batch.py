@@ -201,6 +201,18 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
     assert "data-chip='marked'" not in draw_table(rows[1:])  # another chip chooses the same row
 
 
+def test_a_file_that_came_twice_says_which_row_it_is_the_same_as() -> None:
+    same, other = "ab" * 32, "cd" * 32
+    rows = [
+        BatchRow(1, "first.png", Origin.INCONCLUSIVE, 0.4, sha256=same),
+        BatchRow(2, "again.png", Origin.INCONCLUSIVE, 0.4, sha256=same),
+        BatchRow(3, "other.png", Origin.INCONCLUSIVE, 0.4, sha256=other),
+    ]
+    drawn = draw_table(rows)
+    assert drawn.count("The same file as first.png") == 1
+    assert "The same file as" not in draw_table([rows[0], rows[2]])
+
+
 def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None:
     running = tab.run(new_request("batch"), upload(a_png=encode(photo(), "PNG")))
     batch = next(u[tab.batch] for u in running if u.get(tab.table))

@@ -44,9 +44,11 @@ def draw_table(
     if not rows:
         return ""
     thumbnails, crops = thumbnails or {}, crops or {}
+    originals = {row.sha256: row for row in sorted(rows, key=lambda row: -row.number)}
     cells = [
         _row(row, edges)
         | {"thumbnail": thumbnails.get(row.sha256, ""), "crop": crops.get(row.sha256, "")}
+        | {"same_as": _same_as(row, originals.get(row.sha256, row))}
         for row in sorted(rows, key=rank)
     ]
     heads = [_(head) for head in COLUMN_TITLES]
@@ -118,6 +120,13 @@ def _row(row: BatchRow, edges: tuple[float, ...]) -> dict[str, Any]:
         "survives": row.survives,
         "testing": row.survives == CHECKING and row.score is not None,
     }
+
+
+def _same_as(row: BatchRow, original: BatchRow) -> str:
+    """Return that a row's file came before, to the byte; "" of the first such row."""
+    if not row.sha256 or row.number == original.number:
+        return ""
+    return _("The same file as {name}", name=original.name)
 
 
 def _because(row: BatchRow) -> str:

@@ -44,7 +44,7 @@ def speaker(run: Scenario) -> str:
 
 def _facts(run: Scenario) -> str:
     scale_note = _("Changes are drawn 10 times amplified; mid-grey is none.")
-    return paragraph(_attack_facts(run), _purified_facts(run), scale_note)
+    return paragraph(attack_facts(run), _purified_facts(run), scale_note)
 
 
 def _purified_facts(run: Scenario) -> str:
@@ -63,7 +63,7 @@ def _purified_facts(run: Scenario) -> str:
     return paragraph(sentence, always)
 
 
-def _attack_facts(run: Scenario) -> str:
+def attack_facts(run: Scenario) -> str:
     """Return how the attack was made, and how much it changed; "" without one."""
     attack = run.request.attack
     if attack is None:
@@ -74,7 +74,7 @@ def _attack_facts(run: Scenario) -> str:
     if run.attack_seconds:
         sentence = f"{sentence} {_('in {took} s', took=decimal(run.attack_seconds, digits=1))}"
     parts = [ended(in_turn([sentence, _("seed {seed}", seed=attack.seed)]))]
-    if run.request.stop_early and run.step < run.steps:
+    if run.stopped_early:
         parts.append(_("It stopped early, as it had worked: {n} were set.", n=number(run.steps)))
     if attack.name != "patch":
         most = decimal(run.change, digits=0)

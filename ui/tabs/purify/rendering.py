@@ -13,7 +13,7 @@ from causalclip.report.card import elapsed
 from causalclip.report.pictures import draw_thumbnail
 from purifier.vlm.interface import OTHER
 from ui.tabs.purify import answers
-from ui.tabs.purify.facts import speaker
+from ui.tabs.purify.facts import attack_facts, speaker
 
 if TYPE_CHECKING:
     from purifier.scenario import Response, Scenario
@@ -90,15 +90,15 @@ def progress_card(run: Scenario | None = None, *, total: int = 0, before: int = 
         if before
         else ""
     )
-    step, title, time_left = _step(run) if run else (1, _("Looking at the picture"), "")
-    total = (run.steps + 3 if run.request.attack else 2) if run else total
+    step, title, note = _step(run) if run else (1, _("Looking at the picture"), "")
+    total = _total(run) if run else total
     at = f"{_('Step {step} of {steps}.', step=number(step), steps=number(total))} " if total else ""
     bar = (
         f"<progress max='{total}' value='{step - 1}' aria-hidden='true'></progress>"
         if total
         else ""
     )
-    return _card(title, f"<p>{waits}{at}{time_left}{elapsed()}</p>{bar}{_so_far(run)}", busy=True)
+    return _card(title, f"<p>{waits}{at}{note}{elapsed()}</p>{bar}{_so_far(run)}", busy=True)
 
 
 def _so_far(run: Scenario | None) -> str:
@@ -126,14 +126,19 @@ def _so_far(run: Scenario | None) -> str:
     return f"<div class='cc-so-far'>{noise}<p class='cc-told cc-long'>{said}</p></div>"
 
 
+def _total(run: Scenario) -> int:
+    """Return how many steps the run has; steps that an attack did not need are left out."""
+    if not run.request.attack:
+        return 2
+    return (run.step if run.stopped_early else run.steps) + 3
+
+
 def _step(run: Scenario) -> tuple[int, str, str]:
-    """Return what is done now: its number, its name, and how long the attack still takes."""
+    """Return what is done now: its number, its name, and how long the attack still takes, or that
+    it stopped early."""
     if "adversarial" in run.responses:
-        return (
-            (run.steps + 3 if run.request.attack else 2),
-            _("Purifying the picture, and asking about it"),
-            "",
-        )
+        note = f"{escape(attack_facts(run))} " if run.stopped_early else ""
+        return _total(run), _("Purifying the picture, and asking about it"), note
     if "clean" not in run.responses:
         return 1, _("Looking at the picture"), ""
     if run.step >= run.steps:
