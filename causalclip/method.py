@@ -153,7 +153,7 @@ def unbiased_hsic(k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
     return (same_pairs + all_pairs - one_shared) / (n * (n - 3))
 
 
-def unbiased_normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-12) -> Tensor:
+def unbiased_normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-8) -> Tensor:
     """`normalised_hsic` of (N, Dx) and (N, Dy) by the unbiased estimator: 0 in the mean where x and
     y are independent, 1 for x and x, 0 for a constant.
 
@@ -172,8 +172,11 @@ def _check_samples(count: int) -> None:
         raise ValueError(f"An unbiased HSIC needs 4 samples, not {count}.")
 
 
-def _unbiased_ratio(k: Tensor, l: Tensor, *, eps: float = 1e-12) -> Tensor:  # noqa: E741
-    """Return the unbiased HSIC of two Gram matrices (N, N) over the root of both matrices' own."""
+def _unbiased_ratio(k: Tensor, l: Tensor, *, eps: float = 1e-8) -> Tensor:  # noqa: E741
+    """Return the unbiased HSIC of two Gram matrices (N, N) over the root of both matrices' own.
+
+    eps: the least root; a constant's own is 0 but for rounding, which differs between processors.
+    """
     own = unbiased_hsic(k, k).clamp_min(0) * unbiased_hsic(l, l).clamp_min(0)
     return unbiased_hsic(k, l) / own.sqrt().clamp_min(eps)
 
