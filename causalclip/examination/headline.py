@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from causalclip.examination.answer import (
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.result import Provenance
 
 MAX_STEPS = 4
+ALWAYS_TOLD: tuple[StepKind, ...] = ("copies", "owner")
 STEP_OF: dict[ImageType, StepKind] = {"drawing": "copies", "page": "crop", "blank": "sender"}
 FORGED = N_("That can be forged, also to discredit a true picture.")
 NOT_JUDGED = N_("Its pixels were not judged.")
@@ -266,11 +266,18 @@ def next_steps(
     cautions: tuple[Caution, ...],
     image_type: ImageType = "photograph",
 ) -> tuple[Step, ...]:
-    """Return what a person can do now: at most MAX_STEPS, the most telling first."""
+    """Return what a person can do now: at most MAX_STEPS, the most telling first.
+
+    Those that lead to others who know more find room before all else.
+    """
     kinds = {caution.kind for caution in cautions}
-    by_evidence = _steps_by_evidence(headline, provenance)
-    by_picture = _steps_by_picture(headline.origin, kinds, image_type)
-    return tuple(islice(chain(by_evidence, by_picture), MAX_STEPS))
+    steps = [
+        *_steps_by_evidence(headline, provenance),
+        *_steps_by_picture(headline.origin, kinds, image_type),
+    ]
+    rest = [step for step in steps if step.kind not in ALWAYS_TOLD]
+    left_out = rest[MAX_STEPS - (len(steps) - len(rest)) :]
+    return tuple(step for step in steps if step not in left_out)
 
 
 def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
@@ -278,7 +285,7 @@ def _steps_by_evidence(headline: Headline, provenance: Provenance) -> Iterator[S
     if credentials.state == "trusted" and credentials.signer:
         sentence = _(
             "Ask the signer, {signer}, whether the signature is theirs, and when they signed.",
-            signer=credentials.signer,
+            signer=credentials.organisation or credentials.signer,
         )
         yield Step("signer", sentence)
     elif credentials.state == "trusted":

@@ -13,14 +13,15 @@ from causalclip.calibration import Band
 from causalclip.detection import ImageType
 from causalclip.examination.answer import Origin
 from causalclip.examination.cautions import Caution
-from causalclip.examination.headline import make_headline, next_steps
+from causalclip.examination.headline import MAX_STEPS, make_headline, next_steps
 from causalclip.examination.messages import NO_ANSWER
+from causalclip.examination.owners import owners_of
 from causalclip.marks.icons import ICONS
 from causalclip.marks.logos import template_at
 from causalclip.marks.pixels import find_marks
 from causalclip.marks.stamps import STAMPS
 from causalclip.provenance.claims import find_claims
-from causalclip.provenance.credentials import read_credentials, without_claims
+from causalclip.provenance.credentials import State, read_credentials, without_claims
 from causalclip.provenance.reading import read_provenance
 from causalclip.provenance.result import Provenance
 from causalclip.provenance.trust import trust_lists
@@ -75,6 +76,7 @@ def iconed_file() -> Provenance:
     return Provenance(without_claims("none"), marks=find_marks(pixels))
 
 
+UNSURE = Origin.LIKELY_GENERATED, Origin.INCONCLUSIVE, Origin.NO_ANSWER
 UNCLEAR: Band = "inconclusive"
 CASES: dict[str, tuple[Callable[[], Provenance], Band, str, str]] = {
     "signed by a trusted signer": (
@@ -171,15 +173,22 @@ def test_a_case_has_its_answer_and_its_steps(case: str) -> None:
 
 
 @pytest.mark.parametrize("image_type", ["photograph", "drawing", "page"])
-@pytest.mark.parametrize("band", [UNCLEAR, NO_ANSWER, "likely generated", "likely not generated"])
+@pytest.mark.parametrize("state", [None, "invalid", "trusted"])
+@pytest.mark.parametrize("case", CASES)
 def test_one_step_looks_for_copies_however_much_else_there_is_to_do(
-    band: Band, image_type: ImageType
+    case: str, state: State | None, image_type: ImageType
 ) -> None:
+    make_file, band, *_ = CASES[case]
+    found = make_file()
     cautions = Caution("small", "small"), Caution("text", "has text")
-    silent = silent_file()
-    found = replace(silent, credentials=replace(silent.credentials, state="invalid"))
-    steps = next_steps(make_headline(found, band), band, found, cautions, image_type)
-    assert [step.kind for step in steps].count("copies") == 1
+    if state:
+        found = replace(found, credentials=replace(found.credentials, state=state))
+    headline = make_headline(found, band)
+    kinds = [step.kind for step in next_steps(headline, band, found, cautions, image_type)]
+    assert kinds.count("copies") == 1
+    assert len(kinds) <= MAX_STEPS
+    has_owner = headline.source in ("file", "mark") and owners_of(headline.name)
+    assert kinds.count("owner") == bool(has_owner or headline.origin in UNSURE)
 
 
 def test_no_answer_has_a_sign_that_no_other_answer_has() -> None:
