@@ -75,7 +75,7 @@ class BatchRow:
         score: the calibrated probability, None if not examined or not answered.
         band: a key, the pixels' own answer, after stability.
         survives: Stability.sentence; the key CHECKING until that is known, UNCHECKED for good if
-            the batch was stopped then, and NOTHING_TO_CHECK of a picture without an answer.
+            the batch ended before, and NOTHING_TO_CHECK of a picture without an answer.
         cautions: keys, of causalclip.examination.cautions.
         image_type: a key.
         claims: a sentence, empty for a file without metadata.
@@ -196,16 +196,16 @@ def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
 
 def count(paths: Iterable[str | Path]) -> int:
     """Return how many rows `collect` will give, to say how far it is; archives are looked into, and
-    nothing is unpacked."""
+    nothing is unpacked. What fails counts as the one row that says so."""
     return sum(_count(path) for path in paths)
 
 
 def _count(path: str | Path) -> int:
     try:
         data = read_file(path)
-    except ImageError:
+        return max(1, count_zip(data)) if is_zip(data) else 1
+    except Exception:
         return 1
-    return max(1, count_zip(data)) if is_zip(data) else 1
 
 
 def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
@@ -222,6 +222,9 @@ def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
         yield name, error
     except ImageError as error:
         yield name, error
+    except Exception as error:  # ours, such as a sandbox that does not run: it costs its row only
+        log.error("A file of a batch was not read: %s", type(error).__name__)
+        yield name, ImageError(_(OUR_FAULT))
 
 
 def examine_all(
@@ -232,8 +235,8 @@ def examine_all(
     """Examine all files; never raise on a file's account.
 
     Yields each row twice: with its verdict and, once all have theirs, with its stability, those
-    that are likely generated first. A refused file's, a finished one's, and one without an answer
-    come once.
+    that are likely generated first. A refused file's, a finished one's, one without an answer, and
+    one that could not be read again come once.
 
     Args:
         read: gives all members, each time it is called; it is called three times at most.
@@ -241,19 +244,32 @@ def examine_all(
         finished: rows of an earlier run that will not change, by `BatchRow.key`.
     """
     known: Mapping[tuple[str, str], BatchRow] = finished or {}
-    suspicious: set[int] = set()
-    others: set[int] = set()
-    for place, (name, content) in enumerate(read(), 1):
-        update = _examine_row(
-            place, clean(name, limit=120), content, detector, known, Stage.VERDICT
-        )
+    suspicious: dict[tuple[str, str], list[int]] = {}  # by `BatchRow.key`: the rows to check
+    others: dict[tuple[str, str], list[int]] = {}
+    for place, (name, content) in enumerate(_plain(read()), 1):
+        update = _examine_row(place, name, content, detector, known, Stage.VERDICT)
         if update.row.survives == CHECKING:
-            (suspicious if update.row.band == "likely generated" else others).add(place)
+            unchecked = suspicious if update.row.band == "likely generated" else others
+            unchecked.setdefault(_key(name, content), []).append(place)
         yield update
+    # by what they are, not by their place: an archive may now give fewer than at first
     for unchecked in filter(None, (suspicious, others)):
-        for place, (name, content) in enumerate(read(), 1):
-            if place in unchecked:
-                yield _examine_row(place, clean(name, limit=120), content, detector, {}, Stage.DONE)
+        for name, content in _plain(read()):
+            if places := unchecked.get(_key(name, content)):
+                update = _examine_row(places.pop(0), name, content, detector, {}, Stage.DONE)
+                if not update.row.problem:  # else its verdict stays
+                    yield update
+
+
+def _plain(members: Iterable[Member]) -> Iterator[Member]:
+    """Yield the members, each with its name as it is shown."""
+    for name, content in members:
+        yield clean(name, limit=120), content
+
+
+def _key(name: str, content: bytes | ImageError) -> tuple[str, str]:
+    """Return a member's `BatchRow.key`; no row that is being checked has that of a refused one."""
+    return "" if isinstance(content, ImageError) else hashlib.sha256(content).hexdigest(), name
 
 
 def _examine_row(
@@ -267,8 +283,7 @@ def _examine_row(
     try:
         if isinstance(content, ImageError):
             raise content
-        key = hashlib.sha256(content).hexdigest(), name
-        if key in known:
+        if (key := _key(name, content)) in known:
             return RowUpdate(replace(known[key], number=number))
         examination = examine_file(content, detector, until=until, name=name)
         return RowUpdate(row_of(number, examination), examination)

@@ -5,6 +5,7 @@ import csv
 import io
 import struct
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from causalclip.batch import (
 from causalclip.examination.answer import Origin
 from causalclip.images import zips
 from causalclip.images.formats import ImageError, sniff
-from causalclip.images.zips import ZipError, read_zip
+from causalclip.images.zips import Member, ZipError, read_zip
 from tests.makers.detectors import tiny_detector
 from tests.makers.hostile_zips import PARTLY_READ, REFUSED
 from tests.makers.metadata_files import unjudged_files
@@ -220,6 +221,60 @@ def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) ->
     assert "not the file's fault" in done[0].row.problem
     assert "not a picture" in done[1].row.problem
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("read_before", [0, 1])
+@pytest.mark.parametrize("beside", [["good.png"], []])
+def test_our_own_failure_to_read_an_archive_costs_one_row(
+    read_before: int,
+    beside: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(data: bytes, *, limit: int) -> Iterator[Member]:
+        yield from list(read_zip(data, limit=limit))[:read_before]
+        raise RuntimeError("secret.png")
+
+    if not read_before:
+        monkeypatch.setattr("causalclip.batch.count_zip", broken)
+    monkeypatch.setattr("causalclip.batch.read_zip", broken)
+    (tmp_path / "a.zip").write_bytes(packed({"1.png": PNG, "2.png": PNG}))
+    (tmp_path / "good.png").write_bytes(PNG)
+    paths = [tmp_path / name for name in ["a.zip", *beside]]
+    rows = {
+        update.row.number: update.row
+        for update in examine_all(lambda: collect(paths), tiny_detector())
+    }
+    assert [row.name for row in rows.values()] == ["1.png"][:read_before] + ["a.zip", *beside]
+    refused = rows.pop(read_before + 1)
+    assert "not the file's fault" in refused.problem
+    assert all(row.score and row.survives != CHECKING for row in rows.values())
+    assert count(paths) == len(rows) + 1
+    assert "secret" not in caplog.text
+
+
+def test_a_verdict_stays_where_its_file_cannot_be_read_again() -> None:
+    """And what stands behind an archive that gives less than before is checked all the same."""
+    refused, other = ImageError("refused"), encode(photo(90, 80), "PNG")
+    first = [("1.png", PNG), ("2.png", PNG), ("b.png", other), ("b.png", other)]
+    passes = iter([first, [("1.png", PNG), ("a.zip", refused), *first[2:]]])
+    rows = [update.row for update in examine_all(lambda: next(passes), tiny_detector())]
+    assert [row.number for row in rows] == [1, 2, 3, 4, 1, 3, 4]
+    assert not any(row.problem for row in rows)
+
+
+def test_a_verdict_stays_where_its_picture_fails_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, looks = tiny_detector(), iter([True])
+
+    def predict(*args: object, **options: object) -> object:
+        if next(looks, False):
+            return type(detector).predict(detector, *args, **options)  # type: ignore[arg-type]
+        raise RuntimeError("secret.png")
+
+    monkeypatch.setattr(detector, "predict", predict)
+    (update,) = examine_all(lambda: [("a.png", PNG)], detector)
+    assert (update.row.survives, update.row.problem) == (CHECKING, "")
 
 
 def test_a_row_names_the_marks_and_a_name_alone_is_no_mark() -> None:

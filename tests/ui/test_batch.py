@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +16,10 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from causalclip.batch import NOTHING_TO_CHECK, BatchRow
+from causalclip.batch import CHECKING, NOTHING_TO_CHECK, UNCHECKED, BatchRow
 from causalclip.examination.answer import Origin
 from causalclip.examination.messages import NO_ANSWER
+from causalclip.images.zips import Member, read_zip
 from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import unjudged_files
@@ -137,6 +139,27 @@ def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, langua
         assert f"lang='{language}' dir='{'rtl' if is_rtl() else 'ltr'}'" in page
     assert "<script" not in page
     assert "<b>.png" not in page
+
+
+def test_a_row_that_cannot_be_read_again_ends_unchecked(
+    tab: BatchTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = iter([True])
+
+    def read_once(data: bytes, *, limit: int) -> Iterator[Member]:
+        if not next(passes, False):
+            raise RuntimeError
+        yield from read_zip(data, limit=limit)
+
+    monkeypatch.setattr("causalclip.batch.read_zip", read_once)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("1.png", encode(photo(), "PNG"))
+    end = run(tab, upload(a_zip=file.getvalue(), b_png=encode(photo(90, 80), "PNG")))[-1]
+    checked = {row.name: row.survives for row in end[tab.batch].rows}
+    assert checked["1.png"] == UNCHECKED
+    assert checked["b.png"] not in (CHECKING, UNCHECKED)
+    assert end[tab.start]["interactive"]  # "Go on" tries again
 
 
 def test_downloads_say_how_many_are_ready_and_the_zip_waits_for_all(tab: BatchTab) -> None:
