@@ -4,10 +4,12 @@ knowing what."""
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from benchmarks.defences import EvaluationConfig, evaluate_defences, run
 from benchmarks.defences.adaptive import ExpectationOverTransformation
@@ -17,6 +19,7 @@ from benchmarks.defences.table import (
     COLUMNS,
     COMPARISONS,
     RECIPES,
+    REPEATED,
     WHOLE_PURIFIER,
     DefendedObjective,
     Row,
@@ -157,7 +160,9 @@ def test_what_was_measured_is_not_measured_again(
     whole = evaluate_defences(config, data=data, models=models, keep=keep)
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_outcomes", lambda pictures, *_, **__: calls.extend(pictures) or {})
+        patch.setattr(
+            run, "_measure_rows", lambda _, __, rows, *___, **____: calls.extend(rows) or {}
+        )
         assert evaluate_defences(config, data=data, models=models, keep=keep) == whole
         noted = whole | {"note": "written by hand"}
         assert (
@@ -166,8 +171,40 @@ def test_what_was_measured_is_not_measured_again(
         assert not calls
         more = replace(config, rows=("no defence", "median blur"))
         evaluate_defences(more, data=data, models=models, keep=keep)
-    assert [row.name for row, _ in calls] == ["median blur"] * 2
+    assert [row.name for row in calls] == ["median blur"] * 2
     assert "one dog" not in keep.read_text()  # of the data, nothing but its names
+
+
+def test_a_majority_and_a_picture_sent_again_are_counted_from_one_attack(
+    data: Path, models: Models
+) -> None:
+    column = next(c for c in COLUMNS if c.name == "APGD 4/255, white-box adaptive")
+    names = tuple(name for name, *_ in REPEATED)
+    config = EvaluationConfig(
+        1, costly=1, seeds=1, columns=(column.name,), rows=names, captions=False, verdicts=0
+    )
+    shown: list[Row] = []
+    attacks = []
+
+    def agree_in_every_second_draw(pictures: list[tuple[Row, Tensor]], *_: Any, **__: Any) -> Any:
+        shown.extend(row for row, _ in pictures)
+        return {
+            row.name: replace(HELD if i % 2 else FELL, shown=None, clean=None)
+            for i, (row, _) in enumerate(pictures)
+        }
+
+    def attack(_: Any, picture: Tensor, *__: Any, **___: Any) -> Tensor:
+        attacks.append(picture)
+        return picture
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_outcomes", agree_in_every_second_draw)
+        patch.setattr(run, "attack_until", attack)
+        cells = evaluate_defences(config, data=data, models=models)["cells"]
+    assert len(attacks) == 1
+    assert len(shown) == 1 + 5 + 8
+    # the first draw falls; of draws 2 to 6 three hold; of the last eight four hold
+    assert [cell["agreement"] for cell in cells] == [0, 1, 0]
 
 
 def test_an_attacker_who_wants_a_sentence_is_counted_by_it(

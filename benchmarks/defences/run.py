@@ -287,6 +287,7 @@ def _measure_rows(
     goal = subject.goal(column)
     attacked_picture = None
     row_pictures: list[tuple[Row, Tensor]] = []
+    attacked_once: dict[tuple[Any, Any], Tensor] = {}  # by defence and who reads behind it
     for row in rows:
         objective = attacker_objective(column, row, goal)
         if objective is None:
@@ -297,9 +298,12 @@ def _measure_rows(
             attack = replace(column.attack, seed=seed)
             answer = DefendedAnswer(row, subject.question, subject.answer)
             starts = 1 if row.random else column.starts
-            attacked_picture = attack_until(
-                attack, subject.pixels, objective, answer.is_changed, starts=starts
-            )
+            key = row.defend, row.lora_vlm
+            if key not in attacked_once:
+                attacked_once[key] = attack_until(
+                    attack, subject.pixels, objective, answer.is_changed, starts=starts
+                )
+            attacked_picture = attacked_once[key]
         elif attacked_picture is None:
             attacked_picture = _grey_box_picture(subject, column, seed, made)
         row_pictures.append((row, attacked_picture))
@@ -307,7 +311,26 @@ def _measure_rows(
     # 2. What the models say of it
     caption_counts = column.sentence or column.on_caption
     caption = bool(caption_counts or (want_captions and subject.sample.captions))
-    return _outcomes(row_pictures, subject, want_captions=caption)
+    drawn = [
+        (replace(row, name=f"{row.name}, draw {draw}"), picture)
+        for row, picture in row_pictures
+        for draw in range(row.draws)
+    ]
+    of_draws = _outcomes(drawn, subject, want_captions=caption)
+
+    # 3. One outcome of a row whose defence was drawn several times
+    return {
+        row.name: _over_draws(
+            row, [of_draws[f"{row.name}, draw {draw}"] for draw in range(row.draws)]
+        )
+        for row, _ in row_pictures
+    }
+
+
+def _over_draws(row: Row, outcomes: list[Outcome]) -> Outcome:
+    """Return the first draw's outcome with what all draws say of the answer."""
+    agrees, right = row.over([o.agrees for o in outcomes]), row.over([o.right for o in outcomes])
+    return replace(outcomes[0], agrees=bool(agrees), right=float(right))
 
 
 def _grey_box_picture(subject: Subject, column: Column, seed: int, made: Path | None) -> Tensor:

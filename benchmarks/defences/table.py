@@ -2,10 +2,11 @@
 knowing what."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median as median_of
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,12 @@ Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 WHOLE_PURIFIER, NETWORK_ALONE = "ours, 1 step, adapted encoder", "the network alone"
 # CoDefend: a denoiser and an encoder, nothing behind
 AS_THE_PAPER = f"{NETWORK_ALONE}, adapted encoder"
+UNGATED = "ours, ungated, adapted encoder"
+REPEATED: tuple[tuple[str, int, Callable[[Sequence[float]], float]], ...] = (
+    (UNGATED, 1, median_of),
+    (f"{UNGATED}, majority of five", 5, median_of),
+    (f"{UNGATED}, sent eight times", 8, min),
+)
 WITHOUT = {
     "ours without the network": Stages(network=False),
     "ours without the guided step": Stages(guided_step=False),
@@ -86,7 +93,9 @@ class Row:
     """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. speaker: the model that
     answers behind it. lora_vlm: the one with the LoRA encoder, where the row has it; it answers
     about pictures that the defence changed.
-    smooth: whether it has a gradient of its own. random: whether it draws noise.
+    smooth: whether it has a gradient of its own. random: whether it draws noise. draws: how often
+    the same picture goes through it, and `over` what is made of the outcomes: their median, which
+    is the majority's, or the least, where one other answer is enough for the attacker.
     """
 
     name: str
@@ -95,6 +104,8 @@ class Row:
     lora_vlm: Any = None
     smooth: bool = True
     random: bool = False
+    draws: int = 1
+    over: Callable[[Sequence[float]], float] = median_of
 
     def speaks_of(self, shown: Tensor, given: Tensor) -> Any:
         """Who answers about `shown`, [1, 3, H, W], which the defence made of `given`."""
@@ -127,7 +138,10 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
         Row("ours, 4 steps", partial(ours.purify, steps=4), vlm),
         Row("ours, ungated", by_chance, vlm, random=True),
         Row(WHOLE_PURIFIER, ours.purify, vlm, lora_vlm),
-        Row("ours, ungated, adapted encoder", by_chance, vlm, lora_vlm, random=True),
+        *(
+            Row(name, by_chance, vlm, lora_vlm, random=True, draws=draws, over=over)
+            for name, draws, over in REPEATED
+        ),
         *(
             Row(
                 name,
@@ -150,7 +164,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
         own_vlm = _with_own_encoder(compared, name, lora_vlm, models.device)
         if own_vlm:
             rows.append(Row(f"{by_itself}, {OWN_ENCODER}", denoise, vlm, own_vlm, random=random))
-    return [row for row in rows if lora_vlm or not row.name.endswith(ADAPTED)]
+    return [row for row in rows if lora_vlm or ADAPTED not in row.name]
 
 
 def low_pass(pixels: Tensor, side: int = LOW_PASS_SIDE) -> Tensor:
