@@ -66,8 +66,9 @@ def decode(text: bytes) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start >= len(text) - 3 > 0:  # a cut may have split the last character
-            return text[: error.start].decode("utf-8")
+        before = text[: error.start]
+        if error.reason == "unexpected end of data" and not before.isascii():
+            return before.decode("utf-8")  # a cut has split the last character
         return text.decode("latin-1")
 
 

@@ -40,8 +40,12 @@ MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.pr
 CODECS = (
     "ascii",
     "cp437",
+    "euc_kr",
+    "gb2312",
     "gbk",
+    "iso2022_jp",
     "latin-1",
+    "shift_jis",
     "utf-8-sig",
     "utf-16",
     "utf-16-be",

@@ -65,7 +65,9 @@ _IPTC = {
 }
 _UNICODE, _JIS = b"UNICODE\0", b"JIS\0\0\0\0\0"
 _CHARACTER_CODES = (b"ASCII\0\0\0", _UNICODE, _JIS, bytes(8))
-_MIN_MISLABELLED = 16  # bytes; so many of UTF-16 are hardly ever valid UTF-8 by accident
+_JUDGED = 1000  # bytes of a text that tell its encoding
+_IDEOGRAPHS = 0x31  # the first row of Unicode after the alphabets and kana
+_NATIONAL = ("gb2312", "shift_jis", "euc_kr", "latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,42 +139,64 @@ def _text(value: bytes, *, is_wide: bool = False) -> str:
         return body.decode("iso2022_jp", "replace").strip("\0")
 
     # 2. What is written behind it
-    body = body.rstrip(b"\0")
-    body += b"\0" * (len(body) % 2)  # the half of a last character, which looks like padding
-    is_expected = (is_wide or code == _UNICODE) and not _is_mislabelled(body)
-    order = _byte_order(body, least=1 if is_expected else max(2, len(body) // 8))
-    if order is None and is_expected:
-        order = "utf-16-le"
+    narrow = body.rstrip(b"\0")
+    body = narrow + b"\0" * (len(narrow) % 2)  # half of a last character looks like padding
+    marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+    order = marks.get(body[:2])
+    if order is None:
+        is_expected = is_wide or code == _UNICODE
+        order = _likeliest(narrow, body) if is_expected else _byte_order(body)
     text = body.decode(order, "replace") if order else decode(body.split(b"\0", 1)[0])
     return text.removeprefix("\ufeff").rstrip("\0")
 
 
-def _byte_order(body: bytes, *, least: int) -> str | None:
-    """Return the codec of UTF-16 by its mark, or else by the zero bytes of Latin letters; None for
-    other text.
+def _likeliest(narrow: bytes, wide: bytes) -> str | None:
+    """Return the codec of UTF-16 by which a text is the most ordinary one; None where it is
+    more ordinary as UTF-8 or Latin-1."""
+    narrow, wide = narrow[:_JUDGED], wide[:_JUDGED]
+    readings: dict[str | None, str] = {None: decode(narrow)}
+    for order in ("utf-16-le", "utf-16-be"):
+        readings[order] = wide.decode(order, "replace")
+    return min(readings, key=lambda order: _strangeness(readings[order]))
+
+
+def _strangeness(text: str) -> float:
+    """Return how far a text is from words in one script; the less, the likelier."""
+    total, row = 0.0, -1
+    for character in text:
+        if not character.isprintable() and character not in "\n\u00a0":
+            total += 4
+        elif character.isascii():
+            total += 1  # half as much as a letter of two bytes
+        elif ord(character) >> 8 == row < _IDEOGRAPHS:
+            total += 1.5
+        else:
+            total += 2 if _is_common(character) else 4
+        row = ord(character) >> 8
+    return total
+
+
+def _is_common(character: str) -> bool:
+    """Return whether a character is in one of the national sets that came before Unicode."""
+    for codec in _NATIONAL:
+        try:
+            character.encode(codec)
+        except UnicodeEncodeError:
+            continue
+        return True
+    return False
+
+
+def _byte_order(body: bytes) -> str | None:
+    """Return the codec of UTF-16 by the zero bytes of Latin letters; None for other text.
 
     Args:
         body: with a zero as the first of each pair where it is big-endian.
-        least: so many zeros tell; fewer may only end a text.
     """
-    marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-    if body[:2] in marks:
-        return marks[body[:2]]
     first, second = body[0::2].count(0), body[1::2].count(0)
-    if abs(first - second) < least:
+    if abs(first - second) < max(2, len(body) // 8):  # fewer may only end a text
         return None
     return "utf-16-be" if first > second else "utf-16-le"
-
-
-def _is_mislabelled(body: bytes) -> bool:
-    """Return whether a text that should be UTF-16 is UTF-8."""
-    if len(body) < _MIN_MISLABELLED:
-        return False
-    try:
-        text = body.rstrip(b"\0").decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def _place(blocks: Blocks) -> tuple[float, float] | None:

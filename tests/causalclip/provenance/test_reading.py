@@ -264,6 +264,37 @@ def test_what_cameras_and_other_scripts_write_stays_as_it_is(raw: bytes, text: s
     assert [field.value for field in commented(COMMENT, raw).fields] == ([text] if text else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "encodings"),
+    [
+        ("cat", ("utf-8", LITTLE, BIG)),
+        ("Photo by Ann.", ("utf-8", LITTLE, BIG)),
+        ("Málaga, café, été", ("latin-1", "utf-8", LITTLE, BIG)),
+        ("Eine Brücke über die Spree bei Köln", ("latin-1", "utf-8", LITTLE, BIG)),
+        ("雨中的猫", ("utf-8", LITTLE, BIG)),
+        ("一个网络，用被抑", ("utf-8", LITTLE, BIG)),
+        ("雨中的猫，一只狗在花园里玩耍。这是人工智能生成的图片", ("utf-8", LITTLE, BIG)),
+        ("もう一度お試しください", ("utf-8", LITTLE, BIG)),
+        ("비 오는 날의 고양이", ("utf-8", LITTLE, BIG)),
+        ("Кіт під дощем", ("utf-8", LITTLE, BIG)),
+        ("قط تحت المطر", ("utf-8", LITTLE, BIG)),
+        ("बारिश में बिल्ली", ("utf-8", LITTLE, BIG)),
+    ],
+)
+def test_a_comment_is_read_whatever_is_behind_the_label_unicode(
+    text: str, encodings: tuple[str, ...]
+) -> None:
+    for encoding in encodings:
+        for end in (b"", b"\0\0"):
+            raw = b"UNICODE\0" + text.encode(encoding) + end
+            assert [field.value for field in commented(COMMENT, raw).fields] == [text], encoding
+
+
+def test_a_comment_in_jis_is_read() -> None:
+    raw = b"JIS\0\0\0\0\0" + "雨の中の猫".encode("iso2022_jp")
+    assert [field.value for field in commented(COMMENT, raw).fields] == ["雨の中の猫"]
+
+
 def test_a_gifs_comment_and_xmp_are_read() -> None:
     """XMP lies behind an application's name, with a trailer that a chain of sub-blocks ends in."""
     file = io.BytesIO()
