@@ -246,7 +246,7 @@ def test_our_own_failure_to_read_an_archive_costs_one_row(
         update.row.number: update.row
         for update in examine_all(lambda: collect(paths), tiny_detector())
     }
-    assert [row.name for row in rows.values()] == ["1.png"][:read_before] + ["a.zip", *beside]
+    assert [row.name for row in rows.values()] == [*["1.png"][:read_before], "a.zip", *beside]
     refused = rows.pop(read_before + 1)
     assert "not the file's fault" in refused.problem
     assert all(row.score and row.survives != CHECKING for row in rows.values())
