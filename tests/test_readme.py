@@ -14,7 +14,12 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from benchmarks.pages import PAGES, filled
+from causalclip.marks.label import COMPANIES
 from causalclip.marks.logos import LOGOS
+from causalclip.marks.mark import UNNAMED
+from causalclip.marks.names import KNOWN
+from causalclip.marks.rules import RULES
+from causalclip.marks.stamps import STAMPS
 from causalclip.settings import VARIABLES, default_of
 from tests.conftest import ROOT
 from training.detector.recipe import CONFIGS, Recipe
@@ -64,10 +69,12 @@ def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
     assert table[: len(expected)] == expected
 
 
-def test_the_docs_name_every_generator_whose_visible_mark_is_read() -> None:
-    words = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
-    names = {logo.generator.removesuffix(" Galaxy AI") for logo in LOGOS} | {"Gemini", "DALL-E 2"}
-    assert {name for name in names if name not in words} == set()
+def test_every_generator_whose_marks_are_read_is_in_the_table_of_marks() -> None:
+    page = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+    table = page.partition("| whose mark |")[2].partition("\n\n")[0]
+    names = {"Gemini", *KNOWN, *COMPANIES.values()}
+    names |= {source.generator for source in (*LOGOS, *STAMPS, *RULES)} - {UNNAMED}
+    assert {name for name in names if name not in table} == set()
 
 
 def test_the_recipe_for_other_towers_is_the_shipped_one_but_for_its_layers() -> None:
