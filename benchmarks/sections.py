@@ -39,6 +39,7 @@ NAMED_INPUTS = {
     "embedding": "the one embedding that the paper uses",
     "layers": "the ten features of layers that ship",
 }
+NO_SCORES = "No TPR at 1 % FPR stands beside: scores of single pictures were not kept."
 NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are shown as one
 
 
@@ -193,7 +194,8 @@ def robustness_when_sent(read: Reports) -> Told:
         f"{report['drawn']['travel']['pictures']:,} pictures, changed as messengers and sites "
         f"change them. Most is lost by {worst}: the AUC of all goes from {every['as it is']:.3f} "
         f"to {every[worst]:.3f}. AUC lost on all, with its 95 % interval: {losses}. Then "
-        f"{report['drawn']['shapes']['pictures']:,} pictures, cut to other shapes."
+        f"{report['drawn']['shapes']['pictures']:,} pictures, cut to other shapes. "
+        f"{NO_SCORES}"
     )
     accusations = {
         kind: {change: shares[kind] for change, shares in report["retouched"]["all"].items()}
@@ -285,7 +287,7 @@ def shortcuts(read: Reports) -> Told:
         "the test leaks that knowledge. The detector is not given width, height or aspect. Among "
         f"pictures of `broad` whose content scores alike it reaches {alike['this detector']:.3f}, "
         f"content alone {alike['content alone']:.3f}. Last is a detector that can be installed, on "
-        f"{count} pictures of each set."
+        f"{count} pictures of each set. {NO_SCORES}"
     )
     return Told(words, [by_set("AUC", judges)])
 
@@ -307,7 +309,8 @@ def maps(read: Reports) -> Told:
         f"{100 * parts[BLOB]['mean']:.0f}; on {real['causal']['n']} real edits in "
         f"{100 * real['causal']['mean']:.0f} and {100 * real[BLOB]['mean']:.0f}. A map is no "
         "outline of what was changed. For a photograph pasted into a photograph 0.5 is right, "
-        "into a generated picture 0."
+        "into a generated picture 0. This AUC is of spots of a picture, not of pictures, to which "
+        "alone TPR at 1 % FPR belongs."
     )
     return Told(words, [tabulate("map", rows, columns)])
 
@@ -600,7 +603,8 @@ def fewshot(read: Reports) -> Told:
         "where features say nothing of the label the rule costs 0.001 to 0.008 ([what else was "
         "tried](tried.md#detection)). `test` was looked at with two earlier rules, too (0.005 and "
         "0.018); none of the three was chosen by it. The second table: what the owner's other "
-        "pictures are answered, shipped and as used, before the check of stability."
+        "pictures are answered, shipped and as used, before the check of stability. No TPR at 1 % "
+        "FPR stands beside: an owner has too few real pictures for it."
     )
 
     # 4. The tables: AUC, and the answers
@@ -652,7 +656,7 @@ def sample(read: Reports) -> Told:
     }
     words = (
         "Pictures that anybody may have (`python -m training data collect --sample`): another "
-        "mixture of sets than `test`."
+        f"mixture of sets than `test`. {NO_SCORES}"
     )
     table = tabulate("pictures of", rows, columns)
     return Told(words, [table])
