@@ -333,4 +333,4 @@ def _steps_by_picture(origin: Origin, cautions: Set[str], image_type: ImageType)
 def _ask_sender(headline: Headline) -> str:
     if headline.name:
         return _("Ask who sent it whether they made it with {name}.", name=headline.short_name)
-    return _("Ask who sent it whether they made it with a generator, as the file says.")
+    return _("Ask who sent it whether they made it with a generator.")

@@ -51,11 +51,8 @@ SENTENCES = {
     "in part": N_("The file says that a part of it was generated: {generator}."),
     "generated": N_("The file carries a mark of an image generator: {generator}."),
     "unnamed": N_("The file carries a mark of an image generator, which it does not name."),
-    "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
-    "marked edited": N_(
-        "The picture bears the mark of an editor with generative AI: {generator}. Anybody can "
-        "stamp it."
-    ),
+    "marked": N_("The picture bears the mark of a generator: {generator}."),
+    "marked edited": N_("The picture bears the mark of an editor with generative AI: {generator}."),
     "edited": N_("The file says that it was edited with generative AI: {generator}."),
     "hint": N_("The file hints at {generator}, which proves nothing alone."),
 }

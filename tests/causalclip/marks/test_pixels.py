@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw
 
-from causalclip.examination.headline import make_headline
+from causalclip.examination.headline import FORGED, make_headline
 from causalclip.examination.result import Stage
 from causalclip.examination.stages import examine_file
 from causalclip.images.reencoding import encode as reencode
@@ -170,13 +170,12 @@ def test_other_words_in_the_corner_are_no_mark(text: str) -> None:
 
 
 def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
-    """A forged mark on a photograph is the headline, and is said to be one that anybody can
-    stamp."""
+    """A forged mark on a photograph is the headline, and is said to be one that can be forged."""
     claims = Provenance(without_claims("none"), marks=marks)
     headline = make_headline(claims, "likely not generated")
     assert {mark.certainty for mark in marks} == {"stamped"}
     assert headline.source == "mark"
-    assert "Anybody can stamp it." in headline.claimed
+    assert FORGED in headline.claimed
     assert headline.proved.startswith("Nothing")
     assert headline.agreement
 
