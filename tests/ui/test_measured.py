@@ -76,6 +76,16 @@ def test_the_ticks_of_an_axis_are_written_as_the_language_does() -> None:
         assert Axis("score").labels() == ("0", "0,25", "0,5", "0,75", "1")
 
 
+def test_long_names_of_bands_take_two_lines_and_short_ones_one() -> None:
+    """On a phone, one line of them would run into each other."""
+    x, counts = Axis("score"), {"real": [3, 0, 0, 1]}
+    short = fall("words", counts, x, [0.3, 0.9], ["low", "middle", "high"])
+    long = fall("words", counts, x, [0.3, 0.9], ["very likely not generated", "middle", "high"])
+    assert [">low<" in short, ">very likely<" in long, ">not generated<" in long] == [True] * 3
+    heights = [int(re.findall(r"viewBox='0 0 \d+ (\d+)'", chart)[0]) for chart in (short, long)]
+    assert heights[0] < heights[1]
+
+
 def test_columns_stand_over_their_own_stretch_of_the_axis() -> None:
     """A score of 0.99 lies in the last column, which ends where the axis says 1."""
     drawn = fall("words", {"real": [3, 0, 0, 1], "generated": [0, 1, 1, 8]}, Axis("score"), [0.5])

@@ -16,7 +16,8 @@ from causalclip.languages import decimal, figure, is_rtl, percent
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 54, 44, 10  # px of a plot, and its margins
 FALL_WIDE, FALL_LEFT = 720, 90  # px of `fall`: its width, its axis' left end
-FALL_ROW, FALL_NAMES = 114, 24  # px of a group's row, and of the names of the bands
+FALL_ROW, FALL_NAMES = 114, 24  # px of a group's row, and of a line of the names of the bands
+FALL_FITS = 20  # characters of such a name that a phone has room for on one line
 MARKS = {  # one a series, in this order; all centred on 0, 0
     "a": "<circle r='5'/>",
     "b": "<path d='M0 -6.5 6.5 0 0 6.5 -6.5 0Z'/>",
@@ -153,7 +154,8 @@ def fall(
         name: [count / max(1, sum(group)) for count in group] for name, group in counts.items()
     }
     most = max(max(group) for group in shares.values()) or 1
-    top = FALL_NAMES if lines and bands else 0
+    titles = _on_lines(bands) if lines else []
+    top = FALL_NAMES * max(map(len, titles), default=0)
     bottom = top + len(shares) * FALL_ROW
     body = ""
     # 2. The lines, and the names of what lies between them.
@@ -169,11 +171,13 @@ def fall(
             *((sum(e) / 2, "middle") for e in pairwise(edges[1:-1])),
             (edges[-1], "end"),
         ]
-        for name, (value, anchor) in zip(bands, places, strict=True):
-            body += (
-                f"<text x='{_along(x.share(value)):.1f}' y='18' "
-                f"text-anchor='{anchor}'>{escape(name)}</text>"
-            )
+        for title, (value, anchor) in zip(titles, places, strict=True):
+            at = _along(x.share(value))
+            for i, part in enumerate(title):
+                body += (
+                    f"<text x='{at:.1f}' y='{18 + i * FALL_NAMES}' "
+                    f"text-anchor='{anchor}'>{escape(part)}</text>"
+                )
     # 3. The columns of each group.
     for row, (name, group) in enumerate(shares.items()):
         body += _columns(row, top + (row + 1) * FALL_ROW, name, group, most)
@@ -187,6 +191,18 @@ def fall(
         f"<figure class='cc-plot cc-fall'><svg {view} role='img' "
         f"aria-label='{escape(words)}'>{body}</svg></figure>"
     )
+
+
+def _on_lines(names: Sequence[str]) -> list[list[str]]:
+    """Return each name as its lines: one, or two for all where one of them is too long."""
+    if max(map(len, names), default=0) <= FALL_FITS:
+        return [[name] for name in names]
+    halves = []
+    for name in names:
+        words = name.split(" ")
+        ways = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
+        halves.append(list(min(ways, key=lambda way: max(map(len, way)), default=(name,))))
+    return halves
 
 
 def _along(share: float) -> float:
