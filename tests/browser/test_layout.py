@@ -40,6 +40,13 @@ SMALL = """() => [...document.querySelectorAll("button, select, summary, textare
   .map((e) => [e.id || e.className || e.tagName, e.textContent.trim(), e.getBoundingClientRect()])
   .filter(([, , box]) => box.height && (box.width < 43.5 || box.height < 43.5))
   .map(([name, text, box]) => `${name} ${text}: ${box.width} x ${box.height}`)"""  # noqa: E501
+# px from the lowest part of the open tab down to what stands below all tabs
+BELOW = """() => {
+  const tab = [...document.querySelectorAll(".tabitem")].find((one) => one.checkVisibility());
+  const ends = [...tab.querySelectorAll("img, p, button, span")].filter((one) => one.checkVisibility({ visibilityProperty: true })
+    && !one.closest(".cc-hidden, .visually-hidden, .sr-only")).map((one) => one.getBoundingClientRect().bottom);
+  return tab.closest(".tabs").nextElementSibling.getBoundingClientRect().top - Math.max(...ends);
+}"""  # noqa: E501
 TARGETS: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}}  # 24 px
 
 
@@ -65,6 +72,7 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(
             else:
                 assert left["y"] + left["height"] <= right["y"], name
             lefts.add(round(left["x"]))
+            assert page.evaluate(BELOW) >= 0, name
             expect(page.locator(answer)).to_contain_text(SAID[name])
             expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(
                 1
@@ -137,6 +145,8 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     open_tab(page, "Mask")
     page.locator("#mask-picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#mask-answer")).to_contain_text("Score")
+    page.locator("#mask-research > button").click()
+    expect(page.locator("#mask-channel input")).to_be_visible()
     assert violations(page) == []
     open_tab(page, "Your pictures")
     expect(page.locator("#reference-in-use")).to_contain_text("Standard thresholds")

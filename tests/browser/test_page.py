@@ -310,6 +310,10 @@ def test_a_field_says_what_to_do_with_what_is_too_large(
         expect(said).to_contain_text(str(too_many_bytes()))
         expect(said).to_be_in_viewport()
         expect(page.locator("#status")).to_be_hidden()
+        # above the field, as what is said of a file that cannot be read; the examples stay
+        top, field = (one.bounding_box() for one in (said, page.locator("#picture")))
+        assert top["y"] + top["height"] < field["y"] < top["y"] + top["height"] + 40
+        expect(page.locator("#examples button").first).to_be_visible()
         page.wait_for_timeout(2500)  # longer than a failed upload is waited for
         expect(said).to_have_count(1)
         page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
@@ -507,6 +511,9 @@ def _answers(page: Page, files: dict[str, Path]) -> None:
         for fold in ("#steps .cc-fold > summary", "#part .label-wrap")
     ]
     assert ways[0] == ways[1]  # every fold points the same way
+    # the words at the ends of the slider stand where it shows what they name
+    ends = page.locator("#layer .cc-opacity").evaluate("(ends) => getComputedStyle(ends).direction")
+    assert ends == "ltr"
     side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")
     assert side == ("rtl" if is_rtl() else "ltr")
     assert overflow(page) <= 0
