@@ -39,8 +39,8 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def table(report: Report) -> Table:
-    """A row for each attack; of each defence the CIDEr against people's captions with its interval,
-    and the share of captions that stay."""
+    """A row for each attack; of each defence the CIDEr against people's captions, with its interval
+    where that was measured, and the share of captions that stay."""
     cells = {(cell["column"], cell["row"]): cell for cell in report["cells"]}
     rows = [
         [attack, *(_score(cells[attack, row]) for row in DEFENCES)]
@@ -48,8 +48,9 @@ def table(report: Report) -> Table:
         if (attack, WHOLE_PURIFIER) in cells
     ]
     count = min(cell["captions"] for cell in cells.values())
+    interval = " (95 %, over pictures)" if "cider_interval" in report["cells"][0] else ""
     caption = (
-        f"captions of {count} pictures that people have captioned: CIDEr (95 %, over pictures), "
+        f"captions of {count} pictures that people have captioned: CIDEr{interval}, "
         "and how many stay as for the clean picture; every attack changes the caption"
     )
     return Table(["attack", *DEFENCES.values()], rows, caption)
