@@ -317,7 +317,7 @@ def owners(manifest: Path) -> dict[str, str]:
         return {row["path"]: row["repo"].split("/")[0] for row in csv.DictReader(file)}
 
 
-def folds_of(train: Sequence[Record], lesson: Lesson) -> list[tuple[Lesson, Lesson]]:
+def _folds_of(train: Sequence[Record], lesson: Lesson) -> list[tuple[Lesson, Lesson]]:
     """Return two folds to choose by: Stable Diffusion and half of the real collections are learned
     from, the other families and the other half are judged."""
     collections = sorted({r.source for r in train if not r.label})
@@ -361,7 +361,7 @@ def measure(options: Options) -> dict[str, Any]:
             for records, own in zip((train, test), views, strict=True)
         )
         report["tables"][name] = table(
-            lesson.only(learned), folds_of(train, lesson), judged, cache, name
+            lesson.only(learned), _folds_of(train, lesson), judged, cache, name
         )
         write("ablation", report)
     return report

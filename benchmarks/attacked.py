@@ -69,7 +69,7 @@ def measure(options: Options) -> dict[str, Any]:
 
     # 2. Clean pictures, of which the first are shown to the whole detector, too
     count = options.pictures or CLEAN
-    drawn = clean_pictures(chosen, options)[:count]
+    drawn = _clean_pictures(chosen, options)[:count]
     clean = [
         kept(
             folder,
@@ -113,10 +113,10 @@ def choose(
 
 def judge(record: Record, models: Models, options: Options) -> float:
     """The probability of being generated."""
-    return models.detector.score(to_array(picture_of(record, options))).probability
+    return models.detector.score(to_array(_picture_of(record, options))).probability
 
 
-def picture_of(record: Record, options: Options) -> Tensor:
+def _picture_of(record: Record, options: Options) -> Tensor:
     """A picture scaled to LONG_SIDE: float [1, 3, H, W] in [0, 1]."""
     picture = Image.fromarray(load_image(options.originals / record.path).pixels)
     picture.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
@@ -125,7 +125,7 @@ def picture_of(record: Record, options: Options) -> Tensor:
 
 def attack(record: Record, models: Models, options: Options) -> list[dict[str, Any]]:
     """A row an attack and way of saving: evidence, log-odds of an attack, verdicts."""
-    picture = picture_of(record, options)
+    picture = _picture_of(record, options)
     before = models.detector.score(to_array(picture))
     rows = []
     for name, how in ATTACKS.items():
@@ -169,14 +169,14 @@ def photographs(options: Options, **most: int) -> list[Record]:
     return sorted(records, key=lambda record: record.picture)
 
 
-def clean_pictures(attacked: Sequence[Record], options: Options) -> list[Record]:
+def _clean_pictures(attacked: Sequence[Record], options: Options) -> list[Record]:
     """The other pictures that are small enough, in an order drawn by lot."""
     records = [r for r in photographs(options, each=EVERY, broad=EVERY) if r not in attacked]
     order = np.random.default_rng(0).permutation(len(records))
-    return [r for r in (records[i] for i in order) if pixels_of(r, options) <= LARGEST]
+    return [r for r in (records[i] for i in order) if _pixels_of(r, options) <= LARGEST]
 
 
-def pixels_of(record: Record, options: Options) -> int:
+def _pixels_of(record: Record, options: Options) -> int:
     with Image.open(options.originals / record.path) as file:
         return file.width * file.height
 

@@ -14,7 +14,7 @@ NETWORK = "a social network's copy"
 LONG_SIDE = 1_080  # px; of such a copy, at most
 
 
-def crop_to(picture: Image.Image, aspect: float) -> Image.Image:
+def _crop_to(picture: Image.Image, aspect: float) -> Image.Image:
     """Return the largest middle part with this aspect (width by height)."""
     width, height = picture.size
     w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
@@ -22,19 +22,19 @@ def crop_to(picture: Image.Image, aspect: float) -> Image.Image:
     return picture.crop((left, top, left + w, top + h))
 
 
-def swap_shape(picture: Image.Image) -> Image.Image:
+def _swap_shape(picture: Image.Image) -> Image.Image:
     """Crop a square to 3:2, and everything longer to a square."""
     ratio = picture.width / picture.height
-    return crop_to(picture, 1.0 if max(ratio, 1 / ratio) > 1.2 else 1.5)
+    return _crop_to(picture, 1.0 if max(ratio, 1 / ratio) > 1.2 else 1.5)
 
 
-def retouch_by_seed(picture: Image.Image) -> Image.Image:
+def _retouch_by_seed(picture: Image.Image) -> Image.Image:
     """Retouch a picture as training does, by a seed of the picture's own."""
     seed = [*picture.size, int(np.asarray(picture).sum())]
     return random_retouch(picture, np.random.default_rng(seed))
 
 
-def network_copy(picture: Image.Image) -> Image.Image:
+def _network_copy(picture: Image.Image) -> Image.Image:
     """Copy a picture as social networks store it: scaled to a long side that they show, then JPEG
     75 with halved chroma."""
     small = picture.copy()
@@ -43,8 +43,8 @@ def network_copy(picture: Image.Image) -> Image.Image:
 
 
 SHAPES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "all cropped to 4:3": lambda picture: crop_to(picture, ASPECT),
-    "squares to 3:2, others to squares": swap_shape,
+    "all cropped to 4:3": lambda picture: _crop_to(picture, ASPECT),
+    "squares to 3:2, others to squares": _swap_shape,
 }
-TRAVELS = REENCODINGS | {NETWORK: network_copy}
-CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
+TRAVELS = REENCODINGS | {NETWORK: _network_copy}
+CHANGES = TRAVELS | SHAPES | {RETOUCHED: _retouch_by_seed}

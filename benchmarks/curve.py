@@ -142,7 +142,7 @@ def runs(config: TrainConfig) -> Iterator[tuple[dict[str, float], TrainConfig]]:
             yield settings, replace(config, weights=weights, seed=seed)
 
 
-def training_problem(options: Options, recipe: Recipe) -> Problem:
+def _training_problem(options: Options, recipe: Recipe) -> Problem:
     """The photographs of `train` whose originals are there, with features of the recipe's
     augmentations; where no original is there, packed ones (`packed_problem`)."""
     if not options.originals.is_dir():
@@ -159,7 +159,7 @@ def training_problem(options: Options, recipe: Recipe) -> Problem:
     return problem(records, features, recipe)
 
 
-def packed_records(options: Options) -> list[Record]:
+def _packed_records(options: Options) -> list[Record]:
     """The whole views of the packed pictures of `train`: all of `broad`, every fourth of `alike`
     by owner and class."""
     records = read_manifest(options.forensics / "manifest.csv")
@@ -172,7 +172,7 @@ def packed_records(options: Options) -> list[Record]:
 
 def packed_problem(options: Options, recipe: Recipe) -> Problem:
     """Packed pictures of `train` as they are, a square of each, by the processor's runtime."""
-    records = packed_records(options)
+    records = _packed_records(options)
     views = split_features(
         records,
         options.forensics,
@@ -189,7 +189,7 @@ def measure(options: Options) -> dict[str, Any]:
     """Every point of the curve, the shipped one first of its seed but for the plain one; a killed
     run goes on."""
     recipe = Recipe.read(options.recipe)
-    data = training_problem(options, recipe)
+    data = _training_problem(options, recipe)
     if not options.originals.is_dir():
         recipe = replace(recipe, head=replace(recipe.head, steps=STEPS))
     records, held_out = data.records, data.fold == 0
@@ -206,7 +206,7 @@ def measure(options: Options) -> dict[str, Any]:
     rows: list[dict[str, float]] = []
     earlier = read("curve") or {}
     earlier_rows = earlier["rows"] if about.items() <= earlier.items() else []
-    report = about | ridge_auc(data, ridge) | {"rows": rows}
+    report = about | _ridge_auc(data, ridge) | {"rows": rows}
     for settings, config in tqdm(list(runs(recipe.head)), desc="points"):
         matches = (r for r in earlier_rows if settings.items() <= r.items())
         rows.append(next(matches, {}) or settings | row(data, config, fold=0))
@@ -260,7 +260,7 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
     return figure
 
 
-def ridge_auc(data: Problem, config: TrainConfig) -> dict[str, Any]:
+def _ridge_auc(data: Problem, config: TrainConfig) -> dict[str, Any]:
     """Return what the linear head that every point starts from reaches on the same pictures, with
     its interval over owners, and how many are judged."""
     # 1. Its verdicts on held-out pictures of like content

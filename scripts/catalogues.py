@@ -33,7 +33,7 @@ def messages() -> list[Message]:
     found: list[Message] = []
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            found += of_code(path.read_text(encoding="utf-8"))
+            found += _of_code(path.read_text(encoding="utf-8"))
     for path in TEMPLATES:
         with open(path, "rb") as file:
             texts = [
@@ -43,7 +43,7 @@ def messages() -> list[Message]:
     return list(dict.fromkeys(found))
 
 
-def of_code(source: str) -> Iterator[Message]:
+def _of_code(source: str) -> Iterator[Message]:
     """Find the messages of a source, `_("...")`, `N_("...")` and ngettext("...", "...", n), by its
     syntax tree, which knows f-strings on every Python."""
     for node in ast.walk(ast.parse(source)):

@@ -46,7 +46,7 @@ def agreed(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
     }
 
 
-def prepare_purify() -> None:
+def _prepare_purify() -> None:
     """Runs every prepared example, and writes what comes of it to assets/purify."""
     from purifier.models import Models
     from ui.tabs.purify.examples import PREPARED, run
@@ -82,7 +82,7 @@ def store(run: Scenario, example: Prepared) -> None:
 
 def main() -> None:
     if sys.argv[1:] == ["--purify"]:
-        prepare_purify()
+        _prepare_purify()
         return
     from causalclip.detector import Detector
     from causalclip.settings import Runtime

@@ -30,7 +30,7 @@ CARD_ONLY = re.compile(r"nvidia-|cuda-|triton")  # packages that PyTorch's CPU b
 def main() -> None:
     # 1. PyTorch's CPU build, unless there is a PyTorch
     if importlib.util.find_spec("torch") is None:
-        install_cpu_build()
+        _install_cpu_build()
 
     # 2. Everything else, or everything
     importlib.invalidate_caches()
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "requirements.txt")
         path.write_text("\n".join(packages), encoding="utf-8")
-        sys.exit(pip_install("--no-deps", "--require-hashes", "--requirement", str(path)))
+        sys.exit(_pip_install("--no-deps", "--require-hashes", "--requirement", str(path)))
 
 
 def locked_packages() -> list[str]:
@@ -50,14 +50,14 @@ def locked_packages() -> list[str]:
     return re.split(r"\n(?=\S)", text.strip())
 
 
-def install_cpu_build() -> None:
+def _install_cpu_build() -> None:
     """Installs PyTorch without CUDA where that is another build than pip's own choice and no card
     is seen."""
     index = os.environ.get(VARIABLE) or INDEX
-    if sys.platform != "linux" or index == "none" or sees_card():
+    if sys.platform != "linux" or index == "none" or _sees_card():
         return
     # Both from the same place: torchvision from elsewhere would bring a PyTorch of its own.
-    if pip_install("--no-index", "--no-deps", *accepted_versions(), quiet=True) == 0:
+    if _pip_install("--no-index", "--no-deps", *accepted_versions(), quiet=True) == 0:
         return
     pinned = [one.split()[0] for one in locked_packages() if PYTORCH.match(one)]
     if not reaches(index):
@@ -66,7 +66,7 @@ def install_cpu_build() -> None:
             f"well. {VARIABLE} can name another index that has its CPU build.",
             flush=True,
         )
-    elif pip_install("--index-url", index, "--no-deps", *pinned):
+    elif _pip_install("--index-url", index, "--no-deps", *pinned):
         print(
             "PyTorch's CPU build could not be installed. Its build with CUDA follows, and works as "
             "well.",
@@ -74,7 +74,7 @@ def install_cpu_build() -> None:
         )
 
 
-def sees_card() -> bool:
+def _sees_card() -> bool:
     """Whether the system shows a graphics card that PyTorch can use."""
     return any(os.path.exists(path) for path in CARDS)
 
@@ -94,7 +94,7 @@ def accepted_versions() -> list[str]:
     return [*re.findall(r"^torch[<>=~!].*$", text, re.MULTILINE), "torchvision"]
 
 
-def pip_install(*arguments: str, quiet: bool = False) -> int:
+def _pip_install(*arguments: str, quiet: bool = False) -> int:
     """Runs `pip install` in this Python; returns its exit code."""
     output = subprocess.DEVNULL if quiet else None
     command = [sys.executable, "-m", "pip", "install", "--quiet", *arguments]

@@ -34,7 +34,7 @@ def main() -> None:
             f"{name}=={Version(version(name)).public}" for name in ("torch", "torchvision")
         ]
         constraints.write_text("\n".join(installed), encoding="utf-8")
-        error = compile_requirements(
+        error = _compile_requirements(
             *(
                 "requirements.txt",
                 "--constraints",
@@ -71,12 +71,12 @@ def find_missing_wheels(requirements: Path, *, python: str, platform: str) -> st
         python: such as "3.12".
         platform: one of uv's, such as "x86_64-manylinux_2_28".
     """
-    return compile_requirements(
+    return _compile_requirements(
         str(requirements), "--python-version", python, "--python-platform", platform
     )
 
 
-def compile_requirements(*arguments: str) -> str:
+def _compile_requirements(*arguments: str) -> str:
     """Runs `uv pip compile`, which takes wheels alone; returns its error, "" if there is none."""
     plain = (
         "--no-annotate",

@@ -40,7 +40,7 @@ class Shipment:
         return sorted(path for path in self.folder.rglob("*") if path.is_file())
 
 
-def shipments(owner: str) -> Iterator[Shipment]:
+def _shipments(owner: str) -> Iterator[Shipment]:
     """Yield every folder that is published, under an owner's name."""
     for folder in sorted(path for path in ASSETS.iterdir() if (path / "README.md").is_file()):
         yield Shipment(folder, f"{owner}/causalclip-{folder.name}")
@@ -104,7 +104,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
     chosen = [
         one
-        for one in shipments(arguments.owner)
+        for one in _shipments(arguments.owner)
         if not arguments.only or one.folder.name in arguments.only
     ]
     if not chosen:

@@ -32,7 +32,7 @@ def assemble(out: Path, *, gpu: bool = False) -> list[Path]:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     committed = {Path(name) for name in listed.split("\0") if name}
-    chosen = {path for path in committed if KEPT.fullmatch(path.as_posix())} | linked(
+    chosen = {path for path in committed if KEPT.fullmatch(path.as_posix())} | _linked(
         Path("README.md"), committed
     )
     shutil.rmtree(out, ignore_errors=True)
@@ -44,7 +44,7 @@ def assemble(out: Path, *, gpu: bool = False) -> list[Path]:
     return sorted({*chosen, Path("requirements.txt"), Path(".gitattributes")})
 
 
-def linked(page: Path, committed: set[Path]) -> set[Path]:
+def _linked(page: Path, committed: set[Path]) -> set[Path]:
     """The committed files that a page leads to, and the pages among them."""
     found: set[Path] = set()
     pages = [page]

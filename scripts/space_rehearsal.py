@@ -84,7 +84,7 @@ def main() -> None:
     version = options.python or front_matter["python_version"]
     if not options.built:
         begun = time.monotonic()
-        build_environment(python, version, space, sdk=front_matter["sdk_version"])
+        _build_environment(python, version, space, sdk=front_matter["sdk_version"])
         print(f"installed in {time.monotonic() - begun:.0f} s", flush=True)
 
     # 3. Start, and judge a picture
@@ -112,7 +112,7 @@ def main() -> None:
             )
 
 
-def build_environment(python: Path, version: str, space: Path, *, sdk: str) -> None:
+def _build_environment(python: Path, version: str, space: Path, *, sdk: str) -> None:
     """Makes a clean environment and installs into it as Spaces does, in one call of pip.
 
     Args:
@@ -264,14 +264,14 @@ def lender(gpu: bool) -> Iterator[tuple[list[str], dict[str, str]]]:
 
     server = ThreadingHTTPServer(("0.0.0.0", 0), Lender)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://{own_address()}:{server.server_port}"
+    address = f"http://{_own_address()}:{server.server_port}"
     try:
         yield asked, {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": address}
     finally:
         server.shutdown()
 
 
-def own_address() -> str:
+def _own_address() -> str:
     """Returns the address under which others would reach this machine; nothing is sent."""
     with socket(AF_INET, SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))

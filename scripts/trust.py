@@ -29,21 +29,21 @@ def git(repository: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def read_list(repository: Path, path: str) -> str:
+def _read_list(repository: Path, path: str) -> str:
     """Return a list of the newest commit, PEM; raise ValueError where it holds no certificate."""
     text = git(repository, "show", f"HEAD:{path}")
     x509.load_pem_x509_certificates(text.encode())
     return text
 
 
-def read_lists(conformance: Path, interim: Path | None) -> dict[str, str]:
+def _read_lists(conformance: Path, interim: Path | None) -> dict[str, str]:
     """Return the files of assets/trust by their names."""
-    files = {name: read_list(conformance, path) for name, path in LISTS.items()}
+    files = {name: _read_list(conformance, path) for name, path in LISTS.items()}
     commit, day = git(conformance, "log", "-1", "--format=%H %cs").split()
     origin = {"repository": "c2pa-org/conformance-public", "commit": commit, "date": day}
     files[ORIGIN] = json.dumps(origin, indent=2) + "\n"
     if interim:
-        files[INTERIM] = read_list(interim, INTERIM_LIST)
+        files[INTERIM] = _read_list(interim, INTERIM_LIST)
     return files
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
 
     differing = []
-    for name, text in read_lists(options.conformance, options.interim).items():
+    for name, text in _read_lists(options.conformance, options.interim).items():
         path = FOLDER / name
         count = text.count("-----BEGIN CERTIFICATE-----")
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

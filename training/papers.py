@@ -118,7 +118,7 @@ def papers(
     with exit_with_sentence(BadFolder, FileNotFoundError):
         steps: list[Step] = []
         if genimage:
-            steps += detector_steps(
+            steps += _detector_steps(
                 genimage, out, layout=layout, series=series, config=config, backbone=backbone
             )
         if vlm:
@@ -142,7 +142,7 @@ def run_step(words: list[str]) -> int:
     return subprocess.run([sys.executable, "-m", *words], check=False).returncode
 
 
-def detector_steps(
+def _detector_steps(
     root: Path, out: Path, *, layout: str, series: str, config: Path, backbone: str
 ) -> list[Step]:
     """Return CausalCLIP's: a manifest, the detector, its table."""

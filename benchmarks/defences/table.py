@@ -133,7 +133,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
         Row("JPEG 75", jpeg, vlm, smooth=False),
         Row(f"JPEG {QUALITY}", lambda x: jpeg(x, QUALITY), vlm, smooth=False),
         Row("median blur", median, vlm, smooth=False),
-        Row(f"low pass, {LOW_PASS_SIDE} px", low_pass, vlm),
+        Row(f"low pass, {LOW_PASS_SIDE} px", _low_pass, vlm),
         Row("ours, 1 step", ours.purify, vlm),
         Row("ours, 4 steps", partial(ours.purify, steps=4), vlm),
         Row("ours, ungated", by_chance, vlm, random=True),
@@ -167,7 +167,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
     return [row for row in rows if lora_vlm or ADAPTED not in row.name]
 
 
-def low_pass(pixels: Tensor, side: int = LOW_PASS_SIDE) -> Tensor:
+def _low_pass(pixels: Tensor, side: int = LOW_PASS_SIDE) -> Tensor:
     """The picture at a short side of `side` px, enlarged to its own size again: too coarse for an
     attack to survive."""
     small = resize(pixels, side / min(pixels.shape[-2:]))

@@ -182,7 +182,7 @@ def fit(
         FileNotFoundError: there are no pairs beside the held-out ones.
     """
     # 1. What learns, and what guides it
-    learner = learning_part(pipeline)
+    learner = _learning_part(pipeline)
     guidance = Guidance(tower, layers=config.layers)
 
     # 2. The loss of a step
@@ -223,7 +223,7 @@ def fit(
     pipeline.unet.eval().requires_grad_(False)
 
 
-def learning_part(pipeline: PurifierPipeline) -> nn.Module:
+def _learning_part(pipeline: PurifierPipeline) -> nn.Module:
     """Return what learns of a purifier: its network, or the low-rank update of a base, which stays
     frozen and without dropout."""
     if isinstance(pipeline, LatentPurifier):
@@ -458,7 +458,7 @@ def refine(
             run that was stopped goes on from there.
     """
     # 1. What learns, and the unit of the loss: how far attacks move what the model sees
-    learner = learning_part(pipeline)
+    learner = _learning_part(pipeline)
     first = [maker.make(-1 - number)[0] for number in range(config.units)]
     distance = FeatureDistance(
         model,
