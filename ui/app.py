@@ -65,6 +65,7 @@ LEADS = {  # by tab
         "What was measured, on pictures that the detector was not trained on, with what it misses."
     ),
 }
+TELLING_RATE = 2.0  # seconds between two times that a waiting call is told its place
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
 
@@ -162,7 +163,10 @@ def _lay_out(
         if purify_tab:
             who = [purify_tab.vlm, purify_tab.offer]
             page.load(purify_tab.speakers, None, who, **AT_ONCE)
-    page.queue(default_concurrency_limit=4, api_open=False)
+    # By itself Gradio 6.31 tells each waiting call its place whenever another one starts, and where
+    # the session of one is among those that 2,000 newer ones have pushed out, it answers no call of
+    # anybody's from then on. Told by the clock, they cost nobody an answer.
+    page.queue(default_concurrency_limit=4, api_open=False, status_update_rate=TELLING_RATE)
     return page
 
 

@@ -89,7 +89,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from causalclip.images import zips
-from tests.acceptance.attacker import answer_to, picture, send
+from tests.acceptance.attacker import answer_to, ask, picture, send
 from tests.makers.pictures import encode, photo
 from tests.serving import until
 from ui import app, serving
@@ -265,6 +265,26 @@ def test_programs_wait_as_pages_do(tiny_app: str) -> None:
             is_answered, told = answer_to(http, "provenance", picture(path))
             assert (is_answered, YOURS in told) == (False, True)
         assert [call.result().status_code for call in waiting] == [200] * MAX_WAITING_OF_ONE
+
+
+def test_a_waiting_call_that_gradio_has_forgotten_costs_nobody_else_an_answer(
+    tiny_page: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio lets 64 calls run, here two, and remembers 2,000 sessions: whoever names as many
+    pushes out those of calls that wait."""
+    page, address = tiny_page
+    with httpx.Client(base_url=address) as http:
+        path = send(http, PICTURE, "x.png")
+        assert answer_to(http, "provenance", picture(path))[0]
+        runs = page._queue.event_queue_per_concurrency_id["runs"]
+        monkeypatch.setattr(runs, "concurrency_limit", 2)
+        with others_are_inside():
+            calls = [ask(http, "provenance", picture(path)) for _ in range(4)]
+            assert until(lambda: len(FILES._waiting) == len(runs.queue) == 2)
+            for call in calls:
+                del page._queue.pending_messages_per_session[call.json()["event_id"]]
+        assert until(lambda: page._queue.stopped or not len(page._queue))
+        assert answer_to(http, "provenance", picture(path))[0]
 
 
 def test_pictures_of_programs_count_until_they_are_answered(
