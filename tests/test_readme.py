@@ -13,6 +13,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from benchmarks.common import TABLE
 from benchmarks.pages import PAGES, filled
 from causalclip.marks.label import COMPANIES
 from causalclip.marks.logos import LOGOS
@@ -22,6 +23,7 @@ from causalclip.marks.rules import RULES
 from causalclip.marks.stamps import STAMPS
 from causalclip.settings import VARIABLES, default_of
 from tests.conftest import ROOT
+from training.dataset.table import read_table
 from training.detector.recipe import CONFIGS, Recipe
 from ui.api import routes
 from ui.server.gate import OPENAPI
@@ -111,6 +113,24 @@ def test_every_field_of_an_examination_is_in_the_table_of_fields() -> None:
         for name in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")
     }
     assert named == fields
+
+
+def test_how_many_generators_of_the_test_are_new_is_what_the_table_says() -> None:
+    rows = [row for row in read_table(TABLE) if row.label == "fake"]
+    learned = [row for row in rows if row.split == "train"]
+    generators = {row.generator for row in learned}
+    unstated = re.compile("unknown|not stated|not named", re.IGNORECASE)
+    said = []
+    for name in ("sites", "fresh", "alike", "edits", "broad"):
+        judged = [r for r in rows if (r.split, r.set, r.kind) == ("test", name, "photo")]
+        stated = [r.generator for r in judged if not unstated.search(r.generator)]
+        said.append(f"{sum(g in generators for g in stated)} of {len(stated)} in `{name}`")
+    relatives = {row.family for row in learned} - {""}
+    related = sum(row.family in relatives for row in judged)
+    page = " ".join((ROOT / "docs" / "measured.md").read_text(encoding="utf-8").split())
+    assert f"{', '.join(said[:-1])} and {said[-1]}, which has relatives of {related}." in page
+    sites = {split: {row.site for row in rows if row.split == split} for split in ("train", "test")}
+    assert not sites["train"] & sites["test"]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/using.md"])

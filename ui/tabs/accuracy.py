@@ -107,7 +107,7 @@ def _score_chart(numbers: Measured) -> str:
     # 1. In words.
     called = {name: numbers.below(f"{TEST}.{name}.{CALLED}") for name in SETS}
     words = _(
-        "{pictures} test pictures, of generators and sites that it has not learned from. Of 100 "
+        "{pictures} test pictures, of sites that it has not learned from. Of 100 "
         "generated ones, {called} are called likely generated: {sites} where sites were drawn by "
         "lot, {broad} where generators are many, {alike} where content is alike. Of 100 real ones: "
         "{accused}.",
