@@ -335,6 +335,10 @@ def test_rank_auc_is_scikit_learns_with_ties_too() -> None:
     assert rank_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
 
 
+def test_an_interval_leaves_out_one_draw_of_forty_at_either_end() -> None:
+    assert percentiles(np.random.default_rng(0).permutation(1001)) == [25.0, 975.0]
+
+
 def test_an_interval_over_owners_knows_that_an_owners_pictures_are_alike() -> None:
     """Ten pictures of each owner that are the same one say no more than one does."""
     rng = np.random.default_rng(0)

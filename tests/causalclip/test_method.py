@@ -166,6 +166,25 @@ def test_unbiased_hsic_equals_the_mean_over_distinct_samples() -> None:
         assert float(unbiased_hsic(a.double(), b.double())) == pytest.approx(expected, rel=1e-9)
 
 
+def gram_by_definition(x: np.ndarray) -> np.ndarray:
+    """Gaussian kernel, sigma^2 the median squared distance of different samples."""
+    distances = ((x[:, None] - x[None]) ** 2).sum(-1)
+    # torch's median of an even count is the lower one of the two in the middle
+    apart = np.sort(distances[~np.eye(len(x), dtype=bool)])
+    return np.exp(-distances / (2 * apart[(len(apart) - 1) // 2]))
+
+
+def test_unbiased_nhsic_of_unlike_halves_is_over_the_root_of_both_own_ones() -> None:
+    x = sample(9, 3, seed=1)
+    y = torch.cat([x[:, :1].square(), 30 * sample(9, 1, seed=2)], 1)
+    k, l = (gram_by_definition(v.double().numpy()) for v in (x, y))  # noqa: E741
+    own = hsic_over_distinct_samples(k, k), hsic_over_distinct_samples(l, l)
+    assert own[0] != pytest.approx(own[1], rel=0.1)
+    expected = hsic_over_distinct_samples(k, l) / (own[0] * own[1]) ** 0.5
+    assert float(unbiased_normalised_hsic(x, y)) == pytest.approx(expected, rel=1e-4)
+    assert Dependence.between(x, y).nhsic == pytest.approx(expected, rel=1e-4)
+
+
 def test_unbiased_hsic_of_independent_data_is_zero_in_the_mean_in_many_channels() -> None:
     draws = [(sample(32, 400, seed=2 * i), sample(32, 400, seed=2 * i + 1)) for i in range(60)]
     unbiased = np.array([float(unbiased_normalised_hsic(x, y)) for x, y in draws])
@@ -224,6 +243,42 @@ def test_each_term_is_added_by_its_weight() -> None:
     for name, weight in TERMS.items():
         assert loss(**{name: 2 * weight}) - verdict == pytest.approx(2 * each[name], rel=1e-3)
     assert loss(**TERMS) == pytest.approx(verdict + sum(each.values()), rel=1e-5)
+
+
+def cross_entropy(logit: np.ndarray, target: np.ndarray, weight: np.ndarray) -> float:
+    p = 1 / (1 + np.exp(-logit))
+    return float((-weight * (target * np.log(p) + (1 - target) * np.log(1 - p))).mean())
+
+
+def terms_by_hand(head: CausalHead, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor):
+    """The terms of L at the density 0.63, a smoothing of 0.1, and with all channels dropped."""
+    out = head(x)
+    labels, weights = y.double().numpy(), weight.double().numpy()
+    logit, guess, mask = (
+        v.detach().double().numpy() for v in (out.logit, head.guess(out.non_causal), out.mask)
+    )
+    without = float(head.verdict.bias)  # the logit of a picture without any channel
+    p, q = 1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(-without))
+    return {
+        "verdict": cross_entropy(logit, 0.9 * labels + 0.05, weights),
+        "sparsity": np.abs(mask.mean(1) - 0.63).mean(),
+        "adversary": cross_entropy(guess, labels, weights),  # whose labels are not smoothed
+        "consistency": (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).mean(),
+    }
+
+
+@pytest.mark.parametrize("term", ["verdict", "sparsity", "adversary", "consistency"])
+def test_each_term_is_the_equation_s(term: str) -> None:
+    head, (x, y) = random_head(), batch()
+    density = head(x).mask.mean(1)
+    assert density.min() < 0.63 < density.max()  # each picture's own counts, not the batch's
+    weight = 0.5 + torch.rand(len(x), generator=torch.Generator().manual_seed(2))
+    expected = terms_by_hand(head, x, y, weight)
+    switched = {} if term == "verdict" else {term: 2.0}
+    weights = LossWeights(density=0.63, smoothing=0.1, drop=1.0, **switched)
+    found = causal_loss(head, x, y, weights=weights, sample_weight=weight).item()
+    rest = 0.0 if term == "verdict" else 2 * expected[term]
+    assert found == pytest.approx(expected["verdict"] + rest, rel=1e-4)
 
 
 def test_adversary_learns_while_the_mask_works_against_it() -> None:

@@ -12,6 +12,7 @@ from causalclip.detector import Detector
 from purifier import choices
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.algorithms import CarliniWagner
+from purifier.attacks.budget import Budget
 from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
 from purifier.attacks.objectives import FlipVerdict, detector_logit
 from purifier.models import Models
@@ -85,6 +86,24 @@ def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(
         lengths = change.flatten(1).norm(dim=1) / 255
         assert (lengths <= attack.eps).all()
         assert (lengths > 0.8 * attack.eps).all()
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "change", "kept"),
+    [
+        ("linf", 0.1, [0.3, -0.05, -0.2], [0.1, -0.05, -0.1]),
+        ("l2", 0.1, [0.3, 0.4, 0.0], [0.06, 0.08, 0.0]),
+        ("l2", 0.6, [0.3, 0.4, 0.0], [0.3, 0.4, 0.0]),  # inside, so left as it is
+        ("linf", 0.7, [0.65, -0.65, 0.2], [0.5, -0.5, 0.2]),  # cut by the range
+    ],
+)
+def test_a_projection_by_hand(norm, eps, change, kept) -> None:
+    grey = torch.full((2, 3, 1, 1), 0.5)
+    moved = grey.clone()
+    moved[1] += torch.tensor(change).view(3, 1, 1)
+    found = Budget(eps, norm).project(moved, grey)
+    assert torch.equal(found[0], grey[0])  # each picture has a ball of its own
+    assert (found[1] - grey[1]).flatten().tolist() == pytest.approx(kept, abs=1e-6)
 
 
 def test_a_patch_changes_one_square_alone(net, clean, labels) -> None:

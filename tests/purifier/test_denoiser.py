@@ -3,6 +3,7 @@ whole pipeline."""
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from purifier.vlm.features import clip_features
 from tests.makers.detectors import tiny_tower, views
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_lora, tiny_purifier
 from tests.makers.pictures import photo
-from training.purifier.bridge import bridge_point, clean_estimate
+from training.purifier.bridge import Ends, bridge_loss, bridge_point, clean_estimate, draw_times
 
 ATTACKED, CLEAN = 50.0, -50.0  # log-odds
 TOWER = tiny_tower(layers=6)
@@ -75,6 +76,62 @@ def test_the_velocity_is_the_slope_and_leads_to_the_clean_end(ends) -> None:
     later, _ = bridge_point(clean, adversarial, t + h, noise)
     assert torch.allclose((later - point) / h, velocity, atol=1e-4)
     assert torch.allclose(clean_estimate(point, velocity, t), clean, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_walk_is_euler_s_from_the_attacked_end(steps: int, monkeypatch) -> None:
+    """Of a velocity that differs with place and time: scale (t + 2 x - 1)."""
+    purifier, scale = tiny_purifier(), 0.2
+    purifier.register_to_config(scale=scale)
+
+    def network(blocks: Tensor, t: Tensor) -> SimpleNamespace:
+        pictures = blocks[:, :12]  # 2 x - 1, folded by 2
+        return SimpleNamespace(sample=pictures + t / 1000)
+
+    monkeypatch.setattr(purifier.unet, "forward", network)
+    x = pixels(40, 44)
+    expected = x.double()
+    for step in range(steps):
+        t = 1 - step / steps
+        expected = expected - scale * (t + 2 * expected - 1) / steps
+    assert torch.allclose(purifier.denoise(x, steps).double(), expected, atol=1e-5)
+
+
+def knowing(velocity: Tensor) -> SimpleNamespace:
+    """A pipeline that says the same velocity of all, and keeps what it is asked about."""
+    asked: list[tuple[Tensor, Tensor]] = []
+
+    def say(point: Tensor, t: Tensor) -> Tensor:
+        asked.append((point, t))
+        return velocity
+
+    return SimpleNamespace(config={"scale": 0.05}, velocity=say, asked=asked)
+
+
+def test_the_bridge_s_loss_is_zero_for_the_true_velocity_and_its_square_without_any(ends) -> None:
+    clean, adversarial, noise = ends
+    t = torch.tensor([0.3, 1.0])
+    bridge = Ends(clean, adversarial, t, noise)
+    truth = adversarial - clean + noise
+    knows = knowing(truth)
+    loss, estimate = bridge_loss(knows, bridge)
+    ((point, at),) = knows.asked
+    assert torch.allclose(point, clean + t.view(2, 1, 1, 1) * truth, atol=1e-6)
+    assert torch.equal(at, t)
+    assert float(loss) == pytest.approx(0, abs=1e-10)
+    assert torch.allclose(estimate, clean, atol=1e-6)
+    loss, estimate = bridge_loss(knowing(torch.zeros_like(clean)), bridge)
+    assert float(loss) == pytest.approx(float((truth / 0.05).square().mean()), rel=1e-5)
+    assert torch.allclose(estimate, point)  # it stays where it was asked
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_so_many_of_the_times_are_where_inference_starts(share: float) -> None:
+    times = draw_times(20_000, seeded(0), at_start=share)
+    assert float((times == 1).float().mean()) == pytest.approx(share, abs=0.01)
+    others = times[times < 1]
+    assert not len(others) or others.min() > 0
+    assert not len(others) or float(others.mean()) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("size", [(150, 201), (7, 300), (1, 1)])

@@ -13,6 +13,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from PIL import Image
+from torch import Tensor
 from typer.testing import CliRunner
 
 from causalclip.detector import Detector
@@ -45,6 +46,7 @@ from training.purifier.denoiser import (
     refine_purifier,
     train_purifier,
 )
+from training.purifier.guidance import Guidance
 from training.purifier.loop import resume, save_checkpoint
 from training.purifier.pairs import (
     PairMaker,
@@ -144,6 +146,47 @@ def test_every_recipe_learns_with_clips_guidance_and_without(
         assert any(
             not torch.equal(a, b) for a, b in zip(before, pipeline.unet.parameters(), strict=True)
         )
+
+
+def guidance_of(
+    way: Tensor | float, monkeypatch: pytest.MonkeyPatch, *, size: Tensor | float = 1.0
+) -> float:
+    """The loss of three attacked pictures, and one that is not, that have gone `way` (of each
+    dimension) back to the clean ones; `size`: of each dimension."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (4, 5, 6), (4, 1, 6)  # patch tokens, embedding
+    clean = [size * torch.randn(shape, generator=generator) for shape in shapes]
+    shift = [size * torch.randn(shape, generator=generator) for shape in shapes]
+    is_attacked = torch.tensor([1.0, 1.0, 1.0, 0.0]).view(4, 1, 1)
+    seen = [c + is_attacked * s for c, s in zip(clean, shift, strict=True)]
+    reached = [a + way * (c - a) for a, c in zip(seen, clean, strict=True)]
+    monkeypatch.setattr("training.purifier.guidance.clip_features", lambda *_, **__: reached)
+    guidance = Guidance(tiny_tower(), layers=LAYERS)
+    return float(guidance(torch.zeros(4, 3, 32, 32), tuple(clean), tuple(seen)))
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        (1.0, 0.0),  # back at the clean picture
+        (0.5, 0.25),  # the right direction, half of the shift left: its square
+        (0.0, 2.0),  # no direction, all of the shift left
+        (-1.0, 6.0),  # the opposite direction, twice the shift left
+    ],
+)
+def test_guidance_is_the_direction_and_what_is_left_of_the_shift(
+    way: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert guidance_of(way, monkeypatch) == pytest.approx(expected, abs=1e-3)
+
+
+def test_guidance_counts_a_dimension_alike_however_large_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way, size = torch.eye(6)[0], 1 + 99 * torch.eye(6)[0]  # one dimension has gone back
+    alike, uneven = (guidance_of(way, monkeypatch, size=s) for s in (1.0, size))
+    assert 0.5 < alike < 2
+    assert uneven == pytest.approx(alike, rel=1e-2)
 
 
 def test_the_unsupervised_recipe_sees_no_attack_when_it_is_guided(folder: Path) -> None:

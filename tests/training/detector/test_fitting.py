@@ -4,6 +4,7 @@ known."""
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
 from causalclip.images.loading import LoadedImage, load_image
-from causalclip.method import CausalHead, LossWeights
+from causalclip.method import CausalHead, LossWeights, causal_loss
 from tests.makers.detectors import gridded, tiny_detector
 from tests.makers.pictures import encode, photo
 from training.detector.data import Record, detection_fault, readable
@@ -96,6 +97,19 @@ def test_the_same_seed_gives_the_same_head() -> None:
     assert not torch.equal(a["verdict.weight"], c["verdict.weight"])
     # the last steps' mean is kept
     assert not torch.equal(a["verdict.weight"], quick(average=0.0).verdict.weight)
+
+
+def test_the_mask_s_temperature_falls_by_one_factor_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    def loss(*given: Any, tau: float, **more: Any) -> Tensor:
+        seen.append(tau)
+        return causal_loss(*given, tau=tau, **more)
+
+    monkeypatch.setattr("training.detector.fitting.causal_loss", loss)
+    head = quick(steps=4, tau_start=1.6, tau_end=0.1)
+    assert seen == pytest.approx([1.6, 0.8, 0.4, 0.2])
+    assert float(head.tau) == pytest.approx(0.1)  # which it judges at
 
 
 def test_the_mask_gets_the_density_that_is_asked_for_and_differs_between_pictures() -> None:
