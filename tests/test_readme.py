@@ -2,19 +2,25 @@
 
 import ast
 import importlib
+import importlib.util
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import skimage.data
+import typer
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from benchmarks.common import TABLE
+from benchmarks.__main__ import ALONE, BENCHMARKS
+from benchmarks.common import TABLE, Options
+from benchmarks.defences.__main__ import evaluate
 from benchmarks.pages import PAGES, filled
+from causalclip.commands.app import app as causalclip_app
 from causalclip.marks.label import COMPANIES
 from causalclip.marks.logos import LOGOS
 from causalclip.marks.mark import UNNAMED
@@ -22,7 +28,9 @@ from causalclip.marks.names import KNOWN
 from causalclip.marks.rules import RULES
 from causalclip.marks.stamps import STAMPS
 from causalclip.settings import VARIABLES, default_of
+from purifier.cli import app as purifier_app
 from tests.conftest import ROOT
+from training.__main__ import app as training_app
 from training.dataset.table import read_table
 from training.detector.recipe import CONFIGS, Recipe
 from ui.api import routes
@@ -61,6 +69,55 @@ def reaches(page: Path, path: str, heading: str) -> bool:
         return file.exists()
     titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def commands_of(page: Path) -> list[tuple[str, list[str]]]:
+    """Modules that a page runs by `python -m`, and the words behind each."""
+    text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))  # of many lines
+    found = re.findall(r"python -m ([\w.]+)([^`\n;|#>]*)", text)
+    return [(module, words.split()) for module, words in found]
+
+
+def options_of(command: Any, words: list[str]) -> set[str]:
+    """Options of a command of Typer's and of the groups before it, as the words choose it."""
+    context = command.make_context("", [], resilient_parsing=True)
+    names = {name for parameter in command.get_params(context) for name in parameter.opts}
+    if not hasattr(command, "list_commands"):
+        return names
+    chosen = [word for word in words if word in command.list_commands(context)]
+    if not chosen:
+        return names
+    rest = words[words.index(chosen[0]) + 1 :]
+    return names | options_of(command.get_command(context, chosen[0]), rest)
+
+
+COMMANDS = {
+    "causalclip": causalclip_app,
+    "purifier": purifier_app,
+    "training": training_app,
+    "benchmarks.defences": typer.Typer(),
+}
+COMMANDS["benchmarks.defences"].command()(evaluate)
+
+
+# its commands are those of the earlier commits that it names
+HISTORY = ROOT / "benchmarks" / "README.md"
+
+
+@pytest.mark.parametrize("page", [page for page in MARKDOWN if page != HISTORY], ids=named)
+def test_what_a_page_tells_to_run_takes_these_words(page: Path) -> None:
+    for module, words in commands_of(page):
+        given = {word.partition("=")[0] for word in words if word.startswith("--")} - {"--help"}
+        if module in COMMANDS:
+            known = options_of(typer.main.get_command(COMMANDS[module]), words)
+        elif module == "benchmarks":
+            known = {f"--{field.name}" for field in fields(Options)}
+            names = [*takewhile(lambda word: not word.startswith("--"), words)]
+            assert set(names) <= {*BENCHMARKS, *ALONE, "NAME", "[NAME", "...]"}, page
+        else:
+            assert importlib.util.find_spec(module), f"{page}: there is no {module}"
+            continue
+        assert given <= known, f"{page}: {module} {' '.join(words)}"
 
 
 def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:

@@ -257,7 +257,7 @@ def terms_by_hand(head: CausalHead, x: torch.Tensor, y: torch.Tensor, weight: to
     logit, guess, mask = (
         v.detach().double().numpy() for v in (out.logit, head.guess(out.non_causal), out.mask)
     )
-    without = float(head.verdict.bias)  # the logit of a picture without any channel
+    without = head.verdict.bias.item()  # the logit of a picture without any channel
     p, q = 1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(-without))
     return {
         "verdict": cross_entropy(logit, 0.9 * labels + 0.05, weights),
