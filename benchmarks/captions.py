@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, Options
-from benchmarks.purification import AS_THE_PAPER, WHOLE_PURIFIER
+from benchmarks.purification import READ_BY_ENCODER, WHOLE_PURIFIER
 from benchmarks.tables import Report, Table, mean_text
 
 PICTURES = 100
@@ -20,7 +20,7 @@ DEFENCES = {
     "no defence": "no defence",
     "JPEG 10": "JPEG 10",
     WHOLE_PURIFIER: "all",
-    AS_THE_PAPER: "as the paper: the network alone",
+    READ_BY_ENCODER: "the network alone, adapted encoder",
 }
 ATTACKS = ("clean", "PGD 8/255", "PGD 8/255, as JPEG 90", "MI-FGSM 8/255", "APGD 8/255")
 

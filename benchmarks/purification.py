@@ -25,7 +25,7 @@ WHOLE_PURIFIER, WHOLE_BY_OTHER = (
     "ours, 1 step, adapted encoder",
     "ours, 1 step",
 )  # of the embedded model, of others
-AS_THE_PAPER = "the network alone, adapted encoder"
+READ_BY_ENCODER = "the network alone, adapted encoder"
 # How rows of what does not ship begin.
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"
 UNGATED = "ours, ungated, adapted encoder"
@@ -178,12 +178,11 @@ def _side_by_side(cells: dict[tuple[str, str], Report]) -> Table:
     for (row, column), cell in cells.items():
         if column not in SIDE_BY_SIDE:
             continue
-        name = f"as the paper: {row}" if row == AS_THE_PAPER else row
         shares = f"{cell['agreement']:.0%}", f"{cell['accuracy']:.0%}"
         captions = f"{cell['cider']:.2f} ({cell['captions']})" if cell["captions"] else ""
         psnr = "equal" if cell["psnr"] >= MAX_DB else mean_text(cell, "psnr", 1)
         ssim = mean_text(cell, "ssim", 3)
-        rows.append([column, name, str(cell["n"]), *shares, captions, psnr, ssim])
+        rows.append([column, row, str(cell["n"]), *shares, captions, psnr, ssim])
     rows.sort(key=lambda row: SIDE_BY_SIDE.index(row[0]))
     caption = (
         "all that was measured, side by side; PSNR and SSIM are those of the picture behind the "

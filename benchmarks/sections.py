@@ -379,7 +379,8 @@ def heads(read: Reports) -> Told:
         name: ", ".join(f"{{{head}[{cell}}}" for head in names) for name, cell in cells.items()
     }
     words = (
-        "The same pictures for both; in each cell the linear head, then the causal one. A verdict "
+        "The same pictures for both; in each cell the linear head, then the causal one. Scores are "
+        "of float32, so TPR is another than above where that is of int8. A verdict "
         f"by the causal head takes {report['times']:.2f} times the processor time of the linear "
         f"one's, and {report['more_mb']} MB more."
     )
@@ -671,11 +672,12 @@ def purification(read: Reports) -> Told:
     words = (
         "How often a vision-language model answers behind a defence as it does for the clean "
         f"picture, and how often correctly: of clean pictures, it is right about {accuracy}. "
-        "Counted in correct answers, JPEG of quality 10 is as good as the whole purifier, and so "
-        "is the whole with an unsupervised denoiser in the network's place. Alone, the network "
-        "keeps more answers than the unsupervised denoiser alone, and more of the picture (PSNR, "
-        "SSIM). "
-        "Against an attacker who knows the purifier nothing holds. JPEG has no gradient, so its "
+        "Counted in correct answers, the whole purifier is not shown to be better than JPEG of "
+        "quality 10, nor than the whole with an unsupervised denoiser in the network's place. "
+        "Alone, the network keeps more answers than the unsupervised denoiser alone, and more of "
+        "the picture (PSNR, SSIM); but it learned longer, and CLIP guided it. "
+        "Against an attacker who knows the purifier few answers stay, and no more are shown to "
+        "stay than behind JPEG 10. JPEG has no gradient, so its "
         "attacker goes around it, which is weaker. Rows with “adapted encoder” are what the Purify "
         "tab shows; “ungated” purifies every picture, by a quantisation that is drawn anew. A "
         "purifier leaves traces of its own: "

@@ -32,7 +32,7 @@ Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 WHOLE_PURIFIER, NETWORK_ALONE = "ours, 1 step, adapted encoder", "the network alone"
 # CoDefend: a denoiser and an encoder, nothing behind
-AS_THE_PAPER = f"{NETWORK_ALONE}, adapted encoder"
+READ_BY_ENCODER = f"{NETWORK_ALONE}, adapted encoder"
 UNGATED = "ours, ungated, adapted encoder"
 REPEATED: tuple[tuple[str, int, Callable[[Sequence[float]], float]], ...] = (
     (UNGATED, 1, median_of),
@@ -54,7 +54,7 @@ COMPARISONS = (  # of which two the answers are compared one by one
     *((WHOLE_PURIFIER, row) for row in WITHOUT),
     *((WHOLE_PURIFIER, f"ours with the {name} denoiser") for name in DENOISERS),
     *((NETWORK_ALONE, f"the {name} denoiser alone") for name in DENOISERS),
-    *((AS_THE_PAPER, f"the {name} denoiser alone, adapted encoder") for name in DENOISERS),
+    *((READ_BY_ENCODER, f"the {name} denoiser alone, adapted encoder") for name in DENOISERS),
     *(
         (f"the {one} denoiser alone{encoder}", f"the {other} denoiser alone{encoder}")
         for encoder in ("", f", {ADAPTED}", f", {OWN_ENCODER}")
@@ -152,7 +152,7 @@ def build_rows(models: Models, vlm: Any, *, compared: Path | None) -> list[Row]:
             for name, stages in WITHOUT.items()
         ),
         Row(NETWORK_ALONE, alone, vlm),
-        Row(AS_THE_PAPER, alone, vlm, lora_vlm),
+        Row(READ_BY_ENCODER, alone, vlm, lora_vlm),
     ]
     for name, denoise in _denoisers(compared, models.device).items():
         random = _adds_noise(name)
