@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.linear_model import RidgeClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -92,10 +91,10 @@ def dependence(out: HeadOutput, labels: np.ndarray) -> dict[str, float]:
 
 
 def probes(
-    lesson: Tensor, labels: np.ndarray, unseen: Tensor, held_labels: np.ndarray, *, seed: int
-) -> dict[str, float]:
-    """AUC of a ridge, an MLP of 256 and 15 nearest neighbours that read the held-back part, [N, D]
-    and [M, D]."""
+    lesson: Tensor, labels: np.ndarray, unseen: Tensor, *, seed: int
+) -> dict[str, np.ndarray]:
+    """Return what a ridge, an MLP of 256 and 15 nearest neighbours that learned to read the
+    held-back part [N, D] score of unseen ones [M, D]: [M] each."""
     scale = StandardScaler().fit(lesson.numpy())
     x, y = scale.transform(lesson.numpy()), scale.transform(unseen.numpy())
     width = x.shape[1]
@@ -104,34 +103,46 @@ def probes(
         MLPClassifier((256,), batch_size=256, max_iter=8, random_state=seed, n_iter_no_change=99)
     )
     neighbours = KNeighborsClassifier(15).fit(x, labels)
-    scores = {
+    return {
         "linear": linear,
         "mlp": mlp.fit(x, labels).predict_proba(y)[:, 1],
         "knn": neighbours.predict_proba(y)[:, 1],
     }
-    return {name: float(roc_auc_score(held_labels, score)) for name, score in scores.items()}
 
 
-def row(data: Problem, config: TrainConfig, *, fold: int) -> dict[str, float]:
+def row(data: Problem, config: TrainConfig, *, fold: int) -> dict[str, Any]:
     """One point: the head on all folds but one, judged on that one."""
+    # 1. The verdict and the mask
     head = fit(data, config, leave_out=fold)
     held_out, lesson = np.flatnonzero(data.fold == fold), np.flatnonzero(data.fold != fold)
-    labels, out = data.labels.numpy(), judge(head, data.features[0, held_out])
+    labels, out = data.labels.numpy()[held_out], judge(head, data.features[0, held_out])
     like = np.array([data.records[i].set in LIKE for i in held_out])
-    statistics = MaskStatistics.of(out.mask)
-    return {
-        "auc": float(roc_auc_score(labels[held_out][like], out.logit.numpy()[like])),
-        "density": statistics.density,
+    report: dict[str, Any] = {
+        "auc": rank_auc(labels[like], out.logit.numpy()[like]),
+        "density": MaskStatistics.of(out.mask).density,
         "variation": float(out.mask.std(0).mean()),
-        **dependence(out, labels[held_out]),
-        **probes(
-            judge(head, data.features[0, lesson]).non_causal,
-            labels[lesson],
-            out.non_causal,
-            labels[held_out],
-            seed=config.seed,
-        ),
+        **dependence(out, labels),
     }
+
+    # 2. What the held-back part tells
+    read_out = probes(
+        judge(head, data.features[0, lesson]).non_causal,
+        data.labels.numpy()[lesson],
+        out.non_causal,
+        seed=config.seed,
+    )
+    owners = np.array([data.records[i].group for i in held_out])
+    draws = over_owners(
+        lambda rows: {
+            name: rank_auc(labels[rows], score[rows]) for name, score in read_out.items()
+        },
+        labels,
+        owners,
+    )
+    for name, score in read_out.items():
+        report[name] = rank_auc(labels, score)
+        report[f"{name}_interval"] = percentiles(draws[name])
+    return report
 
 
 def runs(config: TrainConfig) -> Iterator[tuple[dict[str, float], TrainConfig]]:
@@ -203,7 +214,7 @@ def measure(options: Options) -> dict[str, Any]:
             "owners": len({r.group for r, h in zip(records, held_out, strict=True) if h}),
         },
     }
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
     earlier = read("curve") or {}
     earlier_rows = earlier["rows"] if about.items() <= earlier.items() else []
     report = about | _ridge_auc(data, ridge) | {"rows": rows}
@@ -220,7 +231,7 @@ def draw(report: dict[str, Any], theme: Theme) -> "Figure":
     from matplotlib.figure import Figure
 
     # 1. The runs of each point
-    groups: dict[Point, list[dict[str, float]]] = defaultdict(list)
+    groups: dict[Point, list[dict[str, Any]]] = defaultdict(list)
     for row in report["rows"]:
         groups[row["independence"], row["adversary"]].append(row)
     shipped = report["shipped"]["independence"], report["shipped"]["adversary"]

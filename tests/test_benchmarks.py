@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import ablation, forwarded, masks, robustness, series, signatures
+from benchmarks import ablation, curve, forwarded, masks, robustness, series, signatures
 from benchmarks.changes import TRAVELS
 from benchmarks.common import TABLE, Options
 from benchmarks.detection import family_of
@@ -29,7 +29,7 @@ from tests.makers.detectors import tiny_detector
 from training.dataset.table import read_table
 from training.detector.data import Record
 from training.detector.evaluation import Scores
-from training.detector.fitting import Problem
+from training.detector.fitting import Problem, TrainConfig
 from training.detector.model_card import mask_rows
 from training.detector.recipe import balance
 
@@ -312,6 +312,27 @@ def test_every_method_of_the_series_learns(data: Problem) -> None:
             continue
         raw = series.judge_features(method, data.features[0], learned, seed=0)
         assert roc_auc_score(data.labels[100:], raw) > 0.75, method.name
+
+
+@pytest.mark.filterwarnings("ignore:Got `batch_size` less", "ignore:Stochastic Optimizer")
+@pytest.mark.parametrize(
+    ("config", "passing", "told"),
+    [
+        (TrainConfig(epochs=0, average=0.0, masked=False, ridge=0.1), 1.0, 0.5),
+        (TrainConfig(epochs=0, average=0.0, mask_start=-50.0), 0.0, 1.0),
+    ],
+    ids=["nothing is held back", "all is held back"],
+)
+def test_probes_read_what_is_held_back_and_that_alone(
+    data: Problem, config: TrainConfig, passing: float, told: float
+) -> None:
+    point = curve.row(data, config, fold=0)
+    assert point["density"] == pytest.approx(passing, abs=1e-3)
+    assert point["auc"] == pytest.approx(0.5 + 0.5 * passing, abs=0.1)
+    for name in curve.PROBES:
+        assert point[name] == pytest.approx(told, abs=0.22), name  # the MLP learns for 8 steps
+        low, high = point[f"{name}_interval"]
+        assert low <= point[name] <= high
 
 
 def test_a_series_is_named_where_its_source_is_clear() -> None:
