@@ -164,7 +164,7 @@ def is_made_of_numbers(value: Any) -> bool:
     return bool(numbers) and all(isinstance(number, int) for number in numbers)
 
 
-class Kept:
+class SessionValue:
     """Something that a page keeps."""
 
 
@@ -173,8 +173,8 @@ def keeping(seconds: float | None) -> Iterator[tuple[Callable[[], None], list[An
     """A page that keeps something for each session: what begins one, and weak references."""
     kept: list[Any] = []
 
-    def keep() -> Kept:
-        value = Kept()
+    def keep() -> SessionValue:
+        value = SessionValue()
         kept.append(weakref.ref(value))
         return value
 
