@@ -32,8 +32,8 @@ def _show_progress(
         Path | None,
         typer.Option(
             file_okay=False,
-            help="A folder for TensorBoard's log of `lora fit`, `purifier` and `vlm`; the "
-            "detector's heads, fitted in minutes, keep no log. Stands before the command's name.",
+            help="A folder for TensorBoard's log of `detector`, `lora fit`, `purifier` and `vlm`. "
+            "Stands before the command's name.",
         ),
     ] = None,
 ) -> None:

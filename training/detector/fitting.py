@@ -4,7 +4,7 @@ To continue training a fitted head, pass it to `fit_head` with ridge=0; the weig
 may be others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from training.detector.ridge import start_at_ridge
 from training.detector.selection import SelectionConfig, fit_selection
 
 STANDARDISED = 100_000  # rows that the mean and deviation of a channel are taken from, at most
+LOGGED = 50  # steps between two rows of the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ def fit_head(
     environments: Tensor | None = None,
     start: CausalHead | None = None,
     device: torch.device | None = None,
+    log: Callable[[dict[str, float]], Any] | None = None,
 ) -> CausalHead:
     """Fit the head in place, seeded, and return it in evaluation mode.
 
@@ -139,6 +141,8 @@ def fit_head(
             ridge's.
         device: that takes the steps, in float32; None for the processor, where the head ends in any
             case.
+        log: is given `step`, `loss`, `tau` and `open`, the open share of the mask on the batch,
+            every LOGGED steps and after the last one.
 
     Raises:
         ValueError: channels are to be selected without environments.
@@ -200,11 +204,24 @@ def fit_head(
         loss.backward()
         optimiser.step()
         schedule.step()
+        if log and ((step + 1) % LOGGED == 0 or step + 1 == steps):
+            log(_log_of_step(head, batch, step=step + 1, loss=loss, tau=tau))
         if step >= (1 - config.average) * steps:
             average.update_parameters(head)
     if config.average:
         head.load_state_dict(average.module.state_dict())
     return head.cpu().eval()
+
+
+@torch.no_grad()
+def _log_of_step(
+    head: CausalHead, batch: Tensor, *, step: int, loss: Tensor, tau: float
+) -> dict[str, float]:
+    """Return what is logged of a step; the mask is read without noise, so that training draws the
+    same numbers with a log as without."""
+    mask = head.eval()(batch, tau=tau).mask
+    head.train()
+    return {"step": step, "loss": float(loss), "tau": tau, "open": float(mask.mean())}
 
 
 def _spread(copies: Tensor) -> Tensor:

@@ -3,9 +3,10 @@ card."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from training.detector.fitting import Problem, TrainConfig, fit_head
 from training.detector.image_types import AUGMENTATIONS, fit_image_types
 from training.detector.model_card import mask_report, model_card, validation_report
 from training.detector.selection import SelectionConfig
+from training.purifier.loop import LOG_NAME, log_row
 
 # of held-out pictures of like content: real ones accused, generated ones let pass
 FALSE_ALARMS, MISSES = 0.03, 0.08
@@ -142,8 +144,10 @@ def fit(
     head: CausalHead | None = None,
     start: CausalHead | None = None,
     device: torch.device | None = None,
+    log: Callable[[dict[str, float]], Any] | None = None,
 ) -> CausalHead:
-    """A head (a new causal one where none is given) on every fold but one, or on all."""
+    """A head (a new causal one where none is given) on every fold but one, or on all; `log` as of
+    `fit_head`."""
     rows = slice(None) if leave_out is None else np.flatnonzero(data.fold != leave_out)
     torch.manual_seed(config.seed)  # of its first weights, too
     head = head or config.new_head(data.features.shape[2])
@@ -158,6 +162,7 @@ def fit(
         environments=torch.from_numpy(data.environments[rows]),
         start=start,
         device=device,
+        log=log,
     )
 
 
@@ -301,6 +306,14 @@ def _too_few_windows(windows: Problem, *, folds: set[int]) -> bool:
     return True
 
 
+def _new_log(folder: Path) -> Callable[[dict[str, float]], Any]:
+    """Return what writes a row into `folder`/train.jsonl, which is begun anew: a head is fitted
+    from its first step even after a kill."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / LOG_NAME).unlink(missing_ok=True)
+    return partial(log_row, folder)
+
+
 def fingerprint(backbone: str, recipe: Recipe, records: Sequence[Record]) -> str:
     """Return a hash of all that a held-out head depends on: a checkpoint of other data or settings
     must not be taken for this one."""
@@ -381,7 +394,14 @@ def train_detector(
         usual = neutral_patches(
             pictures, root, tower, recipe.parts, windows=windows, squares=recipe.squares
         )
-        heads[kind] = fit(its, recipe.head, neutral=usual, start=starts.get(kind), device=device)
+        heads[kind] = fit(
+            its,
+            recipe.head,
+            neutral=usual,
+            start=starts.get(kind),
+            device=device,
+            log=_new_log(keep / f"{out.name}-{kind}"),
+        )
 
     # 5. The detector
     share: dict[ViewType, float] = {"whole": 1.0}

@@ -18,6 +18,7 @@ from causalclip.clip.weights import check_finite
 from training.mixed_precision import mixed_precision
 
 LOG = logging.getLogger(__name__)
+LOG_NAME = "train.jsonl"
 Loss = tuple[Tensor, Mapping[str, float]]  # what is minimised, and what is logged of it
 Row = Mapping[str, float]  # of a log: the step or epoch first
 READERS: list[Callable[[Path, Row], None]] = []  # are given every row, and the training's folder
@@ -97,7 +98,7 @@ def log_row(folder: Path, row: Row) -> None:
     """Add a line to train.jsonl, say it, and give it to the readers."""
     line = json.dumps({name: round(value, 4) for name, value in row.items()})
     LOG.info(line)
-    with (folder / "train.jsonl").open("a") as file:
+    with (folder / LOG_NAME).open("a") as file:
         file.write(line + "\n")
     for read in READERS:
         read(folder, row)

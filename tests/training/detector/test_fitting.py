@@ -99,6 +99,22 @@ def test_the_same_seed_gives_the_same_head() -> None:
     assert not torch.equal(a["verdict.weight"], quick(average=0.0).verdict.weight)
 
 
+def test_a_log_is_given_rows_and_changes_nothing() -> None:
+    x, labels = synthetic(300, seed=0)
+    config = TrainConfig(steps=120, batch=64, hidden=8, weights=EVERYTHING, tau_end=0.25)
+    rows: list[dict[str, float]] = []
+
+    def fit(**more: Any) -> CausalHead:
+        torch.manual_seed(5)
+        return fit_head(config.new_head(60), x, labels, config=config, **more)
+
+    logged, silent = fit(log=rows.append).state_dict(), fit().state_dict()
+    assert all(torch.equal(logged[name], silent[name]) for name in silent)
+    assert [row["step"] for row in rows] == [50, 100, 120]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert all(0 < row["open"] < 1 and 0.25 <= row["tau"] <= 2 for row in rows)
+
+
 def test_the_mask_s_temperature_falls_by_one_factor_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
 

@@ -125,6 +125,14 @@ def test_documented_commands_learn_from_one_series_and_keep_their_manifest(
     detector = Detector.from_pretrained("runs/genimage")
     assert detector.config.revision.startswith(f"{date.today():%Y.%m.%d}-")
     assert set(detector.heads) == ({"whole", "window"} if config == "causal" else {"whole"})
+    logs = {
+        path.parent.name: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in Path("runs/genimage").rglob("train.jsonl")
+    }
+    assert set(logs) == {f"genimage-{view}" for view in detector.heads}
+    assert all(0 < rows[-1]["open"] < 1 for rows in logs.values())
+    if config == "paper":
+        assert [row["step"] for row in logs["genimage-whole"]] == [50, 100]
     assert all(
         torch.isfinite(t).all() for t in load_file("runs/genimage/head.safetensors").values()
     )
