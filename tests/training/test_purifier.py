@@ -3,6 +3,7 @@ encoder, and the loop."""
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ from training.purifier.pairs import (
     PairsConfig,
     Source,
     load_pairs,
+    make_missing,
     make_pairs,
     pair_files,
     question_pool,
@@ -284,6 +286,20 @@ def test_a_low_rank_update_alone_learns_of_a_base_and_goes_on_after_a_stop(
     assert any("guidance" in row for row in logged(tmp_path / "whole"))
     for name, value in whole.update().items():
         assert torch.allclose(value, stopped.update()[name], atol=1e-5)
+
+
+def test_trainings_share_pairs_where_settings_and_pictures_are_the_same(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.purifier.pairs.if_there", lambda _load: None)
+    sources = training_sources(data, None)
+
+    def folder(own: Sequence[Source] = sources, **settings: Any) -> Path:
+        config = PairsConfig(**settings)
+        return make_missing(own, config, tmp_path, tower=tiny_tower(), batches=0)[1]
+
+    assert folder(seed=1) == folder(seed=1)
+    assert len({folder(seed=1), folder(seed=2), folder(sources[1:], seed=1)}) == 3
 
 
 @pytest.fixture
@@ -534,7 +550,7 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path, alone
     encoder, left = LoraEncoder.from_pretrained(out), []
     for speaker in (encoder.apply_to(model), model):
         shifts = []
-        for pairs in map(load_pairs, pair_files(cache / "encoder-pairs")):
+        for pairs in map(load_pairs, pair_files(next(cache.glob("pairs-*")))):
             purified = purifier.denoise(pairs.adversarial[-1].float() / 255)
             purified = purified.clamp(0, 1) if alone else quantise_at(purified, 10, 32)
             shifts.append(speaker.see(purified) - model.see(pairs.clean.float() / 255))

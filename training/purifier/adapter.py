@@ -181,7 +181,7 @@ def train_encoder(
             are too few pairs.
     """
     sections = dict(settings or {})
-    config, pairs = AdapterConfig(**sections.get("lora_encoder", {})), cache / "encoder-pairs"
+    config = AdapterConfig(**sections.get("lora_encoder", {}))
     model, denoiser = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
     model.to(device)
     denoiser.to(device)  # type: ignore[attr-defined]
@@ -193,7 +193,7 @@ def train_encoder(
         raise ValueError(
             f"More than {config.held} batches of pairs are needed: so many are held out."
         )
-    maker = make_missing(sources, pairs_config, pairs, tower=model.tower, batches=batches)
+    maker, pairs = make_missing(sources, pairs_config, cache, tower=model.tower, batches=batches)
     begin = LoraEncoder.from_pretrained(start) if start else None
     encoder = _fit_encoder(
         model, denoiser, maker, pairs, question_pool(data), cache / out.name, config, start=begin

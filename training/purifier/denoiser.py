@@ -122,8 +122,8 @@ def train_purifier(
         new_latent(base, **sections["lora"]) if base else new_pipeline(**sections["network"])
     )
     tower, config = load_tower().to(device), DenoiserConfig(**sections["train"])
-    pairs = cache / "pairs"
-    make_missing(sources, PairsConfig(**sections["pairs"]), pairs, tower=tower, batches=batches)
+    pairs_config = PairsConfig(**sections["pairs"])
+    _, pairs = make_missing(sources, pairs_config, cache, tower=tower, batches=batches)
     pipeline.to(device)
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
@@ -154,13 +154,10 @@ def refit_attack_detector(
     pipeline: Any = PurifierPipeline.from_pretrained(folder)
     pipeline.to(device)
     tower, folders = tower or load_tower().to(device), []
-    for number, section in enumerate((settings or {}).get("attack_detector", [{}])):
-        folders.append(cache / f"detector-pairs-{number}")
-        config, count = (
-            {k: v for k, v in section.items() if k != "batches"},
-            section.get("batches", batches),
-        )
-        make_missing(sources, PairsConfig(**config), folders[-1], tower=tower, batches=count)
+    for section in (settings or {}).get("attack_detector", [{}]):
+        config = PairsConfig(**{k: v for k, v in section.items() if k != "batches"})
+        count = section.get("batches", batches)
+        folders.append(make_missing(sources, config, cache, tower=tower, batches=count)[1])
     detector, shares, unseen = fit_attack_detector(pipeline, folders, sources)
     pipeline.register_to_config(attack_detector=asdict(detector))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)

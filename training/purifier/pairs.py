@@ -9,7 +9,8 @@ import csv
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -283,14 +284,21 @@ def pair_files(folder: Path) -> list[Path]:
 
 
 def make_missing(
-    sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int
-) -> PairMaker:
-    """Make the pairs that are missing; return their maker."""
+    sources: Sequence[Source], config: PairsConfig, cache: Path, *, tower: Tower, batches: int
+) -> tuple[PairMaker, Path]:
+    """Make the pairs that are missing; return their maker and their folder.
+
+    Each choice of pictures and settings has a folder of its own in `cache`, so that trainings with
+    the same ones share their pairs, and no other training is given them.
+    """
     vlm, detector = if_there(EmbeddedVLM.from_pretrained), if_there(Detector.from_pretrained)
     maker = PairMaker(sources, config, tower=tower, vlm=vlm, detector=detector)
+    drawn_from = [(source.path.name, source.asked) for source in sources]
+    key = sha256(json.dumps([asdict(config), drawn_from]).encode()).hexdigest()
+    folder = cache / f"pairs-{key[:12]}"
     for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
         pass
-    return maker
+    return maker, folder
 
 
 def if_there(load: Any) -> Any:
